@@ -1,0 +1,1 @@
+"""Pure checkers: a history goes in, a verdict comes out. Imports nothing else of ours."""

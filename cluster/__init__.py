@@ -1,0 +1,1 @@
+"""The Dynamo node (2007 paper), the processes that run it, and a client for it."""

@@ -1,0 +1,249 @@
+"""Everything that is said on a connection, as data. `cluster.wire` makes bytes of it.
+
+Every message but Hello carries `rid`, which its answer repeats; it is unique on the
+connection that the question went by.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+#: Raised by one whenever a message changes shape.
+PROTOCOL = 1
+
+
+class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """A tagged array on the wire: compact, and unknown tags are refused."""
+
+
+class Options(msgspec.Struct, array_like=True, frozen=True):
+    """Per-request options; None takes the node's default. `timeout` in seconds."""
+
+    r: int | None = None
+    w: int | None = None
+    dw: int | None = None
+    pr: int | None = None
+    pw: int | None = None
+    sloppy: bool | None = None
+    timeout: float | None = None
+    return_body: bool = False
+    notfound_ok: bool = False
+
+
+class Version(msgspec.Struct, array_like=True, frozen=True):
+    """A value as written. A tombstone is an ordinary value with `deleted` set; it may
+    carry bytes of its own (the harness keeps the version id there)."""
+
+    value: bytes
+    deleted: bool = False
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True):
+    """All events of an actor up to `n` are known; `values` still stand, newest first,
+    so that the dot of values[j] is (actor, n - j)."""
+
+    n: int
+    values: tuple[Version, ...] = ()
+
+
+#: actor -> Entry: a dotted version vector set (Preguica et al. 2012). Never mutated.
+State = dict[str, Entry]
+
+
+class Worth(msgspec.Struct, array_like=True, frozen=True):
+    """What an answer was worth: how many nodes, of these how many primaries, durable
+    copies and fallbacks, and who coordinated."""
+
+    replicas: int
+    primaries: int
+    durable: int
+    fallbacks: int
+    coordinator: str
+
+
+class Hello(_Base):
+    """First on every connection, from the side that accepted; a node that dialled
+    answers with its own. role: "node" or "client"."""
+
+    node: str
+    cluster: str
+    protocol: int = PROTOCOL
+    role: Literal["node", "client"] = "node"
+
+
+# ---- clients to nodes
+
+
+class Get(_Base):
+    rid: int
+    key: bytes
+    options: Options = Options()
+
+
+class Put(_Base):
+    """`request` names the operation itself and stays the same across retries."""
+
+    rid: int
+    request: str
+    key: bytes
+    value: bytes
+    context: bytes = b""
+    deleted: bool = False
+    options: Options = Options()
+
+
+class GetReply(_Base):
+    rid: int
+    siblings: tuple[Version, ...]
+    context: bytes
+    worth: Worth
+
+
+class PutReply(_Base):
+    rid: int
+    context: bytes
+    worth: Worth
+    siblings: tuple[Version, ...] = ()
+
+
+class Refusal(_Base):
+    """`code` is from cluster.core.errors; `retry_after` in seconds."""
+
+    rid: int
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+# ---- nodes to nodes
+
+
+class ForwardPut(_Base):
+    rid: int
+    hops: int
+    put: Put
+
+
+class ReplicaGet(_Base):
+    rid: int
+    key: bytes
+
+
+class ReplicaGetReply(_Base):
+    """state None: nothing here. error: a code; then state means nothing."""
+
+    rid: int
+    state: State | None
+    error: str | None = None
+
+
+class ReplicaPut(_Base):
+    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`."""
+
+    rid: int
+    key: bytes
+    state: State
+    hint_for: str | None = None
+    why: str = "put"
+
+
+class ReplicaPutReply(_Base):
+    rid: int
+    durable: bool
+    error: str | None = None
+
+
+class Ping(_Base):
+    rid: int
+
+
+class Pong(_Base):
+    rid: int
+
+
+class TreeRoots(_Base):
+    """Anti-entropy, first question: my root for each partition that we share."""
+
+    rid: int
+    roots: dict[int, int]
+
+
+class TreeRootsReply(_Base):
+    """For each partition whose root differs: the hashes of its branches."""
+
+    rid: int
+    branches: dict[int, list[int]]
+    error: str | None = None
+
+
+class TreeLeaves(_Base):
+    """Second question: the leaves under these branches, by partition."""
+
+    rid: int
+    branches: dict[int, list[int]]
+
+
+class TreeLeavesReply(_Base):
+    """partition -> leaf number -> hash."""
+
+    rid: int
+    leaves: dict[int, dict[int, int]]
+    error: str | None = None
+
+
+class TreeKeys(_Base):
+    """Third question: what stands in these leaves, by partition."""
+
+    rid: int
+    leaves: dict[int, list[int]]
+
+
+class TreeKeysReply(_Base):
+    """key -> hash of its record."""
+
+    rid: int
+    keys: dict[bytes, int]
+    error: str | None = None
+
+
+class SyncKey(_Base):
+    """Last: merge my state of a key (None: I have none) with yours, and answer with the
+    result."""
+
+    rid: int
+    key: bytes
+    state: State | None
+
+
+class SyncKeyReply(_Base):
+    rid: int
+    state: State | None
+    error: str | None = None
+
+
+# ---- administration (on the admin port only)
+
+
+class Ask(_Base):
+    rid: int
+    command: str
+    args: dict[str, Any] = {}
+
+
+class AskReply(_Base):
+    rid: int
+    result: Any = None
+    error: str | None = None
+
+
+Answer = (
+    GetReply | PutReply | Refusal | ReplicaGetReply | ReplicaPutReply | Pong | TreeRootsReply
+    | TreeLeavesReply | TreeKeysReply | SyncKeyReply | AskReply
+)
+Question = (
+    Get | Put | ForwardPut | ReplicaGet | ReplicaPut | Ping | TreeRoots | TreeLeaves | TreeKeys
+    | SyncKey | Ask
+)
+Message = Hello | Question | Answer

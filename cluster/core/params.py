@@ -1,0 +1,36 @@
+"""What a node is told at birth; nothing here changes while it runs. Times in seconds,
+sizes in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    """Constants of one node. `members` is the whole (static) cluster."""
+
+    node: str
+    members: tuple[str, ...]
+    cluster: str = "dynamesis"
+    secret: str = "dynamesis"
+    partitions: int = 64
+    n: int = 3
+    r: int = 2
+    w: int = 2
+    sloppy: bool = True
+    #: how long a coordinator waits for one replica before it turns to a fallback
+    replica_timeout: float = 0.5
+    #: how long a whole client request may take
+    request_timeout: float = 2.0
+    probe_interval: float = 0.5
+    handoff_interval: float = 0.25
+    anti_entropy_interval: float = 0.5
+    #: forwarded puts may take this many hops
+    max_hops: int = 3
+    max_key: int = 1024
+    max_value: int = 1 << 20
+    #: requests in progress at one node, above which new ones are refused
+    max_requests: int = 4096
+    #: hint bytes one node will hold
+    max_hint_bytes: int = 1 << 30

@@ -1,0 +1,65 @@
+"""What the harness must be able to do to the store under test.
+
+The harness knows no store: `harness.cli`, the one composition root, hands it an
+object of this shape. `cluster.supervisor.Cluster` is one, without importing this.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class EnvironmentFailed(Exception):
+    """The machine lacks something (exit 4). The message says what, what was tried,
+    and what to do."""
+
+
+class System(Protocol):
+    """A cluster of node processes, addressed by node id. Times in seconds."""
+
+    nodes: tuple[str, ...]
+
+    async def start_all(self) -> None:
+        """Start every node and return once each says ready. Raises RuntimeError with the
+        last lines of a node's log if it would not start."""
+
+    async def start(self, node: str) -> None:
+        """Start (again) a node that is not running, and wait until it is ready."""
+
+    async def kill(self, node: str) -> int:
+        """SIGKILL; returns the pid that is gone once it was reaped."""
+
+    async def stop(self, node: str) -> None:
+        """Graceful stop (SIGTERM), SIGKILL after a deadline."""
+
+    async def pause(self, node: str) -> bool:
+        """SIGSTOP; True once the kernel shows the process as stopped."""
+
+    async def resume(self, node: str) -> None:
+        """SIGCONT; harmless when not paused."""
+
+    async def wipe(self, node: str) -> None:
+        """Delete the data of a node that is not running."""
+
+    def state(self, node: str) -> str:
+        """"running", "paused" or "down"."""
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        """The node's status over its admin port (round the proxies); None if it does not
+        answer. Has at least: node, hints (int), transfers (int), objects (int),
+        peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
+        exchanges {id: {rounds: int, clean: int}}."""
+
+    async def dump(self, node: str) -> list[dict[str, Any]]:
+        """Everything one node holds, without read repair: rows
+        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}."""
+
+    async def ring(self) -> dict[str, Any]:
+        """{"partitions": Q, "owners": [node id] * Q, "n": N, "r": R, "w": W, "sloppy": bool}"""
+
+    async def stop_all(self) -> None:
+        """Stop every process, whatever its state; never raises."""
+
+    def collect(self, into: Path) -> None:
+        """Copy each node's logs to into/<id>/."""

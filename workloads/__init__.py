@@ -1,0 +1,1 @@
+"""Workloads, one file each: client, generator, final generator and checkers."""
