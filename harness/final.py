@@ -1,0 +1,82 @@
+"""The final dumps: what every replica of every key holds, read without repairing it.
+
+They go into the history as operations, so that a history judged alone still holds its
+own evidence. A primary that lacks a key is shown with no siblings; a node that has no
+business with a key is shown only when it holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from checkers.op import Op, OpError, Sibling
+from harness.placement import primaries
+from harness.recorder import Recorder
+from harness.system import System
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+_NOTHING: Row = {"siblings": [], "hint_for": None}
+
+#: What a stored value says of its version: (bytes, deleted) -> Sibling.
+Decode = Callable[[bytes, bool], Sibling]
+
+
+async def dump_all(
+    system: System,
+    ring: Mapping[str, Any],
+    keys: Iterable[str],
+    decode: Decode,
+    recorder: Recorder,
+) -> None:
+    """Dump every node, and record a pair of events for each key and replica."""
+    answers = await asyncio.gather(*(_rows(system, node) for node in system.nodes))
+    held = dict(zip(system.nodes, answers, strict=True))
+    for key in sorted(set(keys).union(*(rows or () for rows in answers))):
+        ought = primaries(ring, key)
+        for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
+            _record(recorder, key, node, node in ought, held[node], decode)
+
+
+def _record(
+    recorder: Recorder,
+    key: str,
+    node: str,
+    primary: bool,
+    held: dict[str, list[Row]] | None,
+    decode: Decode,
+) -> None:
+    if held is None:
+        if primary:
+            recorder.record(Op(type="invoke", f="dump", key=key, replica=node))
+            error = OpError(code="unreachable", definite=True, message="the node did not answer")
+            recorder.record(Op(type="fail", f="dump", key=key, replica=node, error=error))
+        return
+    rows = held.get(key, [])
+    if primary and all(row["hint_for"] is not None for row in rows):
+        rows = [_NOTHING, *rows]
+    for row in rows:
+        hint = row["hint_for"] and {"hint_for": row["hint_for"]}
+        siblings = [decode(each["value"], each["deleted"]) for each in row["siblings"]]
+        op = Op(type="invoke", f="dump", key=key, replica=node, value=hint)
+        recorder.record(op)
+        recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
+
+
+async def _rows(system: System, node: str) -> dict[str, list[Row]] | None:
+    """The node's rows by key; None when it does not answer."""
+    try:
+        rows = await system.dump(node)
+    except (OSError, RuntimeError):
+        log.warning("%s: no dump", node, exc_info=True)
+        return None
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["key"], []).append(row)
+    return found

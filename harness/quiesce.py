@@ -1,0 +1,102 @@
+"""Waits until the cluster is quiet: nothing left to hand off, nothing left to repair.
+
+Anti-entropy proves agreement only for what already lies on the primaries, and hints
+still bring more. So the count of clean exchanges begins anew whenever a hint or a
+transfer is seen, or a node does not answer: from the last such moment, every pair of
+replicas must finish two consecutive exchanges that found nothing to repair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.placement import replica_pairs
+from harness.system import System
+
+#: Pause between two looks at the cluster, s.
+INTERVAL = 0.1
+#: Consecutive exchanges with nothing to repair that each pair of replicas must finish.
+CLEAN = 2
+
+Statuses = Mapping[str, dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`waiting` says what was still outstanding when the wait ended; empty when quiet."""
+
+    quiet: bool
+    seconds: float
+    waiting: dict[str, Any]
+
+    def as_value(self) -> dict[str, Any]:
+        return {"quiet": self.quiet, "seconds": self.seconds, "waiting": self.waiting}
+
+
+@dataclass
+class Watch:
+    """Judges looks at the cluster, one after the other."""
+
+    pairs: set[tuple[str, str]]
+    _base: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def waiting(self, statuses: Statuses) -> dict[str, Any]:
+        """What is still outstanding at this look: {} when the cluster is quiet."""
+        moving = _moving(statuses)
+        if moving:
+            self._base = {}
+            return moving
+        rounds = {
+            (node, peer): exchange
+            for node, status in statuses.items()
+            for peer, exchange in (status or {})["exchanges"].items()
+        }
+        for link, exchange in rounds.items():
+            self._base.setdefault(link, exchange["rounds"])
+        late = [f"{a}-{b}" for a, b in sorted(self.pairs) if not self._agreed(a, b, rounds)]
+        return {"exchanges": late} if late else {}
+
+    def _agreed(self, a: str, b: str, rounds: Mapping[tuple[str, str], dict[str, int]]) -> bool:
+        """Whichever of the two began the exchanges: they compare both ways."""
+        return any(
+            (seen := rounds.get(link)) is not None
+            and seen["clean"] >= CLEAN
+            and seen["rounds"] - self._base[link] >= CLEAN
+            for link in ((a, b), (b, a))
+        )
+
+
+def _moving(statuses: Statuses) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    silent = [node for node, status in statuses.items() if status is None]
+    if silent:
+        found["silent"] = silent
+    for what in ("hints", "transfers"):
+        left = {node: status[what] for node, status in statuses.items() if status and status[what]}
+        if left:
+            found[what] = left
+    return found
+
+
+async def look(system: System) -> dict[str, dict[str, Any] | None]:
+    """Every node's status at about the same time."""
+    answers = await asyncio.gather(*(system.status(node) for node in system.nodes))
+    return dict(zip(system.nodes, answers, strict=True))
+
+
+async def until_quiet(
+    system: System, ring: Mapping[str, Any], deadline: float, interval: float = INTERVAL
+) -> Outcome:
+    """Wait, without load, until the cluster is quiet or `deadline` seconds have passed."""
+    began = time.monotonic()
+    watch = Watch(replica_pairs(ring))
+    while True:
+        waiting = watch.waiting(await look(system))
+        seconds = round(time.monotonic() - began, 3)
+        if not waiting or seconds >= deadline:
+            return Outcome(not waiting, seconds, waiting)
+        await asyncio.sleep(interval)

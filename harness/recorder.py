@@ -1,0 +1,55 @@
+"""Writes the history while the test runs.
+
+One event a line, flushed at once, numbered without gaps and stamped by one monotonic
+clock: whatever becomes of the harness, what stands in the file has happened in this
+order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from checkers.op import Op, encode
+
+Listener = Callable[[Op], None]
+
+
+class Recorder:
+    """The one writer of a history. Listeners hear every event after it is on disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        *listeners: Listener,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._listeners = listeners
+        self._clock = clock
+        self._began = clock()
+        self._next = 0
+
+    def now(self) -> int:
+        """ns since the test began."""
+        return self._clock() - self._began
+
+    def record(self, op: Op) -> Op:
+        """Append an event; returns it with its index and time."""
+        event = msgspec.structs.replace(op, index=self._next, time=self.now())
+        self._next += 1
+        self._file.write(encode(event))
+        for listener in self._listeners:
+            listener(event)
+        return event
+
+    def note(self, f: str, value: Any) -> Op:
+        """An event of the harness itself."""
+        return self.record(Op(type="info", process="harness", f=f, value=value))
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,161 @@
+"""One test, from boot to the end of its history.
+
+The phases follow each other as in docs/architecture.md: boot, load, heal, quiesce, final,
+stop. Each begins with an event in the history, and leaves behind what it learned before
+the next begins; judging comes after all of them and works on the files alone, so that
+nothing that breaks later costs a history.
+
+The runner knows no store and no workload: the composition root hands it both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from checkers.op import Op
+from harness.final import Decode, dump_all
+from harness.generators.base import Generator, Thread
+from harness.interpreter import NEMESIS, Interpreter, Worker
+from harness.links.base import Links, Route
+from harness.quiesce import until_quiet
+from harness.recorder import Recorder
+from harness.store import NODES, TEST, Folder
+from harness.system import System
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Nemesis(Protocol):
+    """Injects faults and takes all of them back."""
+
+    async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
+
+    async def heal_all(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a test is made of. `load` and `final` are pure; the rest acts on processes."""
+
+    system: System
+    links: Links
+    routes: tuple[Route, ...]
+    nemesis: Nemesis
+    clients: Mapping[Thread, Worker]
+    load: Generator
+    final: Callable[[Iterable[str]], Generator]
+    keys: tuple[str, ...]
+    decode: Decode
+    #: how long the cluster may take to get quiet, s
+    quiesce: float = 30.0
+
+
+class Interrupted(Exception):
+    """The test was told to end early."""
+
+
+@dataclass
+class Runner:
+    """Runs the phases of one test; `interrupt` ends it early but in order."""
+
+    parts: Parts
+    folder: Folder
+    recorder: Recorder
+    test: dict[str, Any]
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Raises what made the boot fail (EnvironmentFailed, RuntimeError); whatever
+        happens, nothing that was started is left running."""
+        processes = {thread: thread for thread in (*self.parts.clients, NEMESIS)}
+        try:
+            ring = await self._unless_interrupted(self._boot())
+            await self._load(processes)
+            await self._heal()
+            await self._unless_interrupted(self._quiesce(ring))
+            await self._final(ring, processes)
+        except Interrupted:
+            log.warning("interrupted")
+        finally:
+            await asyncio.shield(self._stop())
+
+    async def _boot(self) -> dict[str, Any]:
+        self._phase("boot")
+        await self.parts.links.start(self.parts.routes)
+        await self.parts.system.start_all()
+        ring = await self.parts.system.ring()
+        self.test["ring"] = ring
+        self.folder.save_json(TEST, self.test)
+        return ring
+
+    async def _load(self, processes: dict[Thread, int | str]) -> None:
+        self._phase("load")
+        nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
+        workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
+        await Interpreter(self.recorder, workers, processes, self.interrupt).run(self.parts.load)
+
+    async def _heal(self) -> None:
+        """A node that will not come back is the store's failing, not the harness's: the
+        test goes on, and the cluster will not get quiet."""
+        self._phase("heal")
+        try:
+            await self.parts.nemesis.heal_all()
+        except (OSError, RuntimeError) as failure:
+            log.exception("heal")
+            self.recorder.note("heal-failed", str(failure))
+
+    async def _quiesce(self, ring: Mapping[str, Any]) -> None:
+        self._phase("quiesce")
+        outcome = await until_quiet(self.parts.system, ring, self.parts.quiesce)
+        self.recorder.note("quiesce", outcome.as_value())
+
+    async def _final(self, ring: Mapping[str, Any], processes: dict[Thread, int | str]) -> None:
+        self._phase("final")
+        parts = self.parts
+        await dump_all(parts.system, ring, parts.keys, parts.decode, self.recorder)
+        reads = Interpreter(self.recorder, parts.clients, processes, self.interrupt)
+        await reads.run(parts.final(parts.keys))
+
+    async def _stop(self) -> None:
+        self._phase("stop")
+        await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
+        self.parts.system.collect(self.folder / NODES)
+        self.recorder.close()
+
+    def _phase(self, name: str) -> None:
+        log.info("phase %s", name)
+        self.recorder.note("phase", name)
+
+    async def _unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, or Interrupted as soon as the test is interrupted."""
+        working = asyncio.ensure_future(work)
+        interrupted = asyncio.ensure_future(self.interrupt.wait())
+        try:
+            await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Interrupted
+            return working.result()
+        finally:
+            interrupted.cancel()
+            working.cancel()
+            await asyncio.wait({working})
+
+
+class _NemesisWorker:
+    """The nemesis as a worker; what it does in between, it records itself."""
+
+    def __init__(self, nemesis: Nemesis, recorder: Recorder) -> None:
+        self._nemesis = nemesis
+        self._recorder = recorder
+
+    async def invoke(self, op: Op) -> Op:
+        return await self._nemesis.invoke(op, self._recorder.record)
+
+    def recorded(self, completion: Op) -> None:
+        """Nobody names a completion of the nemesis as a basis."""
