@@ -26,7 +26,9 @@ _KINDS = (
     Kind("overloaded", True, True, "the node has too much queued; retry after the time given"),
     Kind("stopping", True, True, "the node is shutting down and takes no new requests"),
     Kind("not-ready", True, True, "the node has not finished starting"),
-    Kind("no-coordinator", True, True, "no node that may coordinate could be reached; nothing sent"),
+    Kind(
+        "no-coordinator", True, True, "no node that may coordinate could be reached; nothing sent"
+    ),
     Kind("too-many-hops", True, True, "the request was forwarded too often: ring views differ"),
     Kind("unreachable", True, True, "no connection, or it ended before the node said HELLO"),
     Kind("read-quorum", True, True, "fewer than R replicas answered a get"),

@@ -94,7 +94,14 @@ class Asked:
 
 
 Event = (
-    Started | Received | SendFailed | LinkUp | LinkDown | TimerFired | Persisted | PersistFailed
+    Started
+    | Received
+    | SendFailed
+    | LinkUp
+    | LinkDown
+    | TimerFired
+    | Persisted
+    | PersistFailed
     | Asked
 )
 

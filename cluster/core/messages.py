@@ -41,14 +41,16 @@ class Version(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
-    """All events of an actor up to `n` are known; `values` still stand, newest first,
-    so that the dot of values[j] is (actor, n - j)."""
+    """What is known of one actor: all its events up to `n`, and those in `extra` above it;
+    `values` are the (event, version) pairs that still stand, newest first."""
 
     n: int
-    values: tuple[Version, ...] = ()
+    values: tuple[tuple[int, Version], ...] = ()
+    extra: tuple[int, ...] = ()
 
 
-#: actor -> Entry: a dotted version vector set (Preguica et al. 2012). Never mutated.
+#: actor -> Entry: a dotted version vector set with its dots written out (cluster.core.clock
+#: tells why). Never mutated.
 State = dict[str, Entry]
 
 
@@ -63,7 +65,7 @@ class Worth(msgspec.Struct, array_like=True, frozen=True):
     coordinator: str
 
 
-class Hello(_Base):
+class Hello(_Base, frozen=True):
     """First on every connection, from the side that accepted; a node that dialled
     answers with its own. role: "node" or "client"."""
 
@@ -76,13 +78,13 @@ class Hello(_Base):
 # ---- clients to nodes
 
 
-class Get(_Base):
+class Get(_Base, frozen=True):
     rid: int
     key: bytes
     options: Options = Options()
 
 
-class Put(_Base):
+class Put(_Base, frozen=True):
     """`request` names the operation itself and stays the same across retries."""
 
     rid: int
@@ -94,21 +96,21 @@ class Put(_Base):
     options: Options = Options()
 
 
-class GetReply(_Base):
+class GetReply(_Base, frozen=True):
     rid: int
     siblings: tuple[Version, ...]
     context: bytes
     worth: Worth
 
 
-class PutReply(_Base):
+class PutReply(_Base, frozen=True):
     rid: int
     context: bytes
     worth: Worth
     siblings: tuple[Version, ...] = ()
 
 
-class Refusal(_Base):
+class Refusal(_Base, frozen=True):
     """`code` is from cluster.core.errors; `retry_after` in seconds."""
 
     rid: int
@@ -120,18 +122,18 @@ class Refusal(_Base):
 # ---- nodes to nodes
 
 
-class ForwardPut(_Base):
+class ForwardPut(_Base, frozen=True):
     rid: int
     hops: int
     put: Put
 
 
-class ReplicaGet(_Base):
+class ReplicaGet(_Base, frozen=True):
     rid: int
     key: bytes
 
 
-class ReplicaGetReply(_Base):
+class ReplicaGetReply(_Base, frozen=True):
     """state None: nothing here. error: a code; then state means nothing."""
 
     rid: int
@@ -139,7 +141,7 @@ class ReplicaGetReply(_Base):
     error: str | None = None
 
 
-class ReplicaPut(_Base):
+class ReplicaPut(_Base, frozen=True):
     """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`."""
 
     rid: int
@@ -149,28 +151,28 @@ class ReplicaPut(_Base):
     why: str = "put"
 
 
-class ReplicaPutReply(_Base):
+class ReplicaPutReply(_Base, frozen=True):
     rid: int
     durable: bool
     error: str | None = None
 
 
-class Ping(_Base):
+class Ping(_Base, frozen=True):
     rid: int
 
 
-class Pong(_Base):
+class Pong(_Base, frozen=True):
     rid: int
 
 
-class TreeRoots(_Base):
+class TreeRoots(_Base, frozen=True):
     """Anti-entropy, first question: my root for each partition that we share."""
 
     rid: int
     roots: dict[int, int]
 
 
-class TreeRootsReply(_Base):
+class TreeRootsReply(_Base, frozen=True):
     """For each partition whose root differs: the hashes of its branches."""
 
     rid: int
@@ -178,14 +180,14 @@ class TreeRootsReply(_Base):
     error: str | None = None
 
 
-class TreeLeaves(_Base):
+class TreeLeaves(_Base, frozen=True):
     """Second question: the leaves under these branches, by partition."""
 
     rid: int
     branches: dict[int, list[int]]
 
 
-class TreeLeavesReply(_Base):
+class TreeLeavesReply(_Base, frozen=True):
     """partition -> leaf number -> hash."""
 
     rid: int
@@ -193,14 +195,14 @@ class TreeLeavesReply(_Base):
     error: str | None = None
 
 
-class TreeKeys(_Base):
+class TreeKeys(_Base, frozen=True):
     """Third question: what stands in these leaves, by partition."""
 
     rid: int
     leaves: dict[int, list[int]]
 
 
-class TreeKeysReply(_Base):
+class TreeKeysReply(_Base, frozen=True):
     """key -> hash of its record."""
 
     rid: int
@@ -208,7 +210,7 @@ class TreeKeysReply(_Base):
     error: str | None = None
 
 
-class SyncKey(_Base):
+class SyncKey(_Base, frozen=True):
     """Last: merge my state of a key (None: I have none) with yours, and answer with the
     result."""
 
@@ -217,7 +219,7 @@ class SyncKey(_Base):
     state: State | None
 
 
-class SyncKeyReply(_Base):
+class SyncKeyReply(_Base, frozen=True):
     rid: int
     state: State | None
     error: str | None = None
@@ -226,24 +228,42 @@ class SyncKeyReply(_Base):
 # ---- administration (on the admin port only)
 
 
-class Ask(_Base):
+class Ask(_Base, frozen=True):
     rid: int
     command: str
     args: dict[str, Any] = {}
 
 
-class AskReply(_Base):
+class AskReply(_Base, frozen=True):
     rid: int
     result: Any = None
     error: str | None = None
 
 
 Answer = (
-    GetReply | PutReply | Refusal | ReplicaGetReply | ReplicaPutReply | Pong | TreeRootsReply
-    | TreeLeavesReply | TreeKeysReply | SyncKeyReply | AskReply
+    GetReply
+    | PutReply
+    | Refusal
+    | ReplicaGetReply
+    | ReplicaPutReply
+    | Pong
+    | TreeRootsReply
+    | TreeLeavesReply
+    | TreeKeysReply
+    | SyncKeyReply
+    | AskReply
 )
 Question = (
-    Get | Put | ForwardPut | ReplicaGet | ReplicaPut | Ping | TreeRoots | TreeLeaves | TreeKeys
-    | SyncKey | Ask
+    Get
+    | Put
+    | ForwardPut
+    | ReplicaGet
+    | ReplicaPut
+    | Ping
+    | TreeRoots
+    | TreeLeaves
+    | TreeKeys
+    | SyncKey
+    | Ask
 )
 Message = Hello | Question | Answer

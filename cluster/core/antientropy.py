@@ -1,0 +1,309 @@
+"""Anti-entropy between two primaries (section 4.7): find what differs, and merge it.
+
+The one who begins asks in four steps, each about less than the one before: the roots of
+all partitions that the two share, the branches below a root that differs, the leaves
+below a branch that differs, the keys in a leaf that differs. Then the differing keys
+are merged, both ways, one question a key. Where nothing differs it ends after one
+question; the cost follows the differences, not the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .kernel import Failure, Kernel
+from .merkle import WIDTH, Tree
+from .messages import (
+    Answer,
+    SyncKey,
+    SyncKeyReply,
+    TreeKeys,
+    TreeKeysReply,
+    TreeLeaves,
+    TreeLeavesReply,
+    TreeRoots,
+    TreeRootsReply,
+)
+from .records import Record, Records
+from .replica import Replica
+from .ring import Ring
+from .rows import leaf_prefix, split_object
+from .store import ReadFailed
+
+_AT_ONCE = 64
+_LEAVES_AT_ONCE = 256
+
+
+class Trees:
+    """The trees of this node, one a partition that it is a primary of."""
+
+    def __init__(self, objects: Records) -> None:
+        self._objects = objects
+        self._trees: dict[int, Tree] = {}
+        self.objects = 0
+        objects.on_change = self.changed
+
+    def build(self) -> None:
+        """Make every tree anew from the records."""
+        for row, record in self._objects.scan():
+            self.changed(row, None, record)
+
+    def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        """Keep the tree of a row's partition true to its record."""
+        self.objects += (new is not None) - (old is not None)
+        partition, key = split_object(row)
+        self.of(partition).change(
+            key, None if old is None else old.hash, None if new is None else new.hash
+        )
+
+    def of(self, partition: int) -> Tree:
+        return self._trees.setdefault(partition, Tree())
+
+    def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
+        """key -> record hash, for what stands in these leaves (durable records)."""
+        return {
+            split_object(row)[1]: record.hash
+            for leaf in leaves
+            for row, record in self._objects.scan(leaf_prefix(partition, leaf))
+        }
+
+
+@dataclass(slots=True)
+class Standing:
+    """How exchanges with one peer have gone: `rounds` finished, the last `clean` of them
+    without a difference; `repaired` keys in all; when the last one ended (s)."""
+
+    rounds: int = 0
+    clean: int = 0
+    repaired: int = 0
+    finished: float | None = None
+
+
+class AntiEntropy:
+    """Begins an exchange with every peer again and again, and answers theirs."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ring: Ring,
+        node: str,
+        peers: tuple[str, ...],
+        trees: Trees,
+        replica: Replica,
+        interval: float,
+        timeout: float,
+        healthy: Callable[[str], bool],
+    ) -> None:
+        self.kernel = kernel
+        self.trees = trees
+        self.replica = replica
+        self.timeout = timeout
+        self._interval = interval
+        self._healthy = healthy
+        self._shared = {peer: ring.shared(node, peer) for peer in peers}
+        self._running: dict[str, Exchange] = {}
+        self.standing = {peer: Standing() for peer in peers if self._shared[peer]}
+
+    def start(self) -> None:
+        self.kernel.every(self._interval, self.begin_all)
+
+    def begin_all(self) -> None:
+        for peer in self.standing:
+            if peer not in self._running and self._healthy(peer):
+                self._running[peer] = Exchange(self, peer, self._shared[peer])
+                self._running[peer].start()
+
+    def finished(self, exchange: Exchange, error: str | None) -> None:
+        """An exchange ended: cleanly, after repairs, or with an error."""
+        standing = self.standing[exchange.peer]
+        del self._running[exchange.peer]
+        if error is not None:
+            standing.clean = 0
+            self.kernel.emit("exchange-failed", peer=exchange.peer, error=error)
+            return
+        standing.rounds += 1
+        standing.finished = self.kernel.now
+        standing.clean = 0 if exchange.differed else standing.clean + 1
+        standing.repaired += exchange.repaired
+        if exchange.differed:
+            self.kernel.emit("exchange", peer=exchange.peer, repaired=exchange.repaired)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            peer: {
+                "rounds": s.rounds,
+                "clean": s.clean,
+                "repaired": s.repaired,
+                "age": None if s.finished is None else round(self.kernel.now - s.finished, 3),
+            }
+            for peer, s in self.standing.items()
+        }
+
+    # ---- the side that is asked
+
+    def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
+        trees = {p: self.trees.of(p) for p in asked.roots}
+        return TreeRootsReply(
+            asked.rid,
+            {p: trees[p].branches() for p, root in asked.roots.items() if trees[p].root() != root},
+        )
+
+    def leaves(self, asked: TreeLeaves) -> TreeLeavesReply:
+        found: dict[int, dict[int, int]] = {}
+        for partition, branches in asked.branches.items():
+            for branch in branches:
+                if 0 <= branch < WIDTH:
+                    leaves = self.trees.of(partition).leaves(branch)
+                    found.setdefault(partition, {}).update(leaves)
+        return TreeLeavesReply(asked.rid, found)
+
+    def keys(self, asked: TreeKeys) -> TreeKeysReply:
+        keys: dict[bytes, int] = {}
+        try:
+            for partition, leaves in asked.leaves.items():
+                keys.update(self.trees.keys(partition, leaves))
+        except ReadFailed as e:
+            return TreeKeysReply(asked.rid, {}, f"storage-read: {e}")
+        return TreeKeysReply(asked.rid, keys)
+
+
+class Exchange:
+    """One exchange, on the side that began it."""
+
+    def __init__(self, owner: AntiEntropy, peer: str, partitions: list[int]) -> None:
+        self.peer = peer
+        self.differed = False
+        self.repaired = 0
+        self._owner = owner
+        self._partitions = partitions
+        self._todo: Iterator[bytes] = iter(())
+        self._open = 0
+        self._error: str | None = None
+
+    def start(self) -> None:
+        roots = {p: self._owner.trees.of(p).root() for p in self._partitions}
+        self._owner.kernel.call(
+            self.peer, lambda rid: TreeRoots(rid, roots), self._owner.timeout, self._roots
+        )
+
+    def _roots(self, answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeRootsReply) or answer.error:
+            self._fail(answer)
+            return
+        differing = {p: self.differing(p, theirs) for p, theirs in answer.branches.items()}
+        differing = {p: branches for p, branches in differing.items() if branches}
+        if not differing:
+            self._end()
+            return
+        self.differed = True
+        self._owner.kernel.call(
+            self.peer, lambda rid: TreeLeaves(rid, differing), self._owner.timeout, self._leaves
+        )
+
+    def differing(self, partition: int, theirs: list[int]) -> list[int]:
+        """The branches of a partition that are not the same here and there."""
+        ours = self._owner.trees.of(partition).branches()
+        return [i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]]
+
+    def _leaves(self, answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeLeavesReply) or answer.error:
+            self._fail(answer)
+            return
+        differing: dict[int, list[int]] = {}
+        room = _LEAVES_AT_ONCE
+        for partition, theirs in answer.leaves.items():
+            leaves = self.differing_leaves(partition, theirs)[:room]
+            room -= len(leaves)
+            if leaves:
+                differing[partition] = leaves
+        if not differing:
+            self._end()
+            return
+        self._owner.kernel.call(
+            self.peer,
+            lambda rid: TreeKeys(rid, differing),
+            self._owner.timeout,
+            lambda answer: self._keys(differing, answer),
+        )
+
+    def differing_leaves(self, partition: int, theirs: dict[int, int]) -> list[int]:
+        ours: dict[int, int] = {}
+        for branch in dict.fromkeys(leaf // WIDTH for leaf in theirs):
+            ours.update(self._owner.trees.of(partition).leaves(branch))
+        return [leaf for leaf, theirs_hash in theirs.items() if ours.get(leaf) != theirs_hash]
+
+    def _keys(self, leaves: dict[int, list[int]], answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeKeysReply) or answer.error:
+            self._fail(answer)
+            return
+        ours: dict[bytes, int] = {}
+        try:
+            for partition, numbers in leaves.items():
+                ours.update(self._owner.trees.keys(partition, numbers))
+        except ReadFailed as e:
+            self._fail(f"storage-read: {e}")
+            return
+        both = {**ours, **answer.keys}
+        self._todo = iter([k for k in both if ours.get(k) != answer.keys.get(k)])
+        self._next()
+
+    # ---- merging what differs
+
+    def _next(self) -> None:
+        while self._open < _AT_ONCE and self._error is None:
+            key = next(self._todo, None)
+            if key is None:
+                break
+            self._open += 1
+            self._sync(key)
+        if not self._open:
+            self._end()
+
+    def _sync(self, key: bytes) -> None:
+        try:
+            record = self._owner.replica.own(key)
+        except ReadFailed:
+            self._synced(key, "storage-read")
+            return
+        state = None if record is None else record.state
+        self._owner.kernel.call(
+            self.peer,
+            lambda rid: SyncKey(rid, key, state),
+            self._owner.timeout,
+            lambda answer: self._merge(key, answer),
+        )
+
+    def _merge(self, key: bytes, answer: Answer | Failure) -> None:
+        if not isinstance(answer, SyncKeyReply) or answer.error:
+            self._synced(key, _reason(answer))
+        elif answer.state is None:
+            self._synced(key, None)
+        else:
+            self._owner.replica.put(
+                key, answer.state, None, "anti-entropy", lambda code: self._synced(key, code)
+            )
+
+    def _synced(self, key: bytes, error: str | None) -> None:
+        self._open -= 1
+        if error is None:
+            self.repaired += 1
+        else:
+            self._error = error
+        self._next()
+
+    # ---- ends
+
+    def _fail(self, answer: Answer | Failure | str) -> None:
+        self._error = _reason(answer)
+        self._end()
+
+    def _end(self) -> None:
+        self._owner.finished(self, self._error)
+
+
+def _reason(answer: Answer | str) -> str:
+    if isinstance(answer, str):
+        return answer
+    return str(getattr(answer, "error", None) or "unexpected answer")

@@ -1,0 +1,95 @@
+"""What every client request has in common: one answer, a deadline, and what it was worth.
+
+Each request is a state machine of its own on the node that received it (section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .context import Contexts
+from .detector import Detector
+from .kernel import Kernel
+from .messages import GetReply, Options, PutReply, Refusal, Worth
+from .params import Params
+from .plan import Place, Plan
+from .replica import Replica
+from .ring import Ring
+
+#: Where the answer goes.
+Respond = Callable[[GetReply | PutReply | Refusal], None]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a request needs of its node."""
+
+    params: Params
+    kernel: Kernel
+    ring: Ring
+    detector: Detector
+    replica: Replica
+    contexts: Contexts
+
+    @property
+    def node(self) -> str:
+        return self.params.node
+
+    def preference(self, key: bytes) -> tuple[str, ...]:
+        return self.ring.preference(self.ring.partition(key))
+
+    def plan(self, key: bytes, options: Options) -> Plan:
+        """The places for a request on `key`, by what is healthy now."""
+        sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
+        return Plan(self.preference(key), self.params.n, self.detector.healthy, sloppy)
+
+    def timeout(self, options: Options) -> float:
+        return self.params.request_timeout if options.timeout is None else options.timeout
+
+
+class Tally:
+    """Which places have answered, and whether that is enough.
+
+    Judged on who answered, never on the plan: a primary that was to answer counts for
+    PR or PW only once it has.
+    """
+
+    def __init__(self, need: int, need_primaries: int, need_durable: int = 0) -> None:
+        self._need = need
+        self._need_primaries = need_primaries
+        self._need_durable = need_durable
+        self._answered: dict[str, tuple[bool, bool]] = {}
+
+    def count(self, place: Place, durable: bool) -> None:
+        """The holder of `place` answered. A node counts once."""
+        self._answered[place.holder] = (place.hint_for is None, durable)
+
+    @property
+    def primaries(self) -> int:
+        return sum(primary for primary, _ in self._answered.values())
+
+    @property
+    def durable(self) -> int:
+        return sum(durable for _, durable in self._answered.values())
+
+    @property
+    def enough(self) -> bool:
+        return (
+            len(self._answered) >= self._need
+            and self.primaries >= self._need_primaries
+            and self.durable >= self._need_durable
+        )
+
+    def worth(self, coordinator: str) -> Worth:
+        replicas = len(self._answered)
+        return Worth(replicas, self.primaries, self.durable, replicas - self.primaries, coordinator)
+
+    def shortfall(self) -> str:
+        """How far the answers are from enough, in words."""
+        parts = [f"{len(self._answered)} of {self._need} nodes answered"]
+        if self._need_primaries:
+            parts.append(f"{self.primaries} of {self._need_primaries} primaries")
+        if self._need_durable:
+            parts.append(f"{self.durable} of {self._need_durable} durably")
+        return ", ".join(parts)

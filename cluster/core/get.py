@@ -1,0 +1,149 @@
+"""A get: ask N, answer after R, linger, then repair whoever answered late or stale
+(sections 4.5 and 5).
+
+A fallback that has nothing knows nothing: its not-found does not count towards R, unless
+the request says so (`notfound_ok`). The context handed out covers exactly what is shown.
+"""
+
+from __future__ import annotations
+
+from . import clock
+from .coordinator import Respond, Services, Tally
+from .kernel import Failure
+from .messages import (
+    Answer,
+    Get,
+    GetReply,
+    Refusal,
+    ReplicaGet,
+    ReplicaGetReply,
+    ReplicaPut,
+    State,
+)
+from .plan import Place
+
+
+class GetRequest:
+    """One get in progress at the node that received it."""
+
+    def __init__(self, services: Services, get: Get, respond: Respond) -> None:
+        self._s = services
+        self._get = get
+        self._respond = respond
+        options, params = get.options, services.params
+        self._plan = services.plan(get.key, options)
+        self._tally = Tally(params.r if options.r is None else options.r, options.pr or 0)
+        self._open = len(self._plan.places)
+        self._answers: dict[str, State] = {}
+        self._shown: State = {}
+        self._responded = False
+
+    def start(self) -> None:
+        kernel = self._s.kernel
+        self._deadline = kernel.after(self._s.timeout(self._get.options), self._expire)
+        for place in list(self._plan.places):
+            self._ask(place)
+
+    def _ask(self, place: Place) -> None:
+        key = self._get.key
+        if place.holder == self._s.node:
+            self._s.replica.get(key, lambda state, error: self._told(place, state, error))
+            return
+        self._s.kernel.call(
+            place.holder,
+            lambda rid: ReplicaGet(rid, key),
+            self._s.params.replica_timeout,
+            lambda outcome: self._answered(place, outcome),
+        )
+
+    def _answered(self, place: Place, outcome: Answer | Failure) -> None:
+        if isinstance(outcome, ReplicaGetReply):
+            self._told(place, outcome.state, outcome.error)
+        else:
+            self._told(place, None, "unreachable")
+
+    def _told(self, place: Place, state: State | None, error: str | None) -> None:
+        if error is not None:
+            if not self._responded and self._plan.replace(place):
+                self._ask(place)
+                return
+        else:
+            self._hear(place, state)
+        self._open -= 1
+        self._progress()
+
+    def _hear(self, place: Place, state: State | None) -> None:
+        if place.hint_for is None:
+            self._answers[place.holder] = state or {}
+        if self.counts(place, state):
+            self._tally.count(place, durable=False)
+        self._shown = self.merge(self._shown, state or {})
+
+    def counts(self, place: Place, state: State | None) -> bool:
+        """Whether this answer counts towards R."""
+        return place.hint_for is None or state is not None or self._get.options.notfound_ok
+
+    def merge(self, shown: State, state: State) -> State:
+        """What the client is shown after one more replica answered."""
+        return clock.sync(shown, state)
+
+    # ---- answering
+
+    def _progress(self) -> None:
+        if not self._responded and self._tally.enough:
+            self._answer()
+        if self._open:
+            return
+        if not self._responded:
+            self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
+        self.repair(self._shown)
+
+    def _answer(self) -> None:
+        self._finish(
+            GetReply(
+                self._get.rid,
+                clock.versions(self._shown),
+                self.context(),
+                self._tally.worth(self._s.node),
+            )
+        )
+
+    def context(self) -> bytes:
+        """The token that covers what is shown."""
+        return self._s.contexts.token(self._get.key, clock.context_of(self._shown))
+
+    def _refuse(self, code: str, message: str) -> None:
+        self._finish(Refusal(self._get.rid, code, message))
+
+    def _expire(self) -> None:
+        if not self._responded:
+            self._refuse("timeout", f"get: {self._tally.shortfall()} in time")
+
+    def _finish(self, reply: GetReply | Refusal) -> None:
+        self._responded = True
+        self._s.kernel.cancel(self._deadline)
+        self._respond(reply)
+
+    # ---- read repair
+
+    def repair(self, merged: State) -> None:
+        """Bring the primaries that answered, and differ, up to what all of them know."""
+        for holder, state in self._answers.items():
+            if self.is_stale(state, merged):
+                self.send_repair(holder, merged)
+
+    def is_stale(self, state: State, merged: State) -> bool:
+        return state != merged
+
+    def send_repair(self, holder: str, merged: State) -> None:
+        key = self._get.key
+        self._s.kernel.emit("read-repair", key=key, peer=holder)
+        if holder == self._s.node:
+            self._s.replica.put(key, merged, None, "read-repair", lambda code: None)
+            return
+        self._s.kernel.call(
+            holder,
+            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair"),
+            self._s.params.replica_timeout,
+            lambda outcome: None,
+        )

@@ -1,0 +1,131 @@
+"""Hinted handoff (section 4.6): what this node keeps for others, and gives back.
+
+A hint is a record under (target, key), in a durable table of its own. Being a record, it
+is stamped and merged like any other and has its own actor: what is handed off and
+deleted is never begun again under an old epoch. Versions of a key for one target share
+a hint, merged, so that a hot key cannot fill the table.
+
+A hint is deleted by compare-and-delete: only after the target has acknowledged it as
+durable, and only if nothing was merged into it meanwhile.
+"""
+
+from __future__ import annotations
+
+from .detector import Detector
+from .kernel import Failure, Kernel
+from .messages import Answer, ReplicaPut, ReplicaPutReply
+from .records import Record, Records
+from .rows import hint_row, split_hint
+from .store import ReadFailed
+
+_WINDOW = 64
+
+
+class Hints:
+    """The hints of this node: an index by target, and the scan that hands them off."""
+
+    def __init__(
+        self, kernel: Kernel, records: Records, detector: Detector, interval: float, timeout: float
+    ) -> None:
+        self._kernel = kernel
+        self.records = records
+        self._detector = detector
+        self._interval = interval
+        self._timeout = timeout
+        self._waiting: dict[str, dict[bytes, int]] = {}
+        self._targets: dict[bytes, dict[str, None]] = {}
+        self._in_flight: dict[bytes, None] = {}
+        self.bytes = 0
+        self.handed_off = 0
+        records.on_change = self._changed
+        records.label = _label
+
+    def start(self) -> None:
+        """Find the hints of an earlier life, and begin to scan."""
+        for hint, record in self.records.scan():
+            self._changed(hint, None, record)
+        self._kernel.every(self._interval, self.hand_off)
+
+    def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
+        target, key = split_hint(hint)
+        before = self._waiting.get(target, {}).get(key, 0)
+        size = 0 if new is None else _size(new)
+        self.bytes += size - before
+        if new is not None:
+            self._waiting.setdefault(target, {})[key] = size
+            self._targets.setdefault(key, {})[target] = None
+        elif key in self._waiting.get(target, {}):
+            del self._waiting[target][key]
+            del self._targets[key][target]
+            if not self._targets[key]:
+                del self._targets[key]
+
+    def targets(self, key: bytes) -> tuple[str, ...]:
+        """For whom this node keeps a hint of `key`."""
+        return tuple(self._targets.get(key, ()))
+
+    def count(self) -> dict[str, int]:
+        """target -> hints kept for it."""
+        return {target: len(keys) for target, keys in self._waiting.items() if keys}
+
+    # ---- handing off
+
+    def hand_off(self) -> None:
+        """Send the oldest hints of every healthy target, some at a time."""
+        for target, keys in self._waiting.items():
+            if not keys or not self._detector.healthy(target):
+                continue
+            for key in list(keys)[:_WINDOW]:
+                self._send(target, key)
+
+    def _send(self, target: str, key: bytes) -> None:
+        hint = hint_row(target, key)
+        if hint in self._in_flight:
+            return
+        try:
+            record = self.records.get(hint)
+        except ReadFailed:
+            self._kernel.emit("hint-unreadable", target=target, key=key)
+            return
+        if record is None:
+            return
+        self._in_flight[hint] = None
+        sent = record
+        self._kernel.call(
+            target,
+            lambda rid: ReplicaPut(rid, key, sent.state, None, "handoff"),
+            self._timeout,
+            lambda outcome: self._answered(target, key, sent, outcome),
+        )
+
+    def _answered(self, target: str, key: bytes, sent: Record, outcome: Answer | Failure) -> None:
+        hint = hint_row(target, key)
+        self._in_flight.pop(hint, None)
+        if not isinstance(outcome, ReplicaPutReply) or not outcome.durable:
+            return
+        if self.unchanged(hint, sent):
+            self.records.remove(hint, self._removed)
+            self._kernel.emit("handed-off", target=target, key=key)
+            if not self._in_flight:
+                self.hand_off()
+
+    def unchanged(self, hint: bytes, sent: Record) -> bool:
+        """True when the hint is still the one that was sent."""
+        try:
+            now = self.records.get(hint)
+        except ReadFailed:
+            return False
+        return now is not None and now.hash == sent.hash
+
+    def _removed(self, code: str | None) -> None:
+        if code is None:
+            self.handed_off += 1
+
+
+def _label(hint: bytes) -> dict[str, object]:
+    target, key = split_hint(hint)
+    return {"key": key, "hint_for": target}
+
+
+def _size(record: Record) -> int:
+    return sum(len(v.value) + 64 for entry in record.state.values() for _, v in entry.values)

@@ -1,0 +1,73 @@
+"""A hash tree over the keys of one partition (section 4.7).
+
+Two levels below the root: 32 branches of 32 leaves. A leaf is the exclusive or of one
+hash a key over the key and its record's hash (dots and values), so that a write updates
+it in place, whatever else the leaf holds, and order never matters.
+"""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b, md5
+
+WIDTH = 32
+LEAVES = WIDTH * WIDTH
+
+
+def leaf_of(key: bytes) -> int:
+    """The leaf of `key`: from the low bits of its MD5; the high ones chose the partition."""
+    tail = md5(key, usedforsecurity=False).digest()[-2:]
+    return int.from_bytes(tail, "big") % LEAVES
+
+
+def item_hash(key: bytes, record_hash: int) -> int:
+    """What one key adds to its leaf, 64 bits."""
+    h = blake2b(key, digest_size=8)
+    h.update(record_hash.to_bytes(8, "big"))
+    return int.from_bytes(h.digest(), "big")
+
+
+class Tree:
+    """The tree of one partition; branch hashes are made when asked for."""
+
+    def __init__(self) -> None:
+        self._leaves = array("Q", bytes(8 * LEAVES))
+        self._branches = [0] * WIDTH
+        self._stale = [False] * WIDTH
+
+    def change(self, key: bytes, old: int | None, new: int | None) -> None:
+        """The hash of key's record went from `old` to `new` (None: no record)."""
+        leaf = leaf_of(key)
+        delta = 0
+        for record_hash in (old, new):
+            if record_hash is not None:
+                delta ^= item_hash(key, record_hash)
+        self._leaves[leaf] ^= delta
+        self._stale[leaf // WIDTH] = True
+
+    def branches(self) -> list[int]:
+        """The 32 branch hashes."""
+        for i, stale in enumerate(self._stale):
+            if stale:
+                self._branches[i] = self._fold(i)
+                self._stale[i] = False
+        return list(self._branches)
+
+    def _fold(self, branch: int) -> int:
+        leaves = self._leaves[branch * WIDTH : (branch + 1) * WIDTH]
+        if not any(leaves):
+            return 0
+        return int.from_bytes(blake2b(leaves.tobytes(), digest_size=8).digest(), "big")
+
+    def root(self) -> int:
+        """One hash for the whole partition; 0 for an empty one."""
+        branches = self.branches()
+        if not any(branches):
+            return 0
+        raw = array("Q", branches).tobytes()
+        return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+
+    def leaves(self, branch: int) -> dict[int, int]:
+        """leaf number -> hash, for the leaves under `branch`."""
+        first = branch * WIDTH
+        return {leaf: self._leaves[leaf] for leaf in range(first, first + WIDTH)}

@@ -1,0 +1,54 @@
+"""Who stands in for whom: the first N healthy nodes of a preference list (section 4.6).
+
+Each of the N places belongs to a primary. While that is unhealthy, or once it has failed
+to answer, the next healthy node further down the list holds the place for it. No node
+ever holds two places, so counting places is counting nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Place:
+    """One of the N places: its `primary`, and who holds it now."""
+
+    primary: str
+    holder: str
+
+    @property
+    def hint_for(self) -> str | None:
+        """The node that the holder stands in for; None for the primary itself."""
+        return None if self.holder == self.primary else self.primary
+
+
+class Plan:
+    """The N places of one request; `sloppy` False leaves every place to its primary."""
+
+    def __init__(
+        self, preference: Sequence[str], n: int, healthy: Callable[[str], bool], sloppy: bool
+    ) -> None:
+        self._healthy = healthy
+        self._spares = list(preference[n:]) if sloppy else []
+        self.places = [Place(primary, primary) for primary in preference[:n]]
+        for place in self.places:
+            if not healthy(place.primary):
+                self.replace(place)
+
+    def replace(self, place: Place) -> bool:
+        """Hand `place` to the next healthy fallback; False when there is none left."""
+        for i, node in enumerate(self._spares):
+            if self._healthy(node):
+                del self._spares[i]
+                place.holder = node
+                return True
+        return False
+
+    def held_by(self, node: str) -> Place | None:
+        """The place that `node` holds, if any."""
+        for place in self.places:
+            if place.holder == node:
+                return place
+        return None

@@ -1,0 +1,184 @@
+"""A put: find a coordinator, stamp once, persist, replicate the stamped object, answer
+after W, and go on until every place has its copy or its hint (sections 4.5, 4.6, 5).
+
+One of the key's primaries coordinates; a node that is none forwards. Only where no
+primary can be reached does a fallback stamp, into a hint. A forward whose fate is in
+doubt is never tried elsewhere: the version might be stamped twice.
+"""
+
+from __future__ import annotations
+
+from . import clock
+from .coordinator import Respond, Services, Tally
+from .kernel import Failure
+from .messages import (
+    Answer,
+    ForwardPut,
+    Put,
+    PutReply,
+    Refusal,
+    ReplicaPut,
+    ReplicaPutReply,
+    State,
+    Version,
+)
+from .plan import Place
+
+
+class PutRequest:
+    """One put in progress; `hops` counts how often it has been forwarded."""
+
+    def __init__(
+        self, services: Services, put: Put, context: State, respond: Respond, hops: int = 0
+    ) -> None:
+        self._s = services
+        self._put = put
+        self._context = context
+        self._respond = respond
+        self._hops = hops
+        self._plan = services.plan(put.key, put.options)
+        options, params = put.options, services.params
+        self._tally = Tally(
+            params.w if options.w is None else options.w, options.pw or 0, options.dw or 0
+        )
+        self._open = 0
+        self._responded = False
+        self._state: State = {}
+        self._covers: State = {}
+
+    def start(self) -> None:
+        timeout = self._s.timeout(self._put.options)
+        self._deadline = self._s.kernel.after(timeout, self._expire)
+        self._route(self.coordinators())
+
+    # ---- finding the coordinator
+
+    def coordinators(self) -> list[str]:
+        """Who may stamp this put, best first: the primaries that can be reached, and where
+        there is none, who stands in for them. This node, being there, comes first."""
+        primaries = [p.holder for p in self._plan.places if p.hint_for is None]
+        healthy = [node for node in primaries if self._s.detector.healthy(node)]
+        able = healthy or [p.holder for p in self._plan.places if p.hint_for is not None]
+        return sorted(able, key=lambda node: node != self._s.node)
+
+    def _route(self, candidates: list[str]) -> None:
+        if not candidates:
+            self._refuse("no-coordinator", "no node that may coordinate can be reached")
+            return
+        first, rest = candidates[0], candidates[1:]
+        if first == self._s.node:
+            self._coordinate()
+        elif self._hops >= self._s.params.max_hops:
+            self._refuse("too-many-hops", f"forwarded {self._hops} times")
+        else:
+            self._forward(first, rest)
+
+    def _forward(self, peer: str, rest: list[str]) -> None:
+        self._s.kernel.call(
+            peer,
+            lambda rid: ForwardPut(rid, self._hops + 1, self._put),
+            self._s.timeout(self._put.options),
+            lambda outcome: self._forwarded(outcome, rest),
+        )
+
+    def _forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
+        if self._responded:
+            return
+        if outcome == "unsent":
+            self._route(rest or self._fresh_candidates())
+        elif isinstance(outcome, PutReply):
+            self._finish(PutReply(self._put.rid, outcome.context, outcome.worth, outcome.siblings))
+        elif isinstance(outcome, Refusal):
+            self._refuse(outcome.code, outcome.message, outcome.retry_after)
+        else:
+            self._refuse("forward-lost", "the coordinator did not answer")
+
+    def _fresh_candidates(self) -> list[str]:
+        """Nobody on the list could be reached: by now the detector knows better."""
+        self._plan = self._s.plan(self._put.key, self._put.options)
+        healthy = self._s.detector.healthy
+        return [node for node in self.coordinators() if healthy(node)]
+
+    # ---- coordinating
+
+    def _coordinate(self) -> None:
+        place = self._plan.held_by(self._s.node)
+        if place is None:
+            self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
+            return
+        version = Version(self._put.value, self._put.deleted)
+        stamped = self._s.replica.stamp(
+            self._put.key,
+            place.hint_for,
+            self._context,
+            version,
+            lambda code: self._stamped(place, code),
+        )
+        if stamped is not None:
+            self._state, actor, event = stamped
+            self._covers = clock.with_dot(self._context, actor, event)
+
+    def _stamped(self, place: Place, code: str | None) -> None:
+        if code is not None:
+            self._refuse(code, f"put: {code} at the coordinator")
+            return
+        self.count(place, durable=True)
+        others = [other for other in self._plan.places if other is not place]
+        self._open = len(others)
+        for other in others:
+            self._replicate(other)
+        self._progress()
+
+    def count(self, place: Place, durable: bool) -> None:
+        self._tally.count(place, durable)
+
+    def _replicate(self, place: Place) -> None:
+        self._s.kernel.call(
+            place.holder,
+            lambda rid: ReplicaPut(rid, self._put.key, self._state, place.hint_for, "put"),
+            self._s.params.replica_timeout,
+            lambda outcome: self._acknowledged(place, outcome),
+        )
+
+    def _acknowledged(self, place: Place, outcome: Answer | Failure) -> None:
+        if isinstance(outcome, ReplicaPutReply) and outcome.error is None:
+            self.count(place, outcome.durable)
+        elif self._plan.replace(place):
+            self._replicate(place)
+            return
+        self._open -= 1
+        self._progress()
+
+    # ---- answering
+
+    def _progress(self) -> None:
+        if self._responded:
+            return
+        if self._tally.enough:
+            self._answer()
+        elif not self._open:
+            self._refuse("write-quorum", f"put: {self._tally.shortfall()}")
+
+    def _answer(self) -> None:
+        siblings = clock.versions(self._state) if self._put.options.return_body else ()
+        covers = clock.context_of(self._state) if siblings else self._covers
+        self._finish(
+            PutReply(
+                self._put.rid,
+                self._s.contexts.token(self._put.key, covers),
+                self._tally.worth(self._s.node),
+                siblings,
+            )
+        )
+
+    def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
+        if not self._responded:
+            self._finish(Refusal(self._put.rid, code, message, retry_after))
+
+    def _expire(self) -> None:
+        self._refuse("timeout", f"put: {self._tally.shortfall()} in time")
+
+    def _finish(self, reply: PutReply | Refusal) -> None:
+        self._responded = True
+        self._s.kernel.cancel(self._deadline)
+        self._respond(reply)

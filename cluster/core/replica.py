@@ -1,0 +1,126 @@
+"""What this node answers as a replica: for keys that it owns, and for those it keeps for
+others.
+
+Persist before reply: nothing is acknowledged, and nothing is shown to a reader, that is
+not durable here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import clock
+from .hints import Hints
+from .kernel import Kernel
+from .messages import State, Version
+from .records import Done, Record, Records
+from .ring import Ring
+from .rows import hint_row, object_row
+from .store import ReadFailed
+
+#: answer(state or None for not found, None), or answer(None, error code)
+Answered = Callable[[State | None, str | None], None]
+
+
+class Replica:
+    def __init__(
+        self, node: str, kernel: Kernel, ring: Ring, objects: Records, hints: Hints, limit: int
+    ) -> None:
+        self.node = node
+        self._kernel = kernel
+        self._ring = ring
+        self.objects = objects
+        self.hints = hints
+        self._limit = limit
+
+    def is_primary(self, key: bytes) -> bool:
+        return self.node in self._ring.primaries(self._ring.partition(key))
+
+    def row(self, key: bytes) -> bytes:
+        """The row of this node's own record of `key`."""
+        return object_row(self._ring.partition(key), key)
+
+    def own(self, key: bytes) -> Record | None:
+        """This node's own record of `key`, durable or not. Raises ReadFailed."""
+        return self.objects.get(self.row(key))
+
+    def get(self, key: bytes, answer: Answered) -> None:
+        """All that this node holds of `key`, hints for others included, once durable."""
+        try:
+            held = self._held(key)
+        except ReadFailed:
+            answer(None, "storage-read")
+            return
+        state: State = {}
+        for _, _, record in held:
+            state = clock.sync(state, record.state)
+        waiting = len(held)
+        if not waiting:
+            answer(None, None)
+
+        def saved(code: str | None) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if code is not None and waiting >= 0:
+                waiting = -1
+                answer(None, code)
+            elif waiting == 0:
+                answer(state, None)
+
+        for records, name, _ in held:
+            records.when_saved(name, saved)
+
+    def _held(self, key: bytes) -> list[tuple[Records, bytes, Record]]:
+        places = [(self.objects, self.row(key))]
+        places += [(self.hints.records, hint_row(t, key)) for t in self.hints.targets(key)]
+        found = [(records, name, records.get(name)) for records, name in places]
+        return [(records, name, record) for records, name, record in found if record is not None]
+
+    def put(self, key: bytes, state: State, hint_for: str | None, why: str, done: Done) -> None:
+        """Sync `state` into the record of `key`, or into the hint for another node."""
+        if hint_for is None or hint_for == self.node:
+            if not self.is_primary(key):
+                done("not-primary")
+                return
+            self.objects.merge(self.row(key), state, why, done)
+        elif self.hints.bytes > self._limit:
+            done("overloaded")
+        else:
+            self.hints.records.merge(hint_row(hint_for, key), state, why, done)
+
+    def stamp(
+        self, key: bytes, hint_for: str | None, context: State, version: Version, done: Done
+    ) -> tuple[State, str, int] | None:
+        """Coordinate a put here: give `version` its dot (see Records.stamp)."""
+        records, name = self.objects, self.row(key)
+        if hint_for is not None:
+            records, name = self.hints.records, hint_row(hint_for, key)
+        return records.stamp(name, context, version, done)
+
+    def sync(self, key: bytes, state: State | None, why: str, answer: Answered) -> None:
+        """Merge with a peer's state, and answer with the result once it is durable."""
+        if not self.is_primary(key):
+            answer(None, "not-primary")
+            return
+        if state is None:
+            self._own(key, answer)
+            return
+
+        def saved(code: str | None) -> None:
+            if code is None:
+                self._own(key, answer)
+            else:
+                answer(None, code)
+
+        self.objects.merge(self.row(key), state, why, saved)
+
+    def _own(self, key: bytes, answer: Answered) -> None:
+        try:
+            record = self.own(key)
+        except ReadFailed:
+            answer(None, "storage-read")
+            return
+        state = None if record is None else record.state
+        self.objects.when_saved(
+            self.row(key), lambda code: answer(state if code is None else None, code)
+        )
