@@ -1,0 +1,24 @@
+"""Storage engines by name; `base` says what each of them promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import Engine
+
+
+def _lmdb(folder: Path, map_size: int) -> Engine:
+    from .lmdb import LmdbEngine  # a node in memory need not load the library
+
+    return LmdbEngine(folder, map_size)
+
+
+def _memory(folder: Path, map_size: int) -> Engine:
+    from .memory import MemoryEngine
+
+    return MemoryEngine(folder, map_size)
+
+
+#: name -> open(folder, map_size in bytes). Raises StorageFailed (cluster.storage.base).
+ENGINES: dict[str, Callable[[Path, int], Engine]] = {"lmdb": _lmdb, "memory": _memory}

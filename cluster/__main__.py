@@ -1,0 +1,82 @@
+"""`python -m cluster --config FILE`: one node in the foreground.
+
+Exit codes: 0 stopped as asked, 2 wrong configuration, 4 the environment failed (a port or
+the data is taken, the storage cannot be opened), 70 the node crashed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+
+from cluster.config import Config, ConfigError, load
+from cluster.server import SWITCH_INTERVAL, MakeCore, Server
+from cluster.storage.base import StorageFailed
+
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 4
+
+
+def main(argv: list[str], make_core: MakeCore | None = None) -> int:
+    """Run the node that `--config` describes, and return its exit code. `make_core` puts
+    another core into the same shell."""
+    parser = argparse.ArgumentParser(prog="python -m cluster", description="Run one node.")
+    parser.add_argument("--config", type=Path, required=True, help="YAML or JSON file")
+    try:
+        config = load(parser.parse_args(argv).config)
+        make_core = make_core or _core(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    if config.parent == "stdin":
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_live(config, make_core))
+    except (OSError, StorageFailed) as error:
+        print(f"node {config.node}: {error}", file=sys.stderr)
+        return EXIT_ENVIRONMENT
+    return 0
+
+
+async def _live(config: Config, make_core: MakeCore) -> None:
+    await Server(config, make_core).run()
+
+
+def _core(config: Config) -> MakeCore:
+    """The node, with the bugs that were asked for in it. Raises ConfigError."""
+    from cluster.core.node import Node
+
+    if not config.bugs:
+        return Node
+    from cluster import zoo
+
+    try:
+        return zoo.plant(config.bugs, Node)
+    except ValueError as error:
+        raise ConfigError(f"bugs: {error}") from error
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _end_with_parent() -> None:
+    """Whoever started us holds the other end of stdin. It is gone when that ends; a thread
+    of its own sees it even if the loop is stuck."""
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""One file tells a node everything: who it is, where it listens, whom it dials.
+
+YAML or JSON, by content. Whatever is wrong in it is one `ConfigError` that names the
+file, the key, what stands there and what is allowed. Paths in it are relative to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from cluster.core.params import Params
+from cluster.storage import ENGINES
+
+
+class ConfigError(Exception):
+    """The message is for whoever wrote the file."""
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`map_size`: bytes of address space the durable engine begins with (it doubles)."""
+
+    engine: str = "lmdb"
+    map_size: int = 1 << 30
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
+    them, which may be a proxy's. `params` are those of cluster.core.params but for who is
+    who. `hello_timeout` in seconds."""
+
+    node: str
+    listen: str
+    admin: str
+    members: tuple[str, ...]
+    peers: dict[str, str] = {}
+    cluster: str = "dynamesis"
+    secret: str = "dynamesis"
+    params: dict[str, Any] = {}
+    storage: Storage = Storage()
+    data: Path = Path("data")
+    log: Path = Path("node.log")
+    bugs: tuple[str, ...] = ()
+    parent: Literal["stdin"] | None = None
+    hello_timeout: float = 1.0
+
+    def core_params(self) -> Params:
+        """What the sans-I/O core is told. Raises ConfigError."""
+        identity = {name: getattr(self, name) for name in _IDENTITY}
+        try:
+            return msgspec.convert(identity | self.params, Params)
+        except msgspec.ValidationError as error:
+            raise ConfigError("params" + _located(error)) from error
+
+
+_IDENTITY = ("node", "members", "cluster", "secret")
+_PARAMS = tuple(f.name for f in dataclasses.fields(Params) if f.name not in _IDENTITY)
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`. Raises ConfigError."""
+    try:
+        raw = _parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    try:
+        config = msgspec.convert(raw, Config)
+        _check(config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_located(error).removeprefix('.')}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return msgspec.structs.replace(
+        config, data=path.parent / config.data, log=path.parent / config.log
+    )
+
+
+def dump(config: Config) -> bytes:
+    """The file that `load` makes `config` of, as JSON."""
+    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2) + b"\n"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """ "host:port" or "[v6 host]:port" -> (host, port). Raises ConfigError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f'{address!r} is no address; allowed: "host:port", port 1 to 65535')
+    return host.strip("[]"), int(port)
+
+
+def _parse(text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"malformed JSON: {error}") from error
+    import yaml  # slow to import, so only for those who use it
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"malformed YAML: {error}") from error
+
+
+def _located(error: msgspec.ValidationError) -> str:
+    """msgspec's "what - at `$.where`" as ".where: what", with the keys that are allowed."""
+    what, _, where = str(error).partition(" - at `$")
+    where = where.rstrip("`").replace("[...]", "")
+    if "unknown field" in what:
+        allowed = Storage if where == ".storage" else Config
+        what += "; allowed: " + ", ".join(allowed.__struct_fields__)
+    return f"{where or '.'}: {what}"
+
+
+def _check(config: Config) -> None:
+    """What types cannot say. Raises ConfigError."""
+    for key in ("listen", "admin"):
+        _address(key, getattr(config, key))
+    _one_of("node", config.node, config.members, "one of members")
+    if len(set(config.members)) != len(config.members):
+        raise ConfigError(f"members: {list(config.members)} names a node twice")
+    for peer, address in config.peers.items():
+        _one_of("peers", peer, config.members, "members")
+        _address(f"peers.{peer}", address)
+    for peer in config.members:
+        if peer not in config.peers and peer != config.node:
+            raise ConfigError(f'peers: no address for member {peer!r}; allowed: "host:port"')
+    _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
+    _at_least("storage.map_size", config.storage.map_size, 1 << 20)
+    _positive("hello_timeout", config.hello_timeout)
+    for key in config.params:
+        _one_of("params", key, _PARAMS, "keys")
+    _check_params(config.core_params())
+
+
+def _check_params(params: Params) -> None:
+    for key in _PARAMS:
+        value = getattr(params, key)
+        if not isinstance(value, bool):
+            _positive(f"params.{key}", value)
+    if params.n > len(params.members):
+        raise ConfigError(
+            f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
+            "the number of members"
+        )
+    for key in ("r", "w"):
+        if (value := getattr(params, key)) > params.n:
+            raise ConfigError(f"params.{key}: {value}; allowed: 1 to n, which is {params.n}")
+
+
+def _address(key: str, address: str) -> None:
+    try:
+        split_address(address)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}: {value!r}; allowed {kind}: {', '.join(allowed)}")
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if value < least:
+        raise ConfigError(f"{key}: {value}; allowed: {least} or more")
+
+
+def _positive(key: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigError(f"{key}: {value}; allowed: more than 0")

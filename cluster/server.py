@@ -1,0 +1,234 @@
+"""The thin shell around the core: it carries events in and effects out, and decides
+nothing.
+
+Events are handled one at a time, each to its end, on the loop's thread. An exception out
+of the core leaves a state that nobody can vouch for: the process logs it and ends there
+and then (exit code 70), as if it had been killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any, NoReturn, Protocol
+
+from cluster.config import Config
+from cluster.core.events import (
+    Answer,
+    Asked,
+    CancelTimer,
+    Effect,
+    Emit,
+    Event,
+    Persist,
+    Received,
+    Reply,
+    Send,
+    SetTimer,
+    Started,
+    TimerFired,
+)
+from cluster.core.messages import AskReply, Hello, Message
+from cluster.core.params import Params
+from cluster.core.store import Reader
+from cluster.eventlog import EventLog
+from cluster.listener import ADMIN, DATA, Inbound, Listener
+from cluster.peers import Peers
+from cluster.storage import ENGINES
+from cluster.storage.committer import Committer
+from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
+
+EXIT_CRASHED = 70
+#: seconds that a graceful stop waits for requests in progress
+DRAIN = 3.0
+#: seconds between the interpreter's thread switches: the committer must not hold the loop
+SWITCH_INTERVAL = 0.0005
+
+
+class Core(Protocol):
+    """What cluster.core.node.Node is to the shell."""
+
+    def handle(self, now: float, event: Event) -> list[Effect]: ...
+
+
+MakeCore = Callable[[Params, Reader, int], Core]
+
+
+class Server:
+    """One node. Made on the loop that runs it."""
+
+    def __init__(self, config: Config, make_core: MakeCore) -> None:
+        """Opens the log and the storage. Raises StorageFailed, OSError."""
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_exception)
+        self._log = EventLog(config.log, config.node, self._loop)
+        self._engine = ENGINES[config.storage.engine](config.data, config.storage.map_size)
+        self._committer = Committer(self._engine, self._loop, self.post)
+        entropy = int.from_bytes(os.urandom(8), "big")
+        self._core = make_core(config.core_params(), self._engine, entropy)
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._asked: dict[int, tuple[Inbound, int, str]] = {}
+        self._tokens = count(1)
+        self._stop = asyncio.Event()
+        self._born = time.monotonic()
+        self._do: dict[type, Callable[[Any], None]] = {
+            Send: lambda effect: self._peers.send(effect.peer, effect.message),
+            Reply: lambda effect: self._data.reply(effect.channel, effect.message),
+            Persist: self._committer.persist,
+            SetTimer: self._set_timer,
+            CancelTimer: self._cancel_timer,
+            Answer: self._answer,
+            Emit: lambda effect: self._log.emit(effect.event, **effect.fields),
+        }
+        self._network()
+
+    def _network(self) -> None:
+        config, emit = self._config, self._log.emit
+        hello = Hello(config.node, config.cluster)
+        channels = count(1)
+        self._data = Listener(
+            hello, config.members, DATA, NODE_LIMIT, channels, self._received, emit
+        )
+        self._admin = Listener(hello, config.members, ADMIN, ADMIN_LIMIT, channels, self._ask, emit)
+        addresses = {peer: config.peers[peer] for peer in config.members if peer != config.node}
+        self._peers = Peers(addresses, hello, config.hello_timeout, self.post, emit)
+
+    async def run(self) -> None:
+        """Live until asked to stop. Raises OSError naming a port that cannot be had."""
+        for listener, address in (
+            (self._data, self._config.listen),
+            (self._admin, self._config.admin),
+        ):
+            await _bind(listener, address)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
+        self.post(Started())
+        await self._data.serve()
+        await self._admin.serve()
+        self._peers.start()
+        gc.freeze()  # what is there now stays: no collection need look at it again
+        await self._stop.wait()
+        await self._wind_up()
+
+    # ---- events
+
+    def post(self, event: Event) -> None:
+        """Have the core handle `event`, after those before it."""
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                for effect in self._core.handle(self._loop.time(), self._events.popleft()):
+                    self._do[type(effect)](effect)
+        except Exception as error:
+            self._crash(error)
+        self._handling = False
+
+    def _received(self, inbound: Inbound, message: Message) -> None:
+        self.post(Received(inbound.channel, inbound.peer, message))
+
+    def _set_timer(self, effect: SetTimer) -> None:
+        self._cancel_timer(effect)
+        self._timers[effect.id] = self._loop.call_later(effect.after, self._fire, effect.id)
+
+    def _cancel_timer(self, effect: SetTimer | CancelTimer) -> None:
+        handle = self._timers.pop(effect.id, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _fire(self, timer: str) -> None:
+        del self._timers[timer]
+        self.post(TimerFired(timer))
+
+    # ---- administration
+
+    def _ask(self, inbound: Inbound, ask: Any) -> None:
+        if ask.command == "stop":
+            self._stop.set()
+            inbound.reply(AskReply(ask.rid, {"stopping": True}))
+            return
+        token = next(self._tokens)
+        self._asked[token] = (inbound, ask.rid, ask.command)
+        self.post(Asked(token, ask.command, ask.args))
+
+    def _answer(self, effect: Answer) -> None:
+        inbound, rid, command = self._asked.pop(effect.token)
+        result = effect.result
+        if command == "status" and effect.error is None:
+            result = {"ready": True, **result, **self._facts()}
+        try:
+            inbound.reply(AskReply(rid, result, effect.error))
+        except WireError as error:
+            inbound.reply(AskReply(rid, error=f"ask for less at a time: {error}"))
+
+    def _facts(self) -> dict[str, Any]:
+        """What the core cannot know of its process."""
+        return {
+            "pid": os.getpid(),
+            "rss": resident_bytes(),
+            "uptime": round(time.monotonic() - self._born, 3),
+            "engine": self._config.storage.engine,
+            "links": self._peers.status(),
+        }
+
+    # ---- the end
+
+    async def _wind_up(self) -> None:
+        """Finish what is in progress, refuse what is new, let go of everything."""
+        self._data.stop()
+        self._admin.stop()
+        deadline = self._loop.time() + DRAIN
+        while (self._data.owed or not self._committer.idle) and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
+        for listener in (self._data, self._admin):
+            listener.close()
+        await self._peers.close()
+        self._committer.close()
+        self._engine.close()
+        self._log.emit("stop", owed=self._data.owed)
+        self._log.close()
+
+    def _on_loop_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._crash(context.get("exception") or RuntimeError(context["message"]))
+
+    def _crash(self, error: BaseException) -> NoReturn:
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(Exception):
+            self._log.emit("crash", error=repr(error), traceback=text)
+            self._log.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        os._exit(EXIT_CRASHED)
+
+
+async def _bind(listener: Listener, address: str) -> None:
+    try:
+        await listener.bind(address)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; where there is no /proc, its peak."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,80 @@
+"""What a node persists into: three ordered tables of bytes, written in atomic groups.
+
+An engine promises three things. A group that `commit` returned from is there after any
+crash of the process, and whole. A row that cannot be trusted raises, and is never a
+not-found: a replica that mistakes damage for absence would answer for a key that it has
+lost. Reads may run on the loop's thread while a commit runs on another.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from cluster.core.events import Table, Write
+from cluster.core.store import ReadFailed
+
+TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
+
+_CHECKSUM = struct.Struct(">I")
+
+
+class StorageFailed(Exception):
+    """The engine could not be opened, or could not commit. The message says why."""
+
+
+class ReadError(ReadFailed):
+    """The engine could not read."""
+
+
+class Corrupt(ReadError):
+    """The row of `key` in `table` is not what was written. Rows after it can still be
+    read: scan(table, prefix, after=error.key)."""
+
+    def __init__(self, table: Table, key: bytes) -> None:
+        super().__init__(f"{table}: the row of {key!r} does not match its checksum")
+        self.table = table
+        self.key = key
+
+
+class Engine(Protocol):
+    """One node's storage. A `Reader` for the core, with the writing side for the shell."""
+
+    #: whether commit() waits for a device, and so belongs on another thread than the loop
+    blocking: bool
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The row, or None if there is none. Raises ReadError."""
+
+    def scan(
+        self, table: Table, prefix: bytes = b"", after: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key starts with `prefix`, in key order, strictly after `after`. Commits
+        may come between two rows; each row is as it stood when it was read. Raises ReadError."""
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        """Store all writes, the last one to a key winning, or none; durable on return.
+        Raises StorageFailed."""
+
+    def close(self) -> None:
+        """Release files; the engine is not used afterwards."""
+
+
+def seal(table: Table, key: bytes, value: bytes) -> bytes:
+    """`value` behind a CRC32 over table, key and value, so that a flipped bit is seen, and
+    a row that strayed to another key too."""
+    return _CHECKSUM.pack(_checksum(table, key, value)) + value
+
+
+def unseal(table: Table, key: bytes, row: bytes) -> bytes:
+    """The value in a sealed row. Raises Corrupt."""
+    value = row[_CHECKSUM.size :]
+    if row[: _CHECKSUM.size] != _CHECKSUM.pack(_checksum(table, key, value)):
+        raise Corrupt(table, key)
+    return value
+
+
+def _checksum(table: Table, key: bytes, value: bytes) -> int:
+    return zlib.crc32(value, zlib.crc32(key, zlib.crc32(table.encode())))

@@ -1,0 +1,96 @@
+"""Group commit: what the core persists while one commit is under way goes into the next.
+
+A hop to a thread costs about 90 us of CPU, a sync about 0.2 ms of waiting; both are paid
+once a group, however many batches are in it. Nothing is reordered: groups follow one
+another, and inside a group the batches keep the order of their tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from cluster.core.events import Persist, Persisted, PersistFailed
+
+from .base import Engine, StorageFailed
+
+Outcome = Persisted | PersistFailed
+
+
+class Committer:
+    """Carries Persist effects to `engine` and their outcomes to `report`, on the loop's
+    thread. An exception that is no StorageFailed goes to the loop's exception handler."""
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, report: Callable[[Outcome], None]
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._report = report
+        self._waiting: list[Persist] = []
+        self._busy = False
+        self._groups: SimpleQueue[list[Persist] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
+        if engine.blocking:
+            self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """True when everything asked for has been reported."""
+        return not self._busy
+
+    def persist(self, batch: Persist) -> None:
+        """Store `batch` after all before it; then report Persisted or PersistFailed."""
+        if not self._engine.blocking:
+            self._tell(commit(self._engine, [batch]))
+            return
+        self._waiting.append(batch)
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._start)  # what else this tick persists goes along
+
+    def close(self) -> None:
+        """Wait for the group under way and end the thread."""
+        if self._engine.blocking:
+            self._groups.put(None)
+            self._thread.join()
+
+    def _start(self) -> None:
+        self._groups.put(self._waiting)
+        self._waiting = []
+
+    def _work(self) -> None:
+        while (group := self._groups.get()) is not None:
+            try:
+                outcomes = commit(self._engine, group)
+            except Exception as error:
+                self._loop.call_soon_threadsafe(self._broken, error)
+                return
+            self._loop.call_soon_threadsafe(self._done, outcomes)
+
+    def _done(self, outcomes: Sequence[Outcome]) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            self._start()
+        self._tell(outcomes)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._report(outcome)
+
+    def _broken(self, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": "the committer broke", "exception": error})
+
+
+def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
+    """Commit all batches of a group at once; if that fails one by one, so that a batch that
+    cannot be stored takes no other with it."""
+    try:
+        engine.commit([write for batch in group for write in batch.writes])
+    except StorageFailed as error:
+        if len(group) == 1:
+            return [PersistFailed(group[0].token, str(error))]
+        return [outcome for batch in group for outcome in commit(engine, [batch])]
+    return [Persisted(batch.token) for batch in group]
