@@ -2,53 +2,101 @@
 
 `op` asks for the next operation, `update` tells what happened; both return the
 successor and change nothing, so that a generator can be simulated, replayed and
-compared. Randomness lives inside the state. After Jepsen's generator.clj.
+compared. Randomness lives inside the state. After Jepsen's generator.clj, with one
+difference: waiting carries a time (Pending.until), so that sleeping needs no thread and
+nobody has to poll.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import Final, Protocol, TypeAlias, final
 
-from checkers.history import Op
+import msgspec
 
-
-@final
-class Pending:
-    """The type of PENDING."""
-
-    def __repr__(self) -> str:
-        return "PENDING"
-
-
-#: Nothing to do now, but there may be later.
-PENDING: Final = Pending()
+from checkers.op import Op
 
 #: A worker thread: a number for a client, "nemesis" for the nemesis.
 Thread = int | str
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Nothing to do now, but there may be later: after the next event, or at `until` (ns
+    since the test began), whichever comes first."""
+
+    until: int | None = None
+
+
+#: Nothing to do until something happens.
+PENDING: Final = Pending()
+
+
 @dataclass(frozen=True)
 class Context:
     """What a generator may know: the time in ns since the test began, the threads that
-    are free now, and the process that each thread plays at present."""
+    are free now (longest free first), and the process that each thread plays at present."""
 
     time: int
     free: tuple[Thread, ...]
     workers: dict[Thread, int | str]
 
+    @property
+    def idle(self) -> bool:
+        """No thread is busy."""
+        return len(self.free) == len(self.workers)
 
-#: What `op` returns. None: exhausted. An Op may carry a `time` in the future: the
-#: runner waits until then. An Op with process == -1 may be given to any free thread
-#: (the generator itself normally fills in the process from the context).
-Step = "None | tuple[Pending, Generator] | tuple[Op, Generator | None]"
+    def thread(self, process: int | str) -> Thread | None:
+        """The thread that plays `process`; None when no thread here does."""
+        for thread, played in self.workers.items():
+            if played == process:
+                return thread
+        return None
+
+    def alone(self, thread: Thread) -> Context:
+        """This context as if `thread` were the only one."""
+        free = (thread,) if thread in self.free else ()
+        return Context(self.time, free, {thread: self.workers[thread]})
+
+    def only(self, keep: Callable[[Thread], bool]) -> Context:
+        """This context as if there were only the threads for which `keep` holds."""
+        free = tuple(thread for thread in self.free if keep(thread))
+        workers = {thread: played for thread, played in self.workers.items() if keep(thread)}
+        return Context(self.time, free, workers)
+
+
+#: What `op` returns. None: exhausted. After a Pending the successor must be kept as well:
+#: it is the one that remembers when the waiting began. An Op may carry a `time` in the
+#: future; the runner then waits, and asks again the generator that it asked before.
+Step: TypeAlias = "tuple[Op | Pending, Generator | None] | None"
 
 
 class Generator(Protocol):
     """A pure, immutable source of operations."""
 
-    def op(self, ctx: Context) -> None | tuple[Pending, Generator] | tuple[Op, Generator | None]:
+    def op(self, ctx: Context) -> Step:
         """Next operation at ctx.time, with the generator to use afterwards."""
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         """The generator after `event` (an invocation or a completion) happened."""
+
+
+def assign(op: Op, ctx: Context) -> Op | Pending | None:
+    """`op` as it is to happen now: with the time, and given to the thread that has been
+    free longest unless it names a process. Pending when it must wait for its time or its
+    thread; None when no thread plays its process any more."""
+    if op.time > ctx.time:
+        return Pending(op.time)
+    if op.type != "invoke":
+        return msgspec.structs.replace(op, time=ctx.time)
+    if op.process in (-1, "harness"):
+        if not ctx.free:
+            return PENDING
+        process = ctx.workers[ctx.free[0]]
+        return msgspec.structs.replace(op, time=ctx.time, process=process)
+    thread = ctx.thread(op.process)
+    if thread is None:
+        return None
+    return msgspec.structs.replace(op, time=ctx.time) if thread in ctx.free else PENDING

@@ -1,0 +1,123 @@
+"""The pure half of running a generator, shared by the simulator and the real runner.
+
+A Schedule is a generator beside the threads that carry out its operations. Drive it so:
+
+    schedule = start(source, concurrency)
+    loop:
+        step = schedule.ask(now)                     # now: ns since the test began
+        None                -> exhausted: complete what is in flight, then done
+        (Pending, after)    -> schedule = after; wait for a completion, or for
+                               Pending.until where that is not None; ask again
+        (op, after)         -> event = op with its index and the time, as recorded;
+                               schedule = after.invoked(event);
+                               if op.type == "invoke": let op.process carry it out,
+                               otherwise (a remark, as of `log`) that was all
+        on a completion     -> event = the completion with its index and time, as recorded;
+                               schedule = schedule.completed(event)
+
+`ask` may be repeated at will: it changes nothing. An operation it returns is due now.
+A client process whose operation ended in info is retired: its thread goes on under the
+old number + concurrency, as in Jepsen, so that a process has one operation at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from checkers.op import Op
+
+from .base import Context, Generator, Pending, Thread
+from .sources import Source
+from .validate import friendly_exceptions, validate
+
+NEMESIS = "nemesis"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Which threads are free (longest free first), and the process that each plays."""
+
+    concurrency: int
+    free: tuple[Thread, ...]
+    processes: dict[Thread, int | str]
+
+    def context(self, time: int) -> Context:
+        """What a generator may know at `time` ns."""
+        return Context(time, self.free, self.processes)
+
+    def invoked(self, op: Op) -> Workers:
+        """The thread of op.process is busy. Raises ValueError when it was so already."""
+        thread = self._thread(op)
+        if thread not in self.free:
+            raise ValueError(f"process {op.process!r} is busy: {op}")
+        return replace(self, free=tuple(t for t in self.free if t != thread))
+
+    def completed(self, op: Op) -> Workers:
+        """The thread of op.process is free again. Raises ValueError when it was not busy."""
+        thread = self._thread(op)
+        if thread in self.free:
+            raise ValueError(f"process {op.process!r} has nothing to complete: {op}")
+        return replace(self, free=(*self.free, thread))
+
+    def retired(self, op: Op) -> Workers:
+        """After the completion `op`: on info a client process gets its successor."""
+        if op.type != "info" or not isinstance(op.process, int):
+            return self
+        successor = op.process + self.concurrency
+        return replace(self, processes={**self.processes, self._thread(op): successor})
+
+    def _thread(self, op: Op) -> Thread:
+        thread = self.context(0).thread(op.process)
+        if thread is None:
+            raise ValueError(f"no thread plays process {op.process!r}: {op}")
+        return thread
+
+
+def workers(concurrency: int, nemesis: bool = True) -> Workers:
+    """Client threads 0 to concurrency - 1, and the nemesis; all free."""
+    threads: tuple[Thread, ...] = (*range(concurrency), *([NEMESIS] if nemesis else []))
+    return Workers(concurrency, threads, {thread: thread for thread in threads})
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A generator (None: exhausted) and its workers. See the module for how to drive it."""
+
+    generator: Generator | None
+    workers: Workers
+
+    @property
+    def in_flight(self) -> int:
+        """How many operations have begun and not completed."""
+        return len(self.workers.processes) - len(self.workers.free)
+
+    def ask(self, now: int) -> tuple[Op | Pending, Schedule] | None:
+        """What to do at `now` ns. Raises GeneratorError where the generator is at fault."""
+        step = None if self.generator is None else self.generator.op(self.workers.context(now))
+        if step is None:
+            return None
+        op, after = step
+        if isinstance(op, Op) and op.time > now:
+            return Pending(op.time), self
+        return op, replace(self, generator=after)
+
+    def invoked(self, event: Op) -> Schedule:
+        """After the operation that `ask` returned was recorded as `event`."""
+        own = self.workers.invoked(event) if event.type == "invoke" else self.workers
+        return Schedule(self._told(own, event), own)
+
+    def completed(self, event: Op) -> Schedule:
+        """After a completion was recorded as `event`. The generator is told while the
+        process still belongs to its thread; a process is retired after that."""
+        own = self.workers.completed(event)
+        return Schedule(self._told(own, event), own.retired(event))
+
+    def _told(self, own: Workers, event: Op) -> Generator | None:
+        if self.generator is None:
+            return None
+        return self.generator.update(own.context(event.time), event)
+
+
+def start(source: Source, concurrency: int, nemesis: bool = True) -> Schedule:
+    """A schedule at its beginning, every step of its generator validated."""
+    return Schedule(friendly_exceptions(validate(source)), workers(concurrency, nemesis))

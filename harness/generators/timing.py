@@ -1,0 +1,169 @@
+"""When: sleep, stagger, rate, delay, time_limit, cycle_times.
+
+Durations are given in seconds and kept in ns. A clock starts when the generator is first
+asked, and what remembers it is the successor that comes with the Pending.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from checkers.op import Op
+
+from .base import PENDING, Context, Generator, Pending, Step
+from .rng import Rng
+from .sources import Exhausted, Source, lift
+from .wrapper import Wrapper
+
+#: Lateness up to this (ns) is made up for, so that slow wake-ups do not lower a rate; what
+#: is later than that, as after a stall, is forgotten, so that no burst follows it.
+_CATCH_UP = 100_000_000
+
+
+def ns(seconds: float) -> int:
+    """Seconds as ns. Raises ValueError unless finite and not negative."""
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"a duration must be finite and not negative: {seconds} s")
+    return round(seconds * 1_000_000_000)
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Waits `duration` from when it is first asked with a thread free; then until `end`."""
+
+    duration: int
+    end: int | None = None
+
+    def op(self, ctx: Context) -> Step:
+        if self.end is not None:
+            return None if ctx.time >= self.end else (Pending(self.end), self)
+        if not ctx.free:
+            return PENDING, self
+        end = ctx.time + self.duration
+        return Pending(end), replace(self, end=end)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self
+
+
+def sleep(seconds: float) -> Generator:
+    """No operation for so long, counted from when a thread was free for one. Between two
+    operations of the nemesis: from the completion of the first."""
+    return Sleep(ns(seconds))
+
+
+Gap = Literal["fixed", "uniform", "exponential"]
+
+
+@dataclass(frozen=True)
+class Paced(Wrapper):
+    """The next operation not before `due`; the gaps have a mean of `mean` ns."""
+
+    mean: int
+    gap: Gap
+    rng: Rng
+    due: int | None = None
+
+    def op(self, ctx: Context) -> Step:
+        step = self.gen.op(ctx)
+        if step is None:
+            return None
+        op, after = step
+        if isinstance(op, Pending):
+            return op, self.around(after)
+        due = ctx.time if self.due is None else self.due
+        if due > ctx.time:
+            return Pending(due), self
+        gap, rng = self._gap()
+        base = due if ctx.time - due <= _CATCH_UP else ctx.time
+        return op, self.around(after, due=base + gap, rng=rng)
+
+    def _gap(self) -> tuple[int, Rng]:
+        if self.gap == "fixed":
+            return self.mean, self.rng
+        if self.gap == "uniform":
+            return self.rng.between(0, 2 * self.mean)
+        gap, rng = self.rng.exponential(self.mean)
+        return round(gap), rng
+
+
+def stagger(seconds: float, source: Source, rng: Rng, gap: Gap = "uniform") -> Generator:
+    """Operations a mean of `seconds` apart, over all threads together: "uniform" gaps from
+    0 to twice the mean, or "exponential" ones (a Poisson process)."""
+    return Paced(lift(source), ns(seconds), gap, rng)
+
+
+def rate(per_second: float, source: Source, rng: Rng) -> Generator:
+    """So many operations a second over all threads together, as a Poisson process."""
+    if not per_second > 0:
+        raise ValueError(f"a rate must be positive: {per_second}/s")
+    return stagger(1 / per_second, source, rng, "exponential")
+
+
+def delay(seconds: float, source: Source) -> Generator:
+    """Operations at least `seconds` apart, over all threads together."""
+    return Paced(lift(source), ns(seconds), "fixed", Rng(0))
+
+
+@dataclass(frozen=True)
+class TimeLimit(Wrapper):
+    limit: int
+    cutoff: int | None = None
+
+    def op(self, ctx: Context) -> Step:
+        cutoff = ctx.time + self.limit if self.cutoff is None else self.cutoff
+        step = self.gen.op(ctx) if ctx.time < cutoff else None
+        if step is None:
+            return None
+        op, after = step
+        if isinstance(op, Op) and op.time >= cutoff:
+            return Pending(cutoff), replace(self, cutoff=cutoff)
+        if isinstance(op, Pending):
+            op = Pending(cutoff if op.until is None else min(op.until, cutoff))
+        return op, self.around(after, cutoff=cutoff)
+
+
+def time_limit(seconds: float, source: Source) -> Generator:
+    """No operation begins later than `seconds` after this was first asked."""
+    return TimeLimit(lift(source), ns(seconds))
+
+
+@dataclass(frozen=True)
+class CycleTimes:
+    """Generator i speaks while the time since `start`, modulo the whole period, lies
+    between ends[i - 1] and ends[i]."""
+
+    gens: tuple[Generator, ...]
+    ends: tuple[int, ...]
+    start: int | None = None
+
+    def op(self, ctx: Context) -> Step:
+        start = ctx.time if self.start is None else self.start
+        into = (ctx.time - start) % self.ends[-1]
+        turn = next(i for i, end in enumerate(self.ends) if into < end)
+        change = ctx.time - into + self.ends[turn]
+        step = self.gens[turn].op(ctx)
+        if step is None:
+            return None
+        op, after = step
+        if isinstance(op, Op) and op.time >= change:
+            return Pending(change), replace(self, start=start)
+        if isinstance(op, Pending):
+            op = Pending(change if op.until is None else min(op.until, change))
+        gens = (*self.gens[:turn], after or Exhausted(), *self.gens[turn + 1 :])
+        return op, replace(self, gens=gens, start=start)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return replace(self, gens=tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens))
+
+
+def cycle_times(*turns: tuple[float, Source]) -> Generator:
+    """turns[0][1] for turns[0][0] seconds, then the next, and round again, until the one
+    whose turn it is is exhausted. Each goes on where it was; all hear of every event."""
+    ends, total = [], 0
+    for seconds, _ in turns:
+        total += ns(seconds)
+        ends.append(total)
+    return CycleTimes(tuple(lift(source) for _, source in turns), tuple(ends))

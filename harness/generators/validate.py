@@ -1,0 +1,101 @@
+"""Wrappers that diagnose: every step is checked, and an error names all that is wrong
+and shows the generator and the context in which it happened. After Jepsen's Validate
+and friendly-exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from checkers.op import Op, Type
+
+from .base import Context, Generator, Pending, Step
+from .sources import Source, lift
+from .wrapper import Wrapper
+
+
+class GeneratorError(Exception):
+    """A generator raised, or broke its contract."""
+
+
+def problems(step: object, ctx: Context) -> list[str]:
+    """All that is wrong with what a generator returned; empty when it is a Step."""
+    if step is None:
+        return []
+    if not isinstance(step, tuple) or len(step) != 2:
+        return [f"should return None or a pair, not {step!r}"]
+    op, after = step
+    found = [] if after is None or hasattr(after, "op") else [f"not a generator: {after!r}"]
+    if isinstance(op, Pending):
+        if op.until is not None and op.until <= ctx.time:
+            found.append(f"waits until {op.until} ns, which is not after {ctx.time} ns")
+        return found
+    if not isinstance(op, Op):
+        return [*found, f"should return an Op or a Pending, not {op!r}"]
+    return found + _problems_of_op(op, ctx)
+
+
+def _problems_of_op(op: Op, ctx: Context) -> list[str]:
+    found = []
+    if op.type not in ("invoke", "info"):
+        found.append(f"type should be 'invoke' or 'info' of {get_args(Type)}, not {op.type!r}")
+    if not op.f:
+        found.append("f is missing")
+    if op.time < ctx.time:
+        found.append(f"time {op.time} ns lies before the context's {ctx.time} ns")
+    if op.type == "invoke":
+        thread = ctx.thread(op.process)
+        if thread is None:
+            found.append(f"no thread plays process {op.process!r}")
+        elif thread not in ctx.free:
+            found.append(f"process {op.process!r} is busy")
+    return found
+
+
+@dataclass(frozen=True)
+class Validate(Wrapper):
+    def op(self, ctx: Context) -> Step:
+        step = self.gen.op(ctx)
+        found = problems(step, ctx)
+        if found:
+            listed = "".join(f"\n  - {problem}" for problem in found)
+            raise GeneratorError(
+                f"a generator returned an invalid step:{listed}\n"
+                f"step: {step!r}\ngenerator: {self.gen!r}\ncontext: {ctx!r}"
+            )
+        return None if step is None else (step[0], self.around(step[1]))
+
+
+def validate(source: Source) -> Generator:
+    """The source, every step checked. Raises GeneratorError with all the problems."""
+    return Validate(lift(source))
+
+
+@dataclass(frozen=True)
+class FriendlyExceptions(Wrapper):
+    def op(self, ctx: Context) -> Step:
+        try:
+            return super().op(ctx)
+        except GeneratorError:
+            raise
+        except Exception as error:
+            raise GeneratorError(
+                f"asked for an operation, a generator raised {error!r}\n"
+                f"generator: {self.gen!r}\ncontext: {ctx!r}"
+            ) from error
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        try:
+            return super().update(ctx, event)
+        except GeneratorError:
+            raise
+        except Exception as error:
+            raise GeneratorError(
+                f"told of an event, a generator raised {error!r}\nevent: {event!r}\n"
+                f"generator: {self.gen!r}\ncontext: {ctx!r}"
+            ) from error
+
+
+def friendly_exceptions(source: Source) -> Generator:
+    """The source; what it raises comes with the generator and the context beside it."""
+    return FriendlyExceptions(lift(source))

@@ -1,0 +1,32 @@
+"""What most combinators share: they hold one generator and tell it of every event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from checkers.op import Op
+
+from .base import Context, Generator, Step
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """Holds `gen`; exhausted when that is. Subclasses say in `op` what they change."""
+
+    gen: Generator
+
+    def op(self, ctx: Context) -> Step:
+        step = self.gen.op(ctx)
+        return None if step is None else (step[0], self.around(step[1]))
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self.around(self.gen.update(ctx, event))
+
+    def around(self, after: Generator | None, **changes: Any) -> Generator | None:
+        """This wrapper with `after` inside, and other changes; None around None."""
+        if after is None:
+            return None
+        if after is self.gen and not changes:
+            return self
+        return replace(self, gen=after, **changes)
