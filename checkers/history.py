@@ -1,50 +1,105 @@
-"""One event of a history, in the form in which it stands on disk.
+"""The history of a test: read and checked line by line, or built from events in memory.
 
-A history is the ordered record of invocations and completions, one JSON object a
-line (docs/history.md). `type` is the whole of what is known about an effect: `ok`
-took effect, `fail` certainly did not, `info` nobody knows.
+This is the module to import from: Op and its parts (one event), History (columns),
+`read_history` (a file that is well-formed, or HistoryError), `encode` (one line).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-Type = Literal["invoke", "ok", "fail", "info"]
+from .columns import TYPES, History
+from .columns import Builder as _Builder
+from .op import Line, Op, OpError, Sibling, Type, encode
+from .wellformed import first_problem
 
+__all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
 
-class Sibling(msgspec.Struct, omit_defaults=True, gc=False):
-    """One of the concurrent versions a get returned, named by its version id."""
+#: bytes decoded at once: enough to be quick, little enough not to be felt in memory
+_CHUNK = 8 << 20
 
-    id: str
-    value: Any = None
-    deleted: bool = False
-
-
-class OpError(msgspec.Struct, gc=False):
-    """Why an operation ended in fail (definite) or info (not definite)."""
-
-    code: str
-    definite: bool
-    message: str = ""
+_decoder = msgspec.json.Decoder(Line)
 
 
-class Op(msgspec.Struct, omit_defaults=True, gc=False):
-    """One event. `time` is ns since the test began; `basis` is the index of the
-    completion whose context was sent, null for a blind write, absent elsewhere."""
+class HistoryError(ValueError):
+    """A history that cannot be judged. The message has file, line, field, and what was
+    expected; `line` counts from 1."""
 
-    index: int = -1
-    time: int = -1
-    type: Type = "invoke"
-    process: int | str = "harness"
-    f: str = ""
-    key: str | None = None
-    id: str | None = None
-    value: Any = None
-    basis: int | None | UnsetType = UNSET
-    node: str | None = None
-    replica: str | None = None
-    siblings: list[Sibling] | None = None
-    error: OpError | None = None
+    def __init__(self, path: str | Path, line: int, field: str, expected: str) -> None:
+        super().__init__(f"{path}, line {line}, field {field}: {expected}")
+        self.path, self.line, self.field, self.expected = str(path), line, field, expected
+
+
+def read_history(path: str | Path) -> History:
+    """Read our JSON Lines. Raises HistoryError when it is malformed or cut off, OSError when
+    it cannot be read."""
+    builder = _Builder()
+    with open(path, "rb") as file:
+        rest = b""
+        while chunk := file.read(_CHUNK):
+            cut = chunk.rfind(b"\n") + 1
+            if cut:
+                _add(builder, rest + chunk[:cut], path)
+                rest = chunk[cut:]
+            else:
+                rest += chunk
+        if rest:
+            _refuse_tail(rest, builder.rows + 1, path)
+    history = builder.build(str(path))
+    problem = first_problem(history, builder.indices)
+    if problem is not None:
+        raise HistoryError(path, problem.row + 1, problem.field, problem.message)
+    if not len(history):
+        raise HistoryError(path, 1, "index", "expected an event, the file is empty")
+    return history
+
+
+def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
+    try:
+        decoded = _decoder.decode_lines(lines)
+    except msgspec.DecodeError:
+        _find_bad_line(lines, builder.rows, path)
+        raise
+    if len(decoded) != lines.count(b"\n"):
+        _find_bad_line(lines, builder.rows, path)
+    builder.add(decoded)
+
+
+def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
+    """Decode one by one, to name the line that will not."""
+    for number, line in enumerate(lines.splitlines(), before + 1):
+        if not line.strip():
+            raise HistoryError(path, number, "(line)", "expected an event, got an empty line")
+        try:
+            _decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise HistoryError(path, number, *_explain(error)) from None
+
+
+def _explain(error: msgspec.DecodeError) -> tuple[str, str]:
+    """msgspec's message, cut into field and expectation."""
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return "(line)", f"expected one JSON object: {text}"
+    said, _, where = text.partition(" - at `$")
+    if "missing required field" in said:
+        return said.split("`")[1], "expected a value, the field is missing"
+    field = where.rstrip("`").lstrip(".") or "(line)"
+    if said.startswith("Invalid enum value"):
+        return (
+            field,
+            f"expected one of {', '.join(TYPES)}, got{said.removeprefix('Invalid enum value')}",
+        )
+    return field, said[0].lower() + said[1:]
+
+
+def _refuse_tail(rest: bytes, number: int, path: str | Path) -> None:
+    try:
+        _decoder.decode(rest)
+    except msgspec.DecodeError:
+        raise HistoryError(
+            path, number, "(line)", "expected a whole line, the last line is cut off"
+        ) from None
+    raise HistoryError(path, number, "(line)", "expected a newline after the last event")

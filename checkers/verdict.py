@@ -1,11 +1,21 @@
-"""Three-valued verdicts: invalid outranks unknown, unknown outranks valid."""
+"""Three-valued verdicts: invalid outranks unknown, unknown outranks valid.
+
+A checker that crashes says unknown, never valid; so does one that had no evidence. A
+checker that does not apply at all is skipped and says why, and decides nothing.
+"""
 
 from __future__ import annotations
 
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Valid = Literal[True, False, "unknown"]
+
+#: anomalies of one name that a checker describes; the rest are only counted
+DESCRIBED = 100
 
 
 @dataclass(frozen=True)
@@ -19,13 +29,107 @@ class Anomaly:
     ops: tuple[int, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for results.json."""
+        shown = {"name": self.name, "key": self.key, "ops": list(self.ops), "why": self.why}
+        return {**shown, "data": self.data} if self.data else shown
+
 
 @dataclass(frozen=True)
 class Verdict:
     """What a checker says. `reasons` tells why a verdict is unknown; `details` holds
-    what was measured and not judged."""
+    what was measured and not judged; `skipped` why the checker did not apply (then it
+    decides nothing); `more` counts, by name, anomalies found beyond those described."""
 
     valid: Valid
     anomalies: tuple[Anomaly, ...] = ()
     reasons: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    skipped: str | None = None
+    more: Mapping[str, int] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """How many anomalies there are of each name."""
+        return dict(Counter(a.name for a in self.anomalies) + Counter(self.more))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for results.json; what is empty is left out."""
+        parts: dict[str, Any] = {
+            "skipped": self.skipped,
+            "counts": self.counts(),
+            "anomalies": [a.to_dict() for a in self.anomalies],
+            "reasons": list(self.reasons),
+            "details": self.details,
+        }
+        return {"valid": self.valid, **{name: part for name, part in parts.items() if part}}
+
+
+def judge(
+    anomalies: Iterable[Anomaly],
+    reasons: Iterable[str] = (),
+    details: dict[str, Any] | None = None,
+    more: Mapping[str, int] | None = None,
+) -> Verdict:
+    """Invalid with anomalies, else unknown with reasons, else valid."""
+    found, why = tuple(anomalies), tuple(reasons)
+    valid: Valid = False if found else "unknown" if why else True
+    return Verdict(valid, found, why, details or {}, more=more or {})
+
+
+def skip(reason: str) -> Verdict:
+    """A checker that does not apply, or lacks what it needs beside the history."""
+    return Verdict(True, skipped=reason)
+
+
+def merge(verdicts: Iterable[Valid]) -> Valid:
+    """The worst of several; True of none."""
+    seen = list(verdicts)
+    return False if False in seen else "unknown" if "unknown" in seen else True
+
+
+def check_safely(name: str, fn: Callable[[], Verdict]) -> Verdict:
+    """The checker's verdict; unknown, with the last line of the traceback, if it crashes."""
+    try:
+        return fn()
+    except Exception as error:
+        last = traceback.format_exception_only(error)[-1].strip()
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        return Verdict("unknown", reasons=(f"checker {name} crashed at {where}: {last}",))
+
+
+@dataclass(frozen=True)
+class Results:
+    """The verdicts of several checkers on one history."""
+
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def valid(self) -> Valid:
+        """Skipped checkers decide nothing, but where all were skipped nothing is known."""
+        judged = [v.valid for v in self.verdicts.values() if v.skipped is None]
+        return merge(judged) if judged else "unknown"
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """All that were described, checker by checker."""
+        return tuple(a for v in self.verdicts.values() for a in v.anomalies)
+
+    def counts(self) -> dict[str, int]:
+        """name of anomaly -> how many."""
+        total: Counter[str] = Counter()
+        for verdict in self.verdicts.values():
+            total.update(verdict.counts())
+        return dict(total)
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the whole is not valid although nothing was found."""
+        return tuple(r for v in self.verdicts.values() for r in v.reasons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part of results.json that checkers answer for."""
+        return {
+            "valid": self.valid,
+            "anomalies": self.counts(),
+            "checkers": {name: v.to_dict() for name, v in self.verdicts.items()},
+        }

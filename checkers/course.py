@@ -1,0 +1,140 @@
+"""The course of a test as its history tells it: phases, quiescence, faults.
+
+These events stand among the clients' operations, written by the processes "harness" and
+"nemesis" (docs/history.md). Where the harness never got as far as a phase, the facts that
+would come with it are None, and who needs them must say unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .columns import HARNESS, NEMESIS, History
+from .pairing import INFO, OK, Ints
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One injected fault. `bit` is None without evidence; `stopped` None if never healed."""
+
+    number: int
+    kind: str
+    started: int
+    stopped: int | None = None
+    bit: bool | None = None
+    value: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """Rows of the phases by name; whether the cluster got quiet (None: nobody says), in
+    which row that was said and what it still waited for; the faults by start."""
+
+    phases: Mapping[str, int]
+    quiet: bool | None
+    quiesced: int | None
+    waiting: Any
+    faults: tuple[Fault, ...]
+
+    @property
+    def final(self) -> int | None:
+        """The row after which reads are final."""
+        return self.phases.get("final")
+
+    def active(self, rows: tuple[int, ...]) -> list[Fault]:
+        """Faults active at any time from the first to the last of these rows."""
+        if not rows:
+            return []
+        first, last = min(rows), max(rows)
+        return [
+            fault
+            for fault in self.faults
+            if fault.started <= last and (fault.stopped is None or fault.stopped >= first)
+        ]
+
+
+def course(h: History) -> Course:
+    """Gather the events of harness and nemesis."""
+    phases: dict[str, int] = {}
+    quiet: bool | None = None
+    quiesced: int | None = None
+    waiting: Any = None
+    info = h.kind == INFO
+    for row in np.flatnonzero(info & (h.process == HARNESS)).tolist():
+        f, value = h.fs[h.f[row]], h.value_of(row)
+        if f == "phase":
+            phases[_phase_name(value)] = row
+        said = _quiet(f, value)
+        if said is not None:
+            quiet, quiesced = said, row
+            waiting = value.get("waiting", value.get("detail"))
+    faults = _faults(h, np.flatnonzero(info & (h.process == NEMESIS)).tolist())
+    return Course(phases, quiet, quiesced, waiting, faults)
+
+
+def _phase_name(value: Any) -> str:
+    return str(value.get("phase")) if isinstance(value, dict) else str(value)
+
+
+def _quiet(f: str, value: Any) -> bool | None:
+    """What an event says of quiescence; None if it says nothing."""
+    if f not in ("quiesce", "phase") or not isinstance(value, dict):
+        return None
+    quiet = value.get("quiet")
+    return quiet if isinstance(quiet, bool) else None
+
+
+def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
+    faults: list[Fault] = []
+    for row in rows:
+        f, value = h.fs[h.f[row]], h.value_of(row)
+        fields = value if isinstance(value, dict) else {}
+        verb, _, kind = f.partition("-")
+        if verb == "start":
+            number = fields.get("fault", -1 - len(faults))
+            faults.append(Fault(number, kind, row, value=fields))
+        elif f == "evidence":
+            _amend(faults, fields, None, bit=bool(fields.get("bit", True)))
+        elif verb == "stop":
+            _amend(faults, fields, kind, stopped=row)
+    return tuple(faults)
+
+
+def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **facts: Any) -> None:
+    """Add facts to the fault that the event names, else to the latest open one of its kind."""
+    number = fields.get("fault")
+    for i in reversed(range(len(faults))):
+        fault = faults[i]
+        if number is not None:
+            match = fault.number == number
+        else:
+            match = fault.stopped is None and kind in (None, fault.kind)
+        if match:
+            if "bit" in facts and fault.bit:
+                return
+            faults[i] = replace(fault, **facts)
+            return
+
+
+def final_rows(h: History, course: Course, f: str) -> Ints:
+    """The ok rows of this f ("get" or "dump") that were invoked after `final`."""
+    if course.final is None:
+        return np.empty(0, np.int64)
+    ok = np.flatnonzero((h.kind == OK) & h.rows(f))
+    return ok[h.pair[ok] > course.final]
+
+
+def hint_targets(h: History, dumps: Ints) -> dict[int, str]:
+    """Of these rows those that show hint copies (kept for another node, so no replica of
+    the key), with the node that each is kept for."""
+    noted = dumps[(h.value[dumps] >= 0) | (h.value[h.pair[dumps]] >= 0)]
+    targets: dict[int, str] = {}
+    for row in noted.tolist():
+        for value in (h.value_of(row), h.value_of(int(h.pair[row]))):
+            if isinstance(value, dict) and isinstance(value.get("hint_for"), str):
+                targets[row] = value["hint_for"]
+    return targets

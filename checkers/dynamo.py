@@ -1,0 +1,56 @@
+"""Model `dynamo`: siblings, contexts, tombstones, replicas that must agree in the end.
+
+The meaning of each anomaly is docs/checkers.md; this module only says which checkers make
+up the model. Each gets the causal order and the course of the test, computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from .cart import check_cart
+from .causality import Causality, causality
+from .course import Course, course
+from .evidence import check_evidence
+from .final import check_final
+from .history import History
+from .reads import check_reads
+from .replicas import check_replicas, check_stuck
+from .stats import check_stats
+from .verdict import Results, Verdict, check_safely
+from .wellformed import first_problem
+
+Checker = Callable[[Causality, Course, Mapping[str, Any] | None], Verdict]
+
+#: name -> checker, in the order in which they are reported
+CHECKERS: dict[str, Checker] = {
+    "reads": check_reads,
+    "final": check_final,
+    "replicas": check_replicas,
+    "stuck": check_stuck,
+    "cart": check_cart,
+    "evidence": check_evidence,
+    "stats": check_stats,
+}
+
+
+def check(
+    history: History, test: Mapping[str, Any] | None = None, names: Sequence[str] | None = None
+) -> Results:
+    """Judge a history. `test` is test.json, if there is one; `names` chooses checkers (all).
+    Never raises: what is malformed or crashes a checker is unknown, with the reason."""
+    wanted = list(CHECKERS) if names is None else list(names)
+    try:
+        problem = first_problem(history)
+        if problem is not None:
+            said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
+            return Results({"history": Verdict("unknown", reasons=(said,))})
+        order, told = causality(history), course(history)
+    except Exception as error:
+        reason = f"the history could not be understood: {error!r}"
+        return Results({"history": Verdict("unknown", reasons=(reason,))})
+    return Results(
+        {name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted}
+    )

@@ -1,0 +1,119 @@
+"""One event of a history, in the form in which it stands on disk.
+
+A history is the ordered record of invocations and completions, one JSON object a
+line (docs/history.md). `type` is the whole of what is known about an effect: `ok`
+took effect, `fail` certainly did not, `info` nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+Type = Literal["invoke", "ok", "fail", "info"]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Sibling(msgspec.Struct, omit_defaults=True, gc=False):
+    """One of the concurrent versions a get returned, named by its version id."""
+
+    id: str
+    value: Any = None
+    deleted: bool = False
+
+
+class OpError(msgspec.Struct, gc=False):
+    """Why an operation ended in fail (definite) or info (not definite)."""
+
+    code: str
+    definite: bool
+    message: str = ""
+
+
+class Op(msgspec.Struct, omit_defaults=True, gc=False):
+    """One event. `time` is ns since the test began; `basis` is the index of the
+    completion whose context was sent, null for a blind write, absent elsewhere.
+    `worth` is what the answer said of itself: {replicas, primaries, durable, fallbacks,
+    coordinator}."""
+
+    index: int = -1
+    time: int = -1
+    type: Type = "invoke"
+    process: int | str = "harness"
+    f: str = ""
+    key: str | None = None
+    id: str | None = None
+    value: Any = None
+    basis: int | UnsetType | None = UNSET
+    node: str | None = None
+    replica: str | None = None
+    siblings: list[Sibling] | None = None
+    error: OpError | None = None
+    worth: dict[str, Any] | None = None
+
+
+#: A value that is not there; it decodes to None.
+NO_VALUE = msgspec.Raw()
+
+
+class RawSibling(msgspec.Struct, omit_defaults=True, gc=False):
+    """A Sibling whose value is still JSON."""
+
+    id: str
+    value: msgspec.Raw = NO_VALUE
+    deleted: bool = False
+
+
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """An Op as it stands on disk: the first five fields always, values still JSON."""
+
+    index: Natural
+    time: Natural
+    type: Type
+    process: Natural | str
+    f: str
+    key: str | None = None
+    id: str | None = None
+    value: msgspec.Raw = NO_VALUE
+    basis: Natural | UnsetType | None = UNSET
+    node: str | None = None
+    replica: str | None = None
+    siblings: list[RawSibling] | None = None
+    error: OpError | None = None
+    worth: dict[str, Any] | None = None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def raw(value: Any) -> msgspec.Raw:
+    """A value as undecoded JSON."""
+    return NO_VALUE if value is None else msgspec.Raw(_encoder.encode(value))
+
+
+def as_line(op: Op) -> Line:
+    """The event with its values encoded. Raises TypeError for a value JSON cannot hold."""
+    siblings = op.siblings
+    return Line(
+        op.index,
+        op.time,
+        op.type,
+        op.process,
+        op.f,
+        op.key,
+        op.id,
+        raw(op.value),
+        op.basis,
+        op.node,
+        op.replica,
+        None if siblings is None else [RawSibling(s.id, raw(s.value), s.deleted) for s in siblings],
+        op.error,
+        op.worth,
+    )
+
+
+def encode(op: Op) -> bytes:
+    """One line of a history file, with its newline."""
+    return _encoder.encode(as_line(op)) + b"\n"

@@ -1,0 +1,48 @@
+"""Which completion belongs to which invocation.
+
+A client process has one operation open at a time, so that its completion is simply the
+process's next event. The harness may have several open (it dumps replicas side by
+side); there an operation is told by its f, key and replica too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.signedinteger[Any]]
+Bools = npt.NDArray[np.bool_]
+
+INVOKE, OK, FAIL, INFO = range(4)
+
+
+def threads(process: Ints, f: Ints, key: Ints, replica: Ints) -> Ints:
+    """A number for each row such that one thread has one operation open at most."""
+    thread = process.copy()
+    names: dict[tuple[int, ...], int] = {}
+    for row in np.flatnonzero(process < 0).tolist():
+        name = (int(process[row]), int(f[row]), int(key[row]), int(replica[row]))
+        thread[row] = -1 - names.setdefault(name, len(names))
+    return thread
+
+
+def previous(thread: Ints) -> Ints:
+    """The row of the same thread's event before each row, -1 for its first."""
+    order = np.argsort(thread, kind="stable")
+    before = np.full(len(thread), -1, np.int64)
+    same = thread[order[1:]] == thread[order[:-1]]
+    before[order[1:][same]] = order[:-1][same]
+    return before
+
+
+def pair(kind: Ints, thread: Ints) -> Ints:
+    """The row of the other half of each operation, -1 where there is none."""
+    before = previous(thread)
+    follows = (before >= 0) & (kind != INVOKE)
+    follows[follows] = kind[before[follows]] == INVOKE
+    other = np.full(len(kind), -1, np.int64)
+    other[follows] = before[follows]
+    other[before[follows]] = np.flatnonzero(follows)
+    return other

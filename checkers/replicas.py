@@ -1,0 +1,125 @@
+"""Whether the replicas agree when all is quiet: divergence, misplaced, stuck.
+
+The evidence is the repair-free dumps of the final phase. The N primaries of a key must
+hold the same versions and values; nobody else may hold any, not even as a hint. Where
+tombstones are reaped (`reap` in test.json), a replica that holds nothing but tombstones
+equals an empty one: the primaries reap one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .causality import Causality
+from .course import Course, final_rows, hint_targets
+from .final import unjudged
+from .history import History
+from .ring import Ring
+from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from .words import at, contents, listed, reading
+
+#: what a replica holds of a key, comparable: (id, value number, deleted), sorted
+Content = tuple[tuple[int, int, bool], ...]
+#: key -> replica -> (row of its last final dump, content)
+Dumps = dict[int, dict[str, tuple[int, Content]]]
+
+
+def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Did hints, transfers and anti-entropy drain before the deadline?"""
+    if course.quiet is None or course.quiesced is None:
+        return judge((), ["nothing says whether the cluster got quiet"])
+    if course.quiet:
+        return judge(())
+    waited = f": it still waited for {course.waiting}" if course.waiting else ""
+    why = f"the cluster was not quiet by the deadline at {at(c.history, course.quiesced)}{waited}."
+    return judge([Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting})])
+
+
+def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge divergence and misplaced, key by key."""
+    ring = Ring.of(test)
+    if ring is None:
+        return skip("test.json with the ring is needed to know a key's primaries")
+    unable = unjudged(course)
+    if unable is not None:
+        return unable
+    h = c.history
+    rows = final_rows(h, course, "dump")
+    if not len(rows):
+        return judge((), ["no replica was dumped after the final phase began"])
+    hints = hint_targets(h, rows)
+    dumps = _dumps(h, [r for r in rows.tolist() if r not in hints], bool((test or {}).get("reap")))
+    found, undumped = [_hint(h, row, target) for row, target in hints.items() if _holds(h, row)], 0
+    for key, by_replica in dumps.items():
+        primaries = ring.primaries(h.keys[key])
+        found += _judge_key(h, key, by_replica, primaries)
+        undumped += not set(primaries) <= set(by_replica)
+    reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
+    more: dict[str, int] = {}
+    for anomaly in found[DESCRIBED:]:
+        more[anomaly.name] = more.get(anomaly.name, 0) + 1
+    return judge(found[:DESCRIBED], reasons, {"keys": len(dumps), "dumps": len(rows)}, more)
+
+
+def _holds(h: History, row: int) -> bool:
+    return bool(h.sib_start[row + 1] > h.sib_start[row])
+
+
+def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
+    dumps: Dumps = {}
+    for row in rows:
+        span = slice(int(h.sib_start[row]), int(h.sib_start[row + 1]))
+        deleted = h.sib_deleted[span].tolist()
+        values = [-1 if d else v for d, v in zip(deleted, h.sib_value[span].tolist(), strict=True)]
+        content = tuple(sorted(zip(h.sib_id[span].tolist(), values, deleted, strict=True)))
+        if reaping and all(deleted):
+            content = ()
+        replica = h.nodes[h.replica[h.pair[row]]]
+        dumps.setdefault(int(h.key_of[row]), {})[replica] = (row, content)
+    return dumps
+
+
+def _judge_key(
+    h: History, key: int, dumps: Mapping[str, tuple[int, Content]], primaries: tuple[str, ...]
+) -> list[Anomaly]:
+    mine = {node: dumps[node] for node in primaries if node in dumps}
+    found = []
+    if len({content for _, content in mine.values()}) > 1:
+        found.append(_divergence(h, key, mine))
+    found += [
+        _misplaced(h, key, row, f"{node} is not among its primaries {listed(primaries)}")
+        for node, (row, content) in dumps.items()
+        if content and node not in primaries
+    ]
+    holders = [row for row, content in mine.values() if content]
+    found += [
+        _misplaced(h, key, row, f"its primary {node} lacks it", holders[0])
+        for node, (row, content) in mine.items()
+        if holders and not content
+    ]
+    return found
+
+
+def _divergence(h: History, key: int, dumps: Mapping[str, tuple[int, Content]]) -> Anomaly:
+    """The proof is one dump of each differing content."""
+    differing: dict[Content, int] = {}
+    for row, content in dumps.values():
+        differing.setdefault(content, row)
+    held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
+    same_ids = len({tuple(i for i, _, _ in content) for content in differing}) == 1
+    what = "the same ids with different values" if same_ids else "different versions"
+    why = f"the primaries of {h.keys[key]} hold {what} although the cluster was quiet: {held}."
+    return Anomaly("divergence", why, h.keys[key], tuple(sorted(differing.values())))
+
+
+def _misplaced(h: History, key: int, row: int, reason: str, holder: int | None = None) -> Anomaly:
+    proof = tuple(sorted({row} | ({holder} if holder is not None else set())))
+    has = f", while {reading(h, holder)} showed {contents(h, holder)}" if holder is not None else ""
+    why = f"{reading(h, row)} showed {contents(h, row)} of {h.keys[key]}: {reason}{has}."
+    return Anomaly("misplaced", why, h.keys[key], proof)
+
+
+def _hint(h: History, row: int, target: str) -> Anomaly:
+    key = int(h.key_of[row])
+    return _misplaced(h, key, row, f"it is a hint for {target}, never handed off")

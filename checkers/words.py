@@ -1,0 +1,100 @@
+"""Evidence in plain words: who wrote what when, what a read showed, which faults ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .causality import Causality
+from .course import Course
+from .history import History
+from .pairing import FAIL, OK
+
+#: how many items of a list are spelled out
+SPELLED = 8
+
+
+def listed(items: Sequence[str], nothing: str = "nothing") -> str:
+    """A list for a sentence, cut where it gets long."""
+    if len(items) > SPELLED:
+        return f"{', '.join(items[:SPELLED])} and {len(items) - SPELLED} more"
+    return ", ".join(items) or nothing
+
+
+def at(h: History, row: int) -> str:
+    """When and in which event: "1.53 s (index 12)"."""
+    return f"{h.seconds(row):.3f} s (index {row})"
+
+
+def who(h: History, row: int) -> str:
+    """By which node or replica an event was answered, as a clause; empty if not said."""
+    number = h.replica[row] if h.replica[row] >= 0 else h.node[row]
+    return f" by {h.nodes[number]}" if number >= 0 else ""
+
+
+def contents(h: History, row: int) -> str:
+    """What a read showed."""
+    shown = [f"{s.id} (deleted)" if s.deleted else s.id for s in h.siblings(row)]
+    return listed(shown)
+
+
+def reading(h: History, row: int) -> str:
+    """A read as a noun: "the dump of n2 at 3.1 s (index 40)"."""
+    if h.fs[h.f[row]] == "dump":
+        return f"the dump of {h.nodes[h.replica[h.pair[row]]]} at {at(h, row)}"
+    return f"the get of process {h.name_of(int(h.process[row]))} at {at(h, row)}"
+
+
+def name(c: Causality, version: int) -> str:
+    """The id of a version."""
+    return str(c.history.ids[c.history.id[c.written[version]]])
+
+
+def fate(c: Causality, version: int) -> str:
+    """How a version's write ended: "3.12 was acknowledged at 1.53 s (index 14) by n2"."""
+    h, what = c.history, "delete " if c.deletes[version] else ""
+    subject = f"{what}{name(c, version)}"
+    end = int(c.ended[version])
+    if c.outcome[version] == OK:
+        return f"{subject} was acknowledged at {at(h, end)}{who(h, end)}"
+    if c.outcome[version] == FAIL:
+        return f"{subject} was refused at {at(h, end)}{who(h, end)}"
+    return f"{subject} was sent at {at(h, int(c.written[version]))} and its outcome never known"
+
+
+def effect(c: Causality, version: int) -> str:
+    """Why a version certainly took effect."""
+    if c.outcome[version] == OK:
+        return fate(c, version)
+    shown = int(c.first_shown[version])
+    return f"{fate(c, version)}, but {reading(c.history, shown)} showed it"
+
+
+def effect_rows(c: Causality, version: int) -> tuple[int, ...]:
+    """The events that prove that a version took effect."""
+    return int(c.written[version]), int(c.effective[version])
+
+
+def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """Why the first version of a chain covers the last, and the events that prove it."""
+    h, clauses, rows = c.history, [], []
+    for upper, lower in pairwise(chain):
+        row = int(c.written[upper])
+        basis = int(h.basis[row])
+        rows += [basis, row]
+        came = "acknowledged" if h.pair[basis] == c.written[lower] else "shown by"
+        said = (
+            f"the put whose completion is index {basis}"
+            if came == "acknowledged"
+            else f"the get at index {basis}, which showed {name(c, lower)}"
+        )
+        clauses.append(f"{name(c, upper)} was written on the context of {said}")
+    if chain:
+        rows.append(int(c.written[chain[-1]]))
+    return listed(clauses), tuple(sorted(set(rows)))
+
+
+def meanwhile(c: Course, rows: tuple[int, ...]) -> str:
+    """The faults that were active between the first and the last of these events."""
+    kinds = [f"{fault.kind} (index {fault.started})" for fault in c.active(rows)]
+    return f" Faults active meanwhile: {listed(kinds)}." if kinds else ""
