@@ -7,6 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.links.faults import Fault
+
+#: The source of every route that a client takes.
+CLIENT = "client"
+
 
 @dataclass(frozen=True)
 class Route:
@@ -20,17 +25,43 @@ class Route:
 
     @property
     def name(self) -> str:
-        return f"{self.source}-{self.dest}"
+        return route_name(self.source, self.dest)
+
+
+def route_name(source: str, dest: str) -> str:
+    """The name of the route from `source` to `dest`."""
+    return f"{source}-{dest}"
+
+
+def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[Route]:
+    """A route for every ordered pair of nodes and from the clients to every node.
+
+    `upstreams` tells where each node listens; `ports` gives len(nodes) ** 2 ports.
+    """
+    pairs = [
+        (source, dest) for source in (CLIENT, *upstreams) for dest in upstreams if source != dest
+    ]
+    return [
+        Route(source, dest, f"127.0.0.1:{port}", upstreams[dest])
+        for (source, dest), port in zip(pairs, ports, strict=True)
+    ]
 
 
 class Links(Protocol):
     """Every fault is set by replacing what a route had; `heal` sets none."""
 
+    #: the kinds of fault (harness.links.faults.FAULTS) that these links can do
+    kinds: frozenset[str]
+
     async def start(self, routes: Iterable[Route]) -> None:
         """Bring up every route without a fault. Raises EnvironmentFailed."""
 
-    async def apply(self, faults: Mapping[str, object]) -> None:
-        """Give each named route the fault (harness.links.faults) that stands beside it."""
+    def address(self, source: str, dest: str) -> str:
+        """The host:port that `source` dials to reach `dest`."""
+
+    async def apply(self, faults: Mapping[str, Fault]) -> None:
+        """Give each named route the fault that stands beside it. Raises FaultError for one
+        that cannot be done, before any route is touched."""
 
     async def heal(self, names: Iterable[str] | None = None) -> None:
         """Take every fault off the named routes (None: off all), and check that it is off."""

@@ -1,0 +1,35 @@
+"""No links at all: everybody dials everybody straight. For benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.links.base import Route, route_name
+from harness.links.faults import Fault, FaultError
+
+
+class DirectLinks:
+    """Implements harness.links.base.Links without any process, and without faults."""
+
+    kinds: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._routes: dict[str, Route] = {}
+
+    async def start(self, routes: Iterable[Route]) -> None:
+        self._routes = {route.name: route for route in routes}
+
+    def address(self, source: str, dest: str) -> str:
+        return self._routes[route_name(source, dest)].upstream
+
+    async def apply(self, faults: Mapping[str, Fault]) -> None:
+        if faults:
+            raise FaultError(
+                "direct links have nothing in between that could fail; use --links toxiproxy"
+            )
+
+    async def heal(self, names: Iterable[str] | None = None) -> None:
+        """There is never anything to heal."""
+
+    async def stop(self) -> None:
+        """There is never anything to stop."""

@@ -1,0 +1,165 @@
+"""What can be wrong with a link, as values.
+
+A link is what A dials to reach B: it carries A's requests (`upstream`) and B's
+replies (`downstream`). A fault says what happens there, not how it is done; each
+kind of links translates it. Where two faults meet on one link, the stronger wins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+Direction = Literal["upstream", "downstream", "both"]
+
+
+class FaultError(ValueError):
+    """A fault with a value that makes no sense; sent on, it could crash a proxy."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Base of all faults. `kind` is the name in histories and schedules; the higher
+    `strength` wins where several meet."""
+
+    kind: ClassVar[str]
+    strength: ClassVar[int]
+
+    def validate(self) -> None:
+        """Raises FaultError naming the field, its value and what is allowed."""
+        direction = getattr(self, "direction", "both")
+        if direction not in get_args(Direction):
+            raise FaultError(
+                f"{self.kind}: direction is {direction!r}, not one of "
+                f"{', '.join(get_args(Direction))}"
+            )
+
+    def _whole(self, field: str, low: int, high: int) -> None:
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise FaultError(
+                f"{self.kind}: {field} is {value!r}, not a whole number from {low} to {high}"
+            )
+
+
+@dataclass(frozen=True)
+class Refused(Fault):
+    """Connections are reset, new ones refused at once; none is stale at heal."""
+
+    kind = "refused"
+    strength = 90
+
+
+@dataclass(frozen=True)
+class Reset(Fault):
+    """The first bytes in this direction reset the connection. Upstream: a request is
+    not executed. Downstream: it was, and the reply is lost."""
+
+    kind = "reset"
+    strength = 80
+    direction: Direction = "upstream"
+
+
+@dataclass(frozen=True)
+class BlackHole(Fault):
+    """Connecting works, then silence; the heal closes all. One direction only makes a
+    one-way cut."""
+
+    kind = "black-hole"
+    strength = 70
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True)
+class CutOff(Fault):
+    """Each connection ends, in the middle of a frame, after so many bytes."""
+
+    kind = "cut-off"
+    strength = 60
+    after_bytes: int = 2000
+    direction: Direction = "upstream"
+
+    def validate(self) -> None:
+        super().validate()
+        self._whole("after_bytes", 1, 1 << 30)
+
+
+@dataclass(frozen=True)
+class Narrow(Fault):
+    """A bandwidth in kB/s (1000 bytes)."""
+
+    kind = "narrow"
+    strength = 40
+    rate_kbps: int = 20
+    direction: Direction = "both"
+
+    def validate(self) -> None:
+        super().validate()
+        self._whole("rate_kbps", 1, 10_000_000)
+
+
+@dataclass(frozen=True)
+class Torn(Fault):
+    """Frames arrive in pieces of about `piece_bytes`, `pause_us` apart."""
+
+    kind = "torn"
+    strength = 30
+    piece_bytes: int = 16
+    vary_bytes: int = 8
+    pause_us: int = 200
+    direction: Direction = "both"
+
+    def validate(self) -> None:
+        super().validate()
+        self._whole("piece_bytes", 2, 1 << 20)
+        self._whole("vary_bytes", 0, self.piece_bytes - 1)
+        self._whole("pause_us", 0, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Slow(Fault):
+    """Every byte is late by latency +- jitter, in ms; order is kept."""
+
+    kind = "slow"
+    strength = 20
+    latency_ms: int = 100
+    jitter_ms: int = 0
+    direction: Direction = "both"
+
+    def validate(self) -> None:
+        super().validate()
+        self._whole("latency_ms", 0, 60_000)
+        self._whole("jitter_ms", 0, self.latency_ms)
+
+
+FAULTS: dict[str, type[Fault]] = {
+    fault.kind: fault for fault in (Refused, Reset, BlackHole, CutOff, Narrow, Torn, Slow)
+}
+
+
+def make_fault(kind: str, **fields: Any) -> Fault:
+    """The fault of that kind, validated. Raises FaultError, naming what is allowed."""
+    if kind not in FAULTS:
+        raise FaultError(f"no fault is called {kind!r}; there are: {', '.join(FAULTS)}")
+    allowed = [field.name for field in dataclasses.fields(FAULTS[kind])]
+    unknown = sorted(set(fields) - set(allowed))
+    if unknown:
+        raise FaultError(
+            f"{kind} has no {', '.join(unknown)}; it has: {', '.join(allowed) or 'nothing to set'}"
+        )
+    fault = FAULTS[kind](**fields)
+    fault.validate()
+    return fault
+
+
+def strongest(faults: Iterable[Fault]) -> Fault:
+    """What a link suffers when all of `faults` (at least one) are laid on it: the
+    strongest; in both directions if the strongest stands in each."""
+    ranked = sorted(faults, key=lambda fault: -fault.strength)
+    top = ranked[0]
+    alike = {getattr(fault, "direction", "both") for fault in ranked if fault.kind == top.kind}
+    if len(alike) == 1:
+        return top
+    return make_fault(top.kind, **{**dataclasses.asdict(top), "direction": "both"})

@@ -1,0 +1,165 @@
+"""One toxiproxy-server process and the routes it carries.
+
+Everything here blocks, and is called from one thread only. Faults are set by making
+a proxy anew: changing the toxics of a live proxy can deadlock the server for good
+(Shopify/toxiproxy issue 558). A server that does not answer is killed, started
+again and given its routes and faults back.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.links import api
+from harness.links.base import Route
+from harness.links.faults import Fault, Refused
+from harness.links.provision import VERSION
+from harness.links.toxics import toxics
+from harness.ports import is_free
+from harness.reaper import Reaper
+from harness.system import EnvironmentFailed
+
+#: s until a server must have answered after its start
+_START = 10.0
+
+
+class Server:
+    """A toxiproxy-server for the routes of one source."""
+
+    def __init__(
+        self, binary: Path, port: int, log: Path, routes: Sequence[Route], reaper: Reaper
+    ) -> None:
+        self.port = port
+        self.pid = -1
+        self._binary = binary
+        self._log = log
+        self._routes = {route.name: route for route in routes}
+        self._faults: dict[str, Fault] = {}
+        self._reaper = reaper
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api = api.Toxiproxy()
+
+    def start(self) -> None:
+        """Start the process, with every route up and its fault on it. Raises
+        EnvironmentFailed, or what the API raises."""
+        if not is_free(self.port):
+            raise EnvironmentFailed(f"port {self.port}, meant for a Toxiproxy API, is taken")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._binary), "-host", "127.0.0.1", "-port", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"LOG_LEVEL": "warn"},
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._reaper.add(self.pid)
+        api.bind(self.port)
+        self._wait_until_ours()
+        self._api.populate(self._body(route) for route in self._routes.values())
+        for name in self._faults:
+            self._recreate(name)
+        self.verify()
+
+    def set(self, changes: Mapping[str, Fault | None]) -> str | None:
+        """Give routes their faults (None: none). Returns why the server had to be
+        restarted for it, or None if all went well."""
+        for name, fault in changes.items():
+            self._faults.pop(name, None)
+            if fault is not None:
+                self._faults[name] = fault
+        try:
+            for name in changes:
+                self._recreate(name)
+            self.verify()
+        except api.ApiTimeout as silence:
+            self.stop()
+            self.start()
+            return str(silence)
+        return None
+
+    def verify(self) -> None:
+        """Check that every proxy is what it should be. Raises ApiError if one is not."""
+        found = self._api.proxies()
+        wrong = [
+            f"{name} should be {expected}, is {actual}"
+            for name, route in self._routes.items()
+            if (expected := self._expected(route)) != (actual := _shape(found.get(name)))
+        ]
+        if wrong or len(found) != len(self._routes):
+            raise api.ApiError(
+                f"Toxiproxy on port {self.port}: "
+                + "; ".join(wrong or [f"{len(found)} proxies instead of {len(self._routes)}"])
+            )
+
+    def stop(self) -> None:
+        """Kill the process; it holds nothing that would be worth a graceful end."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._reaper.drop(self.pid)
+        self._process = None
+
+    def _recreate(self, name: str) -> None:
+        route, fault = self._routes[name], self._faults.get(name)
+        with suppress(api.NotFound):
+            api.Proxy(**self._body(route)).destroy()
+        proxy = self._api.create(**self._body(route, enabled=fault is None))
+        if fault is None:
+            return
+        for toxic in toxics(fault):
+            proxy.add_toxic(**toxic)
+        if not isinstance(fault, Refused):
+            proxy.enable()
+
+    def _wait_until_ours(self) -> None:
+        deadline = time.monotonic() + _START
+        while True:
+            try:
+                version = self._api.version()
+                break
+            except api.ApiTimeout as error:
+                self._give_up_if(time.monotonic() > deadline, error)
+                time.sleep(0.005)
+        if version != VERSION:
+            raise EnvironmentFailed(
+                f"Toxiproxy {VERSION} is needed; on port {self.port} answers {version}"
+            )
+        if self._api.proxies():
+            raise EnvironmentFailed(f"on port {self.port} answers somebody else's Toxiproxy")
+
+    def _give_up_if(self, late: bool, error: Exception) -> None:
+        assert self._process is not None
+        if late or self._process.poll() is not None:
+            raise EnvironmentFailed(
+                f"{self._binary} did not come up on port {self.port} ({error}); "
+                f"its log is {self._log}"
+            ) from error
+
+    def _body(self, route: Route, enabled: bool = True) -> dict[str, Any]:
+        return {
+            "name": route.name,
+            "listen": route.listen,
+            "upstream": route.upstream,
+            "enabled": enabled,
+        }
+
+    def _expected(self, route: Route) -> tuple[Any, ...]:
+        fault = self._faults.get(route.name)
+        names = [toxic["name"] for toxic in toxics(fault)] if fault else []
+        return route.listen, route.upstream, not isinstance(fault, Refused), sorted(names)
+
+
+def _shape(proxy: api.Proxy | None) -> tuple[Any, ...] | None:
+    if proxy is None:
+        return None
+    names = sorted(toxic["name"] for toxic in proxy.standing)
+    return proxy.listen, proxy.upstream, proxy.enabled, names

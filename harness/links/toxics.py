@@ -1,0 +1,68 @@
+"""How Toxiproxy is made to do what a fault says.
+
+Toxiproxy takes what it is sent: unknown attributes are ignored and left at zero, and
+some values crash the server. So every toxic is checked here against what version
+2.12.0 knows. Toxicity is always 1: whatever is drawn is drawn by the harness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.links.faults import (
+    BlackHole,
+    CutOff,
+    Fault,
+    FaultError,
+    Narrow,
+    Refused,
+    Reset,
+    Slow,
+    Torn,
+)
+
+
+def toxics(fault: Fault) -> list[dict[str, Any]]:
+    """The toxics, in their order, that make Toxiproxy do this (Refused has none: its
+    proxy is disabled)."""
+    fault.validate()
+    direction = getattr(fault, "direction", "both")
+    streams = ("upstream", "downstream") if direction == "both" else (direction,)
+    return [
+        {
+            "name": f"{kind}_{stream}",
+            "type": kind,
+            "stream": stream,
+            "toxicity": 1.0,
+            "attributes": dict(attributes),
+        }
+        for stream in streams
+        for kind, attributes in _chain(fault)
+    ]
+
+
+#: The kinds of fault that Toxiproxy can do.
+KINDS = frozenset(fault.kind for fault in (Refused, Reset, BlackHole, CutOff, Narrow, Torn, Slow))
+
+#: ms; longer than any test, so that a black hole never hands an EOF through
+_NEVER_CLOSE = 86_400_000
+
+
+def _chain(fault: Fault) -> list[tuple[str, Mapping[str, int]]]:
+    match fault:
+        case Refused():
+            return []
+        case Reset():
+            return [("reset_peer", {"timeout": 0})]
+        case BlackHole():
+            return [("slow_close", {"delay": _NEVER_CLOSE}), ("timeout", {"timeout": 0})]
+        case CutOff(after_bytes=limit):
+            return [("limit_data", {"bytes": limit})]
+        case Narrow(rate_kbps=rate):
+            return [("bandwidth", {"rate": rate})]
+        case Torn(piece_bytes=size, vary_bytes=vary, pause_us=pause):
+            return [("slicer", {"average_size": size, "size_variation": vary, "delay": pause})]
+        case Slow(latency_ms=latency, jitter_ms=jitter):
+            return [("latency", {"latency": latency, "jitter": jitter})]
+    raise FaultError(f"Toxiproxy cannot do {fault.kind}; embedded links can")

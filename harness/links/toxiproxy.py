@@ -1,0 +1,119 @@
+"""Links through Toxiproxy: one server for the clients and one for each node, so that
+a server that gets stuck takes only one source's routes with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from harness.links.api import ApiError, ApiTimeout
+from harness.links.base import Route, route_name
+from harness.links.faults import Fault, FaultError
+from harness.links.server import Server
+from harness.links.toxics import KINDS, toxics
+from harness.ports import Ports
+from harness.reaper import Reaper
+from harness.system import EnvironmentFailed
+
+
+class ToxiproxyLinks:
+    """Implements harness.links.base.Links. Takes one port of `ports` for each source,
+    and writes each server's log to `folder`. `on_incident` hears of every server that
+    had to be replaced: {"server": source, "pid": of the new one, "reason": why}."""
+
+    kinds = KINDS
+
+    def __init__(
+        self,
+        binary: Path,
+        folder: Path,
+        ports: Ports,
+        reaper: Reaper,
+        on_incident: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._binary = binary
+        self._folder = folder
+        self._ports = ports
+        self._reaper = reaper
+        self._on_incident = on_incident
+        self._routes: dict[str, Route] = {}
+        self._servers: dict[str, Server] = {}
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process that carries each source's routes."""
+        return {source: server.pid for source, server in self._servers.items()}
+
+    async def start(self, routes: Iterable[Route]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        by_source: dict[str, list[Route]] = defaultdict(list)
+        for route in routes:
+            self._routes[route.name] = route
+            by_source[route.source].append(route)
+        for source, own in by_source.items():
+            log = self._folder / f"toxiproxy-{source}.log"
+            port = self._ports.take()
+            self._servers[source] = Server(self._binary, port, log, own, self._reaper)
+            self._threads[source] = ThreadPoolExecutor(1, f"toxiproxy-{source}")
+        started = await asyncio.gather(
+            *(self._run(source, server.start) for source, server in self._servers.items()),
+            return_exceptions=True,
+        )
+        failures = [failure for failure in started if isinstance(failure, BaseException)]
+        if failures:
+            await self.stop()
+            if isinstance(failures[0], (ApiError, ApiTimeout)):
+                raise EnvironmentFailed(str(failures[0])) from failures[0]
+            raise failures[0]
+
+    def address(self, source: str, dest: str) -> str:
+        return self._routes[route_name(source, dest)].listen
+
+    async def apply(self, faults: Mapping[str, Fault]) -> None:
+        for name, fault in faults.items():
+            if name not in self._routes:
+                raise FaultError(f"there is no route {name!r}")
+            toxics(fault)
+        await self._set(dict(faults))
+
+    async def heal(self, names: Iterable[str] | None = None) -> None:
+        await self._set(dict.fromkeys(self._routes if names is None else names))
+
+    async def stop(self) -> None:
+        await asyncio.gather(
+            *(self._run(source, server.stop) for source, server in self._servers.items()),
+            return_exceptions=True,
+        )
+        for thread in self._threads.values():
+            thread.shutdown(wait=False)
+        self._servers.clear()
+        self._threads.clear()
+
+    async def _set(self, changes: Mapping[str, Fault | None]) -> None:
+        by_source: dict[str, dict[str, Fault | None]] = defaultdict(dict)
+        for name, fault in changes.items():
+            by_source[self._routes[name].source][name] = fault
+        done = await asyncio.gather(
+            *(self._set_one(*change) for change in by_source.items()), return_exceptions=True
+        )
+        for failure in done:
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def _set_one(self, source: str, changes: dict[str, Fault | None]) -> None:
+        server = self._servers[source]
+        try:
+            reason = await self._run(source, server.set, changes)
+        except (ApiError, ApiTimeout) as error:
+            raise EnvironmentFailed(f"Toxiproxy for {source}: {error}") from error
+        if reason is not None:
+            self._on_incident({"server": source, "pid": server.pid, "reason": reason})
+
+    async def _run(self, source: str, call: Callable[..., Any], *args: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads[source], call, *args)

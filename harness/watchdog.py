@@ -1,0 +1,69 @@
+"""The process that outlives the harness for one moment, to kill what it left behind.
+
+It runs alone, by path, on the standard library only, so that it starts in some
+milliseconds and shares nothing with the harness. It is told "add PID START" and
+"drop PID" on its standard input; when that ends, or no more comes and its parent is
+another, the harness is gone, and every process still listed gets SIGKILL, which also
+works on stopped ones. A pid is never trusted alone: the start time tells whether it still
+names the same process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+
+
+def start_time(pid: int) -> str | None:
+    """An opaque mark of when `pid` started; None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[19].decode()
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return None
+    except ProcessLookupError:
+        return None
+    listing = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return "_".join(listing.stdout.split()) or None
+
+
+def watch(descriptor: int, parent: int) -> dict[int, str]:
+    """Follow the orders on `descriptor` to the end; what is then still listed."""
+    listed: dict[int, str] = {}
+    buffer = b""
+    while True:
+        orphaned = os.getppid() != parent
+        if not select.select([descriptor], [], [], 0 if orphaned else 0.5)[0]:
+            if orphaned:
+                return listed
+            continue
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            return listed
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            order, pid, *start = line.decode().split()
+            if order == "add":
+                listed[int(pid)] = start[0]
+            else:
+                listed.pop(int(pid), None)
+
+
+def main() -> None:
+    for quiet in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(quiet, signal.SIG_IGN)
+    for pid, start in watch(0, int(sys.argv[1])).items():
+        if start_time(pid) == start:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

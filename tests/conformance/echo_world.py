@@ -1,0 +1,162 @@
+"""A small world for links: two echo nodes that say HELLO first, as ours do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.links.base import Links, plan_routes
+from harness.links.provision import provision
+from harness.links.toxiproxy import ToxiproxyLinks
+from harness.ports import Ports, reserve
+from harness.reaper import Reaper
+
+HELLO = b"HELLO"
+NODES = ("n1", "n2", "n3")
+
+
+class Echo:
+    """A node: says HELLO, then gives every byte back, and remembers what came."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.connections = 0
+        self.ends = 0
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open.add(writer)
+        try:
+            writer.write(HELLO)
+            while data := await reader.read(65536):
+                self.received += data
+                writer.write(data)
+                await writer.drain()
+            self.ends += 1
+        except OSError:
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+
+
+class Peer:
+    """The other end of a connection through the links. Every wait has a deadline."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def hello(self) -> None:
+        assert await self.read(len(HELLO)) == HELLO
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def read(self, count: int) -> bytes:
+        return await asyncio.wait_for(self._reader.readexactly(count), 10)
+
+    async def is_silent(self, seconds: float = 0.3) -> bool:
+        """Whether neither bytes nor an end come for so long."""
+        try:
+            await asyncio.wait_for(self._reader.read(1), seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    async def ended(self) -> None:
+        """Wait until the connection is at its end, cleanly or by a reset."""
+        try:
+            while await asyncio.wait_for(self._reader.read(65536), 10):
+                pass
+        except ConnectionError:
+            return
+
+    def half_close(self) -> None:
+        self._writer.write_eof()
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+
+@dataclass
+class World:
+    links: Links
+    nodes: dict[str, Echo]
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    _peers: list[Peer] = field(default_factory=list)
+
+    async def dial(self, source: str, dest: str) -> Peer:
+        host, port = self.links.address(source, dest).split(":")
+        peer = Peer(*await asyncio.wait_for(asyncio.open_connection(host, int(port)), 5))
+        self._peers.append(peer)
+        return peer
+
+    async def works(self, source: str, dest: str) -> None:
+        """Assert that a question and its answer pass from source to dest."""
+        peer = await self.dial(source, dest)
+        await peer.hello()
+        peer.write(b"ping")
+        assert await peer.read(4) == b"ping"
+        peer.close()
+
+    async def refused(self, source: str, dest: str) -> bool:
+        try:
+            (await self.dial(source, dest)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    async def close(self) -> None:
+        for peer in self._peers:
+            peer.close()
+        await self.links.stop()
+        for node in self.nodes.values():
+            await node.close()
+
+
+MakeLinks = Callable[[Path, Ports, Reaper, Callable[[dict[str, Any]], None]], Links]
+
+
+def make_toxiproxy(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Links:
+    return ToxiproxyLinks(provision(print), folder, ports, reaper, hear)
+
+
+IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy}
+
+
+@asynccontextmanager
+async def build_world(make: MakeLinks, folder: Path) -> AsyncIterator[World]:
+    with reserve(30) as ports, Reaper.start() as reaper:
+        incidents: list[dict[str, Any]] = []
+        nodes = {name: Echo() for name in NODES}
+        upstreams = {}
+        for name, node in nodes.items():
+            port = ports.take()
+            await node.listen(port)
+            upstreams[name] = f"127.0.0.1:{port}"
+        links = make(folder, ports, reaper, incidents.append)
+        await links.start(plan_routes(upstreams, (ports.take() for _ in range(len(NODES) ** 2))))
+        world = World(links, nodes, incidents)
+        try:
+            yield world
+        finally:
+            await world.close()
+
+
+OpenWorld = Callable[[], AbstractAsyncContextManager[World]]

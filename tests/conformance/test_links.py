@@ -1,0 +1,281 @@
+"""What every implementation of links must do, asked of real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from echo_world import NODES, OpenWorld, World
+
+from harness.links.faults import (
+    BlackHole,
+    CutOff,
+    FaultError,
+    Narrow,
+    Refused,
+    Reset,
+    Slow,
+    Torn,
+)
+
+
+def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with world() as open_world:
+            await scenario(open_world)
+
+    asyncio.run(whole())
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        await asyncio.sleep(0.01)
+
+
+def test_every_route_carries_both_ways(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        for source in ("client", *NODES):
+            for dest in NODES:
+                if source != dest:
+                    await w.works(source, dest)
+
+    run(world, scenario)
+
+
+def test_refused_ends_what_is_open_and_refuses_the_rest(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        open_before = await w.dial("n1", "n2")
+        await open_before.hello()
+        await w.links.apply({"n1-n2": Refused()})
+        await open_before.ended()
+        assert await w.refused("n1", "n2")
+        await w.links.heal()
+        await w.works("n1", "n2")
+
+    run(world, scenario)
+
+
+def test_a_fault_stays_on_its_own_route(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Refused(), "n1-n3": BlackHole()})
+        await w.works("n2", "n1")
+        await w.works("client", "n2")
+        await w.works("n2", "n3")
+
+    run(world, scenario)
+
+
+def test_black_hole_accepts_and_keeps_silent(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": BlackHole()})
+        peer = await w.dial("n1", "n2")
+        peer.write(b"anybody there?")
+        assert await peer.is_silent()
+        assert w.nodes["n2"].received == b""
+        await w.links.heal()
+        await peer.ended()
+        assert w.nodes["n2"].received == b"", "what fell into the hole came out of it"
+        await w.works("n1", "n2")
+
+    run(world, scenario)
+
+
+def test_black_hole_hides_the_end_of_a_connection(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": BlackHole()})
+        peer = await w.dial("n1", "n2")
+        await until(lambda: w.nodes["n2"].connections == 1, "n2 has the connection")
+        peer.close()
+        await asyncio.sleep(0.2)
+        assert w.nodes["n2"].ends == 0
+
+    run(world, scenario)
+
+
+def test_one_way_upstream_is_heard_but_does_not_get_through(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": BlackHole("upstream")})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        peer.write(b"lost")
+        assert await peer.is_silent()
+        assert w.nodes["n2"].received == b""
+
+    run(world, scenario)
+
+
+def test_one_way_downstream_gets_through_but_hears_nothing(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": BlackHole("downstream")})
+        peer = await w.dial("n1", "n2")
+        peer.write(b"heard")
+        await until(lambda: w.nodes["n2"].received == b"heard", "n2 heard the request")
+        assert await peer.is_silent()
+
+    run(world, scenario)
+
+
+def test_reset_upstream_executes_nothing(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Reset("upstream")})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        peer.write(b"lost")
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await peer.read(4)
+        assert w.nodes["n2"].received == b""
+
+    run(world, scenario)
+
+
+def test_slow_delays_each_way(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Slow(latency_ms=150, jitter_ms=20)})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        began = time.monotonic()
+        peer.write(b"a")
+        assert await peer.read(1) == b"a"
+        assert time.monotonic() - began >= 0.24
+
+    run(world, scenario)
+
+
+def test_slow_keeps_the_order(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Slow(latency_ms=20, jitter_ms=20)})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        sent = bytes(range(40))
+        for byte in sent:
+            peer.write(bytes([byte]))
+            await asyncio.sleep(0.002)
+        assert await peer.read(len(sent)) == sent
+
+    run(world, scenario)
+
+
+def test_narrow_takes_its_time(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Narrow(rate_kbps=20, direction="upstream")})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        began = time.monotonic()
+        peer.write(bytes(10_000))
+        await peer.read(10_000)
+        assert time.monotonic() - began >= 0.35
+
+    run(world, scenario)
+
+
+def test_torn_frames_arrive_whole_in_the_end(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Torn(piece_bytes=16, vary_bytes=8)})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        frame = bytes(range(256)) * 4
+        peer.write(frame)
+        assert await peer.read(len(frame)) == frame
+
+    run(world, scenario)
+
+
+def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": CutOff(after_bytes=1000)})
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        peer.write(bytes(3000))
+        await peer.ended()
+        assert len(w.nodes["n2"].received) == 1000
+
+    run(world, scenario)
+
+
+def test_a_new_fault_replaces_the_old_one(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Refused(), "n1-n3": Refused()})
+        await w.links.apply({"n1-n2": Slow(latency_ms=5)})
+        await w.works("n1", "n2")
+        assert await w.refused("n1", "n3")
+
+    run(world, scenario)
+
+
+def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Refused(), "n1-n3": Refused()})
+        await w.links.heal(["n1-n2"])
+        await w.works("n1", "n2")
+        assert await w.refused("n1", "n3")
+        await w.links.heal()
+        await w.links.heal()
+        await w.works("n1", "n3")
+
+    run(world, scenario)
+
+
+@pytest.mark.parametrize(
+    ("faults", "complaint"),
+    [
+        ({"n1-n9": Refused()}, "n1-n9"),
+        ({"n2-n1": Refused(), "n1-n2": Narrow(rate_kbps=-1)}, "rate_kbps"),
+        ({"n2-n1": Refused(), "n1-n2": Torn(piece_bytes=8, vary_bytes=9)}, "vary_bytes"),
+        ({"n2-n1": Refused(), "n1-n2": BlackHole("sideways")}, "direction"),  # type: ignore
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_nothing_is_touched(
+    world: OpenWorld, faults: dict[str, Refused], complaint: str
+) -> None:
+    async def scenario(w: World) -> None:
+        with pytest.raises(FaultError, match=complaint):
+            await w.links.apply(faults)
+        await w.works("n2", "n1")
+
+    run(world, scenario)
+
+
+def test_a_large_transfer_is_unharmed(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        peer = await w.dial("client", "n1")
+        await peer.hello()
+        data = bytes(range(256)) * 8192
+        peer.write(data)
+        assert await peer.read(len(data)) == data
+
+    run(world, scenario)
+
+
+def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
+    """Pipelined frames while faults change: what deadlocked a server whose live toxics
+    were edited."""
+
+    async def hammer(w: World, done: asyncio.Event) -> None:
+        while not done.is_set():
+            try:
+                peer = await w.dial("n1", "n2")
+                for _ in range(200):
+                    peer.write(bytes(2000))
+                    await asyncio.sleep(0)
+                await asyncio.wait_for(peer.read(1000), 0.05)
+                peer.close()
+            except (OSError, asyncio.IncompleteReadError, TimeoutError):
+                await asyncio.sleep(0.005)
+
+    async def scenario(w: World) -> None:
+        done = asyncio.Event()
+        load = [asyncio.create_task(hammer(w, done)) for _ in range(4)]
+        for fault in (Refused(), BlackHole(), Slow(latency_ms=5), Torn(), Reset()) * 4:
+            await w.links.apply({"n1-n2": fault})
+            await asyncio.sleep(0.02)
+            await w.links.heal(["n1-n2"])
+        done.set()
+        await asyncio.gather(*load)
+        assert w.incidents == []
+        await w.works("n1", "n2")
+
+    run(world, scenario)

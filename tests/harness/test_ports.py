@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from harness import ports
+from harness.ports import reserve
+from harness.system import EnvironmentFailed
+
+
+def holder(count: int) -> subprocess.Popen[str]:
+    """Another process that reserves ports and prints them, and holds them until killed."""
+    program = (
+        "from harness.ports import reserve; import sys\n"
+        f"held = reserve({count}); print(*held.numbers, flush=True); sys.stdin.read()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def numbers_of(process: subprocess.Popen[str]) -> set[int]:
+    assert process.stdout is not None
+    return {int(word) for word in process.stdout.readline().split()}
+
+
+def test_ports_are_distinct_free_and_below_the_ephemeral_range() -> None:
+    with reserve(150) as held:
+        assert len(set(held.numbers)) == 150
+        assert all(ports.FIRST <= port <= ports.LAST for port in held.numbers)
+        assert all(ports.is_free(port) for port in held.numbers)
+
+
+def test_two_processes_never_share_a_port() -> None:
+    with reserve(40) as mine:
+        other = holder(40)
+        try:
+            assert not set(mine.numbers) & numbers_of(other)
+        finally:
+            other.kill()
+            other.communicate()
+
+
+def test_a_reservation_ends_with_its_holder_however_it_dies() -> None:
+    other = holder(10)
+    theirs = numbers_of(other)
+    with pytest.raises(EnvironmentFailed, match="reserved by another test"):
+        reserve(1, base=min(theirs))
+    other.kill()
+    other.communicate()
+    reserve(1, base=min(theirs)).close()
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with reserve(1) as held:
+        (port,) = held.numbers
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with reserve(5) as others:
+            assert port not in others.numbers
+
+
+def test_a_taken_port_that_was_asked_for_is_named() -> None:
+    with reserve(3) as held:
+        base = held.numbers[0]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", base + 1))
+        taken.listen()
+        with pytest.raises(EnvironmentFailed, match=f"port {base + 1} is taken"):
+            reserve(3, base=base)
+    reserve(3, base=base).close()
+
+
+@pytest.mark.parametrize("base", [80, 32700])
+def test_a_base_outside_the_range_is_refused(base: int) -> None:
+    with pytest.raises(EnvironmentFailed, match="outside"):
+        reserve(100, base=base)
+
+
+def test_more_than_there_are_is_refused() -> None:
+    with pytest.raises(EnvironmentFailed, match="of 30000 ports"):
+        reserve(30_000)
+
+
+def test_take_gives_each_port_once() -> None:
+    with reserve(2) as held:
+        assert held.take() != held.take()
+        with pytest.raises(EnvironmentFailed, match="all 2"):
+            held.take()
