@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.links.base import Links
 from harness.links.direct import DirectLinks
-from harness.links.provision import provision
+from harness.links.provision import toxiproxy_server
 from harness.links.toxics import KINDS
 from harness.links.toxiproxy import ToxiproxyLinks
 from harness.ports import Ports
@@ -41,7 +41,7 @@ class LinksKind:
 
 
 def _toxiproxy(site: Site) -> Links:
-    binary = provision(site.say)
+    binary = toxiproxy_server(site.say)
     return ToxiproxyLinks(binary, site.folder, site.ports, site.reaper, site.on_incident)
 
 

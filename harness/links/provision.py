@@ -40,7 +40,7 @@ class _No(Exception):
     """A step did not yield a server; the message says why."""
 
 
-def provision(say: Say, release: str = RELEASE) -> Path:
+def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
     """A toxiproxy-server of version 2.12.0. `say` hears what each step does, `release` is
     the URL under which the released files lie.
 

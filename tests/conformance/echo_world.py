@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.links.base import Links, plan_routes
-from harness.links.provision import provision
+from harness.links.provision import toxiproxy_server
 from harness.links.toxiproxy import ToxiproxyLinks
 from harness.ports import Ports, reserve
 from harness.reaper import Reaper
@@ -134,7 +134,7 @@ MakeLinks = Callable[[Path, Ports, Reaper, Callable[[dict[str, Any]], None]], Li
 
 
 def make_toxiproxy(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Links:
-    return ToxiproxyLinks(provision(print), folder, ports, reaper, hear)
+    return ToxiproxyLinks(toxiproxy_server(print), folder, ports, reaper, hear)
 
 
 IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy}

