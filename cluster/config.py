@@ -70,7 +70,7 @@ def load(path: Path) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     try:
-        config = msgspec.convert(raw, Config)
+        config = msgspec.convert(raw, Config, dec_hook=_path)
         _check(config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_located(error).removeprefix('.')}") from error
@@ -106,6 +106,13 @@ def _parse(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {error}") from error
+
+
+def _path(kind: type, value: Any) -> Path:
+    """The one type here that msgspec does not know."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"Expected a path, got {value!r}")
+    return Path(value)
 
 
 def _located(error: msgspec.ValidationError) -> str:

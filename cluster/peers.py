@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster.core.events import Event, LinkDown, LinkUp, Received, SendFailed
 from cluster.core.messages import Hello, Message, Question
-from cluster.stream import Dialled, DialFailed, dial
+from cluster.stream import DialFailed, Dialled, dial
 from cluster.wire import NODE_LIMIT, WireError, encode
 
 #: seconds between two attempts to dial: doubling from the first to the second

@@ -166,7 +166,8 @@ class Dialled(Stream):
     def on_close(self, reason: str) -> None:
         if not self.greeted.done():
             self.greeted.set_exception(DialFailed(reason))
-        self.ended.set_result(reason)
+        if not self.ended.done():
+            self.ended.set_result(reason)
 
     def _greet(self, theirs: Hello) -> None:
         cluster = self._mine.cluster or theirs.cluster

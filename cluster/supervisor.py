@@ -1,0 +1,246 @@
+"""A whole cluster on this machine: real processes, started, killed, paused, wiped.
+
+It asks nodes over their admin ports, which no link's fault touches. It knows no proxies:
+whoever makes a `ClusterSpec` says by which address each node dials each other one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.admin import AdminClient, AdminError
+from cluster.config import Config, Storage, dump
+from cluster.failures import DynamoError
+from cluster.process import NodeProcess
+
+#: seconds for a node to say that it is ready, and for a cluster to be linked up
+READY_WITHIN = 30.0
+#: seconds between two questions whether it is
+ASK_AGAIN = 0.01
+#: seconds for a graceful stop before SIGKILL
+GRACE = 5.0
+#: seconds for an answer: to a status, and to a page of a dump
+STATUS_WITHIN = 1.0
+ANSWER_WITHIN = 10.0
+#: rows in a page of a dump
+PAGE = 64
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """Which cluster to run. Addresses are "host:port": `listen` and `admin` by node, `peers`
+    by the node that dials and the one it dials. Everything is kept under `root`, a folder
+    for each node; `params` are those of cluster.core.params, the same for all."""
+
+    nodes: tuple[str, ...]
+    root: Path
+    listen: Mapping[str, str]
+    admin: Mapping[str, str]
+    peers: Mapping[str, Mapping[str, str]]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "lmdb"
+    bugs: tuple[str, ...] = ()
+    cluster: str = "dynamesis"
+    secret: str = "dynamesis"
+
+
+class Cluster:
+    """The processes of a ClusterSpec. `on_spawn` and `on_exit` hear of every pid: as soon
+    as it runs, and once it was reaped."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        on_spawn: Callable[[int], None] = lambda pid: None,
+        on_exit: Callable[[int], None] = lambda pid: None,
+    ) -> None:
+        self.nodes = spec.nodes
+        self._spec = spec
+        self._on_spawn = on_spawn
+        self._on_exit = on_exit
+        self._processes: dict[str, NodeProcess] = {}
+
+    # ---- processes
+
+    async def start_all(self) -> None:
+        """Start every node, and return once each is ready and has a link to each other.
+        Raises RuntimeError with the last lines of its log if a node would not start."""
+        for node in self.nodes:
+            self._spawn(node)
+        async with asyncio.timeout(READY_WITHIN):
+            await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
+
+    async def start(self, node: str) -> None:
+        """Start a node that is not running, and wait until it is ready. Raises RuntimeError
+        as start_all does."""
+        self._spawn(node)
+        await self._until_ready(node)
+
+    async def kill(self, node: str) -> int:
+        """SIGKILL; returns the pid that is gone once it was reaped."""
+        process = self._process(node)
+        await process.kill()
+        return process.pid
+
+    async def stop(self, node: str) -> None:
+        """SIGTERM; SIGKILL after GRACE seconds."""
+        await self._process(node).stop(GRACE)
+
+    async def pause(self, node: str) -> bool:
+        """SIGSTOP; True once the kernel shows the process as stopped, False if it is gone."""
+        return await self._process(node).pause()
+
+    async def resume(self, node: str) -> None:
+        """SIGCONT; harmless when not paused."""
+        self._process(node).signal(signal.SIGCONT)
+
+    async def wipe(self, node: str) -> None:
+        """Delete the data of a node. Raises RuntimeError if it is running."""
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)}; only a node that is down is wiped")
+        shutil.rmtree(self._folder(node) / "data", ignore_errors=True)
+
+    def state(self, node: str) -> str:
+        """ "running", "paused" or "down"."""
+        process = self._processes.get(node)
+        return "down" if process is None else process.state
+
+    async def stop_all(self) -> None:
+        """Stop every process, whatever its state; never raises."""
+        await asyncio.gather(
+            *(process.stop(GRACE) for process in self._processes.values()), return_exceptions=True
+        )
+
+    def collect(self, into: Path) -> None:
+        """Copy each node's log, what it printed and its configuration to into/<id>/."""
+        for node in self.nodes:
+            for file in (self._folder(node) / name for name in ("config.json", *_LOGS)):
+                if file.exists():
+                    (into / node).mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(file, into / node / file.name)
+
+    # ---- questions
+
+    async def ask(self, node: str, command: str, **args: Any) -> Any:
+        """Any command of the admin port. Raises RuntimeError if there is no answer."""
+        try:
+            async with AdminClient(self._spec.admin[node], ANSWER_WITHIN) as admin:
+                return await admin.ask(command, **args)
+        except DynamoError as error:
+            raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        """What the node says of itself; None if it does not answer within STATUS_WITHIN."""
+        if self.state(node) != "running":
+            return None
+        try:
+            async with (
+                asyncio.timeout(STATUS_WITHIN),
+                AdminClient(self._spec.admin[node], STATUS_WITHIN) as admin,
+            ):
+                return dict(await admin.ask("status"))
+        except (DynamoError, AdminError, TimeoutError):
+            return None
+
+    async def dump(self, node: str) -> list[dict[str, Any]]:
+        """Everything that one node holds, hints too, read without repair: rows {"key": str,
+        "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}. Raises
+        RuntimeError if the node does not answer."""
+        rows: list[dict[str, Any]] = []
+        after = None
+        while True:
+            page = await self.ask(node, "dump", after=after, limit=PAGE)
+            for row in page["rows"]:
+                rows.append(row | {"key": row["key"].decode("utf-8", "backslashreplace")})
+            after = page["next"]
+            if after is None:
+                return rows
+
+    async def ring(self) -> dict[str, Any]:
+        """{"partitions": Q, "owners": [node id] * Q, "n", "r", "w", "sloppy"}, as the first
+        node that runs sees it. Raises RuntimeError."""
+        running = [node for node in self.nodes if self.state(node) == "running"]
+        if not running:
+            raise RuntimeError("no node is running")
+        return dict(await self.ask(running[0], "ring"))
+
+    # ---- inside
+
+    def _spawn(self, node: str) -> None:
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)} already")
+        folder = self._folder(node)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "config.json"
+        config.write_bytes(dump(self._config(node)))
+        process = NodeProcess(config, folder / _STDERR, self._on_exit)
+        self._processes[node] = process
+        self._on_spawn(process.pid)
+
+    async def _until_ready(self, node: str, linked: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_WITHIN
+        status = None
+        while not _is_ready(status, linked):
+            if self.state(node) == "down" or loop.time() > deadline:
+                raise RuntimeError(self._why_not_ready(node, status))
+            await asyncio.sleep(ASK_AGAIN)
+            status = await self.status(node)
+
+    def _why_not_ready(self, node: str, status: dict[str, Any] | None) -> str:
+        code = self._process(node).exit_code
+        if code is not None:
+            what = f"ended with exit code {code}"
+        elif status is None:
+            what = f"did not answer within {READY_WITHIN:g} s"
+        else:
+            down = [peer for peer, link in status["links"].items() if not link["up"]]
+            what = f"was not ready within {READY_WITHIN:g} s; no link to: {', '.join(down)}"
+        lines = [line for name in _LOGS for line in _tail(self._folder(node) / name, 10)]
+        return "\n  ".join([f"node {node} {what}; its last lines:", *lines])
+
+    def _config(self, node: str) -> Config:
+        spec = self._spec
+        return Config(
+            node=node,
+            listen=spec.listen[node],
+            admin=spec.admin[node],
+            members=spec.nodes,
+            peers=dict(spec.peers[node]),
+            cluster=spec.cluster,
+            secret=spec.secret,
+            params=dict(spec.params),
+            storage=Storage(engine=spec.engine),
+            bugs=spec.bugs,
+            parent="stdin",
+        )
+
+    def _process(self, node: str) -> NodeProcess:
+        if node not in self._processes:
+            raise RuntimeError(f"{node} was never started")
+        return self._processes[node]
+
+    def _folder(self, node: str) -> Path:
+        return self._spec.root / node
+
+
+_STDERR = "stderr.log"
+_LOGS = ("node.log", _STDERR)
+
+
+def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
+    if status is None or not status["ready"]:
+        return False
+    return not linked or all(link["up"] for link in status["links"].values())
+
+
+def _tail(file: Path, lines: int) -> list[str]:
+    if not file.exists():
+        return []
+    return file.read_text("utf-8", "replace").splitlines()[-lines:]
