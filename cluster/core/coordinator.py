@@ -5,20 +5,17 @@ Each request is a state machine of its own on the node that received it (section
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from .context import Contexts
 from .detector import Detector
 from .kernel import Kernel
-from .messages import GetReply, Options, PutReply, Refusal, Worth
+from .messages import Options, Worth
 from .params import Params
 from .plan import Place, Plan
 from .replica import Replica
+from .retries import Retries
 from .ring import Ring
-
-#: Where the answer goes.
-Respond = Callable[[GetReply | PutReply | Refusal], None]
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class Services:
     detector: Detector
     replica: Replica
     contexts: Contexts
+    retries: Retries
 
     @property
     def node(self) -> str:

@@ -8,7 +8,7 @@ the request says so (`notfound_ok`). The context handed out covers exactly what 
 from __future__ import annotations
 
 from . import clock
-from .coordinator import Respond, Services, Tally
+from .coordinator import Services, Tally
 from .kernel import Failure
 from .messages import (
     Answer,
@@ -21,6 +21,7 @@ from .messages import (
     State,
 )
 from .plan import Place
+from .retries import Respond
 
 
 class GetRequest:

@@ -6,12 +6,11 @@ node does stands in the parts: get, put, replica, records, hints, antientropy, d
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 from .antientropy import AntiEntropy, Trees
 from .context import BadContext, Contexts
-from .coordinator import Respond, Services
+from .coordinator import Services
 from .detector import Detector
 from .events import (
     Asked,
@@ -56,11 +55,11 @@ from .params import Params
 from .put import PutRequest
 from .records import Records
 from .replica import Replica
+from .retries import Respond, Retries
 from .ring import Ring, claim
 from .rows import split_object
 from .store import Reader
 
-_REMEMBERED = 10_000
 _RETRY_AFTER = 0.1
 
 
@@ -106,10 +105,10 @@ class Node:
             self.detector,
             self.replica,
             Contexts(params.cluster, params.secret),
+            Retries(),
         )
         self.operator = Operator(self)
         self.requests = 0
-        self._answered: OrderedDict[str, PutReply] = OrderedDict()
         kernel.on_outcome = self.detector.outcome
 
     def handle(self, now: float, event: Event) -> list[Effect]:
@@ -213,10 +212,6 @@ class Node:
         GetRequest(self.services, get, self._counted(respond)).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
-        before = self._answered.get(put.request)
-        if before is not None:
-            respond(PutReply(put.rid, before.context, before.worth, before.siblings))
-            return
         refusal = self._admit(put.rid, put.key, put.value, put.options)
         context: State = {}
         try:
@@ -226,8 +221,9 @@ class Node:
         if refusal is not None:
             respond(refusal)
             return
-        remember = self._remembered(put.request, self._counted(respond))
-        PutRequest(self.services, put, context, remember, hops).start()
+        first = self.services.retries.begin(put, respond)
+        if first is not None:
+            PutRequest(self.services, put, context, self._counted(first), hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
@@ -248,18 +244,6 @@ class Node:
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
             self.requests -= 1
-            respond(message)
-
-        return answer
-
-    def _remembered(self, request: str, respond: Respond) -> Respond:
-        """Keep the answer: the same request, sent again, must not be stamped again."""
-
-        def answer(message: GetReply | PutReply | Refusal) -> None:
-            if isinstance(message, PutReply):
-                self._answered[request] = message
-                if len(self._answered) > _REMEMBERED:
-                    self._answered.popitem(last=False)
             respond(message)
 
         return answer

@@ -9,7 +9,7 @@ doubt is never tried elsewhere: the version might be stamped twice.
 from __future__ import annotations
 
 from . import clock
-from .coordinator import Respond, Services, Tally
+from .coordinator import Services, Tally
 from .kernel import Failure
 from .messages import (
     Answer,
@@ -23,6 +23,8 @@ from .messages import (
     Version,
 )
 from .plan import Place
+from .records import Done
+from .retries import Respond
 
 
 class PutRequest:
@@ -106,17 +108,24 @@ class PutRequest:
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
+        before = self._s.retries.stamp_of(self._put.request)
+        if before is not None:
+            self._state, self._covers = before.state, before.covers
+            self._s.replica.put(
+                self._put.key, before.state, place.hint_for, "retry", self._stamped_at(place)
+            )
+            return
         version = Version(self._put.value, self._put.deleted)
         stamped = self._s.replica.stamp(
-            self._put.key,
-            place.hint_for,
-            self._context,
-            version,
-            lambda code: self._stamped(place, code),
+            self._put.key, place.hint_for, self._context, version, self._stamped_at(place)
         )
         if stamped is not None:
             self._state, actor, event = stamped
             self._covers = clock.with_dot(self._context, actor, event)
+            self._s.retries.stamped(self._put.request, self._state, self._covers)
+
+    def _stamped_at(self, place: Place) -> Done:
+        return lambda code: self._stamped(place, code)
 
     def _stamped(self, place: Place, code: str | None) -> None:
         if code is not None:

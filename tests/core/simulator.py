@@ -203,12 +203,15 @@ class Simulator:
             action()
         self.now = end
 
-    def until(self, condition: Callable[[], bool], within: float = 30.0) -> None:
-        """Run until `condition` holds; fails the test when it does not in `within` s."""
+    def wait(self, condition: Callable[[], bool], within: float) -> bool:
+        """Run until `condition` holds; False when it does not in `within` s."""
         end = self.now + within
-        while not condition():
-            assert self.now < end, "the condition did not come true in time"
+        while not condition() and self.now < end:
             self.run(0.01)
+        return condition()
+
+    def until(self, condition: Callable[[], bool], within: float = 30.0) -> None:
+        assert self.wait(condition, within), "the condition did not come true in time"
 
     # ---- a client
 
