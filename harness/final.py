@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from checkers.op import Op, OpError, Sibling
-from harness.placement import primaries
+from checkers.ring import Ring
 from harness.recorder import Recorder
 from harness.system import System
 
@@ -30,7 +30,7 @@ Decode = Callable[[bytes, bool], Sibling]
 
 async def dump_all(
     system: System,
-    ring: Mapping[str, Any],
+    ring: Ring,
     keys: Iterable[str],
     decode: Decode,
     recorder: Recorder,
@@ -39,7 +39,7 @@ async def dump_all(
     answers = await asyncio.gather(*(_rows(system, node) for node in system.nodes))
     held = dict(zip(system.nodes, answers, strict=True))
     for key in sorted(set(keys).union(*(rows or () for rows in answers))):
-        ought = primaries(ring, key)
+        ought = ring.primaries(key)
         for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
 

@@ -1,10 +1,9 @@
-"""Runs a generator against workers: asks it for operations, has them performed, tells it
-what became of them.
+"""Carries out what a schedule asks for: the impure half of running a generator.
 
-The generator is pure and knows no time but what it is told; the workers are impure and
-know nothing of each other. Between them stands this loop, after Jepsen's interpreter.clj:
-one worker a thread, at most one operation each; an operation whose outcome nobody knows
-retires the process that did it, and the thread goes on as a new one.
+The schedule (harness.generators.schedule) is pure and knows no time but what it is told;
+the workers act on the world and know nothing of each other. Between them stands this loop,
+after Jepsen's interpreter.clj: at most one operation a thread, each event recorded before
+anybody acts on it.
 """
 
 from __future__ import annotations
@@ -14,20 +13,16 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-import msgspec
-
 from checkers.op import Op, OpError
-from harness.generators.base import Context, Generator, Pending, Thread
+from harness.generators.base import Pending, Thread
+from harness.generators.schedule import Schedule
 from harness.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-#: How long to wait before a generator that said PENDING is asked again, s.
-POLL = 0.005
 #: How long operations in progress may take once the generator is done, s. Clients have
-#: time-outs of their own: this is reached only when a client is broken.
+#: time-outs of their own: this is reached only when a worker is broken.
 DRAIN = 15.0
-NEMESIS = "nemesis"
 
 
 class Worker(Protocol):
@@ -41,101 +36,74 @@ class Worker(Protocol):
 
 
 class Interpreter:
-    """One run of one generator. `stop` ends it early: what is in progress is awaited."""
+    """One run of one schedule. `stop` ends it early: what is in progress is awaited."""
 
     def __init__(
-        self,
-        recorder: Recorder,
-        workers: Mapping[Thread, Worker],
-        processes: dict[Thread, int | str],
-        stop: asyncio.Event,
+        self, recorder: Recorder, workers: Mapping[Thread, Worker], stop: asyncio.Event
     ) -> None:
-        """`processes` says which process each thread plays; it is kept up to date, so that
-        a later run goes on with the processes that this one left."""
         self._recorder = recorder
         self._workers = workers
-        self._processes = processes
         self._stop = stop
-        self._running: dict[Thread, asyncio.Task[Op]] = {}
-        self._invoked: dict[Thread, Op] = {}
-        self._concurrency = sum(1 for thread in workers if isinstance(thread, int))
+        self._running: dict[asyncio.Task[Op], tuple[Thread, Op]] = {}
 
-    async def run(self, generator: Generator) -> None:
-        """Until the generator is exhausted or stopped, and everything invoked has ended."""
-        current: Generator | None = generator
-        self._stopped = asyncio.create_task(self._stop.wait())
+    async def run(self, schedule: Schedule) -> Schedule:
+        """Until the schedule is exhausted or stopped and everything invoked has ended. What
+        it returns knows which process each thread plays now."""
+        stopped = asyncio.create_task(self._stop.wait())
         try:
-            while current is not None and not self._stop.is_set():
-                current = await self._step(current)
-            await self._drain()
+            while not self._stop.is_set():
+                step = schedule.ask(self._recorder.now())
+                if step is None:
+                    break
+                wanted, schedule = step
+                if isinstance(wanted, Pending):
+                    done = await self._wait(wanted.until, stopped)
+                    schedule = self._complete(schedule, done)
+                else:
+                    schedule = self._begin(schedule, wanted)
+            return await self._drain(schedule)
         finally:
-            self._stopped.cancel()
-            await self._abandon()
+            stopped.cancel()
+            for task in self._running:
+                task.cancel()
 
-    async def _step(self, generator: Generator) -> Generator | None:
-        """Ask once; then begin what was asked for, or wait for what may change the answer."""
-        context = self._context()
-        asked = generator.op(context)
-        if asked is None:
-            return None
-        wanted, successor = asked
-        if isinstance(wanted, Pending):
-            return await self._wait(generator, POLL)
-        if wanted.time > context.time:
-            return await self._wait(generator, (wanted.time - context.time) / 1e9)
-        event = self._begin(wanted, context)
-        return None if successor is None else successor.update(self._context(), event)
+    def _begin(self, schedule: Schedule, op: Op) -> Schedule:
+        event = self._recorder.record(op)
+        if event.type == "invoke":
+            thread = next(t for t, p in schedule.workers.processes.items() if p == event.process)
+            task = asyncio.create_task(self._workers[thread].invoke(event))
+            self._running[task] = (thread, event)
+        return schedule.invoked(event)
 
-    def _context(self) -> Context:
-        free = tuple(thread for thread in self._workers if thread not in self._running)
-        return Context(self._recorder.now(), free, dict(self._processes))
+    async def _wait(
+        self, until: int | None, stopped: asyncio.Task[bool] | None = None
+    ) -> set[asyncio.Task[Op]]:
+        """The operations that ended first, if any did before `until` (ns) or the stop."""
+        if until is None and not self._running:
+            raise RuntimeError("the generator waits for an event, and nothing is in progress")
+        seconds = None if until is None else max(0, until - self._recorder.now()) / 1e9
+        waited = {*self._running, *([stopped] if stopped else [])}
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return {task for task in self._running if task in done}
 
-    def _begin(self, op: Op, context: Context) -> Op:
-        if op.process == -1:
-            op = msgspec.structs.replace(op, process=context.workers[context.free[0]])
-        thread = next(t for t in context.free if self._processes[t] == op.process)
-        event = self._invoked[thread] = self._recorder.record(op)
-        self._running[thread] = asyncio.create_task(self._workers[thread].invoke(event))
-        return event
+    def _complete(self, schedule: Schedule, done: set[asyncio.Task[Op]]) -> Schedule:
+        for task in [task for task in self._running if task in done]:
+            thread, invoked = self._running.pop(task)
+            event = self._recorder.record(_outcome(task, invoked))
+            self._workers[thread].recorded(event)
+            schedule = schedule.completed(event)
+        return schedule
 
-    async def _wait(self, generator: Generator, seconds: float) -> Generator | None:
-        """Let time pass until an operation completes or the test is stopped, at most so long."""
-        done, _ = await asyncio.wait(
-            {self._stopped, *self._running.values()},
-            timeout=seconds,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        current: Generator | None = generator
-        for thread in [t for t, task in self._running.items() if task in done]:
-            event = self._complete(thread)
-            current = current.update(self._context(), event) if current else None
-        return current
-
-    def _complete(self, thread: Thread) -> Op:
-        task, invoked = self._running.pop(thread), self._invoked.pop(thread)
-        event = self._recorder.record(_outcome(task, invoked))
-        self._workers[thread].recorded(event)
-        if event.type == "info" and isinstance(thread, int):
-            self._processes[thread] = int(self._processes[thread]) + self._concurrency
-        return event
-
-    async def _drain(self) -> None:
-        deadline = asyncio.get_running_loop().time() + DRAIN
-        while self._running and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(
-                self._running.values(), timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
-            for thread in [t for t, task in self._running.items() if task.done()]:
-                self._complete(thread)
-
-    async def _abandon(self) -> None:
-        """What has not ended by now is recorded as unknown."""
-        for task in self._running.values():
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running.values())
-        for thread in list(self._running):
-            self._complete(thread)
+    async def _drain(self, schedule: Schedule) -> Schedule:
+        deadline: int | None = self._recorder.now() + round(DRAIN * 1e9)
+        while self._running:
+            done = await self._wait(deadline)
+            if not done:
+                for task in self._running:
+                    task.cancel()
+                deadline = None
+            schedule = self._complete(schedule, done)
+        return schedule
 
 
 def _outcome(task: asyncio.Task[Op], invoked: Op) -> Op:

@@ -12,9 +12,9 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
-from harness.placement import replica_pairs
 from harness.system import System
 
 #: Pause between two looks at the cluster, s.
@@ -80,6 +80,15 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
         if left:
             found[what] = left
     return found
+
+
+def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Every two nodes that are primaries of a common partition, each pair in order. `ring`
+    is as System.ring tells it."""
+    owners, n = ring["owners"], ring["n"]
+    walks = (dict.fromkeys([*owners[first:], *owners[:first]]) for first in range(len(owners)))
+    groups = {tuple(walk)[:n] for walk in walks}
+    return {pair for group in groups for pair in combinations(sorted(group), 2)}
 
 
 async def look(system: System) -> dict[str, dict[str, Any] | None]:

@@ -13,13 +13,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from checkers.op import Op
+from checkers.ring import Ring
 from harness.final import Decode, dump_all
 from harness.generators.base import Generator, Thread
-from harness.interpreter import NEMESIS, Interpreter, Worker
+from harness.generators.schedule import NEMESIS, Schedule, Workers, start
+from harness.generators.validate import friendly_exceptions, validate
+from harness.interpreter import Interpreter, Worker
 from harness.links.base import Links, Route
 from harness.quiesce import until_quiet
 from harness.recorder import Recorder
@@ -73,13 +76,13 @@ class Runner:
     async def run(self) -> None:
         """Raises what made the boot fail (EnvironmentFailed, RuntimeError); whatever
         happens, nothing that was started is left running."""
-        processes = {thread: thread for thread in (*self.parts.clients, NEMESIS)}
         try:
             ring = await self._unless_interrupted(self._boot())
-            await self._load(processes)
+            workers = await self._load()
             await self._heal()
+            self._go_on()
             await self._unless_interrupted(self._quiesce(ring))
-            await self._final(ring, processes)
+            await self._final(ring, workers)
         except Interrupted:
             log.warning("interrupted")
         finally:
@@ -94,11 +97,13 @@ class Runner:
         self.folder.save_json(TEST, self.test)
         return ring
 
-    async def _load(self, processes: dict[Thread, int | str]) -> None:
+    async def _load(self) -> Workers:
         self._phase("load")
         nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
         workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
-        await Interpreter(self.recorder, workers, processes, self.interrupt).run(self.parts.load)
+        interpreter = Interpreter(self.recorder, workers, self.interrupt)
+        ended = await interpreter.run(start(self.parts.load, len(self.parts.clients)))
+        return ended.workers
 
     async def _heal(self) -> None:
         """A node that will not come back is the store's failing, not the harness's: the
@@ -115,22 +120,27 @@ class Runner:
         outcome = await until_quiet(self.parts.system, ring, self.parts.quiesce)
         self.recorder.note("quiesce", outcome.as_value())
 
-    async def _final(self, ring: Mapping[str, Any], processes: dict[Thread, int | str]) -> None:
+    async def _final(self, ring: Mapping[str, Any], workers: Workers) -> None:
         self._phase("final")
         parts = self.parts
-        await dump_all(parts.system, ring, parts.keys, parts.decode, self.recorder)
-        reads = Interpreter(self.recorder, parts.clients, processes, self.interrupt)
-        await reads.run(parts.final(parts.keys))
+        placement = Ring(tuple(ring["owners"]), ring["n"])
+        await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
+        reads = friendly_exceptions(validate(parts.final(parts.keys)))
+        interpreter = Interpreter(self.recorder, parts.clients, self.interrupt)
+        await interpreter.run(Schedule(reads, _clients_only(workers)))
 
     async def _stop(self) -> None:
         self._phase("stop")
         await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
         self.parts.system.collect(self.folder / NODES)
-        self.recorder.close()
 
     def _phase(self, name: str) -> None:
         log.info("phase %s", name)
         self.recorder.note("phase", name)
+
+    def _go_on(self) -> None:
+        if self.interrupt.is_set():
+            raise Interrupted
 
     async def _unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, or Interrupted as soon as the test is interrupted."""
@@ -138,13 +148,19 @@ class Runner:
         interrupted = asyncio.ensure_future(self.interrupt.wait())
         try:
             await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise Interrupted
+            self._go_on()
             return working.result()
         finally:
             interrupted.cancel()
             working.cancel()
             await asyncio.wait({working})
+
+
+def _clients_only(workers: Workers) -> Workers:
+    """The processes go on as they are: a number that was retired never comes back."""
+    free = tuple(thread for thread in workers.free if thread != NEMESIS)
+    processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
+    return replace(workers, free=free, processes=processes)
 
 
 class _NemesisWorker:

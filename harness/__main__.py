@@ -1,0 +1,5 @@
+"""`python -m harness` is `dynamesis`."""
+
+from harness.cli import main
+
+main()

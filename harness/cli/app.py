@@ -1,0 +1,75 @@
+"""The commands, and what becomes of every way in which one can end.
+
+Whatever is wrong with what the user typed is told in one line that says what is wrong,
+where, and what would be right.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from harness.cli import (
+    check,
+    cluster,
+    delete,
+    get,
+    listing,
+    put,
+    report,
+    status,
+    test,
+)
+from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, Wrong
+from harness.system import EnvironmentFailed
+
+#: Every complaint of the option parser descends from it; typer's own click has no public name.
+_Complaint: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="dynamesis",
+    help="Break a Dynamo cluster, heal it, and say with proof whether it kept its promises.",
+    epilog="Exit codes: 0 valid, 1 invalid, 2 wrong usage, 3 unknown, 4 environment failed.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("test")(test.run)
+app.command("check")(check.run)
+app.command("report")(report.run)
+app.command("list")(listing.run)
+app.command("cluster")(cluster.run)
+app.command("get")(get.run)
+app.command("put")(put.run)
+app.command("delete")(delete.run)
+app.command("status")(status.run)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; returns the exit code."""
+    try:
+        ended = typer.main.get_command(app).main(
+            args=list(arguments), prog_name="dynamesis", standalone_mode=False
+        )
+        return ended if isinstance(ended, int) else 0
+    except _Complaint as complaint:
+        return _tell(complaint.format_message(), USAGE, _path(complaint))  # type: ignore[attr-defined]
+    except Wrong as wrong:
+        return _tell(str(wrong), USAGE)
+    except EnvironmentFailed as failure:
+        return _tell(str(failure), ENVIRONMENT)
+    except (KeyboardInterrupt, typer.Abort):
+        return _tell("stopped", UNKNOWN)
+
+
+def _tell(what: str, code: int, path: str = "dynamesis") -> int:
+    print(f"{path}: {what}", file=sys.stderr)
+    return code
+
+
+def _path(complaint: Exception) -> str:
+    context = getattr(complaint, "ctx", None)
+    return context.command_path if context else "dynamesis"

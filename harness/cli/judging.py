@@ -1,0 +1,66 @@
+"""From a history to a verdict, its files and its exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from checkers import check
+from checkers.history import HistoryError, read_history
+from harness.cli.exits import Wrong
+from harness.report.junit import junit
+from harness.report.page import page
+from harness.report.summary import lines
+from harness.store import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+
+log = logging.getLogger(__name__)
+
+
+def judge(history: Path, test: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of results.json. Raises Wrong for a history that cannot be judged."""
+    try:
+        verdicts = check(read_history(history), test).to_dict()
+    except HistoryError as malformed:
+        raise Wrong(str(malformed)) from malformed
+    except OSError as unreadable:
+        raise Wrong(f"{history}: {unreadable.strerror}") from unreadable
+    stats = verdicts["checkers"].get("stats", {}).get("details", {})
+    told = {name: test.get(name) for name in ("seed", "command")}
+    return {**verdicts, "stats": stats, **told}
+
+
+def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:
+    """Write the results first, and then what only shows them: a page that cannot be drawn
+    costs no verdict. `also` is a second place for the JUnit XML."""
+    folder.save_json(RESULTS, results)
+    xml = junit(folder.load_json(TEST), results)
+    folder.save(JUNIT, xml)
+    if also is not None:
+        also.write_text(xml, encoding="utf-8")
+    try:
+        folder.save(REPORT, page(folder))
+    except Exception:
+        log.exception("no report")
+
+
+def tell(console: Console, results: Mapping[str, Any]) -> None:
+    """Print the verdict."""
+    for style, text in lines(results):
+        console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
+def locate(path: Path) -> tuple[Folder | None, Path]:
+    """The test folder (None for a lone file) and the history that `path` stands for."""
+    if path.is_dir():
+        history = path / HISTORY
+        if not history.is_file():
+            raise Wrong(f"{path}: no {HISTORY} in this folder; give the folder of a test")
+        return Folder(path), history
+    if not path.exists():
+        raise Wrong(f"{path}: no such file or folder; give the folder of a test, or a history")
+    beside = path.parent / TEST
+    return (Folder(path.parent) if path.name == HISTORY and beside.is_file() else None), path

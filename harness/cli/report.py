@@ -1,0 +1,25 @@
+"""`dynamesis report`: make the page of a stored test again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+
+def run(
+    folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
+) -> int:
+    """Judge a stored test again and write its results and report anew."""
+    from harness.cli.exits import Wrong, exit_code
+    from harness.cli.judging import judge, locate, save
+    from harness.store import REPORT, TEST
+
+    stored, history = locate(folder)
+    if stored is None or not (stored / TEST).is_file():
+        raise Wrong(f"{folder}: no {TEST} here; give the folder of a test")
+    results = judge(history, stored.load_json(TEST))
+    save(stored, results)
+    print(stored / REPORT)
+    return exit_code(results["valid"])

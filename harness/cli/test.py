@@ -1,0 +1,63 @@
+"""`dynamesis test`: one test, from boot to verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+
+def run(
+    workload: Annotated[str, Option(help="What clients do (see `dynamesis list`).")] = "cart",
+    nemesis: Annotated[
+        str, Option(help="Faults to inject, several by comma; `none` for none.")
+    ] = "cut",
+    nodes: Annotated[int, Option(help="How many nodes.")] = 5,
+    n: Annotated[int, Option("--n", help="Copies of each key.")] = 3,
+    r: Annotated[int, Option("--r", help="Copies that must answer a get.")] = 2,
+    w: Annotated[int, Option("--w", help="Copies that must acknowledge a put.")] = 2,
+    strict: Annotated[
+        bool, Option("--strict", help="No sloppy quorum: only primaries count.")
+    ] = False,
+    time_limit: Annotated[str, Option(help="How long the load lasts: 500ms, 10s, 2m.")] = "10s",
+    rate: Annotated[float, Option(help="Operations a second, over all clients.")] = 100.0,
+    concurrency: Annotated[int, Option(help="How many clients.")] = 10,
+    keys: Annotated[int, Option(help="How many keys.")] = 8,
+    seed: Annotated[
+        int | None, Option(help="Seed of everything that is random; drawn when absent.")
+    ] = None,
+    links: Annotated[str, Option(help="What the network is made of.")] = "toxiproxy",
+    storage: Annotated[str, Option(help="What nodes persist into.")] = "lmdb",
+    bug: Annotated[
+        list[str] | None, Option(help="Plant a bug in every node; may be repeated.")
+    ] = None,
+    port_base: Annotated[
+        int | None, Option(help="First of the ports to use; by default free ones are found.")
+    ] = None,
+    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    junit: Annotated[Path | None, Option(help="Write the verdict here too, as JUnit XML.")] = None,
+) -> int:
+    """Boot a cluster, load it, break it, heal it, and judge what it did."""
+    from harness.cli.options import parse
+    from harness.cli.testing import run_test
+
+    options = parse(
+        workload=workload,
+        nemesis=nemesis,
+        nodes=nodes,
+        n=n,
+        r=r,
+        w=w,
+        sloppy=not strict,
+        time_limit=time_limit,
+        rate=rate,
+        concurrency=concurrency,
+        keys=keys,
+        seed=seed,
+        links=links,
+        storage=storage,
+        bugs=bug or [],
+        port_base=port_base,
+    )
+    return run_test(options, store, junit)

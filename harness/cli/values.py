@@ -1,0 +1,36 @@
+"""What users write after a flag, turned into values, or into one clear complaint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from harness.cli.exits import Wrong
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def duration(flag: str, text: str) -> float:
+    """Seconds, from `500ms`, `10s`, `2m` or `1h`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise Wrong(f"{flag}: {text!r} is not a length of time; write 500ms, 10s, 2m or 1h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def one_of(flag: str, text: str, allowed: Iterable[str]) -> str:
+    """`text`, if it is one of the names that are allowed."""
+    names = sorted(allowed)
+    if text in names:
+        return text
+    near = get_close_matches(text, names, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise Wrong(f"{flag}: there is no {text!r}{hint}; allowed: {', '.join(names)}")
+
+
+def within(flag: str, value: float, low: float, high: float) -> None:
+    """Complain unless low <= value <= high."""
+    if not low <= value <= high:
+        raise Wrong(f"{flag}: {value:g} is out of range; allowed: {low:g} to {high:g}")

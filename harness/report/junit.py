@@ -1,0 +1,44 @@
+"""A verdict as JUnit XML: a test suite with a test case for each checker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from harness.report.summary import word
+
+
+def junit(test: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The whole document. Invalid is a failure, unknown an error, a checker that does not
+    apply is skipped."""
+    checkers = results["checkers"]
+    verdicts = [word(checker["valid"]) for checker in checkers.values()]
+    name = str(test.get("name", "dynamesis"))
+    suite = ET.Element(
+        "testsuite",
+        name=name,
+        tests=str(len(checkers)),
+        failures=str(verdicts.count("invalid")),
+        errors=str(verdicts.count("unknown")),
+        skipped=str(sum(1 for checker in checkers.values() if "skipped" in checker)),
+        timestamp=str(test.get("start", "")),
+    )
+    properties = ET.SubElement(suite, "properties")
+    for key in ("seed", "command"):
+        ET.SubElement(properties, "property", name=key, value=str(test.get(key, "")))
+    for checker, verdict in checkers.items():
+        _case(ET.SubElement(suite, "testcase", name=checker, classname=name), verdict)
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(case: ET.Element, verdict: Mapping[str, Any]) -> None:
+    told = [f"{each['name']}: {each['why']}" for each in verdict.get("anomalies", ())]
+    why = list(verdict.get("reasons", ()))
+    if "skipped" in verdict:
+        ET.SubElement(case, "skipped", message=verdict["skipped"])
+    elif told:
+        ET.SubElement(case, "failure", message=told[0]).text = "\n".join(told)
+    elif word(verdict["valid"]) == "unknown":
+        ET.SubElement(case, "error", message=why[0] if why else "unknown").text = "\n".join(why)

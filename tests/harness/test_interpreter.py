@@ -1,0 +1,101 @@
+"""The loop between a schedule and its workers, on workers whose completions are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from checkers.history import read_history
+from checkers.op import Op
+from harness import generators as gen
+from harness.generators.base import Thread
+from harness.generators.schedule import Schedule, start
+from harness.interpreter import Interpreter, Worker
+from harness.recorder import Recorder
+from tests.harness.fakes import Scripted, events
+
+
+def play(
+    path: Path,
+    source: gen.Source,
+    workers: Mapping[Thread, Worker],
+    stop: asyncio.Event | None = None,
+) -> Schedule:
+    async def run() -> Schedule:
+        with Recorder(path) as recorder:
+            interpreter = Interpreter(recorder, workers, stop or asyncio.Event())
+            return await interpreter.run(start(source, len(workers), nemesis=False))
+
+    return asyncio.run(run())
+
+
+def puts(n: int) -> gen.Generator:
+    ops = [gen.invoke("put", key="k", id=f"v{i}", basis=None) for i in range(n)]
+    return gen.concat(*ops)
+
+
+def test_each_operation_is_invoked_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(3), {0: Scripted("ok")})
+    shown = [(op.type, op.process, op.id) for op in events(path)]
+    assert shown == [(t, 0, f"v{i}") for i in range(3) for t in ("invoke", "ok")]
+    assert len(read_history(path)) == 6
+
+
+def test_info_retires_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    ended = play(path, puts(3), {0: Scripted("info", "fail", "info")})
+    assert [op.process for op in events(path)] == [0, 0, 1, 1, 1, 1]
+    assert ended.workers.processes == {0: 2}
+
+
+def test_a_worker_that_breaks_leaves_an_unknown_outcome(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(2), {0: Scripted("raise", "ok")})
+    broken, fine = (op for op in events(path) if op.type != "invoke")
+    assert broken.type == "info"
+    assert broken.error is not None
+    assert (broken.error.code, broken.error.definite) == ("client-broke", False)
+    assert "ValueError: broken" in broken.error.message
+    assert (fine.type, fine.process) == ("ok", 1)
+
+
+def test_the_worker_hears_the_index_of_its_completion(tmp_path: Path) -> None:
+    worker = Scripted("ok")
+    play(tmp_path / "h", puts(2), {0: worker})
+    assert [op.index for op in worker.completions] == [1, 3]
+
+
+class Stuck:
+    """Never answers, and stops the test when asked."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self.stop = stop
+
+    async def invoke(self, op: Op) -> Op:
+        self.stop.set()
+        await asyncio.sleep(0.01)
+        return Op(type="ok", process=op.process, f=op.f, key=op.key, id=op.id)
+
+    def recorded(self, completion: Op) -> None:
+        pass
+
+
+def test_a_stop_begins_nothing_new_and_awaits_what_runs(tmp_path: Path) -> None:
+    stop, path = asyncio.Event(), tmp_path / "h"
+    play(path, puts(100), {0: Stuck(stop)}, stop)
+    assert [op.type for op in events(path)] == ["invoke", "ok"]
+
+
+def test_threads_work_at_the_same_time(tmp_path: Path) -> None:
+    meeting = asyncio.Barrier(3)
+
+    class Meeting(Scripted):
+        async def invoke(self, op: Op) -> Op:
+            await meeting.wait()
+            return await super().invoke(op)
+
+    path = tmp_path / "h"
+    play(path, puts(3), {thread: Meeting("ok") for thread in range(3)})
+    assert [op.type for op in events(path)] == ["invoke"] * 3 + ["ok"] * 3

@@ -1,0 +1,69 @@
+"""When a cluster counts as quiet, look by look."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from harness.quiesce import Watch, until_quiet
+from tests.harness.fakes import RING, FakeSystem
+
+PAIR = {("a", "b")}
+
+
+def status(rounds: int, clean: int, *, peer: str, hints: int = 0, transfers: int = 0) -> Any:
+    exchanges = {peer: {"rounds": rounds, "clean": clean}}
+    return {"hints": hints, "transfers": transfers, "exchanges": exchanges}
+
+
+def looks(*pairs: Any) -> list[dict[str, Any]]:
+    watch = Watch(PAIR)
+    return [watch.waiting({"a": a, "b": b}) for a, b in pairs]
+
+
+def test_two_clean_rounds_since_the_first_look() -> None:
+    far = status(9, 0, peer="a")
+    found = looks(*((status(n, n, peer="b"), far) for n in (7, 8, 9)))
+    assert found == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
+
+
+def test_either_side_may_have_begun_the_exchanges() -> None:
+    idle = status(0, 0, peer="b")
+    assert looks((idle, status(3, 3, peer="a")), (idle, status(5, 5, peer="a")))[-1] == {}
+
+
+def test_a_round_that_repaired_does_not_count() -> None:
+    idle = status(0, 0, peer="a")
+    found = looks(*((status(n, clean, peer="b"), idle) for n, clean in ((1, 1), (2, 0), (3, 1))))
+    assert found[-1] == {"exchanges": ["a-b"]}
+
+
+def test_a_hint_starts_the_count_anew() -> None:
+    def look(rounds: int, hints: int) -> Any:
+        return status(rounds, rounds, peer="b", hints=hints), status(0, 0, peer="a")
+
+    found = looks(look(1, 0), look(2, 3), look(3, 0), look(4, 0), look(5, 0))
+    assert found[1] == {"hints": {"a": 3}}
+    assert found[2:] == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
+
+
+def test_transfers_and_silence_are_waited_for() -> None:
+    a, b = status(1, 1, peer="b", transfers=2), status(1, 1, peer="a")
+    assert looks((a, b), (a, None)) == [
+        {"transfers": {"a": 2}},
+        {"silent": ["b"], "transfers": {"a": 2}},
+    ]
+
+
+def test_a_quiet_cluster_is_found_quiet() -> None:
+    outcome = asyncio.run(until_quiet(FakeSystem(), RING, deadline=10, interval=0))
+    assert outcome.quiet
+    assert outcome.waiting == {}
+
+
+def test_the_deadline_says_what_it_waited_for() -> None:
+    system = FakeSystem()
+    system.statuses = lambda node: {"hints": 1, "transfers": 0, "exchanges": {}}
+    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    assert not outcome.quiet
+    assert outcome.waiting == {"hints": {"n1": 1, "n2": 1, "n3": 1}}

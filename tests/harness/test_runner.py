@@ -1,0 +1,217 @@
+"""The order of the phases and what each leaves behind, on a system that lives in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkers.history import read_history
+from checkers.op import Op
+from checkers.ring import Ring
+from harness import generators as gen
+from harness.quiesce import replica_pairs
+from harness.recorder import Recorder
+from harness.runner import Parts, Runner
+from harness.store import HISTORY, TEST, Folder
+from harness.system import EnvironmentFailed
+from tests.harness.fakes import (
+    RING,
+    FakeLinks,
+    FakeNemesis,
+    FakeSystem,
+    Scripted,
+    decode,
+    events,
+)
+
+KEYS = ("a", "b", "c")
+PLACES = Ring(tuple(RING["owners"]), RING["n"])
+
+
+def reads(keys: Iterable[str]) -> gen.Generator:
+    return gen.concat(*(gen.invoke("get", key=key) for key in keys))
+
+
+def load() -> gen.Generator:
+    put = gen.invoke("put", key="a", id="v1", basis=None)
+    fault = gen.nemesis(gen.invoke("start-cut"))
+    return gen.concat(gen.clients(put), fault)
+
+
+class Rig:
+    """A runner and everything fake around it."""
+
+    def __init__(self, path: Path, **parts: Any) -> None:
+        self.system, self.links, self.nemesis = FakeSystem(), FakeLinks(), FakeNemesis()
+        self.client = Scripted("ok")
+        self.folder = Folder(path)
+        self.parts: dict[str, Any] = {
+            "system": self.system,
+            "links": self.links,
+            "routes": (),
+            "nemesis": self.nemesis,
+            "clients": {0: self.client},
+            "load": load(),
+            "final": reads,
+            "keys": KEYS,
+            "decode": decode,
+            **parts,
+        }
+        self.test: dict[str, Any] = {"name": "fake"}
+
+    def run(self, interrupt_at: str | None = None) -> list[Op]:
+        async def go() -> None:
+            runner: Runner
+
+            def hear(op: Op) -> None:
+                if op.f == "phase" and op.value == interrupt_at:
+                    runner.interrupt.set()
+
+            with Recorder(self.folder / HISTORY, hear) as recorder:
+                runner = Runner(Parts(**self.parts), self.folder, recorder, self.test)
+                await runner.run()
+
+        asyncio.run(go())
+        return events(self.folder / HISTORY)
+
+
+def phases(history: list[Op]) -> list[Any]:
+    return [op.value for op in history if op.f == "phase"]
+
+
+def test_all_phases_in_their_order(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    history = rig.run()
+    assert phases(history) == ["boot", "load", "heal", "quiesce", "final", "stop"]
+    assert rig.links.calls == ["start", "stop"]
+    assert rig.system.calls == ["start_all", "stop_all", "collect"]
+    assert rig.nemesis.calls == ["start-cut", "heal_all"]
+
+
+def test_the_history_is_well_formed(tmp_path: Path) -> None:
+    Rig(tmp_path).run()
+    assert len(read_history(tmp_path / HISTORY)) > 0
+
+
+def test_the_ring_is_kept_beside_the_history(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.run()
+    assert rig.folder.load_json(TEST) == {"name": "fake", "ring": RING}
+
+
+def test_quiesce_tells_how_it_ended(tmp_path: Path) -> None:
+    (event,) = (op for op in Rig(tmp_path).run() if op.f == "quiesce")
+    assert event.value["quiet"] is True
+    assert set(event.value) == {"quiet", "seconds", "waiting"}
+
+
+def test_a_cluster_that_never_gets_quiet_is_still_dumped(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, quiesce=0.01)
+    rig.system.statuses = lambda node: None
+    history = rig.run()
+    (event,) = (op for op in history if op.f == "quiesce")
+    assert event.value["quiet"] is False
+    assert event.value["waiting"] == {"silent": ["n1", "n2", "n3"]}
+    assert any(op.f == "dump" for op in history)
+
+
+def test_every_key_is_read_once_at_the_end(tmp_path: Path) -> None:
+    history = Rig(tmp_path).run()
+    assert [op.key for op in history if op.f == "get" and op.type == "ok"] == list(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("at", "then"),
+    [
+        ("boot", []),
+        ("load", ["load", "heal"]),
+        ("heal", ["load", "heal"]),
+        ("quiesce", ["load", "heal", "quiesce"]),
+    ],
+)
+def test_an_interrupt_skips_to_the_end_and_stops_everything(
+    tmp_path: Path, at: str, then: list[str]
+) -> None:
+    rig = Rig(tmp_path)
+    rig.system.statuses = lambda node: None
+    assert phases(rig.run(interrupt_at=at)) == ["boot", *then, "stop"]
+    assert rig.system.calls[-2:] == ["stop_all", "collect"]
+    assert rig.links.calls[-1] == "stop"
+    assert ("heal_all" in rig.nemesis.calls) == ("heal" in then)
+
+
+def test_a_boot_that_fails_stops_what_was_started(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def fail() -> None:
+        raise EnvironmentFailed("port taken")
+
+    rig.system.start_all = fail  # type: ignore[method-assign]
+    with pytest.raises(EnvironmentFailed, match="port taken"):
+        rig.run()
+    assert rig.system.calls == ["stop_all", "collect"]
+    assert rig.links.calls == ["start", "stop"]
+
+
+def test_a_node_that_will_not_come_back_does_not_end_the_test(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def fail() -> None:
+        raise RuntimeError("n2 would not start")
+
+    rig.nemesis.heal_all = fail  # type: ignore[method-assign]
+    history = rig.run()
+    assert phases(history)[-1] == "stop"
+    assert [op.value for op in history if op.f == "heal-failed"] == ["n2 would not start"]
+
+
+def row(key: str, *ids: str, hint_for: str | None = None) -> dict[str, Any]:
+    siblings = [{"value": each.encode(), "deleted": False} for each in ids]
+    return {"key": key, "siblings": siblings, "hint_for": hint_for}
+
+
+def dumps(history: list[Op]) -> list[tuple[Any, ...]]:
+    return [
+        (op.key, op.replica, [s.id for s in op.siblings or ()], op.value)
+        for op in history
+        if op.f == "dump" and op.type == "ok"
+    ]
+
+
+def test_a_primary_that_lacks_a_key_is_shown_empty(tmp_path: Path) -> None:
+    shown = dumps(Rig(tmp_path, keys=("a",)).run())
+    assert shown == [("a", node, [], None) for node in sorted(PLACES.primaries("a"))]
+
+
+def test_strangers_and_hints_are_shown_when_they_hold_something(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, keys=())
+    first, second = PLACES.primaries("a")
+    (stranger,) = set(rig.system.nodes) - {first, second}
+    rig.system.dumps[stranger] = [row("a", "v1"), row("a", "v2", hint_for=first)]
+    rig.system.dumps[first] = [row("a", "v3", "v4")]
+    shown = dumps(rig.run())
+    assert sorted(shown, key=str) == sorted(
+        [
+            ("a", first, ["v3", "v4"], None),
+            ("a", second, [], None),
+            ("a", stranger, ["v1"], None),
+            ("a", stranger, ["v2"], {"hint_for": first}),
+        ],
+        key=str,
+    )
+
+
+def test_a_silent_primary_is_a_dump_that_failed(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, keys=("a",))
+    silent = PLACES.primaries("a")[0]
+    rig.system.dumps[silent] = None
+    failed = [op for op in rig.run() if op.f == "dump" and op.type == "fail"]
+    assert [op.replica for op in failed] == [silent]
+
+
+def test_replica_pairs_share_a_partition() -> None:
+    assert replica_pairs(RING) == {("n1", "n2"), ("n2", "n3"), ("n1", "n3")}
