@@ -2,10 +2,10 @@
 
 A put's value is {"add" or "remove": sku, "items": [sku, ...]}: the cart as it stood after
 the change. An application merges siblings by the union of their items, so that the right
-cart is the union over the maximal versions that took effect. Too few items is an anomaly
-(`lost-item`); more may come of an indeterminate put. An item that was removed on one
-branch and stays on another comes back by the merge: the paper's own documented behaviour,
-counted here and not judged.
+cart is the union over the maximal versions that took effect, give or take indeterminate
+puts. Too few items is the anomaly `lost-item`, too many `extra-item`. An item that was
+removed on one branch and stays on another comes back by the merge: the paper's own
+documented behaviour, counted here and not judged.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from .causality import Causality
 from .course import Course, final_rows
 from .final import unjudged
+from .pairing import Bools
 from .verdict import Anomaly, Verdict, judge, skip
 from .words import contents, effect_rows, listed, name, reading
 
@@ -30,23 +31,22 @@ def check_cart(c: Causality, course: Course, test: Mapping[str, Any] | None) -> 
     if unable is not None:
         return unable
     settled = c.effective < (course.final or 0)
-    may_be_covered = c.covered(_strict_parents(c, c.may_take_effect))
-    truth = _by_key(c, np.flatnonzero(settled & ~may_be_covered & ~c.deletes).tolist())
+    may_be_replaced = c.replaced_by(c.may_take_effect)
+    truth = _by_key(c, settled & ~may_be_replaced & ~c.deletes)
+    allowed = _by_key(c, c.may_take_effect & ~c.replaced_by(settled) & ~c.deletes)
     found: list[Anomaly] = []
     returned = 0
     for row in final_rows(c.history, course, "get").tolist():
-        found += _missing(c, row, truth.get(int(c.history.key_of[row]), []))
+        key = int(c.history.key_of[row])
+        found += _missing(c, row, truth.get(key, []))
+        found += _extra(c, row, allowed.get(key, []))
         returned += _came_back(c, row)
     return judge(found, (), {"removed_items_back_by_merge": returned})
 
 
-def _strict_parents(c: Causality, chosen: Any) -> Any:
-    return c.parents[np.repeat(chosen, np.diff(c.parent_start))]
-
-
-def _by_key(c: Causality, versions: list[int]) -> dict[int, list[int]]:
+def _by_key(c: Causality, chosen: Bools) -> dict[int, list[int]]:
     grouped: dict[int, list[int]] = {}
-    for version in versions:
+    for version in np.flatnonzero(chosen).tolist():
         grouped.setdefault(int(c.key[version]), []).append(version)
     return grouped
 
@@ -60,10 +60,28 @@ def _written_items(c: Causality, version: int) -> set[str]:
     return _items(c.history.value_of(int(c.written[version])))
 
 
+def _merged(c: Causality, row: int) -> set[str]:
+    """The items of the merge of a get."""
+    return {item for s in c.history.siblings(row) if not s.deleted for item in _items(s.value)}
+
+
+def _extra(c: Causality, row: int, allowed: list[int]) -> list[Anomaly]:
+    """Items of the merge of this get that no sibling that may stand accounts for."""
+    h = c.history
+    known = {item for version in allowed for item in _written_items(c, version)}
+    extra = sorted(_merged(c, row) - known)
+    if not extra:
+        return []
+    why = (
+        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which stand "
+        f"in no version that may be current: {listed([name(c, v) for v in allowed], 'none')}."
+    )
+    return [Anomaly("extra-item", why, h.keys[h.key_of[row]], (row,), {"items": extra})]
+
+
 def _missing(c: Causality, row: int, truth: list[int]) -> list[Anomaly]:
     """The true siblings whose items the merge of this get lacks."""
-    h = c.history
-    merged = {item for s in h.siblings(row) if not s.deleted for item in _items(s.value)}
+    h, merged = c.history, _merged(c, row)
     found = []
     for version in truth:
         lacking = sorted(_written_items(c, version) - merged)

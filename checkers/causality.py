@@ -81,7 +81,8 @@ class Causality:
     @cached_property
     def may_take_effect(self) -> Bools:
         """By version: not refused, or shown all the same."""
-        return np.logical_or(self.outcome != FAIL, self.first_shown < NEVER)
+        may: Bools = (self.outcome != FAIL) | (self.first_shown < NEVER)
+        return may
 
     def covered(self, versions: Ints) -> Bools:
         """By version: is it in the past of any of these (themselves included)?"""
@@ -94,6 +95,10 @@ class Causality:
         mask: Bools = np.zeros(n + 1, np.bool_)
         mask[reached] = True
         return mask[:n]
+
+    def replaced_by(self, chosen: Bools) -> Bools:
+        """By version: does it lie strictly below one of the chosen?"""
+        return self.covered(self.parents[np.repeat(chosen, np.diff(self.parent_start))])
 
     def parents_of(self, version: int) -> list[int]:
         """The versions that its basis named."""

@@ -76,16 +76,10 @@ def _lost(c: Causality, settled: Bools, final: Ints) -> Bools:
 
 def _risen(c: Causality, settled: Bools, places: Ints) -> Ints:
     """Places of final siblings that lie below a version that took effect: one a version."""
-    replaced = c.covered(_parents_of(c, np.flatnonzero(settled)))
+    replaced = c.replaced_by(settled)
     risen = places[replaced[c.sibling[places]]]
     _, first = np.unique(c.sibling[risen], return_index=True)
     return risen[np.sort(first)]
-
-
-def _parents_of(c: Causality, versions: Ints) -> Ints:
-    chosen = np.zeros(len(c), np.bool_)
-    chosen[versions] = True
-    return c.parents[np.repeat(chosen, np.diff(c.parent_start))]
 
 
 def _conclusive_keys(c: Causality, rows: Ints, ring: Ring | None) -> Ints:

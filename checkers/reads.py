@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from .causality import Causality
@@ -51,7 +52,7 @@ def _masks(c: Causality) -> dict[str, Bools]:
         "aborted-read": exists & _take(c.outcome == FAIL, version),
         "future-read": exists & (row > owner),
         "crossed-key": other_key,
-        "altered-value": exists & _altered(c, np.where(exists, version, 0)),
+        "altered-value": _altered(c, exists, version),
         "duplicate-sibling": reads & _repeated(owner, h.sib_id),
     }
 
@@ -70,20 +71,25 @@ def _repeated(owner: Ints, ids: Ints) -> Bools:
     return again
 
 
-def _altered(c: Causality, version: Ints) -> Bools:
+def _altered(c: Causality, exists: Bools, version: Ints) -> Bools:
     """Which siblings are not what was written. Equal JSON is equal; unequal JSON is
     compared as values, so that spaces and the order of fields do not matter. A tombstone's
     value is not looked at."""
     h = c.history
     if not len(c):
-        return np.zeros(len(version), np.bool_)
+        return exists
     deleted = c.deletes[version]
-    wrong_kind = deleted != h.sib_deleted
-    suspect = ~deleted & ~wrong_kind & (h.value[c.written[version]] != h.sib_value)
+    wrong_kind = exists & (deleted != h.sib_deleted)
+    suspect = exists & ~deleted & ~wrong_kind & (h.value[c.written[version]] != h.sib_value)
     for place in np.flatnonzero(suspect).tolist():
         written = h.value_of(int(c.written[version[place]]))
-        suspect[place] = written != h.decode(int(h.sib_value[place]))
-    return np.logical_or(wrong_kind, suspect)
+        suspect[place] = _canonical(written) != _canonical(h.decode(int(h.sib_value[place])))
+    altered: Bools = wrong_kind | suspect
+    return altered
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _anomaly(c: Causality, kind: str, place: int, rows: list[int], why: str) -> Anomaly:

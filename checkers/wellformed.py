@@ -32,7 +32,7 @@ def first_problem(history: History, indices: Ints | None = None) -> Problem | No
     """The first breach of the rules; None for a well-formed history. `indices` is what
     each row claimed as its index."""
     found = [*_indexing(indices), *_pairing(history), *_bases(history), *_fields(history)]
-    return min(found, default=None)
+    return min(found, key=lambda problem: problem.row, default=None)
 
 
 def _first(bad: Bools, field: str, message: str) -> Iterator[Problem]:

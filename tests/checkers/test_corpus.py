@@ -1,0 +1,79 @@
+"""Every hand-made history in tests/histories gets exactly the anomalies that it is named for.
+
+A bad one's name begins with its anomalies, joined by commas, then a dash and a variant; an
+ok one's with the anomaly that it nearly shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkers import check
+from checkers.history import read_history
+
+HISTORIES = Path(__file__).parent.parent / "histories"
+
+ANOMALIES = (
+    "aborted-read",
+    "altered-value",
+    "crossed-key",
+    "divergence",
+    "duplicate-sibling",
+    "extra-item",
+    "false-sibling",
+    "future-read",
+    "lost-item",
+    "lost-write",
+    "misplaced",
+    "phantom",
+    "resurrection",
+    "stuck",
+)
+
+
+def files(kind: str) -> list[Any]:
+    return [pytest.param(p, id=p.stem) for p in sorted((HISTORIES / kind).glob("*.jsonl"))]
+
+
+def named(path: Path) -> set[str]:
+    *others, last = path.stem.split(",")
+    return {*others, next(a for a in ANOMALIES if last.startswith(f"{a}-"))}
+
+
+def judged(path: Path):
+    beside = path.with_suffix(".test.json")
+    test = json.loads(beside.read_text()) if beside.exists() else None
+    return check(read_history(path), test)
+
+
+@pytest.mark.parametrize("path", files("bad"))
+def test_bad_history_shows_exactly_its_anomalies(path: Path) -> None:
+    results = judged(path)
+    assert results.valid is False
+    assert set(results.counts()) == named(path)
+
+
+@pytest.mark.parametrize("path", files("bad"))
+def test_every_anomaly_names_its_proof(path: Path) -> None:
+    length = len(read_history(path))
+    for anomaly in judged(path).anomalies:
+        assert anomaly.ops
+        assert all(0 <= row < length for row in anomaly.ops)
+        assert anomaly.why.endswith(".")
+
+
+@pytest.mark.parametrize("path", files("ok"))
+def test_near_miss_is_valid(path: Path) -> None:
+    results = judged(path)
+    assert (results.valid, results.counts(), results.reasons()) == (True, {}, ())
+
+
+@pytest.mark.parametrize("anomaly", ANOMALIES)
+def test_each_anomaly_has_two_of_each_kind(anomaly: str) -> None:
+    bad = [p for p in (HISTORIES / "bad").glob("*.jsonl") if anomaly in named(p)]
+    near = list((HISTORIES / "ok").glob(f"{anomaly}-*.jsonl"))
+    assert len(bad) >= 2
+    assert len(near) >= 2

@@ -1,0 +1,125 @@
+"""Reading, refusing and rebuilding histories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checkers.history import History, HistoryError, Op, OpError, Sibling, encode, read_history
+
+OPS = [
+    Op(0, 0, "info", "harness", "phase", value="load"),
+    Op(1, 10, "invoke", 3, "put", key="k7", id="3.12", value={"add": "sku-9"}, basis=None),
+    Op(2, 20, "ok", 3, "put", key="k7", id="3.12", node="n2", worth={"replicas": 2}),
+    Op(3, 30, "invoke", 4, "get", key="k7"),
+    Op(4, 40, "ok", 4, "get", key="k7", node="n1", siblings=[Sibling("3.12", {"add": "sku-9"})]),
+    Op(5, 50, "invoke", 3, "delete", key="k7", id="3.13", basis=4),
+    Op(6, 60, "info", 3, "delete", key="k7", id="3.13", error=OpError("timeout", False, "2 s")),
+    Op(7, 70, "info", "nemesis", "start-cut", value={"grudge": [["n1"], ["n2", "n3"]]}),
+    Op(8, 80, "invoke", "harness", "dump", key="k7", replica="n2"),
+    Op(9, 90, "invoke", "harness", "dump", key="k7", replica="n3"),
+    Op(10, 91, "ok", "harness", "dump", key="k7", replica="n3", siblings=[]),
+    Op(
+        11, 92, "ok", "harness", "dump", key="k7", replica="n2",
+        siblings=[Sibling("3.13", deleted=True)],
+    ),
+]  # fmt: skip
+
+LINES = [encode(op) for op in OPS]
+
+
+def written(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_line_is_as_the_format_page_has_it() -> None:
+    assert LINES[1] == (
+        b'{"index":1,"time":10,"type":"invoke","process":3,"f":"put","key":"k7","id":"3.12",'
+        b'"value":{"add":"sku-9"},"basis":null}\n'
+    )
+    assert LINES[4].endswith(b'"siblings":[{"id":"3.12","value":{"add":"sku-9"}}]}\n')
+    assert LINES[11].endswith(b'"siblings":[{"id":"3.13","deleted":true}]}\n')
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    history = read_history(written(tmp_path, b"".join(LINES)))
+    assert list(history.ops()) == OPS
+
+
+def test_history_of_ops_is_the_same_as_of_the_file(tmp_path: Path) -> None:
+    assert list(History.of(OPS).ops()) == OPS
+
+
+def test_operations_are_paired() -> None:
+    """Dumps of two replicas are open side by side; events of the nemesis stand alone."""
+    assert History.of(OPS).pair.tolist() == [-1, 2, 1, 4, 3, 6, 5, -1, 11, 10, 9, 8]
+
+
+def test_a_file_larger_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkers.history._CHUNK", 100)
+    assert list(read_history(written(tmp_path, b"".join(LINES))).ops()) == OPS
+
+
+def changed(number: int, old: bytes, new: bytes) -> bytes:
+    """All lines, one of them (counted from 1) changed."""
+    assert old in LINES[number - 1]
+    lines = list(LINES)
+    lines[number - 1] = lines[number - 1].replace(old, new, 1)
+    return b"".join(lines)
+
+
+BROKEN = {
+    "not JSON": (changed(2, b"{", b"<"), 2, "(line)", "expected one JSON object"),
+    "not an object": (b"[1]\n", 1, "(line)", "expected `object`, got `array`"),
+    "empty line": (changed(2, LINES[1], b"\n"), 2, "(line)", "empty line"),
+    "empty file": (b"", 1, "index", "the file is empty"),
+    "half a last line": (b"".join(LINES)[:-20], 12, "(line)", "cut off"),
+    "no last newline": (b"".join(LINES)[:-1], 12, "(line)", "expected a newline"),
+    "half a line in the middle": (changed(3, LINES[2], LINES[2][:30] + b"\n"), 3, "(line)", ""),
+    "gap": (changed(6, b'"index":5', b'"index":6'), 6, "index", "expected 5"),
+    "time missing": (changed(3, b'"time":20,', b""), 3, "time", "missing"),
+    "time before the test": (changed(3, b'"time":20', b'"time":-20'), 3, "time", ">= 0"),
+    "time a float": (changed(3, b'"time":20', b'"time":2.5'), 3, "time", "expected `int`"),
+    "f a number": (changed(2, b'"f":"put"', b'"f":3'), 2, "f", "expected `str`, got `int`"),
+    "unknown type": (changed(3, b'"ok"', b'"okay"'), 3, "type", "invoke, ok, fail, info"),
+    "bad process": (changed(2, b'"process":3', b'"process":null'), 2, "process", "expected"),
+    "negative process": (changed(2, b'"process":3', b'"process":-1'), 2, "process", ">= 0"),
+    "completion alone": (changed(3, b'"process":3', b'"process":5'), 3, "process", "expected an"),
+    "basis of the future": (changed(6, b'"basis":4', b'"basis":8'), 6, "basis", "earlier"),
+    "basis of an invocation": (changed(6, b'"basis":4', b'"basis":3'), 6, "basis", "ok get"),
+    "no basis": (changed(2, b',"basis":null', b""), 2, "basis", "or null"),
+    "no id": (changed(2, b'"id":"3.12",', b""), 2, "id", "expected a version id"),
+    "no key": (changed(4, b',"key":"k7"', b""), 4, "key", "expected a key"),
+    "no siblings": (
+        changed(5, b',"siblings":[{"id":"3.12","value":{"add":"sku-9"}}]', b""),
+        5,
+        "siblings",
+        "expected a list",
+    ),
+    "sibling without id": (changed(5, b'"id":"3.12",', b""), 5, "id", "missing"),
+    "other id at the end": (changed(3, b"3.12", b"3.99"), 3, "id", "same as in the invocation"),
+    "other key at the end": (changed(5, b"k7", b"k8"), 5, "key", "same as in the invocation"),
+    "id used twice": (changed(6, b"3.13", b"3.12"), 6, "id", "second time"),
+    "dump of no replica": (changed(9, b',"replica":"n2"', b""), 9, "replica", "node id"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_malformed_history_is_refused_by_line_and_field(tmp_path: Path, name: str) -> None:
+    content, line, field, expected = BROKEN[name]
+    path = written(tmp_path, content)
+    with pytest.raises(HistoryError) as raised:
+        read_history(path)
+    assert (raised.value.line, raised.value.field) == (line, field)
+    assert str(raised.value).startswith(f"{path}, line {line}, field {field}: ")
+    assert expected in str(raised.value)
+
+
+def test_two_invocations_open_in_one_process(tmp_path: Path) -> None:
+    ops = [Op(0, 0, "invoke", 1, "get", key="a"), Op(1, 1, "invoke", 1, "get", key="b")]
+    path = written(tmp_path, b"".join(map(encode, ops)))
+    with pytest.raises(HistoryError, match=r"line 2, field process: .* two invocations open"):
+        read_history(path)
