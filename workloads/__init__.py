@@ -1,1 +1,10 @@
-"""Workloads, one file each: client, generator, final generator and checkers."""
+"""Workloads: each a client's script, final reads and checkers. WORKLOADS lists them all."""
+
+from .base import Workload
+from .cart import CART
+from .register import REGISTER
+
+__all__ = ["WORKLOADS", "Workload"]
+
+#: The workloads by name.
+WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (CART, REGISTER)}

@@ -29,10 +29,16 @@ class Deadlock(Exception):
     """The generator waits for something, and nothing is in flight."""
 
 
-def simulate(source: Source, complete: Complete, concurrency: int = 2) -> list[Op]:
+def simulate(
+    source: Source,
+    complete: Complete,
+    concurrency: int = 2,
+    recorded: Callable[[Op], None] | None = None,
+) -> list[Op]:
     """The history of `source` on so many clients and a nemesis; `complete` is called once
-    for each invocation, in the order of the history, and plays the store. At one time,
-    what can begin begins before anything completes. Raises Deadlock."""
+    for each invocation, in the order of the history, and plays the store; `recorded` hears
+    of every event with its index. At one time, what can begin begins before anything
+    completes. Raises Deadlock."""
     schedule: Schedule = start(source, concurrency)
     history: list[Op] = []
     in_flight: list[tuple[int, int, Op]] = []
@@ -41,6 +47,8 @@ def simulate(source: Source, complete: Complete, concurrency: int = 2) -> list[O
     def record(op: Op) -> Op:
         event = msgspec.structs.replace(op, index=len(history), time=now)
         history.append(event)
+        if recorded is not None:
+            recorded(event)
         return event
 
     while True:

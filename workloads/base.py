@@ -1,0 +1,111 @@
+"""What a workload is: what clients do, what is read in the end, who judges it.
+
+A workload holds no state and no randomness of its own. Its load is a generator drawn from
+the seed it is given; its options are named, typed and bounded, and everything else about
+them is an error that says what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from harness import generators as gen
+from harness.generators import Generator, Rng
+from harness.generators.distributions import DISTRIBUTIONS, Weighted
+
+from .final import final_reads
+from .script import Script, scripted
+
+Value: TypeAlias = "float | int | str"
+
+
+@dataclass(frozen=True)
+class Option:
+    """`allowed`: the lowest and the highest number, or the names to choose from. A default
+    of type int takes integers only."""
+
+    default: Value
+    allowed: tuple[float, float] | tuple[str, ...]
+    meaning: str
+
+    def parse(self, name: str, given: Value) -> Value:
+        """`given` as a value of this option. Raises ValueError that says what is allowed."""
+        if isinstance(self.default, str):
+            if given in self.allowed:
+                return given
+            raise ValueError(f"{name}: {given!r} is none of {', '.join(map(str, self.allowed))}")
+        low, high = self.allowed
+        kind = "an integer" if isinstance(self.default, int) else "a number"
+        wrong = ValueError(f"{name}: {given!r} is not {kind} from {low} to {high}")
+        try:
+            number = type(self.default)(given)
+        except ValueError:
+            raise wrong from None
+        if not float(low) <= number <= float(high) or number != float(given):
+            raise wrong
+        return number
+
+
+#: How keys are drawn.
+DISTRIBUTION = Option("uniform", tuple(DISTRIBUTIONS), "how likely each key is")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a script is made from: its own random stream, the keys, and the options."""
+
+    rng: Rng
+    keys: Sequence[str]
+    options: Mapping[str, Value]
+
+    def number(self, name: str) -> float:
+        """The value of a numeric option."""
+        return float(self.options[name])
+
+    def distribution(self) -> Weighted[str]:
+        """The keys, as likely as the option `distribution` says."""
+        return DISTRIBUTIONS[str(self.options["distribution"])](self.keys)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`description`: what it does and what it can catch. `script`: what one client does.
+    `checkers`: names in checkers.CHECKERS."""
+
+    name: str
+    description: str
+    script: Callable[[Load], Script]
+    checkers: tuple[str, ...] = ("reads", "final", "replicas", "stuck", "evidence", "stats")
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def configure(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
+        """Every option's value: the given one, else the default. Raises ValueError for a
+        name or a value that this workload does not take."""
+        given = given or {}
+        for name in given:
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise ValueError(f"workload {self.name} has no option {name!r}: it has {known}")
+        return {
+            name: option.parse(name, given.get(name, option.default))
+            for name, option in self.options.items()
+        }
+
+    def generator(
+        self,
+        rng: Rng,
+        keys: Sequence[str],
+        rate: float,
+        options: Mapping[str, Value] | None = None,
+    ) -> Generator:
+        """The load, without end: `rate` operations a second over all client threads
+        together, as a Poisson process. Raises ValueError for wrong options."""
+        chosen = self.configure(options)
+        scripts = scripted(rng.split("scripts"), lambda own: self.script(Load(own, keys, chosen)))
+        return gen.clients(gen.rate(rate, scripts, rng.split("rate")))
+
+    def final_generator(self, keys: Iterable[str]) -> Generator:
+        """The final reads: each key once, retried a bounded number of times."""
+        return final_reads(keys)

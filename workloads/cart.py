@@ -1,0 +1,59 @@
+"""The shopping cart of the paper's section 4.4: a set of items that clients add to and
+remove from, merging siblings by union.
+
+Catches what a customer would notice: an added item that is gone (lost-write, and by the
+cart's own checker lost-item, when a branch is dropped in a merge), versions that ought to
+have been replaced (false-sibling), replicas with different carts (divergence). A removed
+item that comes back by a merge is the paper's own documented behaviour, counted but not
+judged.
+"""
+
+from __future__ import annotations
+
+from harness.generators import Rng
+
+from .base import DISTRIBUTION, Load, Option, Workload
+from .modify import Change, ReadModifyWrite, Seen
+from .script import Script
+
+#: How often a client removes an item from a cart that has one.
+_REMOVE = 0.3
+#: Items in a cart above which clients remove only, so that values stay small.
+_FULL = 40
+
+
+def merge(seen: Seen) -> list[str]:
+    """The items of the cart that an application makes of the siblings. A sibling that is
+    no cart adds none: that the store returned it is for the checkers to say."""
+    carts = (value.get("items") for value in seen.values if isinstance(value, dict))
+    return sorted({str(item) for items in carts if isinstance(items, list) for item in items})
+
+
+def change_cart(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
+    """Add a new item to the merged cart, or remove one that is in it."""
+    items = merge(seen)
+    remove, rng = rng.chance(_REMOVE)
+    if items and (remove or len(items) >= _FULL):
+        sku, rng = rng.choice(items)
+        return Change({"remove": sku, "items": [item for item in items if item != sku]}), rng
+    sku = f"sku-{seen.number}"
+    return Change({"add": sku, "items": sorted([*items, sku])}), rng
+
+
+def _script(load: Load) -> Script:
+    return ReadModifyWrite(
+        load.rng, load.distribution(), change_cart, blind=0.0, chained=load.number("chained")
+    )
+
+
+CART = Workload(
+    name="cart",
+    description="add and remove items, merging siblings as a shop would: catches lost items, "
+    "false siblings and replicas that disagree",
+    script=_script,
+    checkers=("reads", "final", "replicas", "stuck", "cart", "evidence", "stats"),
+    options={
+        "distribution": DISTRIBUTION,
+        "chained": Option(0.25, (0.0, 1.0), "share of writes that go on from the last write"),
+    },
+)

@@ -1,0 +1,70 @@
+"""What one client does, as a pure value: given the completion of its last operation, the
+next operation and the script that goes on from there.
+
+A client has one operation in flight at most, so this is all that a workload needs to say;
+`scripted` makes a generator of it, with a script of its own for every thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+
+from checkers.op import Op
+from harness import generators as gen
+from harness.generators import PENDING, Context, Generator, Rng, Step
+
+
+class Script(Protocol):
+    """The rest of what a client does."""
+
+    def next(self, process: int, last: Op | None) -> tuple[Op, Script] | None:
+        """The next operation of `process`, after `last` completed (None: nothing has yet).
+        Its process and time are filled in by whoever asked. None: there is no more."""
+
+
+@dataclass(frozen=True)
+class _Performing:
+    """A script on the one thread of its context; `last` is what it was told last."""
+
+    script: Script
+    last: Op | None = None
+
+    def op(self, ctx: Context) -> Step:
+        if not ctx.free:
+            return PENDING, self
+        process = ctx.workers[ctx.free[0]]
+        assert isinstance(process, int), "scripts are for clients"
+        step = self.script.next(process, self.last)
+        if step is None:
+            return None
+        op, script = step
+        ready = msgspec.structs.replace(op, type="invoke", process=process, time=ctx.time)
+        return ready, replace(self, script=script)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self if event.type == "invoke" else replace(self, last=event)
+
+
+@dataclass(frozen=True)
+class _Unbegun:
+    """Becomes a performance once it knows its thread, of which its randomness depends."""
+
+    rng: Rng
+    make: Callable[[Rng], Script]
+
+    def op(self, ctx: Context) -> Step:
+        if not ctx.free:
+            return PENDING, self
+        return _Performing(self.make(self.rng.split(ctx.free[0]))).op(ctx)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self
+
+
+def scripted(rng: Rng, make: Callable[[Rng], Script]) -> Generator:
+    """A script made by `make` for every client thread, each from a stream of its own."""
+    return gen.clients(gen.each_thread(_Unbegun(rng, make)))
