@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .antientropy import AntiEntropy, Trees
+from .claim import claim
 from .context import BadContext, Contexts
 from .coordinator import Services
 from .detector import Detector
@@ -56,7 +57,7 @@ from .put import PutRequest
 from .records import Records
 from .replica import Replica
 from .retries import Respond, Retries
-from .ring import Ring, claim
+from .ring import Ring
 from .rows import split_object
 from .store import Reader
 
@@ -70,7 +71,14 @@ class Node:
         self.params = params
         self.ready = False
         self.kernel = kernel = Kernel()
-        self.ring = Ring(claim(params.members, params.partitions, params.n + 1), params.n)
+        owners = claim(
+            params.members,
+            params.partitions,
+            params.n + 1,
+            weights=params.weights,
+            zones=params.zones,
+        )
+        self.ring = Ring(owners, params.n, params.zones, params.zone_replicas)
         peers = tuple(m for m in params.members if m != params.node)
         self.identity = Identity(params.node, kernel, store, entropy)
         self.detector = Detector(kernel, peers, params.probe_interval, params.replica_timeout)
@@ -258,7 +266,7 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
 
 
 def _wrong_option(options: Options, n: int) -> str | None:
-    for name in ("r", "w", "dw", "pr", "pw"):
+    for name in ("r", "w", "dw", "pr", "pw", "local"):
         value: int | None = getattr(options, name)
         low = 1 if name in ("r", "w") else 0
         if value is not None and not low <= value <= n:
