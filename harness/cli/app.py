@@ -7,6 +7,7 @@ where, and what would be right.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 import typer
@@ -63,6 +64,9 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(str(failure), ENVIRONMENT)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("stopped", UNKNOWN)
+    except Exception:
+        traceback.print_exc()
+        return _tell("this is a defect of dynamesis itself; nothing was judged", UNKNOWN)
 
 
 def _tell(what: str, code: int, path: str = "dynamesis") -> int:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def judge(history: Path, test: Mapping[str, Any]) -> dict[str, Any]:
     """The content of results.json. Raises Wrong for a history that cannot be judged."""
     try:
-        verdicts = check(read_history(history), test).to_dict()
+        verdicts = check(read_history(history), test, test.get("checkers")).to_dict()
     except HistoryError as malformed:
         raise Wrong(str(malformed)) from malformed
     except OSError as unreadable:
