@@ -120,9 +120,7 @@ def test_half_a_frame_at_the_end_is_an_error() -> None:
 
 
 def test_a_message_over_the_limit_is_not_sent() -> None:
-    with pytest.raises(
-        WireError, match=r"Put takes 2097\d+ bytes, the limit of a frame is"
-    ):
+    with pytest.raises(WireError, match=r"Put takes 2097\d+ bytes, the limit of a frame is"):
         encode(Put(1, "r", b"k", b"v" * CLIENT_LIMIT), CLIENT_LIMIT)
 
 
