@@ -19,17 +19,18 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
-from workloads import WORKLOADS
-
 from harness.cli.compose import WORK, compose
-from harness.cli.exits import UNKNOWN, exit_code
-from harness.cli.judging import judge, save, tell
+from harness.cli.exits import UNKNOWN, Wrong, exit_code
+from harness.cli.judging import judge, save
 from harness.cli.options import PARTITIONS, Options
+from harness.cli.values import writable_file
 from harness.links.provision import VERSION as TOXIPROXY
 from harness.progress import view
 from harness.recorder import Recorder
+from harness.report.summary import tell
 from harness.runner import Runner
 from harness.store import HISTORY, LOG, TEST, Folder, create
+from workloads import WORKLOADS
 
 log = logging.getLogger("harness")
 
@@ -37,7 +38,9 @@ log = logging.getLogger("harness")
 def run_test(options: Options, store: Path, junit: Path | None) -> int:
     """The exit code of the verdict. Raises EnvironmentFailed when the test cannot run."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    folder = create(store, options.name)
+    if junit is not None:
+        writable_file("--junit", junit)
+    folder = _folder(store, options.name)
     test = describe(options)
     folder.save_json(TEST, test)
     console.print(f"seed {options.seed}, results in {folder.path}")
@@ -54,6 +57,13 @@ def run_test(options: Options, store: Path, junit: Path | None) -> int:
     console.print(f"folder  {folder.path}")
     console.print(f"again   {test['command']}")
     return exit_code(results["valid"])
+
+
+def _folder(store: Path, name: str) -> Folder:
+    try:
+        return create(store, name)
+    except OSError as failure:
+        raise Wrong(f"--store: {store} takes no results: {failure.strerror}") from failure
 
 
 def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Console) -> bool:
