@@ -106,6 +106,7 @@ def test_it_is_a_sorted_map(
     engine.close()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20), st.binary(min_size=1, max_size=20), st.data())
 def test_every_flipped_bit_is_seen(key: bytes, value: bytes, data: st.DataObject) -> None:
     row = bytearray(seal("objects", key, value))

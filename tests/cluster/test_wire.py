@@ -59,6 +59,7 @@ def test_every_message_has_a_tag_of_its_own() -> None:
     assert len({kind.__struct_config__.tag for kind in kinds}) == len(kinds)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(SAMPLES), max_size=6), st.data())
 def test_where_the_stream_is_cut_does_not_matter(
     messages: list[Message], data: st.DataObject
@@ -134,19 +135,19 @@ def survives(data: bytes) -> None:
         decoder.finish()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
     survives(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_body_is_survived(body: bytes) -> None:
     survives(frame(body))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3), st.data())
 def test_mutilated_frames_are_survived(messages: list[Message], data: st.DataObject) -> None:
     stream = bytearray(b"".join(map(encode, messages)))
@@ -167,7 +168,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(typing.get_args(Message)).map(lambda kind: kind.__name__),
     st.lists(PLAIN, max_size=6),
