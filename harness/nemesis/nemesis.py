@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
 
-#: s that a fault has to show its effect, unless it is lifted sooner
+#: s that a fault has to show all of its effect; without any, it is watched to its end
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
@@ -33,7 +34,8 @@ _EVERY = 0.1
 
 @dataclass
 class _Watch:
-    """Looks at one fault until its proof is complete or somebody is in a hurry."""
+    """Looks at one fault until its proof is complete, or time is up and there is one, or
+    the fault is lifted."""
 
     look: Look
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,14 +57,13 @@ class _Watch:
     async def _watch(self) -> Proof:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while True:
-            last = self.hurry.is_set() or asyncio.get_running_loop().time() > deadline
+            last = self.hurry.is_set()
             proof = await self.look()
-            if proof.complete or last:
+            late = asyncio.get_running_loop().time() > deadline
+            if last or proof.complete or (late and proof.bit):
                 return proof
-            try:
-                await asyncio.wait_for(self.hurry.wait(), _EVERY)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.hurry.wait(), 5 * _EVERY if late else _EVERY)
 
 
 class Nemesis:

@@ -73,7 +73,7 @@ class Cut:
                 if (a, b) in after and _worse(before.get((a, b)), after[a, b])
             }
             numb = [f"{a}-{b}" for a, b in after if f"{a}-{b}" not in felt]
-            return Proof(bool(felt), not numb, {"felt": felt, "not_felt": numb})
+            return Proof(bool(felt), bool(felt) and not numb, {"felt": felt, "not_felt": numb})
 
         return look
 
@@ -100,7 +100,9 @@ def _both_ways(silent: set[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _worse(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
-    if before is None:
-        return not after["up"]
-    grown = any(after[count] > before[count] for count in ("failures", "timeouts"))
+    """Whether there is more trouble; a node that was started since counts from zero."""
+    counts = ("failures", "timeouts")
+    if before is None or any(after[count] < before[count] for count in counts):
+        before = {"up": False, "failures": 0, "timeouts": 0}
+    grown = any(after[count] > before[count] for count in counts)
     return grown or (before["up"] and not after["up"])
