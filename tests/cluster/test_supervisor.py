@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_world import alive, in_loop, until, wait_until
+from node_world import alive, gone, in_loop, until
 
 from cluster.client import Client, DynamoError, Options
 from cluster.supervisor import Cluster, ClusterSpec
@@ -242,4 +242,4 @@ def test_a_killed_supervisor_leaves_no_node(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: not any(map(alive, pids)), "all nodes are gone")
+    gone(*pids)
