@@ -32,5 +32,9 @@ class DirectLinks:
     async def heal(self, names: Iterable[str] | None = None) -> None:
         """There is never anything to heal."""
 
+    async def count(self) -> dict[str, dict[str, int]]:
+        """Nothing: there is nobody who could."""
+        return {}
+
     async def stop(self) -> None:
         """There is never anything to stop."""

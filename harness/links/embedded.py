@@ -71,8 +71,6 @@ class EmbeddedLinks:
         await self._order_set(dict.fromkeys(healed))
 
     async def count(self) -> dict[str, dict[str, int]]:
-        """What each route has carried so far: connections, bytes_in, bytes_out, and frames
-        dropped, duplicated, reordered."""
         async with self._turn:
             counts: dict[str, dict[str, int]] = await self._ask({"count": True})
         return counts

@@ -5,8 +5,9 @@ source = Timeline(plan(["cut", "kill"], arena, seed, limit=10.0))
 nemesis = Nemesis(system, links, folder / "ledger.jsonl")
 """
 
+from harness.nemesis.catalogue import PACKAGES, possible
 from harness.nemesis.nemesis import Nemesis
-from harness.nemesis.packages import PACKAGES, Arena, Impossible, Package, possible
+from harness.nemesis.packages import Arena, Impossible, Package
 from harness.nemesis.schedule import Event, Timeline, plan
 
 __all__ = [

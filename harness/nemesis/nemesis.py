@@ -19,9 +19,10 @@ from checkers.op import Op, OpError
 from harness.links.base import Links
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
-from harness.nemesis.network import Cut, Wires
+from harness.nemesis.network import BadLink, Cut, Wires
 from harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from harness.nemesis.schedule import NEMESIS
+from harness.nemesis.targets import Targets
 from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
@@ -71,11 +72,13 @@ class Nemesis:
 
     def __init__(self, system: System, links: Links, ledger: Path) -> None:
         self._system = system
+        self._targets = Targets(system)
         self._ledger = Ledger(ledger)
         self._wires = Wires(links)
         self._holds = Holds(system)
         self._effects: dict[str, Effects] = {
             "cut": Cut(system, self._wires),
+            "link": BadLink(system, self._wires),
             "kill": Kill(system, self._holds),
             "pause": Pause(system, self._holds),
             "wipe": Wipe(system, self._holds),
@@ -127,6 +130,7 @@ class Nemesis:
 
     async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         fault = value["fault"]
+        value = await self._targets.resolve(family, value)
         self._ledger.broken(fault, family, value)
         watch = _Watch(await self._effects[family].inject(fault, value))
         watch.begin()

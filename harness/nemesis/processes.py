@@ -50,22 +50,30 @@ class Holds:
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL. The proof is that the kernel has given the process up."""
+    """SIGKILL, or SIGTERM where the value says so. The proof is that the kernel has given
+    the process up."""
 
     system: System
     holds: Holds
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        pids = await _each(value["nodes"], lambda node: self._kill(fault, node))
-        gone = {node: pid for node, pid in pids.items() if self.system.state(node) == "down"}
-        return proven(bool(gone), gone=gone)
+        graceful = value.get("signal") == "SIGTERM"
+        pids = await _each(value["nodes"], lambda node: self._end(fault, node, graceful))
+        down = [node for node in pids if self.system.state(node) == "down"]
+        return proven(bool(down), gone={node: pids[node] for node in down})
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
         await _each(value["nodes"], lambda node: self.holds.release(fault, node))
 
-    async def _kill(self, fault: int, node: str) -> int | None:
+    async def _end(self, fault: int, node: str, graceful: bool) -> int | None:
+        """The pid that is gone, as far as it is known."""
         self.holds.take(fault, node, "down")
-        return None if self.system.state(node) == "down" else await self.system.kill(node)
+        if self.system.state(node) == "down":
+            return None
+        if graceful and self.system.state(node) == "running":
+            await self.system.stop(node)
+            return None
+        return await self.system.kill(node)
 
 
 @dataclass(frozen=True)

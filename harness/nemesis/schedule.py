@@ -1,8 +1,9 @@
 """When each fault comes and goes: a plan drawn from the seed before the test begins.
 
-Every family has a timeline of its own, of faults with pauses between them, and a random
-stream of its own: adding a family leaves what the others do. Where two families want the
-same process at one time, the later one takes what is left.
+Every family has a timeline of its own, of faults with pauses between them, drawn from a
+random stream of its own. The more families, the longer the pauses: what is broken all the
+time shows little. Where two families want the same process at one time, the later one
+takes what is left.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from checkers.op import Op
 from harness.generators.base import PENDING, Context, Generator, Pending, Step
 from harness.generators.rng import Rng
-from harness.nemesis.packages import Arena, Member, possible
+from harness.nemesis.catalogue import possible
+from harness.nemesis.packages import Arena, Member
 
 NEMESIS = "nemesis"
 
@@ -47,25 +49,30 @@ def plan(names: Iterable[str], arena: Arena, seed: int, limit: float) -> tuple[E
     bouts = [
         bout
         for family, members in families.items()
-        for bout in _timeline(members, arena, rng.split(family), limit)
+        for bout in _timeline(members, arena, rng.split(family), limit, len(families))
     ]
     return _events(_apart(sorted(bouts, key=lambda bout: bout.start)), round(limit * 1000))
 
 
-def _timeline(members: tuple[Member, ...], arena: Arena, rng: Rng, limit: float) -> Iterator[Bout]:
+def _timeline(
+    members: tuple[Member, ...], arena: Arena, rng: Rng, limit: float, families: int
+) -> Iterator[Bout]:
     """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
     longer test, so that hints, repair and detectors get something to do."""
     unit = 1000 * min(3.0, max(0.2, math.sqrt(limit / 10)))
-    now, rng = rng.uniform(0.3 * unit, unit)
+    weighted = [member for member in members for _ in range(member.weight)]
+    crowd = max(1, families - 1)
+    now, rng = rng.uniform(0.3 * unit, crowd * unit)
+    now = min(now, 0.3 * limit * 1000)
     while now + 0.5 * unit < limit * 1000:
-        member, rng = rng.choice(members)
+        member, rng = rng.choice(weighted)
+        value, rng = member.draw(rng, arena)
         length, rng = rng.uniform(unit, 3 * unit)
         step = length / (2 * member.bouts - 1)
         for bout in range(member.bouts):
-            value, rng = member.draw(rng, arena)
             start = now + 2 * bout * step
             yield Bout(round(start), round(start + step), member, value)
-        pause, rng = rng.uniform(0.5 * unit, 1.5 * unit)
+        pause, rng = rng.uniform(0.5 * unit * crowd, 1.5 * unit * crowd)
         now += length + pause
 
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_cluster import Scene, open_scene, until
 
+from harness.links.base import Links
+from harness.links.faults import Fault
 from harness.nemesis.ledger import Ledger
+from harness.nemesis.network import BadLink, Wires
+from harness.nemesis.nemesis import _Watch
 
 
-def run(folder: Path, scenario: Callable[[Scene], Awaitable[None]], size: int = 3) -> None:
+def run(
+    folder: Path,
+    scenario: Callable[[Scene], Awaitable[None]],
+    links: str = "toxiproxy",
+    size: int = 3,
+) -> None:
     async def whole() -> None:
-        async with open_scene(folder, size) as scene:
+        async with open_scene(folder, size, links) as scene:
             await scenario(scene)
 
     asyncio.run(whole())
@@ -224,5 +235,116 @@ def test_the_ledger_is_written_before_the_fault(tmp_path: Path) -> None:
         s.system.kill = watched  # type: ignore[method-assign]
         await s.do("start-kill", fault=5, nodes=["n1"])
         assert [json.loads(line)["fault"] for line in seen] == [5]
+
+    run(tmp_path, scenario)
+
+
+BAD_LINKS = [
+    ("slow", {"latency_ms": 150}),
+    ("slow", {"latency_ms": 150, "jitter_ms": 50}),
+    ("narrow", {"rate_kbps": 1}),
+    ("torn", {"piece_bytes": 12, "vary_bytes": 4}),
+    ("reset", {}),
+    ("cut-off", {"after_bytes": 20}),
+    ("cut-off", {"after_bytes": 60, "direction": "downstream"}),
+]
+BAD_FRAMES = [
+    ("stall", {}),
+    ("frames", {"drop": 50}),
+    ("frames", {"drop": 0, "duplicate": 50}),
+    ("frames", {"drop": 0, "reorder": 50}),
+]
+
+
+@pytest.mark.parametrize(
+    ("links", "kind", "fields"),
+    [("toxiproxy", *bad) for bad in BAD_LINKS]
+    + [("embedded", *bad) for bad in BAD_LINKS + BAD_FRAMES],
+)
+def test_a_bad_link_shows_and_heals(
+    tmp_path: Path, links: str, kind: str, fields: dict[str, int]
+) -> None:
+    async def scenario(s: Scene) -> None:
+        bad = {"kind": kind, "with": fields, "links": ["n1-n2", "n2-n1", "client-n2"]}
+        await s.do("start-link", fault=0, **bad)
+        watch = s.nemesis._watches[0]
+        await until_over(watch)
+        await s.do("stop-link", fault=0)
+        assert s.proofs()[0]["bit"], s.proofs()
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario, links)
+
+
+async def until_over(watch: _Watch) -> None:
+    async def over() -> bool:
+        return watch.over
+
+    await until(over)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("slow", {"latency_ms": 500}), ("torn", {}), ("reset", {}), ("frames", {})]
+)
+def test_a_healthy_link_proves_nothing(tmp_path: Path, kind: str, fields: dict[str, int]) -> None:
+    async def scenario(s: Scene) -> None:
+        value = {"kind": kind, "with": fields, "links": ["n1-n2"]}
+        look = await BadLink(s.system, Wires(Deaf(s.links))).inject(0, value)
+        assert not (await look()).bit
+
+    run(tmp_path, scenario, "embedded")
+
+
+class Deaf:
+    """Links that say they did it, and did nothing."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._links, name)
+
+    async def apply(self, faults: Mapping[str, Fault]) -> None:
+        pass
+
+
+def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        aim = {"key": "k1", "otherwise": "n1"}
+        await s.do("start-kill", fault=0, target="primaries", **aim)
+        (killed,) = [op.value["nodes"] for op in s.history if op.type == "info"]
+        assert len(killed) == 2
+        assert [node for node in s.system.nodes if s.system.state(node) == "down"] == killed
+        await s.do("stop-kill", fault=0)
+        done = await s.do("start-cut", fault=1, kind="refused", target="coordinator", **aim)
+        (coordinator,) = done.value["grudge"][0]
+        assert coordinator in killed
+        await s.do("stop-cut", fault=1)
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_the_holder_of_most_hints_is_hit_and_another_where_there_are_none(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        aim = {"target": "hint-holder", "key": "k1", "otherwise": "n1"}
+        assert (await s.do("start-pause", fault=0, **aim)).value["nodes"] == ["n1"]
+        await s.do("stop-pause", fault=0)
+        (tmp_path / "n2" / "hints").write_text("3")
+        (tmp_path / "n3" / "hints").write_text("7")
+        assert (await s.do("start-pause", fault=1, **aim)).value["nodes"] == ["n3"]
+        await s.do("stop-pause", fault=1)
+
+    run(tmp_path, scenario)
+
+
+def test_a_graceful_stop_ends_the_process_and_it_comes_back(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"], signal="SIGTERM")
+        assert s.system.state("n1") == "down"
+        assert s.system._processes["n1"].returncode == -signal.SIGTERM
+        await s.do("stop-kill", fault=0)
+        assert s.proofs()[0]["bit"]
+        await until(s.all_hear_all)
 
     run(tmp_path, scenario)

@@ -97,6 +97,9 @@ class TinySystem:
             return None
         return dict(json.loads(answer))
 
+    async def ring(self) -> dict[str, Any]:
+        return {"owners": list(self.nodes), "n": 2}
+
     def kill_all(self) -> None:
         for process in self._processes.values():
             process.kill()

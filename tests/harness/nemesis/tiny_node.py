@@ -11,7 +11,18 @@ import json
 import sys
 from pathlib import Path
 
-HELLO = b"HELLO\n"
+PINGS = 5
+
+
+def frame(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + content
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+
+
+HELLO = b"HELLO" * 8
 
 
 class Node:
@@ -30,16 +41,17 @@ class Node:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(HELLO)
-            while line := await reader.readline():
-                writer.write(line)
-        except OSError:
+            writer.write(frame(HELLO))
+            while True:
+                writer.write(frame(await read_frame(reader)))
+        except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
     async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(json.dumps({"peers": self.peers}).encode())
+        hints = int((self.data / "hints").read_text()) if (self.data / "hints").exists() else 0
+        writer.write(json.dumps({"peers": self.peers, "hints": hints}).encode())
         writer.close()
 
     async def _ask_for_ever(self, peer: str) -> None:
@@ -52,7 +64,7 @@ class Node:
             except TimeoutError:
                 known["timeouts"] += 1
                 known["up"] = False
-            except OSError:
+            except (OSError, asyncio.IncompleteReadError):
                 known["failures"] += 1
                 known["up"] = False
             await asyncio.sleep(0.05)
@@ -61,9 +73,10 @@ class Node:
         host, port = address.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
-            writer.write(b"ping\n")
-            for expected in (HELLO, b"ping\n"):
-                if await reader.readline() != expected:
+            for number in range(PINGS):
+                writer.write(frame(b"ping %d" % number))
+            for expected in (HELLO, *(b"ping %d" % number for number in range(PINGS))):
+                if await read_frame(reader) != expected:
                     raise ConnectionResetError
         finally:
             writer.transport.abort()
