@@ -105,7 +105,7 @@ def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"malformed YAML: {error}") from error
+        raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
 
 
 def _path(kind: type, value: Any) -> Path:

@@ -78,6 +78,7 @@ class Server:
         self._core = make_core(config.core_params(), self._engine, entropy)
         self._events: deque[Event] = deque()
         self._handling = False
+        self._over = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._asked: dict[int, tuple[Inbound, int, str]] = {}
         self._tokens = count(1)
@@ -128,7 +129,7 @@ class Server:
     def post(self, event: Event) -> None:
         """Have the core handle `event`, after those before it."""
         self._events.append(event)
-        if self._handling:
+        if self._handling or self._over:
             return
         self._handling = True
         try:
@@ -198,6 +199,7 @@ class Server:
         for listener in (self._data, self._admin):
             listener.close()
         await self._peers.close()
+        self._over = True
         self._committer.close()
         self._engine.close()
         self._log.emit("stop", owed=self._data.owed)

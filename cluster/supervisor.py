@@ -73,8 +73,7 @@ class Cluster:
         Raises RuntimeError with the last lines of its log if a node would not start."""
         for node in self.nodes:
             self._spawn(node)
-        async with asyncio.timeout(READY_WITHIN):
-            await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
+        await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
 
     async def start(self, node: str) -> None:
         """Start a node that is not running, and wait until it is ready. Raises RuntimeError
@@ -232,6 +231,7 @@ class Cluster:
 
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)
+_TAIL_BYTES = 16 << 10
 
 
 def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
@@ -243,4 +243,6 @@ def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
 def _tail(file: Path, lines: int) -> list[str]:
     if not file.exists():
         return []
-    return file.read_text("utf-8", "replace").splitlines()[-lines:]
+    with file.open("rb") as content:
+        content.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+        return content.read().decode("utf-8", "replace").splitlines()[-lines:]

@@ -104,7 +104,7 @@ class Workload:
         together, as a Poisson process. Raises ValueError for wrong options."""
         chosen = self.configure(options)
         scripts = scripted(rng.split("scripts"), lambda own: self.script(Load(own, keys, chosen)))
-        return gen.clients(gen.rate(rate, scripts, rng.split("rate")))
+        return gen.rate(rate, scripts, rng.split("rate"))
 
     def final_generator(self, keys: Iterable[str]) -> Generator:
         """The final reads: each key once, retried a bounded number of times."""

@@ -1,4 +1,4 @@
-"""A cluster that was left up to play with, as the other commands find it.
+"""A cluster that is kept up to play with, and how the other commands find it.
 
 `dynamesis cluster` writes who listens where into a file of the store; `get`, `put`,
 `delete` and `status` read it there.
@@ -11,6 +11,8 @@ import base64
 import binascii
 import json
 import os
+import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +21,9 @@ from typing import TypeVar
 from cluster.client import Client
 from cluster.failures import BadRequest, DynamoError
 from harness.cli.exits import Wrong
+from harness.cli.options import Topology
 from harness.cli.values import one_of
+from harness.cli.world import World, build
 from harness.system import EnvironmentFailed
 
 STATE = "cluster.json"
@@ -44,16 +48,56 @@ class Playground:
         return path
 
 
+def keep_up(wanted: Topology, store: Path) -> int:
+    """Start a cluster, and stop it when told to by SIGINT or SIGTERM."""
+    state, root = store / STATE, store / "cluster"
+    if _up(state) is not None:
+        raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
+    shutil.rmtree(root, ignore_errors=True)
+    plan = wanted.plan(root, root / "links")
+    try:
+        with build(plan, print) as world:
+            asyncio.run(_serve(world, store))
+    finally:
+        state.unlink(missing_ok=True)
+        shutil.rmtree(root, ignore_errors=True)
+    return 0
+
+
+async def _serve(world: World, store: Path) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await world.links.start(world.routes)
+        await world.cluster.start_all()
+        found = Playground(os.getpid(), "dynamesis", world.client_addresses(), world.admin)
+        state = found.save(store)
+        print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
+        await told.wait()
+    except RuntimeError as failure:
+        raise EnvironmentFailed(str(failure)) from failure
+    finally:
+        await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+
+
 def find(store: Path) -> Playground:
     """Raises EnvironmentFailed when no cluster is up."""
     path = store / STATE
+    found = _up(path)
+    if found is None:
+        raise EnvironmentFailed(
+            f"no cluster is up ({path}); start one in another terminal with: dynamesis cluster"
+        )
+    return found
+
+
+def _up(path: Path) -> Playground | None:
     try:
         found = Playground(**json.loads(path.read_text(encoding="utf-8")))
         os.kill(found.pid, 0)
-    except (FileNotFoundError, ProcessLookupError) as absent:
-        raise EnvironmentFailed(
-            f"no cluster is up ({path}); start one in another terminal with: dynamesis cluster"
-        ) from absent
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     except (ValueError, TypeError) as malformed:
         raise Wrong(f"{path}: not written by `dynamesis cluster` ({malformed})") from malformed
     except PermissionError:

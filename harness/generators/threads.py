@@ -94,10 +94,10 @@ class OnThreads(Wrapper):
         return None if step is None else (step[0], self.around(step[1]))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        own = ctx.only(self.keep)
-        if own.thread(event.process) is None:
+        thread = ctx.thread(event.process)
+        if thread is None or not self.keep(thread):
             return self
-        return self.around(self.gen.update(own, event))
+        return self.around(self.gen.update(ctx.only(self.keep), event))
 
 
 def on_threads(keep: Callable[[Thread], bool], source: Source) -> Generator:

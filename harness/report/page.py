@@ -33,7 +33,7 @@ def page(folder: Folder) -> str:
         results=results,
         verdict=word(results["valid"]),
         word=word,
-        reasons=reasons(results),
+        reasons=list(dict.fromkeys(reasons(results))),
         anomalies=[(each, _proof(each, proof)) for each in found],
         story=story,
     )

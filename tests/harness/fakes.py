@@ -121,6 +121,7 @@ class Scripted:
     def __init__(self, *types: str) -> None:
         self.types = list(types)
         self.completions: list[Op] = []
+        self.closed = False
 
     async def invoke(self, op: Op) -> Op:
         ending = self.types.pop(0) if len(self.types) > 1 else self.types[0]
@@ -131,6 +132,9 @@ class Scripted:
 
     def recorded(self, completion: Op) -> None:
         self.completions.append(completion)
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 def events(recorder_path: Path) -> list[Op]:

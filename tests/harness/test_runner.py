@@ -90,6 +90,7 @@ def test_all_phases_in_their_order(tmp_path: Path) -> None:
     assert rig.links.calls == ["start", "stop"]
     assert rig.system.calls == ["start_all", "stop_all", "collect"]
     assert rig.nemesis.calls == ["start-cut", "heal_all"]
+    assert rig.client.closed
 
 
 def test_the_history_is_well_formed(tmp_path: Path) -> None:

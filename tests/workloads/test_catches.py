@@ -1,0 +1,56 @@
+"""Each workload is valid on a correct store, and shows on a wrong one what it is there
+to catch. Seeds are fixed: what a seed catches once it always catches."""
+
+import pytest
+from play import judge, play
+from stores import (
+    AltersValues,
+    ContextOverclaims,
+    CrossesKeys,
+    LastWriterWins,
+    NeverReplaces,
+    NoRepair,
+    OverwritesReplicas,
+    Store,
+)
+
+from harness.generators import Rng
+from workloads import WORKLOADS
+
+SEEDS = (1, 2, 3)
+
+CAUGHT = [
+    ("cart", LastWriterWins, "lost-item"),
+    ("cart", NeverReplaces, "false-sibling"),
+    ("cart", ContextOverclaims, "lost-item"),
+    ("cart", OverwritesReplicas, "lost-item"),
+    ("cart", NoRepair, "divergence"),
+    ("cart", AltersValues, "altered-value"),
+    ("cart", CrossesKeys, "crossed-key"),
+    ("register", LastWriterWins, "lost-write"),
+    ("register", NeverReplaces, "false-sibling"),
+    ("register", ContextOverclaims, "lost-write"),
+    ("register", OverwritesReplicas, "lost-write"),
+    ("register", NoRepair, "divergence"),
+    ("register", AltersValues, "altered-value"),
+    ("register", CrossesKeys, "crossed-key"),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_correct_store_is_valid(name, seed):
+    results = judge(name, play(name, Store(Rng(seed)), seed))
+    assert results.valid is True, (results.counts(), results.reasons())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "store", "anomaly"), CAUGHT)
+def test_a_wrong_store_is_caught(name, store, anomaly, seed):
+    results = judge(name, play(name, store(Rng(seed)), seed))
+    assert results.valid is False
+    assert anomaly in results.counts()
+
+
+def test_every_workload_catches_something():
+    assert {name for name, _, _ in CAUGHT} == set(WORKLOADS)
