@@ -295,10 +295,10 @@ Answer = (
     | GossipReply
     | AskReply
 )
-Question = (
-    Get
-    | Put
-    | ForwardPut
+#: what a client may ask, what a node may ask another, what an administrator may
+ClientQuestion = Get | Put
+NodeQuestion = (
+    ForwardPut
     | ReplicaGet
     | ReplicaPut
     | Ping
@@ -307,6 +307,6 @@ Question = (
     | TreeKeys
     | SyncKey
     | Gossip
-    | Ask
 )
+Question = ClientQuestion | NodeQuestion | Ask
 Message = Hello | Question | Answer

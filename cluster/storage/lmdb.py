@@ -138,4 +138,3 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise StorageFailed(f"the database in {folder} is in use by another process") from None
     return descriptor
-
