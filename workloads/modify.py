@@ -47,8 +47,8 @@ class Seen:
         return diagonal * (diagonal + 1) // 2 + self.serial
 
 
-#: (rng, what is known) -> (what to write, rng)
-Modify = Callable[[Rng, Seen], tuple[Change, Rng]]
+#: (rng, what is known) -> (what to write, if anything, rng)
+Modify = Callable[[Rng, Seen], tuple[Change | None, Rng]]
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,22 @@ class ReadModifyWrite:
         return self._begin(self.rng, process)
 
     def _begin(self, rng: Rng, process: int) -> tuple[Op, Script]:
-        key, rng = self.keys.pick(rng)
         blind, rng = rng.chance(self.blind)
-        if blind:
-            return self._write(rng, process, Op(key=key), (), blind=True)
+        if not blind:
+            return self._get(rng)
+        key, rng = self.keys.pick(rng)
+        return self._write(rng, process, Op(key=key), (), blind=True)
+
+    def _get(self, rng: Rng) -> tuple[Op, Script]:
+        key, rng = self.keys.pick(rng)
         return Op(f="get", key=key), replace(self, rng=rng, wrote=None)
 
     def _write(
         self, rng: Rng, process: int, on: Op, siblings: tuple[Sibling, ...], blind: bool = False
     ) -> tuple[Op, Script]:
         change, rng = self.modify(rng, Seen(process, self.serial, siblings))
+        if change is None:
+            return self._get(rng)
         op = Op(
             f="delete" if change.delete else "put",
             key=on.key,

@@ -27,8 +27,8 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> int:
     """Keep a cluster up until ctrl-C; `get`, `put`, `delete` and `status` find it."""
+    from harness.cli.keeping import keep_up
     from harness.cli.options import topology
-    from harness.cli.playing import keep_up
 
     wanted = topology(
         nodes=nodes,

@@ -7,12 +7,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 import os
-import shutil
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +17,7 @@ from typing import TypeVar
 from cluster.client import Client
 from cluster.failures import BadRequest, DynamoError
 from harness.cli.exits import Wrong
-from harness.cli.options import Topology
 from harness.cli.values import one_of
-from harness.cli.world import World, build
 from harness.system import EnvironmentFailed
 
 STATE = "cluster.json"
@@ -48,43 +42,10 @@ class Playground:
         return path
 
 
-def keep_up(wanted: Topology, store: Path) -> int:
-    """Start a cluster, and stop it when told to by SIGINT or SIGTERM."""
-    state, root = store / STATE, store / "cluster"
-    if _up(state) is not None:
-        raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
-    shutil.rmtree(root, ignore_errors=True)
-    plan = wanted.plan(root, root / "links")
-    try:
-        with build(plan, print) as world:
-            asyncio.run(_serve(world, store))
-    finally:
-        state.unlink(missing_ok=True)
-        shutil.rmtree(root, ignore_errors=True)
-    return 0
-
-
-async def _serve(world: World, store: Path) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    try:
-        await world.links.start(world.routes)
-        await world.cluster.start_all()
-        found = Playground(os.getpid(), "dynamesis", world.client_addresses(), world.admin)
-        state = found.save(store)
-        print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
-        await told.wait()
-    except RuntimeError as failure:
-        raise EnvironmentFailed(str(failure)) from failure
-    finally:
-        await asyncio.gather(world.cluster.stop_all(), world.links.stop())
-
-
 def find(store: Path) -> Playground:
     """Raises EnvironmentFailed when no cluster is up."""
     path = store / STATE
-    found = _up(path)
+    found = up(path)
     if found is None:
         raise EnvironmentFailed(
             f"no cluster is up ({path}); start one in another terminal with: dynamesis cluster"
@@ -92,7 +53,8 @@ def find(store: Path) -> Playground:
     return found
 
 
-def _up(path: Path) -> Playground | None:
+def up(path: Path) -> Playground | None:
+    """The cluster of this state file; None if it is not up (any more)."""
     try:
         found = Playground(**json.loads(path.read_text(encoding="utf-8")))
         os.kill(found.pid, 0)
@@ -126,12 +88,12 @@ def act(store: Path, node: str | None, action: Callable[[Client], Awaitable[T]])
 
 def token(context: bytes) -> str:
     """A context as one word."""
-    return base64.urlsafe_b64encode(context).decode()
+    return context.hex()
 
 
 def context(text: str | None) -> bytes:
     """The context that a word stands for; none for none."""
     try:
-        return base64.b64decode((text or "").encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as malformed:
+        return bytes.fromhex(text or "")
+    except ValueError as malformed:
         raise Wrong(f"--context: {text!r} was not printed by get or put") from malformed

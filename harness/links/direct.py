@@ -25,7 +25,8 @@ class DirectLinks:
     async def apply(self, faults: Mapping[str, Fault]) -> None:
         if faults:
             raise FaultError(
-                "direct links have nothing in between that could fail; use --links toxiproxy"
+                "direct links have nothing in between that could fail; "
+                "use --links toxiproxy or embedded"
             )
 
     async def heal(self, names: Iterable[str] | None = None) -> None:

@@ -81,7 +81,7 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
         f"no toxiproxy-server {VERSION} could be found or made. Tried, in this order:\n"
         + "\n".join(tried)
         + "\nSet TOXIPROXY_SERVER to the binary, install Go, or use links without "
-        "Toxiproxy: --links direct (no faults on links)."
+        "Toxiproxy: --links embedded."
     )
 
 

@@ -58,6 +58,15 @@ def alive(pid: int) -> bool:
     return not state.startswith("Z")
 
 
+def gone(*pids: int) -> None:
+    """Wait until none of these lives; leave none behind if that is in vain."""
+    try:
+        wait_until(lambda: not any(map(alive, pids)), "they are gone")
+    finally:
+        for pid in filter(alive, pids):
+            os.kill(pid, signal.SIGKILL)
+
+
 class Raw:
     """A connection on which a test may say anything."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_world import CLIENT, NodeAlone, Raw, alive, ended, in_loop, until, wait_until
+from node_world import CLIENT, NodeAlone, Raw, alive, ended, gone, in_loop, until, wait_until
 
 from cluster.admin import AdminError
 from cluster.client import BadRequest, Client, Connection, DynamoError, InDoubt
@@ -412,7 +412,7 @@ def test_a_killed_parent_leaves_no_node(tmp_path: Path) -> None:
         assert alive(node)
         parent.kill()
         parent.wait()
-        wait_until(lambda: not alive(node), "the node is gone")
+        gone(node)
         parent.stdin.close()
         parent.stdout.close()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from node_world import alive, in_loop, until
+from node_world import alive, gone, in_loop, until
 
 from cluster.client import Client, DynamoError, Options
 from cluster.supervisor import Cluster, ClusterSpec
@@ -179,3 +182,64 @@ async def test_a_ctrl_c_in_the_terminal_is_not_for_nodes(tmp_path: Path) -> None
     async with world(tmp_path, engine="memory") as w:
         await w.cluster.start("n1")
         assert os.getsid(w.spawned[0]) == w.spawned[0] != os.getsid(0)
+
+
+@in_loop
+async def test_all_killed_at_once_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.cluster.start_all()
+        acknowledged: list[bytes] = []
+
+        async def write(worker: int) -> None:
+            async with w.store(NODES[worker % 3]) as store:
+                for n in count():
+                    key = b"%d-%d" % (worker, n)
+                    try:
+                        await store.put(key, key)
+                    except DynamoError:
+                        return
+                    acknowledged.append(key)
+
+        writers = asyncio.gather(*(write(worker) for worker in range(12)))
+        await until(lambda: len(acknowledged) >= 300, "there is load")
+        await asyncio.gather(*(w.cluster.kill(node) for node in NODES))
+        await writers
+        for node in NODES:
+            await w.cluster.start(node)
+        await _until_up(w, "n1", "n2")
+        await _until_up(w, "n1", "n3")
+        async with w.store("n1") as store:
+            for key in acknowledged:
+                assert key in (await store.get(key, options=Options(r=3))).values
+
+
+PARENT = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from test_supervisor import world
+
+async def main():
+    async with world(Path(sys.argv[3]), engine="memory") as w:
+        await w.cluster.start_all()
+        print(*w.spawned, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_supervisor_leaves_no_node(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(here), str(here.parent.parent), str(tmp_path)],
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 3
+    assert all(map(alive, pids))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    gone(*pids)

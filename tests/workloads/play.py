@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from stores import REPLICAS, RING, Store
 
-from checkers import check
 from checkers.history import History
 from checkers.op import Op
 from harness import generators as gen
 from harness.generators.simulate import simulate
-from workloads import WORKLOADS
+from workloads import WORKLOADS, judging
 
 
 def note(f, value):
@@ -27,7 +26,7 @@ def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrenc
         workload.final_generator(names),
     )
     history = simulate(source, store, concurrency, store.recorded)
-    return history + dumps(store, names, len(history), history[-1].time)
+    return history + dumps(store, workload.keys(names), len(history), history[-1].time)
 
 
 def dumps(store, keys, index, time):
@@ -47,5 +46,5 @@ def dumps(store, keys, index, time):
 
 def judge(name, history):
     """The verdicts of the workload's own checkers."""
-    test = {**RING, "workload": name}
-    return check(History.of(history), test, WORKLOADS[name].checkers)
+    test = {**RING, "workload": name, "checkers": WORKLOADS[name].checkers}
+    return judging.judge(History.of(history), test)

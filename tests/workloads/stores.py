@@ -17,6 +17,7 @@ from checkers.op import Op, OpError, Sibling
 from harness.generators import Rng
 
 REPLICAS = ("n1", "n2", "n3")
+LIMIT = 1 << 20
 RING = {"ring": {"owners": list(REPLICAS), "n": 3}}
 
 
@@ -54,6 +55,9 @@ class Store:
         done = msgspec.structs.replace(
             op, type="ok", time=op.time + latency, value=None, basis=msgspec.UNSET
         )
+        if self.too_large(op):
+            done.type, done.error = "fail", OpError("value-too-large", True)
+            return done
         trouble = self.draw(1000) < self.down * 1000
         if trouble and self.draw(2):
             done.type, done.error = "fail", OpError("no-coordinator", True)
@@ -78,6 +82,10 @@ class Store:
             self.contexts[event.index] = self.fresh[event.process]
         if event.f == "quiesce":
             self.quiesce()
+
+    def too_large(self, op: Op) -> bool:
+        pad = op.value.get("pad", 0) if isinstance(op.value, dict) else 0
+        return pad > LIMIT
 
     def put(self, op: Op, coordinator: str) -> None:
         context = self.contexts[op.basis] if isinstance(op.basis, int) else frozenset()
@@ -157,6 +165,23 @@ class NoRepair(Store):
         pass
 
 
+class StaleReads(Store):
+    """A write reaches its coordinator only, and a read asks one replica only."""
+
+    def some(self):
+        return (REPLICAS[self.draw(3)],)
+
+
+class TombstonesSwallow(Store):
+    """What is written where there was a tombstone goes the way of what was deleted."""
+
+    def write(self, record, context, new):
+        written = super().write(record, context, new)
+        if record.standing and all(s.deleted for s in record.standing):
+            return Record(record.standing, written.known)
+        return written
+
+
 class HardDelete(Store):
     """A delete leaves no tombstone, nor any memory of what it removed."""
 
@@ -186,3 +211,23 @@ class CrossesKeys(Store):
         if others and not self.draw(50):
             key = others[self.draw(len(others))]
         return super().read(key, names)
+
+
+class CutsValues(Store):
+    """A value of more than 64 KiB loses its end."""
+
+    def write(self, record, context, new):
+        if isinstance(new.value, dict) and new.value.get("pad", 0) > 1 << 16:
+            new = Sibling(new.id, {"value": new.value, "padded": 1 << 16}, new.deleted)
+        return super().write(record, context, new)
+
+
+class StoresRefused(Store):
+    """What is refused is written all the same."""
+
+    def __call__(self, op):
+        done = super().__call__(op)
+        if done.type == "fail" and op.f != "get":
+            self.put(op, REPLICAS[0])
+            self.fresh.pop(op.process)
+        return done

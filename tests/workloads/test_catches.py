@@ -7,11 +7,15 @@ from stores import (
     AltersValues,
     ContextOverclaims,
     CrossesKeys,
+    CutsValues,
+    HardDelete,
     LastWriterWins,
     NeverReplaces,
     NoRepair,
     OverwritesReplicas,
     Store,
+    StoresRefused,
+    TombstonesSwallow,
 )
 
 from harness.generators import Rng
@@ -34,6 +38,27 @@ CAUGHT = [
     ("register", NoRepair, "divergence"),
     ("register", AltersValues, "altered-value"),
     ("register", CrossesKeys, "crossed-key"),
+    ("set", LastWriterWins, "lost-element"),
+    ("set", OverwritesReplicas, "lost-element"),
+    ("counter", LastWriterWins, "lost-count"),
+    ("counter", CrossesKeys, "phantom-count"),
+    ("delete", HardDelete, "resurrection"),
+    ("delete", TombstonesSwallow, "lost-write"),
+    ("delete", NoRepair, "divergence"),
+    ("sessions", LastWriterWins, "lost-write"),
+    ("sessions", NeverReplaces, "false-sibling"),
+    ("blind", LastWriterWins, "lost-write"),
+    ("blind", NeverReplaces, "false-sibling"),
+    ("hot-key", LastWriterWins, "lost-write"),
+    ("hot-key", NeverReplaces, "false-sibling"),
+    ("hot-key", OverwritesReplicas, "lost-write"),
+    ("large-values", CutsValues, "altered-value"),
+    ("large-values", StoresRefused, "aborted-read"),
+    ("append", CrossesKeys, "incompatible-order"),
+    ("append", StoresRefused, "G1a"),
+    ("append", ContextOverclaims, "lost-append"),
+    ("bulk", NoRepair, "divergence"),
+    ("bulk", LastWriterWins, "lost-write"),
 ]
 
 
@@ -44,7 +69,7 @@ def test_a_correct_store_is_valid(name, seed):
     assert results.valid is True, (results.counts(), results.reasons())
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize(("name", "store", "anomaly"), CAUGHT)
 def test_a_wrong_store_is_caught(name, store, anomaly, seed):
     results = judge(name, play(name, store(Rng(seed)), seed))

