@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,38 @@ class Cluster:
         await process.kill()
         return process.pid
 
+    async def add(
+        self,
+        node: str,
+        listen: str,
+        admin: str,
+        dials: Mapping[str, str],
+        dialled_by: Mapping[str, str],
+    ) -> None:
+        """Start a node that is no member yet. It reaches the others at `dials`, and they
+        reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
+        spec = self._spec
+        peers = {other: {**known, node: dialled_by[other]} for other, known in spec.peers.items()}
+        self._spec = replace(
+            spec,
+            listen={**spec.listen, node: listen},
+            admin={**spec.admin, node: admin},
+            peers={**peers, node: dict(dials)},
+        )
+        self.nodes = (*self.nodes, node)
+        for other in self.nodes[:-1]:
+            if self.state(other) == "running":
+                await self.ask(other, "introduce", id=node, address=dialled_by[other])
+        self._spawn(node)
+        await self._until_answering(node)
+
+    async def _until_answering(self, node: str) -> None:
+        deadline = asyncio.get_running_loop().time() + READY_WITHIN
+        while (status := await self.status(node)) is None:
+            if self.state(node) == "down" or asyncio.get_running_loop().time() > deadline:
+                raise RuntimeError(self._why_not_ready(node, status))
+            await asyncio.sleep(ASK_AGAIN)
+
     async def stop(self, node: str) -> None:
         """SIGTERM; SIGKILL after GRACE seconds."""
         await self._process(node).stop(GRACE)
@@ -126,7 +158,7 @@ class Cluster:
 
     # ---- questions
 
-    async def ask(self, node: str, command: str, **args: Any) -> Any:
+    async def ask(self, node: str, command: str, /, **args: Any) -> Any:
         """Any command of the admin port. Raises RuntimeError if there is no answer."""
         try:
             async with AdminClient(self._spec.admin[node], ANSWER_WITHIN) as admin:
@@ -210,7 +242,8 @@ class Cluster:
             node=node,
             listen=spec.listen[node],
             admin=spec.admin[node],
-            members=spec.nodes,
+            members=spec.nodes if node in spec.nodes else (),
+            seeds=() if node in spec.nodes else spec.nodes,
             peers=dict(spec.peers[node]),
             cluster=spec.cluster,
             secret=spec.secret,

@@ -5,6 +5,7 @@ Each request is a state machine of its own on the node that received it (section
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .context import Contexts
@@ -12,10 +13,10 @@ from .detector import Detector
 from .kernel import Kernel
 from .messages import Options, Worth
 from .params import Params
+from .placement import Placement
 from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
-from .ring import Ring
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Services:
 
     params: Params
     kernel: Kernel
-    ring: Ring
+    placement: Callable[[], Placement | None]
     detector: Detector
     replica: Replica
     contexts: Contexts
@@ -34,8 +35,19 @@ class Services:
     def node(self) -> str:
         return self.params.node
 
+    @property
+    def view(self) -> Placement:
+        """Who holds what now. A request is admitted only once there is one."""
+        view = self.placement()
+        assert view is not None
+        return view
+
     def preference(self, key: bytes) -> tuple[str, ...]:
-        return self.ring.preference(self.ring.partition(key))
+        return self.view.preference(self.view.partition(key))
+
+    def pending(self, key: bytes) -> tuple[str, ...]:
+        """Who gets a copy of a write besides its places."""
+        return self.view.pending(self.view.partition(key))
 
     def plan(self, key: bytes, options: Options) -> Plan:
         """The places for a request on `key`, by what is healthy now."""

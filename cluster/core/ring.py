@@ -21,7 +21,17 @@ def position(key: bytes) -> int:
     return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
 
 
-def claim(members: Sequence[str], partitions: int, spread: int) -> tuple[str, ...]:
+def partition_of(key: bytes, partitions: int) -> int:
+    """Which of `partitions` equal slices a key falls into, from 0."""
+    return position(key) * partitions >> _RING
+
+
+def claim(
+    members: Sequence[str],
+    partitions: int,
+    spread: int,
+    previous: Sequence[str] | None = None,
+) -> tuple[str, ...]:
     """The owner of each partition: shares within one of each other, and owners distinct
     in every window of `spread` consecutive partitions, as far as that is possible."""
     nodes = sorted(members)
@@ -75,6 +85,7 @@ class Ring:
         self.owners = tuple(owners)
         self.n = n
         self._walks = [self._walk(p) for p in range(len(self.owners))]
+        self._primaries = [walk[:n] for walk in self._walks]
 
     def _walk(self, partition: int) -> tuple[str, ...]:
         turned = self.owners[partition:] + self.owners[:partition]
@@ -82,14 +93,14 @@ class Ring:
 
     def partition(self, key: bytes) -> int:
         """The partition that `key` falls into, 0 to Q-1."""
-        return position(key) * len(self.owners) >> _RING
+        return partition_of(key, len(self.owners))
 
     def preference(self, partition: int) -> tuple[str, ...]:
         """All nodes for a partition: N primaries, then the fallbacks in order."""
         return self._walks[partition]
 
     def primaries(self, partition: int) -> tuple[str, ...]:
-        return self._walks[partition][: self.n]
+        return self._primaries[partition]
 
     def shared(self, a: str, b: str) -> list[int]:
         """The partitions of which both nodes are primaries."""

@@ -66,7 +66,6 @@ class World:
         self.events: list[Event] = []
         self.log: list[tuple[str, dict[str, object]]] = []
         self.peers = Peers(
-            {"n2": peer.address},
             ME,
             0.3,
             self.events.append,
@@ -91,7 +90,7 @@ async def world(hello: Hello | None = PEER, listening: bool = True) -> AsyncIter
             await peer.open()
         w = World(peer)
         try:
-            w.peers.start()
+            w.peers.add("n2", peer.address)
             yield w
         finally:
             await w.peers.close()

@@ -68,7 +68,7 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
     [
         (Hello("", "other", role="client"), "this is cluster 'other', not 'dynamesis'"),
         (Hello("", "dynamesis", PROTOCOL + 1, "client"), "protocol 2 is spoken there, 1 here"),
-        (Hello("n9", "dynamesis", role="node"), "node 'n9' is no member"),
+        (Hello("n9", "dynamesis", role="node"), "node 'n9' is not known here"),
         (Get(1, b"k"), "Get came before HELLO"),
     ],
 )
