@@ -99,6 +99,11 @@ def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
             events.append(Event(bout.start, f"start-{family}", {**named, **bout.value}))
             if bout.stop < limit:
                 events.append(Event(bout.stop, f"stop-{family}", named))
+    return in_order(events)
+
+
+def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """By time; what comes at one time stays in its order."""
     return tuple(sorted(events, key=lambda event: event.at))
 
 

@@ -17,8 +17,8 @@ from tiny_cluster import Scene, open_scene, until
 from harness.links.base import Links
 from harness.links.faults import Fault
 from harness.nemesis.ledger import Ledger
-from harness.nemesis.network import BadLink, Wires
 from harness.nemesis.nemesis import _Watch
+from harness.nemesis.network import BadLink, Wires
 
 
 def run(
