@@ -51,6 +51,7 @@ def run_test(options: Options, store: Path, junit: Path | None) -> int:
             again = shlex.join(["dynamesis", "check", str(folder.path)])
             console.print(f"stopped at once; judge what there is with: {again}")
             return UNKNOWN
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         results = judge(folder / HISTORY, test)
         save(folder, results, junit)
     tell(console, results)
@@ -131,7 +132,7 @@ def describe(options: Options) -> dict[str, Any]:
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
-            "toxiproxy": TOXIPROXY if options.topology.links == "toxiproxy" else None,
+            "toxiproxy": TOXIPROXY if options.topology.links in ("auto", "toxiproxy") else None,
         },
     }
 
