@@ -22,6 +22,9 @@ from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
 
+pytestmark = pytest.mark.cluster
+
+
 def run(folder: Path, scenario: Callable[[World], Awaitable[None]]) -> None:
     async def whole() -> None:
         async with build_world(make_embedded, folder) as world:

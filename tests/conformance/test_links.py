@@ -23,6 +23,9 @@ from harness.links.faults import (
 )
 
 
+pytestmark = pytest.mark.cluster
+
+
 def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
     async def whole() -> None:
         async with world() as open_world:

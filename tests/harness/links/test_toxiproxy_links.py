@@ -25,6 +25,9 @@ from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
 
+pytestmark = pytest.mark.cluster
+
+
 class Bed:
     """Links for three routes towards one listening socket."""
 

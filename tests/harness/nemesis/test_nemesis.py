@@ -21,6 +21,9 @@ from harness.nemesis.nemesis import _Watch
 from harness.nemesis.network import BadLink, Wires
 
 
+pytestmark = pytest.mark.cluster
+
+
 def run(
     folder: Path,
     scenario: Callable[[Scene], Awaitable[None]],
