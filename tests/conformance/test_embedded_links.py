@@ -21,7 +21,6 @@ from harness.ports import reserve
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
-
 pytestmark = pytest.mark.cluster
 
 

@@ -22,7 +22,6 @@ from harness.links.faults import (
     make_fault,
 )
 
-
 pytestmark = pytest.mark.cluster
 
 

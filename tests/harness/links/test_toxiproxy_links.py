@@ -24,7 +24,6 @@ from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
-
 pytestmark = pytest.mark.cluster
 
 

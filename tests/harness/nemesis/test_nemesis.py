@@ -20,7 +20,6 @@ from harness.nemesis.ledger import Ledger
 from harness.nemesis.nemesis import _Watch
 from harness.nemesis.network import BadLink, Wires
 
-
 pytestmark = pytest.mark.cluster
 
 
