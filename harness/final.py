@@ -35,13 +35,15 @@ async def dump_all(
     decode: Decode,
     recorder: Recorder,
 ) -> None:
-    """Dump every node, and record a pair of events for each key and replica."""
+    """Dump every node, and record a pair of events for each key and replica; then who
+    answered: what no node holds, in a record or a hint, is nowhere."""
     answers = await asyncio.gather(*(_rows(system, node) for node in system.nodes))
     held = dict(zip(system.nodes, answers, strict=True))
     for key in sorted(set(keys).union(*(rows or () for rows in answers))):
         ought = ring.primaries(key)
         for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
+    recorder.note("dumped", {node: rows is not None for node, rows in held.items()})
 
 
 def _record(
