@@ -216,3 +216,23 @@ def test_a_silent_primary_is_a_dump_that_failed(tmp_path: Path) -> None:
 
 def test_replica_pairs_share_a_partition() -> None:
     assert replica_pairs(RING) == {("n1", "n2"), ("n2", "n3"), ("n1", "n3")}
+
+
+def test_a_hint_that_is_handed_off_meanwhile_is_not_missed(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, keys=())
+    first = PLACES.primaries("a")[0]
+    (stranger,) = set(rig.system.nodes) - set(PLACES.primaries("a"))
+    rig.system.dumps[stranger] = [row("a", "v1", hint_for=first)]
+    dump = rig.system.dump
+
+    async def moving(node: str) -> list[dict[str, Any]]:
+        rows = await dump(node)
+        if node == stranger and rows:
+            rig.system.dumps[stranger] = []
+        elif node == first and not rig.system.dumps[stranger]:
+            rig.system.dumps[first] = [row("a", "v1")]
+        return rows
+
+    rig.system.dump = moving  # type: ignore[method-assign]
+    shown = dumps(rig.run())
+    assert ("a", stranger, ["v1"], {"hint_for": first}) in shown
