@@ -37,12 +37,10 @@ class Sleep:
     end: int | None = None
 
     def op(self, ctx: Context) -> Step:
-        if self.end is not None:
-            return None if ctx.time >= self.end else (Pending(self.end), self)
-        if not ctx.free:
+        if self.end is None and not ctx.free:
             return PENDING, self
-        end = ctx.time + self.duration
-        return Pending(end), replace(self, end=end)
+        end = ctx.time + self.duration if self.end is None else self.end
+        return None if ctx.time >= end else (Pending(end), replace(self, end=end))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self
