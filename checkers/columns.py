@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from .op import Line, Op, OpError, RawSibling, Sibling, Type, as_line
+from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, as_line
 from .pairing import INVOKE, Bools, Ints, pair, threads
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
@@ -169,7 +171,7 @@ class Builder:
     def __init__(self) -> None:
         self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
         self._names = {name: Names() for name in ("f", "key", "id", "node")}
-        self._values = Names(b"")
+        self._values = Names()
         self._processes = Names()
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
@@ -178,42 +180,47 @@ class Builder:
 
     def add(self, lines: Sequence[Line]) -> None:
         """Append a chunk of lines."""
-        n, names = len(lines), self._names
+        names, nodes, values = self._names, self._names["node"], self._values
         put = self._put
-        put("index", [line.index for line in lines], np.int64)
-        put("time", [line.time for line in lines], np.int64)
-        put("kind", [_KIND[line.type] for line in lines], np.int8)
-        put("process", [self._process(line.process) for line in lines], np.int64)
+        put("index", map(attrgetter("index"), lines), np.int64)
+        put("time", map(attrgetter("time"), lines), np.int64)
+        put("kind", map(_KIND.__getitem__, map(attrgetter("type"), lines)), np.int8)
+        put("process", self._processes_of(lines), np.int64)
         for field in ("f", "key", "id", "node"):
-            numbers = names[field]
-            put(field, [numbers[getattr(line, field)] for line in lines], np.int32)
-        nodes = names["node"]
-        put("replica", [nodes[line.replica] for line in lines], np.int32)
-        values = self._values
-        put("value", [values[bytes(line.value)] for line in lines], np.int32)
-        put("basis", [_basis(line.basis) for line in lines], np.int64)
+            put(field, map(names[field].__getitem__, map(attrgetter(field), lines)), np.int32)
+        put("replica", map(nodes.__getitem__, map(attrgetter("replica"), lines)), np.int32)
+        put("value", _numbers(values, map(attrgetter("value"), lines)), np.int32)
+        bases = map(attrgetter("basis"), lines)
+        put("basis", [ABSENT if b is UNSET else BLIND if b is None else b for b in bases], np.int64)
         self._add_siblings([line.siblings for line in lines])
+        self._add_rare(lines)
+        self.rows += len(lines)
+
+    def _put(self, column: str, data: Iterable[Any], dtype: type) -> None:
+        self._chunks.setdefault(column, []).append(np.fromiter(data, dtype))
+
+    def _processes_of(self, lines: Sequence[Line]) -> list[int]:
+        named = self._processes
+        return [
+            p if p.__class__ is int else -1 - named[p] for p in map(attrgetter("process"), lines)
+        ]
+
+    def _add_siblings(self, shown: list[list[RawSibling] | None]) -> None:
+        ids, values = self._names["id"], self._values
+        flat = list(chain.from_iterable(filter(None, shown)))
+        self._put("shown", [siblings is not None for siblings in shown], np.bool_)
+        self._put("sib_count", [len(s) if s else 0 for s in shown], np.int64)
+        self._put("sib_id", map(ids.__getitem__, map(attrgetter("id"), flat)), np.int32)
+        self._put("sib_value", _numbers(values, map(attrgetter("value"), flat)), np.int32)
+        self._put("sib_deleted", map(attrgetter("deleted"), flat), np.bool_)
+
+    def _add_rare(self, lines: Sequence[Line]) -> None:
+        """What few lines have."""
         for row, line in enumerate(lines, self.rows):
             if line.error is not None:
                 self._errors[row] = line.error
             if line.worth is not None:
                 self._worth[row] = line.worth
-        self.rows += n
-
-    def _put(self, column: str, data: list[Any], dtype: type) -> None:
-        self._chunks.setdefault(column, []).append(np.array(data, dtype))
-
-    def _process(self, process: int | str) -> int:
-        return process if isinstance(process, int) else -1 - self._processes[process]
-
-    def _add_siblings(self, shown: list[list[RawSibling] | None]) -> None:
-        ids, values = self._names["id"], self._values
-        flat = [sibling for siblings in shown if siblings for sibling in siblings]
-        self._put("shown", [siblings is not None for siblings in shown], np.bool_)
-        self._put("sib_count", [len(s) if s else 0 for s in shown], np.int64)
-        self._put("sib_id", [ids[s.id] for s in flat], np.int32)
-        self._put("sib_value", [values[bytes(s.value)] for s in flat], np.int32)
-        self._put("sib_deleted", [s.deleted for s in flat], np.bool_)
 
     def build(self, path: str) -> History:
         """The history so far, paired."""
@@ -244,5 +251,6 @@ class Builder:
         return np.concatenate(self._chunks.get("index", [np.empty(0, np.int64)]))
 
 
-def _basis(basis: Any) -> int:
-    return ABSENT if basis is UNSET else BLIND if basis is None else basis
+def _numbers(values: Names, raws: Iterable[msgspec.Raw]) -> list[int]:
+    """The numbers of values that are still JSON."""
+    return [-1 if raw is NO_VALUE else values[bytes(raw)] for raw in raws]

@@ -26,12 +26,15 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     another core into the same shell."""
     parser = argparse.ArgumentParser(prog="python -m cluster", description="Run one node.")
     parser.add_argument("--config", type=Path, required=True, help="YAML or JSON file")
+    path: Path = parser.parse_args(argv).config
     try:
-        config = load(parser.parse_args(argv).config)
-        make_core = make_core or _core(config)
+        config = load(path)
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
+        return _fail(EXIT_USAGE, str(error))
+    try:
+        make_core = make_core or _core(config)
+    except ValueError as error:
+        return _fail(EXIT_USAGE, f"{path}: bugs: {error}")
     if config.parent == "stdin":
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -39,9 +42,13 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_live(config, make_core))
     except (OSError, StorageFailed) as error:
-        print(f"node {config.node}: {error}", file=sys.stderr)
-        return EXIT_ENVIRONMENT
+        return _fail(EXIT_ENVIRONMENT, f"node {config.node}: {error}")
     return 0
+
+
+def _fail(code: int, message: str) -> int:
+    print(message, file=sys.stderr)
+    return code
 
 
 async def _live(config: Config, make_core: MakeCore) -> None:
@@ -49,17 +56,14 @@ async def _live(config: Config, make_core: MakeCore) -> None:
 
 
 def _core(config: Config) -> MakeCore:
-    """The node, with the bugs that were asked for in it. Raises ConfigError."""
+    """The node, with the bugs that were asked for in it. Raises ValueError."""
     from cluster.core.node import Node
 
     if not config.bugs:
         return Node
     from cluster import zoo
 
-    try:
-        return zoo.plant(config.bugs, Node)
-    except ValueError as error:
-        raise ConfigError(f"bugs: {error}") from error
+    return zoo.plant(config.bugs, Node)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

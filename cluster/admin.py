@@ -30,7 +30,7 @@ class AdminClient:
         if self._connection is not None:
             self._connection.close()
 
-    async def ask(self, command: str, **args: Any) -> Any:
+    async def ask(self, command: str, /, **args: Any) -> Any:
         """The result of `command`. Raises AdminError if the node refuses it, and Unreachable
         or InDoubt (cluster.failures) if it does not answer."""
         if self._connection is None or self._connection.closed:

@@ -31,13 +31,16 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
-    them, which may be a proxy's. `params` are those of cluster.core.params but for who is
-    who. `hello_timeout` in seconds."""
+    them, which may be a proxy's. A founder is told all founders as `members`; a node that
+    is to join a cluster later is told `seeds` instead, some of whose members it knows.
+    `params` are those of cluster.core.params but for who is who. `hello_timeout` in
+    seconds."""
 
     node: str
     listen: str
     admin: str
-    members: tuple[str, ...]
+    members: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
     peers: dict[str, str] = {}
     cluster: str = "dynamesis"
     secret: str = "dynamesis"
@@ -58,7 +61,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("params" + _located(error)) from error
 
 
-_IDENTITY = ("node", "members", "cluster", "secret")
+_IDENTITY = ("node", "members", "seeds", "cluster", "secret")
 _PARAMS = tuple(f.name for f in dataclasses.fields(Params) if f.name not in _IDENTITY)
 
 
@@ -106,7 +109,7 @@ def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"malformed YAML: {error}") from error
+        raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
 
 
 def _path(kind: type, value: Any) -> Path:
@@ -130,15 +133,17 @@ def _check(config: Config) -> None:
     """What types cannot say. Raises ConfigError."""
     for key in ("listen", "admin"):
         _address(key, getattr(config, key))
-    _one_of("node", config.node, config.members, "one of members")
+    if config.members:
+        _one_of("node", config.node, config.members, "one of members")
+    elif not config.seeds:
+        raise ConfigError("members: none; allowed: all founders, or `seeds` for a node that joins")
     if len(set(config.members)) != len(config.members):
         raise ConfigError(f"members: {list(config.members)} names a node twice")
     for peer, address in config.peers.items():
-        _one_of("peers", peer, config.members, "members")
         _address(f"peers.{peer}", address)
-    for peer in config.members:
+    for peer in (*config.members, *config.seeds):
         if peer not in config.peers and peer != config.node:
-            raise ConfigError(f'peers: no address for member {peer!r}; allowed: "host:port"')
+            raise ConfigError(f'peers: no address for {peer!r}; allowed: "host:port"')
     _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
     _at_least("storage.map_size", config.storage.map_size, 1 << 20)
     _positive("hello_timeout", config.hello_timeout)
@@ -152,7 +157,7 @@ def _check_params(params: Params) -> None:
         value = getattr(params, key)
         if isinstance(value, int | float) and not isinstance(value, bool):
             _positive(f"params.{key}", value)
-    if params.n > len(params.members):
+    if params.members and params.n > len(params.members):
         raise ConfigError(
             f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
             "the number of members"
@@ -160,11 +165,8 @@ def _check_params(params: Params) -> None:
     for key in ("r", "w"):
         if (value := getattr(params, key)) > params.n:
             raise ConfigError(f"params.{key}: {value}; allowed: 1 to n, which is {params.n}")
-    for key in ("weights", "zones"):
-        for node in getattr(params, key):
-            _one_of(f"params.{key}", node, params.members, "members")
     try:
-        shares(params.members, params.partitions, params.n, params.weights)
+        shares(params.members or [params.node], params.partitions, params.n, params.weights)
     except ValueError as error:
         raise ConfigError(f"params.weights: {error}") from error
     replicas = params.zone_replicas

@@ -7,6 +7,7 @@ moments of the log, and logging costs a node no write per request.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ class EventLog:
 
     def flush(self) -> None:
         """Hand everything so far to the kernel."""
-        if self._lines:
-            data = memoryview(b"".join(self._lines))
-            self._lines = []
+        data = memoryview(b"".join(self._lines))
+        self._lines = []
+        with contextlib.suppress(OSError):  # a disk that is full of log stops no node
             while data:
                 data = data[self._file.write(data) :]
 

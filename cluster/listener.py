@@ -8,25 +8,21 @@ message end it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from itertools import count
+from typing import get_args
 
 from cluster.config import split_address
 from cluster.core.messages import (
     Ask,
+    ClientQuestion,
     ForwardPut,
     Get,
     Hello,
     Message,
-    Ping,
+    NodeQuestion,
     Put,
     Refusal,
-    ReplicaGet,
-    ReplicaPut,
-    SyncKey,
-    TreeKeys,
-    TreeLeaves,
-    TreeRoots,
 )
 from cluster.stream import Stream, mismatch
 from cluster.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
@@ -43,10 +39,8 @@ Accepts = Mapping[str, frozenset[type]]
 
 #: role -> what it may say on the data port
 DATA: Accepts = {
-    "client": frozenset({Get, Put}),
-    "node": frozenset(
-        {ForwardPut, ReplicaGet, ReplicaPut, Ping, TreeRoots, TreeLeaves, TreeKeys, SyncKey}
-    ),
+    "client": frozenset(get_args(ClientQuestion)),
+    "node": frozenset(get_args(NodeQuestion)),
 }
 #: and on the admin port
 ADMIN: Accepts = {"client": frozenset({Ask})}
@@ -137,14 +131,15 @@ class Listener:
     def __init__(
         self,
         mine: Hello,
-        members: tuple[str, ...],
+        known: Container[str],
         accepts: Accepts,
         out_limit: int,
         numbers: count[int],
         deliver: Callable[[Inbound, Message], None],
         emit: Emit,
     ) -> None:
-        """`numbers` gives each connection its channel; `out_limit` as for a Stream."""
+        """`known` are the nodes that may connect; `numbers` gives each connection its
+        channel; `out_limit` as for a Stream."""
         self.mine = mine
         self.accepts = accepts
         self.out_limit = out_limit
@@ -152,7 +147,7 @@ class Listener:
         self.emit = emit
         self.channels: dict[int, Inbound] = {}
         self.stopping = False
-        self._members = members
+        self._known = known
         self._numbers = numbers
         self._server: asyncio.Server | None = None
 
@@ -195,8 +190,8 @@ class Listener:
             return problem
         if theirs.role not in self.accepts:
             return f"a {theirs.role} has no business on this port"
-        if theirs.role == "node" and theirs.node not in self._members:
-            return f"node {theirs.node!r} is no member of this cluster"
+        if theirs.role == "node" and theirs.node not in self._known:
+            return f"node {theirs.node!r} is not known here"
         return ""
 
     def stop(self) -> None:

@@ -172,37 +172,40 @@ class Peers:
     """All links of a node."""
 
     def __init__(
-        self,
-        addresses: dict[str, str],
-        mine: Hello,
-        hello_timeout: float,
-        post: Callable[[Event], None],
-        emit: Emit,
+        self, mine: Hello, hello_timeout: float, post: Callable[[Event], None], emit: Emit
     ) -> None:
-        self._links = {
-            peer: Link(peer, address, mine, hello_timeout, post, emit)
-            for peer, address in addresses.items()
-        }
-        self._tasks: list[asyncio.Task[None]] = []
+        self._mine = mine
+        self._hello_timeout = hello_timeout
+        self._post = post
+        self._emit = emit
+        self._links: dict[str, Link] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self) -> None:
-        """Dial every peer, and keep at it."""
-        for link in self._links.values():
-            task = asyncio.ensure_future(link.keep_up())
-            task.add_done_callback(_raise)
-            self._tasks.append(task)
+    def add(self, peer: str, address: str) -> None:
+        """Dial `peer` at `address` from now on, and keep at it."""
+        if peer in self._tasks:
+            self._tasks.pop(peer).cancel()
+        link = Link(peer, address, self._mine, self._hello_timeout, self._post, self._emit)
+        self._links[peer] = link
+        task = asyncio.ensure_future(link.keep_up())
+        task.add_done_callback(_raise)
+        self._tasks[peer] = task
 
     def send(self, peer: str, message: Question) -> None:
-        """Raises KeyError for a peer without an address."""
-        self._links[peer].send(message)
+        """Send, or post SendFailed: for want of a link, or of an address."""
+        link = self._links.get(peer)
+        if link is None:
+            self._post(SendFailed(peer, message.rid))
+        else:
+            link.send(message)
 
     def status(self) -> dict[str, Any]:
         return {peer: link.status() for peer, link in self._links.items()}
 
     async def close(self) -> None:
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 def _raise(task: asyncio.Task[None]) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
-from cluster.config import Config
+from cluster.config import Config, ConfigError, split_address
 from cluster.core.events import (
     Answer,
     Asked,
@@ -78,6 +78,7 @@ class Server:
         self._core = make_core(config.core_params(), self._engine, entropy)
         self._events: deque[Event] = deque()
         self._handling = False
+        self._over = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._asked: dict[int, tuple[Inbound, int, str]] = {}
         self._tokens = count(1)
@@ -98,12 +99,10 @@ class Server:
         config, emit = self._config, self._log.emit
         hello = Hello(config.node, config.cluster)
         channels = count(1)
-        self._data = Listener(
-            hello, config.members, DATA, NODE_LIMIT, channels, self._received, emit
-        )
-        self._admin = Listener(hello, config.members, ADMIN, ADMIN_LIMIT, channels, self._ask, emit)
-        addresses = {peer: config.peers[peer] for peer in config.members if peer != config.node}
-        self._peers = Peers(addresses, hello, config.hello_timeout, self.post, emit)
+        self._known = {config.node: config.listen, **config.peers}
+        self._data = Listener(hello, self._known, DATA, NODE_LIMIT, channels, self._received, emit)
+        self._admin = Listener(hello, self._known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit)
+        self._peers = Peers(hello, config.hello_timeout, self.post, emit)
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
@@ -118,7 +117,9 @@ class Server:
         self.post(Started())
         await self._data.serve()
         await self._admin.serve()
-        self._peers.start()
+        for peer, peer_address in self._known.items():
+            if peer != self._config.node:
+                self._peers.add(peer, peer_address)
         gc.freeze()  # what is there now stays: no collection need look at it again
         await self._stop.wait()
         await self._wind_up()
@@ -128,7 +129,7 @@ class Server:
     def post(self, event: Event) -> None:
         """Have the core handle `event`, after those before it."""
         self._events.append(event)
-        if self._handling:
+        if self._handling or self._over:
             return
         self._handling = True
         try:
@@ -158,13 +159,30 @@ class Server:
     # ---- administration
 
     def _ask(self, inbound: Inbound, ask: Any) -> None:
-        if ask.command == "stop":
-            self._stop.set()
-            inbound.reply(AskReply(ask.rid, {"stopping": True}))
+        own = {"stop": self._asked_to_stop, "introduce": self._introduce}.get(ask.command)
+        if own is not None:
+            inbound.reply(own(ask))
             return
         token = next(self._tokens)
         self._asked[token] = (inbound, ask.rid, ask.command)
         self.post(Asked(token, ask.command, ask.args))
+
+    def _asked_to_stop(self, ask: Any) -> AskReply:
+        self._stop.set()
+        return AskReply(ask.rid, {"stopping": True})
+
+    def _introduce(self, ask: Any) -> AskReply:
+        """Learn the address of a node that this one was not configured with."""
+        node, address = ask.args.get("id"), ask.args.get("address")
+        try:
+            split_address(str(address))
+        except ConfigError as error:
+            return AskReply(ask.rid, error=f"introduce: {error}")
+        if not isinstance(node, str) or not node or node == self._config.node:
+            return AskReply(ask.rid, error=f"introduce: {node!r} is no other node's id")
+        self._known[node] = str(address)
+        self._peers.add(node, str(address))
+        return AskReply(ask.rid, {"id": node, "address": address})
 
     def _answer(self, effect: Answer) -> None:
         inbound, rid, command = self._asked.pop(effect.token)
@@ -198,6 +216,7 @@ class Server:
         for listener in (self._data, self._admin):
             listener.close()
         await self._peers.close()
+        self._over = True
         self._committer.close()
         self._engine.close()
         self._log.emit("stop", owed=self._data.owed)

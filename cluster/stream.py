@@ -8,6 +8,7 @@ it. A fault in the bytes ends this connection, after saying why, and nothing els
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import cast
 
 from cluster.config import split_address
@@ -204,7 +205,8 @@ async def dial(address: str, stream: Dialled, timeout: float) -> Hello:
         what = "no HELLO" if silent else "no connection"
         raise DialFailed(f"{what} within {timeout:g} s", silent) from None
     except OSError as error:
-        raise DialFailed(str(error)) from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise DialFailed(f"{address}: {why}") from error
     finally:
         if hello is None:
             stream.abort("given up")

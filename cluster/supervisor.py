@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,7 @@ class Cluster:
         Raises RuntimeError with the last lines of its log if a node would not start."""
         for node in self.nodes:
             self._spawn(node)
-        async with asyncio.timeout(READY_WITHIN):
-            await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
+        await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
 
     async def start(self, node: str) -> None:
         """Start a node that is not running, and wait until it is ready. Raises RuntimeError
@@ -87,6 +86,38 @@ class Cluster:
         process = self._process(node)
         await process.kill()
         return process.pid
+
+    async def add(
+        self,
+        node: str,
+        listen: str,
+        admin: str,
+        dials: Mapping[str, str],
+        dialled_by: Mapping[str, str],
+    ) -> None:
+        """Start a node that is no member yet. It reaches the others at `dials`, and they
+        reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
+        spec = self._spec
+        peers = {other: {**known, node: dialled_by[other]} for other, known in spec.peers.items()}
+        self._spec = replace(
+            spec,
+            listen={**spec.listen, node: listen},
+            admin={**spec.admin, node: admin},
+            peers={**peers, node: dict(dials)},
+        )
+        self.nodes = (*self.nodes, node)
+        for other in self.nodes[:-1]:
+            if self.state(other) == "running":
+                await self.ask(other, "introduce", id=node, address=dialled_by[other])
+        self._spawn(node)
+        await self._until_answering(node)
+
+    async def _until_answering(self, node: str) -> None:
+        deadline = asyncio.get_running_loop().time() + READY_WITHIN
+        while (status := await self.status(node)) is None:
+            if self.state(node) == "down" or asyncio.get_running_loop().time() > deadline:
+                raise RuntimeError(self._why_not_ready(node, status))
+            await asyncio.sleep(ASK_AGAIN)
 
     async def stop(self, node: str) -> None:
         """SIGTERM; SIGKILL after GRACE seconds."""
@@ -127,7 +158,7 @@ class Cluster:
 
     # ---- questions
 
-    async def ask(self, node: str, command: str, **args: Any) -> Any:
+    async def ask(self, node: str, command: str, /, **args: Any) -> Any:
         """Any command of the admin port. Raises RuntimeError if there is no answer."""
         try:
             async with AdminClient(self._spec.admin[node], ANSWER_WITHIN) as admin:
@@ -211,7 +242,8 @@ class Cluster:
             node=node,
             listen=spec.listen[node],
             admin=spec.admin[node],
-            members=spec.nodes,
+            members=spec.nodes if node in spec.nodes else (),
+            seeds=() if node in spec.nodes else spec.nodes,
             peers=dict(spec.peers[node]),
             cluster=spec.cluster,
             secret=spec.secret,
@@ -232,6 +264,7 @@ class Cluster:
 
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)
+_TAIL_BYTES = 16 << 10
 
 
 def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
@@ -243,4 +276,6 @@ def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
 def _tail(file: Path, lines: int) -> list[str]:
     if not file.exists():
         return []
-    return file.read_text("utf-8", "replace").splitlines()[-lines:]
+    with file.open("rb") as content:
+        content.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+        return content.read().decode("utf-8", "replace").splitlines()[-lines:]

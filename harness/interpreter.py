@@ -34,6 +34,9 @@ class Worker(Protocol):
     def recorded(self, completion: Op) -> None:
         """The completion now has its index: from here on a basis can name it."""
 
+    async def close(self) -> None:
+        """No operation follows."""
+
 
 class Interpreter:
     """One run of one schedule. `stop` ends it early: what is in progress is awaited."""

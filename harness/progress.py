@@ -32,7 +32,7 @@ class Tally:
     phase: str = ""
     now: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    faults: dict[str, str] = field(default_factory=dict)
+    faults: dict[object, str] = field(default_factory=dict)
     _recent: deque[int] = field(default_factory=deque)
 
     def hear(self, op: Op) -> None:
@@ -52,10 +52,12 @@ class Tally:
         return len(self._recent) * 1e9 / _WINDOW
 
     def _hear_nemesis(self, op: Op) -> None:
-        action, _, fault = op.f.partition("-")
-        if action == "start":
-            self.faults[fault] = fault
-        elif action == "stop":
+        action, _, family = op.f.partition("-")
+        value = op.value if isinstance(op.value, dict) else {}
+        fault = value.get("fault", family)
+        if action == "start" and op.type == "info":
+            self.faults[fault] = str(value.get("member", family))
+        elif action == "stop" and op.type == "info":
             self.faults.pop(fault, None)
 
 
@@ -91,7 +93,7 @@ class PlainView:
     def hear(self, op: Op) -> None:
         self._tally.hear(op)
         now = op.time / 1e9
-        shown = (self._tally.phase, tuple(self._tally.faults))
+        shown = (self._tally.phase, tuple(self._tally.faults.values()))
         if shown != self._shown or (self._tally.phase == "load" and now >= self._due):
             self._shown, self._due = shown, now + _EVERY
             self._say(line(self._tally, op.time))
@@ -144,7 +146,7 @@ class LiveView:
 def line(tally: Tally, now: int) -> str:
     """`load     4.2 s   98 op/s   ok 402  fail 3  info 8   faults: cut`"""
     counts = "  ".join(f"{kind} {tally.counts[kind]}" for kind in ("ok", "fail", "info"))
-    faults = ", ".join(list(tally.faults)) or "none"
+    faults = ", ".join(list(tally.faults.values())) or "none"
     return (
         f"{tally.phase:8}{now / 1e9:6.1f} s {tally.rate(now):6.0f} op/s   {counts}   "
         f"faults: {faults}"

@@ -40,7 +40,9 @@ class Recorder:
         return self._clock() - self._began
 
     def record(self, op: Op) -> Op:
-        """Append an event; returns it with its index and time."""
+        """Append an event; returns it with its index and time. Time begins with the first."""
+        if self._next == 0:
+            self._began = self._clock()
         event = msgspec.structs.replace(op, index=self._next, time=self.now())
         self._next += 1
         self._file.write(encode(event))

@@ -27,7 +27,7 @@ from harness.links.base import Links, Route
 from harness.quiesce import until_quiet
 from harness.recorder import Recorder
 from harness.store import NODES, TEST, Folder
-from harness.system import System
+from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class Runner:
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Raises what made the boot fail (EnvironmentFailed, RuntimeError); whatever
-        happens, nothing that was started is left running."""
+        """Raises EnvironmentFailed when the boot fails; whatever happens, nothing that was
+        started is left running."""
         try:
             ring = await self._unless_interrupted(self._boot())
             workers = await self._load()
@@ -91,8 +91,11 @@ class Runner:
     async def _boot(self) -> dict[str, Any]:
         self._phase("boot")
         await self.parts.links.start(self.parts.routes)
-        await self.parts.system.start_all()
-        ring = await self.parts.system.ring()
+        try:
+            await self.parts.system.start_all()
+            ring = await self.parts.system.ring()
+        except (OSError, RuntimeError) as failure:
+            raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
         self.test["ring"] = ring
         self.folder.save_json(TEST, self.test)
         return ring
@@ -131,6 +134,7 @@ class Runner:
 
     async def _stop(self) -> None:
         self._phase("stop")
+        await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
         await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
         self.parts.system.collect(self.folder / NODES)
 
@@ -175,3 +179,6 @@ class _NemesisWorker:
 
     def recorded(self, completion: Op) -> None:
         """Nobody names a completion of the nemesis as a basis."""
+
+    async def close(self) -> None:
+        """The nemesis holds nothing."""

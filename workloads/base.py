@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from checkers.history import History
+from checkers.verdict import Verdict
 from harness import generators as gen
 from harness.generators import Generator, Rng
 from harness.generators.distributions import DISTRIBUTIONS, Weighted
@@ -49,14 +51,16 @@ class Option:
 
 
 #: How keys are drawn.
-DISTRIBUTION = Option("uniform", tuple(DISTRIBUTIONS), "how likely each key is")
+DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a script is made from: its own random stream, the keys, and the options."""
+    """What a script is made from: its own random stream, the number of its thread, the
+    keys, and the options."""
 
     rng: Rng
+    thread: int
     keys: Sequence[str]
     options: Mapping[str, Value]
 
@@ -72,13 +76,22 @@ class Load:
 @dataclass(frozen=True)
 class Workload:
     """`description`: what it does and what it can catch. `script`: what one client does.
-    `checkers`: names in checkers.CHECKERS."""
+    `checkers`: names in checkers.CHECKERS. `check`: what this workload alone can judge.
+    `spread`: how many keys it uses for each that it is given."""
 
     name: str
     description: str
     script: Callable[[Load], Script]
     checkers: tuple[str, ...] = ("reads", "final", "replicas", "stuck", "evidence", "stats")
     options: Mapping[str, Option] = field(default_factory=dict)
+    check: Callable[[History], Verdict] | None = None
+    spread: int = 1
+
+    def keys(self, given: Iterable[str]) -> tuple[str, ...]:
+        """The keys that it uses when given these."""
+        if self.spread == 1:
+            return tuple(given)
+        return tuple(f"{key}.{i}" for key in given for i in range(self.spread))
 
     def configure(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """Every option's value: the given one, else the default. Raises ValueError for a
@@ -101,11 +114,16 @@ class Workload:
         options: Mapping[str, Value] | None = None,
     ) -> Generator:
         """The load, without end: `rate` operations a second over all client threads
-        together, as a Poisson process. Raises ValueError for wrong options."""
-        chosen = self.configure(options)
-        scripts = scripted(rng.split("scripts"), lambda own: self.script(Load(own, keys, chosen)))
-        return gen.clients(gen.rate(rate, scripts, rng.split("rate")))
+        together, in clumps, since what goes wrong between two operations goes wrong when
+        they meet. Raises ValueError for wrong options."""
+        chosen, used = self.configure(options), self.keys(keys)
+
+        def script(own: Rng, thread: int) -> Script:
+            return self.script(Load(own, thread, used, chosen))
+
+        scripts = scripted(rng.split("scripts"), script)
+        return gen.rate(rate, scripts, rng.split("rate"), "clumped")
 
     def final_generator(self, keys: Iterable[str]) -> Generator:
         """The final reads: each key once, retried a bounded number of times."""
-        return final_reads(keys)
+        return final_reads(self.keys(keys))

@@ -54,17 +54,20 @@ class _Unbegun:
     """Becomes a performance once it knows its thread, of which its randomness depends."""
 
     rng: Rng
-    make: Callable[[Rng], Script]
+    make: Callable[[Rng, int], Script]
 
     def op(self, ctx: Context) -> Step:
         if not ctx.free:
             return PENDING, self
-        return _Performing(self.make(self.rng.split(ctx.free[0]))).op(ctx)
+        thread = ctx.free[0]
+        assert isinstance(thread, int), "scripts are for clients"
+        return _Performing(self.make(self.rng.split(thread), thread)).op(ctx)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self
 
 
-def scripted(rng: Rng, make: Callable[[Rng], Script]) -> Generator:
-    """A script made by `make` for every client thread, each from a stream of its own."""
+def scripted(rng: Rng, make: Callable[[Rng, int], Script]) -> Generator:
+    """A script for every client thread, which `make` makes of a random stream of its own
+    and the thread's number."""
     return gen.clients(gen.each_thread(_Unbegun(rng, make)))

@@ -28,7 +28,6 @@ from .messages import (
 )
 from .records import Record, Records
 from .replica import Replica
-from .ring import Ring
 from .rows import leaf_prefix, split_object
 from .store import ReadFailed
 
@@ -42,7 +41,7 @@ class Trees:
     def __init__(self, objects: Records) -> None:
         self._objects = objects
         self._trees: dict[int, Tree] = {}
-        self.objects = 0
+        self._counts: dict[int, int] = {}
         objects.on_change = self.changed
 
     def build(self) -> None:
@@ -52,11 +51,21 @@ class Trees:
 
     def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         """Keep the tree of a row's partition true to its record."""
-        self.objects += (new is not None) - (old is not None)
         partition, key = split_object(row)
+        change = (new is not None) - (old is not None)
+        self._counts[partition] = self._counts.get(partition, 0) + change
         self.of(partition).change(
             key, None if old is None else old.hash, None if new is None else new.hash
         )
+
+    @property
+    def objects(self) -> int:
+        """How many records there are."""
+        return sum(self._counts.values())
+
+    def held(self) -> list[int]:
+        """The partitions that have records."""
+        return sorted(p for p, count in self._counts.items() if count)
 
     def of(self, partition: int) -> Tree:
         return self._trees.setdefault(partition, Tree())
@@ -82,14 +91,14 @@ class Standing:
 
 
 class AntiEntropy:
-    """Begins an exchange with every peer again and again, and answers theirs."""
+    """Begins an exchange with every peer again and again, and answers theirs.
+
+    `partitions(peer)` says what an exchange with a peer is about, and under which version
+    of the layout; `on_synced(peer, partitions, version)` hears of each that ended well."""
 
     def __init__(
         self,
         kernel: Kernel,
-        ring: Ring,
-        node: str,
-        peers: tuple[str, ...],
         trees: Trees,
         replica: Replica,
         interval: float,
@@ -102,33 +111,40 @@ class AntiEntropy:
         self.timeout = timeout
         self._interval = interval
         self._healthy = healthy
-        self._shared = {peer: ring.shared(node, peer) for peer in peers}
         self._running: dict[str, Exchange] = {}
-        self.standing = {peer: Standing() for peer in peers if self._shared[peer]}
+        self.standing: dict[str, Standing] = {}
+        self.partners: Callable[[], dict[str, list[int]]] = dict
+        self.version: Callable[[], int] = lambda: 0
+        self.on_synced: Callable[[str, list[int], int], None] = lambda p, ps, v: None
 
     def start(self) -> None:
         self.kernel.every(self._interval, self.begin_all)
 
     def begin_all(self) -> None:
-        for peer in self.standing:
+        """Begin an exchange with every healthy peer that shares a partition with this node."""
+        partners = self.partners()
+        self.standing = {peer: self.standing.get(peer, Standing()) for peer in partners}
+        for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
-                self._running[peer] = Exchange(self, peer, self._shared[peer])
+                self._running[peer] = Exchange(self, peer, partitions, self.version())
                 self._running[peer].start()
 
     def finished(self, exchange: Exchange, error: str | None) -> None:
         """An exchange ended: cleanly, after repairs, or with an error."""
-        standing = self.standing[exchange.peer]
-        del self._running[exchange.peer]
+        peer = exchange.peer
+        del self._running[peer]
+        standing = self.standing.setdefault(peer, Standing())
         if error is not None:
             standing.clean = 0
-            self.kernel.emit("exchange-failed", peer=exchange.peer, error=error)
+            self.kernel.emit("exchange-failed", peer=peer, error=error)
             return
         standing.rounds += 1
         standing.finished = self.kernel.now
         standing.clean = 0 if exchange.differed else standing.clean + 1
         standing.repaired += exchange.repaired
         if exchange.differed:
-            self.kernel.emit("exchange", peer=exchange.peer, repaired=exchange.repaired)
+            self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
+        self.on_synced(peer, exchange.partitions, exchange.version)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -172,18 +188,20 @@ class AntiEntropy:
 class Exchange:
     """One exchange, on the side that began it."""
 
-    def __init__(self, owner: AntiEntropy, peer: str, partitions: list[int]) -> None:
+    def __init__(self, owner: AntiEntropy, peer: str, partitions: list[int], version: int) -> None:
         self.peer = peer
+        self.partitions = partitions
+        self.version = version
         self.differed = False
         self.repaired = 0
         self._owner = owner
-        self._partitions = partitions
+        self._leaves_left: list[tuple[int, int]] = []
         self._todo: Iterator[bytes] = iter(())
         self._open = 0
         self._error: str | None = None
 
     def start(self) -> None:
-        roots = {p: self._owner.trees.of(p).root() for p in self._partitions}
+        roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
         self._owner.kernel.call(
             self.peer, lambda rid: TreeRoots(rid, roots), self._owner.timeout, self._roots
         )
@@ -211,21 +229,28 @@ class Exchange:
         if not isinstance(answer, TreeLeavesReply) or answer.error:
             self._fail(answer)
             return
-        differing: dict[int, list[int]] = {}
-        room = _LEAVES_AT_ONCE
-        for partition, theirs in answer.leaves.items():
-            leaves = self.differing_leaves(partition, theirs)[:room]
-            room -= len(leaves)
-            if leaves:
-                differing[partition] = leaves
-        if not differing:
+        self._leaves_left = [
+            (partition, leaf)
+            for partition, theirs in answer.leaves.items()
+            for leaf in self.differing_leaves(partition, theirs)
+        ]
+        self._ask_keys()
+
+    def _ask_keys(self) -> None:
+        """Ask for the keys of the next leaves that differ; the end when there are none."""
+        batch = self._leaves_left[:_LEAVES_AT_ONCE]
+        self._leaves_left = self._leaves_left[_LEAVES_AT_ONCE:]
+        if not batch:
             self._end()
             return
+        leaves: dict[int, list[int]] = {}
+        for partition, leaf in batch:
+            leaves.setdefault(partition, []).append(leaf)
         self._owner.kernel.call(
             self.peer,
-            lambda rid: TreeKeys(rid, differing),
+            lambda rid: TreeKeys(rid, leaves),
             self._owner.timeout,
-            lambda answer: self._keys(differing, answer),
+            lambda answer: self._keys(leaves, answer),
         )
 
     def differing_leaves(self, partition: int, theirs: dict[int, int]) -> list[int]:
@@ -258,7 +283,11 @@ class Exchange:
                 break
             self._open += 1
             self._sync(key)
-        if not self._open:
+        if self._open:
+            return
+        if self._error is None:
+            self._ask_keys()
+        else:
             self._end()
 
     def _sync(self, key: bytes) -> None:
@@ -278,7 +307,7 @@ class Exchange:
     def _merge(self, key: bytes, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
             self._synced(key, _reason(answer))
-        elif answer.state is None:
+        elif answer.state is None or not self._owner.replica.holds(key):
             self._synced(key, None)
         else:
             self._owner.replica.put(

@@ -20,8 +20,9 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from operator import ne
 
+from .dice import Dice
+
 _STEPS = 100_000
-_MASK = (1 << 64) - 1
 #: shares are floats; this much is rounding
 _FUZZ = 1e-9
 #: what one flaw costs: two of the same owner within N, a partition moved, and what is
@@ -190,7 +191,7 @@ class _Improver:
         ]
         self._owners: list[str] = []
         self._count: Counter[str] = Counter()
-        self._seed = 0
+        self._dice = Dice(0)
 
     def best(
         self, start: Sequence[str], afresh: Sequence[str] | None, fewest: int
@@ -224,7 +225,7 @@ class _Improver:
         for step in range(steps):
             if step % 64 == 0:
                 flawed = [p for p in range(size) if self._flaws(p)] or flawed
-            a, b = flawed[self._draw(len(flawed))], self._draw(size)
+            a, b = flawed[self._dice.roll(len(flawed))], self._dice.roll(size)
             before = self._flaws(a) + self._flaws(b)
             undo = self._owners[a], self._owners[b]
             self._set(a, b, undo[1], undo[1] if self._may_give(*undo) else undo[0])
@@ -252,7 +253,7 @@ class _Improver:
     def _may_give(self, giver: str, taker: str) -> bool:
         """Whether one partition may go from `giver` to `taker` and nothing come back."""
         fewest, most = self._bounds[giver][0], self._bounds[taker][1]
-        return self._count[giver] > fewest and self._count[taker] < most and self._draw(2) == 0
+        return self._count[giver] > fewest and self._count[taker] < most and self._dice.roll(2) == 0
 
     def _set(self, a: int, b: int, owner_a: str, owner_b: str) -> None:
         for p, owner in ((a, owner_a), (b, owner_b)):
@@ -273,11 +274,3 @@ class _Improver:
                 elif same_zone and zones.get(other, "") == zones.get(owner, ""):
                     cost += same_zone
         return cost
-
-    def _draw(self, bound: int) -> int:
-        """splitmix64 (Steele, Lea and Flood, 2014)."""
-        self._seed = (self._seed + 0x9E3779B97F4A7C15) & _MASK
-        z = self._seed
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return (z ^ (z >> 31)) % bound

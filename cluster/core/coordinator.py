@@ -13,10 +13,10 @@ from .detector import Detector
 from .kernel import Kernel
 from .messages import Options, Worth
 from .params import Params
+from .placement import Placement
 from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
-from .ring import Ring
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Services:
 
     params: Params
     kernel: Kernel
-    ring: Ring
+    placement: Callable[[], Placement | None]
     detector: Detector
     replica: Replica
     contexts: Contexts
@@ -35,18 +35,30 @@ class Services:
     def node(self) -> str:
         return self.params.node
 
+    @property
+    def view(self) -> Placement:
+        """Who holds what now. A request is admitted only once there is one."""
+        view = self.placement()
+        assert view is not None
+        return view
+
     def preference(self, key: bytes) -> tuple[str, ...]:
-        return self.ring.preference(self.ring.partition(key))
+        return self.view.preference(self.view.partition(key))
+
+    def pending(self, key: bytes) -> tuple[str, ...]:
+        """Who gets a copy of a write besides its places."""
+        return self.view.pending(self.view.partition(key))
 
     def plan(self, key: bytes, options: Options) -> Plan:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
-        healthy, zone = self.detector.healthy, self.ring.zone
+        healthy, zone = self.detector.healthy, self.params.zones.get
         return Plan(self.preference(key), self.params.n, healthy, sloppy, zone)
 
     def near(self, node: str) -> bool:
         """Whether `node` is in the zone of this one."""
-        return self.ring.zone(node) == self.ring.zone(self.node)
+        zone = self.params.zones.get
+        return zone(node) == zone(self.node)
 
     def timeout(self, options: Options) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout

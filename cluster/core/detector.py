@@ -7,6 +7,7 @@ probed all the time, so that nobody stays banned and a silent cut is noticed wit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +37,19 @@ class Peer:
 
 
 class Detector:
-    def __init__(
-        self, kernel: Kernel, peers: tuple[str, ...], interval: float, timeout: float
-    ) -> None:
+    def __init__(self, kernel: Kernel, interval: float, timeout: float) -> None:
         self._kernel = kernel
         self._interval = interval
         self._timeout = timeout
-        self.peers = {peer: Peer() for peer in peers}
+        self.peers: dict[str, Peer] = {}
 
     def start(self) -> None:
         self._kernel.every(self._interval, self._probe)
+
+    def watch(self, peers: Iterable[str]) -> None:
+        """Probe these from now on as well."""
+        for peer in peers:
+            self.peers.setdefault(peer, Peer())
 
     def healthy(self, peer: str) -> bool:
         """True when it makes sense to ask `peer` (always true of this node itself)."""
@@ -53,10 +57,12 @@ class Detector:
         return known is None or known.healthy
 
     def link_up(self, peer: str) -> None:
+        self.watch([peer])
         self.peers[peer].up = True
         self.heard(peer)
 
     def link_down(self, peer: str, reason: str) -> None:
+        self.watch([peer])
         known = self.peers[peer]
         if known.up:
             self._kernel.emit("link-down", peer=peer, reason=reason)
@@ -65,6 +71,7 @@ class Detector:
 
     def heard(self, peer: str) -> None:
         """`peer` answered something."""
+        self.watch([peer])
         known = self.peers[peer]
         if known.suspected:
             self._kernel.emit("peer-back", peer=peer)
@@ -72,6 +79,7 @@ class Detector:
 
     def outcome(self, peer: str, failure: Failure | None) -> None:
         """A call to `peer` ended."""
+        self.watch([peer])
         if failure is None:
             self.heard(peer)
         elif failure == "timeout":

@@ -53,11 +53,13 @@ class GetRequest:
     def _ask(self, place: Place) -> None:
         key = self._get.key
         if place.holder == self._s.node:
-            self._s.replica.get(key, lambda state, error: self._told(place, state, error))
+            self._s.replica.get(
+                key, place.hint_for, lambda state, error: self._told(place, state, error)
+            )
             return
         self._s.kernel.call(
             place.holder,
-            lambda rid: ReplicaGet(rid, key),
+            lambda rid: ReplicaGet(rid, key, place.hint_for),
             self._s.params.replica_timeout,
             lambda outcome: self._answered(place, outcome),
         )

@@ -6,15 +6,17 @@ deleted is never begun again under an old epoch. Versions of a key for one targe
 a hint, merged, so that a hot key cannot fill the table.
 
 A hint is deleted by compare-and-delete: only after the target has acknowledged it as
-durable, and only if nothing was merged into it meanwhile.
+durable, and only if nothing was merged into it meanwhile. A hint for a node that is a
+member no more goes to a primary of its key.
 """
 
 from __future__ import annotations
 
-from .detector import Detector
+from collections.abc import Callable
+
 from .kernel import Failure, Kernel
-from .messages import Answer, ReplicaPut, ReplicaPutReply
-from .records import Record, Records
+from .messages import Answer, ReplicaPut, ReplicaPutReply, State
+from .records import Done, Record, Records
 from .rows import hint_row, split_hint
 from .store import ReadFailed
 
@@ -25,11 +27,11 @@ class Hints:
     """The hints of this node: an index by target, and the scan that hands them off."""
 
     def __init__(
-        self, kernel: Kernel, records: Records, detector: Detector, interval: float, timeout: float
+        self, node: str, kernel: Kernel, records: Records, interval: float, timeout: float
     ) -> None:
+        self._node = node
         self._kernel = kernel
         self.records = records
-        self._detector = detector
         self._interval = interval
         self._timeout = timeout
         self._waiting: dict[str, dict[bytes, int]] = {}
@@ -37,6 +39,10 @@ class Hints:
         self._in_flight: dict[bytes, None] = {}
         self.bytes = 0
         self.handed_off = 0
+        #: where a hint for `target` goes now; None: nowhere yet
+        self.destination: Callable[[str, bytes], str | None] = lambda target, key: target
+        #: merge a state into this node's own record
+        self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
         records.on_change = self._changed
         records.label = _label
 
@@ -73,12 +79,12 @@ class Hints:
     def hand_off(self) -> None:
         """Send the oldest hints of every healthy target, some at a time."""
         for target, keys in self._waiting.items():
-            if not keys or not self._detector.healthy(target):
-                continue
             for key in list(keys)[:_WINDOW]:
-                self._send(target, key)
+                to = self.destination(target, key)
+                if to is not None:
+                    self._send(target, key, to)
 
-    def _send(self, target: str, key: bytes) -> None:
+    def _send(self, target: str, key: bytes, to: str) -> None:
         hint = hint_row(target, key)
         if hint in self._in_flight:
             return
@@ -91,19 +97,20 @@ class Hints:
             return
         self._in_flight[hint] = None
         sent = record
+        if to == self._node:
+            self.keep(key, sent.state, lambda code: self._answered(target, key, sent, code is None))
+            return
         self._kernel.call(
-            target,
+            to,
             lambda rid: ReplicaPut(rid, key, sent.state, None, "handoff"),
             self._timeout,
-            lambda outcome: self._answered(target, key, sent, outcome),
+            lambda answer: self._answered(target, key, sent, _is_kept(answer)),
         )
 
-    def _answered(self, target: str, key: bytes, sent: Record, outcome: Answer | Failure) -> None:
+    def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
         hint = hint_row(target, key)
         self._in_flight.pop(hint, None)
-        if not isinstance(outcome, ReplicaPutReply) or not outcome.durable:
-            return
-        if self.unchanged(hint, sent):
+        if kept and self.unchanged(hint, sent):
             self.records.remove(hint, self._removed)
             self._kernel.emit("handed-off", target=target, key=key)
             if not self._in_flight:
@@ -125,6 +132,10 @@ class Hints:
 def _label(hint: bytes) -> dict[str, object]:
     target, key = split_hint(hint)
     return {"key": key, "hint_for": target}
+
+
+def _is_kept(answer: Answer | Failure) -> bool:
+    return isinstance(answer, ReplicaPutReply) and answer.durable
 
 
 def _size(record: Record) -> int:

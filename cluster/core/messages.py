@@ -67,6 +67,28 @@ class Worth(msgspec.Struct, array_like=True, frozen=True):
     coordinator: str
 
 
+class Change(msgspec.Struct, array_like=True, frozen=True):
+    """A change of the membership that an administrator asked for; ids sort by age."""
+
+    id: str
+    kind: Literal["join", "leave", "remove"]
+    node: str
+
+
+class Layout(msgspec.Struct, array_like=True, frozen=True):
+    """Who is a member, who owns each partition, who will own it (the same when no change
+    is under way), and for each partition the newcomers that have their data. `applied`
+    names the changes that it takes in; `author` made it."""
+
+    version: int
+    author: str
+    members: tuple[str, ...]
+    owners: tuple[str, ...]
+    target: tuple[str, ...]
+    ready: dict[int, tuple[str, ...]] = {}
+    applied: tuple[str, ...] = ()
+
+
 class Hello(_Base, frozen=True):
     """First on every connection, from the side that accepted; a node that dialled
     answers with its own. role: "node" or "client"."""
@@ -131,8 +153,11 @@ class ForwardPut(_Base, frozen=True):
 
 
 class ReplicaGet(_Base, frozen=True):
+    """`hint_for`: the primary that the node asked stands in for; None if it is one."""
+
     rid: int
     key: bytes
+    hint_for: str | None = None
 
 
 class ReplicaGetReply(_Base, frozen=True):
@@ -227,6 +252,22 @@ class SyncKeyReply(_Base, frozen=True):
     error: str | None = None
 
 
+class Gossip(_Base, frozen=True):
+    """What I know of the membership; layout None: nothing yet."""
+
+    rid: int
+    layout: Layout | None
+    requests: dict[str, Change]
+
+
+class GossipReply(_Base, frozen=True):
+    """What I know, now that I have heard yours."""
+
+    rid: int
+    layout: Layout | None
+    requests: dict[str, Change]
+
+
 # ---- administration (on the admin port only)
 
 
@@ -253,12 +294,13 @@ Answer = (
     | TreeLeavesReply
     | TreeKeysReply
     | SyncKeyReply
+    | GossipReply
     | AskReply
 )
-Question = (
-    Get
-    | Put
-    | ForwardPut
+#: what a client may ask, what a node may ask another, what an administrator may
+ClientQuestion = Get | Put
+NodeQuestion = (
+    ForwardPut
     | ReplicaGet
     | ReplicaPut
     | Ping
@@ -266,6 +308,7 @@ Question = (
     | TreeLeaves
     | TreeKeys
     | SyncKey
-    | Ask
+    | Gossip
 )
+Question = ClientQuestion | NodeQuestion | Ask
 Message = Hello | Question | Answer

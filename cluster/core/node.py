@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from . import messages
 from .antientropy import AntiEntropy, Trees
-from .claim import claim
 from .context import BadContext, Contexts
 from .coordinator import Services
 from .detector import Detector
@@ -27,9 +27,11 @@ from .events import (
     TimerFired,
 )
 from .get import GetRequest
+from .gossip import Gossip
 from .hints import Hints
 from .identity import Identity
 from .kernel import Kernel
+from .membership import Membership, first_layout, gone, known
 from .messages import (
     ForwardPut,
     Get,
@@ -53,13 +55,15 @@ from .messages import (
 )
 from .operate import Operator
 from .params import Params
+from .placement import Placement, Rules
 from .put import PutRequest
 from .records import Records
 from .replica import Replica
 from .retries import Respond, Retries
-from .ring import Ring
+from .ring import partition_of
 from .rows import split_object
 from .store import Reader
+from .transfers import Transfers
 
 _RETRY_AFTER = 0.1
 
@@ -71,53 +75,79 @@ class Node:
         self.params = params
         self.ready = False
         self.kernel = kernel = Kernel()
-        owners = claim(
-            params.members,
-            params.partitions,
-            params.n + 1,
-            weights=params.weights,
-            zones=params.zones,
-        )
-        self.ring = Ring(owners, params.n, params.zones, params.zone_replicas)
-        peers = tuple(m for m in params.members if m != params.node)
+        self.rules = rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
+        self.membership = Membership(params.node, rules)
+        self.placement: Placement | None = None
         self.identity = Identity(params.node, kernel, store, entropy)
-        self.detector = Detector(kernel, peers, params.probe_interval, params.replica_timeout)
+        self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
         self.objects = Records("objects", kernel, store, self.identity)
         self.objects.label = lambda row: {"key": split_object(row)[1]}
+        hints = Records("hints", kernel, store, self.identity)
         self.hints = Hints(
-            kernel,
-            Records("hints", kernel, store, self.identity),
-            self.detector,
-            params.handoff_interval,
-            params.request_timeout,
+            params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
         self.replica = Replica(
-            params.node, kernel, self.ring, self.objects, self.hints, params.max_hint_bytes
+            params.node,
+            kernel,
+            lambda: self.placement,
+            lambda key: partition_of(key, params.partitions),
+            self.objects,
+            self.hints,
+            params.max_hint_bytes,
         )
         self.trees = Trees(self.objects)
         self.anti_entropy = AntiEntropy(
             kernel,
-            self.ring,
-            params.node,
-            peers,
             self.trees,
             self.replica,
             params.anti_entropy_interval,
             params.request_timeout,
             self.detector.healthy,
         )
+        self.transfers = Transfers(
+            params.node, kernel, self.membership, lambda: self.view, self.trees, self.objects
+        )
+        self.gossip = Gossip(
+            params.node,
+            kernel,
+            store,
+            self.membership,
+            params.seeds,
+            params.gossip_interval,
+            params.request_timeout,
+            entropy,
+        )
         self.services = Services(
             params,
             kernel,
-            self.ring,
+            lambda: self.placement,
             self.detector,
             self.replica,
             Contexts(params.cluster, params.secret),
             Retries(),
         )
+        self._connect()
         self.operator = Operator(self)
         self.requests = 0
-        kernel.on_outcome = self.detector.outcome
+        self._recovered_identity = False
+
+    def _connect(self) -> None:
+        """Let the parts hear of each other."""
+        self.kernel.on_outcome = self.detector.outcome
+        self.hints.destination = self._destination
+        self.hints.keep = lambda key, state, done: self.replica.put(
+            key, state, None, "handoff", done
+        )
+        self.gossip.on_news = self._layout_changed
+        self.anti_entropy.partners = self._partners
+        self.anti_entropy.version = lambda: self.view.layout.version
+        self.anti_entropy.on_synced = self.transfers.synced
+
+    @property
+    def view(self) -> Placement:
+        """Who holds what, as far as this node knows. It must have joined a cluster."""
+        assert self.placement is not None
+        return self.placement
 
     def handle(self, now: float, event: Event) -> list[Effect]:
         """React to one event at `now` (seconds, never going back)."""
@@ -155,12 +185,60 @@ class Node:
         self.trees.build()
         self.hints.start()
         self.detector.start()
+        self.gossip.recover()
+        p = self.params
+        if self.membership.layout is None and p.members:
+            self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
+        self.gossip.start()
         self.identity.recover(self._recovered)
 
     def _recovered(self) -> None:
+        self._recovered_identity = True
+        self._become_ready()
+
+    def _become_ready(self) -> None:
+        """Ready: it can name versions, and has joined a cluster."""
+        if self.ready or not self._recovered_identity or self.placement is None:
+            return
         self.ready = True
         self.anti_entropy.start()
         self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
+
+    # ---- membership
+
+    def _layout_changed(self) -> None:
+        membership = self.membership
+        self.detector.watch(self.gossip.audience())
+        if membership.layout is None:
+            return
+        before = self.placement
+        self.placement = Placement(membership.layout, self.rules, gone(membership.requests))
+        self.transfers.layout_changed()
+        if before is None or before.layout.version != membership.layout.version:
+            layout = membership.layout
+            self.kernel.emit("layout", version=layout.version, members=list(layout.members))
+        self._become_ready()
+
+    def _partners(self) -> dict[str, list[int]]:
+        """peer -> the partitions to compare with it."""
+        partners = {
+            peer: self.transfers.with_peer(peer)
+            for peer in known(self.view.layout)
+            if peer != self.params.node
+        }
+        return {peer: partitions for peer, partitions in partners.items() if partitions}
+
+    def _destination(self, target: str, key: bytes) -> str | None:
+        """Where a hint goes: to its target, or, where that owns the key no longer, to a
+        primary that does."""
+        if self.placement is None:
+            return None
+        healthy = self.detector.healthy
+        partition = self.view.partition(key)
+        if self.view.holds(target, partition) and target not in gone(self.membership.requests):
+            return target if healthy(target) else None
+        owners = self.view.primaries(partition)
+        return next((owner for owner in owners if healthy(owner)), None)
 
     # ---- questions
 
@@ -177,9 +255,12 @@ class Node:
                 self._put(message, respond, hops=0)
             case ForwardPut(rid, hops, put):
                 self._put(_renumbered(put, rid), respond, hops)
-            case ReplicaGet(rid, key):
+            case messages.Gossip():
+                self.kernel.reply(channel, self.gossip.heard(message))
+            case ReplicaGet(rid, key, hint_for):
                 self.replica.get(
                     key,
+                    hint_for,
                     lambda state, error: self.kernel.reply(
                         channel, ReplicaGetReply(rid, state, error)
                     ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import clock
 from .events import Asked
+from .membership import Kind, Refused, settled
 from .messages import Entry, State
 from .rows import split_hint, split_object
 from .store import ReadFailed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .node import Node
 
 _PAGE = 500
+_SHOWN = 100
 
 
 class Operator:
@@ -32,6 +34,9 @@ class Operator:
             "dump": self.dump,
             "explain": self.explain,
             "repair": self.repair,
+            "join": lambda args: self.change("join", args),
+            "leave": lambda args: self.change("leave", args),
+            "remove": lambda args: self.change("remove", args),
         }
 
     def asked(self, asked: Asked) -> None:
@@ -43,16 +48,20 @@ class Operator:
                 asked.token, error=f"unknown command {asked.command!r}; there are {known}"
             )
             return
+        if self._node.placement is None and asked.command not in ("status", "dump"):
+            kernel.answer(asked.token, error=f"{self._node.params.node} has not joined a cluster")
+            return
         try:
             kernel.answer(asked.token, command(asked.args))
         except (KeyError, TypeError, ValueError) as e:
             kernel.answer(asked.token, error=f"{asked.command}: bad arguments: {e!r}")
-        except ReadFailed as e:
+        except (Refused, ReadFailed) as e:
             kernel.answer(asked.token, error=f"{asked.command}: {e}")
 
     def status(self, args: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         waiting = node.hints.count()
+        moving = node.transfers.status() if node.placement else []
         return {
             "node": node.params.node,
             "ready": node.ready,
@@ -61,7 +70,9 @@ class Operator:
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,
             "handed_off": node.hints.handed_off,
-            "transfers": 0,
+            "transfers": len(moving),
+            "moving": moving[:_SHOWN],
+            "membership": self._membership(),
             "requests": node.requests,
             "peers": node.detector.status(),
             "exchanges": node.anti_entropy.status(),
@@ -69,14 +80,33 @@ class Operator:
 
     def ring(self, args: dict[str, Any]) -> dict[str, Any]:
         p = self._node.params
-        owners = self._node.ring.owners
+        layout = self._node.view.layout
         return {
-            "partitions": len(owners),
-            "owners": list(owners),
+            "partitions": len(layout.owners),
+            "owners": list(layout.owners),
+            "target": list(layout.target),
+            "members": list(layout.members),
+            "version": layout.version,
             "n": p.n,
             "r": p.r,
             "w": p.w,
             "sloppy": p.sloppy,
+        }
+
+    def change(self, kind: Kind, args: dict[str, Any]) -> dict[str, Any]:
+        """Ask for `node` to join, leave, or be removed as dead."""
+        change = self._node.membership.request(kind, args["node"])
+        return {"id": change.id, "kind": change.kind, "node": change.node}
+
+    def _membership(self) -> dict[str, Any] | None:
+        layout = self._node.membership.layout
+        if layout is None:
+            return None
+        return {
+            "version": layout.version,
+            "members": list(layout.members),
+            "settled": settled(layout),
+            "owned": {m: layout.target.count(m) for m in layout.members},
         }
 
     def dump(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -96,12 +126,13 @@ class Operator:
         """What this node knows of one key."""
         key: bytes = args["key"]
         node = self._node
-        partition = node.ring.partition(key)
+        view = node.view
+        partition = view.partition(key)
         record = node.replica.own(key)
         return {
             "partition": partition,
-            "preference": list(node.ring.preference(partition)),
-            "primaries": list(node.ring.primaries(partition)),
+            "preference": list(view.preference(partition)),
+            "primaries": list(view.primaries(partition)),
             "actor": None if record is None else record.actor,
             "clock": {} if record is None else _clock(record.state),
             "siblings": [] if record is None else _siblings(record.state),

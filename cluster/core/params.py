@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Params:
-    """Constants of one node. `members` is the whole (static) cluster."""
+    """Constants of one node. `members` are the founders, the same on each of them; a node
+    that joins later is given none, and `seeds`, whom it gossips with, instead."""
 
     node: str
-    members: tuple[str, ...]
+    members: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
     cluster: str = "dynamesis"
     secret: str = "dynamesis"
     partitions: int = 64
@@ -29,6 +31,7 @@ class Params:
     replica_timeout: float = 0.5
     #: how long a whole client request may take
     request_timeout: float = 2.0
+    gossip_interval: float = 1.0
     probe_interval: float = 0.5
     handoff_interval: float = 0.25
     anti_entropy_interval: float = 0.5

@@ -140,7 +140,19 @@ class PutRequest:
         self._open = len(others)
         for other in others:
             self._replicate(other)
+        self._tell_newcomers()
         self._progress()
+
+    def _tell_newcomers(self) -> None:
+        """Nodes that are about to own the key hear of every write, and count for nothing."""
+        for node in self._s.pending(self._put.key):
+            if self._plan.held_by(node) is None:
+                self._s.kernel.call(
+                    node,
+                    lambda rid: ReplicaPut(rid, self._put.key, self._state, None, "pending"),
+                    self._s.params.replica_timeout,
+                    lambda outcome: None,
+                )
 
     def count(self, place: Place, durable: bool) -> None:
         self._tally.count(place, durable)

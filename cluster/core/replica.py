@@ -13,8 +13,8 @@ from . import clock
 from .hints import Hints
 from .kernel import Kernel
 from .messages import State, Version
+from .placement import Placement
 from .records import Done, Record, Records
-from .ring import Ring
 from .rows import hint_row, object_row
 from .store import ReadFailed
 
@@ -24,28 +24,42 @@ Answered = Callable[[State | None, str | None], None]
 
 class Replica:
     def __init__(
-        self, node: str, kernel: Kernel, ring: Ring, objects: Records, hints: Hints, limit: int
+        self,
+        node: str,
+        kernel: Kernel,
+        placement: Callable[[], Placement | None],
+        partition: Callable[[bytes], int],
+        objects: Records,
+        hints: Hints,
+        limit: int,
     ) -> None:
         self.node = node
         self._kernel = kernel
-        self._ring = ring
+        self._placement = placement
+        self._partition = partition
         self.objects = objects
         self.hints = hints
         self._limit = limit
 
-    def is_primary(self, key: bytes) -> bool:
-        return self.node in self._ring.primaries(self._ring.partition(key))
+    def holds(self, key: bytes) -> bool:
+        """Whether this node is to hold `key`, now or soon."""
+        view = self._placement()
+        return view is not None and view.holds(self.node, view.partition(key))
 
     def row(self, key: bytes) -> bytes:
         """The row of this node's own record of `key`."""
-        return object_row(self._ring.partition(key), key)
+        return object_row(self._partition(key), key)
 
     def own(self, key: bytes) -> Record | None:
         """This node's own record of `key`, durable or not. Raises ReadFailed."""
         return self.objects.get(self.row(key))
 
-    def get(self, key: bytes, answer: Answered) -> None:
-        """All that this node holds of `key`, hints for others included, once durable."""
+    def get(self, key: bytes, hint_for: str | None, answer: Answered) -> None:
+        """All that this node holds of `key`, hints for others included, once durable. Asked
+        as a primary (hint_for None), it must be one: else its ignorance would count."""
+        if hint_for is None and not self.holds(key):
+            answer(None, "not-primary")
+            return
         try:
             held = self._held(key)
         except ReadFailed:
@@ -79,7 +93,7 @@ class Replica:
     def put(self, key: bytes, state: State, hint_for: str | None, why: str, done: Done) -> None:
         """Sync `state` into the record of `key`, or into the hint for another node."""
         if hint_for is None or hint_for == self.node:
-            if not self.is_primary(key):
+            if not self.holds(key):
                 done("not-primary")
                 return
             self.objects.merge(self.row(key), state, why, done)
@@ -99,7 +113,7 @@ class Replica:
 
     def sync(self, key: bytes, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""
-        if not self.is_primary(key):
+        if not self.holds(key):
             answer(None, "not-primary")
             return
         if state is None:

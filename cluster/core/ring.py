@@ -21,6 +21,11 @@ def position(key: bytes) -> int:
     return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Which of `partitions` equal slices a key falls into, from 0."""
+    return position(key) * partitions >> _RING
+
+
 class Ring:
     """A fixed assignment of partitions to nodes. N primaries a key."""
 
@@ -35,24 +40,25 @@ class Ring:
         key, by default an equal share of N."""
         self.owners = tuple(owners)
         self.n = n
-        self.zones = dict(zones or {})
+        self._zones = dict(zones or {})
         shares = dict(zone_replicas or {})
-        for zone in sorted({self.zones[node] for node in self.owners if node in self.zones}):
-            shares.setdefault(zone, 0 if zone_replicas else ceil(n / len({*self.zones.values()})))
+        for zone in sorted({self._zones[node] for node in self.owners if node in self._zones}):
+            shares.setdefault(zone, 0 if zone_replicas else ceil(n / len({*self._zones.values()})))
         self._zone_replicas = shares
         self._walks = [self._walk(p) for p in range(len(self.owners))]
+        self._primaries = [walk[:n] for walk in self._walks]
 
     def _walk(self, partition: int) -> tuple[str, ...]:
         turned = self.owners[partition:] + self.owners[:partition]
         met = tuple(dict.fromkeys(turned))
-        return self._across_zones(met) if self.zones else met
+        return self._across_zones(met) if self._zones else met
 
     def _across_zones(self, met: tuple[str, ...]) -> tuple[str, ...]:
         """`met` with the N first chosen so that every zone has its replicas."""
         room = dict(self._zone_replicas)
         chosen: list[str] = []
         for node in met:
-            zone = self.zones.get(node, "")
+            zone = self._zones.get(node, "")
             if len(chosen) < self.n and room.get(zone, self.n) > 0:
                 room[zone] = room.get(zone, self.n) - 1
                 chosen.append(node)
@@ -61,18 +67,14 @@ class Ring:
 
     def partition(self, key: bytes) -> int:
         """The partition that `key` falls into, 0 to Q-1."""
-        return position(key) * len(self.owners) >> _RING
+        return partition_of(key, len(self.owners))
 
     def preference(self, partition: int) -> tuple[str, ...]:
         """All nodes for a partition: N primaries, then the fallbacks in order."""
         return self._walks[partition]
 
     def primaries(self, partition: int) -> tuple[str, ...]:
-        return self._walks[partition][: self.n]
-
-    def zone(self, node: str) -> str | None:
-        """The zone of `node`; None where zones are not named."""
-        return self.zones.get(node)
+        return self._primaries[partition]
 
     def shared(self, a: str, b: str) -> list[int]:
         """The partitions of which both nodes are primaries."""

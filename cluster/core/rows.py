@@ -21,6 +21,11 @@ def leaf_prefix(partition: int, leaf: int) -> bytes:
     return partition.to_bytes(2, "big") + leaf.to_bytes(2, "big")
 
 
+def partition_prefix(partition: int) -> bytes:
+    """What the rows of all keys in one partition begin with."""
+    return partition.to_bytes(2, "big")
+
+
 def split_object(row: bytes) -> tuple[int, bytes]:
     """(partition, key) of an object's row."""
     return int.from_bytes(row[:2], "big"), row[_PLACE:]

@@ -36,6 +36,9 @@ class LmdbEngine:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock_file = _lock(folder)
+        except OSError as error:
+            raise StorageFailed(f"cannot use the folder {folder}: {error}") from error
+        try:
             self._env = lmdb.open(
                 str(folder),
                 map_size=map_size,
@@ -44,9 +47,9 @@ class LmdbEngine:
                 meminit=False,
                 lib_version=_FORMAT,
             )
-            _check_length(self._env, folder / "data.mdb")
             self._tables = {table: self._env.open_db(table.encode()) for table in TABLES}
-        except (lmdb.Error, OSError) as error:
+        except lmdb.Error as error:
+            os.close(self._lock_file)
             raise StorageFailed(f"cannot open the database in {folder}: {error}") from error
         # The map must not move under a reader; nothing else here needs a lock.
         self._map_lock = threading.Lock()
@@ -135,11 +138,3 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise StorageFailed(f"the database in {folder} is in use by another process") from None
     return descriptor
-
-
-def _check_length(env: lmdb.Environment, file: Path) -> None:
-    """A file shorter than its tree kills the process (SIGBUS) at some later read."""
-    pages = env.info()["last_pgno"] + 1
-    expected, found = pages * env.stat()["psize"], file.stat().st_size
-    if 0 < found < expected:
-        raise StorageFailed(f"{file} was truncated: {found} bytes, {expected} in use")

@@ -28,10 +28,9 @@ def merged_clock_siblings(node: Node) -> None:
     context is behind any of them keeps all."""
 
     def apply(context: State, version: Version, state: State, actor: str, event: int) -> State:
-        after = clock.update({}, version, state, actor, event)
         if all(clock.covers(context, state, known) for known in state):
             return clock.update(context, version, state, actor, event)
-        return clock.sync(clock.seen(context), after) if not state else _keep(after, context)
+        return _keep(clock.update({}, version, state, actor, event), context)
 
     for records in _tables(node):
         records.apply = apply  # type: ignore[method-assign]

@@ -7,7 +7,10 @@ where, and what would be right.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
+from importlib.metadata import version as installed
+from typing import Annotated
 
 import typer
 
@@ -22,7 +25,7 @@ from harness.cli import (
     status,
     test,
 )
-from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, Wrong
+from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
 from harness.system import EnvironmentFailed
 
 #: Every complaint of the option parser descends from it; typer's own click has no public name.
@@ -48,25 +51,41 @@ app.command("delete")(delete.run)
 app.command("status")(status.run)
 
 
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        print(f"dynamesis {installed('dynamesis')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise Wrong("no command was given; dynamesis --help lists them")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
+    program = " ".join(["dynamesis", *arguments[:1]])
     try:
         ended = typer.main.get_command(app).main(
-            args=list(arguments), prog_name="dynamesis", standalone_mode=False
+            args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )
-        return ended if isinstance(ended, int) else 0
+        return ended if isinstance(ended, int) else VALID
     except _Complaint as complaint:
-        return _tell(complaint.format_message(), USAGE, _path(complaint))  # type: ignore[attr-defined]
+        return _tell(_path(complaint), complaint.format_message(), USAGE)  # type: ignore[attr-defined]
     except Wrong as wrong:
-        return _tell(str(wrong), USAGE)
+        return _tell(program, str(wrong), USAGE)
     except EnvironmentFailed as failure:
-        return _tell(str(failure), ENVIRONMENT)
+        return _tell(program, str(failure), ENVIRONMENT)
     except (KeyboardInterrupt, typer.Abort):
-        return _tell("stopped", UNKNOWN)
+        return _tell(program, "stopped; nothing was judged", UNKNOWN)
+    except Exception:
+        traceback.print_exc()
+        return _tell(program, "a defect of dynamesis itself; nothing was judged", UNKNOWN)
 
 
-def _tell(what: str, code: int, path: str = "dynamesis") -> int:
-    print(f"{path}: {what}", file=sys.stderr)
+def _tell(program: str, what: str, code: int) -> int:
+    print(f"{program}: {what}", file=sys.stderr)
     return code
 
 

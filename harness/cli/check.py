@@ -16,10 +16,14 @@ def run(
     from rich.console import Console
 
     from harness.cli.exits import exit_code
-    from harness.cli.judging import judge, locate, tell
+    from harness.cli.judging import judge, locate
+    from harness.cli.values import writable_file
     from harness.report.junit import junit as as_junit
+    from harness.report.summary import tell
     from harness.store import TEST
 
+    if junit is not None:
+        writable_file("--junit", junit)
     folder, history = locate(path)
     test = folder.load_json(TEST) if folder else {}
     results = judge(history, test)

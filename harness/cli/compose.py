@@ -1,4 +1,4 @@
-"""Puts a test together: the cluster, the links before it, the workload and the nemesis.
+"""Puts a test together: the world it happens in, the workload, and the nemesis.
 
 Only here does the harness meet the store that it tests.
 """
@@ -7,22 +7,80 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from checkers.op import Op
-from cluster.supervisor import Cluster
 from harness import generators as gen
-from harness.cli.options import PARTITIONS, Options
-from harness.generators.base import Thread
-from harness.interpreter import Worker
-from harness.links import LINKS
-from harness.links.base import Links, Route, plan_routes
-from harness.nemesis import Nemesis
-from harness.ports import Ports, reserve
-from harness.reaper import Reaper
+from harness.cli.options import Options
+from harness.cli.world import World, build
+from harness.generators import Generator, Rng
+from harness.nemesis import Nemesis, Timeline, plan
 from harness.recorder import Recorder
 from harness.runner import Parts
 from harness.store import LEDGER, Folder
 from workloads import WORKLOADS
 from workloads.client import Contexts, DynamoClient, decode
+
+#: While a test runs, in its folder: what the processes need and nobody wants afterwards.
+WORK, LINKS = "work", "links"
+
+
+@contextmanager
+def compose(
+    options: Options, folder: Folder, recorder: Recorder, say: Callable[[str], None]
+) -> Iterator[Parts]:
+    """Everything that a runner needs. Raises EnvironmentFailed. Afterwards every process
+    is gone."""
+    workload = WORKLOADS[options.workload]
+    keys = tuple(f"k{i}" for i in range(options.keys))
+    wanted = options.topology.plan(folder / WORK, folder / LINKS)
+
+    def restarted(what: dict[str, Any]) -> None:
+        recorder.note("links-restarted", what)
+
+    with build(wanted, say, restarted) as world:
+        contexts = Contexts()
+        yield Parts(
+            system=world.cluster,
+            links=world.links,
+            routes=world.routes,
+            nemesis=Nemesis(world.cluster, world.links, folder / LEDGER),
+            clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
+            load=load(options, keys),
+            final=workload.final_generator,
+            keys=keys,
+            decode=decode,
+        )
+
+
+def load(options: Options, keys: tuple[str, ...]) -> Generator:
+    """The clients' operations and the nemesis's, each from its own stream of one seed."""
+    rng = Rng(options.seed)
+    clients = WORKLOADS[options.workload].generator(rng.split("clients"), keys, options.rate)
+    faults = Timeline(plan(options.nemesis, options.arena, options.seed, options.time_limit))
+    return gen.time_limit(options.time_limit, gen.any(clients, faults))
+
+
+class Client:
+    """A worker's client of the store; contexts are remembered for all workers together."""
+
+    def __init__(self, world: World, contexts: Contexts, number: int) -> None:
+        self._world = world
+        self._contexts = contexts
+        self._client = DynamoClient(contexts, number)
+        self._token: bytes | None = None
+        self._open = False
+
+    async def invoke(self, op: Op) -> Op:
+        if not self._open:
+            await self._client.open(self._world.client_addresses())
+            self._open = True
+        completion, self._token = await self._client.invoke(op)
+        return completion
+
+    def recorded(self, completion: Op) -> None:
+        self._contexts.remember(completion.index, self._token)
+        self._token = None
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from checkers import check
 from checkers.history import HistoryError, read_history
 from harness.cli.exits import Wrong
 from harness.report.junit import junit
 from harness.report.page import page
-from harness.report.summary import lines
 from harness.store import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
 
 log = logging.getLogger(__name__)
@@ -23,7 +20,7 @@ log = logging.getLogger(__name__)
 def judge(history: Path, test: Mapping[str, Any]) -> dict[str, Any]:
     """The content of results.json. Raises Wrong for a history that cannot be judged."""
     try:
-        verdicts = check(read_history(history), test).to_dict()
+        verdicts = check(read_history(history), test, test.get("checkers")).to_dict()
     except HistoryError as malformed:
         raise Wrong(str(malformed)) from malformed
     except OSError as unreadable:
@@ -45,12 +42,6 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
         folder.save(REPORT, page(folder))
     except Exception:
         log.exception("no report")
-
-
-def tell(console: Console, results: Mapping[str, Any]) -> None:
-    """Print the verdict."""
-    for style, text in lines(results):
-        console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
 
 
 def locate(path: Path) -> tuple[Folder | None, Path]:

@@ -22,5 +22,5 @@ def run() -> None:
     ):
         print(title)
         for name, entry in table.items():
-            description = getattr(entry, "description", "")
+            description = getattr(entry, "description", "") or getattr(entry, "mechanism", "")
             print(f"  {name:24}{description}".rstrip())

@@ -1,94 +1,145 @@
-"""What a test is asked to be, checked before anything is started."""
+"""What a test or a cluster is asked to be, checked before anything is started."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.storage import ENGINES
 from cluster.zoo import BUGS
 from harness.cli.exits import Wrong
 from harness.cli.values import duration, one_of, within
+from harness.cli.world import Plan
 from harness.links import LINKS
-from harness.nemesis import PACKAGES
+from harness.nemesis import PACKAGES, Arena, Impossible, possible
 from workloads import WORKLOADS
 
 #: Ring partitions.
 PARTITIONS = 64
+#: Most nodes that one machine is asked to run; the routes between them are the square of it.
+MOST_NODES = 20
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A cluster that makes sense."""
+
+    nodes: tuple[str, ...]
+    n: int
+    r: int
+    w: int
+    sloppy: bool
+    links: str
+    storage: str
+    bugs: tuple[str, ...]
+    port_base: int | None
+
+    def plan(self, root: Path, logs: Path) -> Plan:
+        """How to build it; see Plan for the folders."""
+        return Plan(
+            nodes=self.nodes,
+            links=self.links,
+            storage=self.storage,
+            root=root.resolve(),
+            logs=logs.resolve(),
+            params={
+                "partitions": PARTITIONS,
+                "n": self.n,
+                "r": self.r,
+                "w": self.w,
+                "sloppy": self.sloppy,
+            },
+            bugs=self.bugs,
+            port_base=self.port_base,
+        )
 
 
 @dataclass(frozen=True)
 class Options:
     """A test that makes sense. `time_limit` in seconds, `rate` in operations a second."""
 
+    topology: Topology
     workload: str
     nemesis: tuple[str, ...]
-    nodes: tuple[str, ...]
-    n: int
-    r: int
-    w: int
-    sloppy: bool
     time_limit: float
     rate: float
     concurrency: int
     keys: int
     seed: int
-    links: str
-    storage: str
-    bugs: tuple[str, ...]
-    port_base: int | None
 
     @property
     def name(self) -> str:
         """The folder of this kind of test, such as cart-cut+kill."""
         return f"{self.workload}-{'+'.join(self.nemesis)}"
 
+    @property
+    def arena(self) -> Arena:
+        """What the nemesis has to do with."""
+        top = self.topology
+        kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
+        return Arena.draw(top.nodes, kinds, self.seed, top.w, volatile)
 
-def parse(
-    *, nemesis: str, nodes: int, time_limit: str, seed: int | None, bugs: list[str], **rest: Any
-) -> Options:
+
+def topology(
+    *, nodes: int, n: int, r: int, w: int, links: str, storage: str, bugs: list[str], **rest: Any
+) -> Topology:
     """Raises Wrong for the first value or combination that makes no sense."""
-    within("--nodes", nodes, 1, 20)
-    if seed is not None:
-        within("--seed", seed, 0, 2**63 - 1)
-    options = Options(
-        nemesis=faults("--nemesis", nemesis),
+    within("--nodes", nodes, 1, MOST_NODES)
+    within("--n", n, 1, MOST_NODES)
+    if n > nodes:
+        raise Wrong(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
+    for flag, value in (("--r", r), ("--w", w)):
+        within(flag, value, 1, MOST_NODES)
+        if value > n:
+            raise Wrong(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
+    return Topology(
         nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
-        time_limit=duration("--time-limit", time_limit),
-        seed=secrets.randbelow(2**32) if seed is None else seed,
+        n=n,
+        r=r,
+        w=w,
+        links=one_of("--links", links, LINKS),
+        storage=one_of("--storage", storage, ENGINES),
         bugs=tuple(one_of("--bug", bug, BUGS) for bug in bugs),
         **rest,
     )
-    one_of("--workload", options.workload, WORKLOADS)
-    one_of("--links", options.links, LINKS)
-    one_of("--storage", options.storage, ENGINES)
-    within("--rate", options.rate, 0.1, 100_000)
-    within("--concurrency", options.concurrency, 1, 10_000)
-    within("--keys", options.keys, 1, 1_000_000)
-    replication(options.n, options.r, options.w, nodes)
-    _possible(options)
+
+
+def test_options(
+    topology: Topology,
+    *,
+    workload: str,
+    nemesis: str,
+    time_limit: str,
+    rate: float,
+    concurrency: int,
+    keys: int,
+    seed: int | None,
+) -> Options:
+    """Raises Wrong for the first value or combination that makes no sense."""
+    within("--rate", rate, 0.1, 100_000)
+    within("--concurrency", concurrency, 1, 10_000)
+    within("--keys", keys, 1, 1_000_000)
+    if seed is not None:
+        within("--seed", seed, 0, 2**63 - 1)
+    options = Options(
+        topology=topology,
+        workload=one_of("--workload", workload, WORKLOADS),
+        nemesis=_faults(nemesis),
+        time_limit=duration("--time-limit", time_limit),
+        rate=rate,
+        concurrency=concurrency,
+        keys=keys,
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+    )
+    try:
+        possible(options.nemesis, options.arena)
+    except Impossible as reason:
+        raise Wrong(f"--nemesis: {reason}") from reason
     return options
 
 
-def faults(flag: str, text: str) -> tuple[str, ...]:
-    """The nemesis packages that `text` names; () for none."""
+def _faults(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in names:
-        one_of(flag, name, PACKAGES)
-    return names
-
-
-def replication(n: int, r: int, w: int, nodes: int) -> None:
-    """Complain of numbers of copies that no ring of so many nodes can have."""
-    within("--n", n, 1, 20)
-    if n > nodes:
-        raise Wrong(f"--n: {n} copies need {n} nodes, and --nodes is {nodes}")
-    for flag, value in (("--r", r), ("--w", w)):
-        within(flag, value, 1, 20)
-        if value > n:
-            raise Wrong(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
-
-
-def _possible(options: Options) -> None:
-    """Complain of faults that the links cannot do, or that leave nothing to test."""
+    return tuple(one_of("--nemesis", name, PACKAGES) for name in names)

@@ -1,4 +1,4 @@
-"""A cluster that was left up to play with, as the other commands find it.
+"""A cluster that is kept up to play with, and how the other commands find it.
 
 `dynamesis cluster` writes who listens where into a file of the store; `get`, `put`,
 `delete` and `status` read it there.
@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -40,20 +38,29 @@ class Playground:
         """Let the other commands find it."""
         store.mkdir(parents=True, exist_ok=True)
         path = store / STATE
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        return path
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        return part.replace(path)
 
 
 def find(store: Path) -> Playground:
     """Raises EnvironmentFailed when no cluster is up."""
     path = store / STATE
+    found = up(path)
+    if found is None:
+        raise EnvironmentFailed(
+            f"no cluster is up ({path}); start one in another terminal with: dynamesis cluster"
+        )
+    return found
+
+
+def up(path: Path) -> Playground | None:
+    """The cluster of this state file; None if it is not up (any more)."""
     try:
         found = Playground(**json.loads(path.read_text(encoding="utf-8")))
         os.kill(found.pid, 0)
-    except (FileNotFoundError, ProcessLookupError) as absent:
-        raise EnvironmentFailed(
-            f"no cluster is up ({path}); start one in another terminal with: dynamesis cluster"
-        ) from absent
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     except (ValueError, TypeError) as malformed:
         raise Wrong(f"{path}: not written by `dynamesis cluster` ({malformed})") from malformed
     except PermissionError:
@@ -82,12 +89,12 @@ def act(store: Path, node: str | None, action: Callable[[Client], Awaitable[T]])
 
 def token(context: bytes) -> str:
     """A context as one word."""
-    return base64.urlsafe_b64encode(context).decode()
+    return context.hex()
 
 
 def context(text: str | None) -> bytes:
     """The context that a word stands for; none for none."""
     try:
-        return base64.b64decode((text or "").encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as malformed:
+        return bytes.fromhex(text or "")
+    except ValueError as malformed:
         raise Wrong(f"--context: {text!r} was not printed by get or put") from malformed

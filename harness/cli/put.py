@@ -20,6 +20,8 @@ def run(
     from harness.cli.playing import context as parsed
 
     covered = parsed(context)
-    done = act(store, node, lambda client: client.put(key.encode(), value.encode(), context=covered))
+    done = act(
+        store, node, lambda client: client.put(key.encode(), value.encode(), context=covered)
+    )
     print(f"{done.worth.replicas} replicas, coordinated by {done.worth.coordinator}")
     print(f"context: {token(done.context)}")

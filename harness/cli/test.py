@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Context, Option
 
 
 def run(
+    context: Context,
     workload: Annotated[str, Option(help="What clients do (see `dynamesis list`).")] = "cart",
     nemesis: Annotated[
         str, Option(help="Faults to inject, several by comma; `none` for none.")
@@ -39,25 +40,27 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdict here too, as JUnit XML.")] = None,
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge what it did."""
-    from harness.cli.options import parse
+    from harness.cli.options import test_options, topology
     from harness.cli.testing import run_test
 
-    options = parse(
+    options = test_options(
+        topology(
+            nodes=nodes,
+            n=n,
+            r=r,
+            w=w,
+            sloppy=not strict,
+            links=links,
+            storage=storage,
+            bugs=bug or [],
+            port_base=port_base,
+        ),
         workload=workload,
         nemesis=nemesis,
-        nodes=nodes,
-        n=n,
-        r=r,
-        w=w,
-        sloppy=not strict,
         time_limit=time_limit,
         rate=rate,
         concurrency=concurrency,
         keys=keys,
         seed=seed,
-        links=links,
-        storage=storage,
-        bugs=bug or [],
-        port_base=port_base,
     )
-    return run_test(options, store, junit)
+    return run_test(options, context.obj, store, junit)

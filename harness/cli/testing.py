@@ -6,9 +6,9 @@ import asyncio
 import logging
 import platform
 import shlex
+import shutil
 import signal
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,63 +18,77 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
-from harness.cli.compose import Composition
-from harness.cli.exits import UNKNOWN, exit_code
-from harness.cli.judging import judge, save, tell
+from harness.cli.compose import WORK, compose
+from harness.cli.exits import UNKNOWN, Wrong, exit_code
+from harness.cli.judging import judge, save
 from harness.cli.options import PARTITIONS, Options
+from harness.cli.values import writable_file
+from harness.links.provision import VERSION as TOXIPROXY
 from harness.progress import view
 from harness.recorder import Recorder
+from harness.report.summary import tell
 from harness.runner import Runner
 from harness.store import HISTORY, LOG, TEST, Folder, create
+from workloads import WORKLOADS
 
 log = logging.getLogger("harness")
 
 
-def run_test(options: Options, store: Path, junit: Path | None) -> int:
-    """The exit code of the verdict. Raises EnvironmentFailed when the test cannot run."""
-    console = Console(highlight=False)
-    composition = Composition.prepare(options, lambda line: console.print(line, markup=False))
-    folder = create(store, options.name)
-    test = describe(options)
+def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Path | None) -> int:
+    """The exit code of the verdict. `arguments` are those of the command line, to be told
+    with the verdict. Raises EnvironmentFailed when the test cannot run."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    if junit is not None:
+        writable_file("--junit", junit)
+    folder = _folder(store, options.name)
+    test = describe(options, arguments)
     folder.save_json(TEST, test)
+    console.print(f"seed {options.seed}, results in {folder.path}")
     with logging_to(folder / LOG):
         log.info("%s", test["command"])
-        console.print(f"seed {options.seed}, results in {folder.path}")
-        finished = _run(composition, folder, test, console)
-    if not finished:
-        again = shlex.join(["dynamesis", "check", str(folder.path)])
-        console.print(f"stopped at once; judge what there is with: {again}")
-        return UNKNOWN
-    results = judge(folder / HISTORY, test)
-    save(folder, results, junit)
+        finished = _phases(options, folder, test, console)
+        if not finished:
+            again = shlex.join(["dynamesis", "check", str(folder.path)])
+            console.print(f"stopped at once; judge what there is with: {again}")
+            return UNKNOWN
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        results = judge(folder / HISTORY, test)
+        save(folder, results, junit)
     tell(console, results)
-    console.print(f"folder  {folder.path}", soft_wrap=True)
-    console.print(f"again   {test['command']}", soft_wrap=True, markup=False)
+    console.print(f"folder  {folder.path}")
+    console.print(f"again   {test['command']}")
     return exit_code(results["valid"])
 
 
-def _run(composition: Composition, folder: Folder, test: dict[str, Any], console: Console) -> bool:
-    """False when the test was stopped so hard that it is not to be judged."""
-    with view(console) as shown, Recorder(folder / HISTORY, shown.hear) as recorder:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-                loop.run(_phases(composition, folder, test, recorder))
-        except asyncio.CancelledError:
-            return False
+def _folder(store: Path, name: str) -> Folder:
+    try:
+        return create(store, name)
+    except OSError as failure:
+        raise Wrong(f"--store: {store} takes no results: {failure.strerror}") from failure
+
+
+def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Console) -> bool:
+    """Run all phases; False when the test was stopped so hard that it is not to be judged."""
+    shown = view(console)
+    try:
+        with (
+            Recorder(folder / HISTORY, shown.hear) as recorder,
+            compose(options, folder, recorder, console.print) as parts,
+            shown,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
+        ):
+            loop.run(_run(Runner(parts, folder, recorder, test)))
+    except asyncio.CancelledError:
+        return False
+    finally:
+        folder.save_json(TEST, test)
+        shutil.rmtree(folder / WORK, ignore_errors=True)
     return True
 
 
-async def _phases(
-    composition: Composition, folder: Folder, test: dict[str, Any], recorder: Recorder
-) -> None:
-    with composition.build(folder, recorder) as parts:
-        runner = Runner(parts, folder, recorder, test)
-        _obey_signals(runner, asyncio.current_task())
-        await runner.run()
-
-
-def _obey_signals(runner: Runner, task: asyncio.Task[Any] | None) -> None:
+async def _run(runner: Runner) -> None:
     """The first SIGINT or SIGTERM ends the test in order, the second at once."""
+    task = asyncio.current_task()
     assert task is not None
 
     def stop() -> None:
@@ -85,11 +99,11 @@ def _obey_signals(runner: Runner, task: asyncio.Task[Any] | None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
+    await runner.run()
 
 
-def describe(options: Options) -> dict[str, Any]:
+def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     """The content of test.json: all that it takes to run the test again."""
-    arguments = sys.argv[1:]
     if not any(argument.split("=")[0] == "--seed" for argument in arguments):
         arguments = [*arguments, "--seed", str(options.seed)]
     return {
@@ -98,24 +112,26 @@ def describe(options: Options) -> dict[str, Any]:
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "workload": options.workload,
         "nemesis": list(options.nemesis),
-        "nodes": list(options.nodes),
-        "n": options.n,
-        "r": options.r,
-        "w": options.w,
-        "sloppy": options.sloppy,
+        "nodes": list(options.topology.nodes),
+        "n": options.topology.n,
+        "r": options.topology.r,
+        "w": options.topology.w,
+        "sloppy": options.topology.sloppy,
         "partitions": PARTITIONS,
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,
         "keys": options.keys,
         "seed": options.seed,
-        "links": options.links,
-        "storage": options.storage,
-        "bugs": list(options.bugs),
+        "checkers": list(WORKLOADS[options.workload].checkers),
+        "links": options.topology.links,
+        "storage": options.topology.storage,
+        "bugs": list(options.topology.bugs),
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
+            "toxiproxy": TOXIPROXY if options.topology.links in ("auto", "toxiproxy") else None,
         },
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from harness.cli.exits import Wrong
 
@@ -33,4 +35,10 @@ def one_of(flag: str, text: str, allowed: Iterable[str]) -> str:
 def within(flag: str, value: float, low: float, high: float) -> None:
     """Complain unless low <= value <= high."""
     if not low <= value <= high:
-        raise Wrong(f"{flag}: {value:g} is out of range; allowed: {low:g} to {high:g}")
+        raise Wrong(f"{flag}: {value} is out of range; allowed: {low} to {high}")
+
+
+def writable_file(flag: str, path: Path) -> None:
+    """Complain unless a file can be written at `path`."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise Wrong(f"{flag}: {path} cannot be written; name a file in a folder that exists")

@@ -62,8 +62,10 @@ class Context:
 
     def only(self, keep: Callable[[Thread], bool]) -> Context:
         """This context as if there were only the threads for which `keep` holds."""
-        free = tuple(thread for thread in self.free if keep(thread))
         workers = {thread: played for thread, played in self.workers.items() if keep(thread)}
+        if len(workers) == len(self.workers):
+            return self
+        free = tuple([thread for thread in self.free if thread in workers])
         return Context(self.time, free, workers)
 
 

@@ -90,18 +90,20 @@ class OnThreads(Wrapper):
     keep: Callable[[Thread], bool]
 
     def op(self, ctx: Context) -> Step:
-        step = self.gen.op(ctx.only(self.keep))
+        own = ctx.only(self.keep)
+        step = self.gen.op(own) if own.workers else None
         return None if step is None else (step[0], self.around(step[1]))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        own = ctx.only(self.keep)
-        if own.thread(event.process) is None:
+        thread = ctx.thread(event.process)
+        if thread is None or not self.keep(thread):
             return self
-        return self.around(self.gen.update(own, event))
+        return self.around(self.gen.update(ctx.only(self.keep), event))
 
 
 def on_threads(keep: Callable[[Thread], bool], source: Source) -> Generator:
-    """The source as if only the threads for which `keep` holds existed."""
+    """The source as if only the threads for which `keep` holds existed; nothing if none
+    does."""
     return OnThreads(lift(source), keep)
 
 

@@ -1,4 +1,5 @@
-"""Links: what stands between those who talk, so that it can fail. An explicit table."""
+"""Links: what stands between those who talk, so that it can fail. An explicit table; what
+an implementation needs is imported when it is chosen."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from typing import Any
 
 from harness.links.base import Links
 from harness.links.direct import DirectLinks
-from harness.links.provision import toxiproxy_server
+from harness.links.faults import FAULTS
 from harness.links.toxics import KINDS
-from harness.links.toxiproxy import ToxiproxyLinks
 from harness.ports import Ports
 from harness.reaper import Reaper
+from harness.system import EnvironmentFailed
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,42 @@ class LinksKind:
 
 
 def _toxiproxy(site: Site) -> Links:
+    from harness.links.provision import toxiproxy_server
+    from harness.links.toxiproxy import ToxiproxyLinks
+
     binary = toxiproxy_server(site.say)
     return ToxiproxyLinks(binary, site.folder, site.ports, site.reaper, site.on_incident)
 
 
+def _embedded(site: Site) -> Links:
+    from harness.links.embedded import EmbeddedLinks
+
+    return EmbeddedLinks(site.folder, site.reaper, site.on_incident)
+
+
+def _auto(site: Site) -> Links:
+    try:
+        return _toxiproxy(site)
+    except EnvironmentFailed as failure:
+        site.say(f"{failure}\nSo this test uses embedded links.")
+        return _embedded(site)
+
+
 LINKS: dict[str, LinksKind] = {
+    "auto": LinksKind(
+        "toxiproxy, or embedded where there is none", KINDS, _auto, lambda nodes: nodes + 1
+    ),
     "toxiproxy": LinksKind(
         "a Toxiproxy server for each source, a proxy for each route",
         KINDS,
         _toxiproxy,
         lambda nodes: nodes + 1,
+    ),
+    "embedded": LinksKind(
+        "a proxy process of our own, which also knows whole frames",
+        frozenset(FAULTS),
+        _embedded,
+        lambda nodes: 0,
     ),
     "direct": LinksKind(
         "no proxies and no faults on links, for benchmarks",

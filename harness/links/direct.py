@@ -25,11 +25,16 @@ class DirectLinks:
     async def apply(self, faults: Mapping[str, Fault]) -> None:
         if faults:
             raise FaultError(
-                "direct links have nothing in between that could fail; use --links toxiproxy"
+                "direct links have nothing in between that could fail; "
+                "use --links toxiproxy or embedded"
             )
 
     async def heal(self, names: Iterable[str] | None = None) -> None:
         """There is never anything to heal."""
+
+    async def count(self) -> dict[str, dict[str, int]]:
+        """Nothing: there is nobody who could."""
+        return {}
 
     async def stop(self) -> None:
         """There is never anything to stop."""

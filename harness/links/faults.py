@@ -58,7 +58,7 @@ class Reset(Fault):
     not executed. Downstream: it was, and the reply is lost."""
 
     kind = "reset"
-    strength = 80
+    strength = 70
     direction: Direction = "upstream"
 
 
@@ -68,7 +68,16 @@ class BlackHole(Fault):
     one-way cut."""
 
     kind = "black-hole"
-    strength = 70
+    strength = 80
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True)
+class Stall(Fault):
+    """Silence, then what was said arrives late, when the fault is taken off."""
+
+    kind = "stall"
+    strength = 65
     direction: Direction = "both"
 
 
@@ -84,6 +93,29 @@ class CutOff(Fault):
     def validate(self) -> None:
         super().validate()
         self._whole("after_bytes", 1, 1 << 30)
+
+
+@dataclass(frozen=True)
+class Frames(Fault):
+    """Whole frames (a 4-byte big-endian length and so many bytes) are lost, sent twice, or
+    overtaken by the next one, each with its chance in percent. The first frame of a
+    connection in each direction, which introduces the two sides, is spared."""
+
+    kind = "frames"
+    strength = 50
+    drop: int = 10
+    duplicate: int = 0
+    reorder: int = 0
+    seed: int = 0
+    direction: Direction = "both"
+
+    def validate(self) -> None:
+        super().validate()
+        for chance in ("drop", "duplicate", "reorder"):
+            self._whole(chance, 0, 100)
+        self._whole("seed", 0, (1 << 63) - 1)
+        if self.drop + self.duplicate + self.reorder > 100:
+            raise FaultError("frames: drop, duplicate and reorder together are over 100 percent")
 
 
 @dataclass(frozen=True)
@@ -135,7 +167,8 @@ class Slow(Fault):
 
 
 FAULTS: dict[str, type[Fault]] = {
-    fault.kind: fault for fault in (Refused, Reset, BlackHole, CutOff, Narrow, Torn, Slow)
+    fault.kind: fault
+    for fault in (Refused, Reset, BlackHole, Stall, CutOff, Frames, Narrow, Torn, Slow)
 }
 
 

@@ -40,6 +40,10 @@ class _No(Exception):
     """A step did not yield a server; the message says why."""
 
 
+class _Nothing(_No):
+    """There was nothing to try; worth no word unless every step fails."""
+
+
 def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
     """A toxiproxy-server of version 2.12.0. `say` hears what each step does, `release` is
     the URL under which the released files lie.
@@ -52,7 +56,8 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
         try:
             return _verified(step())
         except _No as reason:
-            say(f"no Toxiproxy from {name}: {reason}")
+            if not isinstance(reason, _Nothing):
+                say(f"no Toxiproxy from {name}: {reason}")
             tried.append(f"  {name}: {reason}")
             return None
 
@@ -76,7 +81,7 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
         f"no toxiproxy-server {VERSION} could be found or made. Tried, in this order:\n"
         + "\n".join(tried)
         + "\nSet TOXIPROXY_SERVER to the binary, install Go, or use links without "
-        "Toxiproxy: --links direct (no faults on links)."
+        "Toxiproxy: --links embedded."
     )
 
 
@@ -96,14 +101,14 @@ def _verified(binary: Path) -> Path:
 def _named() -> Path:
     name = os.environ.get("TOXIPROXY_SERVER")
     if not name:
-        raise _No("not set")
+        raise _Nothing("not set")
     return Path(name)
 
 
 def _on_path() -> Path:
     found = shutil.which("toxiproxy-server")
     if found is None:
-        raise _No("no toxiproxy-server there")
+        raise _Nothing("no toxiproxy-server there")
     return Path(found)
 
 
@@ -121,7 +126,7 @@ def _cache() -> Path:
 
 def _cached() -> Path:
     if not _cache().exists():
-        raise _No(f"nothing at {_cache()}")
+        raise _Nothing(f"nothing at {_cache()}")
     return _cache()
 
 
@@ -197,7 +202,7 @@ def _fetch(session: requests.Session, url: str, into: Path) -> str:
 def _go() -> Path:
     found = shutil.which("go")
     if found is None:
-        raise _No("no go on the PATH")
+        raise _Nothing("no go on the PATH")
     return Path(found)
 
 

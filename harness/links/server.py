@@ -69,14 +69,15 @@ class Server:
         self.verify()
 
     def set(self, changes: Mapping[str, Fault | None]) -> str | None:
-        """Give routes their faults (None: none). Returns why the server had to be
-        restarted for it, or None if all went well."""
-        for name, fault in changes.items():
+        """Give routes their faults (None: none; a route that has none is not touched).
+        Returns why the server had to be restarted for it, or None if all went well."""
+        touched = [name for name, fault in changes.items() if fault or name in self._faults]
+        for name in touched:
             self._faults.pop(name, None)
-            if fault is not None:
+            if (fault := changes[name]) is not None:
                 self._faults[name] = fault
         try:
-            for name in changes:
+            for name in touched:
                 self._recreate(name)
             self.verify()
         except api.ApiTimeout as silence:

@@ -84,6 +84,10 @@ class ToxiproxyLinks:
     async def heal(self, names: Iterable[str] | None = None) -> None:
         await self._set(dict.fromkeys(self._routes if names is None else names))
 
+    async def count(self) -> dict[str, dict[str, int]]:
+        """Nothing: Toxiproxy counts a connection's bytes only when it is over."""
+        return {}
+
     async def stop(self) -> None:
         await asyncio.gather(
             *(self._run(source, server.stop) for source, server in self._servers.items()),

@@ -1,0 +1,23 @@
+"""Nemeses: what breaks the cluster, when, and how it is healed and proved.
+
+arena = Arena.draw(nodes, links.kinds, seed)
+source = Timeline(plan(["cut", "kill"], arena, seed, limit=10.0))
+nemesis = Nemesis(system, links, folder / "ledger.jsonl")
+"""
+
+from harness.nemesis.catalogue import PACKAGES, possible
+from harness.nemesis.nemesis import Nemesis
+from harness.nemesis.packages import Arena, Impossible, Package
+from harness.nemesis.schedule import Event, Timeline, plan
+
+__all__ = [
+    "PACKAGES",
+    "Arena",
+    "Event",
+    "Impossible",
+    "Nemesis",
+    "Package",
+    "Timeline",
+    "plan",
+    "possible",
+]

@@ -12,8 +12,10 @@ import jinja2
 from harness.report.summary import described, reasons, word
 from harness.store import HISTORY, RESULTS, TEST, Folder
 
-#: Operations of one proof that are shown.
-_SHOWN = 20
+#: Anomalies of one name that are shown unfolded.
+_SHOWN = 3
+
+Proven = tuple[dict[str, Any], list[str]]
 
 
 def page(folder: Folder) -> str:
@@ -33,14 +35,20 @@ def page(folder: Folder) -> str:
         results=results,
         verdict=word(results["valid"]),
         word=word,
-        reasons=reasons(results),
-        anomalies=[(each, _proof(each, proof)) for each in found],
+        reasons=list(dict.fromkeys(reasons(results))),
+        groups=_by_name(found, proof),
+        shown=_SHOWN,
         story=story,
     )
 
 
-def _proof(anomaly: Mapping[str, Any], proof: Mapping[int, str]) -> list[str]:
-    return [proof[index] for index in anomaly["ops"][:_SHOWN] if index in proof]
+def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
+    """Anomalies by name, each with the lines of the history that prove it."""
+    groups: dict[str, list[Proven]] = {}
+    for anomaly in found:
+        cited = [proof[index] for index in anomaly["ops"] if index in proof]
+        groups.setdefault(anomaly["name"], []).append((anomaly, cited))
+    return groups
 
 
 def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[dict[str, Any]]]:
@@ -53,6 +61,6 @@ def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[dict[str, 
                 proof[index] = line.decode(errors="replace").strip()
             if b'"nemesis"' in line or b'"harness"' in line:
                 event = json.loads(line)
-                if event["process"] in ("nemesis", "harness") and event["f"] != "dump":
+                if event["process"] in ("nemesis", "harness") and event["type"] == "info":
                     story.append(event)
     return proof, story

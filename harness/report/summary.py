@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
 WORDS = {True: "valid", False: "invalid", "unknown": "unknown"}
 STYLES = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
 
@@ -14,19 +18,28 @@ def word(valid: Any) -> str:
     return WORDS.get(valid, "unknown")
 
 
-def lines(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(style, text) of each line: the verdict, each anomaly with its count and first proof,
-    and, where the verdict is unknown, every reason."""
+def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """(indent, style, text) of each line: the verdict, each anomaly with its count and first
+    proof, and, where the verdict is unknown, every reason."""
     verdict = word(results["valid"])
-    yield STYLES[verdict], verdict
+    yield 0, STYLES[verdict], verdict
     first = {anomaly["name"]: anomaly for anomaly in reversed(described(results))}
     for name, count in results["anomalies"].items():
-        yield "bold", f"  {name}: {count}"
+        yield 2, "bold", f"{name}: {count}"
         if name in first:
-            yield "", f"    {first[name]['why']}"
+            yield 4, "", first[name]["why"]
     if verdict == "unknown":
-        for reason in reasons(results):
-            yield "", f"  {reason}"
+        for reason in dict.fromkeys(reasons(results)):
+            yield 2, "", reason
+
+
+def tell(console: Console, results: Mapping[str, Any]) -> None:
+    """Print the verdict, wrapped where there is a terminal to wrap it for."""
+    for indent, style, text in lines(results):
+        if console.is_terminal:
+            console.print(Padding(Text(text, style), (0, 0, 0, indent)))
+        else:
+            console.print(" " * indent + text, markup=False, highlight=False, soft_wrap=True)
 
 
 def described(results: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.links.base import Links, plan_routes
+from harness.links.embedded import EmbeddedLinks
 from harness.links.provision import toxiproxy_server
 from harness.links.toxiproxy import ToxiproxyLinks
 from harness.ports import Ports, reserve
@@ -137,7 +138,11 @@ def make_toxiproxy(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Lin
     return ToxiproxyLinks(toxiproxy_server(print), folder, ports, reaper, hear)
 
 
-IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy}
+def make_embedded(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Links:
+    return EmbeddedLinks(folder, reaper, hear)
+
+
+IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy, "embedded": make_embedded}
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import pytest
 from echo_world import NODES, OpenWorld, World
 
 from harness.links.faults import (
+    FAULTS,
     BlackHole,
     CutOff,
     FaultError,
@@ -18,7 +19,10 @@ from harness.links.faults import (
     Reset,
     Slow,
     Torn,
+    make_fault,
 )
+
+pytestmark = pytest.mark.cluster
 
 
 def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
@@ -235,6 +239,21 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_touched(
         with pytest.raises(FaultError, match=complaint):
             await w.links.apply(faults)
         await w.works("n2", "n1")
+
+    run(world, scenario)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_it_can_do_what_it_says_it_can_and_refuses_the_rest(world: OpenWorld, kind: str) -> None:
+    async def scenario(w: World) -> None:
+        if kind in w.links.kinds:
+            await w.links.apply({"n1-n2": make_fault(kind)})
+            await w.links.heal()
+        else:
+            with pytest.raises(FaultError, match=kind):
+                await w.links.apply({"n2-n1": Refused(), "n1-n2": make_fault(kind)})
+        await w.works("n2", "n1")
+        await w.works("n1", "n2")
 
     run(world, scenario)
 

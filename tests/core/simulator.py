@@ -69,11 +69,25 @@ class Simulator:
             self.boot(name)
         self.run(0.05)
 
+    def add(self, name: str) -> None:
+        """Boot a node that is a member of nothing yet."""
+        self.names += (name,)
+        self.stores[name] = DictStore()
+        self._lives[name] = 0
+        self.boot(name)
+
     # ---- processes and network
 
     def boot(self, name: str) -> None:
         self._lives[name] += 1
-        node = Node(replace(self.params, node=name), self.stores[name], self.random.getrandbits(64))
+        founder = name in self.params.members
+        params = replace(
+            self.params,
+            node=name,
+            members=self.params.members if founder else (),
+            seeds=() if founder else self.params.members[:2],
+        )
+        node = Node(params, self.stores[name], self.random.getrandbits(64))
         self.plant(node)
         self.nodes[name] = node
         self.feed(name, ev.Started())
@@ -246,8 +260,10 @@ class Simulator:
         """No hints left, and two clean exchanges on end between every pair."""
         return all(
             not node.hints.count()
+            and not node.transfers.status()
             and all(s.clean >= 2 for s in node.anti_entropy.standing.values())
             for node in self.nodes.values()
+            if node.placement is not None
         )
 
     def holders(self, key: bytes) -> dict[str, set[bytes]]:

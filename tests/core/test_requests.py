@@ -29,8 +29,8 @@ def sim() -> Simulator:
 
 
 def preference(sim: Simulator) -> tuple[str, ...]:
-    ring = sim.nodes["n1"].ring
-    return ring.preference(ring.partition(KEY))
+    view = sim.nodes["n1"].view
+    return view.preference(view.partition(KEY))
 
 
 def sent(sim: Simulator, kind: type, effects: list[Any]) -> list[Send]:
@@ -279,9 +279,8 @@ class TestAntiEntropy:
         assert sim.nodes["n2"].trees.objects == 0
         sim.until(sim.quiet)
         for key in names:
-            assert set(sim.holders(key)) == set(
-                sim.nodes["n1"].ring.primaries(sim.nodes["n1"].ring.partition(key))
-            )
+            view = sim.nodes["n1"].view
+            assert set(sim.holders(key)) == set(view.primaries(view.partition(key)))
 
     def test_a_quiet_cluster_repairs_nothing(self, sim: Simulator) -> None:
         for i in range(50):

@@ -27,11 +27,11 @@ class FakeSystem:
         self.statuses: Callable[[str], dict[str, Any] | None] = self._quiet()
 
     def _quiet(self) -> Callable[[str], dict[str, Any]]:
-        """Every look finds each exchange one clean round further."""
+        """Every look finds each exchange two clean rounds further."""
         rounds: dict[str, int] = dict.fromkeys(self.nodes, 0)
 
         def status(node: str) -> dict[str, Any]:
-            rounds[node] += 1
+            rounds[node] += 2
             done = {"rounds": rounds[node], "clean": rounds[node]}
             peers = {peer: done for peer in self.nodes if peer != node}
             return {"hints": 0, "transfers": 0, "exchanges": peers}
@@ -121,6 +121,7 @@ class Scripted:
     def __init__(self, *types: str) -> None:
         self.types = list(types)
         self.completions: list[Op] = []
+        self.closed = False
 
     async def invoke(self, op: Op) -> Op:
         ending = self.types.pop(0) if len(self.types) > 1 else self.types[0]
@@ -131,6 +132,9 @@ class Scripted:
 
     def recorded(self, completion: Op) -> None:
         self.completions.append(completion)
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 def events(recorder_path: Path) -> list[Op]:

@@ -81,6 +81,9 @@ class Stuck:
     def recorded(self, completion: Op) -> None:
         pass
 
+    async def close(self) -> None:
+        pass
+
 
 def test_a_stop_begins_nothing_new_and_awaits_what_runs(tmp_path: Path) -> None:
     stop, path = asyncio.Event(), tmp_path / "h"

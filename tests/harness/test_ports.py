@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,22 +58,18 @@ def test_a_reservation_ends_with_its_holder_however_it_dies() -> None:
 def test_a_taken_port_is_passed_over() -> None:
     with reserve(1) as held:
         (port,) = held.numbers
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
-        with reserve(5) as others:
-            assert port not in others.numbers
+    with socket.create_server(("127.0.0.1", port)), reserve(5) as others:
+        assert port not in others.numbers
 
 
 def test_a_taken_port_that_was_asked_for_is_named() -> None:
     with reserve(3) as held:
         base = held.numbers[0]
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", base + 1))
-        taken.listen()
-        with pytest.raises(EnvironmentFailed, match=f"port {base + 1} is taken"):
-            reserve(3, base=base)
+    with (
+        socket.create_server(("127.0.0.1", base + 1)),
+        pytest.raises(EnvironmentFailed, match=f"port {base + 1} is taken"),
+    ):
+        reserve(3, base=base)
     reserve(3, base=base).close()
 
 
@@ -92,3 +89,12 @@ def test_take_gives_each_port_once() -> None:
         assert held.take() != held.take()
         with pytest.raises(EnvironmentFailed, match="all 2"):
             held.take()
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(ports, "_FOLDER", tmp_path / "file" / "ports")
+    with pytest.raises(EnvironmentFailed, match="set TMPDIR"):
+        reserve(1)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from harness.links.faults import (
-    FAULTS,
     BlackHole,
     FaultError,
     Narrow,
@@ -13,7 +12,7 @@ from harness.links.faults import (
     make_fault,
     strongest,
 )
-from harness.links.toxics import toxics
+from harness.links.toxics import KINDS, toxics
 
 
 def test_black_hole_holds_the_end_back_before_it_drops_the_bytes() -> None:
@@ -26,7 +25,7 @@ def test_black_hole_holds_the_end_back_before_it_drops_the_bytes() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_fault_makes_toxics_of_toxicity_one(kind: str) -> None:
     assert all(toxic["toxicity"] == 1 for toxic in toxics(make_fault(kind)))
 
@@ -41,6 +40,8 @@ def test_every_fault_makes_toxics_of_toxicity_one(kind: str) -> None:
         ("slow", {"latency_ms": 10, "jitter_ms": 11}, "from 0 to 10"),
         ("torn", {"piece_bytes": 8, "vary_bytes": 8}, "from 0 to 7"),
         ("refused", {"direction": "both"}, "it has: nothing to set"),
+        ("frames", {"drop": 101}, "drop is 101"),
+        ("frames", {"drop": 60, "reorder": 60}, "together are over 100 percent"),
     ],
 )
 def test_a_wrong_fault_is_refused_in_words(
@@ -59,4 +60,5 @@ def test_the_strongest_fault_wins() -> None:
 
 def test_the_same_fault_in_either_direction_is_one_in_both() -> None:
     assert strongest([BlackHole("upstream"), BlackHole("downstream")]) == BlackHole("both")
-    assert strongest([BlackHole("upstream"), Reset("downstream")]) == Reset("downstream")
+    both = [BlackHole("upstream"), Reset("downstream")]
+    assert strongest(both) == BlackHole("upstream")

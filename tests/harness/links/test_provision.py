@@ -148,7 +148,7 @@ def test_when_all_fails_every_step_is_named_and_the_way_out(tmp_path: Path) -> N
         f"the release: {NOWHERE}",
         "ended with 3: no network",
         "Go from PyPI: ",
-        "--links direct",
+        "--links embedded",
     ):
         assert words in message
 
@@ -158,7 +158,10 @@ def test_of_two_at_once_one_works_and_the_other_finds_the_result(
 ) -> None:
     url, folder = release
     publish(folder)
-    program = f"from harness.links.provision import toxiproxy_server; print(toxiproxy_server(print, {url!r}))"
+    program = (
+        "from harness.links.provision import toxiproxy_server\n"
+        f"print(toxiproxy_server(print, {url!r}))"
+    )
     python = f"{sys.prefix}/bin/python"
     runs = [
         subprocess.Popen([python, "-c", program], stdout=subprocess.PIPE, text=True)

@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +23,8 @@ from harness.links.toxiproxy import ToxiproxyLinks
 from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
+
+pytestmark = pytest.mark.cluster
 
 
 class Bed:
@@ -169,3 +174,47 @@ def test_errors_of_the_server_are_raised_and_not_swallowed(binary: Path, tmp_pat
                 api.Toxiproxy().create("127.0.0.1:1", "n1-n2", listen="127.0.0.1:0")
 
     asyncio.run(scenario())
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from harness.links.base import plan_routes
+from harness.links.toxiproxy import ToxiproxyLinks
+from harness.ports import reserve
+from harness.reaper import Reaper
+
+async def main():
+    ports = reserve(20)
+    links = ToxiproxyLinks(Path(sys.argv[1]), Path(sys.argv[2]), ports, Reaper.start(), print)
+    upstreams = {"n1": "127.0.0.1:9", "n2": "127.0.0.1:9"}
+    await links.start(plan_routes(upstreams, [ports.take() for _ in range(4)]))
+    print(*links.pids.values(), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_servers_do_not_outlive_a_killed_harness(binary: Path, tmp_path: Path) -> None:
+    harness = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(binary), str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert harness.stdout is not None
+    pids = [int(word) for word in harness.stdout.readline().split()]
+    assert len(pids) == 3
+    harness.kill()
+    harness.communicate()
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a server outlived the harness"
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether pid runs: a zombie that init has not yet reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

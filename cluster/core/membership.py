@@ -1,0 +1,186 @@
+"""Membership: explicit changes, one plan at a time, merged without a clock (section 4.8).
+
+What a node knows of the membership has two parts, and both merge as join-semilattices,
+so that gossip in any order, however stale, leads all nodes to the same:
+
+- requests: a set that only grows, of changes that an administrator asked for;
+- the layout: who is a member, who owns which partition now, who will, and which
+  newcomers have their data. A layout has a version; the higher one wins. Two claimants
+  who wrote the same version in ignorance of each other are told apart by content, and
+  the loser's requests, still in the set, are planned again.
+
+The claimant, the first member by name whom nobody asked to leave, turns requests into
+the next layout, and ends a layout once every newcomer is ready. No data depends on nodes
+agreeing on the layout: a holder deletes what it no longer owns only after the owners have
+acknowledged it (see transfers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from .messages import Change, Layout
+from .placement import Placement, Rules
+
+Requests = dict[str, Change]
+Kind = Literal["join", "leave", "remove"]
+
+
+class Refused(Exception):
+    """A change that cannot be made; the message says why, and what could be."""
+
+
+def first_layout(members: tuple[str, ...], partitions: int, rules: Rules) -> Layout:
+    """The layout that every founding member makes alone, and all make alike."""
+    owners = rules.claim(members, partitions)
+    return Layout(1, "", tuple(sorted(members)), owners, owners)
+
+
+def settled(layout: Layout) -> bool:
+    """True when no partition is on its way to other owners."""
+    return layout.owners == layout.target
+
+
+def merge_layouts(a: Layout | None, b: Layout | None) -> Layout | None:
+    """The later layout; of two alike, one that knows all who are ready."""
+    if a is None or b is None:
+        return a or b
+    if _identity(a) != _identity(b):
+        return max(a, b, key=_identity)
+    ready = {
+        p: tuple(sorted({*a.ready.get(p, ()), *b.ready.get(p, ())}))
+        for p in sorted({*a.ready, *b.ready})
+    }
+    return msgspec.structs.replace(a, ready=ready)
+
+
+def _identity(layout: Layout) -> tuple[Any, ...]:
+    """What makes two layouts the same one, and orders those that are not."""
+    return (
+        layout.version,
+        layout.author,
+        layout.members,
+        layout.target,
+        layout.owners,
+        layout.applied,
+    )
+
+
+def known(layout: Layout) -> tuple[str, ...]:
+    """Everybody who takes part: members, and owners on their way out."""
+    return tuple(sorted({*layout.members, *layout.owners}))
+
+
+def claimant(layout: Layout, requests: Requests) -> str:
+    """Who makes the next layout."""
+    leaving = {c.node for c in open_requests(layout, requests) if c.kind != "join"}
+    staying = [m for m in layout.members if m not in leaving]
+    return min(staying or layout.members)
+
+
+def open_requests(layout: Layout, requests: Requests) -> list[Change]:
+    """Requests that no layout has taken up yet, in one order on all nodes."""
+    return [requests[id] for id in sorted(requests) if id not in layout.applied]
+
+
+def gone(requests: Requests) -> set[str]:
+    """The nodes whose last change was to be removed: nobody waits for them any more."""
+    last = {requests[id].node: requests[id].kind for id in sorted(requests)}
+    return {node for node, kind in last.items() if kind == "remove"}
+
+
+def after(members: tuple[str, ...], changes: list[Change]) -> tuple[str, ...]:
+    """The members once `changes` are made."""
+    now = dict.fromkeys(members)
+    for change in changes:
+        if change.kind == "join":
+            now[change.node] = None
+        else:
+            now.pop(change.node, None)
+    return tuple(sorted(now))
+
+
+class Membership:
+    """What one node knows. `on_change` hears of every new layout or request."""
+
+    def __init__(self, node: str, rules: Rules) -> None:
+        self._node = node
+        self._rules = rules
+        self.layout: Layout | None = None
+        self.requests: Requests = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    def adopt(self, layout: Layout | None, requests: Requests) -> bool:
+        """Merge what somebody else knows; True when that was news."""
+        merged = merge_layouts(self.layout, layout)
+        union = {**self.requests, **requests}
+        if merged == self.layout and len(union) == len(self.requests):
+            return False
+        self.layout, self.requests = merged, union
+        self.advance()
+        self.on_change()
+        return True
+
+    def request(self, kind: Kind, node: str) -> Change:
+        """Ask for a change. Raises Refused."""
+        layout = self.layout
+        if layout is None:
+            raise Refused(f"{self._node} is not a member of a cluster yet")
+        pending = open_requests(layout, self.requests)
+        members = after(layout.members, pending)
+        self._check(kind, node, members)
+        change = Change(f"{len(self.requests):06d}-{self._node}-{kind}-{node}", kind, node)
+        self.adopt(None, {change.id: change})
+        return change
+
+    def _check(self, kind: Kind, node: str, members: tuple[str, ...]) -> None:
+        if kind == "join" and node in members:
+            raise Refused(f"{node} is a member already; members are {', '.join(members)}")
+        if kind != "join" and node not in members:
+            raise Refused(f"{node} is no member; members are {', '.join(members)}")
+        n = self._rules.n
+        if kind != "join" and len(members) <= n:
+            raise Refused(f"{len(members)} members are left and N is {n}: let another join first")
+        assert self.layout is not None
+        coming = after(members, [Change("", kind, node)])
+        try:
+            self._rules.check(coming, len(self.layout.owners))
+        except ValueError as error:
+            raise Refused(f"{kind} of {node}: {error}") from error
+
+    def mark_ready(self, partition: int) -> None:
+        """This node, a newcomer of `partition`, holds all that its owners held."""
+        layout = self.layout
+        assert layout is not None
+        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), self._node)}
+        self.adopt(msgspec.structs.replace(layout, ready=ready), {})
+
+    def advance(self) -> None:
+        """As claimant: end a layout whose newcomers are all ready, begin the next."""
+        layout = self.layout
+        if layout is None or claimant(layout, self.requests) != self._node:
+            return
+        if not settled(layout):
+            if not self.all_ready(layout):
+                return
+            layout = self._next(layout, owners=layout.target)
+        changes = open_requests(layout, self.requests)
+        if changes:
+            members = after(layout.members, changes)
+            target = self._rules.claim(members, len(layout.owners), layout.owners)
+            applied = (*layout.applied, *(c.id for c in changes))
+            layout = self._next(layout, members=members, target=target, applied=applied)
+        self.layout = layout
+
+    def all_ready(self, layout: Layout) -> bool:
+        """Whether every newcomer of every partition has its data."""
+        placement = Placement(layout, self._rules, gone(self.requests))
+        return all(placement.switched(p) for p in range(len(layout.owners)))
+
+    def _next(self, layout: Layout, **changes: Any) -> Layout:
+        return msgspec.structs.replace(
+            layout, version=layout.version + 1, author=self._node, ready={}, **changes
+        )

@@ -1,0 +1,141 @@
+"""Moving partitions (section 4.9): newcomers fetch what they will own, former owners
+give up what they no longer own.
+
+Both are anti-entropy, so both can be stopped at any instant and go on from what is
+there. A newcomer is ready once it has finished an exchange, begun under this layout,
+with every node that owns the partition now; writes reach it meanwhile. A former owner
+deletes only once it has finished an exchange with every new owner: whatever it held,
+they have acknowledged as durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .antientropy import Trees
+from .kernel import Kernel
+from .membership import Membership
+from .placement import Placement
+from .records import Records
+from .rows import partition_prefix
+
+_SLICE = 256
+
+
+class Transfers:
+    def __init__(
+        self,
+        node: str,
+        kernel: Kernel,
+        membership: Membership,
+        placement: Callable[[], Placement],
+        trees: Trees,
+        objects: Records,
+    ) -> None:
+        self._node = node
+        self._kernel = kernel
+        self._membership = membership
+        self._placement = placement
+        self._trees = trees
+        self._objects = objects
+        self._version = 0
+        self._began = 0.0
+        self._first = 0
+        self._synced: dict[int, dict[str, None]] = {}
+        self._dropping: dict[int, None] = {}
+
+    def layout_changed(self) -> None:
+        """Progress counts for one layout only."""
+        version = self._placement().layout.version
+        if version != self._version:
+            self._version = version
+            self._synced = {}
+            self._began = self._kernel.now
+            self._first = len(self.incoming())
+
+    def incoming(self) -> list[int]:
+        """The partitions that this node still fetches."""
+        view = self._placement()
+        return [
+            p
+            for p in view.partitions
+            if self._node in view.pending(p) and self._node not in view.layout.ready.get(p, ())
+        ]
+
+    def leftover(self) -> list[int]:
+        """The partitions that this node holds rows of and is not to hold."""
+        view = self._placement()
+        return [p for p in self._trees.held() if not view.holds(self._node, p)]
+
+    def with_peer(self, peer: str) -> list[int]:
+        """The partitions that an exchange begun here with `peer` is about."""
+        view = self._placement()
+        shared = [p for p in view.partitions if view.holds(self._node, p) and view.holds(peer, p)]
+        given = [p for p in self.leftover() if peer in view.primaries(p)]
+        return shared + given
+
+    def synced(self, peer: str, partitions: list[int], version: int) -> None:
+        """An exchange with `peer` ended well: all that differed is the same now."""
+        if version != self._version:
+            return
+        for p in partitions:
+            self._synced.setdefault(p, {})[peer] = None
+        view = self._placement()
+        for p in partitions:
+            heard = self._synced[p]
+            if p in self.incoming() and all(s in heard for s in view.sources(p)):
+                self._kernel.emit("transfer-ready", partition=p)
+                self._membership.mark_ready(p)
+        for p in self.leftover():
+            heard = self._synced.get(p, {})
+            if p not in self._dropping and all(o in heard for o in view.primaries(p)):
+                self._dropping[p] = None
+                self._drop(p)
+
+    def _drop(self, partition: int) -> None:
+        """Delete a slice of what the new owners have acknowledged, then the next."""
+        rows: list[bytes] = []
+        if not self._placement().holds(self._node, partition):
+            for row, _ in self._objects.scan(partition_prefix(partition)):
+                rows.append(row)
+                if len(rows) == _SLICE:
+                    break
+        if not rows:
+            self._dropping.pop(partition, None)
+            self._kernel.emit("partition-dropped", partition=partition)
+            return
+        left = len(rows)
+
+        def removed(code: str | None) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._drop(partition)
+
+        for row in rows:
+            self._objects.remove(row, removed)
+
+    def status(self) -> list[dict[str, Any]]:
+        """One line a partition on the move, with whom it waits for."""
+        view = self._placement()
+        moving = [
+            self._line(p, "receiving", [s for s in view.sources(p) if s != self._node])
+            for p in self.incoming()
+        ]
+        return moving + [
+            self._line(p, "giving up", list(view.primaries(p))) for p in self.leftover()
+        ]
+
+    def _line(self, partition: int, what: str, peers: list[str]) -> dict[str, Any]:
+        heard = self._synced.get(partition, {})
+        waiting = [peer for peer in peers if peer not in heard]
+        return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}
+
+    def _eta(self) -> float | None:
+        """Seconds until all has come, at the rate so far; None before anything has."""
+        left = len(self.incoming())
+        done = self._first - left
+        if done <= 0:
+            return None
+        return round((self._kernel.now - self._began) / done * left, 1)

@@ -1,0 +1,47 @@
+"""Keeps a cluster up for as long as somebody wants to play with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from harness.cli.options import Topology
+from harness.cli.playing import STATE, Playground, up
+from harness.cli.world import World, build
+from harness.system import EnvironmentFailed
+
+
+def keep_up(wanted: Topology, store: Path) -> int:
+    """Start a cluster, and stop it when told to by SIGINT or SIGTERM."""
+    state, root = store / STATE, store / "cluster"
+    if up(state) is not None:
+        raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
+    shutil.rmtree(root, ignore_errors=True)
+    plan = wanted.plan(root, root / "links")
+    try:
+        with build(plan, print) as world:
+            asyncio.run(_serve(world, store))
+    finally:
+        state.unlink(missing_ok=True)
+        shutil.rmtree(root, ignore_errors=True)
+    return 0
+
+
+async def _serve(world: World, store: Path) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await world.links.start(world.routes)
+        await world.cluster.start_all()
+        found = Playground(os.getpid(), "dynamesis", world.client_addresses(), world.admin)
+        state = found.save(store)
+        print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
+        await told.wait()
+    except (OSError, RuntimeError) as failure:
+        raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
+    finally:
+        await asyncio.gather(world.cluster.stop_all(), world.links.stop())

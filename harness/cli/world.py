@@ -1,0 +1,95 @@
+"""A cluster and the links before it, made of real processes on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.supervisor import Cluster, ClusterSpec
+from harness.links import LINKS, Site
+from harness.links.base import CLIENT, Links, Route, plan_routes
+from harness.ports import Ports, reserve
+from harness.reaper import Reaper
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to build. `params` are those of cluster.core.params; nodes keep their data under
+    `root`, links their logs under `logs`; `port_base` None finds free ports."""
+
+    nodes: tuple[str, ...]
+    links: str
+    storage: str
+    root: Path
+    logs: Path
+    params: Mapping[str, Any] = field(default_factory=dict)
+    bugs: tuple[str, ...] = ()
+    port_base: int | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """Built, but not started: links first, then the cluster."""
+
+    cluster: Cluster
+    links: Links
+    routes: tuple[Route, ...]
+    admin: dict[str, str]
+
+    def client_addresses(self) -> dict[str, str]:
+        """node id -> host:port as clients dial it; known once the links have started."""
+        return {node: self.links.address(CLIENT, node) for node in self.cluster.nodes}
+
+
+@contextmanager
+def build(
+    plan: Plan,
+    say: Callable[[str], None],
+    on_incident: Callable[[dict[str, Any]], None] = lambda what: None,
+) -> Iterator[World]:
+    """When the context ends, every process of it is gone and its ports are free. Raises
+    EnvironmentFailed."""
+    kind, count = LINKS[plan.links], len(plan.nodes)
+    wanted = 2 * count + count * count + kind.api_ports(count)
+    with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
+        listen, admin = _addresses(plan.nodes, ports), _addresses(plan.nodes, ports)
+        routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
+        links = kind.make(Site(plan.logs, ports, reaper, say, on_incident))
+        spec = ClusterSpec(
+            nodes=plan.nodes,
+            root=plan.root,
+            listen=listen,
+            admin=admin,
+            peers=_Dialled(plan.nodes, links),
+            params=plan.params,
+            engine=plan.storage,
+            bugs=plan.bugs,
+        )
+        yield World(Cluster(spec, reaper.add, reaper.drop), links, tuple(routes), admin)
+
+
+def _addresses(nodes: tuple[str, ...], ports: Ports) -> dict[str, str]:
+    return {node: f"{HOST}:{ports.take()}" for node in nodes}
+
+
+class _Dialled(Mapping[str, Mapping[str, str]]):
+    """By which address each node dials each other one: looked up when a node starts, since
+    links know it only once they are up."""
+
+    def __init__(self, nodes: tuple[str, ...], links: Links) -> None:
+        self._nodes = nodes
+        self._links = links
+
+    def __getitem__(self, node: str) -> Mapping[str, str]:
+        return {peer: self._links.address(node, peer) for peer in self._nodes if peer != node}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)

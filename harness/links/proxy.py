@@ -1,0 +1,177 @@
+"""The process behind embedded links: all routes of a test, in one asyncio program.
+
+It is told what to do on its standard input, one JSON object a line, and answers each on
+its standard output; when its input ends, so does it. A route that gets a fault, or loses
+one, loses its connections too, as it does with Toxiproxy; only a stall that ends lets its
+connections live, which is the point of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import socket
+import struct
+import sys
+from random import Random
+from typing import Any
+
+from harness.links.base import Route
+from harness.links.faults import Fault, Refused, Stall, make_fault
+from harness.links.shapes import Broken, Counts, CutShort, Direction, shape
+
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """One route: a listener, its connections, and the fault that it has now."""
+
+    def __init__(self, route: Route) -> None:
+        self.counts = Counts()
+        self._route = route
+        self._fault: Fault | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[None], list[Direction]] = {}
+
+    async def set(self, fault: Fault | None) -> None:
+        """Have this fault from now on. Raises OSError if the port is taken."""
+        if fault is None and isinstance(self._fault, Stall):
+            for directions in self._connections.values():
+                for direction in directions:
+                    direction.released.set()
+        else:
+            await self._drop_all()
+        self._fault = fault
+        if isinstance(fault, Refused):
+            self._close_listener()
+        elif self._server is None:
+            host, port = self._route.listen.split(":")
+            self._server = await asyncio.start_server(
+                self._accept, host, int(port), backlog=1024, limit=1 << 20
+            )
+
+    def _close_listener(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _drop_all(self) -> None:
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[task] = []
+        self.counts.connections += 1
+        try:
+            await self._connect(reader, writer, self._connections[task])
+        except (asyncio.CancelledError, OSError):
+            pass
+        finally:
+            writer.transport.abort()
+            del self._connections[task]
+
+    async def _connect(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        directions: list[Direction],
+    ) -> None:
+        fault = self._fault
+        host, port = self._route.upstream.split(":")
+        answers, questions = await asyncio.open_connection(host, int(port), limit=1 << 20)
+        seed = f"{getattr(fault, 'seed', 0)} {self._route.name} {self.counts.connections}"
+        up = Direction(reader, questions, self.counts, Random(f"{seed} up"))
+        down = Direction(answers, writer, self.counts, Random(f"{seed} down"))
+        directions += [up, down]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_carry(up, _in_direction(fault, "upstream")))
+                tasks.create_task(_carry(down, _in_direction(fault, "downstream")))
+        except* Broken:
+            _reset(questions)
+            _reset(writer)
+        except* CutShort:
+            await _finish(questions)
+            await _finish(writer)
+        except* OSError:
+            _reset(questions)
+            _reset(writer)
+        finally:
+            questions.transport.abort()
+
+
+def _in_direction(fault: Fault | None, direction: str) -> Fault | None:
+    return fault if getattr(fault, "direction", "both") in (direction, "both") else None
+
+
+async def _carry(way: Direction, fault: Fault | None) -> None:
+    await shape(fault)(way)
+    way.writer.write_eof()
+
+
+async def _finish(writer: asyncio.StreamWriter) -> None:
+    """Close after what was written has been sent."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    plug: socket.socket | None = writer.get_extra_info("socket")
+    if plug is not None:
+        with contextlib.suppress(OSError):
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+    writer.transport.abort()
+
+
+class Program:
+    """All routes of a test."""
+
+    def __init__(self) -> None:
+        self._proxies: dict[str, Proxy] = {}
+
+    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one order; what is answered."""
+        match order:
+            case {"routes": routes}:
+                for fields in routes:
+                    route = Route(**fields)
+                    self._proxies[route.name] = Proxy(route)
+                    await self._proxies[route.name].set(None)
+                return {}
+            case {"set": changes}:
+                for name, fault in changes.items():
+                    await self._proxies[name].set(make_fault(**fault) if fault else None)
+                return {}
+            case {"count": _}:
+                return {
+                    name: dataclasses.asdict(proxy.counts) for name, proxy in self._proxies.items()
+                }
+        raise ValueError(f"not an order: {order}")
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    program = Program()
+    while line := await orders.readline():
+        try:
+            answer: dict[str, Any] = {"ok": await program.obey(json.loads(line))}
+        except (OSError, ValueError) as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())

@@ -1,0 +1,219 @@
+"""The catalogue of faults: every member of every family, in one explicit table.
+
+What a draw returns is all that a fault is: which nodes or links, and how. Faults aimed at
+what is only known when they strike (who holds a hint?) name their target instead, and
+harness.nemesis.targets finds it then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from harness.generators.rng import Rng
+from harness.links.base import CLIENT, route_name
+from harness.nemesis import cuts
+from harness.nemesis.cuts import Grudge, Nodes
+from harness.nemesis.packages import Arena, Draw, Impossible, Member, Package, Value
+
+_ONE_WAY = frozenset({"black-hole"})
+
+
+def _cut(
+    name: str,
+    description: str,
+    shape: Callable[[Nodes, Rng], tuple[Grudge, Rng]],
+    least: int = 2,
+    kinds: frozenset[str] = frozenset(cuts.KINDS),
+    times: int = 1,
+) -> Member:
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        grudge, rng = shape(arena.nodes, rng)
+        kind, rng = rng.choice(sorted(kinds & arena.kinds))
+        return [{"kind": kind, "grudge": grudge}] * times, rng
+
+    return Member(f"cut.{name}", description, draw, kinds, least)
+
+
+def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
+    """So many random nodes, so many times."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        nodes, rng = rng.sample(arena.nodes, count(len(arena.nodes)))
+        return [{"nodes": sorted(nodes), **more}] * times, rng
+
+    return draw
+
+
+_ONE = _some(lambda n: 1)
+_MINORITY = _some(lambda n: max(1, (n - 1) // 2))
+_MAJORITY = _some(lambda n: n // 2 + 1)
+_ALL = _some(lambda n: n)
+
+
+def _forgetful(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    return [{"nodes": [arena.forgetful]}], rng
+
+
+def _killed(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    return (_forgetful if arena.volatile else _ONE)(rng, arena)
+
+
+def _aimed(target: str, cut: bool = False) -> Draw:
+    """A target that is found when the fault strikes; `otherwise` is hit if there is none."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        key, rng = rng.choice(arena.keys)
+        otherwise, rng = rng.choice(arena.nodes)
+        value: Value = {"target": target, "key": key, "otherwise": otherwise}
+        if cut:
+            value["kind"], rng = rng.choice(sorted(set(cuts.KINDS) & arena.kinds))
+        return [value], rng
+
+    return draw
+
+
+def _handoff(family: str) -> Draw:
+    """Two acts: a node is away, so that others hold hints for it; it is hardly back when
+    the holder of the most is hit, in mid-handoff."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (aimed,), rng = _aimed("hint-holder", cut=family == "cut")(rng, arena)
+        away, rng = rng.choice([node for node in arena.nodes if node != aimed["otherwise"]])
+        rest = [node for node in arena.nodes if node != away]
+        first: Value = {"nodes": [away]}
+        if family == "cut":
+            first = {"kind": aimed["kind"], "grudge": [[away], rest]}
+        return [first, aimed], rng
+
+    return draw
+
+
+def _link(
+    name: str,
+    description: str,
+    kind: str,
+    fields: dict[str, tuple[int, int]],
+    either: bool = False,
+    clients: bool = True,
+) -> Member:
+    """A fault of this kind, its fields drawn from these ranges, on all links of one node or
+    on all links between nodes. `either`: in one direction, drawn, not in both."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        links, rng = _links(rng, arena, clients)
+        drawn: Value = {}
+        for field, (low, high) in fields.items():
+            drawn[field], rng = rng.between(low, high)
+        if either:
+            drawn["direction"], rng = rng.choice(("upstream", "downstream"))
+        return [{"kind": kind, "with": drawn, "links": links}], rng
+
+    return Member(f"link.{name}", description, draw, frozenset({kind}), least=2)
+
+
+def _links(rng: Rng, arena: Arena, clients: bool) -> tuple[list[str], Rng]:
+    node, rng = rng.choice(arena.nodes)
+    all_of_them, rng = rng.chance(0.5)
+    links = [
+        route_name(a, b)
+        for a in arena.nodes
+        for b in arena.nodes
+        if a != b and (all_of_them or node in (a, b))
+    ]
+    return links + ([route_name(CLIENT, node)] if clients and not all_of_them else []), rng
+
+
+MEMBERS: tuple[Member, ...] = (
+    _cut("halves", "the first half from the rest", cuts.halves),
+    _cut("random-halves", "a random minority from the rest", cuts.random_halves),
+    _cut("one", "one node from the rest", cuts.one),
+    _cut("minority-third", "a random third from the rest", cuts.minority_third, least=3),
+    _cut("bridge", "halves that meet in one node only", cuts.bridge, least=3),
+    _cut("majorities-ring", "each node hears another majority", cuts.majorities_ring, least=4),
+    _cut("one-way", "one half does not hear the other", cuts.one_way, kinds=_ONE_WAY),
+    _cut("flapping", "one node, on and off", cuts.one, times=4),
+    Member("cut.primaries", "the primaries of a key from the rest",
+           _aimed("primaries", cut=True), frozenset(cuts.KINDS), least=2),
+    Member("cut.coordinator", "the first primary of a key from the rest",
+           _aimed("coordinator", cut=True), frozenset(cuts.KINDS), least=2),
+    Member("cut.hint-holder", "one node, and after it the holder of its hints",
+           _handoff("cut"), frozenset(cuts.KINDS), least=3, gap=0.1),
+    _link("slow", "everything is late", "slow", {"latency_ms": (30, 400)}),
+    _link("jitter", "everything is late, now more, now less", "slow",
+          {"latency_ms": (100, 200), "jitter_ms": (50, 100)}),
+    _link("narrow", "little gets through at a time", "narrow", {"rate_kbps": (2, 20)}),
+    _link("torn", "frames arrive in pieces", "torn",
+          {"piece_bytes": (9, 16), "vary_bytes": (0, 8)}),
+    _link("reset", "connections are reset by the first request", "reset", {}),
+    _link("cut-off", "connections end in the middle of a frame", "cut-off",
+          {"after_bytes": (200, 4000)}, either=True),
+    _link("stall", "silence, and then everything arrives after all", "stall", {}),
+    _link("lossy", "frames are lost", "frames",
+          {"drop": (5, 30), "seed": (0, 1 << 30)}, clients=False),
+    _link("duplicate", "frames come twice", "frames",
+          {"drop": (0, 0), "duplicate": (10, 50), "seed": (0, 1 << 30)}, clients=False),
+    _link("reorder", "frames overtake each other", "frames",
+          {"drop": (0, 0), "reorder": (10, 50), "seed": (0, 1 << 30)}, clients=False),
+    Member("kill.one", "SIGKILL a node, start it again", _killed),
+    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3),
+    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1),
+    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1),
+    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1),
+    Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
+           _handoff("kill"), least=3, gap=0.1),
+    Member("kill.loop", "SIGKILL a node again and again", _some(lambda n: 1, times=3), weight=1),
+    Member("kill.graceful", "SIGTERM a node, start it again",
+           _some(lambda n: 1, signal="SIGTERM"), weight=1),
+    Member("pause.one", "SIGSTOP a node, let it go on", _ONE),
+    Member("pause.minority", "SIGSTOP less than half", _MINORITY, least=3),
+    Member("pause.majority", "SIGSTOP more than half", _MAJORITY, least=3, weight=1),
+    Member("pause.coordinator", "SIGSTOP the first primary of a key", _aimed("coordinator")),
+    Member("wipe.one", "SIGKILL a node, delete its data, start it again", _forgetful,
+           least=2, forgets=True),
+)  # fmt: skip
+
+FAMILIES = {
+    "cut": "split the network between nodes",
+    "link": "make links slow, narrow, torn or lossy",
+    "kill": "SIGKILL nodes and start them again",
+    "pause": "SIGSTOP nodes and let them go on",
+    "wipe": "kill one node, delete its data, start it again",
+}
+
+PACKAGES: dict[str, Package] = {
+    "none": Package("none", "break nothing", ()),
+    **{
+        family: Package(family, description, tuple(m for m in MEMBERS if m.family == family))
+        for family, description in FAMILIES.items()
+    },
+    "storm": Package("storm", "all families together", MEMBERS),
+    **{member.name: Package(member.name, member.description, (member,)) for member in MEMBERS},
+}
+
+
+def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ...]]:
+    """Of the members that the packages bring, by family, those that can be done here.
+
+    Raises Impossible, with the reason, for a name that does not exist, for `none` beside
+    others, and for a package of which nothing is left.
+    """
+    kept: dict[Member, None] = {}
+    for name in _known(names):
+        members = PACKAGES[name].members
+        able = [member for member in members if member.why_not(arena) is None]
+        if members and not able:
+            why = "; ".join(f"{member.name} {member.why_not(arena)}" for member in members)
+            raise Impossible(f"{name} cannot be done here: {why}")
+        kept |= dict.fromkeys(able)
+    families = dict.fromkeys(member.family for member in kept)
+    return {family: tuple(m for m in kept if m.family == family) for family in families}
+
+
+def _known(names: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        if name not in PACKAGES:
+            raise Impossible(f"no nemesis is called {name!r}; there are: {', '.join(PACKAGES)}")
+    if "none" in names and len(names) > 1:
+        raise Impossible(f"none goes with nothing else, and here it stands in {','.join(names)}")
+    return names

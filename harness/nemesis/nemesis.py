@@ -1,0 +1,157 @@
+"""The nemesis at work: it carries out a schedule, proves each fault, and heals.
+
+What the interpreter records of an operation comes after the operation has returned; a
+proof must stand behind the start that it belongs to. So proofs wait until the nemesis is
+called again, or until the heal phase.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from checkers.op import Op, OpError
+from harness.links.base import Links
+from harness.nemesis.effects import Effects, Look, Proof
+from harness.nemesis.ledger import Ledger
+from harness.nemesis.network import BadLink, Cut, Wires
+from harness.nemesis.processes import Holds, Kill, Pause, Wipe
+from harness.nemesis.schedule import NEMESIS
+from harness.nemesis.targets import Targets
+from harness.system import EnvironmentFailed, System
+
+log = logging.getLogger(__name__)
+
+#: s that a fault has to show all of its effect; without any, it is watched to its end
+_PATIENCE = 1.5
+#: s between two looks
+_EVERY = 0.1
+
+
+@dataclass
+class _Watch:
+    """Looks at one fault until its proof is complete, or time is up and there is one, or
+    the fault is lifted."""
+
+    look: Look
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[Proof] | None = None
+
+    def begin(self) -> None:
+        self.task = asyncio.create_task(self._watch())
+
+    async def end(self) -> Proof:
+        """The proof as it stands now."""
+        assert self.task is not None
+        self.hurry.set()
+        return await self.task
+
+    @property
+    def over(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    async def _watch(self) -> Proof:
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            last = self.hurry.is_set()
+            proof = await self.look()
+            late = asyncio.get_running_loop().time() > deadline
+            if last or proof.complete or (late and proof.bit):
+                return proof
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.hurry.wait(), 5 * _EVERY if late else _EVERY)
+
+
+class Nemesis:
+    """Injects faults into a system and its links, and takes all of them back."""
+
+    def __init__(self, system: System, links: Links, ledger: Path) -> None:
+        self._system = system
+        self._targets = Targets(system)
+        self._ledger = Ledger(ledger)
+        self._wires = Wires(links)
+        self._holds = Holds(system)
+        self._effects: dict[str, Effects] = {
+            "cut": Cut(system, self._wires),
+            "link": BadLink(system, self._wires),
+            "kill": Kill(system, self._holds),
+            "pause": Pause(system, self._holds),
+            "wipe": Wipe(system, self._holds),
+        }
+        self._watches: dict[int, _Watch] = {}
+        self._record: Callable[[Op], Op] | None = None
+
+    async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op:
+        """Carry out a start or a stop; the completion. What fails is said in it and in the
+        log, and is left to the heal phase."""
+        self._record = record
+        await self._tell([fault for fault, watch in self._watches.items() if watch.over])
+        verb, _, family = op.f.partition("-")
+        try:
+            if verb == "start":
+                value = await self._start(family, op.value)
+            else:
+                value = await self._stop(op.value["fault"])
+        except (OSError, RuntimeError, ValueError, EnvironmentFailed) as failure:
+            log.exception("%s failed", op.f)
+            error = OpError("nemesis-failed", False, str(failure))
+            return Op(type="info", process=NEMESIS, f=op.f, value=op.value, error=error)
+        return Op(type="info", process=NEMESIS, f=op.f, value=value)
+
+    async def heal_all(self) -> None:
+        """Take back every fault in the ledger: let what is paused go on, heal all links,
+        start what is down. In this order, since proxies in front of a paused node can get
+        stuck. May be repeated. Raises RuntimeError if a node would not start."""
+        await self._tell(list(self._watches))
+        for node in self._system.nodes:
+            if self._system.state(node) == "paused":
+                await self._system.resume(node)
+        self._holds.clear()
+        await self._wires.heal_all()
+        await self._start_dead()
+        for fault, (family, value) in self._ledger.open().items():
+            self._ledger.healed(fault)
+            self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
+
+    async def _start_dead(self) -> None:
+        down = [node for node in self._system.nodes if self._system.state(node) == "down"]
+        held = {n for _, value in self._ledger.open().values() for n in value.get("nodes", ())}
+        if found := [node for node in down if node not in held]:
+            self._say("found-dead", {"nodes": found})
+        started = await asyncio.gather(*map(self._system.start, down), return_exceptions=True)
+        for failure in started:
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
+        fault = value["fault"]
+        value = await self._targets.resolve(family, value)
+        self._ledger.broken(fault, family, value)
+        watch = _Watch(await self._effects[family].inject(fault, value))
+        watch.begin()
+        self._watches[fault] = watch
+        return value
+
+    async def _stop(self, fault: int) -> dict[str, Any]:
+        if fault not in self._ledger.open():
+            return {"fault": fault, "skipped": "it never began"}
+        family, value = self._ledger.open()[fault]
+        await self._effects[family].lift(fault, value)
+        await self._tell([fault] if fault in self._watches else [])
+        self._ledger.healed(fault)
+        return value
+
+    async def _tell(self, faults: list[int]) -> None:
+        """Record the proof of each of these faults."""
+        for fault in faults:
+            proof = await self._watches.pop(fault).end()
+            self._say("evidence", {"fault": fault, "bit": proof.bit, "detail": proof.detail})
+
+    def _say(self, f: str, value: dict[str, Any]) -> None:
+        if self._record is not None:
+            self._record(Op(type="info", process=NEMESIS, f=f, value=value))

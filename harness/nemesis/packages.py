@@ -1,0 +1,95 @@
+"""What stands behind the names of nemeses, and what can be done where.
+
+A member draws the values of its start operations from the seed; everything that a replay
+needs stands in them. The table of all members is harness.nemesis.catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.generators.rng import Rng
+from harness.nemesis.cuts import Nodes
+
+
+class Impossible(ValueError):
+    """The faults asked for do not exist, do not go together, or cannot be done here."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What faults have to do with: the nodes, the kinds of fault that the links can do, W,
+    whether a node forgets all when its process dies (`volatile`), keys whose replicas may
+    be aimed at, and which node may lose its memory: always the same one, or an
+    acknowledged write could rightly lose its last copy."""
+
+    nodes: Nodes
+    kinds: frozenset[str]
+    forgetful: str
+    w: int = 2
+    volatile: bool = False
+    keys: tuple[str, ...] = ("k0", "k1", "k2")
+
+    @classmethod
+    def draw(
+        cls,
+        nodes: Nodes,
+        kinds: frozenset[str],
+        seed: int,
+        w: int = 2,
+        volatile: bool = False,
+        keys: tuple[str, ...] = ("k0", "k1", "k2"),
+    ) -> Arena:
+        """The arena in which the forgetful node is drawn from the seed."""
+        forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
+        return cls(nodes, kinds, forgetful, w, volatile, keys)
+
+
+Value = dict[str, Any]
+#: Draws the acts of one period, one after the other; most have one.
+Draw = Callable[[Rng, Arena], tuple[list[Value], Rng]]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One way to break things. `kinds`: the link faults of which it needs at least one;
+    `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
+    act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
+    what it stored."""
+
+    name: str
+    description: str
+    draw: Draw
+    kinds: frozenset[str] = frozenset()
+    least: int = 1
+    gap: float = 1.0
+    weight: int = 2
+    forgets: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(".")[0]
+
+    def why_not(self, arena: Arena) -> str | None:
+        """Why it cannot be done there; None if it can."""
+        if len(arena.nodes) < self.least:
+            return f"needs {self.least} nodes and there are {len(arena.nodes)}"
+        if self.kinds and not self.kinds & arena.kinds:
+            return f"needs links that can do {' or '.join(sorted(self.kinds))}"
+        deadly = arena.volatile and self.family == "kill"
+        if deadly and self.name != "kill.one":
+            return "would destroy every copy of a write that is only in memory"
+        if (deadly or self.forgets) and arena.w < 2:
+            return "could destroy the only copy of an acknowledged write (it takes w of 2 or more)"
+        return None
+
+
+@dataclass(frozen=True)
+class Package:
+    """What stands behind a name on the command line."""
+
+    name: str
+    description: str
+    members: tuple[Member, ...]

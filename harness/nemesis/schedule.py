@@ -1,0 +1,132 @@
+"""When each fault comes and goes: a plan drawn from the seed before the test begins.
+
+Every family has a timeline of its own, of faults with pauses between them, drawn from a
+random stream of its own. The more families, the longer the pauses: what is broken all the
+time shows little. Where two families want the same process at one time, the later one
+takes what is left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from checkers.op import Op
+from harness.generators.base import PENDING, Context, Generator, Pending, Step
+from harness.generators.rng import Rng
+from harness.nemesis.catalogue import possible
+from harness.nemesis.packages import Arena, Member
+
+NEMESIS = "nemesis"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One operation of the nemesis, `at` ms after the load began."""
+
+    at: int
+    f: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bout:
+    """One fault from start to stop, in ms."""
+
+    start: int
+    stop: int
+    member: Member
+    value: dict[str, Any]
+
+
+def plan(names: Iterable[str], arena: Arena, seed: int, limit: float) -> tuple[Event, ...]:
+    """What these packages do in a load phase of `limit` s. A fault whose end would come
+    later is left to the heal phase. Raises Impossible."""
+    families = possible(tuple(names), arena)
+    rng = Rng(seed).split(NEMESIS)
+    bouts = [
+        bout
+        for family, members in families.items()
+        for bout in _timeline(members, arena, rng.split(family), limit, len(families))
+    ]
+    return _events(_apart(sorted(bouts, key=lambda bout: bout.start)), round(limit * 1000))
+
+
+def _timeline(
+    members: tuple[Member, ...], arena: Arena, rng: Rng, limit: float, families: int
+) -> Iterator[Bout]:
+    """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
+    longer test, so that hints, repair and detectors get something to do."""
+    unit = 1000 * min(3.0, max(0.2, math.sqrt(limit / 10)))
+    weighted = [member for member in members for _ in range(member.weight)]
+    crowd = max(1, families - 1)
+    now, rng = rng.uniform(0.3 * unit, crowd * unit)
+    now = min(now, 0.3 * limit * 1000)
+    while now + 0.5 * unit < limit * 1000:
+        member, rng = rng.choice(weighted)
+        acts, rng = member.draw(rng, arena)
+        length, rng = rng.uniform(unit, 3 * unit)
+        act = length / (len(acts) + (len(acts) - 1) * member.gap)
+        for number, value in enumerate(acts):
+            start = now + number * act * (1 + member.gap)
+            yield Bout(round(start), round(start + act), member, value)
+        pause, rng = rng.uniform(0.5 * unit * crowd, 1.5 * unit * crowd)
+        now += length + pause
+
+
+def _apart(bouts: Iterable[Bout]) -> Iterator[Bout]:
+    """Without the nodes whose process another fault still holds."""
+    held: dict[str, int] = {}
+    for bout in bouts:
+        wanted = bout.value.get("nodes")
+        if wanted is None:
+            yield bout
+            continue
+        free = [node for node in wanted if held.get(node, -1) < bout.start]
+        held |= dict.fromkeys(free, bout.stop)
+        if free:
+            yield replace(bout, value={**bout.value, "nodes": free})
+
+
+def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
+    events: list[Event] = []
+    for fault, bout in enumerate(bouts):
+        family = bout.member.family
+        named = {"fault": fault, "member": bout.member.name}
+        if bout.start < limit:
+            events.append(Event(bout.start, f"start-{family}", {**named, **bout.value}))
+            if bout.stop < limit:
+                events.append(Event(bout.stop, f"stop-{family}", named))
+    return in_order(events)
+
+
+def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """By time; what comes at one time stays in its order."""
+    return tuple(sorted(events, key=lambda event: event.at))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A generator of these events, none before its time. `start`: when it was first asked,
+    ns. What the nemesis is too busy for in time comes as soon as it is free."""
+
+    events: tuple[Event, ...]
+    start: int | None = None
+
+    def op(self, ctx: Context) -> Step:
+        if not self.events:
+            return None
+        start = ctx.time if self.start is None else self.start
+        event, due = self.events[0], start + self.events[0].at * 1_000_000
+        begun = replace(self, start=start)
+        if due > ctx.time:
+            return Pending(due), begun
+        if NEMESIS not in ctx.free:
+            return PENDING, begun
+        op = Op(type="invoke", time=ctx.time, process=NEMESIS, f=event.f, value=event.value)
+        return op, replace(begun, events=self.events[1:])
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self

@@ -1,0 +1,52 @@
+"""Targets that are only known when a fault strikes: primaries of a key, its coordinator,
+the holder of the most hints. What was found stands in the history."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from checkers.ring import Ring
+from harness.system import System
+
+#: What a value may aim at.
+TARGETS = ("primaries", "coordinator", "hint-holder")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Finds targets in a running system; in one where nobody answers, it is `otherwise`."""
+
+    system: System
+
+    async def resolve(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
+        """`value` with the nodes, or for a cut the grudge, that its target now means."""
+        if "target" not in value:
+            return value
+        nodes = await self._find(value)
+        if family != "cut":
+            return {**value, "nodes": nodes}
+        rest = [node for node in self.system.nodes if node not in nodes]
+        if not rest:
+            nodes, rest = nodes[:1], [node for node in self.system.nodes if node != nodes[0]]
+        return {**value, "grudge": [nodes, rest]}
+
+    async def _find(self, value: dict[str, Any]) -> list[str]:
+        if value["target"] == "hint-holder":
+            return [await self._hint_holder() or value["otherwise"]]
+        try:
+            ring = await self.system.ring()
+        except RuntimeError:
+            return [value["otherwise"]]
+        replicas = Ring(tuple(ring["owners"]), ring["n"]).primaries(value["key"])
+        return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
+
+    async def _hint_holder(self) -> str | None:
+        running = [node for node in self.system.nodes if self.system.state(node) == "running"]
+        answers = await asyncio.gather(*map(self.system.status, running))
+        hints = {
+            node: answer["hints"] for node, answer in zip(running, answers, strict=True) if answer
+        }
+        most = max(hints, key=lambda node: hints[node], default=None)
+        return most if most is not None and hints[most] else None

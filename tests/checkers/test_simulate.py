@@ -1,0 +1,44 @@
+"""A simulated right store is always valid; each way of being wrong is noticed as what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkers import check
+from checkers.history import History
+from checkers.simulate import FAULTS, TEST, Store
+from checkers.verdict import Results
+
+
+def results(seed: int, **shape) -> Results:
+    return check(History.of(Store(seed, **shape).ops()), TEST)
+
+
+SHAPES = {
+    "plain": {},
+    "one key, many clients": {"keys": 1, "clients": 12},
+    "blind writers": {"blind": 0.7},
+    "many deletes": {"deletes": 0.5},
+    "nothing is known": {"lost": 0.4, "refused": 0.3},
+    "hot key": {"keys": 20, "hot": 0.8},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("seed", range(5))
+def test_a_right_store_is_valid(seed: int, shape: dict) -> None:
+    judged = results(seed, operations=300, **shape)
+    assert (judged.valid, judged.counts(), judged.reasons()) == (True, {}, ())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_store_is_caught_as_what_it_is(fault: str) -> None:
+    found: set[str] = set()
+    for seed in range(5):
+        found |= set(results(seed, operations=200, fault=fault).counts())
+    assert FAULTS[fault] in found
+
+
+def test_a_history_follows_from_its_seed() -> None:
+    assert list(Store(7, 50).ops()) == list(Store(7, 50).ops())
+    assert list(Store(7, 50).ops()) != list(Store(8, 50).ops())

@@ -1,0 +1,54 @@
+"""Cores that misbehave, to be run in the real shell: python cores.py NAME --config FILE."""
+
+from __future__ import annotations
+
+import sys
+
+from cluster.__main__ import main
+from cluster.core.events import Asked, Effect, Event, Received, Reply
+from cluster.core.messages import Get, GetReply, Version, Worth
+from cluster.core.node import Node
+
+
+class Crashing(Node):
+    """Raises when it is asked for a key."""
+
+    def handle(self, now: float, event: Event) -> list[Effect]:
+        if isinstance(event, Received) and isinstance(event.message, Get):
+            raise ZeroDivisionError("a bug in the core")
+        return super().handle(now, event)
+
+
+class Silent(Node):
+    """Takes requests, and answers them only when asked to by the command "answer"."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.held: list[Received] = []
+
+    def handle(self, now: float, event: Event) -> list[Effect]:
+        if isinstance(event, Received) and isinstance(event.message, Get):
+            self.held.append(event)
+            return []
+        if isinstance(event, Asked) and event.command == "answer":
+            return [
+                effect for held in self.held for effect in super(Silent, self).handle(now, held)
+            ]
+        return super().handle(now, event)
+
+
+class Huge(Node):
+    """Answers every get with more bytes than a frame may have."""
+
+    def handle(self, now: float, event: Event) -> list[Effect]:
+        match event:
+            case Received(channel=int(channel), message=Get(rid)):
+                siblings = (Version(bytes(1 << 20)),) * 17
+                return [Reply(channel, GetReply(rid, siblings, b"", Worth(1, 1, 1, 0, "n1")))]
+        return super().handle(now, event)
+
+
+CORES = {"crashing": Crashing, "silent": Silent, "huge": Huge}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:], CORES[sys.argv[1]]))

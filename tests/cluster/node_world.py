@@ -1,0 +1,197 @@
+"""What tests of the shell stand on: a loop, deadlines, ports, and a node process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.admin import AdminClient
+from cluster.core.messages import Hello, Message
+from cluster.failures import DynamoError
+from cluster.wire import ADMIN_LIMIT, Decoder, encode
+
+#: seconds for anything at all to happen
+PATIENCE = 20.0
+
+
+def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an async test on a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 3 * PATIENCE))
+
+    return run
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        await asyncio.sleep(0.005)
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    """Whether `pid` runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2]
+    except OSError:
+        return False
+    return not state.startswith("Z")
+
+
+def gone(*pids: int) -> None:
+    """Wait until none of these lives; leave none behind if that is in vain."""
+    try:
+        wait_until(lambda: not any(map(alive, pids)), "they are gone")
+    finally:
+        for pid in filter(alive, pids):
+            os.kill(pid, signal.SIGKILL)
+
+
+class Raw:
+    """A connection on which a test may say anything."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder = Decoder(ADMIN_LIMIT)
+
+    @classmethod
+    async def dial(cls, address: str) -> Raw:
+        host, port = address.split(":")
+        return cls(*await asyncio.open_connection(host, int(port)))
+
+    @classmethod
+    async def greeted(cls, address: str, mine: Hello) -> Raw:
+        raw = await cls.dial(address)
+        assert isinstance(await raw.read(), Hello)
+        raw.say(mine)
+        return raw
+
+    def say(self, *messages: Message) -> None:
+        self.write(b"".join(map(encode, messages)))
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def half_close(self) -> None:
+        self._writer.write_eof()
+
+    async def read(self) -> Message | None:
+        """The next message, or None at the end of the connection."""
+        while (message := self._decoder.next()) is None:
+            try:
+                data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self._decoder.receive(data)
+        return message
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+CLIENT = Hello("", "dynamesis", role="client")
+
+
+class NodeAlone:
+    """A real node process that is a cluster of one, started by its configuration file."""
+
+    def __init__(self, folder: Path, port: int, admin: int, **config: Any) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.admin = f"127.0.0.1:{admin}"
+        self.log = folder / "node.log"
+        self.errors = folder / "errors"
+        self._file = folder / "node.json"
+        self._file.write_bytes(
+            msgspec.json.encode(
+                {
+                    "node": "n1",
+                    "listen": self.address,
+                    "admin": self.admin,
+                    "members": ["n1"],
+                    "params": {"n": 1, "r": 1, "w": 1},
+                    "storage": {"engine": "memory"},
+                }
+                | config
+            )
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, core: str | None = None) -> subprocess.Popen[bytes]:
+        """Start it, with one of the cores of tests/cluster/cores.py instead of the real one
+        if `core` names it."""
+        program = ["-m", "cluster"] if core is None else [_CORES, core]
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, "--config", str(self._file)],
+                stdin=subprocess.PIPE,
+                stdout=errors,
+                stderr=errors,
+                cwd=_ROOT,
+                env=os.environ | {"PYTHONPATH": str(_ROOT)},
+            )
+        return self.process
+
+    async def ready(self) -> NodeAlone:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(DynamoError):
+                if (await self.ask("status"))["ready"]:
+                    return self
+            assert self.process is not None
+            assert self.process.poll() is None, self.errors.read_text()
+            assert time.monotonic() < deadline, "not ready"
+            await asyncio.sleep(0.01)
+
+    async def ask(self, command: str, **args: Any) -> Any:
+        async with AdminClient(self.admin) as admin:
+            return await admin.ask(command, **args)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The events of that name in the log so far."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_bytes().split(b"\n")[:-1]
+        return [event for line in lines if (event := msgspec.json.decode(line))["event"] == name]
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+
+
+@contextlib.contextmanager
+def ended(node: NodeAlone) -> Iterator[NodeAlone]:
+    try:
+        yield node
+    finally:
+        node.end()
+
+
+_ROOT = Path(__file__).parent.parent.parent
+_CORES = str(Path(__file__).parent / "cores.py")

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.config import Config, ConfigError, Storage, dump, load, split_address
+
+GOOD: dict[str, Any] = {
+    "node": "n1",
+    "listen": "127.0.0.1:7101",
+    "admin": "127.0.0.1:7201",
+    "members": ["n1", "n2", "n3"],
+    "peers": {"n2": "127.0.0.1:7102", "n3": "[::1]:7103"},
+    "params": {"n": 3, "w": 1, "sloppy": False, "replica_timeout": 0.25},
+    "storage": {"engine": "memory"},
+    "data": "here",
+    "bugs": ["b"],
+    "parent": "stdin",
+}
+
+
+def write(folder: Path, raw: object, text: str | None = None) -> Path:
+    path = folder / "n1.conf"
+    path.write_text(json.dumps(raw) if text is None else text)
+    return path
+
+
+def without(key: str) -> dict[str, Any]:
+    return {k: v for k, v in GOOD.items() if k != key}
+
+
+@pytest.mark.parametrize("form", [json.dumps, yaml.safe_dump])
+def test_json_and_yaml_say_the_same(tmp_path: Path, form: Any) -> None:
+    config = load(write(tmp_path, None, form(GOOD)))
+    assert (config.node, config.peers["n3"]) == ("n1", "[::1]:7103")
+    assert config.storage == Storage("memory")
+    assert config.data == tmp_path / "here"
+    assert config.log == tmp_path / "node.log"
+    params = config.core_params()
+    assert (params.node, params.members) == ("n1", ("n1", "n2", "n3"))
+    assert (params.w, params.r, params.sloppy, params.replica_timeout) == (1, 2, False, 0.25)
+
+
+def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD))
+    path = tmp_path / "again"
+    path.write_bytes(dump(config))
+    assert load(path) == config
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (without("node"), "missing required field `node`"),
+        (GOOD | {"colour": 1}, "unknown field `colour`; allowed: node, listen, admin, members"),
+        (GOOD | {"node": 5}, "node: Expected `str`, got `int`"),
+        (GOOD | {"node": "n9"}, "node: 'n9'; allowed one of members: n1, n2, n3"),
+        (GOOD | {"members": ["n1", "n1"]}, r"members: \['n1', 'n1'\] names a node twice"),
+        (GOOD | {"members": "n1"}, "members: Expected `array`, got `str`"),
+        (GOOD | {"listen": "7101"}, "listen: '7101' is no address; allowed: \"host:port\""),
+        (GOOD | {"listen": "h:70000"}, "listen: 'h:70000' is no address"),
+        (GOOD | {"admin": ":1"}, "admin: ':1' is no address"),
+        (GOOD | {"peers": {"n2": "h:1"}}, "peers: no address for 'n3'"),
+        (GOOD | {"members": []}, "members: none; allowed: all founders, or `seeds` for a node"),
+        (GOOD | {"members": [], "seeds": ["n8"]}, "peers: no address for 'n8'"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": "h"}}, "peers.n2: 'h' is no address"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": 1}}, "peers: Expected `str`, got `int`"),
+        (GOOD | {"storage": {"engine": "tape"}}, "storage.engine: 'tape'; allowed engines: lmdb"),
+        (GOOD | {"storage": {"size": 1}}, "storage: .*unknown field `size`; allowed: engine, map"),
+        (GOOD | {"storage": {"map_size": 1}}, "storage.map_size: 1; allowed: 1048576 or more"),
+        (GOOD | {"params": {"q": 1}}, "params: 'q'; allowed keys: partitions, n, r, w, sloppy"),
+        (GOOD | {"params": {"node": "n2"}}, "params: 'node'; allowed keys"),
+        (GOOD | {"params": {"n": "3"}}, "params.n: Expected `int`, got `str`"),
+        (GOOD | {"params": {"partitions": 0}}, "params.partitions: 0; allowed: more than 0"),
+        (GOOD | {"params": {"replica_timeout": -1}}, "params.replica_timeout: -1.*more than 0"),
+        (GOOD | {"params": {"n": 4}}, "params.n: 4 replicas do not fit; allowed: 1 to 3"),
+        (GOOD | {"params": {"n": 2, "w": 3}}, "params.w: 3; allowed: 1 to n, which is 2"),
+        (GOOD | {"params": {"r": 4}}, "params.r: 4; allowed: 1 to n, which is 3"),
+        (GOOD | {"hello_timeout": 0}, "hello_timeout: 0.*; allowed: more than 0"),
+        (GOOD | {"parent": "stdout"}, "parent: Invalid enum value 'stdout'"),
+        (GOOD | {"data": 5}, "data: Expected a path, got 5"),
+        (["n1"], "Expected `object`, got `array`"),
+        (None, "Expected `object`, got `null`"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, raw: object, message: str) -> None:
+    path = write(tmp_path, raw)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"node": ', "malformed JSON: Input data was truncated"),
+        ("node: [", "malformed YAML: .*line 1"),
+        ("\0", "malformed YAML: "),
+    ],
+)
+def test_a_malformed_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, None, text)
+    with pytest.raises(ConfigError, match=f"(?s)n1.conf: {message}"):
+        load(path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere: cannot be read: .*No such file"):
+        load(tmp_path / "nowhere")
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"binary: cannot be read: .*utf-8"):
+        load(path)
+
+
+def test_a_cluster_of_one_needs_no_peers() -> None:
+    config = Config("n1", "h:1", "h:2", ("n1",), params={"n": 1, "r": 1, "w": 1})
+    assert config.core_params().n == 1
+
+
+def test_addresses() -> None:
+    assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
+    assert split_address("[::1]:80") == ("::1", 80)

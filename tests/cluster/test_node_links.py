@@ -1,0 +1,234 @@
+"""The links that a node dials, against a scripted peer on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from node_world import in_loop, until
+
+from cluster.core.events import Event, LinkDown, LinkUp, Received, SendFailed
+from cluster.core.messages import PROTOCOL, Get, Hello, Message, Ping, Pong, Refusal, ReplicaPut
+from cluster.peers import LINK_BOUND, Peers
+from cluster.wire import NODE_LIMIT, Decoder, encode
+from harness.ports import reserve
+
+ME = Hello("n1", "dynamesis")
+PEER = Hello("n2", "dynamesis")
+
+
+class Peer:
+    """Accepts; greets with `hello` if there is one; keeps what it is told."""
+
+    def __init__(self, port: int, hello: Hello | None = PEER) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.hello = hello
+        self.heard: list[Message] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self.reads = True
+        self._port = port
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        if self.hello is not None:
+            writer.write(encode(self.hello))
+        decoder = Decoder(NODE_LIMIT)
+        with contextlib.suppress(OSError):
+            while self.reads and (data := await reader.read(65536)):
+                decoder.receive(data)
+                while (message := decoder.next()) is not None:
+                    self.heard.append(message)
+
+    def say(self, *data: Message | bytes) -> None:
+        for each in data:
+            self.writers[-1].write(each if isinstance(each, bytes) else encode(each))
+
+    def hang_up(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.hang_up()
+
+
+class World:
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.events: list[Event] = []
+        self.log: list[tuple[str, dict[str, object]]] = []
+        self.peers = Peers(
+            ME,
+            0.3,
+            self.events.append,
+            lambda event, **fields: self.log.append((event, fields)),
+        )
+
+    def link(self) -> dict[str, object]:
+        return dict(self.peers.status()["n2"])
+
+    async def until_event(self, *events: Event) -> None:
+        await until(lambda: all(event in self.events for event in events), f"{events}")
+
+    def downs(self) -> list[str]:
+        return [event.reason for event in self.events if isinstance(event, LinkDown)]
+
+
+@asynccontextmanager
+async def world(hello: Hello | None = PEER, listening: bool = True) -> AsyncIterator[World]:
+    with reserve(1) as ports:
+        peer = Peer(ports.take(), hello)
+        if listening:
+            await peer.open()
+        w = World(peer)
+        try:
+            w.peers.add("n2", peer.address)
+            yield w
+        finally:
+            await w.peers.close()
+            peer.close()
+
+
+def refused(rid: int) -> SendFailed:
+    return SendFailed("n2", rid)
+
+
+@in_loop
+async def test_it_dials_answers_hello_and_carries_both_ways() -> None:
+    async with world() as w:
+        w.peers.send("n2", Ping(1))  # waits for the dial
+        await w.until_event(LinkUp("n2"))
+        w.peers.send("n2", Ping(2))
+        await until(lambda: len(w.peer.heard) == 3, "both are there")
+        assert w.peer.heard == [Hello("n1", "dynamesis", PROTOCOL, "node"), Ping(1), Ping(2)]
+        w.peer.say(Pong(1), Pong(2))
+        await w.until_event(Received(None, "n2", Pong(1)), Received(None, "n2", Pong(2)))
+        status = w.link()
+        assert (status["up"], status["connects"], status["failures"]) == (True, 1, 0)
+        assert status["bytes_in"] == sum(len(encode(m)) for m in (PEER, Pong(1), Pong(2)))
+
+
+@in_loop
+async def test_a_link_that_breaks_is_dialled_again() -> None:
+    async with world() as w:
+        await w.until_event(LinkUp("n2"))
+        w.peer.hang_up()
+        await until(lambda: w.events.count(LinkUp("n2")) == 2, "it is up again")
+        assert [type(event) for event in w.events] == [LinkUp, LinkDown, LinkUp]
+        w.peers.send("n2", Ping(1))
+        await until(lambda: Ping(1) in w.peer.heard, "it carries again")
+        assert w.link()["connects"] == 2
+
+
+@in_loop
+async def test_a_peer_that_is_not_there_yet_is_found() -> None:
+    async with world(listening=False) as w:
+        await until(lambda: len(w.downs()) >= 3, "it tries again and again")
+        assert "refused" in w.downs()[0].lower()
+        assert [event for event, _ in w.log] == ["dial-failed"], "one line, not one a dial"
+        await w.peer.open()
+        await w.until_event(LinkUp("n2"))
+
+
+@in_loop
+async def test_what_waited_for_a_dial_that_failed_was_certainly_not_sent() -> None:
+    async with world(hello=None) as w:
+        await until(lambda: w.peer.writers, "it is connected")
+        w.peers.send("n2", Ping(1))
+        w.peers.send("n2", Ping(2))
+        await w.until_event(refused(1), refused(2))
+        first_down = next(e for e in w.events if isinstance(e, LinkDown))
+        assert w.events.index(refused(2)) < w.events.index(first_down)
+        assert first_down.reason == "no HELLO within 0.3 s"
+        assert w.link()["hello_timeouts"] == 1
+        assert w.peer.heard == []
+        w.peer.hello = PEER
+        await w.until_event(LinkUp("n2"))
+
+
+@in_loop
+async def test_a_peer_that_was_just_tried_fails_at_once() -> None:
+    async with world(listening=False) as w:
+        await until(lambda: w.downs(), "the first dial failed")
+        w.peers.send("n2", Ping(1))
+        assert w.events[-1] == refused(1)
+
+
+async def _never_up(hello: Hello | None, then: Callable[[World], None], reason: str) -> None:
+    async with world(hello) as w:
+        await until(lambda: w.peer.writers, "it is connected")
+        then(w)
+        await until(lambda: w.downs(), "it is down")
+        assert reason in w.downs()[0]
+        assert LinkUp("n2") not in w.events
+        assert Ping(1) not in w.peer.heard
+
+
+@in_loop
+async def test_whoever_answers_must_be_the_peer() -> None:
+    def nothing(w: World) -> None:
+        w.peers.send("n2", Ping(1))
+
+    await _never_up(Hello("n3", "dynamesis"), nothing, "is node 'n3', not 'n2'")
+    await _never_up(Hello("n2", "other"), nothing, "this is cluster 'other', not 'dynamesis'")
+    await _never_up(Hello("n2", "dynamesis", PROTOCOL + 1), nothing, f"protocol {PROTOCOL + 1}")
+    await _never_up(None, lambda w: w.peer.hang_up(), "closed by the other side")
+    await _never_up(None, lambda w: w.peer.say(Pong(1)), "Pong came before HELLO")
+    await _never_up(None, lambda w: w.peer.say(b"\xff" * 8), "is announced, the limit is")
+
+
+@in_loop
+async def test_rubbish_on_a_link_that_is_up_breaks_it() -> None:
+    for rubbish, reason in (
+        (encode(Get(1, b"k")), "Get is not an answer"),
+        (encode(PEER), "Hello is not an answer"),
+        (struct.pack(">I", NODE_LIMIT + 1), "is announced"),
+    ):
+        async with world() as w:
+            await w.until_event(LinkUp("n2"))
+            w.peer.say(rubbish)
+            await until(lambda w=w: w.downs(), "it is down")  # type: ignore[misc]
+            assert reason in w.downs()[0]
+            assert [event for event, _ in w.log][:2] == ["link-up", "bad-frame"]
+
+
+@in_loop
+async def test_a_refusal_by_the_peer_is_an_answer() -> None:
+    async with world() as w:
+        await w.until_event(LinkUp("n2"))
+        w.peer.say(Refusal(7, "overloaded", "later"))
+        await w.until_event(Received(None, "n2", Refusal(7, "overloaded", "later")))
+
+
+@in_loop
+async def test_a_clogged_link_takes_no_more() -> None:
+    async with world() as w:
+        w.peer.reads = False
+        await w.until_event(LinkUp("n2"))
+        state = bytes(4 << 20)
+        for rid in range(30):
+            w.peers.send("n2", ReplicaPut(rid, state, {}))
+            await asyncio.sleep(0)
+        failed = [event.rid for event in w.events if isinstance(event, SendFailed)]
+        assert failed, "120 MiB were taken"
+        assert failed == list(range(failed[0], 30))
+        assert failed[0] >= LINK_BOUND // len(state)
+
+
+@in_loop
+async def test_a_message_over_the_frame_limit_is_not_sent() -> None:
+    async with world() as w:
+        await w.until_event(LinkUp("n2"))
+        w.peers.send("n2", ReplicaPut(1, bytes(NODE_LIMIT), {}))
+        assert w.events[-1] == refused(1)
+        assert w.log[-1][0] == "frame-too-large"
+        w.peers.send("n2", Ping(2))
+        await until(lambda: Ping(2) in w.peer.heard, "the link lives")

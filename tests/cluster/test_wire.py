@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import contextlib
+import struct
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.core.messages import (
+    Ask,
+    Entry,
+    Get,
+    GetReply,
+    Hello,
+    Message,
+    Ping,
+    Put,
+    Refusal,
+    ReplicaPut,
+    TreeLeavesReply,
+    Version,
+    Worth,
+)
+from cluster.wire import CLIENT_LIMIT, NODE_LIMIT, Decoder, WireError, encode
+
+STATE = {"n1:0:1": Entry(3, ((3, Version(b"v")), (2, Version(b"", True))), (5,))}
+SAMPLES: list[Message] = [
+    Hello("n1", "c"),
+    Get(1, b"\x00\xff"),
+    Put(2, "r", b"k", b"v" * 300, b"context", True),
+    GetReply(3, (Version(b"a"), Version(b"b", True)), b"c", Worth(2, 2, 0, 0, "n1")),
+    Refusal(4, "overloaded", "no", 0.5),
+    ReplicaPut(5, b"k", STATE, "n2"),
+    TreeLeavesReply(6, {0: {1: 2**64 - 1}}),
+    Ask(7, "dump", {"after": ["objects", b"\x00"], "limit": 5}),
+]
+
+
+def drain(decoder: Decoder) -> list[Message]:
+    messages = []
+    while (message := decoder.next()) is not None:
+        messages.append(message)
+    return messages
+
+
+def test_every_kind_of_message_comes_back_as_it_was() -> None:
+    decoder = Decoder(NODE_LIMIT)
+    decoder.receive(b"".join(map(encode, SAMPLES)))
+    assert drain(decoder) == SAMPLES
+    decoder.finish()
+
+
+def test_every_message_has_a_tag_of_its_own() -> None:
+    kinds = typing.get_args(Message)
+    assert len(kinds) == 25
+    assert len({kind.__struct_config__.tag for kind in kinds}) == len(kinds)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(SAMPLES), max_size=6), st.data())
+def test_where_the_stream_is_cut_does_not_matter(
+    messages: list[Message], data: st.DataObject
+) -> None:
+    stream = b"".join(map(encode, messages))
+    decoder = Decoder(NODE_LIMIT)
+    seen: list[Message] = []
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        decoder.receive(stream[:cut])
+        seen += drain(decoder)
+        stream = stream[cut:]
+    assert seen == messages
+
+
+def test_a_limit_may_change_between_two_messages_that_came_together() -> None:
+    decoder = Decoder(100)
+    big = Put(1, "r", b"k", b"v" * 1000)
+    decoder.receive(encode(Hello("n1", "c")) + encode(big))
+    assert isinstance(decoder.next(), Hello)
+    decoder.limit = CLIENT_LIMIT
+    assert decoder.next() == big
+
+
+def frame(body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (struct.pack(">I", CLIENT_LIMIT + 1), "2097153 bytes is announced, the limit is 2097152"),
+        (b"\xff\xff\xff\xff", "4294967295 bytes is announced"),
+        (b"GET / HTTP/1.1\r\n\r\n", "is announced, the limit is"),
+        (frame(b""), "no message"),
+        (frame(msgspec.msgpack.encode(["Nonsense", 1])), "Nonsense"),
+        (frame(msgspec.msgpack.encode(["Get", "one", b"k"])), "Expected `int`, got `str`"),
+        (frame(msgspec.msgpack.encode(["Get"])), "no message"),
+        (frame(msgspec.msgpack.encode({"rid": 1})), "got `object`"),
+        (frame(b"\x93\xaaTreeLeaves\x01\xdf\xff\xff\xff\xff"), "truncated"),
+        (frame(b"\x94\xa3Ask\x01\xa1x\x81\xa1k" + b"\x91" * 50_000), "recursion"),
+        (frame(b"\x94\xa3Ask\x01\xa2\xff\xfe\x80"), "utf-8"),
+    ],
+)
+def test_what_is_wrong_is_said(data: bytes, reason: str) -> None:
+    decoder = Decoder(CLIENT_LIMIT)
+    decoder.receive(encode(Ping(1)) + data)
+    assert decoder.next() == Ping(1)
+    with pytest.raises(WireError, match=reason):
+        decoder.next()
+
+
+def test_half_a_frame_at_the_end_is_an_error() -> None:
+    decoder = Decoder(CLIENT_LIMIT)
+    decoder.receive(encode(Ping(1)) + encode(Ping(2))[:-1])
+    assert drain(decoder) == [Ping(1)]
+    with pytest.raises(WireError, match="ended 10 bytes into a frame"):
+        decoder.finish()
+
+
+def test_a_message_over_the_limit_is_not_sent() -> None:
+    with pytest.raises(WireError, match=r"Put takes 2097\d+ bytes, the limit of a frame is"):
+        encode(Put(1, "r", b"k", b"v" * CLIENT_LIMIT), CLIENT_LIMIT)
+
+
+def survives(data: bytes) -> None:
+    """Whatever comes in: messages, then silence or a WireError, and never anything else."""
+    decoder = Decoder(CLIENT_LIMIT)
+    decoder.receive(data)
+    with contextlib.suppress(WireError):
+        for message in drain(decoder):
+            assert isinstance(message, typing.get_args(Message))
+        decoder.finish()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    survives(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_body_is_survived(body: bytes) -> None:
+    survives(frame(body))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3), st.data())
+def test_mutilated_frames_are_survived(messages: list[Message], data: st.DataObject) -> None:
+    stream = bytearray(b"".join(map(encode, messages)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(stream) - 1))
+        length = data.draw(st.integers(0, 3))
+        stream[at : at + length] = data.draw(st.binary(max_size=3))
+        if not stream:
+            return
+    survives(bytes(stream))
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary()
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(typing.get_args(Message)).map(lambda kind: kind.__name__),
+    st.lists(PLAIN, max_size=6),
+)
+def test_right_tags_with_wrong_fields_are_survived(tag: str, fields: list[object]) -> None:
+    survives(frame(msgspec.msgpack.encode([tag, *fields])))

@@ -1,0 +1,272 @@
+"""Joins, leaves and removals: the merge as a lattice, and whole clusters that change
+under load."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simulator import Simulator
+
+from cluster.core.events import Received
+from cluster.core.membership import Membership, Refused, claimant, first_layout, merge_layouts
+from cluster.core.messages import Change, Entry, Layout, PutReply, ReplicaPut, Version
+from cluster.core.placement import Rules
+
+KEYS = [b"key-%d" % i for i in range(120)]
+
+
+def settle(sim: Simulator, *members: str) -> None:
+    """Run until every node of `members` sees exactly these, with nothing on the move."""
+
+    def done() -> bool:
+        layouts = [sim.nodes[m].membership.layout for m in members]
+        return (
+            all(x is not None and x.members == tuple(sorted(members)) for x in layouts)
+            and all(x is not None and x.owners == x.target for x in layouts)
+            and len({x.version for x in layouts if x is not None}) == 1
+        )
+
+    sim.until(done, 60)
+
+
+def check_ownership(sim: Simulator, *members: str) -> None:
+    layout = sim.nodes[members[0]].view.layout
+    counts = [layout.owners.count(m) for m in members]
+    assert sum(counts) == len(layout.owners)
+    assert max(counts) - min(counts) <= 1
+
+
+def check_holders(sim: Simulator) -> None:
+    """Every key is held by its primaries and by nobody else."""
+    view = sim.nodes["n1"].view
+    for key in KEYS:
+        assert sorted(sim.holders(key)) == sorted(view.primaries(view.partition(key)))
+
+
+@pytest.fixture
+def loaded() -> Simulator:
+    sim = Simulator()
+    for key in KEYS:
+        assert isinstance(sim.put("n1", key, b"v" + key), PutReply)
+    return sim
+
+
+def test_a_join_moves_data_and_ownership(loaded: Simulator) -> None:
+    loaded.add("n6")
+    loaded.admin("n2", "join", node="n6")
+    settle(loaded, "n1", "n2", "n3", "n4", "n5", "n6")
+    loaded.until(loaded.quiet, 60)
+    check_ownership(loaded, *loaded.names)
+    check_holders(loaded)
+    assert loaded.nodes["n6"].ready
+
+
+def test_a_leaver_gives_everything_away(loaded: Simulator) -> None:
+    loaded.admin("n1", "leave", node="n5")
+    settle(loaded, "n1", "n2", "n3", "n4")
+    loaded.until(lambda: loaded.nodes["n5"].trees.objects == 0, 60)
+    loaded.until(loaded.quiet, 60)
+    check_ownership(loaded, "n1", "n2", "n3", "n4")
+    check_holders(loaded)
+
+
+def test_a_dead_node_is_removed_and_its_data_rebuilt(loaded: Simulator) -> None:
+    loaded.crash("n1")
+    loaded.admin("n2", "remove", node="n1")
+    settle(loaded, "n2", "n3", "n4", "n5")
+    loaded.until(loaded.quiet, 60)
+    view = loaded.nodes["n2"].view
+    for key in KEYS:
+        assert sorted(loaded.holders(key)) == sorted(view.primaries(view.partition(key)))
+
+
+def test_a_removed_node_that_returns_is_not_revived_and_gives_up_what_it_has(
+    loaded: Simulator,
+) -> None:
+    loaded.isolate("n5")
+    loaded.run(0.1)
+    loaded.put("n5", b"alone", b"x", w=1)
+    loaded.admin("n1", "remove", node="n5")
+    settle(loaded, "n1", "n2", "n3", "n4")
+    loaded.heal()
+    loaded.until(lambda: loaded.nodes["n5"].membership.layout.members == ("n1", "n2", "n3", "n4"))
+    loaded.until(lambda: loaded.nodes["n5"].trees.objects == 0, 60)
+    loaded.until(loaded.quiet, 60)
+    assert [v.value for v in loaded.get("n1", b"alone").siblings] == [b"x"]
+    settle(loaded, "n1", "n2", "n3", "n4")
+
+
+def test_hints_for_a_node_that_has_left_go_to_the_primaries(loaded: Simulator) -> None:
+    loaded.isolate("n5")
+    loaded.run(0.1)
+    for key in KEYS:
+        context = loaded.get("n1", key).context
+        loaded.put("n1", key, b"new", context)
+    assert any("n5" in node.hints.count() for node in loaded.nodes.values())
+    loaded.admin("n1", "remove", node="n5")
+    settle(loaded, "n1", "n2", "n3", "n4")
+    loaded.until(lambda: not any(n.hints.count() for k, n in loaded.nodes.items() if k != "n5"))
+
+
+def test_a_hint_whose_target_owns_the_key_no_longer_does_not_stick() -> None:
+    # found by the load test below: the ring moved on while the hint was waiting
+    sim = Simulator()
+    key = next(k for k in KEYS if "n4" in _primaries(sim, k))
+    sim.admin("n1", "leave", node="n4")
+    settle(sim, "n1", "n2", "n3", "n5")
+    state = {"x:1:1": Entry(1, ((1, Version(b"v")),))}
+    sim.feed("n3", Received(10**6, "n1", ReplicaPut(1, key, state, "n4")))
+    sim.run(0.05)
+    assert sim.nodes["n3"].hints.count() == {"n4": 1}
+    sim.until(lambda: not sim.nodes["n3"].hints.count())
+    sim.until(sim.quiet)
+    assert [v.value for v in sim.get("n1", key).siblings] == [b"v"]
+
+
+def _primaries(sim: Simulator, key: bytes) -> tuple[str, ...]:
+    view = sim.nodes["n1"].view
+    return view.primaries(view.partition(key))
+
+
+def test_a_newcomer_killed_in_mid_transfer_goes_on(loaded: Simulator) -> None:
+    loaded.add("n6")
+    loaded.latency = (0.02, 0.05)
+    loaded.admin("n2", "join", node="n6")
+    loaded.until(lambda: loaded.nodes["n6"].trees.objects > 5)
+    loaded.crash("n6")
+    loaded.run(1)
+    loaded.boot("n6")
+    loaded.latency = (0.0002, 0.002)
+    settle(loaded, *loaded.names)
+    loaded.until(loaded.quiet, 60)
+    check_holders(loaded)
+
+
+def test_ownership_does_not_switch_while_a_source_cannot_be_reached(loaded: Simulator) -> None:
+    loaded.add("n6")
+    loaded.cut |= {("n6", "n3"), ("n3", "n6")}
+    loaded.admin("n2", "join", node="n6")
+    loaded.run(20)
+    layout = loaded.nodes["n1"].view.layout
+    assert layout.owners != layout.target
+    waiting = loaded.admin("n6", "status")["moving"]
+    assert waiting
+    assert all(line["waiting_for"] == ["n3"] for line in waiting if line["state"] == "receiving")
+
+
+def test_the_claimant_may_be_the_one_to_go(loaded: Simulator) -> None:
+    loaded.admin("n1", "leave", node="n1")
+    settle(loaded, "n2", "n3", "n4", "n5")
+
+
+def test_two_joins_asked_at_once_on_two_sides_of_a_cut_both_come_true(loaded: Simulator) -> None:
+    loaded.add("n6")
+    loaded.add("n7")
+    loaded.isolate("n1", "n2", "n6")
+    loaded.run(0.1)
+    loaded.admin("n1", "join", node="n6")
+    loaded.admin("n3", "join", node="n7")
+    loaded.run(3)
+    loaded.heal()
+    for a in loaded.names:
+        for b in loaded.names:
+            if a != b:
+                loaded._link(a, b)
+    settle(loaded, *loaded.names)
+    loaded.until(loaded.quiet, 60)
+    check_ownership(loaded, *loaded.names)
+    check_holders(loaded)
+
+
+def test_a_node_with_no_seed_in_reach_forms_no_ring_of_its_own() -> None:
+    sim = Simulator()
+    sim.cut |= {(a, b) for n in sim.names for a, b in (("n6", n), (n, "n6"))}
+    sim.add("n6")
+    sim.run(30)
+    assert sim.nodes["n6"].membership.layout is None
+    assert not sim.nodes["n6"].ready
+    assert sim.put("n6", b"k", b"v").code == "not-ready"
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "words"),
+    [
+        ("join", "n3", "n3 is a member already"),
+        ("leave", "n9", "n9 is no member; members are n1, n2, n3, n4, n5"),
+    ],
+)
+def test_changes_that_make_no_sense_are_refused(kind: str, node: str, words: str) -> None:
+    membership = Membership("n1", Rules(3))
+    membership.adopt(first_layout(("n1", "n2", "n3", "n4", "n5"), 16, Rules(3)), {})
+    with pytest.raises(Refused, match=words):
+        membership.request(kind, node)  # type: ignore[arg-type]
+
+
+def test_no_cluster_shrinks_below_n() -> None:
+    membership = Membership("n1", Rules(3))
+    membership.adopt(first_layout(("n1", "n2", "n3"), 16, Rules(3)), {})
+    with pytest.raises(Refused, match="let another join first"):
+        membership.request("leave", "n3")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_acknowledged_write_is_lost_while_two_join_and_two_leave(seed: int) -> None:
+    sim = Simulator(seed=seed)
+    dice = random.Random(seed)
+    acked: dict[bytes, set[bytes]] = {key: set() for key in KEYS[:40]}
+    refused = 0
+    steps = [
+        (50, lambda: [sim.add("n6"), sim.add("n7")]),
+        (60, lambda: [sim.admin("n2", "join", node="n6"), sim.admin("n3", "join", node="n7")]),
+        (400, lambda: sim.admin("n2", "leave", node="n1")),
+        (420, lambda: sim.admin("n4", "leave", node="n5")),
+    ]
+    for i in range(800):
+        for at, action in steps:
+            if at == i:
+                action()
+        key = dice.choice(sorted(acked))
+        value = b"%d" % i
+        reply = sim.put(dice.choice(["n2", "n3", "n4"]), key, value)
+        if isinstance(reply, PutReply):
+            acked[key].add(value)
+        else:
+            refused += 1
+        sim.run(dice.uniform(0, 0.02))
+    settle(sim, "n2", "n3", "n4", "n6", "n7")
+    sim.until(sim.quiet, 120)
+    assert refused == 0
+    for key, values in acked.items():
+        assert {v.value for v in sim.get("n2", key).siblings} == values
+    check_ownership(sim, "n2", "n3", "n4", "n6", "n7")
+
+
+# ---- the merge
+
+layouts = st.builds(
+    Layout,
+    version=st.integers(1, 3),
+    author=st.sampled_from(["n1", "n2"]),
+    members=st.just(("n1", "n2")),
+    owners=st.just(("n1", "n2")),
+    target=st.sampled_from([("n1", "n2"), ("n2", "n1")]),
+    ready=st.dictionaries(
+        st.integers(0, 1), st.sets(st.sampled_from("ab")).map(lambda s: tuple(sorted(s)))
+    ),
+)
+
+
+@given(layouts, layouts, layouts)
+def test_merging_layouts_is_a_join(a: Layout, b: Layout, c: Layout) -> None:
+    assert merge_layouts(a, b) == merge_layouts(b, a)
+    assert merge_layouts(a, merge_layouts(b, c)) == merge_layouts(merge_layouts(a, b), c)
+    assert merge_layouts(a, a) == merge_layouts(merge_layouts(a, a), a)
+
+
+def test_a_node_that_is_asked_to_go_is_not_the_claimant() -> None:
+    layout = first_layout(("n1", "n2", "n3"), 8, Rules(2))
+    assert claimant(layout, {}) == "n1"
+    assert claimant(layout, {"x": Change("x", "remove", "n1")}) == "n2"

@@ -1,0 +1,109 @@
+"""Runs the console script as a user would, and sees to it that nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Every process that a run starts inherits it.
+MARK = "DYNAMESIS_TEST_MARK"
+
+
+class Run:
+    """One `dynamesis ...` in a folder of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        self.output = folder / f"output-{self.mark}.txt"
+        script = Path(sys.executable).with_name("dynamesis")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [str(script), *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=os.environ | environment | {MARK: self.mark},
+            )
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return self.process.wait(timeout=100)
+
+    def said(self) -> str:
+        return self.output.read_text("utf-8")
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that this run has started and that live."""
+        wanted = f"{MARK}={self.mark}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+        return found
+
+    def results(self) -> Path:
+        """The folder of the test that this run is or was."""
+        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
+        return self.folder / line.partition("results in ")[2]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The whole lines of the history so far."""
+        *lines, _cut_off = (self.results() / "history.jsonl").read_text("utf-8").split("\n")
+        return [json.loads(line) for line in lines]
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that must come about."""
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, f"never came: {what}\n{self.said()}"
+            time.sleep(0.05)
+
+    def until_loaded(self) -> None:
+        """Wait until clients have got answers, and a fault is active."""
+
+        def loaded() -> bool:
+            if "seed " not in self.said() or not (self.results() / "history.jsonl").exists():
+                return False
+            kinds = {(op["f"], op["type"]) for op in self.history()}
+            return any(t == "ok" for _, t in kinds) and any(f[:5] == "start" for f, _ in kinds)
+
+        self.until(loaded, "operations under a fault")
+
+    def end(self) -> None:
+        """The end of a test, however it went: the reaper takes the rest."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """start("test", "--seed", "7") begins a run; afterwards no process of it may be left."""
+    begun: list[Run] = []
+
+    def begin(*arguments: str, **environment: str) -> Run:
+        begun.append(Run(tmp_path, *arguments, **environment))
+        return begun[-1]
+
+    yield begin
+    for run in begun:
+        run.end()
+        run.until(lambda run=run: not run.processes(), "the end of every process")  # type: ignore[misc]

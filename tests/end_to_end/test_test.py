@@ -1,0 +1,134 @@
+"""`dynamesis test` from boot to exit code, on real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.end_to_end.conftest import Run, Start
+
+pytestmark = pytest.mark.cluster
+
+DIRECT = ("--links", "direct")
+
+
+def phases(run: Run) -> list[str]:
+    return [op["value"] for op in run.history() if op["f"] == "phase"]
+
+
+def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
+    run = start("test", "--workload", "cart", "--nemesis", "cut", "--time-limit", "4s",
+                "--seed", "7", "--junit", "verdict.xml")  # fmt: skip
+    assert run.wait() == 0, run.said()
+    said = run.said().splitlines()
+    assert "valid" in said
+    assert "again   dynamesis test --workload cart --nemesis cut --time-limit 4s --seed 7 " \
+        "--junit verdict.xml" in said  # fmt: skip
+    assert phases(run) == ["boot", "load", "heal", "quiesce", "final", "stop"]
+
+    folder = run.results()
+    assert (run.folder / "store/latest").resolve() == folder.resolve()
+    assert (run.folder / "store/cart-cut/latest").resolve() == folder.resolve()
+    assert {path.name for path in folder.iterdir()} >= {
+        "test.json",
+        "history.jsonl",
+        "results.json",
+        "report.html",
+        "junit.xml",
+        "harness.log",
+        "ledger.jsonl",
+        "nodes",
+    }
+    assert {path.name for path in (folder / "nodes").iterdir()} == {"n1", "n2", "n3", "n4", "n5"}
+    assert json.loads((folder / "results.json").read_text())["valid"] is True
+    test = json.loads((folder / "test.json").read_text())
+    assert (test["seed"], test["n"], len(test["ring"]["owners"])) == (7, 3, 64)
+    suite = ET.parse(run.folder / "verdict.xml").getroot()
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
+    assert not re.search(r'(src|href)="', (folder / "report.html").read_text())
+
+    again = start("check", str(folder))
+    assert again.wait() == 0
+    assert again.said() == "valid\n"
+
+
+def test_a_planted_bug_is_invalid(start: Start) -> None:
+    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT,
+                "--time-limit", "4s", "--seed", "1", "--bug", "merged-clock-siblings")  # fmt: skip
+    assert run.wait() == 1, run.said()
+    assert "invalid" in run.said().splitlines()
+    assert re.search(r"^  false-sibling: \d+$", run.said(), re.MULTILINE)
+    again = start("check", str(run.results() / "history.jsonl"))
+    assert again.wait() == 1
+    assert again.said().splitlines()[1] in run.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) -> None:
+    run = start("test", "--nemesis", "kill,pause", *DIRECT, "--time-limit", "60s", "--seed", "5")
+    run.until_loaded()
+    run.process.send_signal(number)
+    assert run.wait() == 3, run.said()
+    assert phases(run) == ["boot", "load", "heal", "stop"]
+    assert "unknown" in run.said().splitlines()
+    assert "final reads" in run.said()
+    assert (run.results() / "results.json").exists()
+    assert run.processes() == []
+
+
+def test_a_second_interrupt_stops_at_once(start: Start) -> None:
+    run = start("test", "--nemesis", "pause.majority", "--time-limit", "60s", "--seed", "5")
+    run.until_loaded()
+    run.process.send_signal(signal.SIGINT)
+    run.until(lambda: run.process.poll() is not None or "heal" in phases(run), "the heal phase")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 3, run.said()
+    assert run.processes() == []
+
+
+def test_a_killed_harness_leaves_no_process(start: Start) -> None:
+    run = start("test", "--nemesis", "pause,cut", "--time-limit", "60s", "--seed", "5")
+    run.until_loaded()
+    started = " ".join(run.processes())
+    assert "cluster --config" in started
+    assert "toxiproxy-server" in started
+    run.process.send_signal(signal.SIGKILL)
+    run.wait()
+    run.until(lambda: not run.processes(), "the end of every process")
+    cut_off = run.results() / "history.jsonl"
+    assert cut_off.stat().st_size > 0
+
+
+def test_two_at_once_do_not_disturb_each_other(start: Start) -> None:
+    arguments = ("test", "--workload", "register", "--nemesis", "kill.one", "--time-limit", "3s")
+    runs = [start(*arguments, "--seed", str(seed)) for seed in (1, 2)]
+    assert [run.wait() for run in runs] == [0, 0], [run.said() for run in runs]
+    assert runs[0].results() != runs[1].results()
+
+
+def test_no_toxiproxy_names_every_step(
+    start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty = str(tmp_path_factory.mktemp("empty"))
+    run = start("test", "--time-limit", "1s", TOXIPROXY_SERVER="/nowhere/toxiproxy-server",
+                PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
+                HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
+    assert run.wait() == 4, run.said()
+    for step in ("$TOXIPROXY_SERVER", "the PATH", "the cache", "the release", "Go", "--links"):
+        assert step in run.said()
+    assert "Traceback" not in run.said()
+
+
+def test_a_port_that_is_taken_is_named(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        taken = 20_000 + probe.getsockname()[1] % 10_000
+    with socket.create_server(("127.0.0.1", taken)):
+        run = start("test", "--nemesis", "none", *DIRECT, "--port-base", str(taken))
+        assert run.wait() == 4, run.said()
+        assert f"port {taken}" in run.said()
+        assert "Traceback" not in run.said()

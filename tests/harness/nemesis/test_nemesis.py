@@ -1,0 +1,370 @@
+"""Every fault on real processes and links: that it bites, that it says so, that it heals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_cluster import Scene, open_scene, until
+
+from harness.links.base import Links
+from harness.links.faults import Fault
+from harness.nemesis.ledger import Ledger
+from harness.nemesis.nemesis import _Watch
+from harness.nemesis.network import BadLink, Wires
+
+pytestmark = pytest.mark.cluster
+
+
+def run(
+    folder: Path,
+    scenario: Callable[[Scene], Awaitable[None]],
+    links: str = "toxiproxy",
+    size: int = 3,
+) -> None:
+    async def whole() -> None:
+        async with open_scene(folder, size, links) as scene:
+            await scenario(scene)
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("kind", ["refused", "black-hole", "reset"])
+def test_a_cut_bites_and_heals(tmp_path: Path, kind: str) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind=kind, grudge=[["n1"], ["n2", "n3"]])
+        for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")):
+            await until(partial(unheard, s, *pair))
+        assert await s.hears("n2", "n3")
+        await s.do("stop-cut", fault=0)
+        assert s.proofs()[0]["bit"]
+        assert set(s.proofs()[0]["detail"]["felt"]) == {"n1-n2", "n1-n3", "n2-n1", "n3-n1"}
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+async def unheard(s: Scene, a: str, b: str) -> bool:
+    return not await s.hears(a, b)
+
+
+def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind="black-hole", grudge={"n1": ["n2"]})
+        await until(lambda: unheard(s, "n1", "n2"))
+        assert await s.hears("n1", "n3")
+        assert await s.hears("n2", "n3")
+        await s.do("stop-cut", fault=0)
+        assert s.proofs()[0]["bit"]
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_killed_process_is_gone_and_comes_back_with_its_data(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        pid = s.system.pid("n2")
+        await s.do("start-kill", fault=0, nodes=["n2"])
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert (tmp_path / "n2" / "stored").exists()
+        await s.do("stop-kill", fault=0)
+        assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"gone": {"n2": pid}}}
+        assert s.system.state("n2") == "running"
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_wiped_node_has_lost_its_data(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        pid = s.system.pid("n1")
+        (tmp_path / "n1" / "old").write_text("precious")
+        await s.do("start-wipe", fault=0, nodes=["n1"])
+        assert not (tmp_path / "n1").exists()
+        await s.do("stop-wipe", fault=0)
+        assert s.proofs()[0]["detail"] == {"gone": {"n1": pid}, "wiped": ["n1"]}
+        assert not (tmp_path / "n1" / "old").exists()
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_paused_process_is_stopped_and_goes_on_as_the_same(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        pid = s.system.pid("n3")
+        await s.do("start-pause", fault=0, nodes=["n3"])
+        await until(lambda: unheard(s, "n1", "n3"))
+        await s.do("stop-pause", fault=0)
+        assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"stopped": ["n3"]}}
+        assert s.system.pid("n3") == pid
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind="refused", grudge=[["n1"], ["n2", "n3"]])
+        await s.do("start-cut", fault=1, kind="black-hole", grudge=[["n1", "n2"], ["n3"]])
+        await until(lambda: unheard(s, "n2", "n3"))
+        await s.do("stop-cut", fault=0)
+        await until(lambda: s.hears("n1", "n2"))
+        await until(lambda: unheard(s, "n1", "n3"))
+        await s.do("stop-cut", fault=1)
+        assert {fault: proof["bit"] for fault, proof in s.proofs().items()} == {0: True, 1: True}
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_paused_node_can_be_killed_and_comes_back_paused(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-pause", fault=0, nodes=["n1"])
+        await s.do("start-kill", fault=1, nodes=["n1"])
+        assert s.system.state("n1") == "down"
+        await s.do("stop-kill", fault=1)
+        assert s.system.state("n1") == "paused"
+        await s.do("stop-pause", fault=0)
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_node_that_two_faults_hold_down_comes_up_after_both(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"])
+        await s.do("start-kill", fault=1, nodes=["n1", "n2"])
+        await s.do("start-pause", fault=2, nodes=["n1"])
+        await s.do("stop-kill", fault=0)
+        await s.do("stop-pause", fault=2)
+        assert s.system.state("n1") == "down"
+        assert not s.proofs()[2]["bit"], "a process that is down cannot be paused"
+        await s.do("stop-kill", fault=1)
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_evidence_stands_behind_its_start_and_before_its_stop(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"])
+        await s.do("start-cut", fault=1, kind="refused", grudge=[["n2"], ["n3"]])
+        await s.do("stop-cut", fault=1)
+        await s.do("stop-kill", fault=0)
+        at = {(op.type, op.f, op.value["fault"]): op.index for op in s.history}
+        for fault, family in ((0, "kill"), (1, "cut")):
+            proof = at["info", "evidence", fault]
+            assert at["info", f"start-{family}", fault] < proof
+            assert proof < at["info", f"stop-{family}", fault]
+
+    run(tmp_path, scenario)
+
+
+def test_heal_all_takes_back_everything_and_may_be_repeated(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2"], ["n3"]])
+        await s.do("start-kill", fault=1, nodes=["n1"])
+        await s.do("start-pause", fault=2, nodes=["n2"])
+        await s.nemesis.heal_all()
+        await until(s.all_hear_all)
+        ended = [op.f for op in s.history if op.f.startswith("stop-")]
+        assert ended == ["stop-cut", "stop-kill", "stop-pause"]
+        assert Ledger(tmp_path / "ledger").open() == {}
+        before = len(s.history)
+        await s.nemesis.heal_all()
+        assert len(s.history) == before
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def broken_for(
+    victim: str, act: Callable[[str], Awaitable[None]]
+) -> Callable[[str], Awaitable[None]]:
+    async def broken(node: str) -> None:
+        if node == victim:
+            raise OSError("disk on fire")
+        await act(node)
+
+    return broken
+
+
+def test_a_fault_half_injected_is_healed_by_the_ledger(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        s.system.wipe = broken_for("n2", s.system.wipe)  # type: ignore[method-assign]
+        completion = await s.do("start-wipe", fault=0, nodes=["n1", "n2"])
+        assert completion.type == "info"
+        assert completion.error is not None
+        assert "disk on fire" in completion.error.message
+        assert s.system.state("n1") == "down"
+        assert list(Ledger(tmp_path / "ledger").open()) == [0]
+        await s.nemesis.heal_all()
+        await until(s.all_hear_all)
+        assert Ledger(tmp_path / "ledger").open() == {}
+
+    run(tmp_path, scenario)
+
+
+def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"])
+        await s.system.kill("n3")
+        await s.nemesis.heal_all()
+        (found,) = [op.value for op in s.history if op.f == "found-dead"]
+        assert found == {"nodes": ["n3"]}
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_the_ledger_is_written_before_the_fault(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        seen: list[str] = []
+        kill = s.system.kill
+
+        async def watched(node: str) -> int:
+            seen.extend((tmp_path / "ledger").read_text().splitlines())
+            return await kill(node)
+
+        s.system.kill = watched  # type: ignore[method-assign]
+        await s.do("start-kill", fault=5, nodes=["n1"])
+        assert [json.loads(line)["fault"] for line in seen] == [5]
+
+    run(tmp_path, scenario)
+
+
+BAD_LINKS = [
+    ("slow", {"latency_ms": 150}),
+    ("slow", {"latency_ms": 150, "jitter_ms": 50}),
+    ("narrow", {"rate_kbps": 1}),
+    ("torn", {"piece_bytes": 12, "vary_bytes": 4}),
+    ("reset", {}),
+    ("cut-off", {"after_bytes": 20}),
+    ("cut-off", {"after_bytes": 60, "direction": "downstream"}),
+]
+BAD_FRAMES = [
+    ("stall", {}),
+    ("frames", {"drop": 50}),
+    ("frames", {"drop": 0, "duplicate": 50}),
+    ("frames", {"drop": 0, "reorder": 50}),
+]
+
+
+@pytest.mark.parametrize(
+    ("links", "faults"), [("toxiproxy", BAD_LINKS), ("embedded", BAD_LINKS + BAD_FRAMES)]
+)
+def test_bad_links_show_and_heal(
+    tmp_path: Path, links: str, faults: list[tuple[str, dict[str, int]]]
+) -> None:
+    async def scenario(s: Scene) -> None:
+        for fault, (kind, fields) in enumerate(faults):
+            bad = {"kind": kind, "with": fields, "links": ["n1-n2", "n2-n1", "client-n2"]}
+            await s.do("start-link", fault=fault, **bad)
+            await until_over(s.nemesis._watches[fault])
+            await s.do("stop-link", fault=fault)
+            assert s.proofs()[fault]["bit"], (kind, fields)
+            await until(s.all_hear_all)
+
+    run(tmp_path, scenario, links)
+
+
+async def until_over(watch: _Watch) -> None:
+    async def over() -> bool:
+        return watch.over
+
+    await until(over)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("slow", {"latency_ms": 500}), ("torn", {}), ("reset", {}), ("frames", {})]
+)
+def test_a_healthy_link_proves_nothing(tmp_path: Path, kind: str, fields: dict[str, int]) -> None:
+    async def scenario(s: Scene) -> None:
+        value = {"kind": kind, "with": fields, "links": ["n1-n2"]}
+        look = await BadLink(s.system, Wires(Deaf(s.links))).inject(0, value)
+        assert not (await look()).bit
+
+    run(tmp_path, scenario, "embedded")
+
+
+class Deaf:
+    """Links that say they did it, and did nothing."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._links, name)
+
+    async def apply(self, faults: Mapping[str, Fault]) -> None:
+        pass
+
+
+def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        aim = {"key": "k1", "otherwise": "n1"}
+        await s.do("start-kill", fault=0, target="primaries", **aim)
+        (killed,) = [op.value["nodes"] for op in s.history if op.type == "info"]
+        assert len(killed) == 2
+        assert [node for node in s.system.nodes if s.system.state(node) == "down"] == killed
+        await s.do("stop-kill", fault=0)
+        done = await s.do("start-cut", fault=1, kind="refused", target="coordinator", **aim)
+        (coordinator,) = done.value["grudge"][0]
+        assert coordinator in killed
+        await s.do("stop-cut", fault=1)
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_where_nobody_answers_the_target_is_the_one_named_otherwise(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1", "n2", "n3"])
+        aim = {"target": "coordinator", "key": "k1", "otherwise": "n2"}
+        done = await s.do("start-cut", fault=1, kind="refused", **aim)
+        assert done.value["grudge"] == [["n2"], ["n1", "n3"]]
+        await s.nemesis.heal_all()
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_fault_that_never_began_need_not_be_stopped(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        done = await s.do("stop-cut", fault=3)
+        assert done.value == {"fault": 3, "skipped": "it never began"}
+
+    run(tmp_path, scenario)
+
+
+def test_the_holder_of_most_hints_is_hit_and_another_where_there_are_none(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        aim = {"target": "hint-holder", "key": "k1", "otherwise": "n1"}
+        assert (await s.do("start-pause", fault=0, **aim)).value["nodes"] == ["n1"]
+        await s.do("stop-pause", fault=0)
+        (tmp_path / "n2" / "hints").write_text("3")
+        (tmp_path / "n3" / "hints").write_text("7")
+        assert (await s.do("start-pause", fault=1, **aim)).value["nodes"] == ["n3"]
+        await s.do("stop-pause", fault=1)
+
+    run(tmp_path, scenario)
+
+
+def test_a_graceful_stop_ends_the_process_and_it_comes_back(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"], signal="SIGTERM")
+        assert s.system.state("n1") == "down"
+        assert s.system._processes["n1"].returncode == -signal.SIGTERM
+        await s.do("stop-kill", fault=0)
+        assert s.proofs()[0]["bit"]
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import pytest
+
+from harness import generators as gen
+from harness.generators.simulate import perfect
+from harness.links.faults import FAULTS
+from harness.nemesis import PACKAGES, Arena, Event, Impossible, Timeline, plan, possible
+from harness.nemesis.catalogue import MEMBERS
+
+FIVE = ("n1", "n2", "n3", "n4", "n5")
+ALL_KINDS = frozenset(FAULTS)
+ARENA = Arena.draw(FIVE, ALL_KINDS, seed=7)
+
+
+def test_a_whole_plan() -> None:
+    assert plan(["cut", "kill", "link"], ARENA, seed=7, limit=4.0) == (
+        Event(
+            at=250,
+            f="start-link",
+            value={
+                "fault": 0,
+                "member": "link.duplicate",
+                "kind": "frames",
+                "with": {"drop": 0, "duplicate": 37, "seed": 1062848320},
+                "links": ["n1-n3", "n2-n3", "n3-n1", "n3-n2", "n3-n4", "n3-n5", "n4-n3", "n5-n3"],
+            },
+        ),
+        Event(
+            at=516,
+            f="start-cut",
+            value={
+                "fault": 1,
+                "member": "cut.one-way",
+                "kind": "black-hole",
+                "grudge": {"n2": ["n1", "n3", "n4"], "n5": ["n1", "n3", "n4"]},
+            },
+        ),
+        Event(at=1200, f="start-kill", value={"fault": 2, "member": "kill.one", "nodes": ["n2"]}),
+        Event(at=1962, f="stop-cut", value={"fault": 1, "member": "cut.one-way"}),
+        Event(at=2012, f="stop-kill", value={"fault": 2, "member": "kill.one"}),
+        Event(at=2142, f="stop-link", value={"fault": 0, "member": "link.duplicate"}),
+        Event(
+            at=2684,
+            f="start-kill",
+            value={"fault": 3, "member": "kill.hint-holder", "nodes": ["n2"]},
+        ),
+        Event(at=3362, f="stop-kill", value={"fault": 3, "member": "kill.hint-holder"}),
+        Event(
+            at=3430,
+            f="start-kill",
+            value={
+                "fault": 4,
+                "member": "kill.hint-holder",
+                "target": "hint-holder",
+                "key": "k2",
+                "otherwise": "n5",
+            },
+        ),
+        Event(
+            at=3444,
+            f="start-cut",
+            value={
+                "fault": 5,
+                "member": "cut.halves",
+                "kind": "black-hole",
+                "grudge": [["n1", "n2"], ["n3", "n4", "n5"]],
+            },
+        ),
+        Event(
+            at=3470,
+            f="start-link",
+            value={
+                "fault": 6,
+                "member": "link.torn",
+                "kind": "torn",
+                "with": {"piece_bytes": 16, "vary_bytes": 0},
+                "links": [
+                    "n1-n2",
+                    "n2-n1",
+                    "n2-n3",
+                    "n2-n4",
+                    "n2-n5",
+                    "n3-n2",
+                    "n4-n2",
+                    "n5-n2",
+                    "client-n2",
+                ],
+            },
+        ),
+    )
+
+
+def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
+    events = (
+        Event(0, "start-cut", {"fault": 0}),
+        Event(5, "stop-cut", {"fault": 0}),
+        Event(5, "start-kill", {"fault": 1}),
+    )
+    source = gen.clients([gen.sleep(0.001), gen.invoke("w")], Timeline(events))
+    told = [(op.time, op.type, op.process, op.f) for op in perfect(source, concurrency=1)]
+    assert told == [
+        (0, "invoke", "nemesis", "start-cut"),
+        (10, "ok", "nemesis", "start-cut"),
+        (1_000_000, "invoke", 0, "w"),
+        (1_000_010, "ok", 0, "w"),
+        (5_000_000, "invoke", "nemesis", "stop-cut"),
+        (5_000_010, "ok", "nemesis", "stop-cut"),
+        (5_000_010, "invoke", "nemesis", "start-kill"),
+        (5_000_020, "ok", "nemesis", "start-kill"),
+    ]
+
+
+def test_a_timeline_counts_from_when_it_is_first_asked() -> None:
+    source = gen.phases(gen.sleep(2), gen.nemesis(Timeline((Event(500, "start-cut", {}),))))
+    assert [op.time for op in perfect(source)] == [2_500_000_000, 2_500_000_010]
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
+    plans = [plan(["cut", "pause"], ARENA, seed, 10.0) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+
+
+def test_the_more_families_the_longer_the_pauses() -> None:
+    def busy(names: list[str]) -> float:
+        """How many faults are active at a time, on average."""
+        events, total = plan(names, ARENA, 3, 300.0), 0
+        for event in events:
+            total += event.at if event.f.startswith("stop-") else -event.at
+            total += 300_000 if event.f.startswith("start-") else -300_000
+        return total / 300_000
+
+    assert 0.5 < busy(["cut"]) < 0.8
+    assert 1 < busy(["storm"]) < 2.5
+
+
+def test_the_holder_of_hints_is_hit_right_after_somebody_was_away() -> None:
+    away, back, hit, _ = plan(["kill.hint-holder"], ARENA, 3, 10.0)[:4]
+    assert [away.f, back.f, hit.f] == ["start-kill", "stop-kill", "start-kill"]
+    assert hit.value["target"] == "hint-holder"
+    assert away.value["nodes"] != [hit.value["otherwise"]]
+    assert hit.at - back.at <= 0.1 * (back.at - away.at) + 1
+
+
+def test_a_bout_comes_and_goes_in_its_period_with_the_same_victims() -> None:
+    events = plan(["kill.loop"], ARENA, 3, 10.0)[:6]
+    assert [event.f for event in events] == ["start-kill", "stop-kill"] * 3
+    assert len({tuple(event.value["nodes"]) for event in events[::2]}) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_faults_hold_one_process_at_a_time(seed: int) -> None:
+    held: dict[str, int] = {}
+    for event in plan(["kill", "pause", "wipe"], ARENA, seed, 30.0):
+        fault = event.value["fault"]
+        if event.f.startswith("start-"):
+            for node in event.value.get("nodes", ()):
+                assert node not in held
+                held[node] = fault
+        else:
+            held = {node: holder for node, holder in held.items() if holder != fault}
+
+
+@pytest.mark.parametrize("limit", [1.0, 3.0, 10.0, 60.0])
+@pytest.mark.parametrize("name", [name for name in PACKAGES if name != "none"])
+def test_every_package_breaks_something_in_time_and_stops_what_it_started(
+    name: str, limit: float
+) -> None:
+    events = plan([name], ARENA, 5, limit)
+    starts = [event for event in events if event.f.startswith("start-")]
+    assert starts
+    assert all(0 < event.at < limit * 1000 for event in events)
+    assert list(events) == sorted(events, key=lambda event: event.at)
+    stopped = sum(event.f.startswith("stop-") for event in events)
+    families = {event.f for event in starts}
+    assert 0 <= len(starts) - stopped <= len(families)
+    assert len({event.value["fault"] for event in starts}) == len(starts)
+
+
+def test_in_ten_seconds_each_family_breaks_something_three_times_or_so() -> None:
+    starts = [
+        sum(event.f == "start-cut" for event in plan(["cut"], ARENA, seed, 10.0))
+        for seed in range(50)
+    ]
+    assert min(starts) >= 2
+    assert 2.5 < sum(starts) / len(starts) < 5
+
+
+def test_only_one_node_ever_loses_its_memory() -> None:
+    victims = {
+        node
+        for seed in range(10)
+        for event in plan(["wipe.one"], Arena.draw(FIVE, ALL_KINDS, 7), seed, 30.0)
+        for node in event.value.get("nodes", ())
+    }
+    assert victims == {ARENA.forgetful}
+
+
+def test_in_memory_storage_a_kill_is_a_wipe() -> None:
+    arena = Arena.draw(FIVE, ALL_KINDS, 7, volatile=True)
+    for event in plan(["kill", "wipe"], arena, 1, 30.0):
+        assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
+
+
+def test_none_does_nothing() -> None:
+    assert plan(["none"], ARENA, 1, 10.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "arena", "complaint"),
+    [
+        (["cutt"], ARENA, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
+        (["none", "cut"], ARENA, "none goes with nothing else"),
+        (["cut"], Arena(FIVE, frozenset(), "n1"), "cut.halves needs links that can do black-hole"),
+        (["cut.one-way"], Arena(FIVE, frozenset({"refused"}), "n1"), "needs links that can do"),
+        (["cut.bridge"], Arena(("n1", "n2"), ALL_KINDS, "n1"), "needs 3 nodes and there are 2"),
+        (["cut"], Arena(("n1",), ALL_KINDS, "n1"), "needs 2 nodes and there are 1"),
+        (["wipe"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(
+    names: list[str], arena: Arena, complaint: str
+) -> None:
+    with pytest.raises(Impossible) as error:
+        possible(names, arena)
+    assert complaint in str(error.value)
+
+
+def test_a_family_keeps_what_can_be_done() -> None:
+    kept = possible(["cut"], Arena(FIVE, frozenset({"refused"}), "n1"))
+    assert "cut.one-way" not in {member.name for member in kept["cut"]}
+    assert "cut.bridge" in {member.name for member in kept["cut"]}
+
+
+def test_every_member_is_a_package_and_belongs_to_a_family() -> None:
+    for member in MEMBERS:
+        assert PACKAGES[member.name].members == (member,)
+        assert member in PACKAGES[member.family].members
+        assert member in PACKAGES["storm"].members

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.links.faults import FAULTS
+from harness.nemesis import Arena, Event, plan
+from harness.nemesis.schedule_file import ScheduleError, dump, load
+
+ARENA = Arena.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
+
+WRITTEN = """\
+faults:
+- {start: 0.5, stop: 2.5, member: kill.one, nodes: [n2]}
+- start: 0.25
+  member: cut.one
+  kind: refused
+  grudge: [[n1], [n2, n3]]
+- {start: 1, stop: 2, member: link, kind: slow, with: {latency_ms: 100}, links: [n1-n2, client-n1]}
+- {start: 3, stop: 4, member: pause, target: hint-holder, key: k1, otherwise: n4}
+- {start: 5, stop: 6, member: cut.bridge, kind: black-hole, grudge: {n1: [n2], n2: [n1]}}
+"""
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_written_is_read_back(seed: int) -> None:
+    events = plan(["storm"], ARENA, seed, 30.0)
+    assert load(dump(events), "it.yaml", ARENA) == events
+
+
+def test_a_schedule_written_by_hand() -> None:
+    assert load(WRITTEN, "mine.yaml", ARENA) == (
+        Event(
+            250,
+            "start-cut",
+            {"fault": 1, "member": "cut.one", "kind": "refused", "grudge": [["n1"], ["n2", "n3"]]},
+        ),
+        Event(500, "start-kill", {"fault": 0, "member": "kill.one", "nodes": ["n2"]}),
+        Event(
+            1000,
+            "start-link",
+            {
+                "fault": 2,
+                "member": "link",
+                "kind": "slow",
+                "with": {"latency_ms": 100},
+                "links": ["n1-n2", "client-n1"],
+            },
+        ),
+        Event(2000, "stop-link", {"fault": 2, "member": "link"}),
+        Event(2500, "stop-kill", {"fault": 0, "member": "kill.one"}),
+        Event(
+            3000,
+            "start-pause",
+            {
+                "fault": 3,
+                "member": "pause",
+                "target": "hint-holder",
+                "key": "k1",
+                "otherwise": "n4",
+            },
+        ),
+        Event(4000, "stop-pause", {"fault": 3, "member": "pause"}),
+        Event(
+            5000,
+            "start-cut",
+            {
+                "fault": 4,
+                "member": "cut.bridge",
+                "kind": "black-hole",
+                "grudge": {"n1": ["n2"], "n2": ["n1"]},
+            },
+        ),
+        Event(6000, "stop-cut", {"fault": 4, "member": "cut.bridge"}),
+    )
+
+
+def test_what_is_dumped_can_be_read_by_people() -> None:
+    events = load(WRITTEN, "mine.yaml", ARENA)[:2]
+    assert dump(events) == (
+        "faults:\n"
+        "- start: 0.25\n"
+        "  member: cut.one\n"
+        "  kind: refused\n"
+        "  grudge:\n"
+        "  - [n1]\n"
+        "  - [n2, n3]\n"
+        "- start: 0.5\n"
+        "  member: kill.one\n"
+        "  nodes: [n2]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "s.yaml: empty; it takes a list of faults"),
+        ("faults: [", "s.yaml: not YAML: "),
+        ("[]", "s.yaml, line 1: should be a mapping with the keys faults"),
+        ("{}", "s.yaml, line 1: there is no key 'faults'"),
+        ("\nfault: []", "s.yaml, line 2: fault: no such key here; allowed: faults"),
+        ("faults: 3", "s.yaml, line 1: faults: should be a list"),
+        ("faults:\n- {member: cut.one}", "s.yaml, line 2: faults: there is no 'start'"),
+        ("faults:\n- {start: 1}", "s.yaml, line 2: faults: there is no 'member'"),
+        (
+            "faults:\n- {start: 1, member: cut.on}",
+            "s.yaml, line 2: member: 'cut.on' is not allowed; allowed: cut, cut.bridge",
+        ),
+        (
+            "faults:\n- {start: 1, member: kill.one, nodes: [n1, n9]}",
+            "s.yaml, line 2: nodes: 'n9' is not allowed; allowed: n1, n2",
+        ),
+        (
+            "faults:\n- {start: 1, member: kill.one, nodes: []}",
+            "s.yaml, line 2: nodes: is empty; allowed: n1, n2",
+        ),
+        (
+            "faults:\n- {start: 1, member: kill.one}",
+            "s.yaml, line 2: faults: a fault of the family kill needs nodes or target, key,",
+        ),
+        (
+            "faults:\n- start: 1\n  member: kill.one\n  kind: refused",
+            "s.yaml, line 4: kind: no such key here; allowed: key, member, nodes",
+        ),
+        (
+            "faults:\n- start: 1\n  stop: 1\n  member: kill.one\n  nodes: [n1]",
+            "s.yaml, line 3: stop: 1.0 is not after the start, 1.0",
+        ),
+        (
+            "faults:\n- start: soon\n  member: kill.one\n  nodes: [n1]",
+            "s.yaml, line 2: start: 'soon' is no time; it takes seconds",
+        ),
+        (
+            "faults:\n- {start: 1, member: cut, kind: slow, grudge: [[n1], [n2]]}",
+            "s.yaml, line 2: kind: 'slow' is not allowed; allowed: black-hole, refused, reset",
+        ),
+        (
+            "faults:\n- {start: 1, member: link, kind: slow, links: [n1-n1]}",
+            "s.yaml, line 2: links: 'n1-n1' is not allowed; allowed: client-n1",
+        ),
+        (
+            "faults:\n- {start: 1, member: link, kind: slow, with: {delay: 1}, links: [n1-n2]}",
+            "s.yaml, line 2: with: slow has no delay; it has: latency_ms",
+        ),
+        (
+            "faults:\n- {start: 1, member: link, kind: slow, with: 3, links: [n1-n2]}",
+            "s.yaml, line 2: with: should be a mapping",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_line_and_key(text: str, complaint: str) -> None:
+    with pytest.raises(ScheduleError) as error:
+        load(text, "s.yaml", ARENA)
+    assert str(error.value).startswith(complaint)
+
+
+def test_what_the_links_cannot_do_is_refused() -> None:
+    arena = Arena(ARENA.nodes, frozenset({"refused"}), "n1")
+    text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
+    with pytest.raises(ScheduleError, match="allowed: refused"):
+        load(text, "s.yaml", arena)

@@ -1,0 +1,171 @@
+"""Real processes behind real links, and nothing of the store: what nemeses are tried on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from checkers.op import Op
+from harness.links import LINKS, Site
+from harness.links.base import Links, plan_routes
+from harness.nemesis import Nemesis
+from harness.ports import reserve
+from harness.reaper import Reaper
+
+NODE = Path(__file__).with_name("tiny_node.py")
+
+
+class TinySystem:
+    """Implements harness.system.System as far as a nemesis asks for it."""
+
+    def __init__(self, folder: Path, ports: dict[str, int], admin: dict[str, int]) -> None:
+        self.nodes = tuple(ports)
+        self.folder = folder
+        self.links: Links | None = None
+        self._ports = ports
+        self._admin = admin
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._paused: set[str] = set()
+
+    async def start(self, node: str) -> None:
+        assert self.links is not None
+        peers = [f"{p}={self.links.address(node, p)}" for p in self.nodes if p != node]
+        where = [str(self._ports[node]), str(self._admin[node]), str(self.folder / node)]
+        self._processes[node] = subprocess.Popen(
+            [sys.executable, str(NODE), node, *where, *peers], start_new_session=True
+        )
+        await until(lambda: self.status(node))
+
+    async def kill(self, node: str) -> int:
+        process = self._processes[node]
+        process.kill()
+        process.wait()
+        self._paused.discard(node)
+        return process.pid
+
+    async def stop(self, node: str) -> None:
+        self._processes[node].terminate()
+        self._processes[node].wait()
+
+    async def pause(self, node: str) -> bool:
+        os.kill(self.pid(node), signal.SIGSTOP)
+        self._paused.add(node)
+        await until(lambda: self._is_stopped(node))
+        return True
+
+    async def _is_stopped(self, node: str) -> bool:
+        stat = Path(f"/proc/{self.pid(node)}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    async def resume(self, node: str) -> None:
+        self._paused.discard(node)
+        os.kill(self.pid(node), signal.SIGCONT)
+
+    async def wipe(self, node: str) -> None:
+        assert self.state(node) == "down"
+        shutil.rmtree(self.folder / node)
+
+    def state(self, node: str) -> str:
+        process = self._processes.get(node)
+        if process is None or process.poll() is not None:
+            return "down"
+        return "paused" if node in self._paused else "running"
+
+    def pid(self, node: str) -> int:
+        return self._processes[node].pid
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._admin[node])
+                answer = await reader.read()
+                writer.close()
+        except (OSError, TimeoutError):
+            return None
+        return dict(json.loads(answer))
+
+    async def ring(self) -> dict[str, Any]:
+        if all(self.state(node) == "down" for node in self.nodes):
+            raise RuntimeError("no node is running")
+        return {"owners": list(self.nodes), "n": 2}
+
+    def kill_all(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Scene:
+    """A tiny cluster, its nemesis, and what the nemesis put into the history."""
+
+    system: TinySystem
+    links: Links
+    nemesis: Nemesis
+    history: list[Op] = field(default_factory=list)
+
+    def record(self, op: Op) -> Op:
+        event = msgspec.structs.replace(op, index=len(self.history))
+        self.history.append(event)
+        return event
+
+    async def do(self, f: str, **value: Any) -> Op:
+        """Have the nemesis do it, as the runner would."""
+        op = self.record(Op(type="invoke", process="nemesis", f=f, value=value))
+        return self.record(await self.nemesis.invoke(op, self.record))
+
+    def proofs(self) -> dict[int, dict[str, Any]]:
+        """The evidence so far, by fault."""
+        return {op.value["fault"]: op.value for op in self.history if op.f == "evidence"}
+
+    async def hears(self, a: str, b: str) -> bool:
+        """Whether a gets answers from b at present."""
+        status = await self.system.status(a)
+        return status is not None and bool(status["peers"][b]["up"])
+
+    async def all_hear_all(self) -> bool:
+        nodes = self.system.nodes
+        return all([await self.hears(a, b) for a in nodes for b in nodes if a != b])
+
+
+@asynccontextmanager
+async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> AsyncIterator[Scene]:
+    nodes = [f"n{i}" for i in range(1, size + 1)]
+    with reserve(size * size + 3 * size + 3) as ports, Reaper.start() as reaper:
+        listen = {node: ports.take() for node in nodes}
+        system = TinySystem(folder, listen, {node: ports.take() for node in nodes})
+        site = Site(folder, ports, reaper, print, print)
+        system.links = LINKS[links].make(site)
+        upstreams = {node: f"127.0.0.1:{port}" for node, port in listen.items()}
+        try:
+            await system.links.start(
+                plan_routes(upstreams, [ports.take() for _ in range(size * size)])
+            )
+            await asyncio.gather(*map(system.start, nodes))
+            scene = Scene(system, system.links, Nemesis(system, system.links, folder / "ledger"))
+            await until(scene.all_hear_all)
+            yield scene
+        finally:
+            system.kill_all()
+            await system.links.stop()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until what `condition` returns, when awaited, is true."""
+    deadline = time.monotonic() + 20
+    while not await condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,163 @@
+"""What the command line says to whoever gets it wrong: one line, with what would be right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.app import run
+from harness.cli.options import test_options as options_of
+from harness.cli.options import topology
+from harness.cli.values import duration
+
+LINE = '{"index":0,"time":1,"type":"invoke","process":0,"f":"get","key":"k"}\n'
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of complaint that these arguments bring."""
+    assert run(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("dynamesis")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), ("--help",)),
+        (("tset",), ("tset", "test")),
+        (("test", "--wrokload", "cart"), ("--wrokload", "--workload")),
+        (("test", "surplus"), ("surplus",)),
+        (("test", "--keys"), ("--keys",)),
+        (("test", "--workload", "crat"), ("--workload", "crat", "did you mean cart", "register")),
+        (("test", "--nemesis", "kut"), ("--nemesis", "kut", "did you mean cut", "pause")),
+        (("test", "--nemesis", "cut,none"), ("--nemesis", "none")),
+        (("test", "--nemesis", "cut", "--links", "direct"), ("--nemesis", "links")),
+        (("test", "--links", "string"), ("--links", "toxiproxy")),
+        (("test", "--storage", "tape"), ("--storage", "lmdb", "memory")),
+        (("test", "--bug", "no-such-bug"), ("--bug", "repair-overwrites")),
+        (("test", "--nodes", "five"), ("--nodes", "integer")),
+        (("test", "--nodes", "0"), ("--nodes", "1 to 20")),
+        (("test", "--nodes", "2"), ("--n", "3 copies", "--nodes is 2")),
+        (("test", "--r", "4"), ("--r", "3 copies")),
+        (("test", "--w", "0"), ("--w", "1 to")),
+        (("test", "--time-limit", "10"), ("--time-limit", "10s")),
+        (("test", "--time-limit", "0s"), ("--time-limit",)),
+        (("test", "--rate", "0"), ("--rate", "0.1")),
+        (("test", "--rate", "nan"), ("--rate", "0.1")),
+        (("test", "--concurrency", "0"), ("--concurrency", "1 to")),
+        (("test", "--seed", "-1"), ("--seed", "0 to")),
+        (("test", "--junit", "/no/such/folder/x.xml"), ("--junit", "/no/such/folder")),
+        (("cluster", "--n", "9"), ("--n", "9 copies")),
+        (("check",), ("PATH",)),
+        (("check", "/no/such/file"), ("/no/such/file",)),
+        (("report", "/no/such/folder"), ("/no/such/folder",)),
+        (("put", "key", "value", "--context", "nonsense"), ("--context", "nonsense")),
+    ],
+)
+def test_wrong_usage(
+    arguments: tuple[str, ...], told: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    complaint = refused(capsys, *arguments)
+    for word in told:
+        assert word in complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", ("line 1", "empty")),
+        (LINE + "{oops\n", ("line 2", "JSON")),
+        (LINE + '{"index":1,"ti', ("line 2", "cut off")),
+        (LINE + LINE, ("line 2", "index", "expected 1")),
+        (LINE.replace('"get"', "7"), ("line 1", "f", "expected `str`")),
+        (LINE.replace('"process":0,', ""), ("line 1", "process", "missing")),
+        (LINE.replace("invoke", "began"), ("line 1", "type", "invoke, ok, fail, info")),
+    ],
+)
+def test_a_malformed_history(
+    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(content)
+    complaint = refused(capsys, "check", str(tmp_path))
+    for word in (str(path), *told):
+        assert word in complaint
+
+
+def test_a_store_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    complaint = refused(capsys, "test", "--nemesis", "none", "--store", str(file))
+    assert str(file) in complaint
+
+
+def test_no_cluster_is_an_environment_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["get", "key", "--store", str(tmp_path)]) == 4
+    assert "dynamesis cluster" in capsys.readouterr().err
+
+
+def test_a_lone_history_is_judged_without_its_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(LINE)
+    assert run(["check", str(path)]) == 3
+    assert capsys.readouterr().out.startswith("unknown\n")
+
+
+def test_a_report_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "history.jsonl").write_text(LINE)
+    (tmp_path / "test.json").write_text(json.dumps({"name": "<mine>", "command": "dynamesis test"}))
+    assert run(["report", str(tmp_path)]) == 3
+    page = (tmp_path / "report.html").read_text()
+    assert "&lt;mine&gt;" in page
+    assert "<mine>" not in page
+    assert json.loads((tmp_path / "results.json").read_text())["valid"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("10s", 10), ("2m", 120), ("1h", 3600), ("1.5s", 1.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration("--time-limit", text) == seconds
+
+
+def test_a_seed_is_drawn_when_none_is_given() -> None:
+    place = topology(
+        nodes=5, n=3, r=2, w=2, links="direct", storage="lmdb", bugs=[], sloppy=True, port_base=None
+    )
+    drawn = {
+        options_of(
+            place,
+            workload="cart",
+            nemesis="none",
+            time_limit="1s",
+            rate=1,
+            concurrency=1,
+            keys=1,
+            seed=None,
+        ).seed
+        for _ in range(20)
+    }
+    assert len(drawn) > 1
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for command in ("test", "check", "report", "list", "cluster", "get", "put", "delete", "status"):
+        assert f"  {command} " in shown
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("cart", "cut", "toxiproxy", "lmdb", "repair-overwrites", "evidence"):
+        assert f"  {name} " in shown or f"  {name}\n" in shown

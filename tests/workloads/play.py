@@ -1,0 +1,50 @@
+"""A whole test in virtual time: load, quiesce, final reads and dumps, verdict."""
+
+from __future__ import annotations
+
+from stores import REPLICAS, RING, Store
+
+from checkers.history import History
+from checkers.op import Op
+from harness import generators as gen
+from harness.generators.simulate import simulate
+from workloads import WORKLOADS, judging
+
+
+def note(f, value):
+    return Op(type="info", process="harness", f=f, value=value)
+
+
+def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrency=6, **options):
+    """The history of workload `name` against `store`."""
+    workload, names = WORKLOADS[name], [f"k{i}" for i in range(keys)]
+    source = gen.phases(
+        note("phase", "load"),
+        gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options)),
+        note("quiesce", {"quiet": True}),
+        note("phase", "final"),
+        workload.final_generator(names),
+    )
+    history = simulate(source, store, concurrency, store.recorded)
+    return history + dumps(store, workload.keys(names), len(history), history[-1].time)
+
+
+def dumps(store, keys, index, time):
+    """What every replica holds of every key."""
+    events = []
+    for key in keys:
+        for replica in REPLICAS:
+            op = Op(f="dump", key=key, replica=replica, index=index + len(events), time=time)
+            siblings = list(store.read(key, [replica]).standing)
+            done = Op(
+                type="ok", f="dump", key=key, replica=replica, index=op.index + 1, time=time,
+                siblings=siblings,
+            )  # fmt: skip
+            events += [op, done]
+    return events
+
+
+def judge(name, history):
+    """The verdicts of the workload's own checkers."""
+    test = {**RING, "workload": name, "checkers": WORKLOADS[name].checkers}
+    return judging.judge(History.of(history), test)

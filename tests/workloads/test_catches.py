@@ -1,0 +1,81 @@
+"""Each workload is valid on a correct store, and shows on a wrong one what it is there
+to catch. Seeds are fixed: what a seed catches once it always catches."""
+
+import pytest
+from play import judge, play
+from stores import (
+    AltersValues,
+    ContextOverclaims,
+    CrossesKeys,
+    CutsValues,
+    HardDelete,
+    LastWriterWins,
+    NeverReplaces,
+    NoRepair,
+    OverwritesReplicas,
+    Store,
+    StoresRefused,
+    TombstonesSwallow,
+)
+
+from harness.generators import Rng
+from workloads import WORKLOADS
+
+SEEDS = (1, 2, 3)
+
+CAUGHT = [
+    ("cart", LastWriterWins, "lost-item"),
+    ("cart", NeverReplaces, "false-sibling"),
+    ("cart", ContextOverclaims, "lost-item"),
+    ("cart", OverwritesReplicas, "lost-item"),
+    ("cart", NoRepair, "divergence"),
+    ("cart", AltersValues, "altered-value"),
+    ("cart", CrossesKeys, "crossed-key"),
+    ("register", LastWriterWins, "lost-write"),
+    ("register", NeverReplaces, "false-sibling"),
+    ("register", ContextOverclaims, "lost-write"),
+    ("register", OverwritesReplicas, "lost-write"),
+    ("register", NoRepair, "divergence"),
+    ("register", AltersValues, "altered-value"),
+    ("register", CrossesKeys, "crossed-key"),
+    ("set", LastWriterWins, "lost-element"),
+    ("set", OverwritesReplicas, "lost-element"),
+    ("counter", LastWriterWins, "lost-count"),
+    ("counter", CrossesKeys, "phantom-count"),
+    ("delete", HardDelete, "resurrection"),
+    ("delete", TombstonesSwallow, "lost-write"),
+    ("delete", NoRepair, "divergence"),
+    ("sessions", LastWriterWins, "lost-write"),
+    ("sessions", NeverReplaces, "false-sibling"),
+    ("blind", LastWriterWins, "lost-write"),
+    ("blind", NeverReplaces, "false-sibling"),
+    ("hot-key", LastWriterWins, "lost-write"),
+    ("hot-key", NeverReplaces, "false-sibling"),
+    ("hot-key", OverwritesReplicas, "lost-write"),
+    ("large-values", CutsValues, "altered-value"),
+    ("large-values", StoresRefused, "aborted-read"),
+    ("append", CrossesKeys, "incompatible-order"),
+    ("append", StoresRefused, "G1a"),
+    ("append", ContextOverclaims, "lost-append"),
+    ("bulk", NoRepair, "divergence"),
+    ("bulk", LastWriterWins, "lost-write"),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_correct_store_is_valid(name, seed):
+    results = judge(name, play(name, Store(Rng(seed)), seed))
+    assert results.valid is True, (results.counts(), results.reasons())
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.parametrize(("name", "store", "anomaly"), CAUGHT)
+def test_a_wrong_store_is_caught(name, store, anomaly, seed):
+    results = judge(name, play(name, store(Rng(seed)), seed))
+    assert results.valid is False
+    assert anomaly in results.counts()
+
+
+def test_every_workload_catches_something():
+    assert {name for name, _, _ in CAUGHT} == set(WORKLOADS)

@@ -1,0 +1,234 @@
+"""What clients do, read off literal and long histories."""
+
+from collections import Counter
+from functools import lru_cache
+
+import pytest
+from play import play
+from stores import Store
+
+from checkers.op import Op, OpError, Sibling
+from harness import generators as gen
+from harness.generators import Rng
+from harness.generators.distributions import uniform
+from harness.generators.simulate import simulate
+from workloads import WORKLOADS
+from workloads.cart import change_cart, merge
+from workloads.final import ATTEMPTS, final_reads
+from workloads.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
+
+
+@lru_cache
+def history(name, seed=1, **options):
+    return play(name, Store(Rng(seed)), seed, **{"seconds": 4.0, **options})
+
+
+def final(events):
+    return next(op.index for op in events if op.f == "phase" and op.value == "final")
+
+
+def invoked(events, *fs):
+    return [op for op in events if op.type == "invoke" and op.f in fs]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_the_seed_decides_everything(name):
+    one, again, other = (play(name, Store(Rng(s)), s, seconds=1) for s in (5, 5, 6))
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_ids_are_unique_and_name_their_process(name):
+    writes = invoked(history(name), "put", "delete")
+    assert len({op.id for op in writes}) == len(writes) > 100
+    assert all(op.id.startswith(f"{op.process}.") for op in writes)
+    assert max(op.process for op in writes) > 6, "no process was ever retired"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_basis_is_an_earlier_ok_of_the_same_key(name):
+    events = history(name)
+    for op in invoked(events, "put", "delete"):
+        if op.basis is not None:
+            basis = events[op.basis]
+            assert basis.index < op.index
+            assert (basis.type, basis.key) == ("ok", op.key)
+            assert basis.f in ("get", "put", "delete")
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_the_rate_is_kept(name):
+    events = history(name)
+    load = invoked(events[: final(events)], "put", "get", "delete")
+    assert 340 < len(load) < 460
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_key_is_read_in_the_end(name):
+    events = history(name)
+    read = {op.key for op in events[final(events) :] if op.f == "get" and op.type == "ok"}
+    assert read == set(WORKLOADS[name].keys(["k0", "k1", "k2", "k3"]))
+
+
+def write_number(rng, seen):
+    return Change(seen.number), rng
+
+
+def script(**shares):
+    none = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0}
+    return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, Shares(**{**none, **shares}))
+
+
+def ended(index, type, process, f, **fields):
+    return Op(index=index, type=type, process=process, f=f, key="k", **fields)
+
+
+GET = Op(f="get", key="k")
+
+
+def test_read_modify_write_step_by_step():
+    op, rest = script().next(3, None)
+    assert op == GET
+    op, rest = rest.next(3, ended(7, "ok", 3, "get", siblings=[Sibling("1.0", 9)]))
+    assert op == Op(f="put", key="k", id="3.0", value=6, basis=7)
+    op, rest = rest.next(3, ended(9, "ok", 3, "put", id="3.0"))
+    assert op == GET
+    op, rest = rest.next(8, ended(11, "info", 3, "get", error=OpError("timeout", False)))
+    assert op == GET
+    op, rest = rest.next(8, ended(13, "ok", 8, "get", siblings=[]))
+    assert (op.id, op.basis) == ("8.1", 13)
+
+
+def test_a_chained_write_goes_on_from_the_put_before():
+    _, rest = script(chained=1.0).next(0, None)
+    op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[]))
+    op, rest = rest.next(0, ended(3, "ok", 0, "put", id=op.id))
+    assert op == Op(f="put", key="k", id="0.1", value=2, basis=3)
+    op, rest = rest.next(0, ended(5, "fail", 0, "put", id=op.id))
+    assert op == GET
+
+
+def test_a_blind_write_has_a_null_basis():
+    op, _ = script(blind=1.0).next(0, None)
+    assert op == Op(f="put", key="k", id="0.0", value=0, basis=None)
+
+
+def test_a_stale_write_goes_on_from_what_was_known_before():
+    _, rest = script(stale=1.0).next(0, None)
+    op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[Sibling("9.9", 1)]))
+    op, rest = rest.next(0, ended(3, "fail", 0, "put", id=op.id))
+    assert (op.f, op.basis) == ("put", 1)
+
+
+def test_a_failed_read_does_not_keep_the_client_from_writing():
+    _, rest = script(unread=1.0).next(0, None)
+    op, rest = rest.next(0, ended(1, "fail", 0, "get"))
+    assert (op.f, op.basis) == ("put", None)
+    op, rest = rest.next(0, ended(3, "ok", 0, "put", id=op.id))
+    op, rest = rest.next(0, ended(5, "fail", 0, "get"))
+    assert (op.f, op.basis) == ("put", 3)
+
+
+def test_what_was_known_of_a_key_long_ago_is_forgotten():
+    rest = script()
+    for number in range(REMEMBERED + 5):
+        key = f"k{number % (REMEMBERED + 1)}"
+        _, rest = rest.next(0, Op(index=number, type="ok", process=0, f="get", key=key))
+    assert len(rest.known) == REMEMBERED
+    assert set(rest.known) == {f"k{i}" for i in range(REMEMBERED + 1)} - {"k4"}
+
+
+def test_numbers_are_unique():
+    seen = [Seen(process, serial, ()).number for process in range(40) for serial in range(40)]
+    assert len(set(seen)) == 1600
+
+
+def cart(*items):
+    return {"add": "x", "items": list(items)}
+
+
+def test_a_cart_merges_its_siblings_by_union_and_ignores_what_is_no_cart():
+    siblings = (
+        Sibling("1.0", cart("a", "b")),
+        Sibling("2.0", cart("b", "c")),
+        Sibling("3.0", cart("z"), deleted=True),
+        Sibling("4.0", "garbage"),
+        Sibling("5.0", {"items": 7}),
+    )
+    assert merge(Seen(0, 0, siblings)) == ["a", "b", "c"]
+
+
+def test_a_cart_is_written_as_it_stands_after_the_change():
+    changes, rng = [], Rng(1)
+    for serial in range(200):
+        change, rng = change_cart(rng, Seen(0, serial, (Sibling("1.0", cart("a", "b")),)))
+        changes.append(change.value)
+    removed = [value for value in changes if "remove" in value]
+    added = [value for value in changes if "add" in value]
+    assert 30 < len(removed) < 90
+    assert all(sorted([*value["items"], value["remove"]]) == ["a", "b"] for value in removed)
+    assert all(sorted(["a", "b", value["add"]]) == value["items"] for value in added)
+
+
+def test_a_full_cart_is_only_taken_from():
+    full = Seen(0, 0, (Sibling("1.0", cart(*(f"s{i}" for i in range(40)))),))
+    assert all("remove" in change_cart(Rng(seed), full)[0].value for seed in range(20))
+
+
+def test_the_options_have_their_effect():
+    blind = invoked(history("register", blind=1.0, chained=0.0, stale=0.0), "put")
+    assert all(op.basis is None for op in blind)
+    hot = Counter(op.key for op in invoked(history("cart", distribution="hot-key"), "put"))
+    assert hot["k0"] > 4 * (hot["k1"] + hot["k2"] + hot["k3"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blnd": 1}, "workload register has no option 'blnd': it has distribution, blind, stale"),
+        ({"blind": 1.5}, "blind: 1.5 is not a number from 0.0 to 1.0"),
+        ({"blind": "some"}, "blind: 'some' is not a number from"),
+        ({"distribution": "bell"}, "'bell' is none of uniform, exponential, zipf, hot-key"),
+    ],
+)
+def test_wrong_options_are_refused_with_what_is_allowed(options, message):
+    with pytest.raises(ValueError, match=message):
+        WORKLOADS["register"].generator(Rng(1), ["k"], 10, options)
+
+
+def outcomes(*types):
+    """A store whose operations end so, one after the other; then all in ok."""
+    rest = list(types)
+
+    def complete(op):
+        return Op(
+            type=rest.pop(0) if rest else "ok", process=op.process, f=op.f, key=op.key,
+            time=op.time + 10,
+        )  # fmt: skip
+
+    return complete
+
+
+def test_final_reads_are_tried_again_until_ok():
+    events = simulate(final_reads(["a", "b"]), outcomes("fail", "ok", "info"), concurrency=2)
+    assert [(op.type, op.process, op.f, op.key) for op in events] == [
+        ("invoke", 0, "get", "a"),
+        ("invoke", 1, "get", "b"),
+        ("fail", 0, "get", "a"),
+        ("invoke", 0, "get", "a"),
+        ("ok", 1, "get", "b"),
+        ("info", 0, "get", "a"),
+        ("invoke", 1, "get", "a"),
+        ("ok", 1, "get", "a"),
+    ]
+
+
+def test_final_reads_give_up_a_key_that_never_answers():
+    events = simulate(final_reads(["a"]), outcomes(*["info"] * 99), concurrency=2)
+    assert len(invoked(events, "get")) == ATTEMPTS
+
+
+def test_the_final_reads_keep_off_the_nemesis():
+    events = simulate(gen.phases(final_reads("abcdef")), outcomes(), concurrency=2)
+    assert {op.process for op in events} == {0, 1}

@@ -1,0 +1,28 @@
+"""Writers without context: most writes replace nothing, and now and then somebody who has
+read puts one version in the place of all that stand.
+
+Every blind write must stay until it was read and replaced, however many there are at one
+node at one time. Catches nodes that stamp a version from the context alone, so that two
+blind writes get one clock (lost-write), and clocks merged into the siblings, so that what
+was replaced stays (false-sibling).
+"""
+
+from __future__ import annotations
+
+from .base import DISTRIBUTION, Load, Workload
+from .modify import ReadModifyWrite, Shares, share_options
+from .register import write_unique
+from .script import Script
+
+
+def _script(load: Load) -> Script:
+    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
+
+
+BLIND = Workload(
+    name="blind",
+    description="most writers send no context: catches concurrent versions that overwrite each "
+    "other, and replaced ones that stay",
+    script=_script,
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.75, chained=0.0)},
+)

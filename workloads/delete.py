@@ -1,0 +1,52 @@
+"""Create, delete, create again.
+
+A tombstone is a version like any other: it stands until all replicas have it, and what is
+created after it replaces it, while what was created beside it stays beside it. Catches
+deletes that leave no trace, so that a replica that was away brings the old value back
+(resurrection), tombstones that swallow a new value (lost-write), and tombstones reaped on
+some replicas only (divergence). A few keys see most of the traffic, and many are left
+alone once they were deleted: only there does what comes back stay to be seen.
+"""
+
+from __future__ import annotations
+
+from harness.generators import Rng
+
+from .base import DISTRIBUTION, Load, Option, Workload
+from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
+from .script import Script
+
+#: Keys for each key that is asked for.
+SPREAD = 10
+
+
+def deleting(share: float) -> Modify:
+    """Delete what is there with this probability, else write a new value; what is not
+    there is created."""
+
+    def modify(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
+        delete, rng = rng.chance(share)
+        if delete and seen.values:
+            return Change(delete=True), rng
+        return Change(seen.number), rng
+
+    return modify
+
+
+def _script(load: Load) -> Script:
+    modify = deleting(load.number("deletes"))
+    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
+
+
+DELETE = Workload(
+    name="delete",
+    description="create, delete and re-create: catches deleted values that come back and new "
+    "ones that a tombstone swallows",
+    script=_script,
+    spread=SPREAD,
+    options={
+        "distribution": DISTRIBUTION,
+        "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
+        **share_options(),
+    },
+)

@@ -1,0 +1,34 @@
+"""Nine operations in ten on one key, from clients who read, go on from their own last
+write, or write blindly.
+
+The writers of one key interleave at all of its replicas at once, which is where a store
+must keep the most apart: a hundred interleaved writes of two clients leave two siblings,
+not a hundred (sibling_explosion in riak_test). Catches repair that overwrites what was
+written meanwhile (lost-write), false siblings, and replicas that never agree.
+"""
+
+from __future__ import annotations
+
+from harness.generators.distributions import hot_key
+
+from .base import Load, Option, Workload
+from .modify import ReadModifyWrite, Shares, share_options
+from .register import write_unique
+from .script import Script
+
+
+def _script(load: Load) -> Script:
+    keys = hot_key(load.keys, load.number("share"))
+    return ReadModifyWrite(load.rng, keys, write_unique, Shares.of(load))
+
+
+HOT_KEY = Workload(
+    name="hot-key",
+    description="most operations on one key: catches interleaved writers who overwrite each "
+    "other, or whose replaced versions pile up",
+    script=_script,
+    options={
+        "share": Option(0.9, (0.01, 1.0), "share of operations on the first key"),
+        **share_options(blind=0.2, chained=0.5),
+    },
+)

@@ -1,0 +1,24 @@
+"""The whole verdict on a test: model dynamo, and what its workload alone can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from checkers import check
+from checkers.history import History
+from checkers.verdict import Results, check_safely
+
+from . import WORKLOADS
+
+
+def judge(history: History, test: Mapping[str, Any]) -> Results:
+    """Judge a history by the checkers that test.json names (all, if none), and by the own
+    check of the workload that it names. Never raises, as `checkers.check` does not."""
+    results = check(history, test, test.get("checkers"))
+    workload = WORKLOADS.get(str(test.get("workload")))
+    if workload is None or workload.check is None or "history" in results.verdicts:
+        return results
+    own = check_safely(workload.name, partial(workload.check, history))
+    return Results({**results.verdicts, workload.name: own})

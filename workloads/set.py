@@ -1,0 +1,74 @@
+"""A grow-only set: every write adds one element that nobody else adds.
+
+The value of a version is the whole set after the addition; siblings are merged by union.
+Catches lost elements by name (lost-element): an element whose write was acknowledged and
+which the final merge lacks. A set is the plainest thing to lose something from, so that
+what this says is easy to believe.
+"""
+
+from __future__ import annotations
+
+from checkers.history import History
+from checkers.verdict import Anomaly, Verdict, judge
+from harness.generators import Rng
+
+from .base import DISTRIBUTION, Load, Option, Workload
+from .finals import final_merges, own_check, writes
+from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
+from .script import Script
+
+
+def elements(value: object) -> list[int]:
+    """The elements of a version's value; none of a value that is no set."""
+    found = value.get("elements") if isinstance(value, dict) else None
+    return [e for e in found if isinstance(e, int)] if isinstance(found, list) else []
+
+
+def adding(largest: int) -> Modify:
+    """Add one element; nothing to a set of `largest` elements, so that values stay small."""
+
+    def modify(rng: Rng, seen: Seen) -> tuple[Change | None, Rng]:
+        merged = sorted({element for value in seen.values for element in elements(value)})
+        if len(merged) >= largest:
+            return None, rng
+        return Change({"add": seen.number, "elements": [*merged, seen.number]}), rng
+
+    return modify
+
+
+def _script(load: Load) -> Script:
+    modify = adding(int(load.options["largest"]))
+    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
+
+
+@own_check
+def check_set(history: History) -> Verdict:
+    """Every element that was added to a key must be in the merge of its final reads."""
+    finals = final_merges(history)
+    merged = {key: {e for v in final.values for e in elements(v)} for key, final in finals.items()}
+    found: list[Anomaly] = []
+    for write in writes(history):
+        added = write.value.get("add") if isinstance(write.value, dict) else None
+        if write.end != "ok" or write.key not in finals or added in merged[write.key]:
+            continue
+        final = finals[write.key]
+        why = (
+            f"process {write.process} added {added} to {write.key} (index {write.row}, "
+            f"acknowledged); the final merge (index {final.row}) of "
+            f"{len(merged[write.key])} elements lacks it."
+        )
+        found.append(Anomaly("lost-element", why, write.key, (write.row, final.row)))
+    return judge(found, (), {"elements": {key: len(held) for key, held in merged.items()}})
+
+
+SET = Workload(
+    name="set",
+    description="a grow-only set: catches elements that were added and are gone",
+    script=_script,
+    check=check_set,
+    options={
+        "distribution": DISTRIBUTION,
+        "largest": Option(1000, (1, 100_000), "elements of a set that is no longer added to"),
+        **share_options(),
+    },
+)
