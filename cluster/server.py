@@ -43,7 +43,7 @@ from cluster.core.store import Reader
 from cluster.eventlog import EventLog
 from cluster.listener import ADMIN, DATA, Inbound, Listener
 from cluster.peers import Peers
-from cluster.storage import ENGINES
+from cluster.storage import ENGINES, witness
 from cluster.storage.committer import Committer
 from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 
@@ -73,6 +73,7 @@ class Server:
         self._loop.set_exception_handler(self._on_loop_exception)
         self._log = EventLog(config.log, config.node, self._loop)
         self._engine = ENGINES[config.storage.engine](config.data, config.storage.map_size)
+        self._intact = witness.renew(self._engine, config.data)
         self._committer = Committer(self._engine, self._loop, self.post)
         entropy = int.from_bytes(os.urandom(8), "big")
         self._core = make_core(config.core_params(), self._engine, entropy)
@@ -114,7 +115,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
-        self.post(Started())
+        self.post(Started(self._intact))
         await self._data.serve()
         await self._admin.serve()
         for peer, peer_address in self._known.items():

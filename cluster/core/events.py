@@ -28,7 +28,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The shell is up: recover from storage, arm the periodic timers."""
+    """The shell is up: recover from storage, arm the periodic timers. `intact`: it vouches
+    that the storage is what the last life of this node left, and no copy of it, older or
+    in use elsewhere."""
+
+    intact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

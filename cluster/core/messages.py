@@ -184,12 +184,23 @@ class ReplicaPutReply(_Base, frozen=True):
     error: str | None = None
 
 
+class Life(msgspec.Struct, array_like=True, frozen=True):
+    """The `lives`-th process that goes by this incarnation of a node."""
+
+    incarnation: int
+    lives: int
+
+
 class Ping(_Base, frozen=True):
     rid: int
+    life: Life = Life(0, 0)
 
 
 class Pong(_Base, frozen=True):
+    """`latest`: the latest life of your incarnation that I have met."""
+
     rid: int
+    latest: Life = Life(0, 0)
 
 
 class TreeRoots(_Base, frozen=True):

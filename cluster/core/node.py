@@ -79,7 +79,9 @@ class Node:
         self.membership = Membership(params.node, rules)
         self.placement: Placement | None = None
         self.identity = Identity(params.node, kernel, store, entropy)
-        self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
+        self.detector = Detector(
+            kernel, self.identity, params.probe_interval, params.replica_timeout
+        )
         self.objects = Records("objects", kernel, store, self.identity)
         self.objects.label = lambda row: {"key": split_object(row)[1]}
         hints = Records("hints", kernel, store, self.identity)
@@ -178,10 +180,10 @@ class Node:
                 self.kernel.lose(peer)
             case Asked():
                 self.operator.asked(event)
-            case Started():
-                self._start()
+            case Started(intact):
+                self._start(intact)
 
-    def _start(self) -> None:
+    def _start(self, intact: bool) -> None:
         self.trees.build()
         self.hints.start()
         self.detector.start()
@@ -190,7 +192,7 @@ class Node:
         if self.membership.layout is None and p.members:
             self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
         self.gossip.start()
-        self.identity.recover(self._recovered)
+        self.identity.recover(intact, self._recovered)
 
     def _recovered(self) -> None:
         self._recovered_identity = True
@@ -290,8 +292,8 @@ class Node:
                 self.kernel.reply(channel, self.anti_entropy.leaves(message))
             case TreeKeys():
                 self.kernel.reply(channel, self.anti_entropy.keys(message))
-            case Ping(rid):
-                self.kernel.reply(channel, Pong(rid))
+            case Ping(rid, life):
+                self.kernel.reply(channel, Pong(rid, self.identity.met(str(event.peer), life)))
 
     def _get(self, get: Get, respond: Respond) -> None:
         refusal = self._admit(get.rid, get.key, b"", get.options)

@@ -122,6 +122,7 @@ class Records:
     def merge(self, key: bytes, incoming: State, why: str, done: Done) -> State | None:
         """Sync `incoming` into the record; returns what stands now, or None when that
         could not begin, after done(code)."""
+        self._identity.look_at(incoming)
         try:
             old = self.get(key)
         except ReadFailed:
@@ -151,7 +152,8 @@ class Records:
     def _actor(self, old: Record | None, context: State) -> str:
         """The actor to stamp with. A new epoch begins where there is no record, where none
         was stamped yet, and where a client knows more of the actor than the record does."""
-        if old is not None and old.actor is not None:
+        self._identity.look_at(context)
+        if old is not None and old.actor is not None and self._identity.may_carry_on(old.actor):
             if clock.covers(old.state, context, old.actor):
                 return old.actor
             self._kernel.emit("epoch-behind", actor=old.actor)

@@ -78,7 +78,7 @@ class Simulator:
 
     # ---- processes and network
 
-    def boot(self, name: str) -> None:
+    def boot(self, name: str, intact: bool = True) -> None:
         self._lives[name] += 1
         founder = name in self.params.members
         params = replace(
@@ -90,7 +90,7 @@ class Simulator:
         node = Node(params, self.stores[name], self.random.getrandbits(64))
         self.plant(node)
         self.nodes[name] = node
-        self.feed(name, ev.Started())
+        self.feed(name, ev.Started(intact))
         for other in self.nodes:
             if other != name:
                 self._link(name, other)
@@ -105,6 +105,12 @@ class Simulator:
 
     def wipe(self, name: str) -> None:
         self.stores[name] = DictStore()
+
+    def copy(self, name: str) -> DictStore:
+        """What is durable on a node's disk at this instant."""
+        copied = DictStore()
+        copied.tables = {table: dict(rows) for table, rows in self.stores[name].tables.items()}
+        return copied
 
     def isolate(self, *side: str) -> None:
         """Cut all links between `side` and the rest; both ends notice at once."""

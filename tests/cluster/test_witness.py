@@ -1,0 +1,75 @@
+"""The storage that the last life left, and copies of it: on real files and processes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from node_world import NodeAlone, ended, in_loop
+
+from cluster.client import Client
+from cluster.storage import ENGINES, witness
+from harness.ports import reserve
+
+
+def boot(folder: Path) -> bool:
+    engine = ENGINES["lmdb"](folder, 1 << 20)
+    try:
+        return witness.renew(engine, folder)
+    finally:
+        engine.close()
+
+
+def test_what_the_last_life_left_is_intact(tmp_path: Path) -> None:
+    assert not boot(tmp_path / "data")
+    assert boot(tmp_path / "data")
+    assert boot(tmp_path / "data")
+
+
+def test_a_copy_is_not_and_neither_is_a_folder_put_back(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    boot(data)
+    shutil.copytree(data, copy)
+    assert not boot(tmp_path / "copy")
+    shutil.rmtree(data)
+    shutil.copytree(copy, data)
+    assert not boot(data)
+    assert boot(data)
+
+
+def test_a_database_put_back_alone_names_the_file_of_an_earlier_life(tmp_path: Path) -> None:
+    data, saved = tmp_path / "data", tmp_path / "saved"
+    boot(data)
+    shutil.copy(data / "data.mdb", saved)
+    boot(data)
+    shutil.copy(saved, data / "data.mdb")
+    assert not boot(data)
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_restored_node_stamps_under_another_incarnation(tmp_path: Path) -> None:
+    async def incarnation(key: bytes) -> str:
+        await node.ready()
+        async with Client([node.address]) as store:
+            await store.put(key, b"v")
+        actor = (await node.ask("explain", key=key))["actor"]
+        return str(actor).split(":")[1]
+
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take(), storage={"engine": "lmdb"})) as node,
+    ):
+        node.start()
+        first = await incarnation(b"a")
+        node.end()
+        data = tmp_path / "data"
+        shutil.copytree(data, tmp_path / "saved")
+        node.start()
+        assert await incarnation(b"b") == first
+        node.end()
+        shutil.rmtree(data)
+        shutil.copytree(tmp_path / "saved", data)
+        node.start()
+        assert await incarnation(b"a") != first
