@@ -169,6 +169,8 @@ def _check_params(params: Params) -> None:
         shares(params.members or [params.node], params.partitions, params.n, params.weights)
     except ValueError as error:
         raise ConfigError(f"params.weights: {error}") from error
+    if params.clock == "vector" and params.lww_buckets:
+        raise ConfigError('params.lww_buckets: they need clock "dvv"')
     replicas = params.zone_replicas
     for zone in replicas:
         _one_of("params.zone_replicas", zone, sorted(set(params.zones.values())), "zones")

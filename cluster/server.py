@@ -57,7 +57,7 @@ SWITCH_INTERVAL = 0.0005
 class Core(Protocol):
     """What cluster.core.node.Node is to the shell."""
 
-    def handle(self, now: float, event: Event) -> list[Effect]: ...
+    def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
 
 
 MakeCore = Callable[[Params, Reader, int], Core]
@@ -135,7 +135,9 @@ class Server:
         self._handling = True
         try:
             while self._events:
-                for effect in self._core.handle(self._loop.time(), self._events.popleft()):
+                wall = time.time_ns() // 1_000_000
+                event = self._events.popleft()
+                for effect in self._core.handle(self._loop.time(), event, wall):
                     self._do[type(effect)](effect)
         except Exception as error:
             self._crash(error)

@@ -17,6 +17,7 @@ from .placement import Placement
 from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
+from .versioning import Versioning
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Services:
     placement: Callable[[], Placement | None]
     detector: Detector
     replica: Replica
+    versioning: Versioning
     contexts: Contexts
     retries: Retries
 

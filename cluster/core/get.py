@@ -85,7 +85,8 @@ class GetRequest:
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
             self._tally.count(place, durable=False)
-        self._shown = self.merge(self._shown, state or {})
+        merged = self.merge(self._shown, state or {})
+        self._shown = self._s.versioning.of(self._get.key).settle(merged)
 
     def counts(self, place: Place, state: State | None) -> bool:
         """Whether this answer counts towards R."""
@@ -93,7 +94,7 @@ class GetRequest:
 
     def merge(self, shown: State, state: State) -> State:
         """What the client is shown after one more replica answered."""
-        return clock.sync(shown, state)
+        return self._s.versioning.clock.sync(shown, state)
 
     # ---- answering
 
@@ -118,7 +119,9 @@ class GetRequest:
 
     def context(self) -> bytes:
         """The token that covers what is shown."""
-        return self._s.contexts.token(self._get.key, clock.context_of(self._shown))
+        return self._s.contexts.token(
+            self._get.key, self._s.versioning.clock.context_of(self._shown)
+        )
 
     def _refuse(self, code: str, message: str) -> None:
         self._finish(Refusal(self._get.rid, code, message))

@@ -36,10 +36,12 @@ class Options(msgspec.Struct, array_like=True, frozen=True):
 
 class Version(msgspec.Struct, array_like=True, frozen=True):
     """A value as written. A tombstone is an ordinary value with `deleted` set; it may
-    carry bytes of its own (the harness keeps the version id there)."""
+    carry bytes of its own (the harness keeps the version id there). `at` is the time of its
+    stamp in ms where that decides anything (cluster.core.versioning), else 0."""
 
     value: bytes
     deleted: bool = False
+    at: int = 0
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):

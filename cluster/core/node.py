@@ -61,9 +61,10 @@ from .records import Records
 from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
-from .rows import split_object
+from .rows import split_hint, split_object
 from .store import Reader
 from .transfers import Transfers
+from .versioning import versioning
 
 _RETRY_AFTER = 0.1
 
@@ -82,9 +83,19 @@ class Node:
         self.detector = Detector(
             kernel, self.identity, params.probe_interval, params.replica_timeout
         )
-        self.objects = Records("objects", kernel, store, self.identity)
+        self.versioning = versioning(params)
+        self.objects = Records(
+            "objects",
+            kernel,
+            store,
+            self.identity,
+            self.versioning,
+            lambda row: split_object(row)[1],
+        )
         self.objects.label = lambda row: {"key": split_object(row)[1]}
-        hints = Records("hints", kernel, store, self.identity)
+        hints = Records(
+            "hints", kernel, store, self.identity, self.versioning, lambda row: split_hint(row)[1]
+        )
         self.hints = Hints(
             params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
@@ -125,6 +136,7 @@ class Node:
             lambda: self.placement,
             self.detector,
             self.replica,
+            self.versioning,
             Contexts(params.cluster, params.secret),
             Retries(),
         )
@@ -151,9 +163,11 @@ class Node:
         assert self.placement is not None
         return self.placement
 
-    def handle(self, now: float, event: Event) -> list[Effect]:
-        """React to one event at `now` (seconds, never going back)."""
+    def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
+        """React to one event at `now` (seconds, never going back). `wall`: what the
+        machine's clock says, in ms since 1970; nothing relies on it but last-write-wins."""
         self.kernel.now = now
+        self.kernel.wall = wall
         self._dispatch(event)
         return self.kernel.drain()
 

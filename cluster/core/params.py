@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Params:
     r: int = 2
     w: int = 2
     sloppy: bool = True
+    #: dotted version vectors, or the paper's plain vectors cut to ten pairs
+    clock: Literal["dvv", "vector"] = "dvv"
+    #: buckets (the part of a key before the first "/") where the last writer wins: lossy
+    lww_buckets: tuple[str, ...] = ()
     #: a node's share of the ring is its weight's (1 where none is given)
     weights: Mapping[str, float] = field(default_factory=dict)
     #: node -> zone, and how many replicas of a key each zone holds (equal shares of N)

@@ -124,8 +124,7 @@ class PutRequest:
             self._put.key, place.hint_for, self._context, version, self._stamped_at(place)
         )
         if stamped is not None:
-            self._state, actor, event = stamped
-            self._covers = clock.with_dot(self._context, actor, event)
+            self._state, self._covers = stamped
             self._s.retries.stamped(self._put.request, self._state, self._covers)
 
     def _stamped_at(self, place: Place) -> Done:
@@ -186,7 +185,7 @@ class PutRequest:
 
     def _answer(self) -> None:
         siblings = clock.versions(self._state) if self._put.options.return_body else ()
-        covers = clock.context_of(self._state) if siblings else self._covers
+        covers = self._s.versioning.clock.context_of(self._state) if siblings else self._covers
         self._finish(
             PutReply(
                 self._put.rid,

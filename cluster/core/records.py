@@ -22,6 +22,7 @@ from .identity import Identity
 from .kernel import Kernel
 from .messages import State, Version
 from .store import Reader, ReadFailed
+from .versioning import Versioning
 
 #: done(None) once durable, done(code) with a code of cluster.core.errors otherwise.
 Done = Callable[[str | None], None]
@@ -52,8 +53,20 @@ class NoActor(Exception):
 class Records:
     """One table of records. `on_change(key, old, new)` hears of each change as it is made."""
 
-    def __init__(self, table: Table, kernel: Kernel, store: Reader, identity: Identity) -> None:
+    def __init__(
+        self,
+        table: Table,
+        kernel: Kernel,
+        store: Reader,
+        identity: Identity,
+        versioning: Versioning,
+        key_of: Callable[[bytes], bytes],
+    ) -> None:
+        """`key_of` a row: the key whose record it is."""
         self.table = table
+        self._clock = versioning.clock
+        self._reconcile = versioning.of
+        self._key_of = key_of
         self._kernel = kernel
         self._store = store
         self._identity = identity
@@ -95,9 +108,9 @@ class Records:
 
     def stamp(
         self, key: bytes, context: State, version: Version, done: Done
-    ) -> tuple[State, str, int] | None:
-        """Put `version` under a new dot; returns (state, actor, event), or None when the
-        write could not even begin, after done(code)."""
+    ) -> tuple[State, State] | None:
+        """Put `version` under a new dot; returns the state and what the put's answer covers,
+        or None when the write could not even begin, after done(code)."""
         try:
             old = self.get(key)
             actor = self._actor(old, context)
@@ -108,16 +121,19 @@ class Records:
             done("not-ready")
             return None
         state = {} if old is None else old.state
-        event = clock.next_event(state, actor)
-        after = self.apply(context, version, state, actor, event)
+        reconcile = self._reconcile(self._key_of(key))
+        version = reconcile.date(version, context, state, self._kernel.wall)
+        event = self._clock.next_event(state, actor)
+        after = reconcile.settle(self.apply(context, version, state, actor, event))
         self._save(key, old, after, actor, "stamp", done)
-        return after, actor, event
+        covers = self._clock.with_dot(context, actor, event, version.at)
+        return after, reconcile.cover(covers, version)
 
     def apply(
         self, context: State, version: Version, state: State, actor: str, event: int
     ) -> State:
         """The state that a put leaves behind."""
-        return clock.update(context, version, state, actor, event)
+        return self._clock.update(context, version, state, actor, event)
 
     def merge(self, key: bytes, incoming: State, why: str, done: Done) -> State | None:
         """Sync `incoming` into the record; returns what stands now, or None when that
@@ -131,19 +147,23 @@ class Records:
         if old is None:
             self._save(key, None, incoming, None, why, done)
             return incoming
-        merged = self.combine(old.state, incoming, why)
+        merged = self._reconcile(self._key_of(key)).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
             self.when_saved(key, done)
             return merged
         actor = old.actor
-        if actor is not None and not clock.covers(old.state, incoming, actor):
+        if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
         self._save(key, old, merged, actor, why, done)
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
         """What stands after a replica hears of `incoming`."""
-        return clock.sync(ours, incoming)
+        return self._clock.sync(ours, incoming)
+
+    def join(self, key: bytes, a: State, b: State) -> State:
+        """What two states of `key` are together."""
+        return self._reconcile(key).settle(self._clock.sync(a, b))
 
     def remove(self, key: bytes, done: Done) -> None:
         """Forget a record altogether (a hint that was handed off)."""
@@ -154,7 +174,7 @@ class Records:
         was stamped yet, and where a client knows more of the actor than the record does."""
         self._identity.look_at(context)
         if old is not None and old.actor is not None and self._identity.may_carry_on(old.actor):
-            if clock.covers(old.state, context, old.actor):
+            if self._clock.covers(old.state, context, old.actor):
                 return old.actor
             self._kernel.emit("epoch-behind", actor=old.actor)
         actor = self._identity.new_actor()

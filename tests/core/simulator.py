@@ -54,6 +54,7 @@ class Simulator:
         self.stores = {name: DictStore() for name in self.names}
         self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str]] = set()
+        self.skew: dict[str, int] = {}
         self.plant: Callable[[Node], None] = lambda node: None
         self.latency = (0.0002, 0.002)
         self.fsync = (0.0001, 0.001)
@@ -147,8 +148,12 @@ class Simulator:
 
         self.at(delay, deliver)
 
+    def wall(self, name: str) -> int:
+        """What the machine's clock of a node says, in ms: `skew` may set it wrong."""
+        return int(self.now * 1000) + 1_000_000 + self.skew.get(name, 0)
+
     def feed(self, name: str, event: ev.Event) -> None:
-        for effect in self.nodes[name].handle(self.now, event):
+        for effect in self.nodes[name].handle(self.now, event, self.wall(name)):
             self._carry(name, effect)
 
     def _carry(self, name: str, effect: ev.Effect) -> None:

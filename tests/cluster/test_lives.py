@@ -1,8 +1,9 @@
-"""The storage that the last life left, and copies of it: on real files and processes."""
+"""What the shell tells the core of its storage and of the time: on real files and processes."""
 
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,22 @@ async def test_a_restored_node_stamps_under_another_incarnation(tmp_path: Path) 
         shutil.copytree(tmp_path / "saved", data)
         node.start()
         assert await incarnation(b"a") != first
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_the_shell_tells_the_core_the_wall_time(tmp_path: Path) -> None:
+    params = {"n": 1, "r": 1, "w": 1, "lww_buckets": ["b"]}
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take(), params=params)) as node,
+    ):
+        node.start()
+        await node.ready()
+        before = time.time_ns() // 1_000_000
+        async with Client([node.address]) as store:
+            await store.put(b"b/k", b"one")
+            await store.put(b"b/k", b"two")
+            assert (await store.get(b"b/k")).values == [b"two"]
+        latest = (await node.ask("explain", key=b"b/k"))["clock"]["@"]
+        assert before <= latest <= time.time_ns() // 1_000_000 + 1
