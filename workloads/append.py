@@ -125,9 +125,7 @@ def _transaction(op: Op, begun: dict[int | str, Op]) -> Op:
         done: list[object] = ["append", first.key, value]
     else:
         lists = [elements(s.value) for s in op.siblings or () if not s.deleted]
-        shown = (
-            list(max(lists, key=lambda each: len(each), default=())) if op.type == "ok" else None
-        )
+        shown = list(max([(), *lists], key=len)) if op.type == "ok" else None
         done = ["r", first.key, shown]
     return Op(op.index, op.time, op.type, op.process, "txn", value=[done], error=op.error)
 
