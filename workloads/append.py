@@ -124,9 +124,12 @@ def _transaction(op: Op, begun: dict[int | str, Op]) -> Op:
         value = first.value.get("append") if isinstance(first.value, dict) else None
         done: list[object] = ["append", first.key, value]
     else:
-        lists = [elements(s.value) for s in op.siblings or () if not s.deleted]
-        shown = list(max([(), *lists], key=len)) if op.type == "ok" else None
-        done = ["r", first.key, shown]
+        lists: list[Elements] = [
+            (),
+            *(elements(s.value) for s in op.siblings or () if not s.deleted),
+        ]
+        longest = sorted(lists, key=len)[-1]
+        done = ["r", first.key, list(longest) if op.type == "ok" else None]
     return Op(op.index, op.time, op.type, op.process, "txn", value=[done], error=op.error)
 
 
