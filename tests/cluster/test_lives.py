@@ -90,6 +90,6 @@ async def test_the_shell_tells_the_core_the_wall_time(tmp_path: Path) -> None:
         async with Client([node.address]) as store:
             await store.put(b"b/k", b"one")
             await store.put(b"b/k", b"two")
-            assert (await store.get(b"b/k")).values == [b"two"]
+            assert (await store.get(b"b/k")).values == (b"two",)
         latest = (await node.ask("explain", key=b"b/k"))["clock"]["@"]
         assert before <= latest <= time.time_ns() // 1_000_000 + 1
