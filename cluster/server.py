@@ -35,6 +35,7 @@ from cluster.core.events import (
     Send,
     SetTimer,
     Started,
+    Stopping,
     TimerFired,
 )
 from cluster.core.messages import AskReply, Hello, Message
@@ -219,6 +220,10 @@ class Server:
         for listener in (self._data, self._admin):
             listener.close()
         await self._peers.close()
+        if self._committer.idle:
+            self.post(Stopping())
+        while not self._committer.idle and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
         self._over = True
         self._committer.close()
         self._engine.close()

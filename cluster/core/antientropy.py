@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .kernel import Failure, Kernel
-from .merkle import WIDTH, Tree
+from .merkle import WIDTH
 from .messages import (
     Answer,
     SyncKey,
@@ -26,57 +26,13 @@ from .messages import (
     TreeRoots,
     TreeRootsReply,
 )
-from .records import Record, Records
 from .replica import Replica
-from .rows import leaf_prefix, split_object
 from .store import ReadFailed
+from .trees import Trees
 
 _AT_ONCE = 64
-_LEAVES_AT_ONCE = 256
-
-
-class Trees:
-    """The trees of this node, one a partition that it is a primary of."""
-
-    def __init__(self, objects: Records) -> None:
-        self._objects = objects
-        self._trees: dict[int, Tree] = {}
-        self._counts: dict[int, int] = {}
-        objects.on_change = self.changed
-
-    def build(self) -> None:
-        """Make every tree anew from the records."""
-        for row, record in self._objects.scan():
-            self.changed(row, None, record)
-
-    def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
-        """Keep the tree of a row's partition true to its record."""
-        partition, key = split_object(row)
-        change = (new is not None) - (old is not None)
-        self._counts[partition] = self._counts.get(partition, 0) + change
-        self.of(partition).change(
-            key, None if old is None else old.hash, None if new is None else new.hash
-        )
-
-    @property
-    def objects(self) -> int:
-        """How many records there are."""
-        return sum(self._counts.values())
-
-    def held(self) -> list[int]:
-        """The partitions that have records."""
-        return sorted(p for p, count in self._counts.items() if count)
-
-    def of(self, partition: int) -> Tree:
-        return self._trees.setdefault(partition, Tree())
-
-    def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves (durable records)."""
-        return {
-            split_object(row)[1]: record.hash
-            for leaf in leaves
-            for row, record in self._objects.scan(leaf_prefix(partition, leaf))
-        }
+#: so few that neither side is held up by reading them
+_LEAVES_AT_ONCE = 32
 
 
 @dataclass(slots=True)
@@ -122,6 +78,8 @@ class AntiEntropy:
 
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
+        if not self.trees.complete:
+            return
         partners = self.partners()
         self.standing = {peer: self.standing.get(peer, Standing()) for peer in partners}
         for peer, partitions in partners.items():
@@ -160,6 +118,8 @@ class AntiEntropy:
     # ---- the side that is asked
 
     def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
+        if not self.trees.complete:
+            return TreeRootsReply(asked.rid, {}, "the trees are being made")
         trees = {p: self.trees.of(p) for p in asked.roots}
         return TreeRootsReply(
             asked.rid,

@@ -36,6 +36,12 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping:
+    """The last event of a clean stop, once everything is durable: write down what spares
+    the next life work. But for the outcome of that, nothing is handled any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A message came in. On an inbound connection `channel` is its number, and `peer` the
     node that said HELLO on it (None: a client). On a link that we dialled, channel is
@@ -99,6 +105,7 @@ class Asked:
 
 Event = (
     Started
+    | Stopping
     | Received
     | SendFailed
     | LinkUp

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import messages
-from .antientropy import AntiEntropy, Trees
+from .antientropy import AntiEntropy
 from .context import BadContext, Contexts
 from .coordinator import Services
 from .detector import Detector
@@ -24,6 +24,7 @@ from .events import (
     Received,
     SendFailed,
     Started,
+    Stopping,
     TimerFired,
 )
 from .get import GetRequest
@@ -64,6 +65,7 @@ from .ring import partition_of
 from .rows import split_hint, split_object
 from .store import Reader
 from .transfers import Transfers
+from .trees import Trees
 from .versioning import versioning
 
 _RETRY_AFTER = 0.1
@@ -108,7 +110,7 @@ class Node:
             self.hints,
             params.max_hint_bytes,
         )
-        self.trees = Trees(self.objects)
+        self.trees = Trees(kernel, store, self.objects, params.tree_expiry)
         self.anti_entropy = AntiEntropy(
             kernel,
             self.trees,
@@ -144,6 +146,7 @@ class Node:
         self.operator = Operator(self)
         self.requests = 0
         self._recovered_identity = False
+        self._stopped = False
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""
@@ -172,6 +175,8 @@ class Node:
         return self.kernel.drain()
 
     def _dispatch(self, event: Event) -> None:
+        if self._stopped and not isinstance(event, Persisted | PersistFailed):
+            return
         match event:
             case Received(channel=None, peer=str(peer), message=message):
                 # a late answer still shows that the peer is alive
@@ -194,11 +199,14 @@ class Node:
                 self.kernel.lose(peer)
             case Asked():
                 self.operator.asked(event)
+            case Stopping():
+                self._stopped = True
+                self.trees.put_away()
             case Started(intact):
                 self._start(intact)
 
     def _start(self, intact: bool) -> None:
-        self.trees.build()
+        self.trees.recover()
         self.hints.start()
         self.detector.start()
         self.gossip.recover()

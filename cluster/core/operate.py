@@ -66,6 +66,7 @@ class Operator:
             "node": node.params.node,
             "ready": node.ready,
             "objects": node.trees.objects,
+            "trees": {"complete": node.trees.complete, "rebuilds": node.trees.rebuilds},
             "hints": sum(waiting.values()),
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,

@@ -104,6 +104,37 @@ class Records:
         for row, raw in self._store.scan(self.table, prefix, after):
             yield row, _decode(raw)
 
+    def page(
+        self, after: bytes, rows: int, size: int
+    ) -> tuple[list[tuple[bytes, Record]], bytes | None]:
+        """Some of the records behind the row `after`, as they stand, durable or not; and how
+        far they go: None if that is the end. At most so many `rows`, and little more bytes
+        than `size`. A row that is damaged is reported and left out. Raises ReadFailed."""
+        found: dict[bytes, bytes] = {}
+        end: bytes | None = None
+        try:
+            for row, raw in self._store.scan(self.table, b"", after):
+                found[row] = raw
+                size -= len(raw)
+                if len(found) == rows or size <= 0:
+                    end = row
+                    break
+        except ReadFailed as error:
+            if error.key is None:
+                raise
+            self._kernel.emit("unreadable", table=self.table, row=error.key, reason=str(error))
+            end = error.key
+        records: dict[bytes, Record | None] = {row: _decode(raw) for row, raw in found.items()}
+        for row, unsaved in self._unsaved.items():
+            if row > after and (end is None or row <= end):
+                records[row] = unsaved.record
+        return [(row, r) for row in sorted(records) if (r := records[row]) is not None], end
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that stands is durable."""
+        return not self._unsaved
+
     # ---- writing
 
     def stamp(

@@ -13,7 +13,10 @@ from .events import Table
 
 
 class ReadFailed(Exception):
-    """A stored row could not be read or failed its checksum. Never a not-found."""
+    """A stored row could not be read or failed its checksum. Never a not-found. `key` names
+    the row if it alone is bad, and a scan can go on behind it."""
+
+    key: bytes | None = None
 
 
 class Reader(Protocol):

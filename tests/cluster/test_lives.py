@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -93,3 +94,27 @@ async def test_the_shell_tells_the_core_the_wall_time(tmp_path: Path) -> None:
             assert (await store.get(b"b/k")).values == (b"two",)
         latest = (await node.ask("explain", key=b"b/k"))["clock"]["@"]
         assert before <= latest <= time.time_ns() // 1_000_000 + 1
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_stopped_node_finds_its_trees_and_a_killed_one_makes_them(tmp_path: Path) -> None:
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take(), storage={"engine": "lmdb"})) as node,
+    ):
+        node.start()
+        await node.ready()
+        async with Client([node.address]) as store:
+            for i in range(30):
+                await store.put(b"k%d" % i, b"v")
+        assert node.process is not None
+        node.process.send_signal(signal.SIGTERM)
+        node.process.wait()
+        for rebuilds in (0, 1):
+            node.start()
+            await node.ready()
+            status = await node.ask("status")
+            assert status["objects"] == 30
+            assert status["trees"] == {"complete": True, "rebuilds": rebuilds}
+            node.end()

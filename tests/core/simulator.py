@@ -54,6 +54,7 @@ class Simulator:
         self.stores = {name: DictStore() for name in self.names}
         self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str]] = set()
+        self.disk_errors = 0.0
         self.skew: dict[str, int] = {}
         self.plant: Callable[[Node], None] = lambda node: None
         self.latency = (0.0002, 0.002)
@@ -103,6 +104,15 @@ class Simulator:
         del self.nodes[name]
         for other in self.nodes:
             self.later(0.001, other, ev.LinkDown(name, "connection lost"))
+
+    def stop(self, name: str) -> None:
+        """As SIGTERM: what is under way becomes durable, then the node ends."""
+        self.isolate(name)
+        self.until(lambda: self.nodes[name].objects.settled)
+        self.feed(name, ev.Stopping())
+        self.run(0.01)
+        self.crash(name)
+        self.heal()
 
     def wipe(self, name: str) -> None:
         self.stores[name] = DictStore()
@@ -211,7 +221,9 @@ class Simulator:
         life = self._lives[name]
 
         def commit() -> None:
-            if self._lives[name] == life:
+            if self._lives[name] == life and self.random.random() < self.disk_errors:
+                self.feed(name, ev.PersistFailed(token, "no space"))
+            elif self._lives[name] == life:
                 self.stores[name].commit(writes)
                 self.feed(name, ev.Persisted(token))
 

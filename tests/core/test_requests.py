@@ -295,10 +295,10 @@ class TestAntiEntropy:
             sim.put("n1", b"k%d" % (i % 10), b"v%d" % i)
         sim.until(sim.quiet)
         node = sim.nodes["n3"]
-        kept = {p: tree.root() for p, tree in node.trees._trees.items() if tree.root()}
+        kept = {p: tree.root() for p, tree in node.trees._forest.trees.items() if tree.root()}
         sim.crash("n3")
         sim.boot("n3")
-        rebuilt = sim.nodes["n3"].trees._trees
+        rebuilt = sim.nodes["n3"].trees._forest.trees
         assert {p: tree.root() for p, tree in rebuilt.items() if tree.root()} == kept
 
 
