@@ -156,7 +156,10 @@ def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            _positive(f"params.{key}", value)
+            if key == "reap_after":
+                _at_least("params.reap_after", value, 0)
+            else:
+                _positive(f"params.{key}", value)
     if params.members and params.n > len(params.members):
         raise ConfigError(
             f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "

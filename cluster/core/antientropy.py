@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .fences import Fences
 from .kernel import Failure, Kernel
 from .merkle import WIDTH
 from .messages import (
@@ -60,8 +61,10 @@ class AntiEntropy:
         interval: float,
         timeout: float,
         healthy: Callable[[str], bool],
+        fences: Fences,
     ) -> None:
         self.kernel = kernel
+        self.fences = fences
         self.trees = trees
         self.replica = replica
         self.timeout = timeout
@@ -251,6 +254,7 @@ class Exchange:
             self._end()
 
     def _sync(self, key: bytes) -> None:
+        self._owner.fences.enter(key)
         try:
             record = self._owner.replica.own(key)
         except ReadFailed:
@@ -275,6 +279,7 @@ class Exchange:
             )
 
     def _synced(self, key: bytes, error: str | None) -> None:
+        self._owner.fences.leave(key)
         self._open -= 1
         if error is None:
             self.repaired += 1

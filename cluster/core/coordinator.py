@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .context import Contexts
 from .detector import Detector
+from .fences import Fences
 from .kernel import Kernel
 from .messages import Options, Worth
 from .params import Params
@@ -32,6 +33,7 @@ class Services:
     versioning: Versioning
     contexts: Contexts
     retries: Retries
+    fences: Fences
 
     @property
     def node(self) -> str:

@@ -7,7 +7,7 @@ probed all the time, so that nobody stays banned and a silent cut is noticed wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +102,17 @@ class Detector:
             self._ping(peer)
 
     def _ping(self, peer: str) -> None:
+        self.ping(peer, lambda outcome: None)
+
+    def ping(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        """Ask whether `peer` is there; done() with what came of it."""
         life = self._identity.life
-        self._kernel.call(peer, lambda rid: Ping(rid, life), self._timeout, self._ponged)
+
+        def ended(outcome: Answer | Failure) -> None:
+            self._ponged(outcome)
+            done(outcome)
+
+        self._kernel.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
 
     def _ponged(self, answer: Answer | Failure) -> None:
         if isinstance(answer, Pong):

@@ -46,6 +46,7 @@ class GetRequest:
 
     def start(self) -> None:
         kernel = self._s.kernel
+        self._s.fences.enter(self._get.key)
         self._deadline = kernel.after(self._s.timeout(self._get.options), self._expire)
         for place in list(self._plan.places):
             self._ask(place)
@@ -106,6 +107,7 @@ class GetRequest:
         if not self._responded:
             self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
         self.repair(self._shown)
+        self._s.fences.leave(self._get.key)
 
     def _answer(self) -> None:
         self._finish(

@@ -265,6 +265,24 @@ class SyncKeyReply(_Base, frozen=True):
     error: str | None = None
 
 
+class Reap(_Base, frozen=True):
+    """A round about tombstones (cluster.core.reaper): their keys and the hashes of their
+    records, under a version of the layout. `name`: who asks, and which attempt it is."""
+
+    rid: int
+    round: Literal["fence", "check", "reap"]
+    name: str
+    version: int
+    keys: dict[bytes, int]
+
+
+class ReapReply(_Base, frozen=True):
+    """The keys for which the node agrees, or has done it."""
+
+    rid: int
+    keys: tuple[bytes, ...]
+
+
 class Gossip(_Base, frozen=True):
     """What I know of the membership; layout None: nothing yet."""
 
@@ -308,6 +326,7 @@ Answer = (
     | TreeKeysReply
     | SyncKeyReply
     | GossipReply
+    | ReapReply
     | AskReply
 )
 #: what a client may ask, what a node may ask another, what an administrator may
@@ -322,6 +341,7 @@ NodeQuestion = (
     | TreeKeys
     | SyncKey
     | Gossip
+    | Reap
 )
 Question = ClientQuestion | NodeQuestion | Ask
 Message = Hello | Question | Answer

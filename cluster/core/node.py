@@ -27,12 +27,13 @@ from .events import (
     Stopping,
     TimerFired,
 )
+from .fences import Fences
 from .get import GetRequest
 from .gossip import Gossip
 from .hints import Hints
 from .identity import Identity
 from .kernel import Kernel
-from .membership import Membership, first_layout, gone, known
+from .membership import Membership, first_layout, gone, known, settled
 from .messages import (
     ForwardPut,
     Get,
@@ -58,7 +59,8 @@ from .operate import Operator
 from .params import Params
 from .placement import Placement, Rules
 from .put import PutRequest
-from .records import Records
+from .reaper import Reaper
+from .records import Record, Records
 from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
@@ -110,6 +112,7 @@ class Node:
             self.hints,
             params.max_hint_bytes,
         )
+        self.fences = Fences()
         self.trees = Trees(kernel, store, self.objects, params.tree_expiry)
         self.anti_entropy = AntiEntropy(
             kernel,
@@ -118,6 +121,7 @@ class Node:
             params.anti_entropy_interval,
             params.request_timeout,
             self.detector.healthy,
+            self.fences,
         )
         self.transfers = Transfers(
             params.node, kernel, self.membership, lambda: self.view, self.trees, self.objects
@@ -141,6 +145,17 @@ class Node:
             self.versioning,
             Contexts(params.cluster, params.secret),
             Retries(),
+            self.fences,
+        )
+        self.reaper = Reaper(
+            params.node,
+            kernel,
+            self.objects,
+            self.hints,
+            self.fences,
+            self.services.retries,
+            params.reap_after,
+            params.request_timeout,
         )
         self._connect()
         self.operator = Operator(self)
@@ -151,6 +166,12 @@ class Node:
     def _connect(self) -> None:
         """Let the parts hear of each other."""
         self.kernel.on_outcome = self.detector.outcome
+        self.objects.on_change = self._object_changed
+        self.hints.records.on_change = self._hint_changed
+        self.trees.on_row = self.reaper.met
+        self.reaper.settled = self._settled_view
+        self.reaper.peers = lambda: [m for m in known(self.view.layout) if m != self.params.node]
+        self.reaper.ping = self.detector.ping
         self.hints.destination = self._destination
         self.hints.keep = lambda key, state, done: self.replica.put(
             key, state, None, "handoff", done
@@ -226,9 +247,25 @@ class Node:
             return
         self.ready = True
         self.anti_entropy.start()
+        self.reaper.start()
         self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
+    def _object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        self.trees.changed(row, old, new)
+        self.reaper.changed(row, new)
+
+    def _hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        self.hints.changed(row, old, new)
+        self.fences.fall(split_hint(row)[1])
+
     # ---- membership
+
+    def _settled_view(self) -> Placement | None:
+        """Who holds what, unless a partition is on the move."""
+        view = self.placement
+        if view is None or not settled(view.layout) or self.transfers.status():
+            return None
+        return view
 
     def _layout_changed(self) -> None:
         membership = self.membership
@@ -307,6 +344,11 @@ class Node:
                     lambda state, error: self.kernel.reply(
                         channel, SyncKeyReply(rid, state, error)
                     ),
+                )
+            case messages.Reap(rid):
+                self.reaper.asked(
+                    message,
+                    lambda keys: self.kernel.reply(channel, messages.ReapReply(rid, tuple(keys))),
                 )
             case TreeRoots():
                 self.kernel.reply(channel, self.anti_entropy.differing_roots(message))

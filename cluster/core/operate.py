@@ -71,6 +71,7 @@ class Operator:
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,
             "handed_off": node.hints.handed_off,
+            "reaped": node.reaper.reaped,
             "transfers": len(moving),
             "moving": moving[:_SHOWN],
             "membership": self._membership(),

@@ -40,6 +40,8 @@ class Params:
     probe_interval: float = 0.5
     handoff_interval: float = 0.25
     anti_entropy_interval: float = 0.5
+    #: tombstones unchanged for this long are reaped; 0: never
+    reap_after: float = 86_400.0
     #: hash trees older than this are made anew from the records
     tree_expiry: float = 86_400.0
     #: forwarded puts may take this many hops

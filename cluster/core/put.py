@@ -112,6 +112,7 @@ class PutRequest:
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
+        self._s.fences.enter(self._put.key)
         before = self._s.retries.stamp_of(self._put.request)
         if before is not None:
             self._state, self._covers = before.state, before.covers
@@ -125,13 +126,14 @@ class PutRequest:
         )
         if stamped is not None:
             self._state, self._covers = stamped
-            self._s.retries.stamped(self._put.request, self._state, self._covers)
+            self._s.retries.stamped(self._put.request, self._put.key, self._state, self._covers)
 
     def _stamped_at(self, place: Place) -> Done:
         return lambda code: self._stamped(place, code)
 
     def _stamped(self, place: Place, code: str | None) -> None:
         if code is not None:
+            self._s.fences.leave(self._put.key)
             self._refuse(code, f"put: {code} at the coordinator")
             return
         self.count(place, durable=True)
@@ -176,6 +178,8 @@ class PutRequest:
     # ---- answering
 
     def _progress(self) -> None:
+        if not self._open:
+            self._s.fences.leave(self._put.key)
         if self._responded:
             return
         if self._tally.enough:

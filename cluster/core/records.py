@@ -130,6 +130,10 @@ class Records:
                 records[row] = unsaved.record
         return [(row, r) for row in sorted(records) if (r := records[row]) is not None], end
 
+    def saved(self, key: bytes) -> bool:
+        """Whether what stands under `key` is durable."""
+        return key not in self._unsaved
+
     @property
     def settled(self) -> bool:
         """Whether everything that stands is durable."""

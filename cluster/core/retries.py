@@ -26,6 +26,7 @@ _STAMPED = 1_000
 class Stamp:
     """What the first try wrote, and what its answer would have covered."""
 
+    key: bytes
     state: State
     covers: State
 
@@ -63,11 +64,15 @@ class Retries:
         for rid, respond in self._waiting.pop(request):
             respond(_numbered(answer, rid))
 
-    def stamped(self, request: str, state: State, covers: State) -> None:
+    def stamped(self, request: str, key: bytes, state: State, covers: State) -> None:
         """`request` has its stamp now; forgotten once it is answered."""
-        self._stamped[request] = Stamp(state, covers)
+        self._stamped[request] = Stamp(key, state, covers)
         if len(self._stamped) > _STAMPED:
             self._stamped.popitem(last=False)
+
+    def remembers(self, key: bytes) -> bool:
+        """Whether a retry could send an earlier state of `key` again."""
+        return any(stamp.key == key for stamp in self._stamped.values())
 
     def stamp_of(self, request: str) -> Stamp | None:
         return self._stamped.get(request)

@@ -16,6 +16,7 @@ see a row that rotted on disk, a scan can) the old ones serve until then.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import msgspec
 
@@ -73,6 +74,8 @@ class Trees:
         self._coming: Forest | None = None
         self._cursor = b""
         self.rebuilds = 0
+        #: told of every record that a scan meets
+        self.on_row: Callable[[bytes, Record], None] = lambda row, record: None
         objects.on_change = self.changed
 
     # ---- what they say
@@ -173,6 +176,7 @@ class Trees:
             return
         for row, record in page:
             coming.change(row, None, record.hash)
+            self.on_row(row, record)
         if end is None:
             self._finish(coming)
         else:

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from node_world import NodeAlone, ended, in_loop
+from node_world import NodeAlone, Raw, ended, in_loop
 
 from cluster.client import Client
+from cluster.core.messages import Hello, Ping, Pong
 from cluster.storage import ENGINES, witness
 from harness.ports import reserve
 
@@ -118,3 +119,22 @@ async def test_a_stopped_node_finds_its_trees_and_a_killed_one_makes_them(tmp_pa
             assert status["objects"] == 30
             assert status["trees"] == {"complete": True, "rebuilds": rebuilds}
             node.end()
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_newer_link_of_a_node_ends_the_older(tmp_path: Path) -> None:
+    with reserve(3) as ports:
+        peers = {"n2": f"127.0.0.1:{ports.take()}"}
+        with ended(NodeAlone(tmp_path, ports.take(), ports.take(), peers=peers)) as node:
+            node.start()
+            await node.ready()
+            mine = Hello("n2", "dynamesis")
+            older = await Raw.greeted(node.address, mine)
+            older.say(Ping(1))
+            assert isinstance(await older.read(), Pong)
+            newer = await Raw.greeted(node.address, mine)
+            newer.say(Ping(2))
+            assert isinstance(await newer.read(), Pong)
+            assert await older.read() is None
+            newer.close()
