@@ -154,7 +154,9 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
-        if not isinstance(value, bool):
+        if key == "durable_replicas":
+            _at_least(f"params.{key}", value, 0)
+        elif not isinstance(value, bool | str):
             _positive(f"params.{key}", value)
     if params.members and params.n > len(params.members):
         raise ConfigError(

@@ -43,8 +43,8 @@ from cluster.core.store import Reader
 from cluster.eventlog import EventLog
 from cluster.listener import ADMIN, DATA, Inbound, Listener
 from cluster.peers import Peers
-from cluster.storage import ENGINES
 from cluster.storage.committer import Committer
+from cluster.storage.quarantine import open_engine, put_aside
 from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 
 EXIT_CRASHED = 70
@@ -72,10 +72,16 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_exception)
         self._log = EventLog(config.log, config.node, self._loop)
-        self._engine = ENGINES[config.storage.engine](config.data, config.storage.map_size)
-        self._committer = Committer(self._engine, self._loop, self.post)
+        params = config.core_params()
+        self._engine, damage = open_engine(
+            config.storage.engine, config.data, config.storage.map_size
+        )
+        if damage is not None:
+            self._log.emit("storage-put-aside", reason=damage)
+        alone = params.durability == "each"
+        self._committer = Committer(self._engine, self._loop, self.post, alone)
         entropy = int.from_bytes(os.urandom(8), "big")
-        self._core = make_core(config.core_params(), self._engine, entropy)
+        self._core = make_core(params, self._engine, entropy)
         self._events: deque[Event] = deque()
         self._handling = False
         self._over = False
@@ -201,6 +207,7 @@ class Server:
             "rss": resident_bytes(),
             "uptime": round(time.monotonic() - self._born, 3),
             "engine": self._config.storage.engine,
+            "put_aside": put_aside(self._config.data),
             "links": self._peers.status(),
         }
 

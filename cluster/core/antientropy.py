@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .kernel import Failure, Kernel
-from .merkle import WIDTH, Tree
+from .merkle import WIDTH, Tree, leaf_of
 from .messages import (
     Answer,
     SyncKey,
@@ -29,7 +29,7 @@ from .messages import (
 from .records import Record, Records
 from .replica import Replica
 from .rows import leaf_prefix, split_object
-from .store import ReadFailed
+from .store import Damaged, ReadFailed
 
 _AT_ONCE = 64
 _LEAVES_AT_ONCE = 256
@@ -45,9 +45,13 @@ class Trees:
         objects.on_change = self.changed
 
     def build(self) -> None:
-        """Make every tree anew from the records."""
+        """Make every tree anew from the records. Raises ReadFailed."""
+        self._trees.clear()
+        self._counts.clear()
+        self._objects.on_damage = lambda row: None
         for row, record in self._objects.scan():
             self.changed(row, None, record)
+        self._objects.on_damage = self.damaged
 
     def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         """Keep the tree of a row's partition true to its record."""
@@ -57,6 +61,14 @@ class Trees:
         self.of(partition).change(
             key, None if old is None else old.hash, None if new is None else new.hash
         )
+
+    def damaged(self, row: bytes) -> None:
+        """The record of a row was found damaged: without it the tree differs from those of
+        the other replicas, and that is what heals it."""
+        partition, key = split_object(row)
+        leaf = leaf_of(key)
+        self._counts[partition] = self._counts.get(partition, 0) - 1
+        self.of(partition).recount(leaf, self.keys(partition, [leaf]).items())
 
     @property
     def objects(self) -> int:
@@ -71,7 +83,7 @@ class Trees:
         return self._trees.setdefault(partition, Tree())
 
     def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves (durable records)."""
+        """key -> record hash, for what stands in these leaves. Raises ReadFailed."""
         return {
             split_object(row)[1]: record.hash
             for leaf in leaves
@@ -199,6 +211,7 @@ class Exchange:
         self._todo: Iterator[bytes] = iter(())
         self._open = 0
         self._error: str | None = None
+        self._broken = False
 
     def start(self) -> None:
         roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
@@ -277,7 +290,7 @@ class Exchange:
     # ---- merging what differs
 
     def _next(self) -> None:
-        while self._open < _AT_ONCE and self._error is None:
+        while self._open < _AT_ONCE and not self._broken:
             key = next(self._todo, None)
             if key is None:
                 break
@@ -285,14 +298,16 @@ class Exchange:
             self._sync(key)
         if self._open:
             return
-        if self._error is None:
-            self._ask_keys()
-        else:
+        if self._broken:
             self._end()
+        else:
+            self._ask_keys()
 
     def _sync(self, key: bytes) -> None:
         try:
             record = self._owner.replica.own(key)
+        except Damaged:
+            record = None  # what the peer has takes its place
         except ReadFailed:
             self._synced(key, "storage-read")
             return
@@ -306,6 +321,7 @@ class Exchange:
 
     def _merge(self, key: bytes, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
+            self._broken = isinstance(answer, str)  # the peer is lost, not just one record
             self._synced(key, _reason(answer))
         elif answer.state is None or not self._owner.replica.holds(key):
             self._synced(key, None)

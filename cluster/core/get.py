@@ -142,11 +142,11 @@ class GetRequest:
         key = self._get.key
         self._s.kernel.emit("read-repair", key=key, peer=holder)
         if holder == self._s.node:
-            self._s.replica.put(key, merged, None, "read-repair", lambda code: None)
+            self._s.replica.put(key, merged, None, "read-repair", lambda code: None, False)
             return
         self._s.kernel.call(
             holder,
-            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair"),
+            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair", False),
             self._s.params.replica_timeout,
             lambda outcome: None,
         )

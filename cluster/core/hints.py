@@ -6,19 +6,20 @@ deleted is never begun again under an old epoch. Versions of a key for one targe
 a hint, merged, so that a hot key cannot fill the table.
 
 A hint is deleted by compare-and-delete: only after the target has acknowledged it as
-durable, and only if nothing was merged into it meanwhile. A hint for a node that is a
-member no more goes to a primary of its key.
+durable (as far as its storage can be), and only if nothing was merged into it meanwhile.
+A hint for a node that is a member no more goes to a primary of its key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from .buffer import Done
 from .kernel import Failure, Kernel
 from .messages import Answer, ReplicaPut, ReplicaPutReply, State
-from .records import Done, Record, Records
+from .records import Record, Records
 from .rows import hint_row, split_hint
-from .store import ReadFailed
+from .store import Damaged, ReadFailed
 
 _WINDOW = 64
 
@@ -46,10 +47,12 @@ class Hints:
         records.on_change = self._changed
         records.label = _label
 
-    def start(self) -> None:
-        """Find the hints of an earlier life, and begin to scan."""
+    def recover(self) -> None:
+        """Find the hints of an earlier life. Raises ReadFailed."""
         for hint, record in self.records.scan():
             self._changed(hint, None, record)
+
+    def start(self) -> None:
         self._kernel.every(self._interval, self.hand_off)
 
     def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
@@ -90,6 +93,9 @@ class Hints:
             return
         try:
             record = self.records.get(hint)
+        except Damaged:
+            self.records.remove(hint, lambda code: None)  # the other copies have to do
+            return
         except ReadFailed:
             self._kernel.emit("hint-unreadable", target=target, key=key)
             return
@@ -135,7 +141,7 @@ def _label(hint: bytes) -> dict[str, object]:
 
 
 def _is_kept(answer: Answer | Failure) -> bool:
-    return isinstance(answer, ReplicaPutReply) and answer.durable
+    return isinstance(answer, ReplicaPutReply) and answer.error is None
 
 
 def _size(record: Record) -> int:

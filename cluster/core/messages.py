@@ -167,13 +167,15 @@ class ReplicaGetReply(_Base, frozen=True):
 
 
 class ReplicaPut(_Base, frozen=True):
-    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`."""
+    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`.
+    `durable`: answer only once that is durable, however writes are acknowledged."""
 
     rid: int
     key: bytes
     state: State
     hint_for: str | None = None
     why: str = "put"
+    durable: bool = True
 
 
 class ReplicaPutReply(_Base, frozen=True):

@@ -62,10 +62,12 @@ from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
 from .rows import split_object
-from .store import Reader
+from .store import Reader, ReadFailed
 from .transfers import Transfers
 
 _RETRY_AFTER = 0.1
+#: seconds until storage that could not be read is tried again
+_READ_AGAIN = 1.0
 
 
 class Node:
@@ -77,11 +79,14 @@ class Node:
         self.kernel = kernel = Kernel()
         self.membership = Membership(params.node, params.n + 1, params.n)
         self.placement: Placement | None = None
-        self.identity = Identity(params.node, kernel, store, entropy)
+        memory = params.buffer_rows if params.durability == "buffered" else 0
+        self.identity = Identity(params.node, kernel, store, entropy, memory > 0)
         self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
-        self.objects = Records("objects", kernel, store, self.identity)
+        self.objects = Records(
+            "objects", kernel, store, self.identity, memory, params.buffer_interval
+        )
         self.objects.label = lambda row: {"key": split_object(row)[1]}
-        hints = Records("hints", kernel, store, self.identity)
+        hints = Records("hints", kernel, store, self.identity, memory, params.buffer_interval)
         self.hints = Hints(
             params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
@@ -93,6 +98,7 @@ class Node:
             self.objects,
             self.hints,
             params.max_hint_bytes,
+            store.durable,
         )
         self.trees = Trees(self.objects)
         self.anti_entropy = AntiEntropy(
@@ -181,15 +187,23 @@ class Node:
                 self._start()
 
     def _start(self) -> None:
-        self.trees.build()
+        """Recover; as long as the storage cannot be read, which says nothing about what is
+        in it, try again."""
+        try:
+            self.trees.build()
+            self.hints.recover()
+            self.gossip.recover()
+            self.identity.recover(self._recovered)
+        except ReadFailed as e:
+            self.kernel.emit("storage-unreadable", reason=str(e))
+            self.kernel.after(_READ_AGAIN, self._start)
+            return
         self.hints.start()
         self.detector.start()
-        self.gossip.recover()
         p = self.params
         if self.membership.layout is None and p.members:
             self.membership.adopt(first_layout(p.members, p.partitions, p.n + 1), {})
         self.gossip.start()
-        self.identity.recover(self._recovered)
 
     def _recovered(self) -> None:
         self._recovered_identity = True
@@ -264,15 +278,17 @@ class Node:
                         channel, ReplicaGetReply(rid, state, error)
                     ),
                 )
-            case ReplicaPut(rid, key, state, hint_for, why):
+            case ReplicaPut(rid, key, state, hint_for, why, durable):
+                kept = durable and self.replica.durable
                 self.replica.put(
                     key,
                     state,
                     hint_for,
                     why,
                     lambda code: self.kernel.reply(
-                        channel, ReplicaPutReply(rid, code is None, code)
+                        channel, ReplicaPutReply(rid, kept and code is None, code)
                     ),
+                    durable,
                 )
             case SyncKey(rid, key, state):
                 self.replica.sync(

@@ -66,6 +66,8 @@ class Operator:
             "node": node.params.node,
             "ready": node.ready,
             "objects": node.trees.objects,
+            "damaged": len(node.objects.damaged) + len(node.hints.records.damaged),
+            "unsaved": len(node.objects.buffer) + len(node.hints.records.buffer),
             "hints": sum(waiting.values()),
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,

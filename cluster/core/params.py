@@ -4,6 +4,7 @@ sizes in bytes."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -35,5 +36,13 @@ class Params:
     max_value: int = 1 << 20
     #: requests in progress at one node, above which new ones are refused
     max_requests: int = 4096
+    #: when a write is acknowledged: `each` once it was synced alone, `batched` once it was
+    #: synced with others, `buffered` once it is in memory, and durable at some replicas only
+    durability: Literal["each", "batched", "buffered"] = "batched"
+    #: buffered: rows a table that may wait in memory, and how long one waits
+    buffer_rows: int = 1000
+    buffer_interval: float = 0.1
+    #: buffered: how many of the N are asked to have a write durable before they answer
+    durable_replicas: int = 1
     #: hint bytes one node will hold
     max_hint_bytes: int = 1 << 30
