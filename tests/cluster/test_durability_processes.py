@@ -155,7 +155,7 @@ async def test_flipped_bits_are_isolated_to_their_rows_and_healed(
         assert log.count('"event":"row-damaged"') == 2
 
 
-@pytest.mark.parametrize("damage", ["torn tail", "half is gone", "rubbish", "empty", "one page"])
+@pytest.mark.parametrize("damage", ["torn tail", "empty", "one page"])
 @in_loop
 async def test_a_database_beyond_use_is_put_aside_and_healed_by_the_others(
     tmp_path: Path, ports: Ports, damage: str
@@ -167,8 +167,6 @@ async def test_a_database_beyond_use_is_put_aside_and_healed_by_the_others(
         page = data.index(b"value-7-") // 4096 * 4096
         after = {
             "torn tail": data[:-5000],
-            "half is gone": data[: len(data) // 2],
-            "rubbish": bytes(b"rubbish" * 10_000),
             "empty": b"",
             "one page": data[:page] + b"\xff" * 4096 + data[page + 4096 :],
         }[damage]
