@@ -32,12 +32,14 @@ class Fault:
 @dataclass(frozen=True)
 class Course:
     """Rows of the phases by name; whether the cluster got quiet (None: nobody says), in
-    which row that was said and what it still waited for; the faults by start."""
+    which row that was said and what it still waited for; whether every node was dumped
+    whole, hints included (None: nobody says); the faults by start."""
 
     phases: Mapping[str, int]
     quiet: bool | None
     quiesced: int | None
     waiting: Any
+    dumped: bool | None
     faults: tuple[Fault, ...]
 
     @property
@@ -63,17 +65,20 @@ def course(h: History) -> Course:
     quiet: bool | None = None
     quiesced: int | None = None
     waiting: Any = None
+    dumped: bool | None = None
     info = h.kind == INFO
     for row in np.flatnonzero(info & (h.process == HARNESS)).tolist():
         f, value = h.fs[h.f[row]], h.value_of(row)
         if f == "phase":
             phases[_phase_name(value)] = row
+        if f == "dumped" and isinstance(value, dict):
+            dumped = bool(value) and all(value.values())
         said = _quiet(f, value)
         if said is not None:
             quiet, quiesced = said, row
             waiting = value.get("waiting", value.get("detail"))
     faults = _faults(h, np.flatnonzero(info & (h.process == NEMESIS)).tolist())
-    return Course(phases, quiet, quiesced, waiting, faults)
+    return Course(phases, quiet, quiesced, waiting, dumped, faults)
 
 
 def _phase_name(value: Any) -> str:

@@ -8,7 +8,9 @@ version below one that took effect came back from the dead.
 Only what took effect before the final phase is judged, since an indeterminate write may
 land between two final reads. A key is judged for loss when its reads are conclusive: a get
 through a coordinator, or dumps of all its primaries. A cluster that did not get quiet may
-still hold everything in hints and transfers: `stuck` says that, and nothing is added here.
+still hold everything in hints and transfers: `stuck` says that. There a version is lost
+only if every node was dumped whole, hints included, and none holds it or a successor:
+whatever moves is still held where it comes from.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ def unjudged(course: Course) -> Verdict | None:
 def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Judge lost-write and resurrection."""
     unable = unjudged(course)
+    if unable is not None and course.quiet is False and course.dumped:
+        return _check_everywhere(c, course)
     if unable is not None:
         return unable
     rows = _final_rows(c, course)
@@ -59,6 +63,18 @@ def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) ->
     }
     unread = np.unique(c.key[settled & ~judged])
     return judge(found, _unread_reason(c, unread), _details(c, rows), more)
+
+
+def _check_everywhere(c: Causality, course: Course) -> Verdict:
+    """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
+    parts = [final_rows(c.history, course, f) for f in ("get", "dump")]
+    rows = np.sort(np.concatenate(parts))
+    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    settled = c.effective < (course.final or 0)
+    lost = np.flatnonzero(_lost(c, settled, c.sibling[places]))
+    found = [_lost_write(c, course, v, rows) for v in lost[:DESCRIBED].tolist()]
+    more = {"lost-write": len(lost) - DESCRIBED} if len(lost) > DESCRIBED else {}
+    return judge(found, [], _details(c, rows), more)
 
 
 def _final_rows(c: Causality, course: Course) -> Ints:

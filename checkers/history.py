@@ -13,6 +13,7 @@ import msgspec
 from .columns import TYPES, History
 from .columns import Builder as _Builder
 from .op import Line, Op, OpError, Sibling, Type, encode
+from .quick import no_cycles
 from .wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
@@ -36,7 +37,7 @@ def read_history(path: str | Path) -> History:
     """Read our JSON Lines. Raises HistoryError when it is malformed or cut off, OSError when
     it cannot be read."""
     builder = _Builder()
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, no_cycles():
         rest = b""
         while chunk := file.read(_CHUNK):
             cut = chunk.rfind(b"\n") + 1

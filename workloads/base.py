@@ -51,7 +51,7 @@ class Option:
 
 
 #: How keys are drawn.
-DISTRIBUTION = Option("uniform", tuple(DISTRIBUTIONS), "how likely each key is")
+DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,15 @@ class Workload:
         options: Mapping[str, Value] | None = None,
     ) -> Generator:
         """The load, without end: `rate` operations a second over all client threads
-        together, as a Poisson process. Raises ValueError for wrong options."""
+        together, in clumps, since what goes wrong between two operations goes wrong when
+        they meet. Raises ValueError for wrong options."""
         chosen, used = self.configure(options), self.keys(keys)
 
         def script(own: Rng, thread: int) -> Script:
             return self.script(Load(own, thread, used, chosen))
 
         scripts = scripted(rng.split("scripts"), script)
-        return gen.rate(rate, scripts, rng.split("rate"))
+        return gen.rate(rate, scripts, rng.split("rate"), "clumped")
 
     def final_generator(self, keys: Iterable[str]) -> Generator:
         """The final reads: each key once, retried a bounded number of times."""

@@ -9,16 +9,14 @@ was replaced stays (false-sibling).
 
 from __future__ import annotations
 
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import ReadModifyWrite
+from .base import DISTRIBUTION, Load, Workload
+from .modify import ReadModifyWrite, Shares, share_options
 from .register import write_unique
 from .script import Script
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng, load.distribution(), write_unique, blind=load.number("blind"), chained=0.0
-    )
+    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
 
 
 BLIND = Workload(
@@ -26,8 +24,5 @@ BLIND = Workload(
     description="most writers send no context: catches concurrent versions that overwrite each "
     "other, and replaced ones that stay",
     script=_script,
-    options={
-        "distribution": DISTRIBUTION,
-        "blind": Option(0.75, (0.0, 1.0), "share of cycles that write without a context"),
-    },
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.75, chained=0.0)},
 )

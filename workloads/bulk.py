@@ -8,8 +8,10 @@ with more than one leaf in use, hints for many keys at once. Catches what is lef
 
 from __future__ import annotations
 
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import ReadModifyWrite
+from dataclasses import replace
+
+from .base import DISTRIBUTION, Load, Workload
+from .modify import ReadModifyWrite, Shares, share_options
 from .register import write_unique
 from .script import Script
 
@@ -18,9 +20,7 @@ SPREAD = 100
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng, load.distribution(), write_unique, blind=load.number("blind"), chained=0.0
-    )
+    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
 
 
 BULK = Workload(
@@ -30,7 +30,7 @@ BULK = Workload(
     script=_script,
     spread=SPREAD,
     options={
-        "distribution": DISTRIBUTION,
-        "blind": Option(0.5, (0.0, 1.0), "share of cycles that write without a context"),
+        "distribution": replace(DISTRIBUTION, default="uniform"),
+        **share_options(blind=0.5, chained=0.1),
     },
 )

@@ -1,5 +1,6 @@
 """The shopping cart of the paper's section 4.4: a set of items that clients add to and
-remove from, merging siblings by union.
+remove from, merging siblings by union. A shop always takes the order: if the cart cannot
+be read, what was last known of it is added to.
 
 Catches what a customer would notice: an added item that is gone (lost-write, and by the
 cart's own checker lost-item, when a branch is dropped in a merge), versions that ought to
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 from harness.generators import Rng
 
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, ReadModifyWrite, Seen
+from .base import DISTRIBUTION, Load, Workload
+from .modify import Change, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
 #: How often a client removes an item from a cart that has one.
@@ -41,9 +42,7 @@ def change_cart(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng, load.distribution(), change_cart, blind=0.0, chained=load.number("chained")
-    )
+    return ReadModifyWrite(load.rng, load.distribution(), change_cart, Shares.of(load))
 
 
 CART = Workload(
@@ -52,8 +51,5 @@ CART = Workload(
     "false siblings and replicas that disagree",
     script=_script,
     checkers=("reads", "final", "replicas", "stuck", "cart", "evidence", "stats"),
-    options={
-        "distribution": DISTRIBUTION,
-        "chained": Option(0.25, (0.0, 1.0), "share of writes that go on from the last write"),
-    },
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.0)},
 )

@@ -20,7 +20,7 @@ from checkers.verdict import Anomaly, Verdict, judge
 from harness.generators import Rng
 from harness.generators.distributions import Weighted
 
-from .base import DISTRIBUTION, Load, Workload
+from .base import DISTRIBUTION, Load, Option, Workload
 from .finals import final_merges, own_check, writes
 from .script import Script
 
@@ -57,26 +57,32 @@ def merge(values: Iterable[object]) -> dict[str, Entry]:
 @dataclass(frozen=True)
 class Counting:
     """`own`: by key the entry that this process's last ok put left; `trying`: the entry of
-    the put in flight."""
+    the put in flight; `unread`: the share of failed gets upon which is counted all the same."""
 
     rng: Rng
     keys: Weighted[str]
+    unread: float
     serial: int = 0
     process: int = -1
     own: Mapping[str, Entry] = field(default_factory=dict)
     trying: Entry = (0, 0)
 
     def next(self, process: int, last: Op | None) -> tuple[Op, Script]:
-        """Read a counter; upon its ok add to it, or take away from it."""
+        """Read a counter, and then add to it, or take away from it."""
         script = self if process == self.process else replace(self, process=process, own={})
-        if last is not None and last.type == "ok" and last.key is not None:
+        if last is not None and last.key is not None:
             if last.f == "get":
-                return script._write(last.key, last)
-            script = replace(script, own={**script.own, last.key: script.trying})
+                unread, rng = script.rng.chance(self.unread)
+                script = replace(script, rng=rng)
+                if last.type == "ok" or unread:
+                    return script._write(last.key, last)
+            elif last.type == "ok":
+                script = replace(script, own={**script.own, last.key: script.trying})
         key, rng = script.keys.pick(script.rng)
         return Op(f="get", key=key), replace(script, rng=rng)
 
     def _write(self, key: str, read: Op) -> tuple[Op, Script]:
+        """On a failed read nothing is known but the own entry, and the write is blind."""
         amount, rng = self.rng.between(1, 9)
         down, rng = rng.chance(0.4)
         up_so_far, down_so_far = self.own.get(key, (0, 0))
@@ -84,12 +90,13 @@ class Counting:
         shown = [s.value for s in read.siblings or () if not s.deleted]
         counts = {**merge(shown), str(self.process): mine}
         value = {"delta": -amount if down else amount, "counts": counts}
-        op = Op(f="put", key=key, id=f"{self.process}.{self.serial}", value=value, basis=read.index)
+        basis = read.index if read.type == "ok" else None
+        op = Op(f="put", key=key, id=f"{self.process}.{self.serial}", value=value, basis=basis)
         return op, replace(self, rng=rng, serial=self.serial + 1, trying=mine)
 
 
 def _script(load: Load) -> Script:
-    return Counting(load.rng, load.distribution())
+    return Counting(load.rng, load.distribution(), load.number("unread"))
 
 
 @own_check
@@ -145,6 +152,11 @@ COUNTER = Workload(
     name="counter",
     description="a counter merged from siblings: catches counts that are lost or that nobody made",
     script=_script,
-    options={"distribution": DISTRIBUTION},
+    options={
+        "distribution": DISTRIBUTION,
+        "unread": Option(
+            0.5, (0.0, 1.0), "share of failed gets upon which is written all the same"
+        ),
+    },
     check=check_counter,
 )

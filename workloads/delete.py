@@ -10,12 +10,10 @@ alone once they were deleted: only there does what comes back stay to be seen.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, Modify, ReadModifyWrite, Seen
+from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
 #: Keys for each key that is asked for.
@@ -36,13 +34,8 @@ def deleting(share: float) -> Modify:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng,
-        load.distribution(),
-        deleting(load.number("deletes")),
-        blind=load.number("blind"),
-        chained=load.number("chained"),
-    )
+    modify = deleting(load.number("deletes"))
+    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
 
 
 DELETE = Workload(
@@ -52,9 +45,8 @@ DELETE = Workload(
     script=_script,
     spread=SPREAD,
     options={
-        "distribution": replace(DISTRIBUTION, default="zipf"),
+        "distribution": DISTRIBUTION,
         "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
-        "blind": Option(0.1, (0.0, 1.0), "share of cycles that create without a context"),
-        "chained": Option(0.25, (0.0, 1.0), "share of writes that go on from the last write"),
+        **share_options(),
     },
 )

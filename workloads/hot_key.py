@@ -12,19 +12,14 @@ from __future__ import annotations
 from harness.generators.distributions import hot_key
 
 from .base import Load, Option, Workload
-from .modify import ReadModifyWrite
+from .modify import ReadModifyWrite, Shares, share_options
 from .register import write_unique
 from .script import Script
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng,
-        hot_key(load.keys, load.number("share")),
-        write_unique,
-        blind=load.number("blind"),
-        chained=load.number("chained"),
-    )
+    keys = hot_key(load.keys, load.number("share"))
+    return ReadModifyWrite(load.rng, keys, write_unique, Shares.of(load))
 
 
 HOT_KEY = Workload(
@@ -34,7 +29,6 @@ HOT_KEY = Workload(
     script=_script,
     options={
         "share": Option(0.9, (0.01, 1.0), "share of operations on the first key"),
-        "blind": Option(0.2, (0.0, 1.0), "share of cycles that write without a context"),
-        "chained": Option(0.5, (0.0, 1.0), "share of writes that go on from the last write"),
+        **share_options(blind=0.2, chained=0.5),
     },
 )

@@ -13,7 +13,7 @@ import math
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, Modify, ReadModifyWrite, Seen
+from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
 #: The limit of a value in bytes, as nodes have it by default.
@@ -34,13 +34,8 @@ def padding(largest: int, oversized: float) -> Modify:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng,
-        load.distribution(),
-        padding(int(load.options["largest"]), load.number("oversized")),
-        blind=load.number("blind"),
-        chained=0.0,
-    )
+    modify = padding(int(load.options["largest"]), load.number("oversized"))
+    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
 
 
 LARGE_VALUES = Workload(
@@ -52,6 +47,6 @@ LARGE_VALUES = Workload(
         "distribution": DISTRIBUTION,
         "largest": Option(1 << 18, (2, LIMIT - 256), "largest padding, bytes"),
         "oversized": Option(0.02, (0.0, 1.0), "share of writes beyond what a node takes"),
-        "blind": Option(0.1, (0.0, 1.0), "share of cycles that write without a context"),
+        **share_options(chained=0.0),
     },
 )

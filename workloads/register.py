@@ -2,17 +2,18 @@
 without one.
 
 A blind write replaces nothing, so it must stand beside whatever was there until somebody
-who has seen it writes. Catches stores that take the last writer's word (lost-write), that
-drop concurrent versions or keep replaced ones (false-sibling), and, since every value is
-written once, values that are altered or mixed up.
+who has seen it writes; and a write that comes, by a client's mistake, with the context of
+another key must be refused, or replace nothing. Catches stores that take the last writer's
+word (lost-write), that drop concurrent versions or keep replaced ones (false-sibling), and,
+since every value is written once, values that are altered or mixed up.
 """
 
 from __future__ import annotations
 
 from harness.generators import Rng
 
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, ReadModifyWrite, Seen
+from .base import DISTRIBUTION, Load, Workload
+from .modify import Change, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
 
@@ -22,13 +23,7 @@ def write_unique(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng,
-        load.distribution(),
-        write_unique,
-        blind=load.number("blind"),
-        chained=load.number("chained"),
-    )
+    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
 
 
 REGISTER = Workload(
@@ -36,9 +31,5 @@ REGISTER = Workload(
     description="unique values, written with the context that was read or blindly: catches "
     "lost writes, false siblings, altered values",
     script=_script,
-    options={
-        "distribution": DISTRIBUTION,
-        "blind": Option(0.25, (0.0, 1.0), "share of cycles that write without a context"),
-        "chained": Option(0.1, (0.0, 1.0), "share of writes that go on from the last write"),
-    },
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.25, foreign=0.03)},
 )

@@ -14,7 +14,7 @@ from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
 from .finals import final_merges, own_check, writes
-from .modify import Change, Modify, ReadModifyWrite, Seen
+from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
 
@@ -37,13 +37,8 @@ def adding(largest: int) -> Modify:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(
-        load.rng,
-        load.distribution(),
-        adding(int(load.options["largest"])),
-        blind=load.number("blind"),
-        chained=load.number("chained"),
-    )
+    modify = adding(int(load.options["largest"]))
+    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
 
 
 @own_check
@@ -74,7 +69,6 @@ SET = Workload(
     options={
         "distribution": DISTRIBUTION,
         "largest": Option(1000, (1, 100_000), "elements of a set that is no longer added to"),
-        "blind": Option(0.1, (0.0, 1.0), "share of cycles that add without a context"),
-        "chained": Option(0.25, (0.0, 1.0), "share of writes that go on from the last write"),
+        **share_options(),
     },
 )

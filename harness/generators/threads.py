@@ -90,7 +90,8 @@ class OnThreads(Wrapper):
     keep: Callable[[Thread], bool]
 
     def op(self, ctx: Context) -> Step:
-        step = self.gen.op(ctx.only(self.keep))
+        own = ctx.only(self.keep)
+        step = self.gen.op(own) if own.workers else None
         return None if step is None else (step[0], self.around(step[1]))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
@@ -101,7 +102,8 @@ class OnThreads(Wrapper):
 
 
 def on_threads(keep: Callable[[Thread], bool], source: Source) -> Generator:
-    """The source as if only the threads for which `keep` holds existed."""
+    """The source as if only the threads for which `keep` holds existed; nothing if none
+    does."""
     return OnThreads(lift(source), keep)
 
 

@@ -58,7 +58,7 @@ class Reset(Fault):
     not executed. Downstream: it was, and the reply is lost."""
 
     kind = "reset"
-    strength = 80
+    strength = 70
     direction: Direction = "upstream"
 
 
@@ -68,7 +68,7 @@ class BlackHole(Fault):
     one-way cut."""
 
     kind = "black-hole"
-    strength = 70
+    strength = 80
     direction: Direction = "both"
 
 

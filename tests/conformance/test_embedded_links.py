@@ -21,6 +21,8 @@ from harness.ports import reserve
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
+pytestmark = pytest.mark.cluster
+
 
 def run(folder: Path, scenario: Callable[[World], Awaitable[None]]) -> None:
     async def whole() -> None:

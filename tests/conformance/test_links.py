@@ -22,6 +22,8 @@ from harness.links.faults import (
     make_fault,
 )
 
+pytestmark = pytest.mark.cluster
+
 
 def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
     async def whole() -> None:

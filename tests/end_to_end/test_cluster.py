@@ -12,9 +12,9 @@ pytestmark = pytest.mark.cluster
 
 
 def test_play(start: Start) -> None:
-    def do(*arguments: str) -> Run:
+    def do(*arguments: str, code: int = 0) -> Run:
         run = start(*arguments)
-        run.wait()
+        assert run.wait() == code, run.said()
         return run
 
     cluster = start("cluster", "--nodes", "3")
@@ -31,22 +31,15 @@ def test_play(start: Start) -> None:
     assert do("get", "colour").said().splitlines()[0] == "(deleted)"
     assert do("get", "shape").said().splitlines()[0] == "(nothing)"
 
-    status = do("status")
-    assert status.process.returncode == 0
-    assert [line.split()[:2] for line in status.said().splitlines()[1:]] == [
+    assert [line.split()[:2] for line in do("status").said().splitlines()[1:]] == [
         ["n1", "up"],
         ["n2", "up"],
         ["n3", "up"],
     ]
 
-    too_large = do("put", "colour", "x" * 70_000, "--context", "00")
-    assert too_large.process.returncode == 2
-    second = do("cluster")
-    assert second.process.returncode == 4
-    assert "up already" in second.said()
+    do("put", "colour", "x", "--context", "00", code=2)
+    assert "up already" in do("cluster", code=4).said()
 
     cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
-    gone = do("status")
-    assert gone.process.returncode == 4
-    assert "dynamesis cluster" in gone.said()
+    assert "dynamesis cluster" in do("status", code=4).said()

@@ -15,7 +15,7 @@ from harness.generators.simulate import simulate
 from workloads import WORKLOADS
 from workloads.cart import change_cart, merge
 from workloads.final import ATTEMPTS, final_reads
-from workloads.modify import Change, ReadModifyWrite, Seen
+from workloads.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
 
 
 @lru_cache
@@ -53,7 +53,8 @@ def test_a_basis_is_an_earlier_ok_of_the_same_key(name):
         if op.basis is not None:
             basis = events[op.basis]
             assert basis.index < op.index
-            assert (basis.type, basis.key) == ("ok", op.key)
+            assert basis.type == "ok"
+            assert basis.key == op.key or WORKLOADS[name].options["foreign"].default
             assert basis.f in ("get", "put", "delete")
 
 
@@ -75,35 +76,74 @@ def write_number(rng, seen):
     return Change(seen.number), rng
 
 
-def script(blind=0.0, chained=0.0):
-    return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, blind, chained)
+def script(**shares):
+    none = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0, "foreign": 0.0}
+    return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, Shares(**{**none, **shares}))
+
+
+def ended(index, type, process, f, **fields):
+    return Op(index=index, type=type, process=process, f=f, key="k", **fields)
+
+
+GET = Op(f="get", key="k")
 
 
 def test_read_modify_write_step_by_step():
     op, rest = script().next(3, None)
-    assert op == Op(f="get", key="k")
-    shown = [Sibling("1.0", 9)]
-    op, rest = rest.next(3, Op(index=7, type="ok", process=3, f="get", key="k", siblings=shown))
+    assert op == GET
+    op, rest = rest.next(3, ended(7, "ok", 3, "get", siblings=[Sibling("1.0", 9)]))
     assert op == Op(f="put", key="k", id="3.0", value=6, basis=7)
-    op, rest = rest.next(3, Op(index=9, type="ok", process=3, f="put", key="k", id="3.0"))
-    assert op == Op(f="get", key="k")
-    timeout = OpError("timeout", False)
-    op, rest = rest.next(8, Op(index=11, type="info", process=3, f="get", key="k", error=timeout))
-    assert op == Op(f="get", key="k")
-    op, rest = rest.next(8, Op(index=13, type="ok", process=8, f="get", key="k", siblings=[]))
+    op, rest = rest.next(3, ended(9, "ok", 3, "put", id="3.0"))
+    assert op == GET
+    op, rest = rest.next(8, ended(11, "info", 3, "get", error=OpError("timeout", False)))
+    assert op == GET
+    op, rest = rest.next(8, ended(13, "ok", 8, "get", siblings=[]))
     assert (op.id, op.basis) == ("8.1", 13)
 
 
 def test_a_chained_write_goes_on_from_the_put_before():
     _, rest = script(chained=1.0).next(0, None)
-    op, rest = rest.next(0, Op(index=1, type="ok", process=0, f="get", key="k", siblings=[]))
-    op, rest = rest.next(0, Op(index=3, type="ok", process=0, f="put", key="k", id=op.id))
+    op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[]))
+    op, rest = rest.next(0, ended(3, "ok", 0, "put", id=op.id))
     assert op == Op(f="put", key="k", id="0.1", value=2, basis=3)
+    op, rest = rest.next(0, ended(5, "fail", 0, "put", id=op.id))
+    assert op == GET
 
 
 def test_a_blind_write_has_a_null_basis():
     op, _ = script(blind=1.0).next(0, None)
     assert op == Op(f="put", key="k", id="0.0", value=0, basis=None)
+
+
+def test_a_stale_write_goes_on_from_what_was_known_before():
+    _, rest = script(stale=1.0).next(0, None)
+    op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[Sibling("9.9", 1)]))
+    op, rest = rest.next(0, ended(3, "fail", 0, "put", id=op.id))
+    assert (op.f, op.basis) == ("put", 1)
+
+
+def test_a_failed_read_does_not_keep_the_client_from_writing():
+    _, rest = script(unread=1.0).next(0, None)
+    op, rest = rest.next(0, ended(1, "fail", 0, "get"))
+    assert (op.f, op.basis) == ("put", None)
+    op, rest = rest.next(0, ended(3, "ok", 0, "put", id=op.id))
+    op, rest = rest.next(0, ended(5, "fail", 0, "get"))
+    assert (op.f, op.basis) == ("put", 3)
+
+
+def test_a_mistaken_write_comes_with_the_context_of_another_key():
+    _, rest = script(foreign=1.0).next(0, Op(index=1, type="ok", process=0, f="get", key="a"))
+    op, _ = rest.next(0, Op(index=3, type="ok", process=0, f="get", key="b"))
+    assert (op.f, op.key, op.basis) == ("put", "b", 1)
+
+
+def test_what_was_known_of_a_key_long_ago_is_forgotten():
+    rest = script()
+    for number in range(REMEMBERED + 5):
+        key = f"k{number % (REMEMBERED + 1)}"
+        _, rest = rest.next(0, Op(index=number, type="ok", process=0, f="get", key=key))
+    assert len(rest.known) == REMEMBERED
+    assert set(rest.known) == {f"k{i}" for i in range(REMEMBERED + 1)} - {"k4"}
 
 
 def test_numbers_are_unique():
@@ -144,7 +184,7 @@ def test_a_full_cart_is_only_taken_from():
 
 
 def test_the_options_have_their_effect():
-    blind = invoked(history("register", blind=1.0, chained=0.0, seconds=2), "put")
+    blind = invoked(history("blind", blind=1.0, stale=0.0), "put")
     assert all(op.basis is None for op in blind)
     hot = Counter(op.key for op in invoked(history("cart", distribution="hot-key"), "put"))
     assert hot["k0"] > 4 * (hot["k1"] + hot["k2"] + hot["k3"])
@@ -153,7 +193,7 @@ def test_the_options_have_their_effect():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blnd": 1}, "workload register has no option 'blnd': it has distribution, blind"),
+        ({"blnd": 1}, "workload register has no option 'blnd': it has distribution, blind, stale"),
         ({"blind": 1.5}, "blind: 1.5 is not a number from 0.0 to 1.0"),
         ({"blind": "some"}, "blind: 'some' is not a number from"),
         ({"distribution": "bell"}, "'bell' is none of uniform, exponential, zipf, hot-key"),

@@ -60,4 +60,5 @@ def test_the_strongest_fault_wins() -> None:
 
 def test_the_same_fault_in_either_direction_is_one_in_both() -> None:
     assert strongest([BlackHole("upstream"), BlackHole("downstream")]) == BlackHole("both")
-    assert strongest([BlackHole("upstream"), Reset("downstream")]) == Reset("downstream")
+    both = [BlackHole("upstream"), Reset("downstream")]
+    assert strongest(both) == BlackHole("upstream")

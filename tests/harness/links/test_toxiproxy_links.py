@@ -24,6 +24,8 @@ from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
+pytestmark = pytest.mark.cluster
+
 
 class Bed:
     """Links for three routes towards one listening socket."""

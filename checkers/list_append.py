@@ -1,0 +1,320 @@
+"""Model `list-append`: transactions over lists, where a read shows every append before it.
+
+Since each element is appended once, the longest read of a key *is* its version order, and
+every other read must be a prefix of it. So all dependencies are known: who appended after
+whom (ww), who read whose append (wr), who read a state that an append then replaced (rw).
+An element that nobody read came after all that were read. Kingsbury and Alvaro, Elle:
+Inferring Isolation Anomalies from Experimental Observations (VLDB 2020).
+
+Reads are compared with the longest read as whole arrays; a read that is no prefix is an
+anomaly and yields no dependency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .causality import spans
+from .cycles import RW, WR, WW, Edges, Step, each_to_each
+from .pairing import FAIL, OK, Bools, Ints
+from .txn import NotTransactions, Txns
+from .txn_words import Finding, index_of, said
+
+#: elements compared at once
+_BLOCK = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Version orders and what reads make of them. By append: `append` (its
+    micro-operation), sorted by `code` (key and element as one number). By position, key
+    after key: `order` (element), `writer` (number of the append, -1: nobody's); those of key
+    k are `order[start[k]:start[k] + length[k]]`."""
+
+    txns: Txns
+    append: Ints
+    code: Ints
+    elements: Ints
+    longest: Ints
+    start: Ints
+    length: Ints
+    order: Ints
+    reads: Ints
+    prefix: Bools
+
+    @classmethod
+    def of(cls, t: Txns) -> Lists:
+        """Raises NotTransactions when an element is appended to a key twice."""
+        append = np.flatnonzero(t.write)
+        elements, dense = np.unique(t.value[append], return_inverse=True)
+        code = t.key[append] * len(elements) + dense
+        by_code = np.argsort(code, kind="stable")
+        append, code = append[by_code], code[by_code]
+        twice = np.flatnonzero(code[1:] == code[:-1])
+        if len(twice):
+            mop = int(append[twice[0] + 1])
+            raise NotTransactions(
+                f"{t.history.path}, index {index_of(t, int(t.txn[mop]))}, field value: expected "
+                f"each element once, got {t.name(int(t.value[mop]))!r} appended to key "
+                f"{t.keys[t.key[mop]]!r} twice"
+            )
+        reads = np.flatnonzero(~t.write & t.known)
+        longest, start, length = _longest(t, reads)
+        order = t.elements[spans(t.starts[longest], length)]
+        prefix = _prefixes(t, reads, order, start)
+        return cls(t, append, code, elements, longest, start, length, order, reads, prefix)
+
+    @cached_property
+    def order_key(self) -> Ints:
+        """By position: its key."""
+        return np.repeat(np.arange(len(self.length)), self.length)
+
+    @cached_property
+    def writer(self) -> Ints:
+        """By position: the append that put the element there, -1 if nobody appended it."""
+        return self.find(self.order_key, self.order)
+
+    @cached_property
+    def place(self) -> Ints:
+        """By append: its (first) position in its key's order, counted from 0; -1 if never
+        read."""
+        place = np.full(len(self.append), -1, np.int64)
+        known = np.flatnonzero(self.writer >= 0)[::-1]
+        place[self.writer[known]] = known - self.start[self.order_key[known]]
+        return place
+
+    def find(self, key: Ints, element: Ints) -> Ints:
+        """The append of each element to each key, -1 where there is none."""
+        if not len(self.append):
+            return np.full(len(key), -1, np.int64)
+        dense = np.minimum(np.searchsorted(self.elements, element), len(self.elements) - 1)
+        code = key * len(self.elements) + dense
+        at = np.minimum(np.searchsorted(self.code, code), len(self.code) - 1)
+        same = (self.elements[dense] == element) & (self.code[at] == code)
+        return np.where(same, at, -1)
+
+    def writer_of(self, append: Any) -> Any:
+        """The transaction of each append."""
+        return self.txns.txn[self.append[append]]
+
+
+def _longest(t: Txns, reads: Ints) -> tuple[Ints, Ints, Ints]:
+    """By key: a longest read (any number where the length is 0), start in the order, length."""
+    keys = len(t.keys)
+    longest, length = np.zeros(keys, np.int64), np.zeros(keys, np.int64)
+    by_length = reads[np.argsort(t.value[reads], kind="stable")]
+    longest[t.key[by_length]] = by_length
+    length[t.key[by_length]] = t.value[by_length]
+    return longest, np.cumsum(length) - length, length
+
+
+def _prefixes(t: Txns, reads: Ints, order: Ints, start: Ints) -> Bools:
+    """By read: is it a prefix of its key's order? Block by block, to bound memory."""
+    prefix = np.ones(len(reads), np.bool_)
+    length = t.value[reads]
+    ends = np.cumsum(length)
+    total = int(ends[-1]) if len(ends) else 0
+    cuts = np.searchsorted(ends, np.arange(0, total, _BLOCK), side="right")
+    for first, last in zip(cuts, [*cuts[1:], len(reads)], strict=True):
+        block = reads[first:last]
+        count = length[first:last]
+        shown = t.elements[spans(t.starts[block], count)]
+        differs = shown != order[spans(start[t.key[block]], count)]
+        if differs.any():
+            prefix[first + np.unique(np.repeat(np.arange(len(block)), count)[differs])] = False
+    return prefix
+
+
+def add_edges(edges: Edges, lists: Lists) -> None:
+    """ww, wr and rw among transactions that are not known to have failed."""
+    t, possible = lists.txns, lists.txns.status != FAIL
+    writer = np.append(lists.writer, -1)
+    by = np.where(writer >= 0, lists.writer_of(writer), 0) if len(lists.append) else writer
+    stands = (writer >= 0) & possible[by] if len(t) else writer >= 0
+
+    following = np.flatnonzero(np.diff(lists.order_key) == 0)
+    linked = following[stands[following] & stands[following + 1]]
+    edges.add(WW, by[linked], by[linked + 1])
+
+    reads = lists.reads[lists.prefix]
+    reader, key, length = t.txn[reads], t.key[reads], t.value[reads]
+    last = np.where(length > 0, lists.start[key] + length - 1, len(lists.order))
+    seen = stands[last]
+    edges.add(WR, by[last[seen]], reader[seen])
+
+    full = length == lists.length[key]
+    after = np.where(full, len(lists.order), lists.start[key] + length)
+    replaced = stands[after]
+    edges.add(RW, reader[replaced], by[after[replaced]])
+    _unread_appends(edges, lists, possible, (by, stands), reader[full], key[full])
+
+
+def _unread_appends(
+    edges: Edges, lists: Lists, possible: Bools, last: tuple[Ints, Bools], reader: Ints, key: Ints
+) -> None:
+    """Appends that nobody read come after the last that was, and after all who read it."""
+    t = lists.txns
+    unread = np.flatnonzero(lists.place < 0)
+    unread = unread[possible[lists.writer_of(unread)]]
+    unread_key, unread_txn = t.key[lists.append[unread]], lists.writer_of(unread)
+    by, stands = last
+    end = np.where(
+        lists.length[unread_key] > 0,
+        lists.start[unread_key] + lists.length[unread_key] - 1,
+        len(lists.order),
+    )
+    edges.add(WW, by[end[stands[end]]], unread_txn[stands[end]])
+
+    each_to_each(edges, RW, reader, key, unread_txn, unread_key)
+
+
+def findings(lists: Lists) -> Iterator[Finding]:
+    """Every anomaly that needs no cycle."""
+    yield from _orders(lists)
+    yield from _unwritten_and_aborted(lists)
+    yield from _dirty_updates(lists)
+    yield from _intermediate(lists)
+
+
+def _orders(lists: Lists) -> Iterator[Finding]:
+    t = lists.txns
+    for mop in lists.reads[~lists.prefix].tolist():
+        key = int(t.key[mop])
+        long = int(lists.longest[key])
+        yield Finding(
+            "incompatible-order",
+            key,
+            (int(t.txn[mop]), int(t.txn[long])),
+            f"{said(t, mop)}, but {said(t, long)}: neither is a prefix of the other",
+        )
+    for mop in [*np.unique(lists.longest[lists.length > 1]), *lists.reads[~lists.prefix]]:
+        shown = t.elements[t.starts[mop] : t.starts[mop] + t.value[mop]]
+        if len(np.unique(shown)) < len(shown):
+            values, counts = np.unique(shown, return_counts=True)
+            twice = t.name(int(values[counts > 1][0]))
+            yield Finding(
+                "duplicate-elements",
+                int(t.key[mop]),
+                (int(t.txn[mop]),),
+                f"{said(t, int(mop))}: {twice!r} more than once, though appended once",
+            )
+
+
+def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
+    """What reads show that no successful append can have put there."""
+    t = lists.txns
+    odd = lists.reads[~lists.prefix]
+    shown = np.concatenate([lists.longest[lists.length > 0], odd])
+    mop = np.repeat(shown, t.value[shown])
+    element = t.elements[spans(t.starts[shown], t.value[shown])]
+    append = lists.find(t.key[mop], element)
+    for at in np.flatnonzero(append < 0).tolist():
+        what = t.name(int(element[at]))
+        why = f"{said(t, int(mop[at]))}, but nobody appended {what!r}"
+        yield Finding("phantom", int(t.key[mop[at]]), (int(t.txn[mop[at]]),), why)
+    if not len(lists.append):
+        return
+    failed = (append >= 0) & (t.status[lists.writer_of(append)] == FAIL)
+    for at in np.flatnonzero(failed).tolist():
+        writer = int(lists.writer_of(append[at]))
+        why = f"{said(t, int(mop[at]))}, but {said(t, int(lists.append[append[at]]))} and failed"
+        yield Finding("G1a", int(t.key[mop[at]]), (writer, int(t.txn[mop[at]])), why)
+
+
+def _dirty_updates(lists: Lists) -> Iterator[Finding]:
+    """A committed append on top of one that failed."""
+    t = lists.txns
+    if not len(lists.append):
+        return
+    known = np.flatnonzero(lists.writer >= 0)
+    status = t.status[lists.writer_of(lists.writer[known])]
+    for key in np.unique(lists.order_key[known[status == FAIL]]).tolist():
+        dirty = -1
+        of_key = known[lists.order_key[known] == key]
+        for append in lists.writer[of_key].tolist():
+            writer = int(lists.writer_of(append))
+            if t.status[writer] == FAIL:
+                dirty = append if dirty < 0 else dirty
+            elif t.status[writer] == OK:
+                if dirty >= 0:
+                    why = (
+                        f"{said(t, int(lists.append[dirty]))} and failed, yet "
+                        f"{said(t, int(lists.append[append]))} on top of it and was committed"
+                    )
+                    yield Finding("dirty-update", key, (int(lists.writer_of(dirty)), writer), why)
+                dirty = -1
+
+
+def _intermediate(lists: Lists) -> Iterator[Finding]:
+    """G1b: a read that ends in an append which its transaction itself appended after."""
+    t = lists.txns
+    if not len(lists.append):
+        return
+    group = t.txn[lists.append] * len(t.keys) + t.key[lists.append]
+    order = np.lexsort((lists.append, group))
+    inner = np.zeros(len(order), np.bool_)
+    inner[order[:-1]] = group[order[1:]] == group[order[:-1]]
+    reads = lists.reads[lists.prefix & (t.value[lists.reads] > 0)]
+    last = lists.writer[lists.start[t.key[reads]] + t.value[reads] - 1]
+    bad = (last >= 0) & inner[last] & (lists.writer_of(last) != t.txn[reads])
+    for at in np.flatnonzero(bad).tolist():
+        writer = int(lists.writer_of(last[at]))
+        why = (
+            f"{said(t, int(reads[at]))}, which ends in the middle of a transaction: "
+            f"{said(t, int(lists.append[last[at]]))} and then appended more"
+        )
+        yield Finding("G1b", int(t.key[reads[at]]), (writer, int(t.txn[reads[at]])), why)
+
+
+def explain(lists: Lists, step: Step, a: str, b: str) -> str:
+    """Why an edge stands between two transactions, by key and element."""
+    t = lists.txns
+    if step.kind == WR:
+        for mop in _reads_of(lists, step.b):
+            if t.value[mop] and _writer_at(lists, mop, int(t.value[mop]) - 1) == step.a:
+                element = t.name(int(t.elements[t.starts[mop] + t.value[mop] - 1]))
+                return f"{b} read {a}'s append of {element!r} to key {t.keys[t.key[mop]]!r}"
+    if step.kind == RW:
+        for mop in _reads_of(lists, step.a):
+            for append in _appends_of(lists, step.b):
+                key = t.key[mop]
+                place = lists.place[append]
+                unread = place < 0 and t.value[mop] == lists.length[key]
+                if t.key[lists.append[append]] == key and (place == t.value[mop] or unread):
+                    element = t.name(int(t.value[lists.append[append]]))
+                    return f"{a} did not see {b}'s append of {element!r} to key {t.keys[key]!r}"
+    for append in _appends_of(lists, step.b):
+        key, place = int(t.key[lists.append[append]]), int(lists.place[append])
+        before = (place if place >= 0 else int(lists.length[key])) - 1
+        if before >= 0:
+            under = int(lists.writer[lists.start[key] + before])
+            if under >= 0 and int(lists.writer_of(under)) == step.a:
+                first, second = (t.name(int(t.value[lists.append[i]])) for i in (under, append))
+                return (
+                    f"{b} appended {second!r} to key {t.keys[key]!r} after {a} appended {first!r}"
+                )
+    return f"{b} depends on {a}"
+
+
+def _reads_of(lists: Lists, txn: int) -> list[int]:
+    t = lists.txns
+    first, last = np.searchsorted(t.txn, [txn, txn + 1])
+    return [m for m in range(first, last) if not t.write[m] and t.known[m]]
+
+
+def _appends_of(lists: Lists, txn: int) -> list[int]:
+    t = lists.txns
+    first, last = np.searchsorted(t.txn, [txn, txn + 1])
+    own = np.array([m for m in range(first, last) if t.write[m]], np.int64)
+    found: list[int] = lists.find(t.key[own], t.value[own]).tolist()
+    return found
+
+
+def _writer_at(lists: Lists, mop: int, place: int) -> int:
+    append = int(lists.writer[lists.start[lists.txns.key[mop]] + place])
+    return int(lists.writer_of(append)) if append >= 0 else -1
