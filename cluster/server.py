@@ -21,6 +21,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
+from cluster import tls
 from cluster.config import Config, ConfigError, split_address
 from cluster.core.events import (
     Answer,
@@ -105,10 +106,18 @@ class Server:
         config, emit = self._config, self._log.emit
         hello = Hello(config.node, config.cluster)
         channels = count(1)
-        self._known = {config.node: config.listen, **config.peers}
-        self._data = Listener(hello, self._known, DATA, NODE_LIMIT, channels, self._received, emit)
-        self._admin = Listener(hello, self._known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit)
-        self._peers = Peers(hello, config.hello_timeout, self.post, emit)
+        known = self._known = {config.node: config.listen, **config.peers}
+        taking = dialling = None
+        if config.tls is not None:
+            taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
+        guarded = (config.secret, config.clients_prove, taking)
+        self._data = Listener(
+            hello, known, DATA, NODE_LIMIT, channels, self._received, emit, *guarded
+        )
+        self._admin = Listener(
+            hello, known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit, *guarded
+        )
+        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
