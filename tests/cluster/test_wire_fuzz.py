@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import sys
 
 import pytest
-from test_wire import MESSAGES
+from test_wire import SAMPLES
 
 from cluster.server import resident_bytes
 from cluster.wire import CLIENT_LIMIT, Decoder, WireError, encode
 
-FRAMES = [encode(message) for message in MESSAGES]
+FRAMES = [encode(message) for message in SAMPLES]
 
 
 def mutated(draw: random.Random) -> bytes:
@@ -48,14 +49,13 @@ def feed(data: bytes, draw: random.Random) -> int:
     """How many messages came out, before the end or a WireError; anything else is a crash."""
     decoder = Decoder(CLIENT_LIMIT)
     taken = 0
-    try:
-        for start in range(0, len(data), step := draw.randrange(1, len(data) + 1)):
+    step = draw.randrange(1, len(data) + 1)
+    with contextlib.suppress(WireError):
+        for start in range(0, len(data), step):
             decoder.receive(data[start : start + step])
             while decoder.next() is not None:
                 taken += 1
         decoder.finish()
-    except WireError as error:
-        assert str(error)
     return taken
 
 
