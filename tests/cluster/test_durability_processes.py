@@ -151,8 +151,8 @@ async def test_flipped_bits_are_isolated_to_their_rows_and_healed(
         await cluster.start("n2")
         status = await _eventually_healed(cluster, "n2")
         assert status["put_aside"] == []
-        log = (tmp_path / "n2" / "node.log").read_text()
-        assert log.count('"event":"row-damaged"') == 2
+        log = tmp_path / "n2" / "node.log"
+        await until(lambda: log.read_text().count('"event":"row-damaged"') == 2, "both are logged")
 
 
 @pytest.mark.parametrize("damage", ["torn tail", "empty", "one page"])
@@ -175,8 +175,8 @@ async def test_a_database_beyond_use_is_put_aside_and_healed_by_the_others(
         status = await _eventually_healed(cluster, "n2")
         assert status["put_aside"] == ["data.mdb.damaged-1"]
         assert (tmp_path / "n2" / "data" / "data.mdb.damaged-1").read_bytes() == bytes(after)
-        log = (tmp_path / "n2" / "node.log").read_text()
-        assert '"event":"storage-put-aside"' in log
+        log = tmp_path / "n2" / "node.log"
+        await until(lambda: '"event":"storage-put-aside"' in log.read_text(), "it is logged")
 
 
 @in_loop
