@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from checkers.history import History
@@ -61,7 +62,7 @@ class Load:
 
     rng: Rng
     thread: int
-    keys: Sequence[str]
+    keys: tuple[str, ...]
     options: Mapping[str, Value]
 
     def number(self, name: str) -> float:
@@ -70,7 +71,13 @@ class Load:
 
     def distribution(self) -> Weighted[str]:
         """The keys, as likely as the option `distribution` says."""
-        return DISTRIBUTIONS[str(self.options["distribution"])](self.keys)
+        return _distribution(str(self.options["distribution"]), self.keys)
+
+
+@lru_cache(maxsize=8)
+def _distribution(name: str, keys: tuple[str, ...]) -> Weighted[str]:
+    """Every client draws from the same table, and the table is as long as the keys are many."""
+    return DISTRIBUTIONS[name](keys)
 
 
 @dataclass(frozen=True)

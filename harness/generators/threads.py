@@ -7,7 +7,7 @@ those due now the turn goes round, so that a busy source cannot starve the other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from checkers.op import Op
@@ -76,8 +76,7 @@ class Any:
         return result.op, Any(gens, turn)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        gens = tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens)
-        return replace(self, gens=gens)
+        return Any(tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens), self.turn)
 
 
 def any(*sources: Source) -> Generator:
