@@ -39,7 +39,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is to join a cluster later is told `seeds` instead, some of whose members it knows.
     `params` are those of cluster.core.params but for who is who. `hello_timeout` in
     seconds. `clients_prove`: clients, as nodes and administrators always, must know the
-    secret. `expose`: listen on other addresses than loopback."""
+    secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
+    loopback."""
 
     node: str
     listen: str
@@ -58,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hello_timeout: float = 1.0
     tls: Tls | None = None
     clients_prove: bool = False
+    metrics: str | None = None
     expose: bool = False
 
     def core_params(self) -> Params:
@@ -142,7 +144,7 @@ def _located(error: msgspec.ValidationError) -> str:
 
 def _check(config: Config) -> None:
     """What types cannot say. Raises ConfigError."""
-    for key in ("listen", "admin"):
+    for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
         _address(key, getattr(config, key))
         _reachable(key, config)
     if config.members:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
-from cluster import tls
+from cluster import metrics, tls
 from cluster.config import Config, ConfigError, split_address
 from cluster.core.events import (
     Answer,
@@ -87,7 +87,7 @@ class Server:
         self._handling = False
         self._over = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._asked: dict[int, tuple[Inbound, int, str]] = {}
+        self._asked: dict[int, Callable[[Answer], None]] = {}
         self._tokens = count(1)
         self._stop = asyncio.Event()
         self._born = time.monotonic()
@@ -97,9 +97,10 @@ class Server:
             Persist: self._committer.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
-            Answer: self._answer,
+            Answer: lambda effect: self._asked.pop(effect.token)(effect),
             Emit: lambda effect: self._log.emit(effect.event, **effect.fields),
         }
+        self._scraped = metrics.MetricsPort(self._metrics)
         self._network()
 
     def _network(self) -> None:
@@ -126,6 +127,8 @@ class Server:
             (self._admin, self._config.admin),
         ):
             await _bind(listener, address)
+        if self._config.metrics is not None:
+            await _bind(self._scraped, self._config.metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
@@ -174,13 +177,20 @@ class Server:
     # ---- administration
 
     def _ask(self, inbound: Inbound, ask: Any) -> None:
-        own = {"stop": self._asked_to_stop, "introduce": self._introduce}.get(ask.command)
+        own: Callable[[Any], AskReply] | None = {
+            "stop": self._asked_to_stop,
+            "introduce": self._introduce,
+            "metrics": self._measured,
+        }.get(ask.command)
         if own is not None:
             inbound.reply(own(ask))
-            return
+        else:
+            self._ask_core(ask.command, ask.args, lambda answer: self._answer(inbound, ask, answer))
+
+    def _ask_core(self, command: str, args: dict[str, Any], done: Callable[[Answer], None]) -> None:
         token = next(self._tokens)
-        self._asked[token] = (inbound, ask.rid, ask.command)
-        self.post(Asked(token, ask.command, ask.args))
+        self._asked[token] = done
+        self.post(Asked(token, command, args))
 
     def _asked_to_stop(self, ask: Any) -> AskReply:
         self._stop.set()
@@ -199,15 +209,24 @@ class Server:
         self._peers.add(node, str(address))
         return AskReply(ask.rid, {"id": node, "address": address})
 
-    def _answer(self, effect: Answer) -> None:
-        inbound, rid, command = self._asked.pop(effect.token)
-        result = effect.result
-        if command == "status" and effect.error is None:
+    def _answer(self, inbound: Inbound, ask: Any, answer: Answer) -> None:
+        result = answer.result
+        if ask.command == "status" and answer.error is None:
             result = {"ready": True, **result, **self._facts()}
         try:
-            inbound.reply(AskReply(rid, result, effect.error))
+            inbound.reply(AskReply(ask.rid, result, answer.error))
         except WireError as error:
-            inbound.reply(AskReply(rid, error=f"ask for less at a time: {error}"))
+            inbound.reply(AskReply(ask.rid, error=f"ask for less at a time: {error}"))
+
+    def _measured(self, ask: Any) -> AskReply:
+        return AskReply(ask.rid, self._metrics().decode())
+
+    def _metrics(self) -> bytes:
+        """What the core says of itself, in the text format of Prometheus."""
+        answers: list[dict[str, Any]] = []
+        for command in ("status", "figures"):
+            self._ask_core(command, {}, lambda answer: answers.append(answer.result))
+        return metrics.render(self._config.node, answers[0] | self._facts(), answers[1])
 
     def _facts(self) -> dict[str, Any]:
         """What the core cannot know of its process."""
@@ -226,6 +245,7 @@ class Server:
         """Finish what is in progress, refuse what is new, let go of everything."""
         self._data.stop()
         self._admin.stop()
+        self._scraped.close()
         deadline = self._loop.time() + DRAIN
         while (self._data.owed or not self._committer.idle) and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
@@ -251,7 +271,7 @@ class Server:
         os._exit(EXIT_CRASHED)
 
 
-async def _bind(listener: Listener, address: str) -> None:
+async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:
     try:
         await listener.bind(address)
     except OSError as error:

@@ -31,7 +31,6 @@ from .replica import Replica
 from .rows import leaf_prefix, split_object
 from .store import Damaged, ReadFailed
 
-_AT_ONCE = 64
 _LEAVES_AT_ONCE = 256
 
 
@@ -93,9 +92,11 @@ class Trees:
 
 @dataclass(slots=True)
 class Standing:
-    """How exchanges with one peer have gone: `rounds` finished, the last `clean` of them
-    without a difference; `repaired` keys in all; when the last one ended (s)."""
+    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
+    finished, the last `clean` of them without a difference; `repaired` keys in all; when
+    the last one ended (s)."""
 
+    since: float
     rounds: int = 0
     clean: int = 0
     repaired: int = 0
@@ -127,6 +128,8 @@ class AntiEntropy:
         self.standing: dict[str, Standing] = {}
         self.partners: Callable[[], dict[str, list[int]]] = dict
         self.version: Callable[[], int] = lambda: 0
+        #: how many keys one exchange may have under way
+        self.window: Callable[[], int] = lambda: 64
         self.on_synced: Callable[[str, list[int], int], None] = lambda p, ps, v: None
 
     def start(self) -> None:
@@ -135,7 +138,8 @@ class AntiEntropy:
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
         partners = self.partners()
-        self.standing = {peer: self.standing.get(peer, Standing()) for peer in partners}
+        now = self.kernel.now
+        self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
         for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
                 self._running[peer] = Exchange(self, peer, partitions, self.version())
@@ -145,7 +149,7 @@ class AntiEntropy:
         """An exchange ended: cleanly, after repairs, or with an error."""
         peer = exchange.peer
         del self._running[peer]
-        standing = self.standing.setdefault(peer, Standing())
+        standing = self.standing.setdefault(peer, Standing(self.kernel.now))
         if error is not None:
             standing.clean = 0
             self.kernel.emit("exchange-failed", peer=peer, error=error)
@@ -157,6 +161,12 @@ class AntiEntropy:
         if exchange.differed:
             self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
         self.on_synced(peer, exchange.partitions, exchange.version)
+
+    def oldest(self) -> float:
+        """Seconds since the last exchange with the peer that has waited longest for one; a
+        peer that never had one has waited since it has been a peer."""
+        ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
+        return self.kernel.now - min(ends, default=self.kernel.now)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -290,7 +300,7 @@ class Exchange:
     # ---- merging what differs
 
     def _next(self) -> None:
-        while self._open < _AT_ONCE and not self._broken:
+        while self._open < self._owner.window() and not self._broken:
             key = next(self._todo, None)
             if key is None:
                 break

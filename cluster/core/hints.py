@@ -21,8 +21,6 @@ from .records import Record, Records
 from .rows import hint_row, split_hint
 from .store import Damaged, ReadFailed
 
-_WINDOW = 64
-
 
 class Hints:
     """The hints of this node: an index by target, and the scan that hands them off."""
@@ -35,13 +33,16 @@ class Hints:
         self.records = records
         self._interval = interval
         self._timeout = timeout
-        self._waiting: dict[str, dict[bytes, int]] = {}
+        #: target -> key -> (size, since when), oldest first
+        self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
         self._targets: dict[bytes, dict[str, None]] = {}
         self._in_flight: dict[bytes, None] = {}
         self.bytes = 0
         self.handed_off = 0
         #: where a hint for `target` goes now; None: nowhere yet
         self.destination: Callable[[str, bytes], str | None] = lambda target, key: target
+        #: how many hints a target may have under way
+        self.window: Callable[[], int] = lambda: 64
         #: merge a state into this node's own record
         self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
         records.on_change = self._changed
@@ -57,11 +58,11 @@ class Hints:
 
     def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
-        before = self._waiting.get(target, {}).get(key, 0)
+        before, since = self._waiting.get(target, {}).get(key, (0, self._kernel.now))
         size = 0 if new is None else _size(new)
         self.bytes += size - before
         if new is not None:
-            self._waiting.setdefault(target, {})[key] = size
+            self._waiting.setdefault(target, {})[key] = (size, since)
             self._targets.setdefault(key, {})[target] = None
         elif key in self._waiting.get(target, {}):
             del self._waiting[target][key]
@@ -77,12 +78,18 @@ class Hints:
         """target -> hints kept for it."""
         return {target: len(keys) for target, keys in self._waiting.items() if keys}
 
+    def oldest(self) -> float:
+        """How long the oldest hint has waited in this life of the node (s); 0 without any."""
+        now = self._kernel.now
+        firsts = [next(iter(keys.values())) for keys in self._waiting.values() if keys]
+        return now - min((since for _, since in firsts), default=now)
+
     # ---- handing off
 
     def hand_off(self) -> None:
         """Send the oldest hints of every healthy target, some at a time."""
         for target, keys in self._waiting.items():
-            for key in list(keys)[:_WINDOW]:
+            for key in list(keys)[: self.window()]:
                 to = self.destination(target, key)
                 if to is not None:
                     self._send(target, key, to)

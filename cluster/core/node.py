@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import messages
+from .admission import Admission
 from .antientropy import AntiEntropy, Trees
 from .context import BadContext, Contexts
 from .coordinator import Services
@@ -62,6 +63,7 @@ from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
 from .rows import split_object
+from .stats import Stats
 from .store import Reader, ReadFailed
 from .transfers import Transfers
 
@@ -78,6 +80,14 @@ class Node:
         self.ready = False
         self.kernel = kernel = Kernel()
         self.rules = rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
+        self.stats = Stats()
+        self.admission = Admission(
+            kernel,
+            self.stats.latency["get"],
+            params.read_target,
+            params.max_requests,
+            params.max_request_bytes,
+        )
         self.membership = Membership(params.node, rules)
         self.placement: Placement | None = None
         memory = params.buffer_rows if params.durability == "buffered" else 0
@@ -131,15 +141,18 @@ class Node:
             self.replica,
             Contexts(params.cluster, params.secret),
             Retries(),
+            self.stats,
+            self.admission,
         )
         self._connect()
         self.operator = Operator(self)
-        self.requests = 0
         self._recovered_identity = False
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""
         self.kernel.on_outcome = self.detector.outcome
+        self.hints.window = lambda: self.admission.window
+        self.anti_entropy.window = lambda: self.admission.window
         self.hints.destination = self._destination
         self.hints.keep = lambda key, state, done: self.replica.put(
             key, state, None, "handoff", done
@@ -199,6 +212,7 @@ class Node:
             self.kernel.emit("storage-unreadable", reason=str(e))
             self.kernel.after(_READ_AGAIN, self._start)
             return
+        self.admission.start()
         self.hints.start()
         self.detector.start()
         p = self.params
@@ -310,13 +324,16 @@ class Node:
                 self.kernel.reply(channel, Pong(rid))
 
     def _get(self, get: Get, respond: Respond) -> None:
+        respond = self._measured("get", respond)
         refusal = self._admit(get.rid, get.key, b"", get.options)
         if refusal is not None:
             respond(refusal)
             return
-        GetRequest(self.services, get, self._counted(respond)).start()
+        self.admission.enter(0)
+        GetRequest(self.services, get, respond).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
+        respond = self._measured("put", respond)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
         context: State = {}
         try:
@@ -328,15 +345,17 @@ class Node:
             return
         first = self.services.retries.begin(put, respond)
         if first is not None:
-            PutRequest(self.services, put, context, self._counted(first), hops).start()
+            self.admission.enter(len(put.value))
+            PutRequest(self.services, put, context, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         p = self.params
         if not self.ready:
             return Refusal(rid, "not-ready", f"{p.node} is starting", _RETRY_AFTER)
-        if self.requests >= p.max_requests:
-            return Refusal(rid, "overloaded", f"{self.requests} requests in progress", _RETRY_AFTER)
+        overload = self.admission.objection(len(value))
+        if overload is not None:
+            return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
         if not 0 < len(key) <= p.max_key:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
@@ -344,11 +363,14 @@ class Node:
         wrong = _wrong_option(options, p.n)
         return None if wrong is None else Refusal(rid, "bad-request", wrong)
 
-    def _counted(self, respond: Respond) -> Respond:
-        self.requests += 1
+    def _measured(self, kind: str, respond: Respond) -> Respond:
+        began = self.kernel.now
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
-            self.requests -= 1
+            if isinstance(message, Refusal):
+                self.stats.refused(message.code)
+            else:
+                self.stats.latency[kind].record(self.kernel.now, self.kernel.now - began)
             respond(message)
 
         return answer

@@ -53,6 +53,7 @@ class PutRequest:
         self._open = 0
         self._durable: list[Place] = []
         self._responded = False
+        self._left = False
         self._state: State = {}
         self._covers: State = {}
 
@@ -189,6 +190,13 @@ class PutRequest:
             return
         self._open -= 1
         self._progress()
+        self._leave()
+
+    def _leave(self) -> None:
+        """The put is over once it is answered and every place has answered or failed."""
+        if self._responded and not self._open and not self._left:
+            self._left = True
+            self._s.admission.leave(len(self._put.value))
 
     # ---- answering
 
@@ -223,3 +231,4 @@ class PutRequest:
         self._responded = True
         self._s.kernel.cancel(self._deadline)
         self._respond(reply)
+        self._leave()

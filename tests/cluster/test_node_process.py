@@ -298,7 +298,7 @@ async def test_a_graceful_stop_answers_what_it_took_and_refuses_the_rest(node: N
     process = node.start("silent")
     await node.ready()
     raw = await Raw.greeted(node.address, CLIENT)
-    admin = await Raw.greeted(node.admin, CLIENT)
+    admin = await Raw.greeted(node.admin, ADMIN)
     raw.say(Get(1, b"k"))
     process.send_signal(signal.SIGTERM)
     first = asyncio.ensure_future(raw.read())
