@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
+from checkers import CHECKERS
 from checkers.history import History
 from checkers.verdict import Verdict
 from harness import generators as gen
@@ -51,6 +52,9 @@ class Option:
         return number
 
 
+#: The checkers of model dynamo that suit every workload.
+GENERAL = tuple(name for name in CHECKERS if name != "cart")
+
 #: How keys are drawn.
 DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 
@@ -89,7 +93,7 @@ class Workload:
     name: str
     description: str
     script: Callable[[Load], Script]
-    checkers: tuple[str, ...] = ("reads", "final", "replicas", "stuck", "evidence", "stats")
+    checkers: tuple[str, ...] = GENERAL
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[History], Verdict] | None = None
     spread: int = 1
