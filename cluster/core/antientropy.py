@@ -28,19 +28,20 @@ from .messages import (
     TreeRootsReply,
 )
 from .replica import Replica
-from .store import ReadFailed
+from .store import Damaged, ReadFailed
 from .trees import Trees
 
-_AT_ONCE = 64
 #: so few that neither side is held up by reading them
 _LEAVES_AT_ONCE = 32
 
 
 @dataclass(slots=True)
 class Standing:
-    """How exchanges with one peer have gone: `rounds` finished, the last `clean` of them
-    without a difference; `repaired` keys in all; when the last one ended (s)."""
+    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
+    finished, the last `clean` of them without a difference; `repaired` keys in all; when
+    the last one ended (s)."""
 
+    since: float
     rounds: int = 0
     clean: int = 0
     repaired: int = 0
@@ -74,6 +75,8 @@ class AntiEntropy:
         self.standing: dict[str, Standing] = {}
         self.partners: Callable[[], dict[str, list[int]]] = dict
         self.version: Callable[[], int] = lambda: 0
+        #: how many keys one exchange may have under way
+        self.window: Callable[[], int] = lambda: 64
         self.on_synced: Callable[[str, list[int], int], None] = lambda p, ps, v: None
 
     def start(self) -> None:
@@ -84,7 +87,8 @@ class AntiEntropy:
         if not self.trees.complete:
             return
         partners = self.partners()
-        self.standing = {peer: self.standing.get(peer, Standing()) for peer in partners}
+        now = self.kernel.now
+        self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
         for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
                 self._running[peer] = Exchange(self, peer, partitions, self.version())
@@ -94,7 +98,7 @@ class AntiEntropy:
         """An exchange ended: cleanly, after repairs, or with an error."""
         peer = exchange.peer
         del self._running[peer]
-        standing = self.standing.setdefault(peer, Standing())
+        standing = self.standing.setdefault(peer, Standing(self.kernel.now))
         if error is not None:
             standing.clean = 0
             self.kernel.emit("exchange-failed", peer=peer, error=error)
@@ -106,6 +110,12 @@ class AntiEntropy:
         if exchange.differed:
             self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
         self.on_synced(peer, exchange.partitions, exchange.version)
+
+    def oldest(self) -> float:
+        """Seconds since the last exchange with the peer that has waited longest for one; a
+        peer that never had one has waited since it has been a peer."""
+        ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
+        return self.kernel.now - min(ends, default=self.kernel.now)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -162,6 +172,7 @@ class Exchange:
         self._todo: Iterator[bytes] = iter(())
         self._open = 0
         self._error: str | None = None
+        self._broken = False
 
     def start(self) -> None:
         roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
@@ -240,7 +251,7 @@ class Exchange:
     # ---- merging what differs
 
     def _next(self) -> None:
-        while self._open < _AT_ONCE and self._error is None:
+        while self._open < self._owner.window() and not self._broken:
             key = next(self._todo, None)
             if key is None:
                 break
@@ -248,15 +259,17 @@ class Exchange:
             self._sync(key)
         if self._open:
             return
-        if self._error is None:
-            self._ask_keys()
-        else:
+        if self._broken:
             self._end()
+        else:
+            self._ask_keys()
 
     def _sync(self, key: bytes) -> None:
         self._owner.fences.enter(key)
         try:
             record = self._owner.replica.own(key)
+        except Damaged:
+            record = None  # what the peer has takes its place
         except ReadFailed:
             self._synced(key, "storage-read")
             return
@@ -270,6 +283,7 @@ class Exchange:
 
     def _merge(self, key: bytes, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
+            self._broken = isinstance(answer, str)  # the peer is lost, not just one record
             self._synced(key, _reason(answer))
         elif answer.state is None or not self._owner.replica.holds(key):
             self._synced(key, None)

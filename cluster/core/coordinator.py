@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .admission import Admission
 from .context import Contexts
 from .detector import Detector
 from .fences import Fences
@@ -18,6 +19,7 @@ from .placement import Placement
 from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
+from .stats import Stats
 from .versioning import Versioning
 
 
@@ -34,6 +36,8 @@ class Services:
     contexts: Contexts
     retries: Retries
     fences: Fences
+    stats: Stats
+    admission: Admission
 
     @property
     def node(self) -> str:

@@ -6,11 +6,14 @@ outside in, this is what makes sure of that:
 
 - *A lost record.* Every record is begun under a fresh epoch. Epochs are leased in
   blocks; a block is durable before any epoch of it is used, and what a crash leaves
-  unused is skipped. Nothing leaves a node before it is durable here, so after a kill the
+  unused is skipped. Nothing else leaves a node before it is durable here, so after a kill the
   disk knows every dot that anybody else may know, and old actors are carried on. That
   keeps clocks as short as before the kill.
-- *A wiped disk* has no row of its identity. It gets a new incarnation, drawn at random:
-  actors of two incarnations never meet, whatever their epochs.
+- *A record that a crash set back*, because it was acknowledged from memory (section 6.1),
+  or that could not be stored, is not stamped on under its old epoch.
+- *A wiped disk*, or one whose row of the identity is damaged, says nothing. It gets a new
+  incarnation, drawn at random: actors of two incarnations never meet, whatever their
+  epochs.
 - *An old copy of the disk, or a clone.* No rule on the disk itself can tell a copy from
   the original; the shell can (`Started.intact`: the very files that the last life of this
   node wrote, and that no other process has open). Unless it vouches for them, a new
@@ -36,7 +39,7 @@ import msgspec
 from .events import Write
 from .kernel import Kernel
 from .messages import Entry, Life
-from .store import Reader
+from .store import Damaged, Reader
 
 _ROW = b"identity"
 _BLOCK = 1024
@@ -45,19 +48,24 @@ _BLOCK = 1024
 class _Row(msgspec.Struct, array_like=True):
     incarnation: int
     leased: int
+    stale: int = 0
+    buffered: bool = False
     lives: int = 0
 
 
 class Identity:
     """Hands out actor names for one node."""
 
-    def __init__(self, node: str, kernel: Kernel, store: Reader, entropy: int) -> None:
+    def __init__(
+        self, node: str, kernel: Kernel, store: Reader, entropy: int, buffered: bool = False
+    ) -> None:
+        """`buffered`: writes of this life may be acknowledged before they are durable."""
         self.node = node
         self._kernel = kernel
         self._store = store
         self._entropy = entropy
         self._drawn = 0
-        self._row = _Row(self._draw(), 0)
+        self._row = _Row(self._draw(), 0, buffered=buffered)
         self._next = 0
         self._renewing = False
         self._met: dict[tuple[str, int], int] = {}
@@ -70,15 +78,30 @@ class Identity:
 
     def recover(self, intact: bool, ready: Callable[[], None]) -> None:
         """Go on from what an earlier life left behind, if it is `intact`; lease a first
-        block, then ready()."""
-        raw = self._store.get("meta", _ROW)
+        block, then ready(). Raises ReadFailed."""
+        try:
+            raw = self._store.get("meta", _ROW)
+        except Damaged as e:
+            self._kernel.emit("row-damaged", table="meta", reason=str(e))
+            raw = None
         if raw is not None and intact:
-            self._row = msgspec.msgpack.decode(raw, type=_Row)
-            self._next = self._row.leased
+            row = msgspec.msgpack.decode(raw, type=_Row)
+            stale = row.leased if row.buffered else row.stale
+            self._row = _Row(row.incarnation, row.leased, stale, self._row.buffered, row.lives)
+            self._next = row.leased
         elif raw is not None:
             self._kernel.emit("new-incarnation", reason="the storage may be an old copy")
         self._row.lives += 1
         self._renew(ready)
+
+    def usable(self, actor: str) -> bool:
+        """Whether a record may still be stamped under `actor`, which this node gave it."""
+        prefix = self._prefix
+        return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.stale
+
+    def distrust(self) -> None:
+        """A write failed: nobody knows what is stored. Give up all epochs handed out."""
+        self._row.stale = self._next
 
     def new_actor(self) -> str | None:
         """An actor that nobody has used; None while the lease is being renewed."""
@@ -95,10 +118,6 @@ class Identity:
     @property
     def _prefix(self) -> str:
         return f"{self.node}:{self._row.incarnation:x}:"
-
-    def may_carry_on(self, actor: str) -> bool:
-        """Whether a record's actor is one of this incarnation."""
-        return actor.startswith(self._prefix)
 
     def _renew(self, then: Callable[[], None]) -> None:
         self._renewing = True
@@ -146,7 +165,7 @@ class Identity:
 
     def _begin_anew(self, reason: str) -> None:
         self._kernel.emit("new-incarnation", reason=reason)
-        self._row = _Row(self._draw(), 0, 1)
+        self._row = _Row(self._draw(), 0, 0, self._row.buffered, 1)
         self._next = 0
         if not self._renewing:
             self._renew(lambda: None)

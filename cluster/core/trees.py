@@ -20,16 +20,18 @@ from collections.abc import Callable
 
 import msgspec
 
+from . import clock
 from .events import Write
 from .kernel import Kernel
-from .merkle import LEAVES, Tree
+from .merkle import LEAVES, Tree, leaf_of
 from .records import Record, Records
 from .rows import leaf_prefix, split_object
-from .store import Reader, ReadFailed
+from .store import Damaged, Reader, ReadFailed
 
 _MARK = b"trees"
 #: rows and bytes that one slice of a scan takes, and seconds until the next one
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 256, 256 << 10, 0.004
+_READ_AGAIN = 1.0
 
 
 class _Mark(msgspec.Struct, array_like=True):
@@ -73,10 +75,12 @@ class Trees:
         self._serving: Forest | None = None
         self._coming: Forest | None = None
         self._cursor = b""
+        self._scheduled = False
         self.rebuilds = 0
         #: told of every record that a scan meets
         self.on_row: Callable[[bytes, Record], None] = lambda row, record: None
         objects.on_change = self.changed
+        objects.on_damage = self.damaged
 
     # ---- what they say
 
@@ -120,28 +124,46 @@ class Trees:
         if self._coming is not None and row <= self._cursor:
             self._coming.change(row, before, after)
 
+    def damaged(self, row: bytes) -> None:
+        """The record of a row was found damaged: without it the tree differs from those of
+        the other replicas, and that is what heals it."""
+        partition, key = split_object(row)
+        leaf = leaf_of(key)
+        if self._serving is not None:
+            self._serving.counts[partition] = self._serving.counts.get(partition, 0) - 1
+            items = self.keys(partition, [leaf]).items()
+            self._serving.of(partition).recount(leaf, items)
+        if self._coming is not None and row <= self._cursor:
+            self._coming, self._cursor = Forest(), b""
+
     # ---- from one life to the next
 
     def recover(self) -> None:
-        """Take up the trees of a clean stop, or begin to make them."""
-        raw = self._store.get("meta", _MARK)
-        mark = None if raw is None else msgspec.msgpack.decode(raw, type=_Mark)
-        if mark is not None:
-            self._kernel.persist((Write("meta", _MARK, None),), lambda reason: None)
-        if mark is None or mark.leaves != LEAVES or not self._load(mark):
+        """Take up the trees of a clean stop, or begin to make them. Raises ReadFailed."""
+        try:
+            self._serving = self._written_down()
+        except Damaged as damage:
+            self._kernel.emit("row-damaged", table="meta", reason=str(damage))
+        self._kernel.persist((Write("meta", _MARK, None),), lambda reason: None)
+        if self._serving is None:
             self.rebuild()
-        self._kernel.after(self._expiry, self._expire)
+        if not self._scheduled:
+            self._scheduled = True
+            self._kernel.after(self._expiry, self._expire)
 
-    def _load(self, mark: _Mark) -> bool:
+    def _written_down(self) -> Forest | None:
+        raw = self._store.get("meta", _MARK)
+        if raw is None:
+            return None
+        mark = msgspec.msgpack.decode(raw, type=_Mark)
         forest = Forest()
         forest.counts = mark.counts
         for partition in mark.counts:
-            raw = self._store.get("meta", _row(partition))
-            if raw is None or len(raw) != 8 * LEAVES:
-                return False
-            forest.trees[partition] = Tree(array("Q", raw))
-        self._serving = forest
-        return True
+            leaves = self._store.get("meta", _row(partition))
+            if leaves is None or len(leaves) != 8 * mark.leaves or mark.leaves != LEAVES:
+                return None
+            forest.trees[partition] = Tree(array("Q", leaves))
+        return forest
 
     def put_away(self) -> None:
         """Write the trees down for the next life. Every record must be durable by now, and
@@ -161,30 +183,34 @@ class Trees:
         way already."""
         if self._coming is None:
             self._coming, self._cursor = Forest(), b""
-            self._slice(self._coming)
+            self._slice()
 
     def _expire(self) -> None:
         self.rebuild()
         self._kernel.after(self._expiry, self._expire)
 
-    def _slice(self, coming: Forest) -> None:
+    def _slice(self) -> None:
+        coming = self._coming
+        assert coming is not None
+        rows, size = 0, 0
         try:
-            page, end = self._objects.page(self._cursor, _SLICE_ROWS, _SLICE_BYTES)
+            for row, record in self._objects.scan(after=self._cursor):
+                coming.change(row, None, record.hash)
+                self.on_row(row, record)
+                self._cursor = row
+                rows += 1
+                size += sum(len(version.value) for version in clock.versions(record.state))
+                if rows >= _SLICE_ROWS or size >= _SLICE_BYTES:
+                    self._later(_PAUSE)
+                    return
         except ReadFailed as error:
             self._kernel.emit("rebuild-failed", reason=str(error))
-            self._later(coming, 1.0)
+            self._later(_READ_AGAIN)
             return
-        for row, record in page:
-            coming.change(row, None, record.hash)
-            self.on_row(row, record)
-        if end is None:
-            self._finish(coming)
-        else:
-            self._cursor = end
-            self._later(coming, _PAUSE)
+        self._finish(coming)
 
-    def _later(self, coming: Forest, delay: float) -> None:
-        self._kernel.after(delay, lambda: self._slice(coming))
+    def _later(self, delay: float) -> None:
+        self._kernel.after(delay, self._slice)
 
     def _finish(self, coming: Forest) -> None:
         before, self._serving, self._coming = self._serving, coming, None

@@ -32,7 +32,9 @@ class Silent(Node):
             return []
         if isinstance(event, Asked) and event.command == "answer":
             return [
-                effect for held in self.held for effect in super(Silent, self).handle(now, held, wall)
+                effect
+                for held in self.held
+                for effect in super(Silent, self).handle(now, held, wall)
             ]
         return super().handle(now, event, wall)
 

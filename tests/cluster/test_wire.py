@@ -55,7 +55,7 @@ def test_every_kind_of_message_comes_back_as_it_was() -> None:
 
 def test_every_message_has_a_tag_of_its_own() -> None:
     kinds = typing.get_args(Message)
-    assert len(kinds) == 25
+    assert len(kinds) == 26
     assert len({kind.__struct_config__.tag for kind in kinds}) == len(kinds)
 
 
@@ -116,7 +116,7 @@ def test_half_a_frame_at_the_end_is_an_error() -> None:
     decoder = Decoder(CLIENT_LIMIT)
     decoder.receive(encode(Ping(1)) + encode(Ping(2))[:-1])
     assert drain(decoder) == [Ping(1)]
-    with pytest.raises(WireError, match="ended 10 bytes into a frame"):
+    with pytest.raises(WireError, match=rf"ended {len(encode(Ping(2))) - 1} bytes into a frame"):
         decoder.finish()
 
 

@@ -130,7 +130,7 @@ def test_twins_from_one_clone_never_name_the_same_actor() -> None:
     clone.tables["meta"] = dict(disk.tables["meta"])
     _, twin = life(clone, 2, intact=False)
     assert not names(original, 400) & names(twin, 400)
-    assert not any(twin.may_carry_on(actor) for actor in names(original, 3))
+    assert not any(twin.usable(actor) for actor in names(original, 3))
 
 
 @pytest.mark.parametrize("epoch", [1024, 1025])
@@ -139,7 +139,7 @@ def test_a_clock_that_knows_an_epoch_not_leased_here_is_a_proof(epoch: int) -> N
     kernel, identity = life(disk, 1)
     before = identity.actor(1)
     identity.look_at({identity.actor(epoch): Entry(7), "n2:1:fffffff": Entry(1)})
-    assert identity.may_carry_on(before) == (epoch <= 1024)
+    assert identity.usable(before) == (epoch <= 1024)
     carry(kernel, disk)
     assert identity.new_actor() is not None
 
@@ -153,7 +153,7 @@ def test_a_new_incarnation_is_durable_before_it_is_used() -> None:
     actor = identity.new_actor()
     assert actor is not None
     _, next_life = life(disk, 2)
-    assert next_life.may_carry_on(actor)
+    assert next_life.usable(actor)
     assert actor not in names(next_life, 400)
 
 
