@@ -114,7 +114,7 @@ def _tell(
     if lone and asked.model is None:
         tell(console, results)
         return
-    print(f"{path}\t{_ELLE[word(results["'valid'"])]}", flush=True)
+    print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
     if asked.verbose:
         tell(console, results)
 
