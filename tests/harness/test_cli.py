@@ -198,7 +198,7 @@ def test_foreign_histories_get_a_line_each(
     assert run(["check", "-m", "list-append", str(worse), str(good)]) == 2
     said = capsys.readouterr()
     assert said.out == f"{good}\ttrue\n"
-    assert f"{worse}, line 1, type" in said.err
+    assert f"{worse}, line 1, field type" in said.err
     assert run(["check", "-m", "list-append", str(worse), str(bad)]) == 1
     assert run(["check", "-m", "list-append", "-v", str(bad)]) == 1
     assert "7" in capsys.readouterr().out.partition("\n")[2]
