@@ -127,6 +127,9 @@ class Node:
         )
         self._connect()
         self.operator = Operator(self)
+        #: the state machines of client requests
+        self.get_request: type[GetRequest] = GetRequest
+        self.put_request: type[PutRequest] = PutRequest
         self.requests = 0
         self._recovered_identity = False
 
@@ -297,7 +300,7 @@ class Node:
         if refusal is not None:
             respond(refusal)
             return
-        GetRequest(self.services, get, self._counted(respond)).start()
+        self.get_request(self.services, get, self._counted(respond)).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         refusal = self._admit(put.rid, put.key, put.value, put.options)
@@ -311,7 +314,7 @@ class Node:
             return
         first = self.services.retries.begin(put, respond)
         if first is not None:
-            PutRequest(self.services, put, context, self._counted(first), hops).start()
+            self.put_request(self.services, put, context, self._counted(first), hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
