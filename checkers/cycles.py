@@ -30,6 +30,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from .causality import spans
 from .pairing import Bools, Ints
 
 WW, WR, PROCESS, REALTIME, RW, GLUE = range(6)
@@ -167,6 +168,32 @@ def all_but_self(edges: Edges, kind: int, sources: Ints, targets: Ints) -> None:
     edges.add(kind, sources[after], forward[own[after] + 1])
     ahead = itself & (own > 0)
     edges.add(kind, sources[ahead], backward[own[ahead] - 1])
+
+
+def each_to_each(
+    edges: Edges, kind: int, source: Ints, source_group: Ints, target: Ints, target_group: Ints
+) -> None:
+    """Edges from every source to every target of the same group (groups are small numbers),
+    but none to itself: one by one where that is few, else through joints."""
+    groups = int(max(source_group.max(initial=-1), target_group.max(initial=-1))) + 1
+    source, source_start = _by_group(source, source_group, groups)
+    target, target_start = _by_group(target, target_group, groups)
+    sources, targets = np.diff(source_start), np.diff(target_start)
+    many = sources * targets > 4 * (sources + targets) + 64
+    fan = np.where(many, 0, targets)
+    group = np.repeat(np.arange(groups), sources)
+    pairs = spans(target_start[group], fan[group])
+    edges.add(kind, np.repeat(source, fan[group]), target[pairs])
+    for g in np.flatnonzero(many).tolist():
+        own = source[source_start[g] : source_start[g + 1]]
+        all_but_self(
+            edges, kind, np.unique(own), np.unique(target[target_start[g] : target_start[g + 1]])
+        )
+
+
+def _by_group(members: Ints, group: Ints, groups: int) -> tuple[Ints, Ints]:
+    order = np.argsort(group, kind="stable")
+    return members[order], np.searchsorted(group[order], np.arange(groups + 1))
 
 
 def find_cycles(graph: Graph) -> tuple[list[Cycle], int]:

@@ -14,15 +14,16 @@ from itertools import islice
 
 import numpy as np
 
-from . import list_append
+from . import list_append, rw_register
 from .causality import NEVER
 from .consistency import DEFAULT, forbidden, impossible, meaning
 from .cycles import PROCESS, REALTIME, Cycle, Edges, Step, find_cycles, realtime
 from .history import History
 from .list_append import Lists
 from .pairing import FAIL, OK, Ints
+from .rw_register import Registers
 from .txn import NotTransactions, Txns, read_txns
-from .txn_internal import list_internal, lost_updates
+from .txn_internal import list_internal, lost_updates, register_internal
 from .txn_words import Finding, index_of, proof
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 
@@ -56,6 +57,33 @@ def check_list_append(
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
     return conclude(t, edges, found, illegal, partial(list_append.explain, lists))
+
+
+def check_rw_register(
+    h: History,
+    models: Sequence[str] = (),
+    anomalies: Sequence[str] = (),
+    assume: Sequence[str] = (),
+) -> Verdict:
+    """Judge an rw-register history (default: strict-serializable), inferring version orders
+    from what is assumed of keys (of rw_register.INFERENCES). Raises UnknownModel."""
+    illegal = wanted(models, anomalies)
+    try:
+        t = read_txns(h, "w", lists=False)
+        registers = Registers.of(t)
+    except NotTransactions as error:
+        return judge((), [str(error)])
+    order = rw_register.infer(registers, assume)
+    on_cycle = rw_register.cyclic(registers, order)
+    found = [
+        *_limited(rw_register.findings(registers, order, on_cycle)),
+        *_limited(register_internal(t)),
+        *_limited(lost_updates(t, registers.version, registers.version >= 0)),
+    ]
+    edges = Edges(len(t))
+    sound = rw_register.without(order, on_cycle)
+    rw_register.add_edges(edges, registers, sound)
+    return conclude(t, edges, found, illegal, partial(rw_register.explain, registers, sound))
 
 
 def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:

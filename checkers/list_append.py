@@ -15,20 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .causality import spans
-from .cycles import RW, WR, WW, Edges, Step, all_but_self
+from .cycles import RW, WR, WW, Edges, Step, each_to_each
 from .pairing import FAIL, OK, Bools, Ints
 from .txn import NotTransactions, Txns
 from .txn_words import Finding, index_of, said
 
 #: elements compared at once
 _BLOCK = 2_000_000
-#: pairs of one key below which full reads and unread appends are linked one by one
-_FEW = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +120,8 @@ def _prefixes(t: Txns, reads: Ints, order: Ints, start: Ints) -> Bools:
     length = t.value[reads]
     ends = np.cumsum(length)
     total = int(ends[-1]) if len(ends) else 0
-    cuts = np.searchsorted(ends, np.arange(0, total, _BLOCK), side="right")
-    for first, last in zip(cuts, [*cuts[1:], len(reads)], strict=True):
+    cuts = np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK), side="right")
+    for first, last in pairwise([0, *cuts.tolist(), len(reads)]):
         block = reads[first:last]
         count = length[first:last]
         shown = t.elements[spans(t.starts[block], count)]
@@ -172,23 +171,7 @@ def _unread_appends(
     )
     edges.add(WW, by[end[stands[end]]], unread_txn[stands[end]])
 
-    reader, key = _sorted_by(key, reader)
-    unread_txn, unread_key = _sorted_by(unread_key, unread_txn)
-    keys = np.arange(len(t.keys) + 1)
-    readers, targets = np.searchsorted(key, keys), np.searchsorted(unread_key, keys)
-    pairs = np.diff(readers) * np.diff(targets)
-    few = np.flatnonzero((pairs > 0) & (pairs <= _FEW))
-    of = np.flatnonzero(np.isin(key, few))
-    count = np.diff(targets)[key[of]]
-    edges.add(RW, np.repeat(reader[of], count), unread_txn[spans(targets[key[of]], count)])
-    for k in np.flatnonzero(pairs > _FEW).tolist():
-        sources = np.unique(reader[readers[k] : readers[k + 1]])
-        all_but_self(edges, RW, sources, np.unique(unread_txn[targets[k] : targets[k + 1]]))
-
-
-def _sorted_by(key: Ints, other: Ints) -> tuple[Ints, Ints]:
-    order = np.argsort(key, kind="stable")
-    return other[order], key[order]
+    each_to_each(edges, RW, reader, key, unread_txn, unread_key)
 
 
 def findings(lists: Lists) -> Iterator[Finding]:

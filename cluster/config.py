@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from cluster.core.claim import shares
 from cluster.core.params import Params
 from cluster.storage import ENGINES
 
@@ -154,7 +155,7 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
-        if not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             _positive(f"params.{key}", value)
     if params.members and params.n > len(params.members):
         raise ConfigError(
@@ -164,6 +165,17 @@ def _check_params(params: Params) -> None:
     for key in ("r", "w"):
         if (value := getattr(params, key)) > params.n:
             raise ConfigError(f"params.{key}: {value}; allowed: 1 to n, which is {params.n}")
+    try:
+        shares(params.members or [params.node], params.partitions, params.n, params.weights)
+    except ValueError as error:
+        raise ConfigError(f"params.weights: {error}") from error
+    replicas = params.zone_replicas
+    for zone in replicas:
+        _one_of("params.zone_replicas", zone, sorted(set(params.zones.values())), "zones")
+    if replicas and sum(replicas.values()) != params.n:
+        raise ConfigError(
+            f"params.zone_replicas: {sum(replicas.values())} in all; allowed: n, {params.n}"
+        )
 
 
 def _address(key: str, address: str) -> None:

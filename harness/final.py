@@ -3,6 +3,10 @@
 They go into the history as operations, so that a history judged alone still holds its
 own evidence. A primary that lacks a key is shown with no siblings; a node that has no
 business with a key is shown only when it holds it.
+
+A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
+after its target holds it. So all hints are dumped before any object: what moves meanwhile
+is seen twice, and never not at all.
 """
 
 from __future__ import annotations
@@ -37,9 +41,9 @@ async def dump_all(
 ) -> None:
     """Dump every node, and record a pair of events for each key and replica; then who
     answered: what no node holds, in a record or a hint, is nowhere."""
-    answers = await asyncio.gather(*(_rows(system, node) for node in system.nodes))
-    held = dict(zip(system.nodes, answers, strict=True))
-    for key in sorted(set(keys).union(*(rows or () for rows in answers))):
+    hints, objects = await _dumps(system), await _dumps(system)
+    held = {node: _joined(hints[node], objects[node]) for node in system.nodes}
+    for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
         ought = ring.primaries(key)
         for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
@@ -71,14 +75,26 @@ def _record(
         recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
 
 
-async def _rows(system: System, node: str) -> dict[str, list[Row]] | None:
-    """The node's rows by key; None when it does not answer."""
-    try:
-        rows = await system.dump(node)
-    except (OSError, RuntimeError):
-        log.warning("%s: no dump", node, exc_info=True)
+async def _dumps(system: System) -> dict[str, list[Row] | None]:
+    """What every node holds; None for one that does not answer."""
+    answers = await asyncio.gather(*map(system.dump, system.nodes), return_exceptions=True)
+    held: dict[str, list[Row] | None] = {}
+    for node, answer in zip(system.nodes, answers, strict=True):
+        if isinstance(answer, BaseException):
+            log.warning("%s: no dump", node, exc_info=answer)
+        held[node] = None if isinstance(answer, BaseException) else answer
+    return held
+
+
+def _joined(hints: list[Row] | None, objects: list[Row] | None) -> dict[str, list[Row]] | None:
+    """A node's rows by key; None unless it answered both times."""
+    if hints is None or objects is None:
         return None
     found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["key"], []).append(row)
+    for row in objects:
+        if row["hint_for"] is None:
+            found.setdefault(row["key"], []).append(row)
+    for row in hints:
+        if row["hint_for"] is not None:
+            found.setdefault(row["key"], []).append(row)
     return found

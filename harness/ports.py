@@ -61,7 +61,13 @@ def reserve(count: int, base: int | None = None) -> Ports:
 
     Raises EnvironmentFailed, naming the port, when one that was asked for is taken.
     """
-    return _anywhere(count) if base is None else _from_base(count, base)
+    try:
+        return _anywhere(count) if base is None else _from_base(count, base)
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"ports cannot be reserved in {_FOLDER}: {error}; set TMPDIR to a folder that can be "
+            f"written"
+        ) from error
 
 
 def _anywhere(count: int) -> Ports:

@@ -56,7 +56,7 @@ class Parts:
     keys: tuple[str, ...]
     decode: Decode
     #: how long the cluster may take to get quiet, s
-    quiesce: float = 30.0
+    quiesce: float = 20.0
 
 
 class Interrupted(Exception):

@@ -3,22 +3,20 @@
 A store that keeps siblings gives no order to the appends of several clients, so each list
 has one writer: its client knows the whole list, and every put carries all of it, together
 with what earlier puts left in doubt. Whatever a correct store answers is then a prefix of
-the list as it will be: old perhaps, never another one. Catches lists that are cut or
-mixed up (incompatible-order), appends that were refused and are read (G1a), and those that
-were acknowledged and are gone (lost-append); the anomalies have the names that Elle gives
-them for list-append with one key a transaction (Kingsbury and Alvaro 2020).
+the list as it will be: old perhaps, never another one. With one operation a transaction
+that is a list-append history, and Elle's checker judges it (Kingsbury and Alvaro 2020).
+Catches lists that are cut or mixed up (incompatible-order), appends that were refused and
+are read (G1a), and those that were acknowledged and are gone (lost-append).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
+from checkers.elle import check_list_append
 from checkers.history import History
 from checkers.op import Op
-from checkers.pairing import OK
 from checkers.verdict import Anomaly, Verdict, judge
 from harness.generators import Rng
 from harness.generators.distributions import Weighted
@@ -108,65 +106,47 @@ def _script(load: Load) -> Script:
     )
 
 
-def transactions(history: History) -> Iterator[tuple[int, str, Elements]]:
-    """What every get showed as list-append sees it: (row, key, list), one for each sibling
-    that stands."""
-    for row in np.flatnonzero((history.kind == OK) & history.rows("get")).tolist():
-        key = history.keys[history.key_of[row]]
-        for sibling in history.siblings(row):
-            if not sibling.deleted:
-                yield row, key, elements(sibling.value)
+def as_transactions(history: History) -> History:
+    """The same history as model list-append sees it, event for event: a put is a transaction
+    that appends, a get one that reads. Of several siblings it reads the longest list: the
+    others, if they are right, are beginnings of it."""
+    begun: dict[int | str, Op] = {}
+    return History.of((_transaction(op, begun) for op in history.ops()), history.path)
+
+
+def _transaction(op: Op, begun: dict[int | str, Op]) -> Op:
+    if op.f not in ("put", "get") or not isinstance(op.process, int):
+        return Op(op.index, op.time, "info", "harness", "note")
+    if op.type == "invoke":
+        begun[op.process] = op
+    first = begun[op.process]
+    if first.f == "put":
+        value = first.value.get("append") if isinstance(first.value, dict) else None
+        done: list[object] = ["append", first.key, value]
+    else:
+        lists: list[Elements] = [
+            (),
+            *(elements(s.value) for s in op.siblings or () if not s.deleted),
+        ]
+        longest = sorted(lists, key=len)[-1]
+        done = ["r", first.key, list(longest) if op.type == "ok" else None]
+    return Op(op.index, op.time, op.type, op.process, "txn", value=[done], error=op.error)
 
 
 @own_check
 def check_append(history: History) -> Verdict:
-    """Every list read is a prefix of the longest; none holds what was refused; the final
-    one lacks nothing that was acknowledged."""
-    reads: dict[str, list[tuple[int, Elements]]] = {}
-    for row, key, shown in transactions(history):
-        reads.setdefault(key, []).append((row, shown))
-    longest = {key: max(of_key, key=lambda r: len(r[1])) for key, of_key in reads.items()}
+    """The lists read must come of one order of appends, and the final ones lack nothing that
+    was acknowledged. Serializable, as Elle has it, and no more: a store that answers with
+    old lists gives neither process order nor real time."""
+    elle = check_list_append(as_transactions(history), ("serializable",))
     appends: dict[str, list[Write]] = {}
     for write in writes(history):
         appends.setdefault(write.key, []).append(write)
-    found: list[Anomaly] = []
-    for key, of_key in reads.items():
-        found += _incompatible(key, longest[key], of_key)
-        found += _aborted(key, of_key, appends.get(key, ()))
+    lost: list[Anomaly] = []
     for key, final in final_merges(history).items():
         kept = {element for value in final.values for element in elements(value)}
-        found += _lost(key, final.row, kept, appends.get(key, ()))
-    return judge(found, (), {"lengths": {key: len(list_) for key, (_, list_) in longest.items()}})
-
-
-def _incompatible(
-    key: str, longest: tuple[int, Elements], reads: Iterable[tuple[int, Elements]]
-) -> Iterator[Anomaly]:
-    row, whole = longest
-    for other, shown in reads:
-        if shown != whole[: len(shown)]:
-            why = (
-                f"index {other} read {key} as {_ends(shown)}, which is no prefix of "
-                f"{_ends(whole)}, read at index {row}: there is no order of appends to give both."
-            )
-            yield Anomaly("incompatible-order", why, key, tuple(sorted({row, other})))
-
-
-def _aborted(
-    key: str, reads: Iterable[tuple[int, Elements]], appends: Iterable[Write]
-) -> Iterator[Anomaly]:
-    refused = {w.value.get("append"): w for w in appends if w.end == "fail"}
-    shown_first: Mapping[int, int] = {
-        element: row for row, shown in reversed(list(reads)) for element in shown
-    }
-    for element, write in refused.items():
-        if element in shown_first:
-            row = shown_first[element]
-            why = (
-                f"index {row} read {element} in {key}, whose append (index {write.row}) "
-                "was refused."
-            )
-            yield Anomaly("G1a", why, key, (write.row, row))
+        lost += _lost(key, final.row, kept, appends.get(key, ()))
+    return judge((*elle.anomalies, *lost), elle.reasons, elle.details, elle.more)
 
 
 def _lost(key: str, row: int, kept: set[int], appends: Iterable[Write]) -> Iterator[Anomaly]:
@@ -178,14 +158,6 @@ def _lost(key: str, row: int, kept: set[int], appends: Iterable[Write]) -> Itera
                 f"read (index {row}) lacks it."
             )
             yield Anomaly("lost-append", why, key, (write.row, row))
-
-
-def _ends(shown: Elements) -> str:
-    """A long list by its ends."""
-    if len(shown) <= 12:
-        return str(list(shown))
-    first, last = (", ".join(map(str, part)) for part in (shown[:4], shown[-6:]))
-    return f"[{first}, ..., {last}] ({len(shown)} elements)"
 
 
 APPEND = Workload(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
+from checkers import CHECKERS
 from checkers.history import History
 from checkers.verdict import Verdict
 from harness import generators as gen
@@ -50,8 +52,11 @@ class Option:
         return number
 
 
+#: The checkers of model dynamo that suit every workload.
+GENERAL = tuple(name for name in CHECKERS if name != "cart")
+
 #: How keys are drawn.
-DISTRIBUTION = Option("uniform", tuple(DISTRIBUTIONS), "how likely each key is")
+DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Load:
 
     rng: Rng
     thread: int
-    keys: Sequence[str]
+    keys: tuple[str, ...]
     options: Mapping[str, Value]
 
     def number(self, name: str) -> float:
@@ -70,7 +75,13 @@ class Load:
 
     def distribution(self) -> Weighted[str]:
         """The keys, as likely as the option `distribution` says."""
-        return DISTRIBUTIONS[str(self.options["distribution"])](self.keys)
+        return _distribution(str(self.options["distribution"]), self.keys)
+
+
+@lru_cache(maxsize=8)
+def _distribution(name: str, keys: tuple[str, ...]) -> Weighted[str]:
+    """Every client draws from the same table, and the table is as long as the keys are many."""
+    return DISTRIBUTIONS[name](keys)
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Workload:
     name: str
     description: str
     script: Callable[[Load], Script]
-    checkers: tuple[str, ...] = ("reads", "final", "replicas", "stuck", "evidence", "stats")
+    checkers: tuple[str, ...] = GENERAL
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[History], Verdict] | None = None
     spread: int = 1
@@ -114,14 +125,15 @@ class Workload:
         options: Mapping[str, Value] | None = None,
     ) -> Generator:
         """The load, without end: `rate` operations a second over all client threads
-        together, as a Poisson process. Raises ValueError for wrong options."""
+        together, in clumps, since what goes wrong between two operations goes wrong when
+        they meet. Raises ValueError for wrong options."""
         chosen, used = self.configure(options), self.keys(keys)
 
         def script(own: Rng, thread: int) -> Script:
             return self.script(Load(own, thread, used, chosen))
 
         scripts = scripted(rng.split("scripts"), script)
-        return gen.rate(rate, scripts, rng.split("rate"))
+        return gen.rate(rate, scripts, rng.split("rate"), "clumped")
 
     def final_generator(self, keys: Iterable[str]) -> Generator:
         """The final reads: each key once, retried a bounded number of times."""

@@ -8,6 +8,8 @@ with more than one leaf in use, hints for many keys at once. Catches what is lef
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .base import DISTRIBUTION, Load, Workload
 from .modify import ReadModifyWrite, Shares, share_options
 from .register import write_unique
@@ -27,5 +29,8 @@ BULK = Workload(
     "trees and hints leave behind",
     script=_script,
     spread=SPREAD,
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.5, chained=0.1)},
+    options={
+        "distribution": replace(DISTRIBUTION, default="uniform"),
+        **share_options(blind=0.5, chained=0.1),
+    },
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from harness.generators import Rng
 
-from .base import DISTRIBUTION, Load, Workload
+from .base import DISTRIBUTION, GENERAL, Load, Workload
 from .modify import Change, ReadModifyWrite, Seen, Shares, share_options
 from .script import Script
 
@@ -50,6 +50,6 @@ CART = Workload(
     description="add and remove items, merging siblings as a shop would: catches lost items, "
     "false siblings and replicas that disagree",
     script=_script,
-    checkers=("reads", "final", "replicas", "stuck", "cart", "evidence", "stats"),
+    checkers=(*GENERAL, "cart"),
     options={"distribution": DISTRIBUTION, **share_options(blind=0.0)},
 )

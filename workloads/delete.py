@@ -10,8 +10,6 @@ alone once they were deleted: only there does what comes back stay to be seen.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
@@ -47,7 +45,7 @@ DELETE = Workload(
     script=_script,
     spread=SPREAD,
     options={
-        "distribution": replace(DISTRIBUTION, default="zipf"),
+        "distribution": DISTRIBUTION,
         "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
         **share_options(),
     },

@@ -15,21 +15,27 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class FinalReads:
-    """`waiting`: keys to read, with the attempts that each has left; `reading`: the key
-    and the attempts left that each busy process stands for."""
+    """`at`: the first of the keys that was not tried yet; `again`: keys to try once more,
+    with the attempts that each has left; `reading`: key and attempts left by the process
+    that reads it now."""
 
-    waiting: tuple[tuple[str, int], ...]
+    keys: tuple[str, ...]
+    at: int = 0
+    again: tuple[tuple[str, int], ...] = ()
     reading: Mapping[int | str, tuple[str, int]] = field(default_factory=dict)
 
     def op(self, ctx: Context) -> Step:
-        if not self.waiting:
+        fresh = self.at < len(self.keys)
+        if not fresh and not self.again:
             return (PENDING, self) if self.reading else None
-        (key, left), rest = self.waiting[0], self.waiting[1:]
+        key, left = (self.keys[self.at], ATTEMPTS) if fresh else self.again[0]
         step = gen.assign(gen.invoke("get", key=key), ctx)
         if not isinstance(step, Op):
             return PENDING, self
         reading = {**self.reading, step.process: (key, left - 1)}
-        return step, FinalReads(rest, reading)
+        if fresh:
+            return step, replace(self, at=self.at + 1, reading=reading)
+        return step, replace(self, again=self.again[1:], reading=reading)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         if event.type == "invoke" or event.process not in self.reading:
@@ -37,10 +43,10 @@ class FinalReads:
         reading = dict(self.reading)
         key, left = reading.pop(event.process)
         again = ((key, left),) if event.type != "ok" and left else ()
-        return replace(self, waiting=(*self.waiting, *again), reading=reading)
+        return replace(self, again=(*self.again, *again), reading=reading)
 
 
 def final_reads(keys: Iterable[str]) -> Generator:
     """One ok get of every key, as many at once as there are clients, each key tried at
     most ATTEMPTS times."""
-    return gen.clients(FinalReads(tuple((key, ATTEMPTS) for key in keys)))
+    return gen.clients(FinalReads(tuple(keys)))

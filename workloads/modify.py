@@ -71,12 +71,14 @@ class Known:
 class Shares:
     """Shares of cycles that are blind, or begin with a write on what was known before
     (`stale`); of ok writes that another follows on at once (`chained`); of failed gets upon
-    which is written all the same (`unread`)."""
+    which is written all the same (`unread`); of writes with another key's context, by a
+    mistake that a store must refuse (`foreign`)."""
 
     blind: float
     stale: float
     chained: float
     unread: float
+    foreign: float
 
     @classmethod
     def of(cls, load: Load) -> Shares:
@@ -95,14 +97,19 @@ _MEANINGS = {
     "stale": "share of cycles that write on what was known before, without reading",
     "chained": "share of ok writes that another one follows on at once",
     "unread": "share of failed gets upon which is written all the same",
+    "foreign": "share of writes with the context of another key, which must be refused",
 }
 
 
 def share_options(
-    blind: float = 0.1, stale: float = 0.1, chained: float = 0.25, unread: float = 0.5
+    blind: float = 0.1,
+    stale: float = 0.1,
+    chained: float = 0.25,
+    unread: float = 0.5,
+    foreign: float = 0.0,
 ) -> dict[str, Option]:
     """The options of a workload that reads, modifies and writes, with these defaults."""
-    defaults = (blind, stale, chained, unread)
+    defaults = (blind, stale, chained, unread, foreign)
     named = zip(_MEANINGS.items(), defaults, strict=True)
     return {name: Option(default, (0.0, 1.0), meaning) for (name, meaning), default in named}
 
@@ -154,5 +161,12 @@ class ReadModifyWrite:
             return Op(f="get", key=other), replace(self, rng=rng)
         wrote = Sibling(f"{process}.{self.serial}", change.value, change.delete)
         f = "delete" if change.delete else "put"
-        op = Op(f=f, key=key, id=wrote.id, value=change.value, basis=known.basis)
+        basis, rng = self._basis(rng, key, known)
+        op = Op(f=f, key=key, id=wrote.id, value=change.value, basis=basis)
         return op, replace(self, rng=rng, serial=self.serial + 1, wrote=wrote)
+
+    def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
+        """What `known` rests on, or by mistake what is known of another key does."""
+        mistaken, rng = rng.chance(self.shares.foreign)
+        others = [other.basis for name, other in self.known.items() if name != key]
+        return rng.choice(others) if mistaken and others else (known.basis, rng)

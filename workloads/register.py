@@ -2,9 +2,10 @@
 without one.
 
 A blind write replaces nothing, so it must stand beside whatever was there until somebody
-who has seen it writes. Catches stores that take the last writer's word (lost-write), that
-drop concurrent versions or keep replaced ones (false-sibling), and, since every value is
-written once, values that are altered or mixed up.
+who has seen it writes; and a write that comes, by a client's mistake, with the context of
+another key must be refused, or replace nothing. Catches stores that take the last writer's
+word (lost-write), that drop concurrent versions or keep replaced ones (false-sibling), and,
+since every value is written once, values that are altered or mixed up.
 """
 
 from __future__ import annotations
@@ -30,5 +31,5 @@ REGISTER = Workload(
     description="unique values, written with the context that was read or blindly: catches "
     "lost writes, false siblings, altered values",
     script=_script,
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.25)},
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.25, foreign=0.03)},
 )

@@ -8,7 +8,7 @@ A client has one operation in flight at most, so this is all that a workload nee
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -43,10 +43,10 @@ class _Performing:
             return None
         op, script = step
         ready = msgspec.structs.replace(op, type="invoke", process=process, time=ctx.time)
-        return ready, replace(self, script=script)
+        return ready, _Performing(script, self.last)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        return self if event.type == "invoke" else replace(self, last=event)
+        return self if event.type == "invoke" else _Performing(self.script, event)
 
 
 @dataclass(frozen=True)

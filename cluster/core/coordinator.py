@@ -52,7 +52,13 @@ class Services:
     def plan(self, key: bytes, options: Options) -> Plan:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
-        return Plan(self.preference(key), self.params.n, self.detector.healthy, sloppy)
+        healthy, zone = self.detector.healthy, self.params.zones.get
+        return Plan(self.preference(key), self.params.n, healthy, sloppy, zone)
+
+    def near(self, node: str) -> bool:
+        """Whether `node` is in the zone of this one."""
+        zone = self.params.zones.get
+        return zone(node) == zone(self.node)
 
     def timeout(self, options: Options) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout
@@ -65,10 +71,19 @@ class Tally:
     PR or PW only once it has.
     """
 
-    def __init__(self, need: int, need_primaries: int, need_durable: int = 0) -> None:
+    def __init__(
+        self,
+        need: int,
+        need_primaries: int,
+        need_durable: int = 0,
+        need_local: int = 0,
+        near: Callable[[str], bool] = lambda node: True,
+    ) -> None:
         self._need = need
         self._need_primaries = need_primaries
         self._need_durable = need_durable
+        self._need_local = need_local
+        self._near = near
         self._answered: dict[str, tuple[bool, bool]] = {}
 
     def count(self, place: Place, durable: bool) -> None:
@@ -84,11 +99,17 @@ class Tally:
         return sum(durable for _, durable in self._answered.values())
 
     @property
+    def local(self) -> int:
+        """Answers from the zone of the node that asks."""
+        return sum(map(self._near, self._answered))
+
+    @property
     def enough(self) -> bool:
         return (
             len(self._answered) >= self._need
             and self.primaries >= self._need_primaries
             and self.durable >= self._need_durable
+            and self.local >= self._need_local
         )
 
     def worth(self, coordinator: str) -> Worth:
@@ -102,4 +123,6 @@ class Tally:
             parts.append(f"{self.primaries} of {self._need_primaries} primaries")
         if self._need_durable:
             parts.append(f"{self.durable} of {self._need_durable} durably")
+        if self._need_local:
+            parts.append(f"{self.local} of {self._need_local} in this zone")
         return ", ".join(parts)

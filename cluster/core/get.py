@@ -33,7 +33,12 @@ class GetRequest:
         self._respond = respond
         options, params = get.options, services.params
         self._plan = services.plan(get.key, options)
-        self._tally = Tally(params.r if options.r is None else options.r, options.pr or 0)
+        self._tally = Tally(
+            params.r if options.r is None else options.r,
+            options.pr or 0,
+            need_local=options.local or 0,
+            near=services.near,
+        )
         self._open = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}

@@ -23,8 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from .messages import Change, Layout
-from .placement import Placement
-from .ring import claim
+from .placement import Placement, Rules
 
 Requests = dict[str, Change]
 Kind = Literal["join", "leave", "remove"]
@@ -34,9 +33,9 @@ class Refused(Exception):
     """A change that cannot be made; the message says why, and what could be."""
 
 
-def first_layout(members: tuple[str, ...], partitions: int, spread: int) -> Layout:
+def first_layout(members: tuple[str, ...], partitions: int, rules: Rules) -> Layout:
     """The layout that every founding member makes alone, and all make alike."""
-    owners = claim(members, partitions, spread)
+    owners = rules.claim(members, partitions)
     return Layout(1, "", tuple(sorted(members)), owners, owners)
 
 
@@ -107,10 +106,9 @@ def after(members: tuple[str, ...], changes: list[Change]) -> tuple[str, ...]:
 class Membership:
     """What one node knows. `on_change` hears of every new layout or request."""
 
-    def __init__(self, node: str, spread: int, replicas: int) -> None:
+    def __init__(self, node: str, rules: Rules) -> None:
         self._node = node
-        self._spread = spread
-        self._replicas = replicas
+        self._rules = rules
         self.layout: Layout | None = None
         self.requests: Requests = {}
         self.on_change: Callable[[], None] = lambda: None
@@ -143,10 +141,15 @@ class Membership:
             raise Refused(f"{node} is a member already; members are {', '.join(members)}")
         if kind != "join" and node not in members:
             raise Refused(f"{node} is no member; members are {', '.join(members)}")
-        if kind != "join" and len(members) <= self._replicas:
-            raise Refused(
-                f"{len(members)} members are left and N is {self._replicas}: let another join first"
-            )
+        n = self._rules.n
+        if kind != "join" and len(members) <= n:
+            raise Refused(f"{len(members)} members are left and N is {n}: let another join first")
+        assert self.layout is not None
+        coming = after(members, [Change("", kind, node)])
+        try:
+            self._rules.check(coming, len(self.layout.owners))
+        except ValueError as error:
+            raise Refused(f"{kind} of {node}: {error}") from error
 
     def mark_ready(self, partition: int) -> None:
         """This node, a newcomer of `partition`, holds all that its owners held."""
@@ -167,14 +170,14 @@ class Membership:
         changes = open_requests(layout, self.requests)
         if changes:
             members = after(layout.members, changes)
-            target = claim(members, len(layout.owners), self._spread, layout.owners)
+            target = self._rules.claim(members, len(layout.owners), layout.owners)
             applied = (*layout.applied, *(c.id for c in changes))
             layout = self._next(layout, members=members, target=target, applied=applied)
         self.layout = layout
 
     def all_ready(self, layout: Layout) -> bool:
         """Whether every newcomer of every partition has its data."""
-        placement = Placement(layout, self._replicas, gone(self.requests))
+        placement = Placement(layout, self._rules, gone(self.requests))
         return all(placement.switched(p) for p in range(len(layout.owners)))
 
     def _next(self, layout: Layout, **changes: Any) -> Layout:

@@ -19,7 +19,8 @@ class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
 
 
 class Options(msgspec.Struct, array_like=True, frozen=True):
-    """Per-request options; None takes the node's default. `timeout` in seconds."""
+    """Per-request options; None takes the node's default. `timeout` in seconds. `local`: how
+    many of the answers must come from the zone of the node that coordinates."""
 
     r: int | None = None
     w: int | None = None
@@ -30,6 +31,7 @@ class Options(msgspec.Struct, array_like=True, frozen=True):
     timeout: float | None = None
     return_body: bool = False
     notfound_ok: bool = False
+    local: int | None = None
 
 
 class Version(msgspec.Struct, array_like=True, frozen=True):

@@ -55,7 +55,7 @@ from .messages import (
 )
 from .operate import Operator
 from .params import Params
-from .placement import Placement
+from .placement import Placement, Rules
 from .put import PutRequest
 from .records import Records
 from .replica import Replica
@@ -75,7 +75,8 @@ class Node:
         self.params = params
         self.ready = False
         self.kernel = kernel = Kernel()
-        self.membership = Membership(params.node, params.n + 1, params.n)
+        self.rules = rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
+        self.membership = Membership(params.node, rules)
         self.placement: Placement | None = None
         self.identity = Identity(params.node, kernel, store, entropy)
         self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
@@ -190,7 +191,7 @@ class Node:
         self.gossip.recover()
         p = self.params
         if self.membership.layout is None and p.members:
-            self.membership.adopt(first_layout(p.members, p.partitions, p.n + 1), {})
+            self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
         self.gossip.start()
         self.identity.recover(self._recovered)
 
@@ -214,7 +215,7 @@ class Node:
         if membership.layout is None:
             return
         before = self.placement
-        self.placement = Placement(membership.layout, self.params.n, gone(membership.requests))
+        self.placement = Placement(membership.layout, self.rules, gone(membership.requests))
         self.transfers.layout_changed()
         if before is None or before.layout.version != membership.layout.version:
             layout = membership.layout
@@ -349,7 +350,7 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
 
 
 def _wrong_option(options: Options, n: int) -> str | None:
-    for name in ("r", "w", "dw", "pr", "pw"):
+    for name in ("r", "w", "dw", "pr", "pw", "local"):
         value: int | None = getattr(options, name)
         low = 1 if name in ("r", "w") else 0
         if value is not None and not low <= value <= n:

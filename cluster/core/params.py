@@ -3,7 +3,8 @@ sizes in bytes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Params:
     r: int = 2
     w: int = 2
     sloppy: bool = True
+    #: a node's share of the ring is its weight's (1 where none is given)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    #: node -> zone, and how many replicas of a key each zone holds (equal shares of N)
+    zones: Mapping[str, str] = field(default_factory=dict)
+    zone_replicas: Mapping[str, int] = field(default_factory=dict)
     #: how long a coordinator waits for one replica before it turns to a fallback
     replica_timeout: float = 0.5
     #: how long a whole client request may take

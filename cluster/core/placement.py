@@ -7,10 +7,36 @@ ones serve it, and the old ones give up what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from .claim import claim, shares
 from .messages import Layout
 from .ring import Ring
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What all nodes of a cluster have agreed on about placement: N, each node's weight and
+    zone, each zone's replicas (see cluster.core.params)."""
+
+    n: int
+    weights: Mapping[str, float] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
+    zone_replicas: Mapping[str, int] = field(default_factory=dict)
+
+    def claim(
+        self, members: Sequence[str], partitions: int, previous: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """The owners of all partitions. Raises ValueError (cluster.core.claim)."""
+        return claim(members, partitions, self.n + 1, previous, self.weights, self.zones)
+
+    def check(self, members: Sequence[str], partitions: int) -> None:
+        """Raises ValueError where `members` cannot be given the shares of their weights."""
+        shares(members, partitions, self.n, self.weights)
+
+    def ring(self, owners: Sequence[str]) -> Ring:
+        return Ring(owners, self.n, self.zones, self.zone_replicas)
 
 
 class Placement:
@@ -18,10 +44,10 @@ class Placement:
 
     `gone` are nodes that nobody waits for."""
 
-    def __init__(self, layout: Layout, n: int, gone: Collection[str] = ()) -> None:
+    def __init__(self, layout: Layout, rules: Rules, gone: Collection[str] = ()) -> None:
         self.layout = layout
-        self.now = Ring(layout.owners, n)
-        self.then = Ring(layout.target, n)
+        self.now = rules.ring(layout.owners)
+        self.then = rules.ring(layout.target)
         self._gone = frozenset(gone)
         self.partitions = range(len(layout.owners))
         self._newcomers = [self._find_newcomers(p) for p in self.partitions]

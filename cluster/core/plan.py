@@ -2,7 +2,8 @@
 
 Each of the N places belongs to a primary. While that is unhealthy, or once it has failed
 to answer, the next healthy node further down the list holds the place for it. No node
-ever holds two places, so counting places is counting nodes.
+ever holds two places, so counting places is counting nodes. Where zones are named, a
+fallback of the primary's own zone comes first: there must be as many copies as before.
 """
 
 from __future__ import annotations
@@ -28,9 +29,15 @@ class Plan:
     """The N places of one request; `sloppy` False leaves every place to its primary."""
 
     def __init__(
-        self, preference: Sequence[str], n: int, healthy: Callable[[str], bool], sloppy: bool
+        self,
+        preference: Sequence[str],
+        n: int,
+        healthy: Callable[[str], bool],
+        sloppy: bool,
+        zone: Callable[[str], str | None] = lambda node: None,
     ) -> None:
         self._healthy = healthy
+        self._zone = zone
         self._spares = list(preference[n:]) if sloppy else []
         self.places = [Place(primary, primary) for primary in preference[:n]]
         for place in self.places:
@@ -39,12 +46,13 @@ class Plan:
 
     def replace(self, place: Place) -> bool:
         """Hand `place` to the next healthy fallback; False when there is none left."""
-        for i, node in enumerate(self._spares):
-            if self._healthy(node):
-                del self._spares[i]
-                place.holder = node
-                return True
-        return False
+        able = [node for node in self._spares if self._healthy(node)]
+        if not able:
+            return False
+        home = self._zone(place.primary)
+        place.holder = next((node for node in able if self._zone(node) == home), able[0])
+        self._spares.remove(place.holder)
+        return True
 
     def held_by(self, node: str) -> Place | None:
         """The place that `node` holds, if any."""

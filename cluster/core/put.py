@@ -41,7 +41,11 @@ class PutRequest:
         self._plan = services.plan(put.key, put.options)
         options, params = put.options, services.params
         self._tally = Tally(
-            params.w if options.w is None else options.w, options.pw or 0, options.dw or 0
+            params.w if options.w is None else options.w,
+            options.pw or 0,
+            options.dw or 0,
+            options.local or 0,
+            services.near,
         )
         self._open = 0
         self._responded = False

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     program = " ".join(["dynamesis", *arguments[:1]])
     try:
         ended = typer.main.get_command(app).main(
-            args=list(arguments), prog_name="dynamesis", standalone_mode=False
+            args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )
         return ended if isinstance(ended, int) else VALID
     except _Complaint as complaint:

@@ -41,7 +41,7 @@ async def _serve(world: World, store: Path) -> None:
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
         await told.wait()
-    except RuntimeError as failure:
-        raise EnvironmentFailed(str(failure)) from failure
+    except (OSError, RuntimeError) as failure:
+        raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
     finally:
         await asyncio.gather(world.cluster.stop_all(), world.links.stop())

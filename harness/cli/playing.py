@@ -38,8 +38,9 @@ class Playground:
         """Let the other commands find it."""
         store.mkdir(parents=True, exist_ok=True)
         path = store / STATE
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        return path
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        return part.replace(path)
 
 
 def find(store: Path) -> Playground:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Context, Option
 
 
 def run(
+    context: Context,
     workload: Annotated[str, Option(help="What clients do (see `dynamesis list`).")] = "cart",
     nemesis: Annotated[
         str, Option(help="Faults to inject, several by comma; `none` for none.")
@@ -62,4 +63,4 @@ def run(
         keys=keys,
         seed=seed,
     )
-    return run_test(options, store, junit)
+    return run_test(options, context.obj, store, junit)

@@ -8,8 +8,7 @@ import platform
 import shlex
 import shutil
 import signal
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,13 +34,14 @@ from workloads import WORKLOADS
 log = logging.getLogger("harness")
 
 
-def run_test(options: Options, store: Path, junit: Path | None) -> int:
-    """The exit code of the verdict. Raises EnvironmentFailed when the test cannot run."""
+def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Path | None) -> int:
+    """The exit code of the verdict. `arguments` are those of the command line, to be told
+    with the verdict. Raises EnvironmentFailed when the test cannot run."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if junit is not None:
         writable_file("--junit", junit)
     folder = _folder(store, options.name)
-    test = describe(options)
+    test = describe(options, arguments)
     folder.save_json(TEST, test)
     console.print(f"seed {options.seed}, results in {folder.path}")
     with logging_to(folder / LOG):
@@ -102,9 +102,8 @@ async def _run(runner: Runner) -> None:
     await runner.run()
 
 
-def describe(options: Options) -> dict[str, Any]:
+def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     """The content of test.json: all that it takes to run the test again."""
-    arguments = sys.argv[1:]
     if not any(argument.split("=")[0] == "--seed" for argument in arguments):
         arguments = [*arguments, "--seed", str(options.seed)]
     return {

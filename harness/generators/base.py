@@ -9,7 +9,7 @@ nobody has to poll.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, final
 
@@ -34,6 +34,27 @@ class Pending:
 PENDING: Final = Pending()
 
 
+class Cast(dict[Thread, int | str]):
+    """Which process each thread plays. Never changed once made, so that what is asked of it
+    for every event is worked out once."""
+
+    def __init__(self, played: Mapping[Thread, int | str]) -> None:
+        super().__init__(played)
+        self._parts: dict[Callable[[Thread], bool], Cast] = {}
+        self._threads = {process: thread for thread, process in played.items()}
+
+    def thread(self, process: int | str) -> Thread | None:
+        """The thread that plays `process`; None when none does."""
+        return self._threads.get(process)
+
+    def only(self, keep: Callable[[Thread], bool]) -> Cast:
+        """The threads for which `keep` holds."""
+        if keep not in self._parts:
+            kept = {thread: played for thread, played in self.items() if keep(thread)}
+            self._parts[keep] = self if len(kept) == len(self) else Cast(kept)
+        return self._parts[keep]
+
+
 @dataclass(frozen=True)
 class Context:
     """What a generator may know: the time in ns since the test began, the threads that
@@ -41,7 +62,7 @@ class Context:
 
     time: int
     free: tuple[Thread, ...]
-    workers: dict[Thread, int | str]
+    workers: Cast
 
     @property
     def idle(self) -> bool:
@@ -50,20 +71,17 @@ class Context:
 
     def thread(self, process: int | str) -> Thread | None:
         """The thread that plays `process`; None when no thread here does."""
-        for thread, played in self.workers.items():
-            if played == process:
-                return thread
-        return None
+        return self.workers.thread(process)
 
     def alone(self, thread: Thread) -> Context:
         """This context as if `thread` were the only one."""
         free = (thread,) if thread in self.free else ()
-        return Context(self.time, free, {thread: self.workers[thread]})
+        return Context(self.time, free, Cast({thread: self.workers[thread]}))
 
     def only(self, keep: Callable[[Thread], bool]) -> Context:
         """This context as if there were only the threads for which `keep` holds."""
-        workers = {thread: played for thread, played in self.workers.items() if keep(thread)}
-        if len(workers) == len(self.workers):
+        workers = self.workers.only(keep)
+        if workers is self.workers:
             return self
         free = tuple([thread for thread in self.free if thread in workers])
         return Context(self.time, free, workers)

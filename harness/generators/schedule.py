@@ -22,11 +22,12 @@ old number + concurrency, as in Jepsen, so that a process has one operation at a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from checkers.op import Op
 
-from .base import Context, Generator, Pending, Thread
+from .base import Cast, Context, Generator, Pending, Thread
 from .sources import Source
 from .validate import friendly_exceptions, validate
 
@@ -39,35 +40,46 @@ class Workers:
 
     concurrency: int
     free: tuple[Thread, ...]
-    processes: dict[Thread, int | str]
+    processes: Mapping[Thread, int | str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.processes, Cast):
+            object.__setattr__(self, "processes", Cast(self.processes))
 
     def context(self, time: int) -> Context:
         """What a generator may know at `time` ns."""
-        return Context(time, self.free, self.processes)
+        return Context(time, self.free, self._cast)
 
     def invoked(self, op: Op) -> Workers:
         """The thread of op.process is busy. Raises ValueError when it was so already."""
         thread = self._thread(op)
         if thread not in self.free:
             raise ValueError(f"process {op.process!r} is busy: {op}")
-        return replace(self, free=tuple(t for t in self.free if t != thread))
+        free = tuple([t for t in self.free if t != thread])
+        return Workers(self.concurrency, free, self.processes)
 
     def completed(self, op: Op) -> Workers:
         """The thread of op.process is free again. Raises ValueError when it was not busy."""
         thread = self._thread(op)
         if thread in self.free:
             raise ValueError(f"process {op.process!r} has nothing to complete: {op}")
-        return replace(self, free=(*self.free, thread))
+        return Workers(self.concurrency, (*self.free, thread), self.processes)
 
     def retired(self, op: Op) -> Workers:
         """After the completion `op`: on info a client process gets its successor."""
         if op.type != "info" or not isinstance(op.process, int):
             return self
         successor = op.process + self.concurrency
-        return replace(self, processes={**self.processes, self._thread(op): successor})
+        processes = {**self.processes, self._thread(op): successor}
+        return Workers(self.concurrency, self.free, processes)
+
+    @property
+    def _cast(self) -> Cast:
+        assert isinstance(self.processes, Cast)
+        return self.processes
 
     def _thread(self, op: Op) -> Thread:
-        thread = self.context(0).thread(op.process)
+        thread = self._cast.thread(op.process)
         if thread is None:
             raise ValueError(f"no thread plays process {op.process!r}: {op}")
         return thread
@@ -99,7 +111,7 @@ class Schedule:
         op, after = step
         if isinstance(op, Op) and op.time > now:
             return Pending(op.time), self
-        return op, replace(self, generator=after)
+        return op, Schedule(after, self.workers)
 
     def invoked(self, event: Op) -> Schedule:
         """After the operation that `ask` returned was recorded as `event`."""

@@ -7,7 +7,7 @@ those due now the turn goes round, so that a busy source cannot starve the other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from checkers.op import Op
@@ -76,8 +76,7 @@ class Any:
         return result.op, Any(gens, turn)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        gens = tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens)
-        return replace(self, gens=gens)
+        return Any(tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens), self.turn)
 
 
 def any(*sources: Source) -> Generator:
@@ -90,7 +89,8 @@ class OnThreads(Wrapper):
     keep: Callable[[Thread], bool]
 
     def op(self, ctx: Context) -> Step:
-        step = self.gen.op(ctx.only(self.keep))
+        own = ctx.only(self.keep)
+        step = self.gen.op(own) if own.workers else None
         return None if step is None else (step[0], self.around(step[1]))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
@@ -101,7 +101,8 @@ class OnThreads(Wrapper):
 
 
 def on_threads(keep: Callable[[Thread], bool], source: Source) -> Generator:
-    """The source as if only the threads for which `keep` holds existed."""
+    """The source as if only the threads for which `keep` holds existed; nothing if none
+    does."""
     return OnThreads(lift(source), keep)
 
 

@@ -37,12 +37,10 @@ class Sleep:
     end: int | None = None
 
     def op(self, ctx: Context) -> Step:
-        if self.end is not None:
-            return None if ctx.time >= self.end else (Pending(self.end), self)
-        if not ctx.free:
+        if self.end is None and not ctx.free:
             return PENDING, self
-        end = ctx.time + self.duration
-        return Pending(end), replace(self, end=end)
+        end = ctx.time + self.duration if self.end is None else self.end
+        return None if ctx.time >= end else (Pending(end), replace(self, end=end))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self
@@ -54,7 +52,9 @@ def sleep(seconds: float) -> Generator:
     return Sleep(ns(seconds))
 
 
-Gap = Literal["fixed", "uniform", "exponential"]
+Gap = Literal["fixed", "uniform", "exponential", "clumped"]
+#: Of clumped operations, the share that comes together with the one before.
+_TOGETHER = 0.6
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,27 @@ class Paced(Wrapper):
             return self.mean, self.rng
         if self.gap == "uniform":
             return self.rng.between(0, 2 * self.mean)
-        gap, rng = self.rng.exponential(self.mean)
-        return round(gap), rng
+        together, mean, rng = False, float(self.mean), self.rng
+        if self.gap == "clumped":
+            together, rng = rng.chance(_TOGETHER)
+            mean /= 1 - _TOGETHER
+        gap, rng = rng.exponential(mean)
+        return 0 if together else round(gap), rng
 
 
 def stagger(seconds: float, source: Source, rng: Rng, gap: Gap = "uniform") -> Generator:
     """Operations a mean of `seconds` apart, over all threads together: "uniform" gaps from
-    0 to twice the mean, or "exponential" ones (a Poisson process)."""
+    0 to twice the mean; "exponential" ones (a Poisson process); or "clumped", where most
+    come at one time with others, and the clumps as a Poisson process."""
     return Paced(lift(source), ns(seconds), gap, rng)
 
 
-def rate(per_second: float, source: Source, rng: Rng) -> Generator:
-    """So many operations a second over all threads together, as a Poisson process."""
+def rate(per_second: float, source: Source, rng: Rng, gap: Gap = "exponential") -> Generator:
+    """So many operations a second over all threads together, as a Poisson process or with
+    other gaps. Raises ValueError unless positive."""
     if not per_second > 0:
         raise ValueError(f"a rate must be positive: {per_second}/s")
-    return stagger(1 / per_second, source, rng, "exponential")
+    return stagger(1 / per_second, source, rng, gap)
 
 
 def delay(seconds: float, source: Source) -> Generator:

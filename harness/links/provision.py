@@ -222,7 +222,10 @@ def _build(go: Path, say: Say) -> Path:
     with _workshop() as folder:
         flags = f"-s -w -X {MODULE}.Version={VERSION}"
         install = [str(go), "install", "-trimpath", "-ldflags", flags]
-        _run([*install, f"{MODULE}/cmd/server@v{VERSION}"], {"GOBIN": str(folder)})
+        _run(
+            [*install, f"{MODULE}/cmd/server@v{VERSION}"],
+            {"GOBIN": str(folder), "CGO_ENABLED": "0"},
+        )
         return _keep(folder / "server")
 
 

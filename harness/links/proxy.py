@@ -37,16 +37,16 @@ class Proxy:
 
     async def set(self, fault: Fault | None) -> None:
         """Have this fault from now on. Raises OSError if the port is taken."""
-        if fault is None and isinstance(self._fault, Stall):
+        former, self._fault = self._fault, fault
+        if isinstance(fault, Refused):
+            self._close_listener()
+        if fault is None and isinstance(former, Stall):
             for directions in self._connections.values():
                 for direction in directions:
                     direction.released.set()
         else:
             await self._drop_all()
-        self._fault = fault
-        if isinstance(fault, Refused):
-            self._close_listener()
-        elif self._server is None:
+        if self._server is None and not isinstance(fault, Refused):
             host, port = self._route.listen.split(":")
             self._server = await asyncio.start_server(
                 self._accept, host, int(port), backlog=1024, limit=1 << 20
@@ -68,7 +68,8 @@ class Proxy:
         self._connections[task] = []
         self.counts.connections += 1
         try:
-            await self._connect(reader, writer, self._connections[task])
+            if not isinstance(self._fault, Refused):
+                await self._connect(reader, writer, self._connections[task])
         except (asyncio.CancelledError, OSError):
             pass
         finally:
@@ -95,12 +96,13 @@ class Proxy:
         except* Broken:
             _reset(questions)
             _reset(writer)
-        except* CutShort:
-            await _finish(questions)
-            await _finish(writer)
         except* OSError:
             _reset(questions)
             _reset(writer)
+        except* CutShort:
+            await _finish(questions, writer)
+        else:
+            await _finish(questions, writer)
         finally:
             questions.transport.abort()
 
@@ -114,11 +116,13 @@ async def _carry(way: Direction, fault: Fault | None) -> None:
     way.writer.write_eof()
 
 
-async def _finish(writer: asyncio.StreamWriter) -> None:
+async def _finish(*writers: asyncio.StreamWriter) -> None:
     """Close after what was written has been sent."""
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    for writer in writers:
+        writer.close()
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

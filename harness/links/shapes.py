@@ -221,7 +221,7 @@ async def _frames(way: Direction, fault: Frames) -> None:
 
 
 def _let_go(way: Direction, waiting: list[bytes]) -> None:
-    while waiting:
+    while waiting and not way.writer.is_closing():
         way.write(waiting.pop())
 
 

@@ -24,22 +24,22 @@ def _cut(
     shape: Callable[[Nodes, Rng], tuple[Grudge, Rng]],
     least: int = 2,
     kinds: frozenset[str] = frozenset(cuts.KINDS),
-    bouts: int = 1,
+    times: int = 1,
 ) -> Member:
-    def draw(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         grudge, rng = shape(arena.nodes, rng)
         kind, rng = rng.choice(sorted(kinds & arena.kinds))
-        return {"kind": kind, "grudge": grudge}, rng
+        return [{"kind": kind, "grudge": grudge}] * times, rng
 
-    return Member(f"cut.{name}", description, draw, kinds, least, bouts)
+    return Member(f"cut.{name}", description, draw, kinds, least)
 
 
-def _some(count: Callable[[int], int], **more: str) -> Draw:
-    """So many random nodes."""
+def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
+    """So many random nodes, so many times."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         nodes, rng = rng.sample(arena.nodes, count(len(arena.nodes)))
-        return {"nodes": sorted(nodes), **more}, rng
+        return [{"nodes": sorted(nodes), **more}] * times, rng
 
     return draw
 
@@ -50,24 +50,40 @@ _MAJORITY = _some(lambda n: n // 2 + 1)
 _ALL = _some(lambda n: n)
 
 
-def _forgetful(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
-    return {"nodes": [arena.forgetful]}, rng
+def _forgetful(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    return [{"nodes": [arena.forgetful]}], rng
 
 
-def _killed(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
+def _killed(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
     return (_forgetful if arena.volatile else _ONE)(rng, arena)
 
 
 def _aimed(target: str, cut: bool = False) -> Draw:
     """A target that is found when the fault strikes; `otherwise` is hit if there is none."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         key, rng = rng.choice(arena.keys)
         otherwise, rng = rng.choice(arena.nodes)
         value: Value = {"target": target, "key": key, "otherwise": otherwise}
         if cut:
             value["kind"], rng = rng.choice(sorted(set(cuts.KINDS) & arena.kinds))
-        return value, rng
+        return [value], rng
+
+    return draw
+
+
+def _handoff(family: str) -> Draw:
+    """Two acts: a node is away, so that others hold hints for it; it is hardly back when
+    the holder of the most is hit, in mid-handoff."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (aimed,), rng = _aimed("hint-holder", cut=family == "cut")(rng, arena)
+        away, rng = rng.choice([node for node in arena.nodes if node != aimed["otherwise"]])
+        rest = [node for node in arena.nodes if node != away]
+        first: Value = {"nodes": [away]}
+        if family == "cut":
+            first = {"kind": aimed["kind"], "grudge": [[away], rest]}
+        return [first, aimed], rng
 
     return draw
 
@@ -83,14 +99,14 @@ def _link(
     """A fault of this kind, its fields drawn from these ranges, on all links of one node or
     on all links between nodes. `either`: in one direction, drawn, not in both."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[Value, Rng]:
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         links, rng = _links(rng, arena, clients)
         drawn: Value = {}
         for field, (low, high) in fields.items():
             drawn[field], rng = rng.between(low, high)
         if either:
             drawn["direction"], rng = rng.choice(("upstream", "downstream"))
-        return {"kind": kind, "with": drawn, "links": links}, rng
+        return [{"kind": kind, "with": drawn, "links": links}], rng
 
     return Member(f"link.{name}", description, draw, frozenset({kind}), least=2)
 
@@ -115,13 +131,13 @@ MEMBERS: tuple[Member, ...] = (
     _cut("bridge", "halves that meet in one node only", cuts.bridge, least=3),
     _cut("majorities-ring", "each node hears another majority", cuts.majorities_ring, least=4),
     _cut("one-way", "one half does not hear the other", cuts.one_way, kinds=_ONE_WAY),
-    _cut("flapping", "one node, on and off", cuts.one, bouts=4),
+    _cut("flapping", "one node, on and off", cuts.one, times=4),
     Member("cut.primaries", "the primaries of a key from the rest",
            _aimed("primaries", cut=True), frozenset(cuts.KINDS), least=2),
     Member("cut.coordinator", "the first primary of a key from the rest",
            _aimed("coordinator", cut=True), frozenset(cuts.KINDS), least=2),
-    Member("cut.hint-holder", "the node with the most hints from the rest",
-           _aimed("hint-holder", cut=True), frozenset(cuts.KINDS), least=2),
+    Member("cut.hint-holder", "one node, and after it the holder of its hints",
+           _handoff("cut"), frozenset(cuts.KINDS), least=3, gap=0.1),
     _link("slow", "everything is late", "slow", {"latency_ms": (30, 400)}),
     _link("jitter", "everything is late, now more, now less", "slow",
           {"latency_ms": (100, 200), "jitter_ms": (50, 100)}),
@@ -143,8 +159,9 @@ MEMBERS: tuple[Member, ...] = (
     Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1),
     Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1),
     Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1),
-    Member("kill.hint-holder", "SIGKILL the node with the most hints", _aimed("hint-holder")),
-    Member("kill.loop", "SIGKILL a node again and again", _ONE, bouts=3, weight=1),
+    Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
+           _handoff("kill"), least=3, gap=0.1),
+    Member("kill.loop", "SIGKILL a node again and again", _some(lambda n: 1, times=3), weight=1),
     Member("kill.graceful", "SIGTERM a node, start it again",
            _some(lambda n: 1, signal="SIGTERM"), weight=1),
     Member("pause.one", "SIGSTOP a node, let it go on", _ONE),

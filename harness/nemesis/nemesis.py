@@ -138,6 +138,8 @@ class Nemesis:
         return value
 
     async def _stop(self, fault: int) -> dict[str, Any]:
+        if fault not in self._ledger.open():
+            return {"fault": fault, "skipped": "it never began"}
         family, value = self._ledger.open()[fault]
         await self._effects[family].lift(fault, value)
         await self._tell([fault] if fault in self._watches else [])

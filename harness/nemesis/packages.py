@@ -1,7 +1,7 @@
 """What stands behind the names of nemeses, and what can be done where.
 
-A member draws the value of its start operation from the seed; everything that a replay
-needs stands in that value. The table of all members is harness.nemesis.catalogue.
+A member draws the values of its start operations from the seed; everything that a replay
+needs stands in them. The table of all members is harness.nemesis.catalogue.
 """
 
 from __future__ import annotations
@@ -48,22 +48,23 @@ class Arena:
 
 
 Value = dict[str, Any]
-Draw = Callable[[Rng, Arena], tuple[Value, Rng]]
+#: Draws the acts of one period, one after the other; most have one.
+Draw = Callable[[Rng, Arena], tuple[list[Value], Rng]]
 
 
 @dataclass(frozen=True)
 class Member:
     """One way to break things. `kinds`: the link faults of which it needs at least one;
-    `least`: nodes it makes sense with; `bouts`: how often it comes and goes in its period;
-    `weight`: how often it is drawn, beside others; `forgets`: whether a node loses what it
-    stored."""
+    `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
+    act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
+    what it stored."""
 
     name: str
     description: str
     draw: Draw
     kinds: frozenset[str] = frozenset()
     least: int = 1
-    bouts: int = 1
+    gap: float = 1.0
     weight: int = 2
     forgets: bool = False
 

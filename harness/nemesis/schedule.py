@@ -66,12 +66,12 @@ def _timeline(
     now = min(now, 0.3 * limit * 1000)
     while now + 0.5 * unit < limit * 1000:
         member, rng = rng.choice(weighted)
-        value, rng = member.draw(rng, arena)
+        acts, rng = member.draw(rng, arena)
         length, rng = rng.uniform(unit, 3 * unit)
-        step = length / (2 * member.bouts - 1)
-        for bout in range(member.bouts):
-            start = now + 2 * bout * step
-            yield Bout(round(start), round(start + step), member, value)
+        act = length / (len(acts) + (len(acts) - 1) * member.gap)
+        for number, value in enumerate(acts):
+            start = now + number * act * (1 + member.gap)
+            yield Bout(round(start), round(start + act), member, value)
         pause, rng = rng.uniform(0.5 * unit * crowd, 1.5 * unit * crowd)
         now += length + pause
 

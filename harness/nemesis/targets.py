@@ -16,7 +16,7 @@ TARGETS = ("primaries", "coordinator", "hint-holder")
 
 @dataclass(frozen=True)
 class Targets:
-    """Finds targets in a running system."""
+    """Finds targets in a running system; in one where nobody answers, it is `otherwise`."""
 
     system: System
 
@@ -35,7 +35,10 @@ class Targets:
     async def _find(self, value: dict[str, Any]) -> list[str]:
         if value["target"] == "hint-holder":
             return [await self._hint_holder() or value["otherwise"]]
-        ring = await self.system.ring()
+        try:
+            ring = await self.system.ring()
+        except RuntimeError:
+            return [value["otherwise"]]
         replicas = Ring(tuple(ring["owners"]), ring["n"]).primaries(value["key"])
         return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
 

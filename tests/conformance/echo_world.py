@@ -21,12 +21,14 @@ NODES = ("n1", "n2", "n3")
 
 
 class Echo:
-    """A node: says HELLO, then gives every byte back, and remembers what came."""
+    """A node: says HELLO, then gives every byte back, and remembers what came. With a
+    `farewell`, it answers the first bytes with that instead, and closes."""
 
     def __init__(self) -> None:
         self.received = bytearray()
         self.connections = 0
         self.ends = 0
+        self.farewell = b""
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -40,6 +42,10 @@ class Echo:
             writer.write(HELLO)
             while data := await reader.read(65536):
                 self.received += data
+                if self.farewell:
+                    writer.write(self.farewell)
+                    await writer.drain()
+                    break
                 writer.write(data)
                 await writer.drain()
             self.ends += 1

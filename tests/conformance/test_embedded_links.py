@@ -149,6 +149,20 @@ def test_half_close_is_carried_exactly(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_what_was_sent_last_arrives_although_both_sides_are_done(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        data = bytes(range(256)) * 32768
+        w.nodes["n2"].farewell = data
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        peer.write(b"bye")
+        peer.half_close()
+        await asyncio.sleep(0.3)
+        assert await peer.read(len(data)) == data
+
+    run(tmp_path, scenario)
+
+
 def test_it_counts_what_it_carried_and_what_it_swallowed(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         assert isinstance(w.links, EmbeddedLinks)

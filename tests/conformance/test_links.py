@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
-from echo_world import NODES, OpenWorld, World
+from echo_world import NODES, OpenWorld, Peer, World
 
 from harness.links.faults import (
     FAULTS,
@@ -254,6 +255,34 @@ def test_it_can_do_what_it_says_it_can_and_refuses_the_rest(world: OpenWorld, ki
                 await w.links.apply({"n2-n1": Refused(), "n1-n2": make_fault(kind)})
         await w.works("n2", "n1")
         await w.works("n1", "n2")
+
+    run(world, scenario)
+
+
+@pytest.mark.parametrize("fault", [Refused(), BlackHole()])
+def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling(
+    world: OpenWorld, fault: Refused | BlackHole
+) -> None:
+    async def try_through(w: World) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            peer = await w.dial("n1", "n2")
+            dialled.append(peer)
+
+    dialled: list[Peer] = []
+
+    async def scenario(w: World) -> None:
+        for _ in range(5):
+            dials = [asyncio.create_task(try_through(w)) for _ in range(40)]
+            await asyncio.sleep(0)
+            await w.links.apply({"n1-n2": fault})
+            w.nodes["n2"].received.clear()
+            await asyncio.gather(*dials)
+            for peer in dialled:
+                peer.write(b"through?")
+            await w.works("n3", "n2")
+            assert w.nodes["n2"].received == b"ping"
+            dialled.clear()
+            await w.links.heal()
 
     run(world, scenario)
 

@@ -13,6 +13,7 @@ from simulator import Simulator
 from cluster.core.events import Received
 from cluster.core.membership import Membership, Refused, claimant, first_layout, merge_layouts
 from cluster.core.messages import Change, Entry, Layout, PutReply, ReplicaPut, Version
+from cluster.core.placement import Rules
 
 KEYS = [b"key-%d" % i for i in range(120)]
 
@@ -198,15 +199,15 @@ def test_a_node_with_no_seed_in_reach_forms_no_ring_of_its_own() -> None:
     ],
 )
 def test_changes_that_make_no_sense_are_refused(kind: str, node: str, words: str) -> None:
-    membership = Membership("n1", 4, 3)
-    membership.adopt(first_layout(("n1", "n2", "n3", "n4", "n5"), 16, 4), {})
+    membership = Membership("n1", Rules(3))
+    membership.adopt(first_layout(("n1", "n2", "n3", "n4", "n5"), 16, Rules(3)), {})
     with pytest.raises(Refused, match=words):
         membership.request(kind, node)  # type: ignore[arg-type]
 
 
 def test_no_cluster_shrinks_below_n() -> None:
-    membership = Membership("n1", 4, 3)
-    membership.adopt(first_layout(("n1", "n2", "n3"), 16, 4), {})
+    membership = Membership("n1", Rules(3))
+    membership.adopt(first_layout(("n1", "n2", "n3"), 16, Rules(3)), {})
     with pytest.raises(Refused, match="let another join first"):
         membership.request("leave", "n3")
 
@@ -266,6 +267,6 @@ def test_merging_layouts_is_a_join(a: Layout, b: Layout, c: Layout) -> None:
 
 
 def test_a_node_that_is_asked_to_go_is_not_the_claimant() -> None:
-    layout = first_layout(("n1", "n2", "n3"), 8, 3)
+    layout = first_layout(("n1", "n2", "n3"), 8, Rules(2))
     assert claimant(layout, {}) == "n1"
     assert claimant(layout, {"x": Change("x", "remove", "n1")}) == "n2"

@@ -2,27 +2,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
-from cluster.core.ring import Ring, claim
-
-
-def distinct(owners: tuple[str, ...], width: int) -> bool:
-    """Whether every window of `width` partitions, the wrap-around included, is of distinct
-    nodes."""
-    turned = owners + owners
-    return all(len(set(turned[i : i + width])) == width for i in range(len(owners)))
-
-
-@pytest.mark.parametrize("partitions", [8, 16, 32, 64, 100, 256])
-@pytest.mark.parametrize("size", [4, 5, 6, 7, 8])
-def test_a_claim_is_balanced_and_has_no_tail_violation(partitions: int, size: int) -> None:
-    members = [f"n{i}" for i in range(size)]
-    owners = claim(members, partitions, 4)
-    shares = Counter(owners)
-    assert distinct(owners, 4)
-    assert max(shares.values()) - min(shares.values()) <= 1
-    assert claim(members[::-1], partitions, 4) == owners
+from cluster.core.claim import claim
+from cluster.core.coordinator import Tally
+from cluster.core.plan import Place, Plan
+from cluster.core.ring import Ring
 
 
 def test_three_nodes_cannot_be_spread_over_16_partitions_but_still_hold_three_copies() -> None:
@@ -49,3 +32,48 @@ def test_shared_partitions_are_those_with_both_among_the_primaries() -> None:
     ring = Ring(claim(["a", "b", "c", "d", "e"], 64, 4), 3)
     for p in range(64):
         assert (p in ring.shared("a", "b")) == ({"a", "b"} <= set(ring.primaries(p)))
+
+
+NODES = tuple("abcdef")
+ZONES = dict(zip(NODES, ("east", "west", "north") * 2, strict=True))
+
+
+class TestZones:
+    def test_primaries_stand_in_distinct_zones_and_so_do_their_successors(self) -> None:
+        ring = Ring(claim(NODES, 64, 4, zones=ZONES), 3, ZONES)
+        for p in range(64):
+            assert {ZONES[node] for node in ring.primaries(p)} == {"east", "west", "north"}
+            assert sorted(ring.preference(p)) == list(NODES)
+
+    def test_each_zone_holds_the_replicas_that_it_was_given(self) -> None:
+        zones = dict.fromkeys("abc", "home") | dict.fromkeys("def", "away")
+        ring = Ring(claim("abcdef", 32, 4), 3, zones, {"home": 2, "away": 1})
+        for p in range(32):
+            counts = Counter(zones[node] for node in ring.primaries(p))
+            assert counts == {"home": 2, "away": 1}
+
+    def test_a_zone_with_too_few_nodes_leaves_its_share_to_the_others(self) -> None:
+        zones = {"a": "east", "b": "west", "c": "west", "d": "west"}
+        ring = Ring(claim("abcd", 16, 4), 3, zones, {"east": 2, "west": 1})
+        assert all(len(set(ring.primaries(p))) == 3 for p in range(16))
+
+    def test_the_claim_sets_neighbours_into_distinct_zones(self) -> None:
+        owners = claim(NODES, 60, 4, zones=ZONES)
+        zones = [ZONES[owner] for owner in owners]
+        same = sum(zones[i] == zones[i - 1] for i in range(60))
+        assert same <= 2
+
+    def test_a_fallback_of_the_same_zone_comes_first(self) -> None:
+        zones = {"a": "east", "b": "west", "c": "west", "d": "west", "e": "east"}
+        plan = Plan("abcde", 3, lambda node: node != "a", True, zones.get)
+        assert plan.places[0].holder == "e"
+        plan = Plan("abcde", 3, lambda node: node not in "ae", True, zones.get)
+        assert plan.places[0].holder == "d"
+
+    def test_a_local_quorum_counts_no_remote_replica(self) -> None:
+        near = {"a": True, "b": False, "c": False}
+        tally = Tally(2, 0, need_local=2, near=near.__getitem__)
+        for node in "abc":
+            tally.count(Place(node, node), durable=True)
+        assert not tally.enough
+        assert "1 of 2 in this zone" in tally.shortfall()

@@ -27,11 +27,11 @@ class FakeSystem:
         self.statuses: Callable[[str], dict[str, Any] | None] = self._quiet()
 
     def _quiet(self) -> Callable[[str], dict[str, Any]]:
-        """Every look finds each exchange one clean round further."""
+        """Every look finds each exchange two clean rounds further."""
         rounds: dict[str, int] = dict.fromkeys(self.nodes, 0)
 
         def status(node: str) -> dict[str, Any]:
-            rounds[node] += 1
+            rounds[node] += 2
             done = {"rounds": rounds[node], "clean": rounds[node]}
             peers = {peer: done for peer in self.nodes if peer != node}
             return {"hints": 0, "transfers": 0, "exchanges": peers}

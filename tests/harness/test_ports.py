@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,12 @@ def test_take_gives_each_port_once() -> None:
         assert held.take() != held.take()
         with pytest.raises(EnvironmentFailed, match="all 2"):
             held.take()
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(ports, "_FOLDER", tmp_path / "file" / "ports")
+    with pytest.raises(EnvironmentFailed, match="set TMPDIR"):
+        reserve(1)

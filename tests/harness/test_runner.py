@@ -216,3 +216,20 @@ def test_a_silent_primary_is_a_dump_that_failed(tmp_path: Path) -> None:
 
 def test_replica_pairs_share_a_partition() -> None:
     assert replica_pairs(RING) == {("n1", "n2"), ("n2", "n3"), ("n1", "n3")}
+
+
+def test_a_hint_that_is_handed_off_meanwhile_is_not_missed(tmp_path: Path) -> None:
+    """Its target is dumped without it, then it moves, then its holder is dumped."""
+    rig = Rig(tmp_path, keys=())
+    key = next(k for k in "abcdefgh" if "n3" not in PLACES.primaries(k))
+    rig.system.dumps["n3"] = [row(key, "v1", hint_for="n1")]
+    dump = rig.system.dump
+
+    async def moving(node: str) -> list[dict[str, Any]]:
+        rows = await dump(node)
+        if node == "n1":
+            rig.system.dumps["n1"], rig.system.dumps["n3"] = [row(key, "v1")], []
+        return rows
+
+    rig.system.dump = moving  # type: ignore[method-assign]
+    assert (key, "n1", ["v1"], None) in dumps(rig.run())

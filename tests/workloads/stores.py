@@ -46,7 +46,7 @@ class Store:
     replicas: dict[str, dict[str, Record]] = field(
         default_factory=lambda: {name: {} for name in REPLICAS}
     )
-    contexts: dict[int, frozenset[str]] = field(default_factory=dict)
+    contexts: dict[int, tuple[str, frozenset[str]]] = field(default_factory=dict)
     fresh: dict[int | str, frozenset[str]] = field(default_factory=dict)
 
     def __call__(self, op: Op) -> Op:
@@ -55,9 +55,13 @@ class Store:
         done = msgspec.structs.replace(
             op, type="ok", time=op.time + latency, value=None, basis=msgspec.UNSET
         )
-        if self.too_large(op):
-            done.type, done.error = "fail", OpError("value-too-large", True)
-            return done
+        for refused, code in (
+            (self.too_large(op), "value-too-large"),
+            (self.foreign(op), "bad-context"),
+        ):
+            if refused:
+                done.type, done.error = "fail", OpError(code, True)
+                return done
         trouble = self.draw(1000) < self.down * 1000
         if trouble and self.draw(2):
             done.type, done.error = "fail", OpError("no-coordinator", True)
@@ -79,7 +83,7 @@ class Store:
     def recorded(self, event: Op) -> None:
         """Learn the index of a completion, and with `quiesce` get quiet."""
         if event.type == "ok" and event.process in self.fresh:
-            self.contexts[event.index] = self.fresh[event.process]
+            self.contexts[event.index] = event.key, self.fresh[event.process]
         if event.f == "quiesce":
             self.quiesce()
 
@@ -87,8 +91,11 @@ class Store:
         pad = op.value.get("pad", 0) if isinstance(op.value, dict) else 0
         return pad > LIMIT
 
+    def foreign(self, op: Op) -> bool:
+        return isinstance(op.basis, int) and self.contexts[op.basis][0] != op.key
+
     def put(self, op: Op, coordinator: str) -> None:
-        context = self.contexts[op.basis] if isinstance(op.basis, int) else frozenset()
+        context = self.contexts[op.basis][1] if isinstance(op.basis, int) else frozenset()
         new = Sibling(op.id, op.value, op.f == "delete")
         record = self.write(self.replicas[coordinator].get(op.key, Record()), context, new)
         self.fresh[op.process] = context | {new.id}
@@ -149,6 +156,19 @@ class ContextOverclaims(Store):
         if done.siblings:
             done.siblings = done.siblings[:-1]
         return done
+
+
+class ForeignContexts(Store):
+    """A context of any key is good for all, and replaces what is there."""
+
+    def foreign(self, op):
+        return False
+
+    def put(self, op, coordinator):
+        if super().foreign(op):
+            record = self.read(op.key, REPLICAS)
+            self.contexts[op.basis] = op.key, record.known
+        super().put(op, coordinator)
 
 
 class OverwritesReplicas(Store):

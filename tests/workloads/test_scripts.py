@@ -7,12 +7,14 @@ import pytest
 from play import play
 from stores import Store
 
+from checkers.history import History
 from checkers.op import Op, OpError, Sibling
 from harness import generators as gen
 from harness.generators import Rng
 from harness.generators.distributions import uniform
 from harness.generators.simulate import simulate
 from workloads import WORKLOADS
+from workloads.append import as_transactions
 from workloads.cart import change_cart, merge
 from workloads.final import ATTEMPTS, final_reads
 from workloads.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
@@ -53,7 +55,8 @@ def test_a_basis_is_an_earlier_ok_of_the_same_key(name):
         if op.basis is not None:
             basis = events[op.basis]
             assert basis.index < op.index
-            assert (basis.type, basis.key) == ("ok", op.key)
+            assert basis.type == "ok"
+            assert basis.key == op.key or WORKLOADS[name].options["foreign"].default
             assert basis.f in ("get", "put", "delete")
 
 
@@ -76,7 +79,7 @@ def write_number(rng, seen):
 
 
 def script(**shares):
-    none = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0}
+    none = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0, "foreign": 0.0}
     return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, Shares(**{**none, **shares}))
 
 
@@ -130,6 +133,12 @@ def test_a_failed_read_does_not_keep_the_client_from_writing():
     assert (op.f, op.basis) == ("put", 3)
 
 
+def test_a_mistaken_write_comes_with_the_context_of_another_key():
+    _, rest = script(foreign=1.0).next(0, Op(index=1, type="ok", process=0, f="get", key="a"))
+    op, _ = rest.next(0, Op(index=3, type="ok", process=0, f="get", key="b"))
+    assert (op.f, op.key, op.basis) == ("put", "b", 1)
+
+
 def test_what_was_known_of_a_key_long_ago_is_forgotten():
     rest = script()
     for number in range(REMEMBERED + 5):
@@ -177,7 +186,7 @@ def test_a_full_cart_is_only_taken_from():
 
 
 def test_the_options_have_their_effect():
-    blind = invoked(history("register", blind=1.0, chained=0.0, stale=0.0), "put")
+    blind = invoked(history("blind", blind=1.0, stale=0.0), "put")
     assert all(op.basis is None for op in blind)
     hot = Counter(op.key for op in invoked(history("cart", distribution="hot-key"), "put"))
     assert hot["k0"] > 4 * (hot["k1"] + hot["k2"] + hot["k3"])
@@ -195,6 +204,40 @@ def test_the_options_have_their_effect():
 def test_wrong_options_are_refused_with_what_is_allowed(options, message):
     with pytest.raises(ValueError, match=message):
         WORKLOADS["register"].generator(Rng(1), ["k"], 10, options)
+
+
+def test_appends_and_reads_are_transactions_of_one_operation():
+    value = {"append": 2, "list": [1, 2]}
+    events = [
+        Op(type="info", process="harness", f="phase", value="load"),
+        Op(type="invoke", process=0, f="put", key="k", id="0.1", value=value, basis=None),
+        Op(type="invoke", process=1, f="get", key="k"),
+        Op(type="info", process=0, f="put", key="k", id="0.1", error=OpError("timeout", False)),
+        Op(type="ok", process=1, f="get", key="k", siblings=[
+            Sibling("0.0", {"append": 1, "list": [1]}), Sibling("0.1", value),
+        ]),
+    ]  # fmt: skip
+    seen = list(as_transactions(History.of(events)).ops())
+    assert [(op.index, op.type, op.process, op.f, op.value) for op in seen] == [
+        (0, "info", "harness", "note", None),
+        (1, "invoke", 0, "txn", [["append", "k", 2]]),
+        (2, "invoke", 1, "txn", [["r", "k", None]]),
+        (3, "info", 0, "txn", [["append", "k", 2]]),
+        (4, "ok", 1, "txn", [["r", "k", [1, 2]]]),
+    ]
+
+
+def test_a_list_has_one_writer_whose_puts_only_grow():
+    lists, writers = {}, {}
+    for op in invoked(history("append"), "put"):
+        shown = op.value["list"]
+        assert shown[-1] == op.value["append"]
+        refused = [e for e in lists.get(op.key, []) if e not in shown]
+        assert len(refused) <= 1, "only the last append can have been refused"
+        lists[op.key] = shown
+        writers.setdefault(op.key, set()).add(op.process % 6)
+    assert len(writers) == 4
+    assert all(len(threads) == 1 for threads in writers.values())
 
 
 def outcomes(*types):

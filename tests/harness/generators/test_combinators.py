@@ -1,5 +1,6 @@
 """Every combinator against simulated completions: whole literal histories."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import msgspec
@@ -244,6 +245,15 @@ def test_rate_is_a_poisson_process_of_so_many_a_second():
     assert max(b - a for a, b in pairwise(times)) > 40 * MS
 
 
+def test_clumped_operations_keep_the_rate_and_come_together():
+    source = gen.rate(100, gen.repeat(A), gen.Rng(1), "clumped")
+    events = perfect(gen.clients(gen.time_limit(20, source)), concurrency=20)
+    times = [op.time for op in invocations(events)]
+    assert 1750 < len(times) < 2250
+    together = sum(a == b for a, b in pairwise(times))
+    assert 0.55 < together / len(times) < 0.65
+
+
 def test_delay_and_sleep_in_virtual_time():
     assert begun(perfect(gen.clients(gen.delay(3, [A, B, C])))) == [
         (0, 0, "a"),
@@ -338,6 +348,21 @@ def test_draw_makes_operations_from_its_own_stream():
     assert values == expected
 
 
+def test_a_source_without_threads_is_exhausted_and_holds_nobody_up():
+    assert quick(gen.clients(A), concurrency=0) == []
+    assert fs(quick(gen.clients(gen.reserve((2, [A, B]), default=C)))) == "ab"
+    assert fs(quick([gen.clients(gen.nemesis(A)), B])) == "b"
+
+
+@dataclass(frozen=True)
+class Never:
+    def op(self, ctx):
+        return gen.PENDING, self
+
+    def update(self, ctx, event):
+        return self
+
+
 def test_a_generator_that_can_never_go_on_is_a_deadlock():
-    with pytest.raises(Deadlock, match="waits for ever"):
-        quick(gen.clients(A), concurrency=0)
+    with pytest.raises(Deadlock, match="waits for ever at 10 ns"):
+        perfect([A, Never()])

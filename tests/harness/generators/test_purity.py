@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from harness import generators as gen
-from harness.generators.base import Context, Pending
+from harness.generators.base import Cast, Context, Pending
 from harness.generators.schedule import Schedule, start
 from harness.generators.simulate import imperfect, perfect
 
@@ -83,9 +83,10 @@ def test_another_seed_gives_another_history():
 
 
 def test_a_context_restricted_to_some_threads_knows_no_others():
-    ctx = Context(5, (1, "nemesis"), {0: 4, 1: 1, "nemesis": "nemesis"})
-    assert ctx.alone(0) == Context(5, (), {0: 4})
-    assert ctx.only(lambda t: t != 0) == Context(5, (1, "nemesis"), {1: 1, "nemesis": "nemesis"})
+    ctx = Context(5, (1, "nemesis"), Cast({0: 4, 1: 1, "nemesis": "nemesis"}))
+    others = Cast({1: 1, "nemesis": "nemesis"})
+    assert ctx.alone(0) == Context(5, (), Cast({0: 4}))
+    assert ctx.only(lambda t: t != 0) == Context(5, (1, "nemesis"), others)
     assert ctx.thread(4) == 0
     assert ctx.thread(0) is None
     assert not ctx.idle

@@ -259,21 +259,19 @@ BAD_FRAMES = [
 
 
 @pytest.mark.parametrize(
-    ("links", "kind", "fields"),
-    [("toxiproxy", *bad) for bad in BAD_LINKS]
-    + [("embedded", *bad) for bad in BAD_LINKS + BAD_FRAMES],
+    ("links", "faults"), [("toxiproxy", BAD_LINKS), ("embedded", BAD_LINKS + BAD_FRAMES)]
 )
-def test_a_bad_link_shows_and_heals(
-    tmp_path: Path, links: str, kind: str, fields: dict[str, int]
+def test_bad_links_show_and_heal(
+    tmp_path: Path, links: str, faults: list[tuple[str, dict[str, int]]]
 ) -> None:
     async def scenario(s: Scene) -> None:
-        bad = {"kind": kind, "with": fields, "links": ["n1-n2", "n2-n1", "client-n2"]}
-        await s.do("start-link", fault=0, **bad)
-        watch = s.nemesis._watches[0]
-        await until_over(watch)
-        await s.do("stop-link", fault=0)
-        assert s.proofs()[0]["bit"], s.proofs()
-        await until(s.all_hear_all)
+        for fault, (kind, fields) in enumerate(faults):
+            bad = {"kind": kind, "with": fields, "links": ["n1-n2", "n2-n1", "client-n2"]}
+            await s.do("start-link", fault=fault, **bad)
+            await until_over(s.nemesis._watches[fault])
+            await s.do("stop-link", fault=fault)
+            assert s.proofs()[fault]["bit"], (kind, fields)
+            await until(s.all_hear_all)
 
     run(tmp_path, scenario, links)
 
@@ -323,6 +321,26 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         assert coordinator in killed
         await s.do("stop-cut", fault=1)
         await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_where_nobody_answers_the_target_is_the_one_named_otherwise(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1", "n2", "n3"])
+        aim = {"target": "coordinator", "key": "k1", "otherwise": "n2"}
+        done = await s.do("start-cut", fault=1, kind="refused", **aim)
+        assert done.value["grudge"] == [["n2"], ["n1", "n3"]]
+        await s.nemesis.heal_all()
+        await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_a_fault_that_never_began_need_not_be_stopped(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        done = await s.do("stop-cut", fault=3)
+        assert done.value == {"fault": 3, "skipped": "it never began"}
 
     run(tmp_path, scenario)
 

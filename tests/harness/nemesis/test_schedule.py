@@ -43,8 +43,14 @@ def test_a_whole_plan() -> None:
         Event(
             at=2684,
             f="start-kill",
+            value={"fault": 3, "member": "kill.hint-holder", "nodes": ["n2"]},
+        ),
+        Event(at=3362, f="stop-kill", value={"fault": 3, "member": "kill.hint-holder"}),
+        Event(
+            at=3430,
+            f="start-kill",
             value={
-                "fault": 3,
+                "fault": 4,
                 "member": "kill.hint-holder",
                 "target": "hint-holder",
                 "key": "k2",
@@ -55,7 +61,7 @@ def test_a_whole_plan() -> None:
             at=3444,
             f="start-cut",
             value={
-                "fault": 4,
+                "fault": 5,
                 "member": "cut.halves",
                 "kind": "black-hole",
                 "grudge": [["n1", "n2"], ["n3", "n4", "n5"]],
@@ -65,7 +71,7 @@ def test_a_whole_plan() -> None:
             at=3470,
             f="start-link",
             value={
-                "fault": 5,
+                "fault": 6,
                 "member": "link.torn",
                 "kind": "torn",
                 "with": {"piece_bytes": 16, "vary_bytes": 0},
@@ -82,7 +88,6 @@ def test_a_whole_plan() -> None:
                 ],
             },
         ),
-        Event(at=3744, f="stop-kill", value={"fault": 3, "member": "kill.hint-holder"}),
     )
 
 
@@ -127,6 +132,14 @@ def test_the_more_families_the_longer_the_pauses() -> None:
 
     assert 0.5 < busy(["cut"]) < 0.8
     assert 1 < busy(["storm"]) < 2.5
+
+
+def test_the_holder_of_hints_is_hit_right_after_somebody_was_away() -> None:
+    away, back, hit, _ = plan(["kill.hint-holder"], ARENA, 3, 10.0)[:4]
+    assert [away.f, back.f, hit.f] == ["start-kill", "stop-kill", "start-kill"]
+    assert hit.value["target"] == "hint-holder"
+    assert away.value["nodes"] != [hit.value["otherwise"]]
+    assert hit.at - back.at <= 0.1 * (back.at - away.at) + 1
 
 
 def test_a_bout_comes_and_goes_in_its_period_with_the_same_victims() -> None:

@@ -98,6 +98,8 @@ class TinySystem:
         return dict(json.loads(answer))
 
     async def ring(self) -> dict[str, Any]:
+        if all(self.state(node) == "down" for node in self.nodes):
+            raise RuntimeError("no node is running")
         return {"owners": list(self.nodes), "n": 2}
 
     def kill_all(self) -> None:

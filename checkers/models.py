@@ -1,0 +1,127 @@
+"""Every model by name: what `dynamesis check --model` can judge.
+
+A model takes a history and options, and gives a verdict for each of its checkers. Options
+that a model does not know are refused by whoever asks (`Model.options`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from . import dynamo
+from .elle import check_list_append, check_rw_register, wanted
+from .history import History
+from .register import check_register
+from .rw_register import INFERENCES
+from .sets import check_counter, check_set, check_set_full, check_unique_ids
+from .snapshots import check_bank, check_long_fork
+from .verdict import Results, Verdict, check_safely
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be asked for beside the model. `consistency_models` and `anomalies` as in
+    elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json."""
+
+    consistency_models: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
+    assume: tuple[str, ...] = ()
+    linearizable: bool = False
+    test: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a model judges, in one line what it is, and which fields of Options it heeds."""
+
+    judge: Callable[[History, Options], Results]
+    about: str
+    options: frozenset[str] = field(default_factory=frozenset)
+
+
+def _one(name: str, check: Callable[[History, Options], Verdict]) -> Callable[..., Results]:
+    def judge(history: History, options: Options) -> Results:
+        return Results({name: check_safely(name, partial(check, history, options))})
+
+    return judge
+
+
+def _model(
+    name: str, check: Callable[[History, Options], Verdict], about: str, *options: str
+) -> tuple[str, Model]:
+    return name, Model(_one(name, check), about, frozenset(options))
+
+
+_ELLE = ("consistency_models", "anomalies")
+
+#: name -> model
+MODELS: dict[str, Model] = dict(
+    [
+        (
+            "dynamo",
+            Model(
+                lambda h, o: dynamo.check(h, o.test),
+                "siblings, contexts, tombstones, replicas that agree in the end",
+                frozenset({"test"}),
+            ),
+        ),
+        _model(
+            "list-append",
+            lambda h, o: check_list_append(h, o.consistency_models, o.anomalies),
+            "transactions that append to lists and read them",
+            *_ELLE,
+        ),
+        _model(
+            "rw-register",
+            lambda h, o: check_rw_register(h, o.consistency_models, o.anomalies, o.assume),
+            "transactions that write unique values to registers and read them",
+            *_ELLE,
+            "assume",
+        ),
+        _model("register", lambda h, o: check_register(h), "linearizable registers, key by key"),
+        _model("set", lambda h, o: check_set(h), "elements added, the last read shows all"),
+        _model(
+            "set-full",
+            lambda h, o: check_set_full(h, o.linearizable),
+            "elements added, each read shows all that is known",
+            "linearizable",
+        ),
+        _model("counter", lambda h, o: check_counter(h), "additions, each read within bounds"),
+        _model(
+            "bank",
+            lambda h, o: check_bank(h, o.test),
+            "transfers, each read has the same total",
+            "test",
+        ),
+        _model("long-fork", lambda h, o: check_long_fork(h), "no two reads order writes apart"),
+        _model("unique-ids", lambda h, o: check_unique_ids(h), "every id is generated once"),
+    ]
+)
+
+
+class BadOption(ValueError):
+    """An option that the model does not take, or a value it does not know."""
+
+
+def check_model(model: str, history: History, options: Options | None = None) -> Results:
+    """Judge by a model of MODELS. Raises BadOption or consistency.UnknownModel for options
+    that make no sense; never for what stands in the history."""
+    if model not in MODELS:
+        raise BadOption(f"unknown model {model!r}; known are {', '.join(MODELS)}")
+    asked, known = options or Options(), MODELS[model].options
+    for name in ("consistency_models", "anomalies", "assume", "linearizable"):
+        if getattr(asked, name) and name not in known:
+            raise BadOption(f"model {model} takes no {name.replace('_', '-')}")
+    _refuse_strange(asked.assume, INFERENCES)
+    if "consistency_models" in known:
+        wanted(asked.consistency_models, asked.anomalies)
+    return MODELS[model].judge(history, asked)
+
+
+def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:
+    strange = [name for name in asked if name not in known]
+    if strange:
+        raise BadOption(f"cannot assume {strange[0]!r} of keys; known are {', '.join(known)}")

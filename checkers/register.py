@@ -1,0 +1,327 @@
+"""Model `register`: is each key linearizable? By zones, without search.
+
+Where written values are unique, a read names its write. A write and its reads are a
+*cluster*; its zone spans the first end (f) and the last beginning (s) among them. Where
+f < s the zone is forward: the register certainly held this value from f to s. Else it is
+backward: there is one instant from s to f at which the whole cluster may have happened.
+The history is linearizable exactly when no read ends before its write begins, no two
+forward zones overlap, and no backward zone lies inside a forward one. Gibbons and Korach,
+Testing Shared Memories (1997), theorem 4.2: O(n log n) for any concurrency.
+
+A write of unknown outcome counts if its value was read, and then ends never. Where a
+value is written twice, a read does not name its write, and the verdict is unknown.
+
+How far from linearizable a key is, is measured: delta (how many ms earlier reads would
+have to begin; Golab, Li and Shah, PODC 2011), and by how many writes a read was certainly
+stale (a lower bound for k).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from .causality import NEVER
+from .columns import History, Names
+from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
+from .txn import freeze
+from .verdict import DESCRIBED, Anomaly, Verdict, judge
+
+READS, WRITES = ("read", "r"), ("write", "w")
+#: keys for which delta is measured
+MEASURED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Operations:
+    """The reads and writes that count, one row each: `key` and `value` as numbers (value -1:
+    the initial nil), begin and end (rows; NEVER for a write of unknown outcome)."""
+
+    row: Ints
+    write: Bools
+    key: Ints
+    value: Ints
+    begin: Ints
+    end: Ints
+    keys: list[Any]
+
+    def only(self, chosen: Any) -> Operations:
+        columns = ("row", "write", "key", "value", "begin", "end")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+
+@dataclass(frozen=True, eq=False)
+class Zones:
+    """One row a cluster: key, first end and last beginning with their operations (numbers),
+    and the write (-1: the initial value)."""
+
+    key: Ints
+    first_end: Ints
+    last_begin: Ints
+    ends_first: Ints
+    begins_last: Ints
+
+    @property
+    def forward(self) -> Bools:
+        forward: Bools = self.first_end < self.last_begin
+        return forward
+
+
+def check_register(h: History) -> Verdict:
+    """Judge linearizability key by key."""
+    strange = [f for f in _client_fs(h) if f not in (*READS, *WRITES)]
+    if strange:
+        return judge((), [f"expected only reads and writes, got {strange[0]!r}"])
+    keys = _keyed(h)
+    if isinstance(keys, str):
+        return judge((), [keys])
+    key, value, names = keys
+    ops, reasons = _operations(h, key, value, names)
+    found, more = _limited(_read_findings(h, ops, key, value))
+    if reasons:
+        return judge(found, reasons, more=more)
+    if not np.any(~ops.write):
+        return judge(found, ["no read succeeded"], more=more)
+    zones = _zones(ops)
+    broken, beyond = _limited(_conflicts(h, ops, zones))
+    details: dict[str, Any] = {"operations": len(ops.row), "keys": len(names)}
+    if broken:
+        details["distance"] = _distances(h, ops, [a.data["key"] for a in broken])
+    return judge([*found, *broken], (), details, {**more, **beyond})
+
+
+def _client_fs(h: History) -> list[str]:
+    return [h.fs[i] for i in np.unique(h.f[h.process >= 0]).tolist()]
+
+
+def _limited(anomalies: Iterator[Anomaly]) -> tuple[list[Anomaly], dict[str, int]]:
+    kept: list[Anomaly] = []
+    more: dict[str, int] = {}
+    for anomaly in anomalies:
+        if len(kept) < DESCRIBED:
+            kept.append(anomaly)
+        else:
+            more[anomaly.name] = more.get(anomaly.name, 0) + 1
+    return kept, more
+
+
+def _keyed(h: History) -> tuple[Ints, Ints, list[Any]] | str:
+    """Key and value of each row as numbers, -1 for nil. Without a key field, values that are
+    all pairs are [key, value]; else there is one register."""
+    nil = h.values.index(b"null") if b"null" in h.values else -2
+    value = np.where(h.value == nil, -1, h.value).astype(np.int64)
+    clients = h.process >= 0
+    if np.any(h.key[clients] >= 0):
+        return h.key_of, value, list(h.keys)
+    used = np.unique(h.value[clients & (h.value >= 0)]).tolist()
+    decoded = {i: msgspec.json.decode(h.values[i]) for i in used}
+    if not decoded or not all(isinstance(v, list) and len(v) == 2 for v in decoded.values()):
+        return np.zeros(len(h), np.int64), value, [None]
+    keys, values = Names(), Names()
+    table = np.full((len(h.values) + 1, 2), -1, np.int64)
+    for i, (k, v) in decoded.items():
+        table[i] = keys[freeze(k)], -1 if v is None else values[freeze(v)]
+    both = table[h.value]
+    return both[:, 0], both[:, 1], [_shown(k) for k in keys.all()]
+
+
+def _shown(key: Any) -> Any:
+    return key if isinstance(key, str | int) else str(key)
+
+
+def _operations(
+    h: History, key: Ints, value: Ints, names: list[Any]
+) -> tuple[Operations, list[str]]:
+    row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
+    pair = h.pair[row]
+    status = np.where(pair >= 0, h.kind[pair], INFO)
+    write = h.rows(*WRITES)[row]
+    told = np.where(write, row, pair)
+    end = np.where(status == OK, pair, NEVER)
+    counts = np.where(write, status != FAIL, status == OK)
+    every = Operations(row, write, key[told], value[told], row, end, names)
+    ops = every.only(counts)
+    reasons = []
+    writes = ops.only(ops.write)
+    code = writes.key * (int(value.max(initial=0)) + 2) + writes.value
+    values, times = np.unique(code, return_counts=True)
+    if np.any(times > 1) or np.any(writes.value < 0):
+        at = int(writes.row[np.isin(code, values[times > 1]) | (writes.value < 0)][-1])
+        reasons.append(
+            f"index {at} writes a value that another write writes too (or nil): a read of it "
+            "does not name its write, and zones cannot judge"
+        )
+    unread = ops.write & (ops.end == NEVER) & ~_is_read(ops, value)
+    return ops.only(~unread), reasons
+
+
+def _code(key: Ints, value: Ints, span: int) -> Ints:
+    return key * span + value + 1
+
+
+def _is_read(ops: Operations, value: Ints) -> Bools:
+    span = int(value.max(initial=0)) + 2
+    code = _code(ops.key, ops.value, span)
+    return np.isin(code, code[~ops.write])
+
+
+def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Iterator[Anomaly]:
+    """Reads that no order can explain: of what nobody wrote, or wrote in vain, or not yet."""
+    span = int(value.max(initial=0)) + 2
+    reads, writes = ops.only(~ops.write & (ops.value >= 0)), ops.only(ops.write)
+    written = _code(writes.key, writes.value, span)
+    order = np.argsort(written, kind="stable")
+    wanted = _code(reads.key, reads.value, span)
+    place = np.searchsorted(written[order], wanted)
+    known = place < len(order)
+    known[known] = written[order][place[known]] == wanted[known]
+    refused = _refused(h, key, value, span)
+    for i in np.flatnonzero(~known).tolist():
+        failed = refused.get(int(wanted[i]))
+        read = int(reads.end[i])
+        name, more = ("phantom", "which nobody wrote") if failed is None else (
+            "aborted-read", f"whose write at index {failed} had failed"
+        )  # fmt: skip
+        rows = (read,) if failed is None else tuple(sorted((failed, read)))
+        yield _anomaly(
+            h, ops, name, int(reads.key[i]), rows, f"the read at {read} saw {{}}, {more}", read
+        )
+    write = order[place[known]]
+    early = np.flatnonzero(reads.end[known] < writes.begin[write])
+    for i in early.tolist():
+        read, began = int(reads.end[known][i]), int(writes.begin[write][i])
+        why = f"the read that ended at index {read} saw {{}}, whose write began at index {began}"
+        yield _anomaly(h, ops, "future-read", int(reads.key[known][i]), (read, began), why, read)
+
+
+def _refused(h: History, key: Ints, value: Ints, span: int) -> dict[int, int]:
+    row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0) & h.rows(*WRITES) & (h.pair >= 0))
+    row = row[h.kind[h.pair[row]] == FAIL]
+    return dict(zip(_code(key[row], value[row], span).tolist(), row.tolist(), strict=True))
+
+
+def _anomaly(
+    h: History, ops: Operations, name: str, key: int, rows: tuple[int, ...], why: str, read: int
+) -> Anomaly:
+    shown = why.replace("{}", repr(h.value_of(read)))
+    return Anomaly(name, f"{shown}.", str(ops.keys[key]), rows, {"key": key})
+
+
+def _zones(ops: Operations, begin: Ints | None = None) -> Zones:
+    """The zone of each cluster; the initial value counts as written before everything."""
+    begin = ops.begin if begin is None else begin
+    order = np.lexsort((ops.end, ops.value, ops.key))
+    key, value = ops.key[order], ops.value[order]
+    first = np.flatnonzero(
+        np.append([True], (key[1:] != key[:-1]) | (value[1:] != value[:-1]))[: len(order)]
+    )
+    by_begin = np.lexsort((begin, ops.value, ops.key))
+    last = np.append(first[1:], len(order)) - 1
+    initial = value[first] < 0
+    ends_first, begins_last = order[first], by_begin[last]
+    first_end = np.where(initial, -1, ops.end[ends_first])
+    return Zones(key[first], first_end, begin[begins_last], ends_first, begins_last)
+
+
+def _conflicts(h: History, ops: Operations, zones: Zones) -> Iterator[Anomaly]:
+    """Overlapping forward zones, and backward zones inside forward ones."""
+    span = len(h) + 2
+    base = zones.key * span + 1
+    forward = np.flatnonzero(zones.forward)
+    forward = forward[np.argsort((base + zones.first_end)[forward], kind="stable")]
+    low, high = (base + zones.first_end)[forward], (base + zones.last_begin)[forward]
+    reach = np.maximum.accumulate(high) if len(high) else high
+    for i in (np.flatnonzero(low[1:] < reach[:-1]) + 1).tolist():
+        j = int(np.flatnonzero(high[:i] == reach[i - 1])[-1])
+        yield _overlap(h, ops, zones, int(forward[j]), int(forward[i]))
+    backward = np.flatnonzero(~zones.forward & (zones.first_end < NEVER))
+    under = np.searchsorted(low, (base + zones.last_begin)[backward]) - 1
+    inside = under >= 0
+    inside[inside] = (base + zones.first_end)[backward][inside] < reach[under[inside]]
+    for b, u in zip(backward[inside].tolist(), under[inside].tolist(), strict=True):
+        f = int(forward[np.flatnonzero(high[: u + 1] == reach[u])[-1]])
+        yield _overlap(h, ops, zones, f, b)
+
+
+def _overlap(h: History, ops: Operations, zones: Zones, one: int, other: int) -> Anomaly:
+    """The proof: the operations at the ends of both zones."""
+    numbers = {int(z[c]) for z in (zones.ends_first, zones.begins_last) for c in (one, other)}
+    ends = [int(ops.end[i]) if ops.end[i] < NEVER else int(ops.row[i]) for i in numbers]
+    a, b = (_held(h, ops, zones, c) for c in (one, other))
+    why = f"{a}, yet meanwhile {b}: no order of these operations respects real time."
+    key = int(zones.key[one])
+    return Anomaly("nonlinearizable", why, str(ops.keys[key]), tuple(sorted(ends)), {"key": key})
+
+
+def _held(h: History, ops: Operations, zones: Zones, cluster: int) -> str:
+    op = int(zones.ends_first[cluster])
+    row = int(ops.row[op]) if ops.write[op] else int(ops.end[op])
+    value = repr(h.value_of(row))
+    end, begin = int(zones.first_end[cluster]), int(zones.last_begin[cluster])
+    if end < begin:
+        since = "the beginning" if end < 0 else f"index {end}"
+        return f"the register must have held {value} from {since} to index {begin}"
+    return f"it must have held {value} at some time between index {begin} and index {end}"
+
+
+def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, Any]:
+    """By key: delta in ms, and a lower bound for k."""
+    return {
+        str(ops.keys[key]): {
+            "delta_ms": _delta(h, ops.only(ops.key == key)) / 1e6,
+            "k_at_least": _staleness(ops.only(ops.key == key)),
+        }
+        for key in list(dict.fromkeys(keys))[:MEASURED]
+    }
+
+
+def _delta(h: History, ops: Operations) -> int:
+    """By how many ns reads must begin earlier for the key to be linearizable: bisection, as
+    more is never worse."""
+    times = np.append(h.time, 0)
+    begin = times[ops.begin]
+    end = np.where(ops.end < NEVER, times[np.minimum(ops.end, len(h))], NEVER)
+    timed = replace(ops, begin=begin, end=end)
+    low, high = 0, int(h.time[-1] - h.time[0]) + 1
+    while low < high:
+        middle = (low + high) // 2
+        shifted = np.where(ops.write, begin, begin - middle)
+        if _fits(_zones(timed, shifted)):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _fits(zones: Zones) -> bool:
+    """Is one key with these zones linearizable? Zones that only touch do not conflict."""
+    forward = np.flatnonzero(zones.forward)
+    forward = forward[np.argsort(zones.first_end[forward], kind="stable")]
+    low, high = zones.first_end[forward], zones.last_begin[forward]
+    if np.any(low[1:] < np.maximum.accumulate(high)[:-1]):
+        return False
+    back = np.flatnonzero(~zones.forward & (zones.first_end < NEVER))
+    under = np.searchsorted(low, zones.last_begin[back]) - 1
+    inside = under >= 0
+    return not np.any(zones.first_end[back][inside] < high[under[inside]])
+
+
+def _staleness(ops: Operations) -> int:
+    """1 + the writes that certainly fell between some read and the write it saw: those begun
+    in between, less those still open when the read began."""
+    writes, reads = ops.only(ops.write), ops.only(~ops.write)
+    by_value = np.argsort(writes.value, kind="stable")
+    place = np.searchsorted(writes.value[by_value], reads.value)
+    found = place < len(by_value)
+    found[found] = writes.value[by_value][place[found]] == reads.value[found]
+    own = np.where(reads.value < 0, -1, NEVER)
+    own[found] = writes.end[by_value][place[found]]
+    begun, ended = np.sort(writes.begin), np.sort(writes.end)
+    started = np.searchsorted(begun, reads.begin)
+    between = started - np.searchsorted(begun, own)
+    still_open = started - np.searchsorted(ended, reads.begin)
+    return 1 + int(np.max(between - still_open, initial=0))

@@ -1,0 +1,98 @@
+"""What is told of a verdict, on the terminal, as a page, and as JUnit XML."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from harness.report.junit import junit
+from harness.report.page import page
+from harness.report.summary import tell
+from harness.store import HISTORY, RESULTS, TEST, Folder
+
+LOST = {"name": "lost-write", "key": "k1", "ops": [1, 2], "why": "3.1 <is> gone"}
+INVALID: dict[str, Any] = {
+    "valid": False,
+    "anomalies": {"lost-write": 120},
+    "checkers": {
+        "final": {"valid": False, "anomalies": [{**LOST, "why": f"{i} is gone"} for i in range(5)]},
+        "replicas": {"valid": True, "skipped": "no ring"},
+        "stats": {"valid": True},
+    },
+}
+INVALID["checkers"]["final"]["anomalies"][0] = LOST
+UNKNOWN: dict[str, Any] = {
+    "valid": "unknown",
+    "anomalies": {},
+    "checkers": {
+        "final": {"valid": "unknown", "reasons": ["no final reads"]},
+        "stuck": {"valid": "unknown", "reasons": ["no final reads", "nobody says"]},
+    },
+}
+HISTORY_LINES = """\
+{"index":0,"time":1000000,"type":"info","process":"harness","f":"phase","value":"load"}
+{"index":1,"time":2000000,"type":"invoke","process":1,"f":"put","key":"k1","id":"3.1","basis":null}
+{"index":2,"time":3000000,"type":"ok","process":1,"f":"put","key":"k1","id":"3.1"}
+{"index":3,"time":4000000,"type":"invoke","process":"nemesis","f":"start-cut"}
+{"index":4,"time":5000000,"type":"info","process":"nemesis","f":"start-cut","value":{"fault":0}}
+"""
+
+
+def told(results: dict[str, Any], **options: Any) -> str:
+    console = Console(file=io.StringIO(), highlight=False, **options)
+    tell(console, results)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_an_invalid_verdict_names_each_anomaly_with_its_first_proof() -> None:
+    assert told(INVALID) == "invalid\n  lost-write: 120\n    3.1 <is> gone\n"
+
+
+def test_an_unknown_verdict_gives_each_reason_once() -> None:
+    assert told(UNKNOWN) == "unknown\n  no final reads\n  nobody says\n"
+
+
+def test_a_valid_verdict_is_one_word() -> None:
+    assert told({"valid": True, "anomalies": {}, "checkers": {}}) == "valid\n"
+
+
+def test_long_proofs_are_wrapped_only_for_a_terminal() -> None:
+    results = {**INVALID, "checkers": {"final": {"anomalies": [{**LOST, "why": "word " * 40}]}}}
+    assert max(map(len, told(results).splitlines())) > 80
+    wrapped = told(results, force_terminal=True, width=80, color_system=None)
+    assert max(map(len, wrapped.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("results", "counts"), [(INVALID, ("3", "1", "0", "1")), (UNKNOWN, ("2", "0", "2", "0"))]
+)
+def test_junit_counts_what_stands_in_it(results: dict[str, Any], counts: tuple[str, ...]) -> None:
+    suite = ET.fromstring(junit({"name": "cart-cut", "seed": 7}, results))
+    assert tuple(suite.get(n) for n in ("tests", "failures", "errors", "skipped")) == counts
+    for kind, count in zip(("failure", "error", "skipped"), counts[1:], strict=True):
+        assert len(suite.findall(f"testcase/{kind}")) == int(count)
+
+
+def test_junit_tells_why() -> None:
+    suite = ET.fromstring(junit({}, INVALID))
+    (failure,) = suite.findall("testcase/failure")
+    assert failure.get("message") == "lost-write: 3.1 <is> gone"
+
+
+def test_the_page_shows_proofs_and_the_course_of_the_test(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut", "command": "dynamesis test --seed 7"})
+    folder.save_json(RESULTS, INVALID)
+    folder.save(HISTORY, HISTORY_LINES)
+    shown = page(folder)
+    assert "3.1 &lt;is&gt; gone" in shown
+    assert "dynamesis test --seed 7" in shown
+    assert "&#34;index&#34;:2" in shown
+    assert "2 more of lost-write, and 115 that are only counted" in shown
+    assert shown.count("start-cut") == 1
