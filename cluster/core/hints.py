@@ -48,9 +48,13 @@ class Hints:
 
     def start(self) -> None:
         """Find the hints of an earlier life, and begin to scan."""
+        self.recover()
+        self._kernel.every(self._interval, self.hand_off)
+
+    def recover(self) -> None:
+        """Index what an earlier life kept."""
         for hint, record in self.records.scan():
             self._changed(hint, None, record)
-        self._kernel.every(self._interval, self.hand_off)
 
     def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
@@ -104,7 +108,7 @@ class Hints:
             to,
             lambda rid: ReplicaPut(rid, key, sent.state, None, "handoff"),
             self._timeout,
-            lambda answer: self._answered(target, key, sent, _is_kept(answer)),
+            lambda answer: self._answered(target, key, sent, self.is_kept(answer)),
         )
 
     def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
@@ -115,6 +119,10 @@ class Hints:
             self._kernel.emit("handed-off", target=target, key=key)
             if not self._in_flight:
                 self.hand_off()
+
+    def is_kept(self, answer: Answer | Failure) -> bool:
+        """True when the hint is durable where it belongs."""
+        return isinstance(answer, ReplicaPutReply) and answer.durable
 
     def unchanged(self, hint: bytes, sent: Record) -> bool:
         """True when the hint is still the one that was sent."""
@@ -132,10 +140,6 @@ class Hints:
 def _label(hint: bytes) -> dict[str, object]:
     target, key = split_hint(hint)
     return {"key": key, "hint_for": target}
-
-
-def _is_kept(answer: Answer | Failure) -> bool:
-    return isinstance(answer, ReplicaPutReply) and answer.durable
 
 
 def _size(record: Record) -> int:

@@ -65,16 +65,6 @@ def equal_actors(node: Node) -> None:
     node.identity.actor = lambda epoch: f"v:0:{epoch:x}"  # type: ignore[method-assign]
 
 
-def lazy_epoch(node: Node) -> None:
-    """Epochs are handed out again after a restart: none was ever kept."""
-    persist = node.identity.keep_lease
-
-    def forget(leased: int, done: object) -> None:
-        persist(0, done)  # type: ignore[arg-type]
-
-    node.identity.keep_lease = forget  # type: ignore[method-assign]
-
-
 # ---- pruning
 
 
@@ -199,14 +189,15 @@ def stale_forward(node: Node) -> None:
 
 
 def handoff_coordinates(node: Node) -> None:
-    """What is passed on to a newcomer is stamped there again, as a put of its own."""
+    """What a transfer brings is stamped again where it arrives, as a put of its own."""
+    combine = node.objects.combine
 
-    class Twice(PutRequest):
-        def newcomers_state(self, newcomer: str) -> State:
-            event = len(self._state) + 1
-            value = Version(self._put.value, self._put.deleted)
-            return clock.update(self._context, value, self._state, f"{newcomer}:0:0", event)
+    def coordinate(ours: State, incoming: State, why: str) -> State:
+        merged = combine(ours, incoming, why)
+        if why != "pending":
+            return merged
+        version = clock.versions(incoming)[0]
+        actor = f"{node.params.node}:0:0"
+        return clock.update({}, version, merged, actor, clock.next_event(merged, actor))
 
-    node.put_request = Twice
-
-
+    node.objects.combine = coordinate  # type: ignore[method-assign]
