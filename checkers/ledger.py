@@ -117,8 +117,9 @@ class _Judge:
 
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h
-        ok = np.flatnonzero((h.kind == OK) & h.rows(*self.need) & (h.process >= 0))
-        for row in ok.tolist() if self.outages else [r for r in ok.tolist() if r in h.worth]:
+        acknowledged = (h.kind == OK) & h.rows(*self.need) & (h.process >= 0)
+        told = [row for row in h.worth if acknowledged[row]]
+        for row in np.flatnonzero(acknowledged).tolist() if self.outages else told:
             begin = int(h.pair[row])
             need = self.need[h.fs[h.f[row]]]
             key = h.keys[h.key_of[row]]

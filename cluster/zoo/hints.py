@@ -27,7 +27,7 @@ def decommission_drops_hints(node: Node) -> None:
     destination = node.hints.destination
 
     def drop(target: str, key: bytes) -> str | None:
-        if node.params.node in node.view.layout.members:
+        if node.placement is None or node.params.node in node.view.layout.members:
             return destination(target, key)
         hints = node.hints
         hints.records.remove(hint_row(target, key), lambda code: None)
