@@ -23,12 +23,12 @@ def aae_no_rehash(node: Node) -> None:
     changed = node.trees.changed
     merge = node.objects.merge
 
-    def silently(row: bytes, state: object, why: str, done: object) -> object:
+    def silently(row: bytes, state: object, why: str, done: object, durable: bool = True) -> object:
         hears = node.objects.on_change
         if why == "anti-entropy":
             node.objects.on_change = _count_only
         try:
-            return merge(row, state, why, done)  # type: ignore[arg-type]
+            return merge(row, state, why, done, durable)  # type: ignore[arg-type]
         finally:
             node.objects.on_change = hears
 
