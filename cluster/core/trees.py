@@ -30,7 +30,7 @@ from .store import Damaged, Reader, ReadFailed
 
 _MARK = b"trees"
 #: rows and bytes that one slice of a scan takes, and seconds until the next one
-_SLICE_ROWS, _SLICE_BYTES, _PAUSE = 256, 256 << 10, 0.004
+_SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
 
 

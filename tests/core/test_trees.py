@@ -191,7 +191,7 @@ class TestSlices:
             met.clear()
             work()
             pages["slices"] += 1
-            assert len(met) <= 256
+            assert len(met) <= 128
 
         node.trees._slice = watch  # type: ignore[method-assign]
         for i in range(200):
