@@ -26,13 +26,13 @@ def aae_no_rehash(node: Node) -> None:
     merge = node.objects.merge
 
     def silently(
-        row: bytes, state: State, why: str, done: Done, durable: bool = True
+        key: bytes, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
         hears = node.objects.on_change
         if why == "anti-entropy":
             node.objects.on_change = _count_only
         try:
-            return merge(row, state, why, done, durable)
+            return merge(key, incoming, why, done, durable)
         finally:
             node.objects.on_change = hears
 
