@@ -31,5 +31,6 @@ REGISTER = Workload(
     description="unique values, written with the context that was read or blindly: catches "
     "lost writes, false siblings, altered values",
     script=_script,
+    twins=8,
     options={"distribution": DISTRIBUTION, **share_options(blind=0.25, foreign=0.03)},
 )
