@@ -154,7 +154,7 @@ class Causality:
         order, starts = self.by_key
         versions = order[starts[key] : starts[key + 1]]
         bit = dict(zip(versions.tolist(), range(len(versions)), strict=True))
-        shown = [self._siblings(row) for row in rows.tolist()]
+        shown = [self.siblings_of(row) for row in rows.tolist()]
         uses = self._uses(versions, shown)
         pasts: dict[int, int] = {}
         coming = zip(self.written[versions].tolist(), versions.tolist(), strict=True)
@@ -185,7 +185,8 @@ class Causality:
         if uses.get(version):
             pasts[version] = past
 
-    def _siblings(self, row: int) -> list[int]:
+    def siblings_of(self, row: int) -> list[int]:
+        """The versions that a row showed, each once."""
         span = slice(*self.history.sib_start[row : row + 2].tolist())
         return [v for v in dict.fromkeys(self.sibling[span].tolist()) if v >= 0]
 

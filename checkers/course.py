@@ -19,13 +19,15 @@ from .pairing import INFO, OK, Ints
 
 @dataclass(frozen=True)
 class Fault:
-    """One injected fault. `bit` is None without evidence; `stopped` None if never healed."""
+    """One injected fault. `bit` is None without evidence, `proved` the row of the evidence;
+    `stopped` None if never healed."""
 
     number: int
     kind: str
     started: int
     stopped: int | None = None
     bit: bool | None = None
+    proved: int | None = None
     value: Mapping[str, Any] | None = None
 
 
@@ -103,7 +105,7 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
             number = fields.get("fault", -1 - len(faults))
             faults.append(Fault(number, kind, row, value=fields))
         elif f == "evidence":
-            _amend(faults, fields, None, bit=bool(fields.get("bit", True)))
+            _amend(faults, fields, None, bit=bool(fields.get("bit", True)), proved=row)
         elif verb == "stop":
             _amend(faults, fields, kind, stopped=row)
     return tuple(faults)

@@ -13,11 +13,16 @@ from typing import Any
 from .cart import check_cart
 from .causality import Causality, causality
 from .course import Course, course
+from .coverage import check_coverage
 from .evidence import check_evidence
 from .final import check_final
 from .history import History
+from .ledger import check_ledger
+from .nodes import check_bounds, check_membership
+from .order import check_order
 from .reads import check_reads
 from .replicas import check_replicas, check_stuck
+from .staleness import check_staleness
 from .stats import check_stats
 from .verdict import Results, Verdict, check_safely
 from .wellformed import first_problem
@@ -31,8 +36,14 @@ CHECKERS: dict[str, Checker] = {
     "replicas": check_replicas,
     "stuck": check_stuck,
     "cart": check_cart,
+    "coverage": check_coverage,
+    "ledger": check_ledger,
+    "membership": check_membership,
+    "bounds": check_bounds,
+    "order": check_order,
     "evidence": check_evidence,
     "stats": check_stats,
+    "staleness": check_staleness,
 }
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from .causality import Causality
 from .course import Course, final_rows, hint_targets
+from .lww import check_lww, is_lww
 from .pairing import Bools, Ints
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
@@ -49,6 +50,8 @@ def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) ->
     rows = _final_rows(c, course)
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
     settled = c.effective < (course.final or 0)
+    if is_lww(test):
+        return check_lww(c, course, rows, settled)
     lost = _lost(c, settled, c.sibling[places])
     conclusive = _conclusive_keys(c, rows, Ring.of(test))
     judged = np.isin(c.key, conclusive)
@@ -79,7 +82,8 @@ def _check_everywhere(c: Causality, course: Course) -> Verdict:
 
 def _final_rows(c: Causality, course: Course) -> Ints:
     dumps = final_rows(c.history, course, "dump")
-    replicas = [row for row in dumps.tolist() if row not in hint_targets(c.history, dumps)]
+    hints = hint_targets(c.history, dumps)
+    replicas = [row for row in dumps.tolist() if row not in hints]
     gets = final_rows(c.history, course, "get")
     return np.sort(np.concatenate([gets, np.array(replicas, np.int64)]))
 

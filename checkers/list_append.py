@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,8 @@ def _prefixes(t: Txns, reads: Ints, order: Ints, start: Ints) -> Bools:
     length = t.value[reads]
     ends = np.cumsum(length)
     total = int(ends[-1]) if len(ends) else 0
-    cuts = np.searchsorted(ends, np.arange(0, total, _BLOCK), side="right")
-    for first, last in zip(cuts, [*cuts[1:], len(reads)], strict=True):
+    cuts = np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK), side="right")
+    for first, last in pairwise([0, *cuts.tolist(), len(reads)]):
         block = reads[first:last]
         count = length[first:last]
         shown = t.elements[spans(t.starts[block], count)]

@@ -204,6 +204,8 @@ def _next_in_time(t: Txns, visits: Visits) -> tuple[Ints, Ints]:
     span = np.int64(len(t.history) + 1)
     begun = t.row[visits.txn] + visits.key * span
     done = np.flatnonzero(t.status[visits.txn] == OK)
+    if not len(done):
+        return done, done
     done = done[np.argsort(t.ended[visits.txn[done]] + visits.key[done] * span, kind="stable")]
     ended = t.ended[visits.txn[done]] + visits.key[done] * span
     latest = np.maximum.accumulate(begun[done])

@@ -19,18 +19,28 @@ HISTORIES = Path(__file__).parent.parent / "histories"
 ANOMALIES = (
     "aborted-read",
     "altered-value",
+    "causal-cycle",
     "crossed-key",
     "divergence",
     "duplicate-sibling",
     "extra-item",
     "false-sibling",
     "future-read",
+    "impossible-ack",
     "lost-item",
     "lost-write",
     "misplaced",
+    "monotonic-reads",
+    "monotonic-writes",
     "phantom",
+    "read-your-writes",
     "resurrection",
+    "split-membership",
+    "stale-read",
     "stuck",
+    "unavailable",
+    "unbounded",
+    "writes-follow-reads",
 )
 
 

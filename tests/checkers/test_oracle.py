@@ -20,9 +20,7 @@ from checkers.wellformed import first_problem
 
 #: a few hundred in CI; the nightly environment asks for tens of thousands
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
-LENIENT = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def found_by_checkers(ops: list[Op], test) -> set[tuple[str, str | None]]:

@@ -1,0 +1,191 @@
+"""What reads owe: stale-read in strict mode, and the four session guarantees.
+
+A get *covers* versions (docs/checkers.md). In strict mode (not sloppy, R + W > N) it must
+cover every version that was acknowledged before it began, save those that a delete above
+them may have removed. The session guarantees ask the same of one process and key (Terry
+et al., Session Guarantees for Weakly Consistent Replicated Data, 1994): its own writes
+(read-your-writes), what its earlier gets covered (monotonic-reads), and, with any write
+that a get covers, what that writer wrote before (monotonic-writes) and had read before
+(writes-follow-reads). Dynamo promises none of these by default: they are counted, and
+judged only where `promises` in test.json names them.
+
+One sweep a key, in order of rows; a set of versions is an integer of one bit each.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .causality import Causality
+from .course import Course
+from .pairing import OK, Ints
+from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from .words import at, contents, fate, listed, meanwhile, name, reading
+
+SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
+#: events above which what is only counted is left out, unless it is asked for
+COUNTED = 400_000
+
+BEGIN, WROTE, SHOWED = range(3)
+
+
+@dataclass
+class Session:
+    """What one process has of a key."""
+
+    wrote: int = 0
+    covered: int = 0
+
+
+@dataclass
+class Sweep:
+    """The state of the walk through one key. `pasts` by version; `owed_writes` and
+    `owed_reads`: what a get owes that covers the version, by its writers' sessions."""
+
+    bits: dict[int, int]
+    pasts: dict[int, int] = field(default_factory=dict)
+    owed_writes: dict[int, int] = field(default_factory=dict)
+    owed_reads: dict[int, int] = field(default_factory=dict)
+    acknowledged: int = 0
+    removed: int = 0
+    sessions: dict[int, Session] = field(default_factory=lambda: defaultdict(Session))
+    #: what was acknowledged, and the session's own, when each open get began
+    begun: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+#: anomaly, row of the get, the bits that it lacks
+Missing = tuple[str, int, int]
+
+
+def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge stale-read in strict mode, count the session guarantees."""
+    told = test or {}
+    strict = is_strict(told)
+    promised = {p for p in told.get("promises", ()) if p in SESSIONS}
+    judged = promised | ({"stale-read"} if strict else set())
+    if not judged and len(c.history) > COUNTED:
+        return skip("no session guarantee is promised, and the history is long")
+    found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
+    counts = dict.fromkeys(found, 0)
+    for versions, kind, row, missing in missing_of_gets(c):
+        counts[kind] += 1
+        if kind in judged and len(found[kind]) < DESCRIBED:
+            found[kind].append(_anomaly(c, course, kind, row, _members(versions, missing)))
+    anomalies = [a for some in found.values() for a in some]
+    more = {kind: counts[kind] - len(some) for kind, some in found.items() if kind in judged}
+    details = {"strict": strict, "counts": {k: n for k, n in counts.items() if n}}
+    return judge(anomalies, (), details, {kind: n for kind, n in more.items() if n})
+
+
+def is_strict(test: Mapping[str, Any]) -> bool:
+    """Must a read see what was acknowledged before it?"""
+    sizes = [test.get(k) for k in ("r", "w", "n")]
+    if test.get("sloppy") is not False or not all(isinstance(s, int) for s in sizes):
+        return False
+    return int(test["r"]) + int(test["w"]) > int(test["n"])
+
+
+def missing_of_gets(c: Causality) -> Iterator[tuple[Ints, str, int, int]]:
+    """(versions of the key, anomaly, row of the get, bits of the versions that it lacks), key by
+    key; bit i is the i-th version."""
+    h = c.history
+    gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
+    keys = h.key_of[gets]
+    order = np.argsort(keys, kind="stable")
+    cuts = np.searchsorted(keys[order], np.arange(len(h.keys) + 1))
+    by_key, starts = c.by_key
+    for key in range(len(h.keys)):
+        of_key = gets[order[cuts[key] : cuts[key + 1]]]
+        versions = by_key[starts[key] : starts[key + 1]]
+        if len(of_key) and len(versions):
+            for kind, row, missing in _sweep(c, versions, of_key):
+                yield versions, kind, row, missing
+
+
+def _sweep(c: Causality, versions: Ints, gets: Ints) -> Iterator[Missing]:
+    bits = {v: 1 << i for i, v in enumerate(versions.tolist())}
+    sweep = Sweep(bits)
+    events = [(int(c.written[v]), WROTE, v) for v in bits]
+    acknowledged = versions[c.outcome[versions] == OK]
+    events += [(int(c.ended[v]), OK + SHOWED, v) for v in acknowledged.tolist()]
+    events += [(int(c.history.pair[g]), BEGIN, g) for g in gets.tolist()]
+    events += [(g, SHOWED, g) for g in gets.tolist()]
+    events.sort()
+    for _, what, number in events:
+        if what == WROTE:
+            _write(c, sweep, number)
+        elif what == BEGIN:
+            session = sweep.sessions[int(c.history.process[number])]
+            sweep.begun[number] = sweep.acknowledged, session.wrote, session.covered
+        elif what == SHOWED:
+            yield from _judge(c, sweep, number)
+        else:
+            sweep.acknowledged |= bits[number]
+            sweep.sessions[_process(c, number)].wrote |= bits[number]
+
+
+def _process(c: Causality, version: int) -> int:
+    return int(c.history.process[c.written[version]])
+
+
+def _write(c: Causality, sweep: Sweep, version: int) -> None:
+    session = sweep.sessions[_process(c, version)]
+    past, writes, reads = sweep.bits[version], session.wrote, session.covered
+    for parent in c.parents_of(version):
+        past |= sweep.pasts[parent]
+        writes |= sweep.owed_writes[parent]
+        reads |= sweep.owed_reads[parent]
+    sweep.pasts[version] = past
+    sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
+    if c.deletes[version] and c.may_take_effect[version]:
+        sweep.removed |= past
+
+
+def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
+    covered, writes, reads = 0, 0, 0
+    for version in c.siblings_of(get):
+        covered |= sweep.pasts[version]
+        writes |= sweep.owed_writes[version]
+        reads |= sweep.owed_reads[version]
+    acknowledged, own, before = sweep.begun.pop(get)
+    excused = covered | sweep.removed
+    for kind, owed in (
+        ("stale-read", acknowledged),
+        ("read-your-writes", own),
+        ("monotonic-reads", before),
+        ("monotonic-writes", writes),
+        ("writes-follow-reads", reads),
+    ):
+        missing = owed & ~excused
+        if missing:
+            yield kind, get, missing
+    sweep.sessions[int(c.history.process[get])].covered |= covered
+
+
+def _members(versions: Ints, bits: int) -> list[int]:
+    found: list[int] = []
+    while bits and len(found) < 4:
+        lowest = bits & -bits
+        found.append(int(versions[lowest.bit_length() - 1]))
+        bits ^= lowest
+    return found
+
+
+def _anomaly(c: Causality, course: Course, kind: str, row: int, missing: list[int]) -> Anomaly:
+    h, version = c.history, missing[0]
+    begin = int(h.pair[row])
+    rows = {int(c.written[version]), begin, row}
+    if c.outcome[version] == OK:
+        rows.add(int(c.ended[version]))
+    proof = tuple(sorted(rows))
+    why = (
+        f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
+        f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
+        f"{fate(c, version)}.{meanwhile(course, proof)}"
+    )
+    return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})

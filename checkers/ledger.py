@@ -1,0 +1,219 @@
+"""What the fault ledger allows: unavailable and impossible-ack.
+
+The nemesis' events say which nodes were down or paused, and who could not reach whom; the
+ring says whose answers an operation needed. A fault of a kind whose effect on nodes is not
+known to this page (say, a slow disk) makes all nodes doubtful: nothing is judged meanwhile.
+
+`impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
+its coordinator, each of the others being certainly down or cut off from before the
+operation began until after it ended; or an answer whose claims (`worth`) contradict
+themselves, or that. `unavailable`: a refusal for want of a quorum although no fault was
+near (within `grace` seconds, 5 if test.json does not say), or although enough nodes were
+certainly up and reachable. A busy machine may delay an operation or two: time-outs count
+only when they are at least three and more than one in a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from .causality import NEVER, Causality
+from .columns import History
+from .course import Course, Fault
+from .pairing import FAIL, INFO, INVOKE, OK
+from .ring import Ring
+from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from .words import at, listed, meanwhile
+
+REFUSALS = ("read-quorum", "write-quorum", "no-coordinator")
+DELAYS = ("timeout", "disconnected", "forward-lost")
+DOWN = ("kill", "pause", "stop")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
+    the row from which that is certain (its evidence), `until`: when it began to end."""
+
+    since: int
+    until: int
+    started: int
+    down: frozenset[str]
+    cut: frozenset[tuple[str, str]]
+    known: bool
+
+
+def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage]:
+    """The ledger as outages."""
+    return [_outage(h, fault, members) for fault in course.faults]
+
+
+def _outage(h: History, fault: Fault, members: tuple[str, ...]) -> Outage:
+    value = dict(fault.value or {})
+    since = fault.proved if fault.bit and fault.proved is not None else NEVER
+    until = NEVER if fault.stopped is None else fault.stopped
+    kind = fault.kind.partition(".")[0]
+    down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()
+    grudge = value.get("grudge")
+    cut = frozenset(_pairs(grudge)) if kind == "cut" else frozenset()
+    steady = "flap" not in f"{fault.kind} {value.get('kind')}"
+    known = steady and (bool(down) or (kind == "cut" and grudge is not None))
+    since = since if known else NEVER
+    return Outage(since, until, fault.started, down & set(members), cut, known)
+
+
+def _names(nodes: Any) -> list[str]:
+    if isinstance(nodes, str):
+        return [nodes]
+    return [n for n in nodes if isinstance(n, str)] if isinstance(nodes, list) else []
+
+
+def _pairs(grudge: Any) -> Iterator[tuple[str, str]]:
+    """Who cannot reach whom: of groups that are apart, of {node: [others]}, or of pairs."""
+    if isinstance(grudge, Mapping):
+        yield from ((a, b) for b, others in grudge.items() for a in _names(others))
+    elif isinstance(grudge, list):
+        groups = [_names(group) for group in grudge]
+        for i, group in enumerate(groups):
+            for other in groups[:i] + groups[i + 1 :]:
+                yield from ((a, b) for a in group for b in other)
+
+
+def check_ledger(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge impossible-ack and unavailable."""
+    ring, told = Ring.of(test), test or {}
+    if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):
+        return skip("test.json with the ring, R and W is needed")
+    judge_of = _Judge(c.history, course, told, ring)
+    acks = judge_of.impossible()
+    found = list(islice(acks, DESCRIBED))
+    rest = sum(1 for _ in acks)
+    down = judge_of.unavailable()
+    more = {"impossible-ack": rest} if rest else {}
+    if len(down) > DESCRIBED:
+        more["unavailable"] = len(down) - DESCRIBED
+    return judge([*found, *down[:DESCRIBED]], (), {"outages": len(judge_of.outages)}, more)
+
+
+class _Judge:
+    """The facts that both judgements need."""
+
+    def __init__(self, h: History, course: Course, test: Mapping[str, Any], ring: Ring) -> None:
+        self.h, self.course, self.ring = h, course, ring
+        self.members = tuple(test.get("nodes") or ring.members)
+        self.need = {"get": int(test["r"]), "put": int(test["w"]), "delete": int(test["w"])}
+        self.strict = test.get("sloppy") is False
+        self.grace = float(test.get("grace", 5.0))
+        self.outages = outages(h, course, self.members)
+
+    def candidates(self, key: str) -> tuple[str, ...]:
+        """Whose answers count."""
+        return self.ring.primaries(key) if self.strict else self.members
+
+    def impossible(self) -> Iterator[Anomaly]:
+        h = self.h
+        acknowledged = (h.kind == OK) & h.rows(*self.need) & (h.process >= 0)
+        told = [row for row in h.worth if acknowledged[row]]
+        for row in np.flatnonzero(acknowledged).tolist() if self.outages else told:
+            begin = int(h.pair[row])
+            need = self.need[h.fs[h.f[row]]]
+            key = h.keys[h.key_of[row]]
+            could = self.could_answer(row, begin, row)
+            answered = could & set(self.candidates(key))
+            lie = _lie(h.worth.get(row), need, could, set(self.ring.primaries(key)))
+            if len(answered) < need or lie:
+                reason = lie or f"only {listed(sorted(answered))} can have answered"
+                yield self.anomaly("impossible-ack", row, f"needs {need} nodes, but {reason}")
+
+    def could_answer(self, row: int, begin: int, end: int) -> set[str]:
+        """Nodes that may have answered the coordinator of an operation from one row to
+        another. Where the answer does not name the coordinator, it may be any node that can
+        be reached from the one asked, over others too."""
+        whole = [o for o in self.outages if o.since < begin and end < o.until]
+        down = {node for o in whole for node in o.down}
+        apart = {pair for o in whole for pair in o.cut}
+        up = [node for node in self.members if node not in down]
+        named = self.h.worth.get(row, {}).get("coordinator")
+        if named is None and self.h.node[row] < 0:
+            return set(up)
+        reached = {named or self.h.nodes[self.h.node[row]]} & set(up)
+        frontier = list(reached)
+        while frontier:
+            here = frontier.pop()
+            beyond = {n for n in up if not {(n, here), (here, n)} & apart} - reached
+            reached |= beyond
+            if named is None:
+                frontier += sorted(beyond)
+        return reached
+
+    def unavailable(self) -> list[Anomaly]:
+        h = self.h
+        ended = np.flatnonzero(
+            ((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*self.need) & (h.pair >= 0)
+        )
+        refused: list[int] = []
+        delayed: list[int] = []
+        for row in ended.tolist():
+            code = h.errors[row].code if row in h.errors else ""
+            if code in (*REFUSALS, *DELAYS) and self.was_fair(row):
+                (refused if code in REFUSALS else delayed).append(row)
+        begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*self.need) & (h.process >= 0))
+        if len(delayed) >= 3 and len(delayed) * 100 > begun:
+            refused += delayed
+        return [
+            self.anomaly(
+                "unavailable", row, f"ended in {h.errors[row].code}, but enough nodes were there"
+            )
+            for row in sorted(refused)
+        ]
+
+    def was_fair(self, row: int) -> bool:
+        """Were enough nodes certainly up and in reach, from `grace` before it began?"""
+        h, begin = self.h, int(self.h.pair[row])
+        since = int(np.searchsorted(h.time, h.time[begin] - int(self.grace * 1e9)))
+        load = self.course.phases.get("load", 0)
+        near = [o for o in self.outages if o.started < row and o.until > since]
+        if begin < load or int(h.time[begin]) < int(h.time[load]):
+            return False
+        if not near:
+            return True
+        settled = all(o.known and o.since < since and o.until > row for o in near)
+        if not settled or h.node[row] < 0:
+            return False
+        down = {node for o in near for node in o.down}
+        apart = {node for o in near for pair in o.cut for node in pair}
+        up = set(self.candidates(h.keys[h.key_of[row]])) - down - apart
+        return len(up) >= self.need[h.fs[h.f[row]]] and h.nodes[h.node[row]] in up
+
+    def anomaly(self, name: str, row: int, why: str) -> Anomaly:
+        h, begin = self.h, int(self.h.pair[row])
+        node = f" at {h.nodes[h.node[row]]}" if h.node[row] >= 0 else ""
+        text = (
+            f"the {h.fs[h.f[row]]} of process {h.name_of(int(h.process[row]))} from {at(h, begin)} "
+            f"to {at(h, row)}{node} {why}.{meanwhile(self.course, (begin, row))}"
+        )
+        faults = [f.started for f in self.course.active((begin, row))]
+        return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
+
+
+def _lie(worth: Any, need: int, could: set[str], primaries: set[str]) -> str | None:
+    """How an answer's claims about itself contradict what they must be."""
+    if not isinstance(worth, Mapping):
+        return None
+    claims = {k: v for k, v in worth.items() if isinstance(v, int)}
+    replicas = claims.get("replicas", need)
+    if replicas < need:
+        return f"the answer itself claims only {replicas} replicas"
+    possible = len(could & primaries)
+    if claims.get("primaries", 0) > possible:
+        return (
+            f"the answer claims {claims['primaries']} primaries, of which {possible} could answer"
+        )
+    if claims.get("durable", 0) > replicas:
+        return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
+    return None

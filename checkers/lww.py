@@ -1,0 +1,85 @@
+"""What `reconcile: lww` must keep: one winner a key, and not an older one.
+
+The last writer by the store's declared order wins, and the others are discarded on
+purpose: that is no anomaly but the price, told as the number of acknowledged writes that
+nothing final covers. Judged is what no order allows: all of a key gone although writes
+took effect and no delete may have won (`lost-write`); several versions left in one read
+(`false-sibling`); and, where the store tells its order (`timestamp` in the `worth` of an
+acknowledgement), a final version that is not the latest (`lost-write`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .causality import Causality
+from .course import Course
+from .pairing import OK, Bools, Ints
+from .verdict import Anomaly, Verdict, judge
+from .words import contents, effect, effect_rows, meanwhile, name, reading
+
+
+def is_lww(test: Mapping[str, Any] | None) -> bool:
+    """Does the store keep only the last write?"""
+    return (test or {}).get("reconcile") == "lww"
+
+
+def check_lww(c: Causality, course: Course, rows: Ints, settled: Bools) -> Verdict:
+    """Judge the final reads `rows`, given which versions took effect before them."""
+    gets = rows[c.history.rows("get")[rows]]
+    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    found = [a for row in gets.tolist() for a in _judge_get(c, course, row, settled)]
+    covered = c.covered(c.sibling[places])
+    read = np.isin(c.key, c.history.key_of[gets])
+    discarded = settled & ~covered & read & ~c.deletes & (c.outcome == OK)
+    details = {
+        "final_reads": len(rows),
+        "acknowledged_writes_discarded": int(np.count_nonzero(discarded)),
+    }
+    return judge(found, (), details)
+
+
+def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterator[Anomaly]:
+    h, key = c.history, int(c.history.key_of[row])
+    shown = c.siblings_of(row)
+    if len(shown) > 1:
+        why = f"{reading(h, row)} showed {contents(h, row)}, but the last write alone may stay."
+        yield Anomaly("false-sibling", why, h.keys[key], (row,))
+    order, starts = c.by_key
+    of_key = order[starts[key] : starts[key + 1]]
+    effective = of_key[settled[of_key]]
+    if not len(effective):
+        return
+    may_win = c.deletes[of_key] & c.may_take_effect[of_key]
+    if not shown and not may_win.any():
+        yield _lost(c, course, row, int(effective[-1]), "nothing is left")
+    stamps = {int(v): _stamp(c, int(v)) for v in effective.tolist()}
+    told = {v: s for v, s in stamps.items() if s is not None}
+    mine = _stamp(c, shown[0]) if len(shown) == 1 else None
+    if mine is not None and told:
+        latest = max(told, key=lambda v: told[v])
+        if told[latest] > mine:
+            than = f"stamped {told[latest]}, is later than {name(c, shown[0])}, stamped {mine}"
+            yield _lost(c, course, row, latest, than)
+
+
+def _stamp(c: Causality, version: int) -> Any:
+    """The store's own timestamp of an acknowledged version."""
+    if c.outcome[version] != OK:
+        return None
+    stamp = c.history.worth.get(int(c.ended[version]), {}).get("timestamp")
+    return stamp if isinstance(stamp, int | float) else None
+
+
+def _lost(c: Causality, course: Course, row: int, version: int, reason: str) -> Anomaly:
+    h = c.history
+    proof = tuple(sorted({*effect_rows(c, version), row}))
+    why = (
+        f"{effect(c, version)}; {reason}: {reading(h, row)} showed {contents(h, row)}."
+        f"{meanwhile(course, effect_rows(c, version))}"
+    )
+    data = {"id": name(c, version)}
+    return Anomaly("lost-write", why, h.keys[int(c.key[version])], proof, data)
