@@ -50,6 +50,8 @@ class ClusterSpec:
     cluster: str = "dynamesis"
     secret: str = "dynamesis"
     tls: Tls | None = None
+    #: nodes that run from the start too, and are members of nothing until asked to join
+    spares: tuple[str, ...] = ()
 
 
 class Cluster:
@@ -62,7 +64,7 @@ class Cluster:
         on_spawn: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        self.nodes = spec.nodes
+        self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
         self._on_spawn = on_spawn
         self._on_exit = on_exit
@@ -76,7 +78,10 @@ class Cluster:
         Raises RuntimeError with the last lines of its log if a node would not start."""
         for node in self.nodes:
             self._spawn(node)
-        await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
+        await asyncio.gather(
+            *(self._until_ready(node, linked=True) for node in self._spec.nodes),
+            *(self._until_answering(node) for node in self._spec.spares),
+        )
 
     async def start(self, node: str) -> None:
         """Start a node that is not running, and wait until it is ready. Raises RuntimeError

@@ -18,9 +18,14 @@ from harness.cli import (
     check,
     cluster,
     delete,
+    explain,
     get,
+    join,
+    leave,
     listing,
     put,
+    remove,
+    repair,
     report,
     status,
     test,
@@ -49,6 +54,11 @@ app.command("get")(get.run)
 app.command("put")(put.run)
 app.command("delete")(delete.run)
 app.command("status")(status.run)
+app.command("explain")(explain.run)
+app.command("repair")(repair.run)
+app.command("join")(join.run)
+app.command("leave")(leave.run)
+app.command("remove")(remove.run)
 
 
 @app.callback(invoke_without_command=True)
