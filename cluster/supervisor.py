@@ -52,6 +52,8 @@ class ClusterSpec:
     tls: Tls | None = None
     #: nodes that run from the start too, and are members of nothing until asked to join
     spares: tuple[str, ...] = ()
+    #: nodes obey the command `disk`, and have it fail
+    disk_faults: bool = False
 
 
 class Cluster:
@@ -260,7 +262,7 @@ class Cluster:
             secret=spec.secret,
             tls=spec.tls,
             params=dict(spec.params),
-            storage=Storage(engine=spec.engine),
+            storage=Storage(engine=spec.engine, faults=spec.disk_faults),
             bugs=spec.bugs,
             parent="stdin",
         )
