@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stores import REPLICAS, RING, Store
+from stores import REPLICAS, STRICT, Store
 
 from checkers.history import History
 from checkers.op import Op
@@ -45,6 +45,6 @@ def dumps(store, keys, index, time):
 
 
 def judge(name, history):
-    """The verdicts of the workload's own checkers."""
-    test = {**RING, "workload": name, "checkers": WORKLOADS[name].checkers}
+    """The verdicts of the workload's own checkers on a store that promises fresh reads."""
+    test = {**STRICT, "workload": name, "checkers": WORKLOADS[name].checkers}
     return judging.judge(History.of(history), test)

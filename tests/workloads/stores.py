@@ -18,7 +18,15 @@ from harness.generators import Rng
 
 REPLICAS = ("n1", "n2", "n3")
 LIMIT = 1 << 20
-RING = {"ring": {"owners": list(REPLICAS), "n": 3}}
+#: What test.json would say: every write reaches two replicas, every read asks two.
+STRICT = {
+    "ring": {"owners": list(REPLICAS), "n": 3},
+    "n": 3,
+    "r": 2,
+    "w": 2,
+    "sloppy": False,
+    "promises": ["read-your-writes"],
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,11 @@ class Store:
                 done.type, done.error = "fail", OpError(code, True)
                 return done
         trouble = self.draw(1000) < self.down * 1000
-        if trouble and self.draw(2):
-            done.type, done.error = "fail", OpError("no-coordinator", True)
+        if trouble and (op.f == "get" or self.draw(2)):
+            done.type, done.error = "fail", OpError("overloaded", True)
             return done
-        if trouble and op.f != "get" and self.draw(2):
-            done.type, done.error = "info", OpError("timeout", False)
+        if trouble and self.draw(2):
+            done.type, done.error = "info", OpError("storage-write", False)
             return done
         done.node = REPLICAS[self.draw(3)]
         if op.f == "get":
@@ -77,7 +85,7 @@ class Store:
         else:
             self.put(op, done.node)
         if trouble:
-            done.type, done.error, done.siblings = "info", OpError("timeout", False), None
+            done.type, done.error = "info", OpError("storage-write", False)
         return done
 
     def recorded(self, event: Op) -> None:
