@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import (
+    bench,
     check,
     cluster,
     delete,
@@ -59,6 +60,9 @@ app.command("repair")(repair.run)
 app.command("join")(join.run)
 app.command("leave")(leave.run)
 app.command("remove")(remove.run)
+_bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
+_bench.command("checkers")(bench.checkers)
+app.add_typer(_bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)
