@@ -46,6 +46,11 @@ class Endpoint:
         self._delay = 0.0
         self._not_before = 0.0
 
+    @property
+    def failing(self) -> bool:
+        """Whether nobody answered when it was last dialled."""
+        return self._delay > 0
+
     async def connection(self, deadline: float) -> Connection:
         """Raises Unreachable, at `deadline` (loop time) at the latest."""
         try:
@@ -130,6 +135,7 @@ class ClientDriven:
             return tuple(self._endpoints)
         names = self._primaries[partition_of(key, len(self._primaries))]
         first = [e for name in names for e in self._endpoints if e.node == name]
+        first.sort(key=lambda endpoint: endpoint.failing)
         return (*first, *(e for e in self._endpoints if e not in first))
 
     def failed(self, endpoint: Endpoint) -> None:

@@ -41,7 +41,7 @@ async def main() -> None:
             over = None
             while over is None or time.monotonic() < over + 1:
                 async with AdminClient(node.admin, 30.0) as admin:
-                refused = (await admin.ask("figures"))["refusals"].get("overloaded", 0)
+                    refused = (await admin.ask("figures"))["refusals"].get("overloaded", 0)
                 memory = anonymous_bytes(process.pid) / MIB
                 print(f"{time.monotonic() - began:6.1f} {memory:6.0f} {refused:8}", flush=True)
                 if over is None and all(f.done() for f in floods):
