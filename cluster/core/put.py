@@ -137,7 +137,7 @@ class PutRequest:
         stamped = self._s.replica.stamp(key, place.hint_for, self._context, version, done, durable)
         if stamped is not None:
             self._state, self._covers = stamped
-            self._s.retries.stamped(self._put.request, self._put.key, self._state, self._covers)
+            self._s.retries.stamped(self._put, self._state, self._covers)
 
     def durable_places(self, own: Place) -> list[Place]:
         """Whose holders are to answer only once the version is durable with them."""

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from cluster.core.events import Write
+from cluster.core.store import ReadFailed
 
 from .base import Engine, StorageFailed
 
@@ -23,10 +24,13 @@ _ROW = b"witness"
 def renew(engine: Engine, folder: Path) -> bool:
     """Whether the storage is as the last life left it; from now on it is this life's.
     Raises StorageFailed."""
-    if not engine.blocking:
-        return False  # an engine in memory: there was nothing to leave
+    if not engine.durable:
+        return False  # there was nothing to leave
     file = folder / _FILE
-    intact = engine.get("meta", _ROW) == _named(file)
+    try:
+        intact = engine.get("meta", _ROW) == _named(file)
+    except ReadFailed:
+        intact = False
     try:
         fresh = folder / (_FILE + ".new")
         fresh.write_bytes(b"")

@@ -20,7 +20,8 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
-    `root`, links their logs under `logs`; `port_base` None finds free ports."""
+    `root`, links their logs under `logs`; `port_base` None finds free ports; `spares` run, and
+    are no members yet."""
 
     nodes: tuple[str, ...]
     links: str
@@ -30,6 +31,7 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict)
     bugs: tuple[str, ...] = ()
     port_base: int | None = None
+    spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,11 @@ def build(
 ) -> Iterator[World]:
     """When the context ends, every process of it is gone and its ports are free. Raises
     EnvironmentFailed."""
-    kind, count = LINKS[plan.links], len(plan.nodes)
+    everyone = (*plan.nodes, *plan.spares)
+    kind, count = LINKS[plan.links], len(everyone)
     wanted = 2 * count + count * count + kind.api_ports(count)
     with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
-        listen, admin = _addresses(plan.nodes, ports), _addresses(plan.nodes, ports)
+        listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
         links = kind.make(Site(plan.logs, ports, reaper, say, on_incident))
         spec = ClusterSpec(
@@ -65,10 +68,11 @@ def build(
             root=plan.root,
             listen=listen,
             admin=admin,
-            peers=_Dialled(plan.nodes, links),
+            peers=_Dialled(everyone, links),
             params=plan.params,
             engine=plan.storage,
             bugs=plan.bugs,
+            spares=plan.spares,
         )
         yield World(Cluster(spec, reaper.add, reaper.drop), links, tuple(routes), admin)
 
