@@ -22,6 +22,7 @@ from harness.cli import (
     delete,
     get,
     listing,
+    log,
     put,
     report,
     status,
@@ -45,6 +46,7 @@ app.command("campaign")(campaign.run)
 app.command("check")(check.run)
 app.command("report")(report.run)
 app.command("list")(listing.run)
+app.command("log")(log.run)
 app.command("cluster")(cluster.run)
 app.command("get")(get.run)
 app.command("put")(put.run)
