@@ -43,7 +43,7 @@ class System(Protocol):
         """Delete the data of a node that is not running."""
 
     def state(self, node: str) -> str:
-        """"running", "paused" or "down"."""
+        """ "running", "paused" or "down"."""
 
     async def status(self, node: str) -> dict[str, Any] | None:
         """The node's status over its admin port (round the proxies); None if it does not
