@@ -97,7 +97,7 @@ def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
         named = {"fault": fault, "member": bout.member.name}
         if bout.start < limit:
             events.append(Event(bout.start, f"start-{family}", {**named, **bout.value}))
-            if bout.stop < limit:
+            if bout.stop < limit and not bout.member.lasts:
                 events.append(Event(bout.stop, f"stop-{family}", named))
     return in_order(events)
 

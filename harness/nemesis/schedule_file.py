@@ -122,6 +122,12 @@ class _Place:
             raise self.wrong(f"is empty; allowed: {', '.join(sorted(allowed))}")
         return names
 
+    def count(self) -> int:
+        value = self.value()
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
+            raise self.wrong(f"{value!r} is not a whole number from 0 to 100")
+        return value
+
     def milliseconds(self) -> int:
         value = self.value()
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
@@ -152,6 +158,11 @@ _TARGET: dict[str, Read] = {
 }
 _SIGNAL: dict[str, Read] = {"signal": lambda place, arena: place.one_of(_SIGNALS)}
 
+_CHANGE: dict[str, Read] = {
+    **dict.fromkeys(("joins", "leaves", "removes", "keep"), lambda place, arena: place.count()),
+    "among": lambda place, arena: place.some_of(arena.nodes),
+}
+
 #: What a fault of each family may say, beside start, stop and member.
 _FIELDS: dict[str, dict[str, Read]] = {
     "cut": {
@@ -167,6 +178,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
     "kill": _NODES | _TARGET | _SIGNAL,
     "pause": _NODES | _TARGET,
     "wipe": _NODES,
+    "membership": _CHANGE,
 }
 #: Of these, one whole group must be there.
 _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -175,6 +187,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "kill": (("nodes",), tuple(_TARGET)),
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
+    "membership": (tuple(_CHANGE),),
 }
 _TIMES = ("start", "stop", "member")
 
@@ -192,6 +205,8 @@ def _fault(number: int, entry: _Place, arena: Arena) -> list[Event]:
     named = {"fault": number, "member": fields["member"].value()}
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", {**named, **value})]
+    if "stop" in fields and PACKAGES[named["member"]].members[0].lasts:
+        raise fields["stop"].wrong(f"{named['member']} ends by itself, when it has come about")
     if "stop" in fields:
         stop = fields["stop"].milliseconds()
         if stop <= start:
