@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 _TOKEN = re.compile(
-    r"""(?:[\s,]|;[^\n]*)*(?:
+    r"""(?:[\s,]|;[^\n]*+)*+(?:
     (?P<open>\#?\{|[\[(]) | (?P<close>[\])}]) | (?P<discard>\#_) | (?P<tag>\#[A-Za-z][\w./\-]*)
     | (?P<string>"(?:\\.|[^"\\])*") | (?P<char>\\(?:\w+|.)) | (?P<atom>[^\s,\[\](){}";\\]+) )""",
     re.VERBOSE,

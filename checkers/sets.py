@@ -117,7 +117,8 @@ def check_set_full(h: History, linearizable: bool = False) -> Verdict:
         "stale": int(np.count_nonzero(stale)),
         "never_read": int(np.count_nonzero((s.added < NEVER) & (present < 0))),
     }
-    return capped(found, [] if np.any(stable) else ["no element was known and read"], details)
+    judged = np.any(stable | lost)
+    return capped(found, [] if judged else ["no element was known and read"], details)
 
 
 def _last_absent(s: Sets, rank: Ints) -> Ints:

@@ -91,3 +91,39 @@ def _apply(state: dict[int, Any], mops: list[list[Any]], append: bool) -> list[l
             state[key] = value
         done.append([f, key, value])
     return done
+
+
+def registers(seed: int, count: int, keys: int = 10, clients: int = 10) -> Iterator[Op]:
+    """A linearizable history of reads and writes of unique values, half and half; one write in
+    a hundred ends in info."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    state: dict[str, int | None] = {}
+    processes, pending = list(range(clients)), [None] * clients
+    index, next_process, left = 0, clients, count
+    while left or any(pending):
+        picks = draw.random((4096, 3)).tolist()
+        for slot_draw, key_draw, chance in picks:
+            slot = int(slot_draw * clients)
+            todo: Any = pending[slot]
+            if todo is None:
+                if not left:
+                    continue
+                left -= 1
+                write, key = chance < 0.5, f"k{int(key_draw * keys)}"
+                todo = ["invoke", "write" if write else "read", key, left if write else None]
+                pending[slot] = todo
+            elif todo[0] == "invoke":
+                if todo[1] == "write":
+                    state[todo[2]] = todo[3]
+                todo[0], todo[3] = "info" if chance < 0.005 else "ok", state.get(todo[2])
+                continue
+            kind, f, key, value = todo
+            event = {"index": index, "time": index * 1000, "process": processes[slot], "f": f}
+            shown = None if kind == "info" else value
+            yield Op(type=kind, key=key, value=shown, **event)
+            index += 1
+            if kind == "invoke":
+                continue
+            pending[slot] = None
+            if kind == "info":
+                processes[slot], next_process = next_process, next_process + 1

@@ -3,6 +3,7 @@ on purpose."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, Self
 
 from cluster.client import Connection
@@ -17,10 +18,19 @@ class AdminError(RuntimeError):
 class AdminClient:
     """`async with AdminClient("127.0.0.1:7201") as node: await node.ask("status")`"""
 
-    def __init__(self, address: str, timeout: float = 1.0) -> None:
-        """`timeout`: seconds for the connection, and again for each answer."""
+    def __init__(
+        self,
+        address: str,
+        timeout: float = 1.0,
+        secret: str = "dynamesis",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`timeout`: seconds for the connection, and again for each answer; `secret`: that
+        of the cluster; `tls` as cluster.tls.dialling makes it."""
         self._address = address
         self._timeout = timeout
+        self._secret = secret
+        self._tls = tls
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -35,7 +45,7 @@ class AdminClient:
         or InDoubt (cluster.failures) if it does not answer."""
         if self._connection is None or self._connection.closed:
             self._connection = await Connection.open(
-                self._address, "", self._timeout, limit=ADMIN_LIMIT
+                self._address, "", self._timeout, ADMIN_LIMIT, "admin", self._secret, self._tls
             )
         answer = await self._connection.ask(lambda rid: Ask(rid, command, args), self._timeout)
         if not isinstance(answer, AskReply):

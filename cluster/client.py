@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from cluster.core.messages import (
     Answer,
@@ -35,6 +36,7 @@ from cluster.core.messages import (
     Question,
     Refusal,
     Version,
+    Welcome,
     Worth,
 )
 from cluster.failures import (
@@ -107,16 +109,16 @@ class PutResult:
 class _Conversation(Dialled):
     """Answers find their questions by rid, in whatever order they come."""
 
-    def __init__(self, mine: Hello, limit: int, out_limit: int) -> None:
-        super().__init__(mine, limit, out_limit)
+    def __init__(self, mine: Hello, limit: int, secret: str | None) -> None:
+        super().__init__(mine, limit, CLIENT_LIMIT, secret)
         self.waiting: dict[int, asyncio.Future[Message]] = {}
         self.refusal = ""
 
     def on_answer(self, message: Message) -> None:
         if isinstance(message, Refusal) and message.rid == 0:
             self.refusal = message.message  # the node is about to hang up
-        elif isinstance(message, Hello):
-            self.fault("HELLO came twice")
+        elif isinstance(message, Hello | Welcome):
+            self.fault(f"{type(message).__name__} came twice")
         elif (future := self.waiting.pop(message.rid, None)) is not None and not future.done():
             future.set_result(message)
 
@@ -142,13 +144,16 @@ class Connection:
         cluster: str = "dynamesis",
         timeout: float = 1.0,
         limit: int = NODE_LIMIT,
+        role: Literal["client", "admin"] = "client",
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> Connection:
         """Connect, and wait for HELLO, `timeout` seconds in all. `cluster` "" takes any;
-        `limit`: largest answer, bytes. Raises Unreachable: nothing was sent."""
-        mine = Hello("", cluster, role="client")
-        conversation = _Conversation(mine, limit, CLIENT_LIMIT)
+        `limit`: largest answer, bytes; `secret`: prove that it is known. Raises Unreachable:
+        nothing was sent."""
+        conversation = _Conversation(Hello("", cluster, role=role), limit, secret)
         try:
-            theirs = await dial(address, conversation, timeout)
+            theirs = await dial(address, conversation, timeout, tls)
         except DialFailed as error:
             raise failure("unreachable", str(error), address) from error
         return cls(conversation, theirs.node)
@@ -216,10 +221,19 @@ class Connection:
 class _Endpoint:
     """One address: connected, or dialled when asked for, no more often than BACKOFF."""
 
-    def __init__(self, address: str, cluster: str, hello_timeout: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        cluster: str,
+        hello_timeout: float,
+        secret: str | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self._address = address
         self._cluster = cluster
         self._hello_timeout = hello_timeout
+        self._secret = secret
+        self._tls = tls
         self._connection: Connection | None = None
         self._dialling = asyncio.Lock()
         self._delay = 0.0
@@ -240,7 +254,13 @@ class _Endpoint:
         await asyncio.sleep(self._not_before - loop.time())
         self._delay = min(max(2 * self._delay, BACKOFF[0]), BACKOFF[1])
         self._not_before = loop.time() + self._delay
-        connection = await Connection.open(self._address, self._cluster, self._hello_timeout)
+        connection = await Connection.open(
+            self._address,
+            self._cluster,
+            self._hello_timeout,
+            secret=self._secret,
+            tls=self._tls,
+        )
         self._delay = 0.0
         return connection
 
@@ -259,10 +279,15 @@ class Client:
         cluster: str = "dynamesis",
         timeout: float = 5.0,
         hello_timeout: float = 1.0,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout`: for one operation, all attempts together; `hello_timeout`: for one
-        connection to come about. Seconds."""
-        self._endpoints = [_Endpoint(a, cluster, hello_timeout) for a in addresses]
+        connection to come about. Seconds. `secret` where clients must know it; `tls` as
+        cluster.tls.dialling makes it."""
+        self._endpoints = [
+            _Endpoint(address, cluster, hello_timeout, secret, tls) for address in addresses
+        ]
         self._timeout = timeout
         self._current = 0
         self._name = secrets.token_hex(8)

@@ -16,6 +16,7 @@ import msgspec
 from cluster.core.claim import shares
 from cluster.core.params import Params
 from cluster.storage import ENGINES
+from cluster.tls import Tls
 
 
 class ConfigError(Exception):
@@ -29,12 +30,17 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     map_size: int = 1 << 30
 
 
+_PUBLIC_SECRET = "dynamesis"
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
     them, which may be a proxy's. A founder is told all founders as `members`; a node that
     is to join a cluster later is told `seeds` instead, some of whose members it knows.
     `params` are those of cluster.core.params but for who is who. `hello_timeout` in
-    seconds."""
+    seconds. `clients_prove`: clients, as nodes and administrators always, must know the
+    secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
+    loopback."""
 
     node: str
     listen: str
@@ -43,7 +49,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: tuple[str, ...] = ()
     peers: dict[str, str] = {}
     cluster: str = "dynamesis"
-    secret: str = "dynamesis"
+    secret: str = _PUBLIC_SECRET
     params: dict[str, Any] = {}
     storage: Storage = Storage()
     data: Path = Path("data")
@@ -51,6 +57,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bugs: tuple[str, ...] = ()
     parent: Literal["stdin"] | None = None
     hello_timeout: float = 1.0
+    tls: Tls | None = None
+    clients_prove: bool = False
+    metrics: str | None = None
+    expose: bool = False
 
     def core_params(self) -> Params:
         """What the sans-I/O core is told. Raises ConfigError."""
@@ -81,7 +91,10 @@ def load(path: Path) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return msgspec.structs.replace(
-        config, data=path.parent / config.data, log=path.parent / config.log
+        config,
+        data=path.parent / config.data,
+        log=path.parent / config.log,
+        tls=config.tls and Tls(*(path.parent / f for f in msgspec.structs.astuple(config.tls))),
     )
 
 
@@ -124,15 +137,16 @@ def _located(error: msgspec.ValidationError) -> str:
     what, _, where = str(error).partition(" - at `$")
     where = where.rstrip("`").replace("[...]", "")
     if "unknown field" in what:
-        allowed = Storage if where == ".storage" else Config
+        allowed = {".storage": Storage, ".tls": Tls}.get(where, Config)
         what += "; allowed: " + ", ".join(allowed.__struct_fields__)
     return f"{where or '.'}: {what}"
 
 
 def _check(config: Config) -> None:
     """What types cannot say. Raises ConfigError."""
-    for key in ("listen", "admin"):
+    for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
         _address(key, getattr(config, key))
+        _reachable(key, config)
     if config.members:
         _one_of("node", config.node, config.members, "one of members")
     elif not config.seeds:
@@ -155,7 +169,9 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if key == "durable_replicas":
+            _at_least(f"params.{key}", value, 0)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             _positive(f"params.{key}", value)
     if params.members and params.n > len(params.members):
         raise ConfigError(
@@ -183,6 +199,17 @@ def _address(key: str, address: str) -> None:
         split_address(address)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from error
+
+
+def _reachable(key: str, config: Config) -> None:
+    """Nobody outside this machine reaches a node by accident, or with the public secret."""
+    host, _ = split_address(getattr(config, key))
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return
+    if not config.expose:
+        raise ConfigError(f"{key}: {host} is not loopback; allowed: with `expose: true`")
+    if config.secret == _PUBLIC_SECRET:
+        raise ConfigError("secret: everybody knows it; allowed: with `expose`, one of your own")
 
 
 def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:

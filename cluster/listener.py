@@ -1,4 +1,5 @@
-"""A port that speaks first: HELLO out, HELLO in, then what the role may say.
+"""A port that speaks first: HELLO out, HELLO in, then what the role may say. Nodes and
+administrators must know the secret (cluster.guard).
 
 The data port takes clients and nodes, the admin port only questions about the node. What
 a role may not say is refused by name and the connection lives on; bytes that are no
@@ -8,10 +9,14 @@ message end it.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Container, Mapping
 from itertools import count
 from typing import get_args
 
+import msgspec
+
+from cluster import guard
 from cluster.config import split_address
 from cluster.core.messages import (
     Ask,
@@ -23,6 +28,7 @@ from cluster.core.messages import (
     NodeQuestion,
     Put,
     Refusal,
+    Welcome,
 )
 from cluster.stream import Stream, mismatch
 from cluster.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
@@ -43,7 +49,8 @@ DATA: Accepts = {
     "node": frozenset(get_args(NodeQuestion)),
 }
 #: and on the admin port
-ADMIN: Accepts = {"client": frozenset({Ask})}
+ADMIN: Accepts = {"admin": frozenset({Ask})}
+_WHO = {"client": "a client", "node": "a node", "admin": "an administrator"}
 #: requests that a node which is shutting down refuses
 _NEW_WORK = (Get, Put, ForwardPut)
 
@@ -59,6 +66,7 @@ class Inbound(Stream):
         self.owed = 0
         self._listener = listener
         self._role = ""
+        self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
         self._deadline: asyncio.TimerHandle | None = None
 
     def reply(self, message: Message) -> None:
@@ -74,7 +82,7 @@ class Inbound(Stream):
         self._deadline = asyncio.get_running_loop().call_later(
             GREETING_TIMEOUT, self.abort, "no HELLO in time"
         )
-        self.send(self._listener.mine)
+        self.send(self._mine)
 
     def on_message(self, message: Message) -> None:
         if not self._role:
@@ -82,7 +90,9 @@ class Inbound(Stream):
         elif type(message) in self._listener.accepts[self._role]:
             self._take(message)
         else:
-            self._refuse(message, "bad-request", f"{_name(message)} is not for a {self._role} here")
+            self._refuse(
+                message, "bad-request", f"{_name(message)} is not for {_WHO[self._role]} here"
+            )
 
     def on_fault(self, reason: str) -> None:
         self._listener.emit("bad-frame", channel=self.channel, peer=self.peer, reason=reason)
@@ -106,12 +116,25 @@ class Inbound(Stream):
             self.fault(f"{_name(message)} came before HELLO")
         elif problem := self._listener.objection(message):
             self.fault(problem)
+        elif not self._trusted(message):
+            self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
+            self.fault(f"{_WHO[message.role]} must know the secret of the cluster")
         else:
             self._role = message.role
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
             if self._deadline is not None:
                 self._deadline.cancel()
+
+    def _trusted(self, theirs: Hello) -> bool:
+        """Whether `theirs` may be believed; a proof that is right gets one in return."""
+        secret = self._listener.secret
+        if not theirs.proof:
+            return theirs.role == "client" and not self._listener.clients_prove
+        if not guard.proven(theirs.proof, guard.proof(secret, "dialled", theirs, self._mine)):
+            return False
+        self.send(Welcome(guard.proof(secret, "accepted", theirs, self._mine)))
+        return True
 
     def _take(self, message: Message) -> None:
         if self._listener.stopping and isinstance(message, _NEW_WORK):
@@ -137,9 +160,13 @@ class Listener:
         numbers: count[int],
         deliver: Callable[[Inbound, Message], None],
         emit: Emit,
+        secret: str = "",
+        clients_prove: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`known` are the nodes that may connect; `numbers` gives each connection its
-        channel; `out_limit` as for a Stream."""
+        channel; `out_limit` as for a Stream. `clients_prove`: clients must know the
+        `secret` too."""
         self.mine = mine
         self.accepts = accepts
         self.out_limit = out_limit
@@ -147,6 +174,9 @@ class Listener:
         self.emit = emit
         self.channels: dict[int, Inbound] = {}
         self.stopping = False
+        self.secret = secret
+        self.clients_prove = clients_prove
+        self._tls = tls
         self._known = known
         self._numbers = numbers
         self._server: asyncio.Server | None = None
@@ -166,6 +196,8 @@ class Listener:
             port,
             backlog=BACKLOG,
             start_serving=False,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else GREETING_TIMEOUT,
         )
 
     async def serve(self) -> None:
@@ -189,7 +221,7 @@ class Listener:
         if problem := mismatch(theirs, self.mine.cluster):
             return problem
         if theirs.role not in self.accepts:
-            return f"a {theirs.role} has no business on this port"
+            return f"{_WHO[theirs.role]} has no business on this port"
         if theirs.role == "node" and theirs.node not in self._known:
             return f"node {theirs.node!r} is not known here"
         return ""

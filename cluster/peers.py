@@ -10,12 +10,13 @@ is in doubt, and the core knows that from LinkDown.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from cluster.core.events import Event, LinkDown, LinkUp, Received, SendFailed
-from cluster.core.messages import Hello, Message, Question
+from cluster.core.messages import Hello, Message, Question, Welcome
 from cluster.stream import DialFailed, Dialled, dial
 from cluster.wire import NODE_LIMIT, WireError, encode
 
@@ -28,12 +29,12 @@ Emit = Callable[..., None]
 
 
 class _LinkStream(Dialled):
-    def __init__(self, link: Link, mine: Hello) -> None:
-        super().__init__(mine, NODE_LIMIT, NODE_LIMIT)
+    def __init__(self, link: Link, mine: Hello, secret: str | None) -> None:
+        super().__init__(mine, NODE_LIMIT, NODE_LIMIT, secret)
         self._link = link
 
     def on_answer(self, message: Message) -> None:
-        if isinstance(message, Hello | Question):
+        if isinstance(message, Hello | Welcome | Question):
             self.fault(f"{type(message).__name__} is not an answer")
         else:
             self._link.post(Received(None, self._link.peer, message))
@@ -53,12 +54,16 @@ class Link:
         hello_timeout: float,
         post: Callable[[Event], None],
         emit: Emit,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.peer = peer
         self.post = post
         self.emit = emit
         self._address = address
         self._mine = mine
+        self._secret = secret
+        self._tls = tls
         self._hello_timeout = hello_timeout
         self._jitter = Random(f"{mine.node}>{peer}")
         self._stream: Dialled | None = None
@@ -113,9 +118,9 @@ class Link:
 
     async def _live(self) -> bool:
         """One connection from dial to end; whether it was ever up."""
-        self._stream = stream = _LinkStream(self, self._mine)
+        self._stream = stream = _LinkStream(self, self._mine, self._secret)
         try:
-            theirs = await dial(self._address, stream, self._hello_timeout)
+            theirs = await dial(self._address, stream, self._hello_timeout, self._tls)
             if theirs.node != self.peer:
                 stream.close("wrong node")
                 raise DialFailed(f"{self._address} is node {theirs.node!r}, not {self.peer!r}")
@@ -172,9 +177,17 @@ class Peers:
     """All links of a node."""
 
     def __init__(
-        self, mine: Hello, hello_timeout: float, post: Callable[[Event], None], emit: Emit
+        self,
+        mine: Hello,
+        hello_timeout: float,
+        post: Callable[[Event], None],
+        emit: Emit,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._mine = mine
+        self._secret = secret
+        self._tls = tls
         self._hello_timeout = hello_timeout
         self._post = post
         self._emit = emit
@@ -185,7 +198,16 @@ class Peers:
         """Dial `peer` at `address` from now on, and keep at it."""
         if peer in self._tasks:
             self._tasks.pop(peer).cancel()
-        link = Link(peer, address, self._mine, self._hello_timeout, self._post, self._emit)
+        link = Link(
+            peer,
+            address,
+            self._mine,
+            self._hello_timeout,
+            self._post,
+            self._emit,
+            self._secret,
+            self._tls,
+        )
         self._links[peer] = link
         task = asyncio.ensure_future(link.keep_up())
         task.add_done_callback(_raise)

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
+from cluster import metrics, tls
 from cluster.config import Config, ConfigError, split_address
 from cluster.core.events import (
     Answer,
@@ -43,8 +44,8 @@ from cluster.core.store import Reader
 from cluster.eventlog import EventLog
 from cluster.listener import ADMIN, DATA, Inbound, Listener
 from cluster.peers import Peers
-from cluster.storage import ENGINES
 from cluster.storage.committer import Committer
+from cluster.storage.quarantine import open_engine, put_aside
 from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 
 EXIT_CRASHED = 70
@@ -72,15 +73,21 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_exception)
         self._log = EventLog(config.log, config.node, self._loop)
-        self._engine = ENGINES[config.storage.engine](config.data, config.storage.map_size)
-        self._committer = Committer(self._engine, self._loop, self.post)
+        params = config.core_params()
+        self._engine, damage = open_engine(
+            config.storage.engine, config.data, config.storage.map_size
+        )
+        if damage is not None:
+            self._log.emit("storage-put-aside", reason=damage)
+        alone = params.durability == "each"
+        self._committer = Committer(self._engine, self._loop, self.post, alone)
         entropy = int.from_bytes(os.urandom(8), "big")
-        self._core = make_core(config.core_params(), self._engine, entropy)
+        self._core = make_core(params, self._engine, entropy)
         self._events: deque[Event] = deque()
         self._handling = False
         self._over = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._asked: dict[int, tuple[Inbound, int, str]] = {}
+        self._asked: dict[int, Callable[[Answer], None]] = {}
         self._tokens = count(1)
         self._stop = asyncio.Event()
         self._born = time.monotonic()
@@ -90,19 +97,28 @@ class Server:
             Persist: self._committer.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
-            Answer: self._answer,
+            Answer: lambda effect: self._asked.pop(effect.token)(effect),
             Emit: lambda effect: self._log.emit(effect.event, **effect.fields),
         }
+        self._scraped = metrics.MetricsPort(self._metrics)
         self._network()
 
     def _network(self) -> None:
         config, emit = self._config, self._log.emit
         hello = Hello(config.node, config.cluster)
         channels = count(1)
-        self._known = {config.node: config.listen, **config.peers}
-        self._data = Listener(hello, self._known, DATA, NODE_LIMIT, channels, self._received, emit)
-        self._admin = Listener(hello, self._known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit)
-        self._peers = Peers(hello, config.hello_timeout, self.post, emit)
+        known = self._known = {config.node: config.listen, **config.peers}
+        taking = dialling = None
+        if config.tls is not None:
+            taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
+        guarded = (config.secret, config.clients_prove, taking)
+        self._data = Listener(
+            hello, known, DATA, NODE_LIMIT, channels, self._received, emit, *guarded
+        )
+        self._admin = Listener(
+            hello, known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit, *guarded
+        )
+        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
@@ -111,6 +127,8 @@ class Server:
             (self._admin, self._config.admin),
         ):
             await _bind(listener, address)
+        if self._config.metrics is not None:
+            await _bind(self._scraped, self._config.metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
@@ -159,13 +177,20 @@ class Server:
     # ---- administration
 
     def _ask(self, inbound: Inbound, ask: Any) -> None:
-        own = {"stop": self._asked_to_stop, "introduce": self._introduce}.get(ask.command)
+        own: Callable[[Any], AskReply] | None = {
+            "stop": self._asked_to_stop,
+            "introduce": self._introduce,
+            "metrics": self._measured,
+        }.get(ask.command)
         if own is not None:
             inbound.reply(own(ask))
-            return
+        else:
+            self._ask_core(ask.command, ask.args, lambda answer: self._answer(inbound, ask, answer))
+
+    def _ask_core(self, command: str, args: dict[str, Any], done: Callable[[Answer], None]) -> None:
         token = next(self._tokens)
-        self._asked[token] = (inbound, ask.rid, ask.command)
-        self.post(Asked(token, ask.command, ask.args))
+        self._asked[token] = done
+        self.post(Asked(token, command, args))
 
     def _asked_to_stop(self, ask: Any) -> AskReply:
         self._stop.set()
@@ -184,15 +209,24 @@ class Server:
         self._peers.add(node, str(address))
         return AskReply(ask.rid, {"id": node, "address": address})
 
-    def _answer(self, effect: Answer) -> None:
-        inbound, rid, command = self._asked.pop(effect.token)
-        result = effect.result
-        if command == "status" and effect.error is None:
+    def _answer(self, inbound: Inbound, ask: Any, answer: Answer) -> None:
+        result = answer.result
+        if ask.command == "status" and answer.error is None:
             result = {"ready": True, **result, **self._facts()}
         try:
-            inbound.reply(AskReply(rid, result, effect.error))
+            inbound.reply(AskReply(ask.rid, result, answer.error))
         except WireError as error:
-            inbound.reply(AskReply(rid, error=f"ask for less at a time: {error}"))
+            inbound.reply(AskReply(ask.rid, error=f"ask for less at a time: {error}"))
+
+    def _measured(self, ask: Any) -> AskReply:
+        return AskReply(ask.rid, self._metrics().decode())
+
+    def _metrics(self) -> bytes:
+        """What the core says of itself, in the text format of Prometheus."""
+        answers: list[dict[str, Any]] = []
+        for command in ("status", "figures"):
+            self._ask_core(command, {}, lambda answer: answers.append(answer.result))
+        return metrics.render(self._config.node, answers[0] | self._facts(), answers[1])
 
     def _facts(self) -> dict[str, Any]:
         """What the core cannot know of its process."""
@@ -201,6 +235,7 @@ class Server:
             "rss": resident_bytes(),
             "uptime": round(time.monotonic() - self._born, 3),
             "engine": self._config.storage.engine,
+            "put_aside": put_aside(self._config.data),
             "links": self._peers.status(),
         }
 
@@ -210,6 +245,7 @@ class Server:
         """Finish what is in progress, refuse what is new, let go of everything."""
         self._data.stop()
         self._admin.stop()
+        self._scraped.close()
         deadline = self._loop.time() + DRAIN
         while (self._data.owed or not self._committer.idle) and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
@@ -235,7 +271,7 @@ class Server:
         os._exit(EXIT_CRASHED)
 
 
-async def _bind(listener: Listener, address: str) -> None:
+async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:
     try:
         await listener.bind(address)
     except OSError as error:

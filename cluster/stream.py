@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from typing import cast
 
+import msgspec
+
+from cluster import guard
 from cluster.config import split_address
-from cluster.core.messages import PROTOCOL, Hello, Message, Refusal
+from cluster.core.messages import PROTOCOL, Hello, Message, Refusal, Welcome
 from cluster.wire import GREETING_LIMIT, NODE_LIMIT, Decoder, WireError, encode
 
 #: unsent bytes above which a connection counts as clogged
@@ -145,13 +149,16 @@ class Dialled(Stream):
     """The end that dialled. The side that accepted speaks first: until its HELLO is here
     nothing is sent, so that a connection that dies before is a definite failure."""
 
-    def __init__(self, mine: Hello, limit: int, out_limit: int) -> None:
-        """`mine` answers the HELLO; its cluster "" takes that of the other side."""
+    def __init__(self, mine: Hello, limit: int, out_limit: int, secret: str | None = None) -> None:
+        """`mine` answers the HELLO; its cluster "" takes that of the other side. With a
+        `secret`, both sides must prove that they know it."""
         super().__init__(limit, out_limit)
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[Hello] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
         self._mine = mine
+        self._secret = secret
+        self._theirs: Hello | None = None
 
     def on_answer(self, message: Message) -> None:
         """A message came in after HELLO."""
@@ -159,8 +166,12 @@ class Dialled(Stream):
     def on_message(self, message: Message) -> None:
         if self.greeted.done():
             self.on_answer(message)
-        elif isinstance(message, Hello):
+        elif isinstance(message, Refusal):
+            self.close(message.message)  # they are about to hang up
+        elif isinstance(message, Hello) and self._theirs is None:
             self._greet(message)
+        elif isinstance(message, Welcome) and self._theirs is not None:
+            self._welcomed(message, self._theirs)
         else:
             self.fault(f"{type(message).__name__} came before HELLO")
 
@@ -175,9 +186,23 @@ class Dialled(Stream):
         problem = mismatch(theirs, cluster)
         if problem:
             self.close(problem)
-        else:
-            self.send(Hello(self._mine.node, cluster, role=self._mine.role))
+            return
+        mine = msgspec.structs.replace(self._mine, cluster=cluster)
+        if self._secret is None:
+            self.send(mine)
             self.greeted.set_result(theirs)
+            return
+        mine = msgspec.structs.replace(mine, nonce=guard.nonce())
+        shown = guard.proof(self._secret, "dialled", mine, theirs)
+        self._mine, self._theirs = mine, theirs
+        self.send(msgspec.structs.replace(mine, proof=shown))
+
+    def _welcomed(self, welcome: Welcome, theirs: Hello) -> None:
+        expected = guard.proof(self._secret or "", "accepted", self._mine, theirs)
+        if guard.proven(welcome.proof, expected):
+            self.greeted.set_result(theirs)
+        else:
+            self.close(f"{theirs.node} does not know the secret")
 
 
 def mismatch(theirs: Hello, cluster: str) -> str:
@@ -189,7 +214,9 @@ def mismatch(theirs: Hello, cluster: str) -> str:
     return ""
 
 
-async def dial(address: str, stream: Dialled, timeout: float) -> Hello:
+async def dial(
+    address: str, stream: Dialled, timeout: float, tls: ssl.SSLContext | None = None
+) -> Hello:
     """Connect `stream` to `address` and await HELLO, `timeout` seconds in all. Raises
     DialFailed; the connection is closed then."""
     host, port = split_address(address)
@@ -197,7 +224,7 @@ async def dial(address: str, stream: Dialled, timeout: float) -> Hello:
     hello = None
     try:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(lambda: stream, host, port)
+            await loop.create_connection(lambda: stream, host, port, ssl=tls)
             hello = await stream.greeted
             return hello
     except TimeoutError:
@@ -205,7 +232,8 @@ async def dial(address: str, stream: Dialled, timeout: float) -> Hello:
         what = "no HELLO" if silent else "no connection"
         raise DialFailed(f"{what} within {timeout:g} s", silent) from None
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        known = error.errno and error.errno > 0 and not isinstance(error, ssl.SSLError)
+        why = os.strerror(error.errno) if known else str(error)  # type: ignore[arg-type]
         raise DialFailed(f"{address}: {why}") from error
     finally:
         if hello is None:

@@ -18,6 +18,7 @@ from cluster.admin import AdminClient, AdminError
 from cluster.config import Config, Storage, dump
 from cluster.failures import DynamoError
 from cluster.process import NodeProcess
+from cluster.tls import Tls, dialling
 
 #: seconds for a node to say that it is ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
@@ -48,6 +49,7 @@ class ClusterSpec:
     bugs: tuple[str, ...] = ()
     cluster: str = "dynamesis"
     secret: str = "dynamesis"
+    tls: Tls | None = None
 
 
 class Cluster:
@@ -65,6 +67,7 @@ class Cluster:
         self._on_spawn = on_spawn
         self._on_exit = on_exit
         self._processes: dict[str, NodeProcess] = {}
+        self._tls = None if spec.tls is None else dialling(spec.tls.ca)
 
     # ---- processes
 
@@ -192,7 +195,7 @@ class Cluster:
     async def ask(self, node: str, command: str, /, **args: Any) -> Any:
         """Any command of the admin port. Raises RuntimeError if there is no answer."""
         try:
-            async with AdminClient(self._spec.admin[node], ANSWER_WITHIN) as admin:
+            async with self._admin(node, ANSWER_WITHIN) as admin:
                 return await admin.ask(command, **args)
         except DynamoError as error:
             raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
@@ -204,7 +207,7 @@ class Cluster:
         try:
             async with (
                 asyncio.timeout(STATUS_WITHIN),
-                AdminClient(self._spec.admin[node], STATUS_WITHIN) as admin,
+                self._admin(node, STATUS_WITHIN) as admin,
             ):
                 return dict(await admin.ask("status"))
         except (DynamoError, AdminError, TimeoutError):
@@ -233,6 +236,9 @@ class Cluster:
         return dict(await self.ask(running[0], "ring"))
 
     # ---- inside
+
+    def _admin(self, node: str, timeout: float) -> AdminClient:
+        return AdminClient(self._spec.admin[node], timeout, self._spec.secret, self._tls)
 
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
@@ -278,6 +284,7 @@ class Cluster:
             peers=dict(spec.peers[node]),
             cluster=spec.cluster,
             secret=spec.secret,
+            tls=spec.tls,
             params=dict(spec.params),
             storage=Storage(engine=spec.engine),
             bugs=spec.bugs,

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 TEST, HISTORY, RESULTS = "test.json", "history.jsonl", "results.json"
-REPORT, JUNIT, LOG, LEDGER, NODES = (
+REPORT, JUNIT, LOG, LEDGER, NODES, SCHEDULE = (
     "report.html",
     "junit.xml",
     "harness.log",
     "ledger.jsonl",
     "nodes",
+    "schedule.yaml",
 )
 
 

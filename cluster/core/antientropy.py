@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .kernel import Failure, Kernel
-from .merkle import WIDTH, Tree
+from .merkle import WIDTH, Tree, leaf_of
 from .messages import (
     Answer,
     SyncKey,
@@ -29,9 +29,8 @@ from .messages import (
 from .records import Record, Records
 from .replica import Replica
 from .rows import leaf_prefix, split_object
-from .store import ReadFailed
+from .store import Damaged, ReadFailed
 
-_AT_ONCE = 64
 _LEAVES_AT_ONCE = 256
 
 
@@ -45,9 +44,13 @@ class Trees:
         objects.on_change = self.changed
 
     def build(self) -> None:
-        """Make every tree anew from the records."""
+        """Make every tree anew from the records. Raises ReadFailed."""
+        self._trees.clear()
+        self._counts.clear()
+        self._objects.on_damage = lambda row: None
         for row, record in self._objects.scan():
             self.changed(row, None, record)
+        self._objects.on_damage = self.damaged
 
     def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         """Keep the tree of a row's partition true to its record."""
@@ -57,6 +60,14 @@ class Trees:
         self.of(partition).change(
             key, None if old is None else old.hash, None if new is None else new.hash
         )
+
+    def damaged(self, row: bytes) -> None:
+        """The record of a row was found damaged: without it the tree differs from those of
+        the other replicas, and that is what heals it."""
+        partition, key = split_object(row)
+        leaf = leaf_of(key)
+        self._counts[partition] = self._counts.get(partition, 0) - 1
+        self.of(partition).recount(leaf, self.keys(partition, [leaf]).items())
 
     @property
     def objects(self) -> int:
@@ -71,7 +82,7 @@ class Trees:
         return self._trees.setdefault(partition, Tree())
 
     def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves (durable records)."""
+        """key -> record hash, for what stands in these leaves. Raises ReadFailed."""
         return {
             split_object(row)[1]: record.hash
             for leaf in leaves
@@ -81,9 +92,11 @@ class Trees:
 
 @dataclass(slots=True)
 class Standing:
-    """How exchanges with one peer have gone: `rounds` finished, the last `clean` of them
-    without a difference; `repaired` keys in all; when the last one ended (s)."""
+    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
+    finished, the last `clean` of them without a difference; `repaired` keys in all; when
+    the last one ended (s)."""
 
+    since: float
     rounds: int = 0
     clean: int = 0
     repaired: int = 0
@@ -115,6 +128,8 @@ class AntiEntropy:
         self.standing: dict[str, Standing] = {}
         self.partners: Callable[[], dict[str, list[int]]] = dict
         self.version: Callable[[], int] = lambda: 0
+        #: how many keys one exchange may have under way
+        self.window: Callable[[], int] = lambda: 64
         self.on_synced: Callable[[str, list[int], int], None] = lambda p, ps, v: None
 
     def start(self) -> None:
@@ -123,7 +138,8 @@ class AntiEntropy:
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
         partners = self.partners()
-        self.standing = {peer: self.standing.get(peer, Standing()) for peer in partners}
+        now = self.kernel.now
+        self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
         for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
                 self._running[peer] = Exchange(self, peer, partitions, self.version())
@@ -133,7 +149,7 @@ class AntiEntropy:
         """An exchange ended: cleanly, after repairs, or with an error."""
         peer = exchange.peer
         del self._running[peer]
-        standing = self.standing.setdefault(peer, Standing())
+        standing = self.standing.setdefault(peer, Standing(self.kernel.now))
         if error is not None:
             standing.clean = 0
             self.kernel.emit("exchange-failed", peer=peer, error=error)
@@ -145,6 +161,12 @@ class AntiEntropy:
         if exchange.differed:
             self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
         self.on_synced(peer, exchange.partitions, exchange.version)
+
+    def oldest(self) -> float:
+        """Seconds since the last exchange with the peer that has waited longest for one; a
+        peer that never had one has waited since it has been a peer."""
+        ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
+        return self.kernel.now - min(ends, default=self.kernel.now)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -199,6 +221,7 @@ class Exchange:
         self._todo: Iterator[bytes] = iter(())
         self._open = 0
         self._error: str | None = None
+        self._broken = False
 
     def start(self) -> None:
         roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
@@ -277,7 +300,7 @@ class Exchange:
     # ---- merging what differs
 
     def _next(self) -> None:
-        while self._open < _AT_ONCE and self._error is None:
+        while self._open < self._owner.window() and not self._broken:
             key = next(self._todo, None)
             if key is None:
                 break
@@ -285,14 +308,16 @@ class Exchange:
             self._sync(key)
         if self._open:
             return
-        if self._error is None:
-            self._ask_keys()
-        else:
+        if self._broken:
             self._end()
+        else:
+            self._ask_keys()
 
     def _sync(self, key: bytes) -> None:
         try:
             record = self._owner.replica.own(key)
+        except Damaged:
+            record = None  # what the peer has takes its place
         except ReadFailed:
             self._synced(key, "storage-read")
             return
@@ -306,6 +331,7 @@ class Exchange:
 
     def _merge(self, key: bytes, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
+            self._broken = isinstance(answer, str)  # the peer is lost, not just one record
             self._synced(key, _reason(answer))
         elif answer.state is None or not self._owner.replica.holds(key):
             self._synced(key, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .admission import Admission
 from .context import Contexts
 from .detector import Detector
 from .kernel import Kernel
@@ -17,6 +18,7 @@ from .placement import Placement
 from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
+from .stats import Stats
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Services:
     replica: Replica
     contexts: Contexts
     retries: Retries
+    stats: Stats
+    admission: Admission
 
     @property
     def node(self) -> str:

@@ -105,8 +105,10 @@ class GetRequest:
         if not self._responded:
             self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
         self.repair(self._shown)
+        self._s.admission.leave(0)
 
     def _answer(self) -> None:
+        self._s.stats.read(len(clock.versions(self._shown)), len(self._shown))
         self._finish(
             GetReply(
                 self._get.rid,
@@ -146,12 +148,13 @@ class GetRequest:
     def send_repair(self, holder: str, merged: State) -> None:
         key = self._get.key
         self._s.kernel.emit("read-repair", key=key, peer=holder)
+        self._s.stats.read_repairs += 1
         if holder == self._s.node:
-            self._s.replica.put(key, merged, None, "read-repair", lambda code: None)
+            self._s.replica.put(key, merged, None, "read-repair", lambda code: None, False)
             return
         self._s.kernel.call(
             holder,
-            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair"),
+            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair", False),
             self._s.params.replica_timeout,
             lambda outcome: None,
         )

@@ -14,7 +14,7 @@ from .events import Write
 from .kernel import Failure, Kernel
 from .membership import Membership, known
 from .messages import Answer, Change, GossipReply, Layout
-from .store import Reader
+from .store import Damaged, Reader
 
 _ROW = b"membership"
 
@@ -50,8 +50,13 @@ class Gossip:
         membership.on_change = self._changed
 
     def recover(self) -> None:
-        """What an earlier life knew."""
-        raw = self._store.get("meta", _ROW)
+        """What an earlier life knew; if that is damaged, the others will tell. Raises
+        ReadFailed."""
+        try:
+            raw = self._store.get("meta", _ROW)
+        except Damaged as e:
+            self._kernel.emit("row-damaged", table="meta", reason=str(e))
+            raw = None
         if raw is not None:
             row = msgspec.msgpack.decode(raw, type=_Row)
             self._membership.adopt(row.layout, row.requests)

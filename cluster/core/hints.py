@@ -6,21 +6,20 @@ deleted is never begun again under an old epoch. Versions of a key for one targe
 a hint, merged, so that a hot key cannot fill the table.
 
 A hint is deleted by compare-and-delete: only after the target has acknowledged it as
-durable, and only if nothing was merged into it meanwhile. A hint for a node that is a
-member no more goes to a primary of its key.
+durable (as far as its storage can be), and only if nothing was merged into it meanwhile.
+A hint for a node that is a member no more goes to a primary of its key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from .buffer import Done
 from .kernel import Failure, Kernel
 from .messages import Answer, ReplicaPut, ReplicaPutReply, State
-from .records import Done, Record, Records
+from .records import Record, Records
 from .rows import hint_row, split_hint
-from .store import ReadFailed
-
-_WINDOW = 64
+from .store import Damaged, ReadFailed
 
 
 class Hints:
@@ -34,31 +33,36 @@ class Hints:
         self.records = records
         self._interval = interval
         self._timeout = timeout
-        self._waiting: dict[str, dict[bytes, int]] = {}
+        #: target -> key -> (size, since when), oldest first
+        self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
         self._targets: dict[bytes, dict[str, None]] = {}
         self._in_flight: dict[bytes, None] = {}
         self.bytes = 0
         self.handed_off = 0
         #: where a hint for `target` goes now; None: nowhere yet
         self.destination: Callable[[str, bytes], str | None] = lambda target, key: target
+        #: how many hints a target may have under way
+        self.window: Callable[[], int] = lambda: 64
         #: merge a state into this node's own record
         self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
         records.on_change = self._changed
         records.label = _label
 
-    def start(self) -> None:
-        """Find the hints of an earlier life, and begin to scan."""
+    def recover(self) -> None:
+        """Find the hints of an earlier life. Raises ReadFailed."""
         for hint, record in self.records.scan():
             self._changed(hint, None, record)
+
+    def start(self) -> None:
         self._kernel.every(self._interval, self.hand_off)
 
     def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
-        before = self._waiting.get(target, {}).get(key, 0)
+        before, since = self._waiting.get(target, {}).get(key, (0, self._kernel.now))
         size = 0 if new is None else _size(new)
         self.bytes += size - before
         if new is not None:
-            self._waiting.setdefault(target, {})[key] = size
+            self._waiting.setdefault(target, {})[key] = (size, since)
             self._targets.setdefault(key, {})[target] = None
         elif key in self._waiting.get(target, {}):
             del self._waiting[target][key]
@@ -74,12 +78,18 @@ class Hints:
         """target -> hints kept for it."""
         return {target: len(keys) for target, keys in self._waiting.items() if keys}
 
+    def oldest(self) -> float:
+        """How long the oldest hint has waited in this life of the node (s); 0 without any."""
+        now = self._kernel.now
+        firsts = [next(iter(keys.values())) for keys in self._waiting.values() if keys]
+        return now - min((since for _, since in firsts), default=now)
+
     # ---- handing off
 
     def hand_off(self) -> None:
         """Send the oldest hints of every healthy target, some at a time."""
         for target, keys in self._waiting.items():
-            for key in list(keys)[:_WINDOW]:
+            for key in list(keys)[: self.window()]:
                 to = self.destination(target, key)
                 if to is not None:
                     self._send(target, key, to)
@@ -90,6 +100,9 @@ class Hints:
             return
         try:
             record = self.records.get(hint)
+        except Damaged:
+            self.records.remove(hint, lambda code: None)  # the other copies have to do
+            return
         except ReadFailed:
             self._kernel.emit("hint-unreadable", target=target, key=key)
             return
@@ -135,7 +148,7 @@ def _label(hint: bytes) -> dict[str, object]:
 
 
 def _is_kept(answer: Answer | Failure) -> bool:
-    return isinstance(answer, ReplicaPutReply) and answer.durable
+    return isinstance(answer, ReplicaPutReply) and answer.error is None
 
 
 def _size(record: Record) -> int:

@@ -9,6 +9,7 @@ events always give the same effects.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,6 +45,7 @@ class Kernel:
         self._armed = float("inf")
         self._calls: dict[int, _Call] = {}
         self._persists: dict[int, Callable[[str | None], None]] = {}
+        self._soon: deque[Callable[[], None]] = deque()
         #: told of every call's end: (peer, None for an answer or the failure)
         self.on_outcome: Callable[[str, Failure | None], None] = lambda peer, failure: None
 
@@ -51,6 +53,8 @@ class Kernel:
 
     def drain(self) -> list[Effect]:
         """The effects since the last drain, in order."""
+        while self._soon:
+            self._soon.popleft()()
         self._arm()
         effects, self._effects = self._effects, []
         return effects
@@ -73,6 +77,10 @@ class Kernel:
         self._sequence += 1
         heapq.heappush(self._heap, (self.now + delay, self._sequence, timer))
         return timer
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this event, when its caller is done."""
+        self._soon.append(action)
 
     def cancel(self, timer: _Timer) -> None:
         timer.action = None

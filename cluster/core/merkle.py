@@ -8,6 +8,7 @@ it in place, whatever else the leaf holds, and order never matters.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from hashlib import blake2b, md5
 
 WIDTH = 32
@@ -43,6 +44,13 @@ class Tree:
             if record_hash is not None:
                 delta ^= item_hash(key, record_hash)
         self._leaves[leaf] ^= delta
+        self._stale[leaf // WIDTH] = True
+
+    def recount(self, leaf: int, items: Iterable[tuple[bytes, int]]) -> None:
+        """Make a leaf anew from the (key, record hash) that stand in it."""
+        self._leaves[leaf] = 0
+        for key, record_hash in items:
+            self._leaves[leaf] ^= item_hash(key, record_hash)
         self._stale[leaf // WIDTH] = True
 
     def branches(self) -> list[int]:

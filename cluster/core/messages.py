@@ -1,6 +1,6 @@
 """Everything that is said on a connection, as data. `cluster.wire` makes bytes of it.
 
-Every message but Hello carries `rid`, which its answer repeats; it is unique on the
+Every message but Hello and Welcome carries `rid`, which its answer repeats; it is unique on the
 connection that the question went by.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 #: Raised by one whenever a message changes shape.
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -90,13 +90,21 @@ class Layout(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Hello(_Base, frozen=True):
-    """First on every connection, from the side that accepted; a node that dialled
-    answers with its own. role: "node" or "client"."""
+    """First on every connection, from the side that accepted; whoever dialled answers with
+    its own, and if it speaks as a node or an administrator with a proof (cluster.guard)."""
 
     node: str
     cluster: str
     protocol: int = PROTOCOL
-    role: Literal["node", "client"] = "node"
+    role: Literal["node", "client", "admin"] = "node"
+    nonce: bytes = b""
+    proof: bytes = b""
+
+
+class Welcome(_Base, frozen=True):
+    """The answer to a proof: one in return."""
+
+    proof: bytes
 
 
 # ---- clients to nodes
@@ -169,13 +177,15 @@ class ReplicaGetReply(_Base, frozen=True):
 
 
 class ReplicaPut(_Base, frozen=True):
-    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`."""
+    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`.
+    `durable`: answer only once that is durable, however writes are acknowledged."""
 
     rid: int
     key: bytes
     state: State
     hint_for: str | None = None
     why: str = "put"
+    durable: bool = True
 
 
 class ReplicaPutReply(_Base, frozen=True):
@@ -311,4 +321,4 @@ NodeQuestion = (
     | Gossip
 )
 Question = ClientQuestion | NodeQuestion | Ask
-Message = Hello | Question | Answer
+Message = Hello | Welcome | Question | Answer

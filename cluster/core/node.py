@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import messages
+from .admission import Admission
 from .antientropy import AntiEntropy, Trees
 from .context import BadContext, Contexts
 from .coordinator import Services
@@ -62,10 +63,13 @@ from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
 from .rows import split_object
-from .store import Reader
+from .stats import Stats
+from .store import Reader, ReadFailed
 from .transfers import Transfers
 
 _RETRY_AFTER = 0.1
+#: seconds until storage that could not be read is tried again
+_READ_AGAIN = 1.0
 
 
 class Node:
@@ -76,13 +80,24 @@ class Node:
         self.ready = False
         self.kernel = kernel = Kernel()
         self.rules = rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
+        self.stats = Stats()
+        self.admission = Admission(
+            kernel,
+            self.stats.latency["get"],
+            params.read_target,
+            params.max_requests,
+            params.max_request_bytes,
+        )
         self.membership = Membership(params.node, rules)
         self.placement: Placement | None = None
-        self.identity = Identity(params.node, kernel, store, entropy)
+        memory = params.buffer_rows if params.durability == "buffered" else 0
+        self.identity = Identity(params.node, kernel, store, entropy, memory > 0)
         self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
-        self.objects = Records("objects", kernel, store, self.identity)
+        self.objects = Records(
+            "objects", kernel, store, self.identity, memory, params.buffer_interval
+        )
         self.objects.label = lambda row: {"key": split_object(row)[1]}
-        hints = Records("hints", kernel, store, self.identity)
+        hints = Records("hints", kernel, store, self.identity, memory, params.buffer_interval)
         self.hints = Hints(
             params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
@@ -94,6 +109,7 @@ class Node:
             self.objects,
             self.hints,
             params.max_hint_bytes,
+            store.durable,
         )
         self.trees = Trees(self.objects)
         self.anti_entropy = AntiEntropy(
@@ -125,15 +141,18 @@ class Node:
             self.replica,
             Contexts(params.cluster, params.secret),
             Retries(),
+            self.stats,
+            self.admission,
         )
         self._connect()
         self.operator = Operator(self)
-        self.requests = 0
         self._recovered_identity = False
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""
         self.kernel.on_outcome = self.detector.outcome
+        self.hints.window = lambda: self.admission.window
+        self.anti_entropy.window = lambda: self.admission.window
         self.hints.destination = self._destination
         self.hints.keep = lambda key, state, done: self.replica.put(
             key, state, None, "handoff", done
@@ -182,15 +201,24 @@ class Node:
                 self._start()
 
     def _start(self) -> None:
-        self.trees.build()
+        """Recover; as long as the storage cannot be read, which says nothing about what is
+        in it, try again."""
+        try:
+            self.trees.build()
+            self.hints.recover()
+            self.gossip.recover()
+            self.identity.recover(self._recovered)
+        except ReadFailed as e:
+            self.kernel.emit("storage-unreadable", reason=str(e))
+            self.kernel.after(_READ_AGAIN, self._start)
+            return
+        self.admission.start()
         self.hints.start()
         self.detector.start()
-        self.gossip.recover()
         p = self.params
         if self.membership.layout is None and p.members:
             self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
         self.gossip.start()
-        self.identity.recover(self._recovered)
 
     def _recovered(self) -> None:
         self._recovered_identity = True
@@ -265,15 +293,17 @@ class Node:
                         channel, ReplicaGetReply(rid, state, error)
                     ),
                 )
-            case ReplicaPut(rid, key, state, hint_for, why):
+            case ReplicaPut(rid, key, state, hint_for, why, durable):
+                kept = durable and self.replica.durable
                 self.replica.put(
                     key,
                     state,
                     hint_for,
                     why,
                     lambda code: self.kernel.reply(
-                        channel, ReplicaPutReply(rid, code is None, code)
+                        channel, ReplicaPutReply(rid, kept and code is None, code)
                     ),
+                    durable,
                 )
             case SyncKey(rid, key, state):
                 self.replica.sync(
@@ -294,13 +324,16 @@ class Node:
                 self.kernel.reply(channel, Pong(rid))
 
     def _get(self, get: Get, respond: Respond) -> None:
+        respond = self._measured("get", respond)
         refusal = self._admit(get.rid, get.key, b"", get.options)
         if refusal is not None:
             respond(refusal)
             return
-        GetRequest(self.services, get, self._counted(respond)).start()
+        self.admission.enter(0)
+        GetRequest(self.services, get, respond).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
+        respond = self._measured("put", respond)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
         context: State = {}
         try:
@@ -312,15 +345,17 @@ class Node:
             return
         first = self.services.retries.begin(put, respond)
         if first is not None:
-            PutRequest(self.services, put, context, self._counted(first), hops).start()
+            self.admission.enter(len(put.value))
+            PutRequest(self.services, put, context, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         p = self.params
         if not self.ready:
             return Refusal(rid, "not-ready", f"{p.node} is starting", _RETRY_AFTER)
-        if self.requests >= p.max_requests:
-            return Refusal(rid, "overloaded", f"{self.requests} requests in progress", _RETRY_AFTER)
+        overload = self.admission.objection(len(value))
+        if overload is not None:
+            return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
         if not 0 < len(key) <= p.max_key:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
@@ -328,11 +363,14 @@ class Node:
         wrong = _wrong_option(options, p.n)
         return None if wrong is None else Refusal(rid, "bad-request", wrong)
 
-    def _counted(self, respond: Respond) -> Respond:
-        self.requests += 1
+    def _measured(self, kind: str, respond: Respond) -> Respond:
+        began = self.kernel.now
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
-            self.requests -= 1
+            if isinstance(message, Refusal):
+                self.stats.refused(message.code)
+            else:
+                self.stats.latency[kind].record(self.kernel.now, self.kernel.now - began)
             respond(message)
 
         return answer

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 _SHOWN = 100
+_QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 class Operator:
@@ -34,6 +35,7 @@ class Operator:
             "dump": self.dump,
             "explain": self.explain,
             "repair": self.repair,
+            "figures": self.figures,
             "join": lambda args: self.change("join", args),
             "leave": lambda args: self.change("leave", args),
             "remove": lambda args: self.change("remove", args),
@@ -48,7 +50,7 @@ class Operator:
                 asked.token, error=f"unknown command {asked.command!r}; there are {known}"
             )
             return
-        if self._node.placement is None and asked.command not in ("status", "dump"):
+        if self._node.placement is None and asked.command not in ("status", "dump", "figures"):
             kernel.answer(asked.token, error=f"{self._node.params.node} has not joined a cluster")
             return
         try:
@@ -66,6 +68,8 @@ class Operator:
             "node": node.params.node,
             "ready": node.ready,
             "objects": node.trees.objects,
+            "damaged": len(node.objects.damaged) + len(node.hints.records.damaged),
+            "unsaved": len(node.objects.buffer) + len(node.hints.records.buffer),
             "hints": sum(waiting.values()),
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,
@@ -73,9 +77,32 @@ class Operator:
             "transfers": len(moving),
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
-            "requests": node.requests,
+            "requests": node.admission.requests,
+            "background_slices": node.admission.slices,
+            "oldest_hint": round(node.hints.oldest(), 3),
+            "oldest_exchange": round(node.anti_entropy.oldest(), 3),
             "peers": node.detector.status(),
             "exchanges": node.anti_entropy.status(),
+        }
+
+    def figures(self, args: dict[str, Any]) -> dict[str, Any]:
+        """What is measured, as plain numbers: for metrics (cluster.metrics)."""
+        node = self._node
+        now, stats = node.kernel.now, node.stats
+        return {
+            "latency": {
+                kind: {
+                    "buckets": latencies.total,
+                    "sum": latencies.sum,
+                    "quantiles": {str(q): latencies.quantile(now, q) for q in _QUANTILES},
+                }
+                for kind, latencies in stats.latency.items()
+            },
+            "siblings": stats.siblings,
+            "clock": stats.clock,
+            "refusals": stats.refusals,
+            "read_repairs": stats.read_repairs,
+            "exchange_repairs": sum(s.repaired for s in node.anti_entropy.standing.values()),
         }
 
     def ring(self, args: dict[str, Any]) -> dict[str, Any]:

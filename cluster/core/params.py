@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,19 @@ class Params:
     max_hops: int = 3
     max_key: int = 1024
     max_value: int = 1 << 20
-    #: requests in progress at one node, above which new ones are refused
+    #: requests in progress at one node, and bytes of values in them, above which new ones
+    #: are refused
     max_requests: int = 4096
+    max_request_bytes: int = 64 << 20
+    #: background work gives way when the p99 of the last minute's reads is above this
+    read_target: float = 0.1
+    #: when a write is acknowledged: `each` once it was synced alone, `batched` once it was
+    #: synced with others, `buffered` once it is in memory, and durable at some replicas only
+    durability: Literal["each", "batched", "buffered"] = "batched"
+    #: buffered: rows a table that may wait in memory, and how long one waits
+    buffer_rows: int = 1000
+    buffer_interval: float = 0.1
+    #: buffered: how many of the N are asked to have a write durable before they answer
+    durable_replicas: int = 1
     #: hint bytes one node will hold
     max_hint_bytes: int = 1 << 30

@@ -4,6 +4,10 @@ after W, and go on until every place has its copy or its hint (sections 4.5, 4.6
 One of the key's primaries coordinates; a node that is none forwards. Only where no
 primary can be reached does a fallback stamp, into a hint. A forward whose fate is in
 doubt is never tried elsewhere: the version might be stamped twice.
+
+Where replicas acknowledge from memory, the coordinator asks some of them, itself last of
+all, to have the version durable first; they cost the put no time unless the client waits
+for them (section 6.1, and the option `dw`).
 """
 
 from __future__ import annotations
@@ -23,7 +27,6 @@ from .messages import (
     Version,
 )
 from .plan import Place
-from .records import Done
 from .retries import Respond
 
 
@@ -48,7 +51,9 @@ class PutRequest:
             services.near,
         )
         self._open = 0
+        self._durable: list[Place] = []
         self._responded = False
+        self._left = False
         self._state: State = {}
         self._covers: State = {}
 
@@ -73,7 +78,7 @@ class PutRequest:
             return
         first, rest = candidates[0], candidates[1:]
         if first == self._s.node:
-            self._coordinate()
+            self._coordinate(rest)
         elif self._hops >= self._s.params.max_hops:
             self._refuse("too-many-hops", f"forwarded {self._hops} times")
         else:
@@ -107,35 +112,45 @@ class PutRequest:
 
     # ---- coordinating
 
-    def _coordinate(self) -> None:
+    def _coordinate(self, rest: list[str]) -> None:
         place = self._plan.held_by(self._s.node)
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
+        self._durable = self.durable_places(place)
+
+        def done(code: str | None) -> None:
+            self._stamped(place, code, rest)
+
+        key, durable = self._put.key, place in self._durable
         before = self._s.retries.stamp_of(self._put.request)
         if before is not None:
             self._state, self._covers = before.state, before.covers
-            self._s.replica.put(
-                self._put.key, before.state, place.hint_for, "retry", self._stamped_at(place)
-            )
+            self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)
             return
         version = Version(self._put.value, self._put.deleted)
-        stamped = self._s.replica.stamp(
-            self._put.key, place.hint_for, self._context, version, self._stamped_at(place)
-        )
+        stamped = self._s.replica.stamp(key, place.hint_for, self._context, version, done, durable)
         if stamped is not None:
             self._state, actor, event = stamped
             self._covers = clock.with_dot(self._context, actor, event)
             self._s.retries.stamped(self._put.request, self._state, self._covers)
 
-    def _stamped_at(self, place: Place) -> Done:
-        return lambda code: self._stamped(place, code)
+    def durable_places(self, own: Place) -> list[Place]:
+        """Whose holders are to answer only once the version is durable with them."""
+        params, dw = self._s.params, self._put.options.dw or 0
+        others = [place for place in self._plan.places if place is not own]
+        if params.durability != "buffered":
+            return [*others, own]
+        return [*others, own][: max(dw, params.durable_replicas)]
 
-    def _stamped(self, place: Place, code: str | None) -> None:
+    def _stamped(self, place: Place, code: str | None, rest: list[str]) -> None:
+        if code == "storage-read" and rest:
+            self._route(rest)  # nothing was stamped: another primary may be able to
+            return
         if code is not None:
             self._refuse(code, f"put: {code} at the coordinator")
             return
-        self.count(place, durable=True)
+        self.count(place, place in self._durable and self._s.replica.durable)
         others = [other for other in self._plan.places if other is not place]
         self._open = len(others)
         for other in others:
@@ -160,7 +175,9 @@ class PutRequest:
     def _replicate(self, place: Place) -> None:
         self._s.kernel.call(
             place.holder,
-            lambda rid: ReplicaPut(rid, self._put.key, self._state, place.hint_for, "put"),
+            lambda rid: ReplicaPut(
+                rid, self._put.key, self._state, place.hint_for, "put", place in self._durable
+            ),
             self._s.params.replica_timeout,
             lambda outcome: self._acknowledged(place, outcome),
         )
@@ -173,6 +190,13 @@ class PutRequest:
             return
         self._open -= 1
         self._progress()
+        self._leave()
+
+    def _leave(self) -> None:
+        """The put is over once it is answered and every place has answered or failed."""
+        if self._responded and not self._open and not self._left:
+            self._left = True
+            self._s.admission.leave(len(self._put.value))
 
     # ---- answering
 
@@ -207,3 +231,4 @@ class PutRequest:
         self._responded = True
         self._s.kernel.cancel(self._deadline)
         self._respond(reply)
+        self._leave()

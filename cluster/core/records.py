@@ -1,30 +1,30 @@
-"""What this node holds: one record a key, and one a hint, with their write buffer.
+"""What this node holds: one record a key, and one a hint.
 
-A record is its state and the actor under which this node stamps it. The buffer holds
-what has been given to the shell and is not durable yet. The next write of a key must
-build on it; a reader must wait for it, or it would see what a crash may take back.
+A record is its state and the actor under which this node stamps it. What is not durable
+yet is in the write buffer; the next write of a key must build on it, and no read may
+miss it.
 
 Only three things ever change a record: `stamp` makes a dot, `merge` syncs, `remove`
-deletes a hint. Nothing overwrites.
+deletes a hint. Nothing overwrites. A row that is damaged is neither a record nor the
+absence of one: readers and stampers are refused, it is passed over in a scan, and the
+first state that another replica sends for its key takes its place, as a record that this
+node has never stamped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from . import clock
-from .events import Table, Write
+from .buffer import Buffer, Done
+from .events import Table
 from .identity import Identity
 from .kernel import Kernel
 from .messages import State, Version
-from .store import Reader, ReadFailed
-
-#: done(None) once durable, done(code) with a code of cluster.core.errors otherwise.
-Done = Callable[[str | None], None]
+from .store import Damaged, Reader, ReadFailed
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
@@ -39,12 +39,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 
 
-@dataclass(slots=True)
-class _Unsaved:
-    record: Record | None
-    token: int
-
-
 class NoActor(Exception):
     """No epoch is leased at this instant."""
 
@@ -52,52 +46,94 @@ class NoActor(Exception):
 class Records:
     """One table of records. `on_change(key, old, new)` hears of each change as it is made."""
 
-    def __init__(self, table: Table, kernel: Kernel, store: Reader, identity: Identity) -> None:
+    def __init__(
+        self,
+        table: Table,
+        kernel: Kernel,
+        store: Reader,
+        identity: Identity,
+        memory: int = 0,
+        interval: float = 0.1,
+    ) -> None:
+        """`memory` and `interval` as for a Buffer."""
         self.table = table
+        self.buffer = Buffer[Record](table, kernel, _encode, self._lost, memory, interval)
+        #: rows that are damaged, as far as has been seen
+        self.damaged: dict[bytes, None] = {}
         self._kernel = kernel
         self._store = store
         self._identity = identity
-        self._unsaved: dict[bytes, _Unsaved] = {}
-        self._waiting: dict[int, list[Done]] = {}
         self.on_change: Callable[[bytes, Record | None, Record | None], None] = (
             lambda key, old, new: None
         )
+        #: hears of a row when it is found damaged
+        self.on_damage: Callable[[bytes], None] = lambda key: None
         #: how a row is named in the event log
         self.label: Callable[[bytes], dict[str, Any]] = lambda key: {"key": key}
 
     # ---- reading
 
     def get(self, key: bytes) -> Record | None:
-        """The record as it stands, durable or not. Raises ReadFailed."""
-        unsaved = self._unsaved.get(key)
+        """The record as it stands, durable or not. Raises ReadFailed; Damaged, once it has
+        been reported."""
+        unsaved = self.buffer.get(key)
         if unsaved is not None:
-            return unsaved.record
-        raw = self._store.get(self.table, key)
-        return None if raw is None else _decode(raw)
-
-    def when_saved(self, key: bytes, done: Done) -> None:
-        """done() once what stands under `key` now is durable: at once if it is. Later
-        writes of the key do not prolong the wait."""
-        unsaved = self._unsaved.get(key)
-        if unsaved is None:
-            done(None)
-        else:
-            self._waiting.setdefault(unsaved.token, []).append(done)
+            return unsaved.value
+        try:
+            raw = self._store.get(self.table, key)
+            return None if raw is None else self._read(key, raw)
+        except Damaged as damage:
+            self._report(damage.key)
+            raise
 
     def scan(
         self, prefix: bytes = b"", after: bytes | None = None
     ) -> Iterator[tuple[bytes, Record]]:
-        """The durable records in row order, strictly after `after`."""
-        for row, raw in self._store.scan(self.table, prefix, after):
-            yield row, _decode(raw)
+        """The records in row order, strictly after `after`, durable or not; damaged rows
+        are reported and passed over. Raises ReadFailed."""
+        unsaved = self.buffer.rows(prefix, after)
+        new = sorted(key for key, record in unsaved.items() if record is not None)
+        new.reverse()
+        for row, record in self._stored(prefix, after):
+            while new and new[-1] <= row:
+                key = new.pop()
+                yield key, unsaved[key]  # type: ignore[misc]
+            if row not in unsaved:
+                yield row, record
+        for key in reversed(new):
+            yield key, unsaved[key]  # type: ignore[misc]
+
+    def _stored(self, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, Record]]:
+        while True:
+            try:
+                for row, raw in self._store.scan(self.table, prefix, after):
+                    after = row
+                    yield row, self._read(row, raw)
+                return
+            except Damaged as damage:
+                after = damage.key
+                if self.buffer.get(after) is None:
+                    self._report(after)
+
+    def _read(self, key: bytes, raw: bytes) -> Record:
+        try:
+            return _decode(raw)
+        except msgspec.MsgspecError:
+            raise Damaged(self.table, key) from None
+
+    def _report(self, key: bytes) -> None:
+        if key not in self.damaged:
+            self.damaged[key] = None
+            self._kernel.emit("row-damaged", table=self.table, **self.label(key))
+            self.on_damage(key)
 
     # ---- writing
 
     def stamp(
-        self, key: bytes, context: State, version: Version, done: Done
+        self, key: bytes, context: State, version: Version, done: Done, durable: bool = True
     ) -> tuple[State, str, int] | None:
         """Put `version` under a new dot; returns (state, actor, event), or None when the
-        write could not even begin, after done(code)."""
+        write could not even begin, after done(code). `durable` as for a Buffer."""
         try:
             old = self.get(key)
             actor = self._actor(old, context)
@@ -110,7 +146,7 @@ class Records:
         state = {} if old is None else old.state
         event = clock.next_event(state, actor)
         after = self.apply(context, version, state, actor, event)
-        self._save(key, old, after, actor, "stamp", done)
+        self._save(key, old, after, actor, "stamp", done, durable)
         return after, actor, event
 
     def apply(
@@ -119,25 +155,29 @@ class Records:
         """The state that a put leaves behind."""
         return clock.update(context, version, state, actor, event)
 
-    def merge(self, key: bytes, incoming: State, why: str, done: Done) -> State | None:
+    def merge(
+        self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
+    ) -> State | None:
         """Sync `incoming` into the record; returns what stands now, or None when that
-        could not begin, after done(code)."""
+        could not begin, after done(code). `durable` as for a Buffer."""
         try:
             old = self.get(key)
+        except Damaged:
+            old, why = None, f"{why}, healed"
         except ReadFailed:
             done("storage-read")
             return None
         if old is None:
-            self._save(key, None, incoming, None, why, done)
+            self._save(key, None, incoming, None, why, done, durable)
             return incoming
         merged = self.combine(old.state, incoming, why)
         if merged == old.state:
-            self.when_saved(key, done)
+            (self.buffer.when_saved if durable else self.buffer.when_kept)(key, done)
             return merged
         actor = old.actor
         if actor is not None and not clock.covers(old.state, incoming, actor):
             actor = None
-        self._save(key, old, merged, actor, why, done)
+        self._save(key, old, merged, actor, why, done, durable)
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
@@ -146,12 +186,16 @@ class Records:
 
     def remove(self, key: bytes, done: Done) -> None:
         """Forget a record altogether (a hint that was handed off)."""
-        self._put(key, self.get(key), None, done)
+        try:
+            old = self.get(key)
+        except Damaged:
+            old = None
+        self._put(key, old, None, done, durable=True)
 
     def _actor(self, old: Record | None, context: State) -> str:
         """The actor to stamp with. A new epoch begins where there is no record, where none
         was stamped yet, and where a client knows more of the actor than the record does."""
-        if old is not None and old.actor is not None:
+        if old is not None and old.actor is not None and self._identity.usable(old.actor):
             if clock.covers(old.state, context, old.actor):
                 return old.actor
             self._kernel.emit("epoch-behind", actor=old.actor)
@@ -168,33 +212,22 @@ class Records:
         actor: str | None,
         why: str,
         done: Done,
+        durable: bool,
     ) -> None:
         new = Record(state, actor, clock.digest(state))
         self._kernel.emit("stored", why=why, hash=f"{new.hash:016x}", **self.label(key))
-        self._put(key, old, new, done)
+        self._put(key, old, new, done, durable)
 
-    def _put(self, key: bytes, old: Record | None, new: Record | None, done: Done) -> None:
-        raw = None if new is None else _encode(new)
-        token = self._kernel.persist(
-            (Write(self.table, key, raw),), lambda reason: self._stored(key, token, reason, done)
-        )
-        self._unsaved[key] = _Unsaved(new, token)
+    def _put(
+        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+    ) -> None:
+        self.damaged.pop(key, None)
+        self.buffer.put(key, new, durable, done)
         self.on_change(key, old, new)
 
-    def _stored(self, key: bytes, token: int, reason: str | None, done: Done) -> None:
-        unsaved = self._unsaved.get(key)
-        if unsaved is not None and unsaved.token == token:
-            del self._unsaved[key]
-            if reason is not None:
-                self._lost(key, unsaved.record)
-        if reason is not None:
-            self._kernel.emit("storage-error", table=self.table, key=key, reason=reason)
-        code = None if reason is None else "storage-write"
-        for told in (done, *self._waiting.pop(token, ())):
-            told(code)
-
     def _lost(self, key: bytes, record: Record | None) -> None:
-        """The buffered record did not become durable: the stored one stands again."""
+        """A change could not be stored: what is stored stands again."""
+        self._identity.distrust()
         try:
             self.on_change(key, record, self.get(key))
         except ReadFailed:

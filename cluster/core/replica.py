@@ -2,7 +2,7 @@
 others.
 
 Persist before reply: nothing is acknowledged, and nothing is shown to a reader, that is
-not durable here.
+not durable here, unless `durability` is `buffered`: then it is what the buffer keeps.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import clock
+from .buffer import Done
 from .hints import Hints
 from .kernel import Kernel
 from .messages import State, Version
 from .placement import Placement
-from .records import Done, Record, Records
+from .records import Record, Records
 from .rows import hint_row, object_row
 from .store import ReadFailed
 
@@ -32,6 +33,7 @@ class Replica:
         objects: Records,
         hints: Hints,
         limit: int,
+        durable: bool = True,
     ) -> None:
         self.node = node
         self._kernel = kernel
@@ -40,6 +42,8 @@ class Replica:
         self.objects = objects
         self.hints = hints
         self._limit = limit
+        #: whether what is stored here outlives the process
+        self.durable = durable
 
     def holds(self, key: bytes) -> bool:
         """Whether this node is to hold `key`, now or soon."""
@@ -82,7 +86,7 @@ class Replica:
                 answer(state, None)
 
         for records, name, _ in held:
-            records.when_saved(name, saved)
+            records.buffer.when_kept(name, saved)
 
     def _held(self, key: bytes) -> list[tuple[Records, bytes, Record]]:
         places = [(self.objects, self.row(key))]
@@ -90,26 +94,41 @@ class Replica:
         found = [(records, name, records.get(name)) for records, name in places]
         return [(records, name, record) for records, name, record in found if record is not None]
 
-    def put(self, key: bytes, state: State, hint_for: str | None, why: str, done: Done) -> None:
-        """Sync `state` into the record of `key`, or into the hint for another node."""
+    def put(
+        self,
+        key: bytes,
+        state: State,
+        hint_for: str | None,
+        why: str,
+        done: Done,
+        durable: bool = True,
+    ) -> None:
+        """Sync `state` into the record of `key`, or into the hint for another node; done()
+        once that is as `durable` as was asked."""
         if hint_for is None or hint_for == self.node:
             if not self.holds(key):
                 done("not-primary")
                 return
-            self.objects.merge(self.row(key), state, why, done)
+            self.objects.merge(self.row(key), state, why, done, durable)
         elif self.hints.bytes > self._limit:
             done("overloaded")
         else:
-            self.hints.records.merge(hint_row(hint_for, key), state, why, done)
+            self.hints.records.merge(hint_row(hint_for, key), state, why, done, durable)
 
     def stamp(
-        self, key: bytes, hint_for: str | None, context: State, version: Version, done: Done
+        self,
+        key: bytes,
+        hint_for: str | None,
+        context: State,
+        version: Version,
+        done: Done,
+        durable: bool = True,
     ) -> tuple[State, str, int] | None:
         """Coordinate a put here: give `version` its dot (see Records.stamp)."""
         records, name = self.objects, self.row(key)
         if hint_for is not None:
             records, name = self.hints.records, hint_row(hint_for, key)
-        return records.stamp(name, context, version, done)
+        return records.stamp(name, context, version, done, durable)
 
     def sync(self, key: bytes, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""
@@ -135,6 +154,6 @@ class Replica:
             answer(None, "storage-read")
             return
         state = None if record is None else record.state
-        self.objects.when_saved(
+        self.objects.buffer.when_saved(
             self.row(key), lambda code: answer(state if code is None else None, code)
         )

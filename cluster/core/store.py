@@ -16,7 +16,20 @@ class ReadFailed(Exception):
     """A stored row could not be read or failed its checksum. Never a not-found."""
 
 
+class Damaged(ReadFailed):
+    """The row of `key` in `table` is there, and is not what was written. Nothing can be
+    known from it; rows after it can still be read: scan(table, prefix, after=error.key)."""
+
+    def __init__(self, table: Table, key: bytes) -> None:
+        super().__init__(f"{table}: the row of {key!r} is not what was written")
+        self.table = table
+        self.key = key
+
+
 class Reader(Protocol):
+    #: whether what is stored outlives the process
+    durable: bool
+
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The row, or None if there is none. Raises ReadFailed."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from cluster.core.events import Table, Write
-from cluster.core.store import ReadFailed
+from cluster.core.store import Damaged, ReadFailed
 
 TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
 
@@ -25,18 +25,16 @@ class StorageFailed(Exception):
     """The engine could not be opened, or could not commit. The message says why."""
 
 
+class StorageDamaged(StorageFailed):
+    """The database is damaged beyond its rows, and cannot be used."""
+
+
 class ReadError(ReadFailed):
     """The engine could not read."""
 
 
-class Corrupt(ReadError):
-    """The row of `key` in `table` is not what was written. Rows after it can still be
-    read: scan(table, prefix, after=error.key)."""
-
-    def __init__(self, table: Table, key: bytes) -> None:
-        super().__init__(f"{table}: the row of {key!r} does not match its checksum")
-        self.table = table
-        self.key = key
+class Corrupt(Damaged, ReadError):
+    """The row does not match its checksum."""
 
 
 class Engine(Protocol):
@@ -44,6 +42,8 @@ class Engine(Protocol):
 
     #: whether commit() waits for a device, and so belongs on another thread than the loop
     blocking: bool
+    #: whether what was committed outlives the process
+    durable: bool
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The row, or None if there is none. Raises ReadError."""

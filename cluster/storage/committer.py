@@ -24,9 +24,15 @@ class Committer:
     thread. An exception that is no StorageFailed goes to the loop's exception handler."""
 
     def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, report: Callable[[Outcome], None]
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        report: Callable[[Outcome], None],
+        alone: bool = False,
     ) -> None:
+        """`alone`: every batch is synced by itself, in a group of its own."""
         self._engine = engine
+        self._commit = _one_by_one if alone else commit
         self._loop = loop
         self._report = report
         self._waiting: list[Persist] = []
@@ -64,7 +70,7 @@ class Committer:
     def _work(self) -> None:
         while (group := self._groups.get()) is not None:
             try:
-                outcomes = commit(self._engine, group)
+                outcomes = self._commit(self._engine, group)
             except Exception as error:
                 self._loop.call_soon_threadsafe(self._broken, error)
                 return
@@ -94,3 +100,7 @@ def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
             return [PersistFailed(group[0].token, str(error))]
         return [outcome for batch in group for outcome in commit(engine, [batch])]
     return [Persisted(batch.token) for batch in group]
+
+
+def _one_by_one(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
+    return [outcome for batch in group for outcome in commit(engine, [batch])]

@@ -14,6 +14,7 @@ from .base import TABLES, seal, unseal
 
 class MemoryEngine:
     blocking = False
+    durable = False
 
     def __init__(self, folder: Path, map_size: int) -> None:
         self._rows: dict[Table, dict[bytes, bytes]] = {table: {} for table in TABLES}

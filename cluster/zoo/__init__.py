@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from cluster.core.node import Node
 
-from . import versions
+from . import outside, versions
 
 Plant = Callable[[Node], None]
 
@@ -53,19 +54,28 @@ BUGS: dict[str, Bug] = {
 }
 
 
+def resolve(name: str) -> Plant:
+    """What plants the bug of this name in the table, or of FILE.py:NAME outside of it.
+    Raises ValueError with what is wrong and what is allowed."""
+    if ":" in name:
+        return outside.load(name)
+    if name not in BUGS:
+        near = get_close_matches(name, BUGS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(
+            f"there is no {name!r}{hint}; allowed: FILE.py:NAME, {', '.join(sorted(BUGS))}"
+        )
+    return BUGS[name].plant
+
+
 def plant(names: Iterable[str], node_class: type[Node]) -> type[Node]:
-    """A node class with the named bugs planted. Raises ValueError for a name that is not
-    in the table."""
-    bugs = []
-    for name in names:
-        if name not in BUGS:
-            raise ValueError(f"no bug is called {name!r}; there are {', '.join(BUGS)}")
-        bugs.append(BUGS[name])
+    """A node class with the named bugs planted. Raises ValueError as `resolve` does."""
+    plants = [resolve(name) for name in names]
 
     class Planted(node_class):  # type: ignore[misc, valid-type]
         def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__(*args, **kwargs)
-            for bug in bugs:
-                bug.plant(self)
+            for each in plants:
+                each(self)
 
     return Planted

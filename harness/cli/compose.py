@@ -14,7 +14,7 @@ from harness import generators as gen
 from harness.cli.options import Options
 from harness.cli.world import World, build
 from harness.generators import Generator, Rng
-from harness.nemesis import Nemesis, Timeline, plan
+from harness.nemesis import Nemesis, Timeline
 from harness.recorder import Recorder
 from harness.runner import Parts
 from harness.store import LEDGER, Folder
@@ -32,7 +32,7 @@ def compose(
     """Everything that a runner needs. Raises EnvironmentFailed. Afterwards every process
     is gone."""
     workload = WORKLOADS[options.workload]
-    keys = tuple(f"k{i}" for i in range(options.keys))
+    keys = options.given_keys
     wanted = options.topology.plan(folder / WORK, folder / LINKS)
 
     def restarted(what: dict[str, Any]) -> None:
@@ -47,8 +47,8 @@ def compose(
             nemesis=Nemesis(world.cluster, world.links, folder / LEDGER),
             clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
             load=load(options, keys),
-            final=workload.final_generator,
-            keys=keys,
+            final=lambda _: workload.final_generator(keys),
+            keys=workload.keys(keys),
             decode=decode,
         )
 
@@ -57,8 +57,7 @@ def load(options: Options, keys: tuple[str, ...]) -> Generator:
     """The clients' operations and the nemesis's, each from its own stream of one seed."""
     rng = Rng(options.seed)
     clients = WORKLOADS[options.workload].generator(rng.split("clients"), keys, options.rate)
-    faults = Timeline(plan(options.nemesis, options.arena, options.seed, options.time_limit))
-    return gen.time_limit(options.time_limit, gen.any(clients, faults))
+    return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
 
 
 class Client:

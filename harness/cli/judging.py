@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from checkers import check
 from checkers.history import HistoryError, read_history
 from harness.cli.exits import Wrong
 from harness.report.junit import junit
 from harness.report.page import page
 from harness.store import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+from workloads.judging import judge as judge_all
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def judge(history: Path, test: Mapping[str, Any]) -> dict[str, Any]:
     """The content of results.json. Raises Wrong for a history that cannot be judged."""
     try:
-        verdicts = check(read_history(history), test, test.get("checkers")).to_dict()
+        verdicts = judge_all(read_history(history), test).to_dict()
     except HistoryError as malformed:
         raise Wrong(str(malformed)) from malformed
     except OSError as unreadable:

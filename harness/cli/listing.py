@@ -1,26 +1,57 @@
-"""`dynamesis list`: every name that a flag of `test` takes."""
+"""`dynamesis list`: every name that a flag of `test` or `check` takes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 
 def run() -> None:
-    """Show the workloads, nemeses, links, storage engines, bugs and checkers there are."""
+    """Show the workloads, nemeses, checkers, models, bugs, storage engines and links."""
     from checkers import CHECKERS
+    from checkers.models import MODELS
     from cluster.storage import ENGINES
     from cluster.zoo import BUGS
     from harness.links import LINKS
-    from harness.nemesis import PACKAGES
     from workloads import WORKLOADS
 
-    for title, table in (
-        ("workloads", WORKLOADS),
-        ("nemeses", PACKAGES),
-        ("links", LINKS),
-        ("storage", ENGINES),
-        ("bugs", BUGS),
-        ("checkers", CHECKERS),
+    bugs = (
+        (name, f"{bug.mechanism} ({bug.workload}, {bug.nemesis})") for name, bug in BUGS.items()
+    )
+    for title, rows in (
+        ("workloads", ((name, each.description) for name, each in WORKLOADS.items())),
+        ("nemeses", _nemeses()),
+        ("checkers", ((name, _first_line(check)) for name, check in CHECKERS.items())),
+        ("models", ((name, model.about) for name, model in MODELS.items())),
+        ("bugs (with the workload and nemesis that should show them)", bugs),
+        ("storage", ((name, _first_line(engine)) for name, engine in ENGINES.items())),
+        ("links", ((name, kind.description) for name, kind in LINKS.items())),
     ):
-        print(title)
-        for name, entry in table.items():
-            description = getattr(entry, "description", "") or getattr(entry, "mechanism", "")
-            print(f"  {name:24}{description}".rstrip())
+        _show(title, rows)
+
+
+def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
+    import shutil
+    import textwrap
+
+    width = max(60, shutil.get_terminal_size().columns)
+    print(title)
+    for name, about in rows:
+        lines = textwrap.wrap(about, width - 28) or [""]
+        print(f"  {name:25} {lines[0]}".rstrip())
+        for line in lines[1:]:
+            print(f"{'':28}{line}")
+
+
+def _nemeses() -> Iterator[tuple[str, str]]:
+    """Families, each followed by its members."""
+    from harness.nemesis import PACKAGES
+
+    for name, package in PACKAGES.items():
+        if "." not in name:
+            yield name, package.description
+            for member in package.members if name != "storm" else ():
+                yield f"  {member.name}", member.description
+
+
+def _first_line(of: object) -> str:
+    return (of.__doc__ or "").strip().partition("\n")[0]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cluster.storage import ENGINES
-from cluster.zoo import BUGS
+from cluster.zoo import resolve
 from harness.cli.exits import Wrong
 from harness.cli.values import duration, one_of, within
 from harness.cli.world import Plan
 from harness.links import LINKS
-from harness.nemesis import PACKAGES, Arena, Impossible, possible
+from harness.nemesis import PACKAGES, Arena, Event, Impossible, plan
+from harness.nemesis.schedule_file import ScheduleError, load
 from workloads import WORKLOADS
 
 #: Ring partitions.
@@ -58,7 +59,8 @@ class Topology:
 
 @dataclass(frozen=True)
 class Options:
-    """A test that makes sense. `time_limit` in seconds, `rate` in operations a second."""
+    """A test that makes sense. `time_limit` in seconds, `rate` in operations a second;
+    `faults` is what the nemesis does, to the last detail."""
 
     topology: Topology
     workload: str
@@ -68,6 +70,7 @@ class Options:
     concurrency: int
     keys: int
     seed: int
+    faults: tuple[Event, ...]
 
     @property
     def name(self) -> str:
@@ -75,11 +78,9 @@ class Options:
         return f"{self.workload}-{'+'.join(self.nemesis)}"
 
     @property
-    def arena(self) -> Arena:
-        """What the nemesis has to do with."""
-        top = self.topology
-        kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
-        return Arena.draw(top.nodes, kinds, self.seed, top.w, volatile)
+    def given_keys(self) -> tuple[str, ...]:
+        """The keys that the workload is given; it may make more of them."""
+        return tuple(f"k{i}" for i in range(self.keys))
 
 
 def topology(
@@ -101,7 +102,7 @@ def topology(
         w=w,
         links=one_of("--links", links, LINKS),
         storage=one_of("--storage", storage, ENGINES),
-        bugs=tuple(one_of("--bug", bug, BUGS) for bug in bugs),
+        bugs=tuple(_bug(bug) for bug in bugs),
         **rest,
     )
 
@@ -110,36 +111,73 @@ def test_options(
     topology: Topology,
     *,
     workload: str,
-    nemesis: str,
+    nemesis: str | None,
     time_limit: str,
     rate: float,
     concurrency: int,
     keys: int,
     seed: int | None,
+    schedule: Path | None,
 ) -> Options:
-    """Raises Wrong for the first value or combination that makes no sense."""
+    """Faults come from `schedule`, a file, or are drawn for `nemesis` (cut, if neither is
+    given). Raises Wrong for the first value or combination that makes no sense."""
     within("--rate", rate, 0.1, 100_000)
     within("--concurrency", concurrency, 1, 10_000)
     within("--keys", keys, 1, 1_000_000)
     if seed is not None:
         within("--seed", seed, 0, 2**63 - 1)
+    if schedule is not None and nemesis is not None:
+        raise Wrong("--schedule: takes the place of --nemesis; give one of them")
     options = Options(
         topology=topology,
         workload=one_of("--workload", workload, WORKLOADS),
-        nemesis=_faults(nemesis),
+        nemesis=_names(nemesis or "cut"),
         time_limit=duration("--time-limit", time_limit),
         rate=rate,
         concurrency=concurrency,
         keys=keys,
         seed=secrets.randbelow(2**32) if seed is None else seed,
+        faults=(),
     )
+    if schedule is not None:
+        return _replayed(options, schedule)
     try:
-        possible(options.nemesis, options.arena)
+        faults = plan(options.nemesis, _arena(options), options.seed, options.time_limit)
     except Impossible as reason:
         raise Wrong(f"--nemesis: {reason}") from reason
-    return options
+    return replace(options, faults=faults)
 
 
-def _faults(text: str) -> tuple[str, ...]:
+def _arena(options: Options) -> Arena:
+    """What the nemesis has to do with."""
+    top = options.topology
+    kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
+    keys = WORKLOADS[options.workload].keys(options.given_keys)
+    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys)
+
+
+def _replayed(options: Options, path: Path) -> Options:
+    try:
+        faults = load(path.read_text(encoding="utf-8"), str(path), _arena(options))
+    except (OSError, UnicodeDecodeError) as failure:
+        raise Wrong(f"--schedule: {path} cannot be read ({failure})") from failure
+    except ScheduleError as malformed:
+        raise Wrong(f"--schedule: {malformed}") from malformed
+    families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
+    return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
+
+
+def _bug(spec: str) -> str:
+    """A bug's name, or FILE.py:NAME with the file made absolute."""
+    path, colon, name = spec.rpartition(":")
+    absolute = f"{Path(path).resolve()}:{name}" if colon else spec
+    try:
+        resolve(absolute)
+    except ValueError as unknown:
+        raise Wrong(f"--bug: {unknown}") from unknown
+    return absolute
+
+
+def _names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     return tuple(one_of("--nemesis", name, PACKAGES) for name in names)

@@ -12,8 +12,13 @@ def run(
     context: Context,
     workload: Annotated[str, Option(help="What clients do (see `dynamesis list`).")] = "cart",
     nemesis: Annotated[
-        str, Option(help="Faults to inject, several by comma; `none` for none.")
-    ] = "cut",
+        str | None,
+        Option(help="Faults to inject, several by comma; `none` for none; cut when absent."),
+    ] = None,
+    schedule: Annotated[
+        Path | None,
+        Option(help="Replay the faults in this file, such as the schedule.yaml of a test."),
+    ] = None,
     nodes: Annotated[int, Option(help="How many nodes.")] = 5,
     n: Annotated[int, Option("--n", help="Copies of each key.")] = 3,
     r: Annotated[int, Option("--r", help="Copies that must answer a get.")] = 2,
@@ -28,10 +33,11 @@ def run(
     seed: Annotated[
         int | None, Option(help="Seed of everything that is random; drawn when absent.")
     ] = None,
-    links: Annotated[str, Option(help="What the network is made of.")] = "toxiproxy",
+    links: Annotated[str, Option(help="What the network is made of.")] = "auto",
     storage: Annotated[str, Option(help="What nodes persist into.")] = "lmdb",
     bug: Annotated[
-        list[str] | None, Option(help="Plant a bug in every node; may be repeated.")
+        list[str] | None,
+        Option(help="Plant a bug, NAME or FILE.py:NAME, in every node; may be repeated."),
     ] = None,
     port_base: Annotated[
         int | None, Option(help="First of the ports to use; by default free ones are found.")
@@ -62,5 +68,6 @@ def run(
         concurrency=concurrency,
         keys=keys,
         seed=seed,
+        schedule=schedule,
     )
     return run_test(options, context.obj, store, junit)

@@ -24,11 +24,12 @@ from harness.cli.judging import judge, save
 from harness.cli.options import PARTITIONS, Options
 from harness.cli.values import writable_file
 from harness.links.provision import VERSION as TOXIPROXY
+from harness.nemesis.schedule_file import dump
 from harness.progress import view
 from harness.recorder import Recorder
 from harness.report.summary import tell
 from harness.runner import Runner
-from harness.store import HISTORY, LOG, TEST, Folder, create
+from harness.store import HISTORY, LOG, SCHEDULE, TEST, Folder, create
 from workloads import WORKLOADS
 
 log = logging.getLogger("harness")
@@ -43,6 +44,7 @@ def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Pat
     folder = _folder(store, options.name)
     test = describe(options, arguments)
     folder.save_json(TEST, test)
+    folder.save(SCHEDULE, _replay(test) + dump(options.faults))
     console.print(f"seed {options.seed}, results in {folder.path}")
     with logging_to(folder / LOG):
         log.info("%s", test["command"])
@@ -58,6 +60,10 @@ def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Pat
     console.print(f"folder  {folder.path}")
     console.print(f"again   {test['command']}")
     return exit_code(results["valid"])
+
+
+def _replay(test: dict[str, Any]) -> str:
+    return f"# the faults of: {test['command']}\n# replayed, from any folder, with --schedule\n"
 
 
 def _folder(store: Path, name: str) -> Folder:

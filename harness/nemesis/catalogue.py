@@ -224,11 +224,20 @@ def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ..
         members = PACKAGES[name].members
         able = [member for member in members if member.why_not(arena) is None]
         if members and not able:
-            why = "; ".join(f"{member.name} {member.why_not(arena)}" for member in members)
-            raise Impossible(f"{name} cannot be done here: {why}")
+            raise Impossible(f"{name} cannot be done here: {_why_not(members, arena)}")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
     return {family: tuple(m for m in kept if m.family == family) for family in families}
+
+
+def _why_not(members: Iterable[Member], arena: Arena) -> str:
+    """Each reason once; with the members it holds for, unless it holds for all."""
+    reasons: dict[str, list[str]] = {}
+    for member in members:
+        reasons.setdefault(str(member.why_not(arena)), []).append(member.name)
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def _known(names: Iterable[str]) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from cluster import guard
 from cluster.admin import AdminClient
-from cluster.core.messages import Hello, Message
+from cluster.core.messages import Hello, Message, Welcome
 from cluster.failures import DynamoError
 from cluster.wire import ADMIN_LIMIT, Decoder, encode
 
@@ -67,6 +68,12 @@ def gone(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def with_proof(mine: Hello, theirs: Hello, secret: str = "dynamesis") -> Hello:
+    """`mine` as somebody says it who knows the secret."""
+    mine = msgspec.structs.replace(mine, nonce=b"n" * 16)
+    return msgspec.structs.replace(mine, proof=guard.proof(secret, "dialled", mine, theirs))
+
+
 class Raw:
     """A connection on which a test may say anything."""
 
@@ -83,8 +90,13 @@ class Raw:
     @classmethod
     async def greeted(cls, address: str, mine: Hello) -> Raw:
         raw = await cls.dial(address)
-        assert isinstance(await raw.read(), Hello)
-        raw.say(mine)
+        theirs = await raw.read()
+        assert isinstance(theirs, Hello)
+        if mine.role == "client":
+            raw.say(mine)
+        else:
+            raw.say(with_proof(mine, theirs))
+            assert isinstance(await raw.read(), Welcome)
         return raw
 
     def say(self, *messages: Message) -> None:
@@ -113,6 +125,7 @@ class Raw:
 
 
 CLIENT = Hello("", "dynamesis", role="client")
+ADMIN = Hello("", "dynamesis", role="admin")
 
 
 class NodeAlone:

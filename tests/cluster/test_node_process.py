@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_world import CLIENT, NodeAlone, Raw, alive, ended, gone, in_loop, until, wait_until
+from node_world import ADMIN, CLIENT, NodeAlone, Raw, alive, ended, gone, in_loop, until, wait_until
 
 from cluster.admin import AdminError
 from cluster.client import BadRequest, Client, Connection, DynamoError, InDoubt
@@ -59,7 +59,9 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
     await node.ready()
     for address in (node.address, node.admin):
         raw = await Raw.dial(address)
-        assert await raw.read() == Hello("n1", "dynamesis", PROTOCOL, "node")
+        hello = await raw.read()
+        assert isinstance(hello, Hello)
+        assert hello == Hello("n1", "dynamesis", PROTOCOL, "node", hello.nonce)
         raw.close()
 
 
@@ -67,7 +69,7 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
     ("said", "reason"),
     [
         (Hello("", "other", role="client"), "this is cluster 'other', not 'dynamesis'"),
-        (Hello("", "dynamesis", PROTOCOL + 1, "client"), "protocol 2 is spoken there, 1 here"),
+        (Hello("", "dynamesis", PROTOCOL + 1, "client"), "protocol 3 is spoken there, 2 here"),
         (Hello("n9", "dynamesis", role="node"), "node 'n9' is not known here"),
         (Get(1, b"k"), "Get came before HELLO"),
     ],
@@ -95,7 +97,7 @@ async def test_a_wrong_greeting_is_refused(node: NodeAlone, said: Message, reaso
         (CLIENT, "address", ReplicaGet(5, b"k"), "ReplicaGet is not for a client here"),
         (CLIENT, "address", Ask(5, "status"), "Ask is not for a client here"),
         (CLIENT, "address", Pong(5), "Pong is not for a client here"),
-        (CLIENT, "admin", Get(5, b"k"), "Get is not for a client here"),
+        (ADMIN, "admin", Get(5, b"k"), "Get is not for an administrator here"),
         (Hello("n1", "dynamesis"), "address", Get(5, b"k"), "Get is not for a node here"),
     ],
 )
@@ -131,7 +133,9 @@ async def test_a_member_may_speak_as_a_node(node: NodeAlone) -> None:
 async def test_no_node_has_business_on_the_admin_port(node: NodeAlone) -> None:
     node.start()
     await node.ready()
-    raw = await Raw.greeted(node.admin, Hello("n1", "dynamesis"))
+    raw = await Raw.dial(node.admin)
+    assert isinstance(await raw.read(), Hello)
+    raw.say(Hello("n1", "dynamesis"))
     refusal = await raw.read()
     assert isinstance(refusal, Refusal)
     assert "a node has no business on this port" in refusal.message
@@ -294,7 +298,7 @@ async def test_a_graceful_stop_answers_what_it_took_and_refuses_the_rest(node: N
     process = node.start("silent")
     await node.ready()
     raw = await Raw.greeted(node.address, CLIENT)
-    admin = await Raw.greeted(node.admin, CLIENT)
+    admin = await Raw.greeted(node.admin, ADMIN)
     raw.say(Get(1, b"k"))
     process.send_signal(signal.SIGTERM)
     first = asyncio.ensure_future(raw.read())

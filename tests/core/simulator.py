@@ -22,6 +22,8 @@ from cluster.core.params import Params
 class DictStore:
     """A Reader over plain dicts."""
 
+    durable = True
+
     def __init__(self) -> None:
         self.tables: dict[str, dict[bytes, bytes]] = {"objects": {}, "hints": {}, "meta": {}}
 

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,6 +16,7 @@ from tests.end_to_end.conftest import Run, Start
 pytestmark = pytest.mark.cluster
 
 DIRECT = ("--links", "direct")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def phases(run: Run) -> list[str]:
@@ -115,13 +117,56 @@ def test_no_toxiproxy_names_every_step(
     start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     empty = str(tmp_path_factory.mktemp("empty"))
-    run = start("test", "--time-limit", "1s", TOXIPROXY_SERVER="/nowhere/toxiproxy-server",
-                PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
+    run = start("test", "--links", "toxiproxy", "--time-limit", "1s",
+                TOXIPROXY_SERVER="/nowhere/toxiproxy-server", PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
     assert run.wait() == 4, run.said()
     for step in ("$TOXIPROXY_SERVER", "the PATH", "the cache", "the release", "Go", "--links"):
         assert step in run.said()
     assert "Traceback" not in run.said()
+
+
+def test_without_toxiproxy_links_are_embedded_with_a_notice(
+    start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty = str(tmp_path_factory.mktemp("empty"))
+    run = start("test", "--nemesis", "cut.one", "--time-limit", "3s", "--seed", "7",
+                PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
+                HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
+    assert run.wait() == 0, run.said()
+    assert "embedded links" in run.said()
+    assert any(op["f"] == "evidence" and op["value"]["bit"] for op in run.history())
+
+
+def test_a_stored_schedule_is_replayed(start: Start) -> None:
+    first = start("test", "--nemesis", "kill,pause", *DIRECT, "--time-limit", "4s", "--seed", "5")
+    assert first.wait() == 0, first.said()
+    stored = first.results() / "schedule.yaml"
+    again = start("test", "--schedule", str(stored), *DIRECT, "--time-limit", "4s", "--seed", "5")
+    assert again.wait() == 0, again.said()
+
+    def faults(run: Run) -> list[object]:
+        asked = [op for op in run.history() if op["process"] == "nemesis"]
+        return [(op["f"], op["value"]) for op in asked if op["type"] == "invoke"]
+
+    assert faults(first)
+    assert faults(first) == faults(again)
+    assert again.results().parent.name == "cart-kill+pause"
+    drawn, replayed = (
+        [line for line in (run.results() / "schedule.yaml").read_text().splitlines()
+         if not line.startswith("#")]
+        for run in (first, again)
+    )  # fmt: skip
+    assert drawn == replayed
+
+
+def test_a_bug_from_outside_is_planted(start: Start) -> None:
+    spec = f"{EXAMPLES / 'own_bug.py'}:overwrite"
+    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--bug", spec,
+                "--time-limit", "3s", "--seed", "1")  # fmt: skip
+    assert run.wait() == 1, run.said()
+    assert re.search(r"^  lost-write: \d+$", run.said(), re.MULTILINE)
+    assert json.loads((run.results() / "test.json").read_text())["bugs"] == [spec]
 
 
 def test_a_port_that_is_taken_is_named(start: Start) -> None:

@@ -40,6 +40,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--links", "string"), ("--links", "toxiproxy")),
         (("test", "--storage", "tape"), ("--storage", "lmdb", "memory")),
         (("test", "--bug", "no-such-bug"), ("--bug", "repair-overwrites")),
+        (("test", "--bug", "repair-overwrite"), ("--bug", "did you mean repair-overwrites?")),
+        (("test", "--bug", "/no/such.py:f"), ("--bug", "/no/such.py", "no such file")),
+        (("test", "--bug", "/no/such:f"), ("--bug", "FILE.py:NAME")),
+        (("test", "--schedule", "/no/such.yaml"), ("--schedule", "/no/such.yaml")),
+        (("test", "--schedule", "x.yaml", "--nemesis", "cut"), ("--schedule", "--nemesis")),
         (("test", "--nodes", "five"), ("--nodes", "integer")),
         (("test", "--nodes", "0"), ("--nodes", "1 to 20")),
         (("test", "--nodes", "2"), ("--n", "3 copies", "--nodes is 2")),
@@ -87,6 +92,62 @@ def test_a_malformed_history(
     complaint = refused(capsys, "check", str(tmp_path))
     for word in (str(path), *told):
         assert word in complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("def wrong(node): pass\ndef _hidden(node): pass\n", ("'bug'", "there are: wrong")),
+        ("bug = 7\n", ("'bug'", "none")),
+        ("def bug(node:\n", ("cannot be loaded", "SyntaxError")),
+        ("import no_such_module\n", ("cannot be loaded", "no_such_module")),
+    ],
+)
+def test_a_bug_from_outside_that_is_none(
+    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    complaint = refused(capsys, "test", "--bug", f"{path}:bug")
+    for word in ("--bug", str(path), *told):
+        assert word in complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("faults:\n- {start: 1, member: kut.one}\n", ("line 2", "member", "kut.one", "cut.one")),
+        ("faults:\n- {start: 1, member: kill.one, nodes: [n9]}\n", ("line 2", "nodes", "n5")),
+        ("fault: []\n", ("line 1", "fault", "faults")),
+    ],
+)
+def test_a_schedule_that_makes_no_sense(
+    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    complaint = refused(capsys, "test", "--schedule", str(path))
+    for word in ("--schedule", str(path), *told):
+        assert word in complaint
+
+
+def test_what_is_impossible_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    one = refused(capsys, "test", "--nemesis", "cut.bridge", "--links", "direct")
+    assert one.count("cut.bridge") == 1
+    family = refused(capsys, "test", "--nemesis", "cut", "--nodes", "1", "--n", "1",
+                     "--r", "1", "--w", "1")  # fmt: skip
+    assert family.count("needs 2 nodes") == 1
+    assert family.count("cut.bridge") == 1
+
+
+def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
+    place = topology(nodes=5, n=3, r=2, w=2, links="embedded", storage="lmdb", bugs=[],
+                     sloppy=True, port_base=None)  # fmt: skip
+    options = options_of(place, workload="bulk", nemesis="cut.primaries", time_limit="60s",
+                         rate=1, concurrency=1, keys=1, seed=3, schedule=None)  # fmt: skip
+    aimed = {event.value["key"] for event in options.faults if "key" in event.value}
+    assert len(aimed) > 3
+    assert all(key.startswith("k0.") for key in aimed)
 
 
 def test_a_store_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +204,7 @@ def test_a_seed_is_drawn_when_none_is_given() -> None:
             concurrency=1,
             keys=1,
             seed=None,
+            schedule=None,
         ).seed
         for _ in range(20)
     }

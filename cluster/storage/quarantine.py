@@ -1,0 +1,33 @@
+"""A database that is damaged beyond its rows is put aside, not used and not deleted.
+
+The node then comes up with an empty one. That is safe because an empty store draws a new
+incarnation (cluster.core.identity), and it heals because anti-entropy brings back what
+the other replicas hold.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import ENGINES
+from .base import Engine, StorageDamaged
+
+_DATABASE = "data.mdb"
+_ASIDE = _DATABASE + ".damaged-"
+
+
+def open_engine(name: str, folder: Path, map_size: int) -> tuple[Engine, str | None]:
+    """The engine called `name`, and why its former database was put aside, if it was.
+    Raises StorageFailed."""
+    try:
+        return ENGINES[name](folder, map_size), None
+    except StorageDamaged as damage:
+        aside = folder / f"{_ASIDE}{len(put_aside(folder)) + 1}"
+        (folder / _DATABASE).rename(aside)
+        (folder / "lock.mdb").unlink(missing_ok=True)
+        return ENGINES[name](folder, map_size), f"{damage}; it is now {aside.name}"
+
+
+def put_aside(folder: Path) -> list[str]:
+    """The databases that were put aside in `folder`, ever."""
+    return sorted(file.name for file in folder.glob(_ASIDE + "*"))

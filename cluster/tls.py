@@ -1,0 +1,39 @@
+"""Optional TLS on every port and link of a node: all of them, or none.
+
+A node shows its certificate to whoever dials it, and whoever dials checks that against
+the authority. Names in certificates are not compared, because a node may be dialled
+through a proxy: who it is, it proves with the secret (cluster.guard).
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import msgspec
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """PEM files: the node's certificate and its key, and the authority that signed the
+    certificates of all nodes."""
+
+    cert: Path
+    key: Path
+    ca: Path
+
+
+def accepting(tls: Tls) -> ssl.SSLContext:
+    """For a port. Raises OSError for a file that is missing or no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+def dialling(ca: Path) -> ssl.SSLContext:
+    """For links, clients and administrators. Raises OSError as accepting() does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.load_verify_locations(ca)
+    return context

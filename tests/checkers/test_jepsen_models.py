@@ -1,0 +1,230 @@
+"""set, set-full, counter, bank, long-fork, unique-ids and register on literal histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers.consistency import UnknownModel
+from checkers.history import History, Op
+from checkers.models import MODELS, BadOption, Options, check_model
+from checkers.verdict import Results
+
+
+def history(*events: tuple[Any, ...]) -> History:
+    """(process, type, f) or (process, type, f, value)."""
+    ops = [Op(process=e[0], type=e[1], f=e[2], value=e[3] if e[3:] else None) for e in events]
+    return History.of(ops)
+
+
+def done(process: int, f: str, value: Any = None, end: str = "ok", seen: Any = None) -> list:
+    """An invocation and its completion."""
+    shown = value if seen is None else seen
+    return [(process, "invoke", f, value), (process, end, f, shown)]
+
+
+def add(value: Any, end: str = "ok") -> list:
+    return done(0, "add", value, end)
+
+
+def read(*elements: Any) -> list:
+    return done(1, "read", seen=list(elements))
+
+
+def judged(model: str, *events: Any, **options: Any) -> Results:
+    return check_model(model, history(*events), Options(**options))
+
+
+CASES: dict[str, tuple[str, list, dict[str, Any], Any]] = {
+    "set all there": ("set", [*add(1), *add(2), *read(2, 1)], {}, True),
+    "set lost": ("set", [*add(1), *add(2), *read(1)], {}, {"lost-element"}),
+    "set earlier read does not count": ("set", [*add(1), *read(), *read(1)], {}, True),
+    "set added after the read": ("set", [*add(1), *read(1), *add(2)], {}, True),
+    "set recovered": ("set", [*add(1), *add(2, "info"), *read(1, 2)], {}, True),
+    "set refused": ("set", [*add(1), *add(2, "fail"), *read(1, 2)], {}, {"aborted-read"}),
+    "set from nowhere": ("set", [*add(1), *read(1, 7)], {}, {"phantom"}),
+    "set twice": ("set", [*add(1), *read(1, 1)], {}, {"duplicate-elements"}),
+    "set without read": ("set", [*add(1)], {}, "unknown"),
+    "set-full fine": ("set-full", [*add(1), *read(1), *add(2), *read(1, 2)], {}, True),
+    "set-full lost": ("set-full", [*add(1), *read(1), *read()], {}, {"lost-element"}),
+    "set-full stale": ("set-full", [*add(1), *read(), *read(1)], {}, True),
+    "set-full stale, linearizable": (
+        "set-full",
+        [*add(1), *read(), *read(1)],
+        {"linearizable": True},
+        {"stale-read"},
+    ),
+    "set-full shown then gone": (
+        "set-full",
+        [*add(1, "info"), *read(1), *read()],
+        {},
+        {"lost-element"},
+    ),
+    "set-full refused": ("set-full", [*add(1), *add(2, "fail"), *read(1, 2)], {}, {"aborted-read"}),
+    "set-full twice": ("set-full", [*add(1), *read(1, 1)], {}, {"duplicate-elements"}),
+    "counter fine": ("counter", [*add(1), *add(2), *done(1, "read", seen=3)], {}, True),
+    "counter too low": (
+        "counter",
+        [*add(1), *add(2), *done(1, "read", seen=2)],
+        {},
+        {"out-of-bounds"},
+    ),
+    "counter not known": (
+        "counter",
+        [*add(1), *add(2, "info"), *done(1, "read", seen=3)],
+        {},
+        True,
+    ),
+    "counter refused": (
+        "counter",
+        [*add(1), *add(2, "fail"), *done(1, "read", seen=3)],
+        {},
+        {"out-of-bounds"},
+    ),
+    "counter down": ("counter", [*add(5), *add(-2, "info"), *done(1, "read", seen=3)], {}, True),
+    "counter too far down": (
+        "counter",
+        [*add(5), *add(-2, "info"), *done(1, "read", seen=2)],
+        {},
+        {"out-of-bounds"},
+    ),
+    "bank fine": (
+        "bank",
+        [*done(0, "read", seen={"a": 5, "b": 5}), *done(0, "read", seen={"a": 1, "b": 9})],
+        {},
+        True,
+    ),
+    "bank total": (
+        "bank",
+        [*done(0, "read", seen={"a": 5, "b": 5}), *done(0, "read", seen={"a": 1, "b": 8})],
+        {},
+        {"wrong-total"},
+    ),
+    "bank negative": ("bank", [*done(0, "read", seen={"a": -1, "b": 11})], {}, {"negative-value"}),
+    "bank may be negative": (
+        "bank",
+        [*done(0, "read", seen={"a": -1, "b": 11})],
+        {"test": {"negative_balances": True}},
+        True,
+    ),
+    "bank nil": ("bank", [*done(0, "read", seen={"a": None, "b": 10})], {}, {"nil-balance"}),
+    "bank strange": (
+        "bank",
+        [*done(0, "read", seen={"a": 10})],
+        {"test": {"accounts": ["b"]}},
+        {"unexpected-key"},
+    ),
+    "fork": (
+        "long-fork",
+        [
+            *done(0, "txn", [["w", "x", 1]]),
+            *done(1, "txn", [["w", "y", 1]]),
+            *done(
+                2,
+                "txn",
+                [["r", "x", None], ["r", "y", None]],
+                seen=[["r", "x", 1], ["r", "y", None]],
+            ),
+            *done(
+                3,
+                "txn",
+                [["r", "y", None], ["r", "x", None]],
+                seen=[["r", "y", 1], ["r", "x", None]],
+            ),
+        ],
+        {},
+        {"long-fork"},
+    ),
+    "no fork": (
+        "long-fork",
+        [
+            *done(0, "txn", [["w", "x", 1]]),
+            *done(1, "txn", [["w", "y", 1]]),
+            *done(
+                2,
+                "txn",
+                [["r", "x", None], ["r", "y", None]],
+                seen=[["r", "x", 1], ["r", "y", None]],
+            ),
+            *done(
+                3, "txn", [["r", "y", None], ["r", "x", None]], seen=[["r", "y", 1], ["r", "x", 1]]
+            ),
+        ],
+        {},
+        True,
+    ),
+    "ids": ("unique-ids", [*done(0, "generate", seen=1), *done(0, "generate", seen=2)], {}, True),
+    "same id": (
+        "unique-ids",
+        [*done(0, "generate", seen=1), *done(0, "generate", seen=1)],
+        {},
+        {"duplicate-ids"},
+    ),
+    "no ids": ("unique-ids", [(0, "invoke", "generate")], {}, "unknown"),
+    "register by key": (
+        "register",
+        [*done(0, "write", ["k", 1]), *done(1, "read", ["k", None], seen=["k", 1])],
+        {},
+        True,
+    ),
+    "register stale by key": (
+        "register",
+        [
+            *done(0, "write", ["k", 1]),
+            *done(0, "write", ["k", 2]),
+            *done(1, "read", ["k", None], seen=["k", 1]),
+        ],
+        {},
+        {"nonlinearizable"},
+    ),
+    "register twice": (
+        "register",
+        [*done(0, "write", 1), *done(0, "write", 1), *done(1, "read", seen=1)],
+        {},
+        "unknown",
+    ),
+    "register cas": ("register", [*done(0, "cas", [1, 2])], {}, "unknown"),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "events", "options", "expected"), CASES.values(), ids=CASES.keys()
+)
+def test_verdict(model: str, events: list, options: dict[str, Any], expected: Any) -> None:
+    results = judged(model, *events, **options)
+    if isinstance(expected, set):
+        assert (results.valid, set(results.counts())) == (False, expected)
+    else:
+        assert (results.valid, results.counts()) == (expected, {})
+    assert bool(results.reasons()) == (expected == "unknown")
+
+
+def test_how_far_a_register_is_from_linearizable() -> None:
+    events = [
+        *done(0, "write", 1), *done(0, "write", 2), *done(0, "write", 3), *done(1, "read", seen=1)
+    ]  # fmt: skip
+    [verdict] = judged("register", *events).verdicts.values()
+    assert verdict.details["distance"]["None"] == {"delta_ms": 3.0, "k_at_least": 3}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_model_passes_a_history_without_evidence(model: str) -> None:
+    assert judged(model).valid == "unknown"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_model_raises_on_what_it_does_not_understand(model: str) -> None:
+    odd = [*done(0, "add", {"x": [1]}), *done(1, "read", seen="?"), *done(2, "txn", 7)]
+    assert judged(model, *odd).valid in ("unknown", False)
+
+
+def test_options_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(BadOption, match="known are dynamo, list-append"):
+        judged("linked-list")
+    with pytest.raises(BadOption, match="takes no consistency-models"):
+        judged("set", consistency_models=("serializable",))
+    with pytest.raises(BadOption, match="cannot assume 'total'"):
+        judged("rw-register", assume=("total",))
+    with pytest.raises(UnknownModel, match="forbids nothing"):
+        judged("list-append", consistency_models=("linearizable",))

@@ -1,0 +1,189 @@
+"""list-append and rw-register on small literal histories: anomaly by name, model by model."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from checkers.consistency import UnknownModel, canonical, forbidden, impossible
+from checkers.elle import check_list_append, check_rw_register
+from checkers.history import History, Op
+from checkers.verdict import Verdict
+
+
+def events(*lines: str) -> History:
+    """Each line is "process type mop mop ...": a mop is ax1 (append), wx1 (write), or rx12
+    (read the list 1, 2; for registers the value), rx (nil)."""
+    ops = []
+    for line in lines:
+        process, kind, *mops = line.split()
+        value = [mop_of(mop, kind) for mop in mops]
+        ops.append(Op(process=int(process), type=kind, f="txn", value=value))  # type: ignore[arg-type]
+    return History.of(ops)
+
+
+def mop_of(mop: str, kind: str) -> list:
+    f, key, rest = mop[0], mop[1], mop[2:]
+    if f == "a":
+        return ["append", key, int(rest)]
+    if f == "w":
+        return ["w", key, int(rest)]
+    return ["r", key, None if kind == "invoke" else [int(digit) for digit in rest]]
+
+
+def sequence(*txns: str) -> History:
+    """Transactions one after the other, each by a process of its own."""
+    lines = []
+    for process, txn in enumerate(txns):
+        lines += [f"{process} invoke {txn}", f"{process} ok {txn}"]
+    return events(*lines)
+
+
+def together(*txns: str) -> History:
+    """Transactions that all overlap."""
+    begin = [f"{p} invoke {txn}" for p, txn in enumerate(txns)]
+    return events(*begin, *[f"{p} ok {txn}" for p, txn in enumerate(txns)])
+
+
+def names(verdict: Verdict) -> set[str]:
+    return set(verdict.details["found"])
+
+
+LISTS = {
+    "G0": (together("ax1 ay1", "ax2 ay2", "rx12 ry21"), {"G0"}),
+    "G1c": (together("ax1 ry1", "ay1 rx1"), {"G1c"}),
+    "G-single": (together("ax1 ay1", "rx1 ry", "rx1 ry1"), {"G-single"}),
+    "G2-item": (together("rx ay1", "ry ax1", "rx1 ry1"), {"G2-item"}),
+    "G-single-realtime": (sequence("ax1", "rx", "rx1"), {"G-single-realtime"}),
+    "G0-realtime": (sequence("ax1", "ax2", "rx21"), {"G0-realtime"}),
+    "G1b": (together("ax1 ax2", "rx1", "rx12"), {"G1b", "G-single"}),
+    "internal": (together("ax1 rx", "rx1"), {"internal"}),
+    "lost-update": (together("rx ax1", "rx ax2", "rx12"), {"lost-update", "G-single"}),
+    "incompatible-order": (together("ax1", "ax2", "rx12", "rx21"), {"incompatible-order"}),
+    "duplicate-elements": (together("ax1", "rx11"), {"duplicate-elements"}),
+    "phantom": (together("ax1", "rx9"), {"phantom"}),
+    "future-read": (together("rx1 ax1", "rx1"), {"future-read"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("history", "expected"), LISTS.values(), ids=LISTS.keys())
+def test_a_list_append_anomaly_is_named(history: History, expected: set[str]) -> None:
+    found = names(check_list_append(history))
+    assert expected <= found
+    cycles = {n for n in found if n.startswith("G") and n not in ("G1a", "G1b")}
+    assert cycles == {n for n in expected if n in cycles}
+
+
+def test_an_aborted_read_and_a_dirty_update() -> None:
+    history = events(
+        "0 invoke ax1", "0 fail ax1", "1 invoke ax2", "1 ok ax2", "2 invoke rx", "2 ok rx12"
+    )
+    assert {"G1a", "dirty-update"} <= names(check_list_append(history))
+
+
+def test_what_is_not_known_may_have_happened() -> None:
+    history = events(
+        "0 invoke ax1", "0 info ax1", "1 invoke rx", "1 ok rx", "2 invoke rx", "2 ok rx1"
+    )
+    assert check_list_append(history).valid is True
+
+
+@pytest.mark.parametrize(
+    ("model", "valid"),
+    [("snapshot-isolation", True), ("repeatable-read", False), ("serializable", False)],
+)
+def test_write_skew_is_judged_by_the_consistency_model(model: str, valid: bool) -> None:
+    history = LISTS["G2-item"][0]
+    assert check_list_append(history, [model]).valid is valid
+
+
+def test_a_stale_read_is_serializable_and_not_strictly_so() -> None:
+    history = LISTS["G-single-realtime"][0]
+    assert check_list_append(history, ["serializable"]).valid is True
+    assert check_list_append(history, ["strict-serializable"]).valid is False
+
+
+def test_one_anomaly_may_be_asked_for() -> None:
+    history = LISTS["G2-item"][0]
+    assert check_list_append(history, (), ["G1"]).valid is True
+    assert check_list_append(history, (), ["G2"]).valid is False
+
+
+def test_a_cycle_is_explained_edge_by_edge() -> None:
+    verdict = check_list_append(LISTS["G-single"][0], ["serializable"])
+    [anomaly] = verdict.anomalies
+    assert anomaly.ops == (3, 4)
+    assert "T1 did not see T2's append of 1 to key 'y'" in anomaly.why.replace(
+        "T2 did not see T1's", "T1 did not see T2's"
+    )
+    assert [step["kind"] for step in anomaly.data["cycle"]] in (["wr", "rw"], ["rw", "wr"])
+
+
+def test_a_history_that_is_no_list_append_is_unknown_by_index_and_field() -> None:
+    bad = History.of([Op(process=0, f="txn", value=[["cas", "x", 1]])])
+    verdict = check_list_append(bad)
+    assert verdict.valid == "unknown"
+    assert "index 0, field value: expected micro-operations 'append' and 'r'" in verdict.reasons[0]
+
+
+def test_an_element_appended_twice_is_unknown() -> None:
+    assert check_list_append(together("ax1", "ax1", "rx1")).valid == "unknown"
+
+
+def register(*lines: str) -> History:
+    """As `events`, reads giving one value."""
+    history = events(*lines)
+    ops = list(history.ops())
+    for op in ops:
+        op.value = [
+            [f, k, (v[0] if v else None) if isinstance(v, list) else v] for f, k, v in op.value
+        ]
+    return History.of(ops)
+
+
+def test_registers_need_an_assumption_to_order_versions() -> None:
+    history = register(
+        "0 invoke wx1", "0 ok wx1", "0 invoke wx2", "0 ok wx2", "1 invoke rx", "1 ok rx1"
+    )
+    assert check_rw_register(history).valid is True
+    assert names(check_rw_register(history, (), (), ["sequential"])) == {"G-single-realtime"}
+    assert names(check_rw_register(history, (), (), ["linearizable"])) == {"cyclic-versions"}
+
+
+def test_versions_that_contradict_themselves() -> None:
+    history = register(
+        "0 invoke wx1", "0 ok wx1", "0 invoke wx2", "0 ok wx2",
+        "1 invoke rx", "1 ok rx2", "1 invoke rx", "1 ok rx1",
+    )  # fmt: skip
+    verdict = check_rw_register(history, (), (), ["sequential"])
+    assert "cyclic-versions" in names(verdict)
+
+
+def test_what_a_transaction_reads_comes_before_what_it_writes() -> None:
+    history = register(
+        "0 invoke rx wx1", "1 invoke rx wx2", "0 ok rx wx1", "1 ok rx wx2",
+    )  # fmt: skip
+    assert {"lost-update"} <= names(check_rw_register(history, (), (), ["wfr"]))
+
+
+@pytest.mark.parametrize("model", ["linearizable", "sequential", "causal", "view-serializable"])
+def test_a_model_that_forbids_nothing_here_is_refused(model: str) -> None:
+    with pytest.raises(UnknownModel, match="forbids nothing"):
+        forbidden([model])
+
+
+def test_an_unknown_model_is_refused_with_what_is_known() -> None:
+    with pytest.raises(UnknownModel, match="strict-serializable"):
+        canonical("strictly-serialisable")
+
+
+def test_stronger_models_forbid_more() -> None:
+    chain = ("read-uncommitted", "read-committed", "snapshot-isolation", "serializable")
+    sets = [forbidden([m]) for m in (*chain, "strict-serializable")]
+    assert all(weak < strong for weak, strong in pairwise(sets))
+
+
+def test_the_weakest_models_that_an_anomaly_rules_out() -> None:
+    assert impossible(["G1c"]) == ("read-committed",)
+    assert impossible(["G-single-realtime"]) == ("strong-snapshot-isolation",)

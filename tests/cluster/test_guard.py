@@ -1,0 +1,275 @@
+"""Who may speak to a node, from where, and what the wire shows of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from node_world import ADMIN, NodeAlone, Raw, ended, in_loop, until, with_proof
+
+from cluster import guard
+from cluster.admin import AdminClient
+from cluster.client import Client, InDoubt, Unreachable
+from cluster.core.messages import Ask, AskReply, Hello, Refusal, Welcome
+from cluster.failures import DynamoError
+from cluster.supervisor import Cluster, ClusterSpec
+from cluster.tls import Tls, dialling
+from harness.ports import Ports, reserve
+
+NODE = Hello("n1", "dynamesis", nonce=b"a" * 16)
+ACCEPTED = Hello("n2", "dynamesis", nonce=b"b" * 16)
+
+
+# ---- the proof
+
+
+def test_a_proof_is_bound_to_everything_that_was_said() -> None:
+    base = guard.proof("s", "dialled", NODE, ACCEPTED)
+    replace = msgspec.structs.replace
+    others = [
+        guard.proof("t", "dialled", NODE, ACCEPTED),
+        guard.proof("s", "accepted", NODE, ACCEPTED),
+        guard.proof("s", "dialled", replace(NODE, node="n3"), ACCEPTED),
+        guard.proof("s", "dialled", replace(NODE, role="admin"), ACCEPTED),
+        guard.proof("s", "dialled", replace(NODE, nonce=b"c" * 16), ACCEPTED),
+        guard.proof("s", "dialled", NODE, replace(ACCEPTED, node="n3")),
+        guard.proof("s", "dialled", NODE, replace(ACCEPTED, cluster="other")),
+        guard.proof("s", "dialled", NODE, replace(ACCEPTED, nonce=b"c" * 16)),
+    ]
+    assert len({base, *others}) == 1 + len(others)
+    assert guard.proven(base, guard.proof("s", "dialled", NODE, ACCEPTED))
+    assert not guard.proven(b"", base)
+
+
+# ---- a real node
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    with reserve(8) as ports:
+        yield ports
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_nodes_and_administrators_must_know_the_secret(tmp_path: Path, ports: Ports) -> None:
+    alone = NodeAlone(tmp_path, ports.take(), ports.take())
+    with ended(alone):
+        alone.start()
+        await alone.ready()
+        speakers = ((alone.address, Hello("n1", "dynamesis")), (alone.admin, ADMIN))
+        for address, mine in speakers:
+            for secret in (None, "wrong"):
+                raw = await Raw.dial(address)
+                theirs = await raw.read()
+                assert isinstance(theirs, Hello)
+                raw.say(
+                    mine if secret is None else with_proof(mine, theirs, secret), Ask(1, "stop")
+                )
+                refusal = await raw.read()
+                assert isinstance(refusal, Refusal)
+                assert "must know the secret" in refusal.message
+                assert await raw.read() is None
+        await until(lambda: len(alone.events("wrong-secret")) == 4, "all four are logged")
+        with pytest.raises(Unreachable, match="must know the secret"):
+            async with AdminClient(alone.admin, secret="wrong") as admin:
+                await admin.ask("status")
+        assert (await alone.ask("status"))["ready"]
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_proof_that_was_overheard_is_worth_nothing(tmp_path: Path, ports: Ports) -> None:
+    alone = NodeAlone(tmp_path, ports.take(), ports.take())
+    with ended(alone):
+        alone.start()
+        await alone.ready()
+        first = await Raw.dial(alone.admin)
+        theirs = await first.read()
+        assert isinstance(theirs, Hello)
+        overheard = with_proof(ADMIN, theirs)
+        first.say(overheard)
+        assert isinstance(await first.read(), Welcome)
+        first.say(Ask(1, "status"))
+        assert isinstance(await first.read(), AskReply)
+        second = await Raw.dial(alone.admin)
+        assert isinstance(await second.read(), Hello)
+        second.say(overheard)
+        assert isinstance(await second.read(), Refusal)
+        assert await second.read() is None
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_whoever_is_dialled_must_know_the_secret_too(tmp_path: Path, ports: Ports) -> None:
+    """An impostor at a node's address echoes a proof of the wrong secret."""
+    alone = NodeAlone(tmp_path, ports.take(), ports.take(), secret="theirs")
+    with ended(alone):
+        alone.start()
+        await until(lambda: alone.events("start"), "it listens")
+        with pytest.raises(Unreachable, match="must know the secret"):
+            await alone.ask("status")
+        theirs = Hello("n1", "dynamesis", nonce=b"x" * 16)
+        async with _impostor(theirs, ports) as address:
+            with pytest.raises(Unreachable, match="n1 does not know the secret"):
+                async with AdminClient(address) as admin:
+                    await admin.ask("status")
+
+
+@contextlib.asynccontextmanager
+async def _impostor(hello: Hello, ports: Ports) -> AsyncIterator[str]:
+    import asyncio
+
+    from cluster.wire import encode
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encode(hello))
+        await reader.read(1000)
+        writer.write(encode(Welcome(b"\0" * 32)))
+        await reader.read()
+        writer.close()
+
+    port = ports.take()
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.close()
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_clients_need_the_secret_only_where_that_is_configured(
+    tmp_path: Path, ports: Ports
+) -> None:
+    alone = NodeAlone(tmp_path, ports.take(), ports.take(), clients_prove=True)
+    with ended(alone):
+        alone.start()
+        await alone.ready()
+        async with Client([alone.address], secret="dynamesis") as store:
+            await store.put(b"k", b"v")
+            assert (await store.get(b"k")).values == (b"v",)
+        for secret in (None, "wrong"):
+            async with Client([alone.address], secret=secret) as store:
+                with pytest.raises((Unreachable, InDoubt), match="must know the secret"):
+                    await store.get(b"k")
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_node_with_another_secret_gets_no_link(tmp_path: Path, ports: Ports) -> None:
+    first, second = (f"127.0.0.1:{ports.take()}" for _ in range(2))
+    members: dict[str, Any] = {"members": ["n1", "n2"], "params": {"n": 1, "r": 1, "w": 1}}
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+    one = NodeAlone(
+        tmp_path / "1", ports.take(), ports.take(), listen=first, peers={"n2": second}, **members
+    )
+    two = NodeAlone(
+        tmp_path / "2",
+        ports.take(),
+        ports.take(),
+        node="n2",
+        listen=second,
+        peers={"n1": first},
+        secret="other",
+        **members,
+    )
+    with ended(one), ended(two):
+        one.start()
+        two.start()
+        await until(lambda: one.events("wrong-secret"), "n1 refuses n2")
+        await until(lambda: two.events("wrong-secret"), "n2 refuses n1")
+        status = await one.ask("status")
+        assert not status["links"]["n2"]["up"]
+        assert not one.events("link-up")
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Tls:
+    """A certificate of an authority's, made for this test."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make certificates with")
+    return certificate(openssl, tmp_path / "certificates")
+
+
+def certificate(openssl: str, folder: Path) -> Tls:
+    folder.mkdir()
+
+    def run(*arguments: str) -> None:
+        subprocess.run([openssl, *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    run("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    run("req", *new[:4], "-nodes", "-keyout", "node.key", "-out", "node.csr", "-subj", "/CN=node")
+    run(
+        "x509",
+        "-req",
+        "-in",
+        "node.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-out",
+        "node.pem",
+    )
+    return Tls(folder / "node.pem", folder / "node.key", folder / "ca.pem")
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_cluster_speaks_tls_on_every_port_and_link(
+    tmp_path: Path, ports: Ports, tls: Tls
+) -> None:
+    names = ("n1", "n2")
+    listen = {name: f"127.0.0.1:{ports.take()}" for name in names}
+    admin = {name: f"127.0.0.1:{ports.take()}" for name in names}
+    peers = {"n1": {"n2": listen["n2"]}, "n2": {"n1": listen["n1"]}}
+    params = {"n": 2, "r": 2, "w": 2}
+    cluster = Cluster(ClusterSpec(names, tmp_path, listen, admin, peers, params, "memory", tls=tls))
+    try:
+        await cluster.start_all()
+        async with Client([listen["n1"]], tls=dialling(tls.ca)) as store:
+            await store.put(b"k", b"v")
+            assert (await store.get(b"k")).values == (b"v",)
+        assert len(await cluster.dump("n2")) == 1
+        for address in (*listen.values(), *admin.values()):
+            await _plain_talk_fails(address)
+        other = certificate(shutil.which("openssl") or "", tmp_path / "other")
+        async with Client([listen["n1"]], tls=dialling(other.ca)) as store:
+            with pytest.raises(Unreachable, match="certificate verify failed"):
+                await store.get(b"k")
+        assert cluster.state("n1") == cluster.state("n2") == "running"
+    finally:
+        await cluster.stop_all()
+
+
+async def _plain_talk_fails(address: str) -> None:
+    async with Client([address], hello_timeout=0.5, timeout=1.0) as store:
+        with pytest.raises(DynamoError) as caught:
+            await store.get(b"k")
+    assert caught.value.definite
+
+
+def test_a_certificate_that_is_none_is_an_error_of_the_environment(
+    tmp_path: Path, ports: Ports
+) -> None:
+    missing: dict[str, Any] = {"cert": "no.pem", "key": "no.key", "ca": "no.ca"}
+    alone = NodeAlone(tmp_path, ports.take(), ports.take(), tls=missing)
+    with ended(alone):
+        assert alone.start().wait(20) == 4
+        assert "No such file" in alone.errors.read_text()

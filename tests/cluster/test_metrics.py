@@ -1,0 +1,75 @@
+"""A real node, scraped as Prometheus would."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from node_world import NodeAlone, ended, in_loop
+from prometheus_client.parser import text_string_to_metric_families
+
+from cluster.client import BadRequest, Client, Options
+from harness.ports import reserve
+
+pytestmark = pytest.mark.cluster
+
+
+async def fetch(address: str, request: bytes) -> bytes:
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return answer
+
+
+def samples(text: str) -> dict[tuple[str, ...], float]:
+    """(name, label values in order but for the node's) -> value."""
+    return {
+        (sample.name, *(v for k, v in sorted(sample.labels.items()) if k != "node")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@in_loop
+async def test_metrics_tell_what_was_done(tmp_path: Path) -> None:
+    with reserve(3) as ports:
+        scraped = f"127.0.0.1:{ports.take()}"
+        alone = NodeAlone(tmp_path, ports.take(), ports.take(), metrics=scraped)
+        with ended(alone):
+            alone.start()
+            await alone.ready()
+            async with Client([alone.address]) as store:
+                for value in (b"1", b"2", b"3"):
+                    await store.put(b"k", value)
+                await store.get(b"k")
+                with pytest.raises(BadRequest):
+                    await store.get(b"k", options=Options(r=2))
+            answer = await fetch(scraped, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.0 200 OK")
+            seen = samples(body.decode())
+            assert seen["dynamesis_request_seconds_count", "put"] == 3
+            assert seen["dynamesis_request_seconds_count", "get"] == 1
+            assert 0 < seen["dynamesis_request_seconds_last_minute", "put", "0.99"] < 20
+            assert seen["dynamesis_siblings_per_read_sum",] == 3
+            assert seen["dynamesis_refusals_total", "bad-request"] == 1
+            assert seen["dynamesis_objects",] == 1
+            assert seen["dynamesis_resident_bytes",] > 1 << 20
+            assert samples(await alone.ask("metrics")).keys() == seen.keys()
+            assert b"404" in await fetch(scraped, b"GET / HTTP/1.1\r\n\r\n")
+            assert await fetch(scraped, b"x" * 100_000) == b""
+            assert (await alone.ask("status"))["ready"]
+
+
+@in_loop
+async def test_a_node_that_nobody_scrapes_does_not_load_the_library(tmp_path: Path) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as alone:
+        process = alone.start()
+        await alone.ready()
+        before = (await alone.ask("status"))["rss"]
+        await alone.ask("metrics")
+        assert (await alone.ask("status"))["rss"] - before > 1 << 20
+        assert process.poll() is None
