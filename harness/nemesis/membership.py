@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.nemesis.effects import Look, Proof
+from harness.nemesis.packages import NEWCOMERS
 from harness.system import System
 
 #: Starts a node that is no member yet, with links to and from all others.
 Welcome = Callable[[str], Awaitable[None]]
-#: How many nodes may come in one test: each needs ports of its own.
-NEWCOMERS = 5
 #: s that all changes together may take once everything else has been healed
 _SETTLE = 30.0
 _LOOK = 0.1

@@ -14,6 +14,10 @@ from harness.generators.rng import Rng
 from harness.nemesis.cuts import Nodes
 
 
+#: How many nodes may join in one test: each needs ports of its own.
+NEWCOMERS = 5
+
+
 class Impossible(ValueError):
     """The faults asked for do not exist, do not go together, or cannot be done here."""
 

@@ -17,7 +17,7 @@ from checkers.op import Op
 from harness.generators.base import PENDING, Context, Generator, Pending, Step
 from harness.generators.rng import Rng
 from harness.nemesis.catalogue import possible
-from harness.nemesis.packages import Arena, Member
+from harness.nemesis.packages import NEWCOMERS, Arena, Member
 
 NEMESIS = "nemesis"
 
@@ -100,6 +100,11 @@ def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
             if bout.stop < limit and not bout.member.lasts:
                 events.append(Event(bout.stop, f"stop-{family}", named))
     return in_order(events)
+
+
+def newcomers(events: Iterable[Event]) -> int:
+    """How many nodes may join in the course of these events."""
+    return min(NEWCOMERS, sum(event.value.get("joins", 0) for event in events))
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
