@@ -125,6 +125,7 @@ class AntiEntropy:
         self._interval = interval
         self._healthy = healthy
         self._running: dict[str, Exchange] = {}
+        self.exchange: type[Exchange] = Exchange
         self.standing: dict[str, Standing] = {}
         self.partners: Callable[[], dict[str, list[int]]] = dict
         self.version: Callable[[], int] = lambda: 0
@@ -142,7 +143,7 @@ class AntiEntropy:
         self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
         for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
-                self._running[peer] = Exchange(self, peer, partitions, self.version())
+                self._running[peer] = self.exchange(self, peer, partitions, self.version())
                 self._running[peer].start()
 
     def finished(self, exchange: Exchange, error: str | None) -> None:

@@ -35,21 +35,22 @@ class Contexts:
         if not context:
             return b""
         body = _encode(clock.seen(context))
-        return self._mac(key, body) + body
+        return self.mac(key, body) + body
 
     def read(self, key: bytes, token: bytes) -> State:
         """What `token` covers; b"" covers nothing. Raises BadContext."""
         if not token:
             return {}
         mac, body = token[:_MAC], token[_MAC:]
-        if not compare_digest(mac, self._mac(key, body)):
+        if not compare_digest(mac, self.mac(key, body)):
             raise BadContext("the context was not handed out by this cluster for this key")
         try:
             return _decode(body)
         except msgspec.DecodeError as e:
             raise BadContext(f"the context cannot be read: {e}") from None
 
-    def _mac(self, key: bytes, body: bytes) -> bytes:
+    def mac(self, key: bytes, body: bytes) -> bytes:
+        """What binds `body` to its key and cluster."""
         h = blake2b(key=self._key, digest_size=_MAC)
         h.update(len(key).to_bytes(4, "big"))
         h.update(key)

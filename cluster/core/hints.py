@@ -117,7 +117,7 @@ class Hints:
             to,
             lambda rid: ReplicaPut(rid, key, sent.state, None, "handoff"),
             self._timeout,
-            lambda answer: self._answered(target, key, sent, _is_kept(answer)),
+            lambda answer: self._answered(target, key, sent, self.is_kept(answer)),
         )
 
     def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
@@ -128,6 +128,10 @@ class Hints:
             self._kernel.emit("handed-off", target=target, key=key)
             if not self._in_flight:
                 self.hand_off()
+
+    def is_kept(self, answer: Answer | Failure) -> bool:
+        """True when the hint is durable where it belongs."""
+        return isinstance(answer, ReplicaPutReply) and answer.error is None
 
     def unchanged(self, hint: bytes, sent: Record) -> bool:
         """True when the hint is still the one that was sent."""
@@ -145,10 +149,6 @@ class Hints:
 def _label(hint: bytes) -> dict[str, object]:
     target, key = split_hint(hint)
     return {"key": key, "hint_for": target}
-
-
-def _is_kept(answer: Answer | Failure) -> bool:
-    return isinstance(answer, ReplicaPutReply) and answer.error is None
 
 
 def _size(record: Record) -> int:

@@ -146,6 +146,9 @@ class Node:
         )
         self._connect()
         self.operator = Operator(self)
+        #: the state machines of client requests
+        self.get_request: type[GetRequest] = GetRequest
+        self.put_request: type[PutRequest] = PutRequest
         self._recovered_identity = False
 
     def _connect(self) -> None:
@@ -330,7 +333,7 @@ class Node:
             respond(refusal)
             return
         self.admission.enter(0)
-        GetRequest(self.services, get, respond).start()
+        self.get_request(self.services, get, respond).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         respond = self._measured("put", respond)
@@ -346,7 +349,7 @@ class Node:
         first = self.services.retries.begin(put, respond)
         if first is not None:
             self.admission.enter(len(put.value))
-            PutRequest(self.services, put, context, first, hops).start()
+            self.put_request(self.services, put, context, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""

@@ -102,7 +102,11 @@ class PutRequest:
         elif isinstance(outcome, Refusal):
             self._refuse(outcome.code, outcome.message, outcome.retry_after)
         else:
-            self._refuse("forward-lost", "the coordinator did not answer")
+            self.forward_in_doubt(rest)
+
+    def forward_in_doubt(self, rest: list[str]) -> None:
+        """The coordinator may have stamped it, so nobody else may."""
+        self._refuse("forward-lost", "the coordinator did not answer")
 
     def _fresh_candidates(self) -> list[str]:
         """Nobody on the list could be reached: by now the detector knows better."""

@@ -10,7 +10,7 @@ they have acknowledged as durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from .antientropy import Trees
@@ -81,17 +81,30 @@ class Transfers:
             return
         for p in partitions:
             self._synced.setdefault(p, {})[peer] = None
-        view = self._placement()
         for p in partitions:
-            heard = self._synced[p]
-            if p in self.incoming() and all(s in heard for s in view.sources(p)):
-                self._kernel.emit("transfer-ready", partition=p)
-                self._membership.mark_ready(p)
+            self._perhaps_ready(p)
         for p in self.leftover():
-            heard = self._synced.get(p, {})
-            if p not in self._dropping and all(o in heard for o in view.primaries(p)):
-                self._dropping[p] = None
-                self._drop(p)
+            self._perhaps_drop(p)
+
+    def _perhaps_ready(self, partition: int) -> None:
+        """Say so when all owners were heard. That may end this layout, and begin another."""
+        heard = self._synced.get(partition, {})
+        view = self._placement()
+        if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
+            self._kernel.emit("transfer-ready", partition=partition)
+            self._membership.mark_ready(partition)
+
+    def _perhaps_drop(self, partition: int) -> None:
+        """Begin to delete when every new owner has acknowledged."""
+        heard = self._synced.get(partition, {})
+        owners = self._placement().primaries(partition)
+        if partition not in self._dropping and self.may_drop(owners, heard):
+            self._dropping[partition] = None
+            self._drop(partition)
+
+    def may_drop(self, owners: tuple[str, ...], heard: Collection[str]) -> bool:
+        """Whether all that this node holds of a partition is durable with its owners."""
+        return all(owner in heard for owner in owners)
 
     def _drop(self, partition: int) -> None:
         """Delete a slice of what the new owners have acknowledged, then the next."""

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import (
+    bench,
     check,
     cluster,
     delete,
@@ -49,6 +50,9 @@ app.command("get")(get.run)
 app.command("put")(put.run)
 app.command("delete")(delete.run)
 app.command("status")(status.run)
+_bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
+_bench.command("checkers")(bench.checkers)
+app.add_typer(_bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)

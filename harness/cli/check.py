@@ -1,4 +1,4 @@
-"""`dynamesis check`: judge a stored history again."""
+"""`dynamesis check`: judge stored and foreign histories; in place of elle-cli, if wanted."""
 
 from __future__ import annotations
 
@@ -9,25 +9,51 @@ from typer import Argument, Option
 
 
 def run(
-    path: Annotated[Path, Argument(help="Folder of a test, or a history file.", metavar="PATH")],
+    paths: Annotated[
+        list[Path],
+        Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH..."),
+    ],
+    model: Annotated[
+        str | None,
+        Option("--model", "-m", help="Judge by this model (see `dynamesis list`)."),
+    ] = None,
+    format: Annotated[
+        str | None,
+        Option("--format", "-f", help="jsonl, edn or json; by name and content when absent."),
+    ] = None,
+    consistency_models: Annotated[
+        str | None,
+        Option("--consistency-models", "-c", help="What Elle's models must hold, by comma."),
+    ] = None,
+    anomalies: Annotated[
+        str | None, Option("--anomalies", "-a", help="What they must not show, by comma.")
+    ] = None,
+    assume: Annotated[
+        str | None, Option(help="What rw-register may assume of keys, by comma.")
+    ] = None,
+    linearizable: Annotated[
+        bool, Option("--linearizable", help="In set-full, stale reads are anomalies.")
+    ] = False,
+    verbose: Annotated[
+        bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
+    ] = False,
+    export: Annotated[
+        str | None, Option(help="Write each history beside itself, as edn or json.")
+    ] = None,
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
 ) -> int:
-    """Judge a stored history again; changes nothing in the folder."""
-    from rich.console import Console
+    """Judge histories again; a verdict a line where there are several, or a model is named."""
+    from checkers.models import Options
+    from harness.cli.checking import Request, check_all
 
-    from harness.cli.exits import exit_code
-    from harness.cli.judging import judge, locate
-    from harness.cli.values import writable_file
-    from harness.report.junit import junit as as_junit
-    from harness.report.summary import tell
-    from harness.store import TEST
+    options = Options(
+        consistency_models=_parts(consistency_models),
+        anomalies=_parts(anomalies),
+        assume=_parts(assume),
+        linearizable=linearizable,
+    )
+    return check_all(paths, Request.of(model, options, format, verbose, export, junit))
 
-    if junit is not None:
-        writable_file("--junit", junit)
-    folder, history = locate(path)
-    test = folder.load_json(TEST) if folder else {}
-    results = judge(history, test)
-    if junit is not None:
-        junit.write_text(as_junit(test, results), encoding="utf-8")
-    tell(Console(), results)
-    return exit_code(results["valid"])
+
+def _parts(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip().lstrip(":") for part in (text or "").split(",") if part.strip())

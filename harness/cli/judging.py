@@ -4,30 +4,64 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from checkers.history import HistoryError, read_history
+from checkers.history import History, HistoryError
+from checkers.io import Format, read_any
+from checkers.models import Options, check_model
 from harness.cli.exits import Wrong
 from harness.report.junit import junit
 from harness.report.page import page
 from harness.store import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
-from workloads.judging import judge as judge_all
+from workloads.judging import judge as judge_workload
 
 log = logging.getLogger(__name__)
 
 
-def judge(history: Path, test: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of results.json. Raises Wrong for a history that cannot be judged."""
-    try:
-        verdicts = judge_all(read_history(history), test).to_dict()
-    except HistoryError as malformed:
-        raise Wrong(str(malformed)) from malformed
-    except OSError as unreadable:
-        raise Wrong(f"{history}: {unreadable.strerror}") from unreadable
+@dataclass(frozen=True)
+class Model:
+    """What to judge by instead of what the test says of itself."""
+
+    name: str
+    options: Options
+
+
+def judge(
+    history: Path, test: Mapping[str, Any], model: Model | None = None, fmt: Format | None = None
+) -> dict[str, Any]:
+    """The content of results.json. Without a model, the checkers that `test` names, and its
+    workload's own, judge. Raises Wrong for a history that cannot be judged."""
+    return judge_history(read(history, fmt), test, model)
+
+
+def judge_history(
+    history: History, test: Mapping[str, Any], model: Model | None = None
+) -> dict[str, Any]:
+    """As `judge`, for a history that was read already. Raises Wrong for options of the
+    model that make no sense."""
+    if model is None:
+        verdicts = judge_workload(history, test).to_dict()
+    else:
+        try:
+            options = replace(model.options, test=test or None)
+            verdicts = check_model(model.name, history, options).to_dict()
+        except ValueError as senseless:
+            raise Wrong(f"--model {model.name}: {senseless}") from senseless
     stats = verdicts["checkers"].get("stats", {}).get("details", {})
     told = {name: test.get(name) for name in ("seed", "command")}
     return {**verdicts, "stats": stats, **told}
+
+
+def read(path: Path, fmt: Format | None = None) -> History:
+    """A history in any format. Raises Wrong with file, line, field and what was expected."""
+    try:
+        return read_any(path, fmt)
+    except HistoryError as malformed:
+        raise Wrong(str(malformed)) from malformed
+    except OSError as unreadable:
+        raise Wrong(f"{path}: {unreadable.strerror}") from unreadable
 
 
 def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:

@@ -1,17 +1,37 @@
-"""A verdict as JUnit XML: a test suite with a test case for each checker."""
+"""Verdicts as JUnit XML: a test suite a test, with a test case for each checker."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from harness.report.summary import word
 
+#: test.json and results.json of one test
+Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
+
 
 def junit(test: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    """The whole document. Invalid is a failure, unknown an error, a checker that does not
-    apply is skipped."""
+    """The whole document of one test."""
+    return document(_suite(test, results))
+
+
+def junit_of_all(judged: Iterable[Judged]) -> str:
+    """The whole document of several."""
+    root = ET.Element("testsuites", name="dynamesis")
+    root.extend(_suite(test, results) for test, results in judged)
+    return document(root)
+
+
+def document(root: ET.Element) -> str:
+    """An element as a whole XML document."""
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(test: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:
+    """Invalid is a failure, unknown an error, a checker that does not apply is skipped."""
     checkers = results["checkers"]
     verdicts = [word(checker["valid"]) for checker in checkers.values()]
     name = str(test.get("name", "dynamesis"))
@@ -29,8 +49,7 @@ def junit(test: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         ET.SubElement(properties, "property", name=key, value=str(test.get(key, "")))
     for checker, verdict in checkers.items():
         _case(ET.SubElement(suite, "testcase", name=checker, classname=name), verdict)
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    return suite
 
 
 def _case(case: ET.Element, verdict: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from cluster.core.membership import Membership, Refused, claimant, first_layout,
 from cluster.core.messages import Change, Entry, Layout, PutReply, ReplicaPut, Version
 from cluster.core.placement import Rules
 
-KEYS = [b"key-%d" % i for i in range(120)]
+KEYS = [b"key-%d" % i for i in range(60)]
 
 
 def settle(sim: Simulator, *members: str) -> None:
@@ -71,6 +71,21 @@ def test_a_leaver_gives_everything_away(loaded: Simulator) -> None:
     loaded.until(loaded.quiet, 60)
     check_ownership(loaded, "n1", "n2", "n3", "n4")
     check_holders(loaded)
+
+
+def test_the_claimant_may_be_the_last_newcomer() -> None:
+    # it ends the plan, and with it all progress, amid the results of its own exchange
+    sim = Simulator()
+    for key in KEYS[:20]:
+        sim.put("n1", key, b"v")
+    claimant = sim.nodes["n1"].anti_entropy
+    healthy, claimant._healthy = claimant._healthy, lambda peer: False
+    sim.admin("n1", "leave", node="n5")
+    sim.until(lambda: all(not sim.nodes[n].transfers.incoming() for n in ("n2", "n3", "n4")))
+    sim.run(2)
+    assert sim.nodes["n1"].transfers.incoming()
+    claimant._healthy = healthy
+    settle(sim, "n1", "n2", "n3", "n4")
 
 
 def test_a_dead_node_is_removed_and_its_data_rebuilt(loaded: Simulator) -> None:
@@ -212,7 +227,7 @@ def test_no_cluster_shrinks_below_n() -> None:
         membership.request("leave", "n3")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_no_acknowledged_write_is_lost_while_two_join_and_two_leave(seed: int) -> None:
     sim = Simulator(seed=seed)
     dice = random.Random(seed)

@@ -118,7 +118,8 @@ def test_no_toxiproxy_names_every_step(
 ) -> None:
     empty = str(tmp_path_factory.mktemp("empty"))
     run = start("test", "--links", "toxiproxy", "--time-limit", "1s",
-                TOXIPROXY_SERVER="/nowhere/toxiproxy-server", PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
+                TOXIPROXY_SERVER="/nowhere/toxiproxy-server",
+                PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
     assert run.wait() == 4, run.said()
     for step in ("$TOXIPROXY_SERVER", "the PATH", "the cache", "the release", "Go", "--links"):

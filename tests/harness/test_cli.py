@@ -59,6 +59,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--junit", "/no/such/folder/x.xml"), ("--junit", "/no/such/folder")),
         (("cluster", "--n", "9"), ("--n", "9 copies")),
         (("check",), ("PATH",)),
+        (("check", "x", "--model", "list"), ("--model", "list", "list-append")),
+        (("check", "x", "-c", "serializable"), ("--consistency-models", "--model")),
+        (("check", "x", "--export", "xml"), ("--export", "edn", "json")),
+        (("check", "x", "--format", "xml"), ("--format", "edn", "jsonl")),
+        (("bench", "checkers", "--sizes", "many"), ("--sizes", "many", "100 to")),
+        (("bench", "checkers", "--only", "dynamos"), ("--only", "did you mean dynamo")),
         (("check", "/no/such/file"), ("/no/such/file",)),
         (("report", "/no/such/folder"), ("/no/such/folder",)),
         (("put", "key", "value", "--context", "nonsense"), ("--context", "nonsense")),
@@ -171,6 +177,66 @@ def test_a_lone_history_is_judged_without_its_test(
     path.write_text(LINE)
     assert run(["check", str(path)]) == 3
     assert capsys.readouterr().out.startswith("unknown\n")
+
+
+GOOD = """{:type :invoke, :process 0, :f :txn, :value [[:append 1 1] [:r 2 nil]]}
+{:type :ok, :process 0, :f :txn, :value [[:append 1 1] [:r 2 []]]}
+{:type :invoke, :process 0, :f :txn, :value [[:r 1 nil]]}
+{:type :ok, :process 0, :f :txn, :value [[:r 1 [1]]]}
+"""
+
+
+def test_foreign_histories_get_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, worse = (tmp_path / name for name in ("good.edn", "bad.edn", "worse.edn"))
+    good.write_text(GOOD)
+    bad.write_text(GOOD.replace("[1]", "[7]"))
+    worse.write_text("{:type :began}")
+    assert run(["check", "-m", "list-append", str(good), str(bad)]) == 1
+    assert capsys.readouterr().out == f"{good}\ttrue\n{bad}\tfalse\n"
+    assert run(["check", "-m", "list-append", str(worse), str(good)]) == 2
+    said = capsys.readouterr()
+    assert said.out == f"{good}\ttrue\n"
+    assert f"{worse}, line 1, field type" in said.err
+    assert run(["check", "-m", "list-append", str(worse), str(bad)]) == 1
+    assert run(["check", "-m", "list-append", "-v", str(bad)]) == 1
+    assert "7" in capsys.readouterr().out.partition("\n")[2]
+
+
+def test_what_elle_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "stale.edn"
+    path.write_text(GOOD.replace("[1]", "[]"))
+    check = ["check", "--model", "list-append", str(path)]
+    assert run(check) == 1
+    assert run([*check, "--consistency-models", "serializable"]) == 0
+    assert run([*check, "--anomalies", "G1a,G1b"]) == 0
+    capsys.readouterr()
+    complaint = refused(capsys, *check, "-c", "snapshot-desolation")
+    assert "snapshot-desolation" in complaint
+
+
+def test_an_exported_history_gets_the_same_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.edn"
+    path.write_text(GOOD.replace("[1]", "[7]"))
+    check = ["check", "--model", "list-append", "-v"]
+    assert run([*check, "--export", "json", str(path)]) == 1
+    first = capsys.readouterr()
+    assert first.err == f"wrote {path.with_suffix('.json')}\n"
+    assert run([*check, str(path.with_suffix(".json"))]) == 1
+    assert capsys.readouterr().out == first.out.replace(".edn", ".json")
+    assert "there already" in refused(capsys, *check, "--export", "json", str(path))
+
+
+def test_checkers_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "bench.json"
+    assert run(["bench", "checkers", "--sizes", "100,1000", "--only", "register-10",
+                "--json", str(figures)]) == 0  # fmt: skip
+    written = json.loads(figures.read_text())
+    assert [row["operations"] for row in written["rows"]] == [100, 1000]
+    assert "register-10" in written["growth"]
 
 
 def test_a_report_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

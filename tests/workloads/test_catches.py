@@ -53,7 +53,6 @@ CAUGHT = [
     ("blind", LastWriterWins, "lost-write"),
     ("blind", NeverReplaces, "false-sibling"),
     ("hot-key", LastWriterWins, "lost-write"),
-    ("hot-key", NeverReplaces, "false-sibling"),
     ("hot-key", OverwritesReplicas, "lost-write"),
     ("large-values", CutsValues, "altered-value"),
     ("large-values", StoresRefused, "aborted-read"),

@@ -25,7 +25,7 @@ ENDINGS = st.lists(st.tuples(st.sampled_from(["ok", "ok", "fail", "info"]), SIBL
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 99), ENDINGS)
 def test_no_answer_breaks_a_script(name, seed, endings):
     workload = WORKLOADS[name]

@@ -65,7 +65,7 @@ def play(source, seed, concurrency):
     return simulate(gen.time_limit(2e-6, gen.limit(60, source)), complete, concurrency)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SOURCES, st.integers(0, 9), st.integers(1, 3))
 def test_every_history_is_well_formed_and_decided_by_its_seed(source, seed, concurrency):
     history = play(source, seed, concurrency)

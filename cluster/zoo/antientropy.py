@@ -1,0 +1,54 @@
+"""Bugs of anti-entropy: trees that do not tell the truth."""
+
+from __future__ import annotations
+
+from cluster.core.antientropy import Exchange
+from cluster.core.merkle import WIDTH
+from cluster.core.node import Node
+from cluster.core.records import Record
+
+
+def aae_last_segment(node: Node) -> None:
+    """The last branches of a tree are never compared."""
+
+    class ShortSighted(Exchange):
+        def differing(self, partition: int, theirs: list[int]) -> list[int]:
+            return [b for b in super().differing(partition, theirs) if b < WIDTH // 2]
+
+    node.anti_entropy.exchange = ShortSighted
+
+
+def aae_no_rehash(node: Node) -> None:
+    """What a repair writes is not hashed: the trees differ for ever."""
+    changed = node.trees.changed
+    merge = node.objects.merge
+
+    def silently(row: bytes, state: object, why: str, done: object) -> object:
+        hears = node.objects.on_change
+        if why == "anti-entropy":
+            node.objects.on_change = _count_only
+        try:
+            return merge(row, state, why, done)  # type: ignore[arg-type]
+        finally:
+            node.objects.on_change = hears
+
+    def _count_only(row: bytes, old: Record | None, new: Record | None) -> None:
+        changed(row, old, old if old is not None else new)
+
+    node.objects.merge = silently  # type: ignore[method-assign, assignment]
+
+
+def aae_order_hash(node: Node) -> None:
+    """A record's hash depends on who holds it: equal records never look equal."""
+    changed = node.trees.changed
+    salt = sum(node.params.node.encode())
+
+    def salted(row: bytes, old: Record | None, new: Record | None) -> None:
+        changed(row, _salt(old, salt), _salt(new, salt))
+
+    node.objects.on_change = salted
+    node.trees.changed = salted  # type: ignore[method-assign]
+
+
+def _salt(record: Record | None, salt: int) -> Record | None:
+    return None if record is None else Record(record.state, record.actor, record.hash ^ salt)

@@ -1,0 +1,48 @@
+"""Bugs of quorums and durability: what an acknowledgement is worth."""
+
+from __future__ import annotations
+
+from cluster.core.get import GetRequest
+from cluster.core.messages import State
+from cluster.core.node import Node
+from cluster.core.plan import Place
+from cluster.core.put import PutRequest
+from cluster.core.records import Done, Record, Records
+
+
+def w_counts_twice(node: Node) -> None:
+    """The coordinator counts as a client of itself, and so does its copy."""
+
+    class Twice(PutRequest):
+        def count(self, place: Place, durable: bool) -> None:
+            super().count(place, durable)
+            if place.holder == self._s.node:
+                super().count(Place(place.primary, f"{place.holder}, again"), durable)
+
+    node.put_request = Twice
+
+
+def notfound_quorum(node: Node) -> None:
+    """A fallback that has nothing is believed: its not-found counts towards R."""
+
+    class Believing(GetRequest):
+        def counts(self, place: Place, state: State | None) -> bool:
+            return True
+
+    node.get_request = Believing
+
+
+def ack_before_durable(node: Node) -> None:
+    """Acknowledged when it was given to the disk, not when the disk had it."""
+    for records in (node.objects, node.hints.records):
+        _acknowledge_at_once(node, records)
+
+
+def _acknowledge_at_once(node: Node, records: Records) -> None:
+    put = records._put
+
+    def hasty(key: bytes, old: Record | None, new: Record | None, done: Done) -> None:
+        put(key, old, new, lambda code: None)
+        node.kernel.after(0.0, lambda: done(None))
+
+    records._put = hasty  # type: ignore[method-assign]

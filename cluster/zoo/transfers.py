@@ -1,0 +1,33 @@
+"""Bugs of transfers: moving a partition from its old owners to its new ones."""
+
+from __future__ import annotations
+
+from cluster.core.messages import State
+from cluster.core.node import Node
+from cluster.core.put import PutRequest
+
+
+def source_deletes(node: Node) -> None:
+    """The old owner deletes when the ring has changed, whether or not its data arrived."""
+    node.transfers.may_drop = lambda owners, heard: True  # type: ignore[method-assign]
+
+
+def no_final_sync(node: Node) -> None:
+    """Writes during a transfer go to the old owners alone, and nobody looks again."""
+
+    class Untold(PutRequest):
+        def _tell_newcomers(self) -> None:
+            pass
+
+    node.put_request = Untold
+    node.transfers.may_drop = lambda owners, heard: True  # type: ignore[method-assign]
+
+
+def handoff_overwrites(node: Node) -> None:
+    """What a transfer brings replaces what was written at the target meanwhile."""
+    combine = node.objects.combine
+
+    def overwrite(ours: State, incoming: State, why: str) -> State:
+        return incoming if why in ("handoff", "anti-entropy") else combine(ours, incoming, why)
+
+    node.objects.combine = overwrite  # type: ignore[method-assign]

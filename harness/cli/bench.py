@@ -1,0 +1,56 @@
+"""`dynamesis bench`: what the parts cost on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+
+def checkers(
+    sizes: Annotated[
+        str, Option(help="Operations in a history, several by comma.")
+    ] = "10000,100000,1000000",
+    only: Annotated[str | None, Option(help="Cases to measure, several by comma.")] = None,
+    json: Annotated[Path | None, Option(help="Write the figures here, as JSON.")] = None,
+) -> None:
+    """Measure checkers: operations a second, peak memory, growth with the history."""
+    import time
+
+    from checkers.bench import CASES, exponents, run
+    from harness.cli.values import one_of, writable_file
+
+    if json is not None:
+        writable_file("--json", json)
+    counts = [_count(part) for part in sizes.split(",")]
+    names = [one_of("--only", part.strip(), CASES) for part in (only or ",".join(CASES)).split(",")]
+    print(f"{'case':18}{'ops':>10}{'load s':>9}{'check s':>9}{'ops/s':>10}{'MiB':>7}  valid")
+    rows = []
+    for row in run(counts, time.perf_counter, names):
+        rows.append(row)
+        print(
+            f"{row.case:18}{row.operations:10}{row.load_s:9.2f}{row.check_s:9.2f}"
+            f"{row.operations_per_s:10}{row.peak_mib:7}  {row.valid}",
+            flush=True,
+        )
+    growth = exponents(rows)
+    for name, exponent in growth.items():
+        print(f"{name:18}grows with the power {exponent}")
+    if json is not None:
+        _save(json, [row.to_dict() for row in rows], growth)
+
+
+def _count(text: str) -> int:
+    from harness.cli.exits import Wrong
+
+    if not text.strip().isdigit() or not 100 <= int(text) <= 100_000_000:
+        raise Wrong(f"--sizes: {text.strip()!r}; allowed: 100 to 100000000, several by comma")
+    return int(text)
+
+
+def _save(path: Path, rows: list[dict[str, object]], growth: dict[str, float]) -> None:
+    import json
+
+    figures = {"rows": rows, "growth": growth}
+    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

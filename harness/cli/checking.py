@@ -1,0 +1,124 @@
+"""Judges histories one after the other, and tells of each.
+
+One that cannot be read does not keep the others from being judged, and what was found in
+one is not hidden by what is unknown of another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from checkers.history import History
+from checkers.io import FORMATS, Format, write_edn, write_json
+from checkers.models import MODELS, Options
+from harness.cli.exits import INVALID, UNKNOWN, USAGE, VALID, Wrong, exit_code
+from harness.cli.judging import Model, judge_history, locate, read
+from harness.cli.values import one_of, writable_file
+from harness.report.junit import Judged, junit_of_all
+from harness.report.summary import tell, word
+from harness.store import TEST
+
+_WRITERS: dict[str, Callable[[History, Path], None]] = {"edn": write_edn, "json": write_json}
+#: What elle-cli says for each verdict.
+_ELLE = {"valid": "true", "invalid": "false", "unknown": ":unknown"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of `dynamesis check`, beside the histories."""
+
+    model: Model | None
+    format: Format | None
+    verbose: bool
+    export: str | None
+    junit: Path | None
+
+    @classmethod
+    def of(
+        cls,
+        model: str | None,
+        options: Options,
+        fmt: str | None,
+        verbose: bool,
+        export: str | None,
+        junit: Path | None,
+    ) -> Request:
+        """Raises Wrong for what makes no sense."""
+        if model is None and options != Options():
+            raise Wrong("--consistency-models, --anomalies, --assume, --linearizable need --model")
+        if export is not None:
+            one_of("--export", export, _WRITERS)
+        if junit is not None:
+            writable_file("--junit", junit)
+        chosen = None if model is None else Model(one_of("--model", model, MODELS), options)
+        return cls(chosen, _format(fmt), verbose, export, junit)
+
+
+def _format(name: str | None) -> Format | None:
+    found: dict[str, Format] = {each: each for each in FORMATS}
+    return None if name is None else found[one_of("--format", name, found)]
+
+
+def check_all(paths: Sequence[Path], asked: Request) -> int:
+    """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    lone = len(paths) == 1
+    codes, judged = [], []
+    for path in paths:
+        try:
+            done = _check(path, asked)
+        except Wrong as wrong:
+            if lone:
+                raise
+            print(f"dynamesis check: {wrong}", file=sys.stderr)
+            codes.append(USAGE)
+            continue
+        judged.append(done)
+        codes.append(exit_code(done[1]["valid"]))
+        _tell(console, path, done[1], asked, lone)
+    if asked.junit is not None:
+        asked.junit.write_text(junit_of_all(judged), encoding="utf-8")
+    return _worst(codes)
+
+
+def _check(path: Path, asked: Request) -> Judged:
+    folder, file = locate(path)
+    test = folder.load_json(TEST) if folder else {}
+    history = read(file, asked.format)
+    results = judge_history(history, test, asked.model)
+    if asked.export is not None:
+        _export(history, file, asked.export)
+    return {"name": str(path), **test}, results
+
+
+def _export(history: History, file: Path, fmt: str) -> None:
+    target = file.with_suffix(f".{fmt}")
+    if target.exists():
+        raise Wrong(f"--export: {target} is there already")
+    try:
+        _WRITERS[fmt](history, target)
+    except OSError as failure:
+        raise Wrong(f"--export: {target}: {failure.strerror}") from failure
+    print(f"wrote {target}", file=sys.stderr)
+
+
+def _tell(
+    console: Console, path: Path, results: Mapping[str, Any], asked: Request, lone: bool
+) -> None:
+    if lone and asked.model is None:
+        tell(console, results)
+        return
+    print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
+    if asked.verbose:
+        tell(console, results)
+
+
+def _worst(codes: Iterable[int]) -> int:
+    seen = set(codes)
+    return next((code for code in (INVALID, USAGE, UNKNOWN) if code in seen), VALID)
