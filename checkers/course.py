@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from .columns import HARNESS, NEMESIS, History
-from .pairing import INFO, OK, Ints
+from .pairing import INFO, INVOKE, OK, Ints
 
 
 @dataclass(frozen=True)
 class Fault:
     """One injected fault. `bit` is None without evidence, `proved` the row of the evidence;
-    `stopped` None if never healed."""
+    `stopped` None if never healed; `stopping` the row from which it was being healed."""
 
     number: int
     kind: str
     started: int
     stopped: int | None = None
+    stopping: int | None = None
     bit: bool | None = None
     proved: int | None = None
     value: Mapping[str, Any] | None = None
@@ -79,7 +80,8 @@ def course(h: History) -> Course:
         if said is not None:
             quiet, quiesced = said, row
             waiting = value.get("waiting", value.get("detail"))
-    faults = _faults(h, np.flatnonzero(info & (h.process == NEMESIS)).tolist())
+    told = (info | (h.kind == INVOKE)) & (h.process == NEMESIS)
+    faults = _faults(h, np.flatnonzero(told).tolist())
     return Course(phases, quiet, quiesced, waiting, dumped, faults)
 
 
@@ -101,6 +103,10 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         f, value = h.fs[h.f[row]], h.value_of(row)
         fields = value if isinstance(value, dict) else {}
         verb, _, kind = f.partition("-")
+        if h.kind[row] == INVOKE:
+            if verb == "stop":
+                _amend(faults, fields, kind, stopping=row)
+            continue
         if verb == "start":
             number = fields.get("fault", -1 - len(faults))
             faults.append(Fault(number, kind, row, value=fields))

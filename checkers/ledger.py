@@ -56,7 +56,7 @@ def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage
 def _outage(h: History, fault: Fault, members: tuple[str, ...]) -> Outage:
     value = dict(fault.value or {})
     since = fault.proved if fault.bit and fault.proved is not None else NEVER
-    until = NEVER if fault.stopped is None else fault.stopped
+    until = next((row for row in (fault.stopping, fault.stopped) if row is not None), NEVER)
     kind = fault.kind.partition(".")[0]
     down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()
     grudge = value.get("grudge")
@@ -110,10 +110,15 @@ class _Judge:
         self.strict = test.get("sloppy") is False
         self.grace = float(test.get("grace", 5.0))
         self.outages = outages(h, course, self.members)
+        self.moved = any(fault.kind == "membership" for fault in course.faults)
+
+    def primaries(self, key: str) -> tuple[str, ...]:
+        """Who may have been a primary of the key; the ring is known as it was at the end."""
+        return self.members if self.moved else self.ring.primaries(key)
 
     def candidates(self, key: str) -> tuple[str, ...]:
         """Whose answers count."""
-        return self.ring.primaries(key) if self.strict else self.members
+        return self.primaries(key) if self.strict else self.members
 
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h
@@ -125,7 +130,7 @@ class _Judge:
             key = h.keys[h.key_of[row]]
             could = self.could_answer(row, begin, row)
             answered = could & set(self.candidates(key))
-            lie = _lie(h.worth.get(row), need, could, set(self.ring.primaries(key)))
+            lie = _lie(h.worth.get(row), need, could, set(self.primaries(key)))
             if len(answered) < need or lie:
                 reason = lie or f"only {listed(sorted(answered))} can have answered"
                 yield self.anomaly("impossible-ack", row, f"needs {need} nodes, but {reason}")
