@@ -51,7 +51,7 @@ class System(Protocol):
         """Stop a node that is no member any more, for good."""
 
     def state(self, node: str) -> str:
-        """"running", "paused" or "down"."""
+        """ "running", "paused" or "down"."""
 
     async def status(self, node: str) -> dict[str, Any] | None:
         """The node's status over its admin port (round the proxies); None if it does not

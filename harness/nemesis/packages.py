@@ -13,7 +13,6 @@ from typing import Any
 from harness.generators.rng import Rng
 from harness.nemesis.cuts import Nodes
 
-
 #: How many nodes may join in one test: each needs ports of its own.
 NEWCOMERS = 5
 

@@ -104,7 +104,8 @@ def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
 
 def newcomers(events: Iterable[Event]) -> int:
     """How many nodes may join in the course of these events."""
-    return min(NEWCOMERS, sum(event.value.get("joins", 0) for event in events))
+    wanted = sum(int(event.value.get("joins", 0)) for event in events)
+    return min(NEWCOMERS, wanted)
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
