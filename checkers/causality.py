@@ -10,8 +10,9 @@ What nobody wrote to this key, or not yet, cannot be covered: such siblings (an 
 their own) are left out here. A basis of another key covers nothing.
 
 Reachability is never materialised for all pairs. One breadth-first pass answers "all that
-these cover"; who covers whom among siblings is asked key by key in one sweep with pasts as
-integers of one bit a version, each dropped after its last use.
+these cover"; who covers whom among siblings is a short search in most reads, and else one
+sweep of the key, with pasts as integers of one bit a version, each dropped after its last
+use.
 """
 
 from __future__ import annotations
@@ -128,19 +129,54 @@ class Causality:
 
     def dominated(self) -> Iterator[tuple[int, int, int]]:
         """(row, lower, upper) for each read that shows a version and one that covers it; one
-        pair for each covered sibling."""
-        rows = self._rows_with_several()
+        pair for each covered sibling. A short search settles most reads; a key whose
+        searches grow long is swept instead."""
+        rows = self._suspect_rows()
         keys = self.history.key_of[rows]
         order = np.argsort(keys, kind="stable")
         rows, keys = rows[order], keys[order]
         for span in np.split(rows, np.flatnonzero(np.diff(keys)) + 1):
             if len(span):
-                yield from self._sweep(int(self.history.key_of[span[0]]), span)
+                found = self._search(span)
+                key = int(self.history.key_of[span[0]])
+                yield from self._sweep(key, span) if found is None else found
 
-    def _rows_with_several(self) -> Ints:
-        """Rows that show at least two versions that can be compared."""
-        count = np.bincount(self.owner[self.sibling >= 0], minlength=len(self.history))
-        return np.flatnonzero(count > 1)
+    def _suspect_rows(self) -> Ints:
+        """Reads that show a version whose context came after another of them was begun: no
+        other read can show one that covers another."""
+        known = np.flatnonzero(self.sibling >= 0)
+        if not len(known):
+            return known
+        version, owner = self.sibling[known], self.owner[known]
+        has_parents = np.diff(self.parent_start)[version] > 0
+        basis = np.where(has_parents, self.history.basis[self.written[version]], -1)
+        first = np.flatnonzero(np.append([True], owner[1:] != owner[:-1]))
+        begun = np.minimum.reduceat(self.written[version], first)
+        return owner[first][np.maximum.reduceat(basis, first) > begun]
+
+    def _search(self, rows: Ints) -> list[tuple[int, int, int]] | None:
+        """Follow contexts down from the siblings of each read of a key, no further than to the
+        oldest of them; None when that takes more steps than a sweep would."""
+        starts = self.by_key[1]
+        key = int(self.history.key_of[rows[0]])
+        budget = 500 + 4 * int(starts[key + 1] - starts[key])
+        found = []
+        for row in rows.tolist():
+            siblings = self.siblings_of(row)
+            oldest, seen = min(siblings), set[int]()
+            for upper in siblings:
+                stack = [upper]
+                while stack:
+                    for parent in self.parents_of(stack.pop()):
+                        if parent >= oldest and parent not in seen:
+                            seen.add(parent)
+                            stack.append(parent)
+                            if parent in siblings:
+                                found.append((row, parent, upper))
+                    budget -= 1
+            if budget < 0:
+                return None
+        return found
 
     @cached_property
     def by_key(self) -> tuple[Ints, Ints]:

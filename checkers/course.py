@@ -19,14 +19,15 @@ from .pairing import INFO, INVOKE, OK, Ints
 
 @dataclass(frozen=True)
 class Fault:
-    """One injected fault. `bit` is None without evidence, `proved` the row of the evidence;
-    `stopped` None if never healed; `stopping` the row from which it was being healed."""
+    """One injected fault, active at most from row `started` (its start was invoked) to
+    `stopped` (its end completed; None if never), and certainly from `proved` (there was
+    evidence; `bit` is None without) to `stopping` (its end was invoked)."""
 
     number: int
     kind: str
     started: int
-    stopped: int | None = None
     stopping: int | None = None
+    stopped: int | None = None
     bit: bool | None = None
     proved: int | None = None
     value: Mapping[str, Any] | None = None
@@ -80,7 +81,7 @@ def course(h: History) -> Course:
         if said is not None:
             quiet, quiesced = said, row
             waiting = value.get("waiting", value.get("detail"))
-    told = (info | (h.kind == INVOKE)) & (h.process == NEMESIS)
+    told = ((h.kind == INFO) | (h.kind == INVOKE)) & (h.process == NEMESIS)
     faults = _faults(h, np.flatnonzero(told).tolist())
     return Course(phases, quiet, quiesced, waiting, dumped, faults)
 
@@ -103,18 +104,23 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         f, value = h.fs[h.f[row]], h.value_of(row)
         fields = value if isinstance(value, dict) else {}
         verb, _, kind = f.partition("-")
-        if h.kind[row] == INVOKE:
-            if verb == "stop":
-                _amend(faults, fields, kind, stopping=row)
-            continue
         if verb == "start":
-            number = fields.get("fault", -1 - len(faults))
-            faults.append(Fault(number, kind, row, value=fields))
+            _begin(faults, fields, kind, row)
         elif f == "evidence":
             _amend(faults, fields, None, bit=bool(fields.get("bit", True)), proved=row)
         elif verb == "stop":
             _amend(faults, fields, kind, stopped=row)
     return tuple(faults)
+
+
+def _begin(faults: list[Fault], fields: dict[str, Any], kind: str, row: int) -> None:
+    """A fault may be active from when its start was invoked; the completion adds facts."""
+    number = fields.get("fault", -1 - len(faults))
+    for i, fault in enumerate(faults):
+        if fault.number == number:
+            faults[i] = replace(fault, value={**(fault.value or {}), **fields})
+            return
+    faults.append(Fault(number, kind, row, value=fields))
 
 
 def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **facts: Any) -> None:
@@ -129,6 +135,8 @@ def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **fact
         if match:
             if "bit" in facts and fault.bit:
                 return
+            if "stopped" in facts and fault.stopping is None:
+                facts["stopping"] = facts["stopped"]
             faults[i] = replace(fault, **facts)
             return
 

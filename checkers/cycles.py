@@ -22,7 +22,7 @@ Consistency (1999); Kingsbury and Alvaro, Elle (VLDB 2020).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -39,12 +39,16 @@ KINDS = ("ww", "wr", "process", "realtime", "rw", "glue")
 LEVELS = (("", ()), ("-process", (PROCESS,)), ("-realtime", (PROCESS, REALTIME)))
 FAMILIES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")
 
-#: components that are named; the rest are counted
+#: components with an illegal cycle after which the rest are only counted
 NAMED = 50
+#: components that are looked at, at most
+EXAMINED = 5000
 #: edges through which a shortest cycle is sought
 TRIES = 64
 #: rw edges of one component that are tried for a G-single
 SINGLES = 2000
+#: edges walked in the search for one cycle; large components are tried through fewer edges
+WALKED = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -196,21 +200,29 @@ def _by_group(members: Ints, group: Ints, groups: int) -> tuple[Ints, Ints]:
     return members[order], np.searchsorted(group[order], np.arange(groups + 1))
 
 
-def find_cycles(graph: Graph) -> tuple[list[Cycle], int]:
-    """Named cycles of the first components, and how many components were not named."""
-    if not len(graph.source):
-        return [], 0
+def find_cycles(graph: Graph, illegal: Container[str] | None = None) -> tuple[list[Cycle], int]:
+    """Named cycles, component by component, the smallest first, until enough are `illegal`
+    (None: all are); and how many components were not looked at."""
+    groups = _components(graph)
+    cycles: list[Cycle] = []
+    bad = 0
+    for looked_at, group in enumerate(groups):
+        if bad >= NAMED or looked_at >= EXAMINED:
+            return cycles, len(groups) - looked_at
+        named = list(_name(graph, group))
+        cycles += named
+        bad += any(illegal is None or cycle.name in illegal for cycle in named)
+    return cycles, 0
+
+
+def _components(graph: Graph) -> list[Ints]:
+    """The edges inside each strong component that has any, the smallest first."""
     labels = graph.components()
-    inner = labels[graph.source] == labels[graph.target]
-    if not inner.any():
-        return [], 0
+    inner = np.flatnonzero(labels[graph.source] == labels[graph.target])
     within = labels[graph.source[inner]]
     order = np.argsort(within, kind="stable")
-    edges = np.flatnonzero(inner)[order]
-    groups = np.split(edges, np.flatnonzero(np.diff(within[order])) + 1)
-    groups.sort(key=len)
-    cycles = [cycle for group in groups[:NAMED] for cycle in _name(graph, group)]
-    return cycles, max(0, len(groups) - NAMED)
+    groups = np.split(inner[order], np.flatnonzero(np.diff(within[order])) + 1)
+    return sorted((group for group in groups if len(group)), key=len)
 
 
 def _name(whole: Graph, edges: Ints) -> Iterator[Cycle]:
@@ -258,7 +270,8 @@ def _best(paths: Graph, graph: Graph, edges: Ints) -> list[Hop]:
     """The shortest cycle closed by one of these edges of `graph` and a path in `paths`."""
     matrix = paths.matrix() if len(edges) else None
     best: list[int] = []
-    for edge in edges.tolist():
+    affordable = max(2, WALKED // (1 + len(paths.source)))
+    for edge in edges[:affordable].tolist():
         path = _path(matrix, int(graph.target[edge]), int(graph.source[edge]))
         if path and (not best or len(path) < len(best)):
             best, closing = path, int(graph.kind[edge])

@@ -8,9 +8,9 @@ in the details and not judged.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 
 import numpy as np
 
@@ -87,8 +87,12 @@ def check_rw_register(
 
 
 def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The first of each kind that one source yields."""
-    return islice(findings, 10 * DESCRIBED)
+    """The first of each kind."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.name] += 1
+        if seen[finding.name] <= 10 * DESCRIBED:
+            yield finding
 
 
 def conclude(
@@ -103,7 +107,7 @@ def conclude(
         return judge((), ["no transaction succeeded"])
     inferred = edges.size
     _add_orders(edges, t, illegal)
-    cycles, unnamed = find_cycles(edges.graph())
+    cycles, unnamed = find_cycles(edges.graph(), illegal)
     anomalies = [_anomaly(t, f) for f in found] + [_cycle(t, c, explain) for c in cycles]
     names = [a.name for a in anomalies]
     judged = [a for a in anomalies if a.name in illegal]
@@ -114,8 +118,12 @@ def conclude(
         "not": list(impossible(names)),
     }
     if unnamed:
-        details["components_not_named"] = unnamed
-    reasons = [] if inferred or judged else ["no dependency between transactions could be inferred"]
+        details["components_not_looked_at"] = unnamed
+    reasons = []
+    if not inferred:
+        reasons.append("no dependency between transactions could be inferred")
+    if unnamed and not judged:
+        reasons.append(f"{unnamed} components of the dependency graph were not looked at")
     kept: dict[str, list[Anomaly]] = {}
     for anomaly in judged:
         kept.setdefault(anomaly.name, []).append(anomaly)

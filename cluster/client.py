@@ -10,8 +10,15 @@ A get may return several siblings: versions that no writer has yet declared merg
 that carries the context of a get replaces exactly what that get returned, and nothing
 that was written meanwhile; a put without context replaces nothing.
 
+A server-driven client leaves it to the node that it asks to find a coordinator; a
+client-driven one (`client_driven=True`) keeps a map and goes straight to one, which saves
+a hop (section 6.4).
+
 Errors are typed (cluster.failures), and each says whether the operation certainly took no
-effect. Nothing is retried behind the caller's back once it may have been sent.
+effect. A request that certainly reached nobody goes to the next node. Anything else is
+tried again only as often as `retries` says, under the same request id, and only where
+that is safe: a get always, a put only if it certainly did nothing. A put that is in doubt
+is never sent again behind the caller's back: another coordinator might stamp it twice.
 """
 
 from __future__ import annotations
@@ -20,25 +27,12 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
-from cluster.core.messages import (
-    Answer,
-    Get,
-    GetReply,
-    Hello,
-    Message,
-    Options,
-    Put,
-    PutReply,
-    Question,
-    Refusal,
-    Version,
-    Welcome,
-    Worth,
-)
+from cluster.connection import Connection, GetResult, PutResult
+from cluster.core.errors import ERRORS
+from cluster.core.messages import Options, Version, Worth
 from cluster.failures import (
     BadRequest,
     DynamoError,
@@ -47,10 +41,8 @@ from cluster.failures import (
     StorageFailure,
     Unavailable,
     Unreachable,
-    failure,
 )
-from cluster.stream import DialFailed, Dialled, dial
-from cluster.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
+from cluster.routing import BACKOFF, ClientDriven, Endpoint, Route, ServerDriven
 
 __all__ = [
     "BadRequest",
@@ -69,204 +61,11 @@ __all__ = [
     "Worth",
 ]
 
-#: seconds between two attempts to reach a node: doubling from the first to the second
-BACKOFF = (0.05, 0.5)
 #: what another node may well do although this one did not
 _ELSEWHERE = frozenset({"unreachable", "stopping", "not-ready"})
 
 T = TypeVar("T")
 _DEFAULTS = Options()
-
-
-@dataclass(frozen=True, slots=True)
-class GetResult:
-    """`siblings`: every version that stands, tombstones included. `context`: hand it back
-    with the put that replaces them. `worth`: which nodes the answer rests on. `node`: who
-    was asked."""
-
-    siblings: tuple[Version, ...]
-    context: bytes
-    worth: Worth
-    node: str
-
-    @property
-    def values(self) -> tuple[bytes, ...]:
-        """The siblings that are not deletions."""
-        return tuple(version.value for version in self.siblings if not version.deleted)
-
-
-@dataclass(frozen=True, slots=True)
-class PutResult:
-    """`context` covers the version just written and what the put replaced. `siblings` only
-    with the option return_body."""
-
-    context: bytes
-    worth: Worth
-    node: str
-    siblings: tuple[Version, ...] = ()
-
-
-class _Conversation(Dialled):
-    """Answers find their questions by rid, in whatever order they come."""
-
-    def __init__(self, mine: Hello, limit: int, secret: str | None) -> None:
-        super().__init__(mine, limit, CLIENT_LIMIT, secret)
-        self.waiting: dict[int, asyncio.Future[Message]] = {}
-        self.refusal = ""
-
-    def on_answer(self, message: Message) -> None:
-        if isinstance(message, Refusal) and message.rid == 0:
-            self.refusal = message.message  # the node is about to hang up
-        elif isinstance(message, Hello | Welcome):
-            self.fault(f"{type(message).__name__} came twice")
-        elif (future := self.waiting.pop(message.rid, None)) is not None and not future.done():
-            future.set_result(message)
-
-    def on_close(self, reason: str) -> None:
-        super().on_close(reason)
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError(self.refusal or reason))
-
-
-class Connection:
-    """One connection to one node; any number of questions may be under way on it."""
-
-    def __init__(self, conversation: _Conversation, node: str) -> None:
-        self.node = node
-        self._conversation = conversation
-        self._rids = count(1)
-
-    @classmethod
-    async def open(
-        cls,
-        address: str,
-        cluster: str = "dynamesis",
-        timeout: float = 1.0,
-        limit: int = NODE_LIMIT,
-        role: Literal["client", "admin"] = "client",
-        secret: str | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> Connection:
-        """Connect, and wait for HELLO, `timeout` seconds in all. `cluster` "" takes any;
-        `limit`: largest answer, bytes; `secret`: prove that it is known. Raises Unreachable:
-        nothing was sent."""
-        conversation = _Conversation(Hello("", cluster, role=role), limit, secret)
-        try:
-            theirs = await dial(address, conversation, timeout, tls)
-        except DialFailed as error:
-            raise failure("unreachable", str(error), address) from error
-        return cls(conversation, theirs.node)
-
-    @property
-    def closed(self) -> bool:
-        return self._conversation.closing
-
-    async def ask(self, question: Callable[[int], Question], timeout: float) -> Answer:
-        """The answer to question(rid), within `timeout` seconds. Raises DynamoError."""
-        rid = next(self._rids)
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        if self.closed:
-            raise failure("unreachable", "the connection was closed", self.node)
-        try:
-            self._conversation.send(question(rid))
-            self._conversation.waiting[rid] = future
-            async with asyncio.timeout(timeout):
-                answer = await future
-        except WireError as error:
-            raise failure("value-too-large", str(error), self.node) from error
-        except TimeoutError:
-            raise failure("timeout", f"no answer within {timeout:g} s", self.node) from None
-        except ConnectionError as error:
-            raise failure("disconnected", str(error), self.node) from error
-        finally:
-            self._conversation.waiting.pop(rid, None)
-        if isinstance(answer, Refusal):
-            raise failure(answer.code, answer.message, self.node, answer.retry_after)
-        return answer  # type: ignore[return-value]
-
-    async def get(
-        self, key: bytes, options: Options = _DEFAULTS, timeout: float = 5.0
-    ) -> GetResult:
-        """Every version of `key` that stands. Raises DynamoError."""
-        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, key, options), timeout))
-        return GetResult(reply.siblings, reply.context, reply.worth, self.node)
-
-    async def put(
-        self,
-        key: bytes,
-        value: bytes,
-        context: bytes = b"",
-        *,
-        request: str,
-        deleted: bool = False,
-        options: Options = _DEFAULTS,
-        timeout: float = 5.0,
-    ) -> PutResult:
-        """Write a version. `request` names this write for good: the same write sent again
-        carries the same. Raises DynamoError."""
-        reply = _as(
-            PutReply,
-            await self.ask(
-                lambda rid: Put(rid, request, key, value, context, deleted, options), timeout
-            ),
-        )
-        return PutResult(reply.context, reply.worth, self.node, reply.siblings)
-
-    def close(self) -> None:
-        """What is under way ends as "disconnected"."""
-        self._conversation.close("closed by this client")
-
-
-class _Endpoint:
-    """One address: connected, or dialled when asked for, no more often than BACKOFF."""
-
-    def __init__(
-        self,
-        address: str,
-        cluster: str,
-        hello_timeout: float,
-        secret: str | None,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self._address = address
-        self._cluster = cluster
-        self._hello_timeout = hello_timeout
-        self._secret = secret
-        self._tls = tls
-        self._connection: Connection | None = None
-        self._dialling = asyncio.Lock()
-        self._delay = 0.0
-        self._not_before = 0.0
-
-    async def connection(self, deadline: float) -> Connection:
-        """Raises Unreachable, at `deadline` (loop time) at the latest."""
-        try:
-            async with asyncio.timeout_at(deadline), self._dialling:
-                if self._connection is None or self._connection.closed:
-                    self._connection = await self._dial()
-                return self._connection
-        except TimeoutError:
-            raise failure("unreachable", "no connection in time", self._address) from None
-
-    async def _dial(self) -> Connection:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._not_before - loop.time())
-        self._delay = min(max(2 * self._delay, BACKOFF[0]), BACKOFF[1])
-        self._not_before = loop.time() + self._delay
-        connection = await Connection.open(
-            self._address,
-            self._cluster,
-            self._hello_timeout,
-            secret=self._secret,
-            tls=self._tls,
-        )
-        self._delay = 0.0
-        return connection
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
 
 
 class Client:
@@ -281,15 +80,25 @@ class Client:
         hello_timeout: float = 1.0,
         secret: str | None = None,
         tls: ssl.SSLContext | None = None,
+        client_driven: bool = False,
+        refresh: float = 10.0,
+        retries: int = 0,
     ) -> None:
         """`timeout`: for one operation, all attempts together; `hello_timeout`: for one
         connection to come about. Seconds. `secret` where clients must know it; `tls` as
-        cluster.tls.dialling makes it."""
+        cluster.tls.dialling makes it. `client_driven`: go straight to a primary, by a map
+        that is `refresh` seconds old at most. `retries`: how often, at most, an operation
+        is tried again."""
         self._endpoints = [
-            _Endpoint(address, cluster, hello_timeout, secret, tls) for address in addresses
+            Endpoint(address, cluster, hello_timeout, secret, tls) for address in addresses
         ]
+        self._route: Route = (
+            ClientDriven(self._endpoints, refresh)
+            if client_driven
+            else ServerDriven(self._endpoints)
+        )
         self._timeout = timeout
-        self._current = 0
+        self._retries = retries
         self._name = secrets.token_hex(8)
         self._requests = count(1)
 
@@ -306,7 +115,10 @@ class Client:
     async def get(self, key: bytes, *, options: Options = _DEFAULTS) -> GetResult:
         """Every version of `key` that stands; none of them if there is none. Raises
         DynamoError."""
-        return await self._attempt(lambda node, timeout: node.get(key, options, timeout))
+        attempts = _Attempts(self._route, key, self._retries, repeatable=True)
+        return await attempts.run(
+            lambda node, timeout: node.get(key, options, timeout), self._timeout
+        )
 
     async def put(
         self, key: bytes, value: bytes, *, context: bytes = b"", options: Options = _DEFAULTS
@@ -358,26 +170,51 @@ class Client:
                 timeout=timeout,
             )
 
-        return await self._attempt(put)
+        return await _Attempts(self._route, key, self._retries).run(put, self._timeout)
 
-    async def _attempt(self, act: Callable[[Connection, float], Awaitable[T]]) -> T:
-        """`act` on one node, or on the next if that one certainly did nothing."""
+
+class _Attempts:
+    """One operation, until it has a result, or an error that no other attempt can mend.
+    `repeatable`: it changes nothing, and may be sent as often as one likes."""
+
+    def __init__(self, route: Route, key: bytes, retries: int, repeatable: bool = False) -> None:
+        self._route = route
+        self._key = key
+        self._left = retries
+        self._repeatable = repeatable
+
+    async def run(self, act: Callable[[Connection, float], Awaitable[T]], timeout: float) -> T:
+        """The result of `act` on some node, `timeout` seconds for all attempts together.
+        Raises DynamoError."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        left = len(self._endpoints)
+        deadline = loop.time() + timeout
+        others = list(await self._route.order(self._key, deadline))
         while True:
-            left -= 1
+            endpoint = others.pop(0)
             try:
-                node = await self._endpoints[self._current].connection(deadline)
-                return await act(node, deadline - loop.time())
+                node = await endpoint.connection(deadline)
+                result = await act(node, deadline - loop.time())
             except DynamoError as error:
-                if error.code in _ELSEWHERE:
-                    self._current = (self._current + 1) % len(self._endpoints)
-                if error.code not in _ELSEWHERE or not left:
-                    raise
+                elsewhere = error.code in _ELSEWHERE
+                if elsewhere:
+                    self._route.failed(endpoint)
+                if not (elsewhere and others):
+                    if not self._may_retry(error):
+                        raise
+                    await self._pause(error, deadline)
+                    others = list(await self._route.order(self._key, deadline))
+            else:
+                if isinstance(result, PutResult):
+                    self._route.coordinated(endpoint, result.worth.coordinator)
+                return result
 
+    def _may_retry(self, error: DynamoError) -> bool:
+        kind = ERRORS.get(error.code)
+        safe = kind is not None and kind.retry and (kind.definite or self._repeatable)
+        self._left -= 1
+        return safe and self._left >= 0
 
-def _as(kind: type[T], answer: Answer) -> T:
-    if not isinstance(answer, kind):
-        raise failure("disconnected", f"{type(answer).__name__} is no {kind.__name__}")
-    return answer
+    async def _pause(self, error: DynamoError, deadline: float) -> None:
+        pause = error.retry_after or BACKOFF[0]
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.sleep(min(pause, max(0.0, left)))

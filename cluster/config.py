@@ -24,10 +24,12 @@ class ConfigError(Exception):
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`map_size`: bytes of address space the durable engine begins with (it doubles)."""
+    """`map_size`: bytes of address space the durable engine begins with (it doubles);
+    `faults`: the disk can be told to fail (cluster.storage.faulty)."""
 
     engine: str = "lmdb"
     map_size: int = 1 << 30
+    faults: bool = False
 
 
 _PUBLIC_SECRET = "dynamesis"

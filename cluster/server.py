@@ -40,11 +40,13 @@ from cluster.core.events import (
 )
 from cluster.core.messages import AskReply, Hello, Message
 from cluster.core.params import Params
-from cluster.core.store import Reader
+from cluster.core.store import Reader, ReadFailed
 from cluster.eventlog import EventLog
 from cluster.listener import ADMIN, DATA, Inbound, Listener
 from cluster.peers import Peers
+from cluster.storage.base import Engine
 from cluster.storage.committer import Committer
+from cluster.storage.faulty import FaultyEngine
 from cluster.storage.quarantine import open_engine, put_aside
 from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 
@@ -74,9 +76,10 @@ class Server:
         self._loop.set_exception_handler(self._on_loop_exception)
         self._log = EventLog(config.log, config.node, self._loop)
         params = config.core_params()
-        self._engine, damage = open_engine(
-            config.storage.engine, config.data, config.storage.map_size
-        )
+        engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
+        self._engine: Engine = engine
+        self._disk = FaultyEngine(engine) if config.storage.faults else None
+        self._engine = self._disk or engine
         if damage is not None:
             self._log.emit("storage-put-aside", reason=damage)
         alone = params.durability == "each"
@@ -181,6 +184,7 @@ class Server:
             "stop": self._asked_to_stop,
             "introduce": self._introduce,
             "metrics": self._measured,
+            "disk": self._inject,
         }.get(ask.command)
         if own is not None:
             inbound.reply(own(ask))
@@ -218,6 +222,17 @@ class Server:
         except WireError as error:
             inbound.reply(AskReply(ask.rid, error=f"ask for less at a time: {error}"))
 
+    def _inject(self, ask: Any) -> AskReply:
+        """Have the disk fail on purpose."""
+        if self._disk is None:
+            return AskReply(ask.rid, error="disk: faults are off; set storage.faults: true")
+        try:
+            status = self._disk.inject(**ask.args)
+        except (TypeError, ValueError, ReadFailed) as error:
+            return AskReply(ask.rid, error=f"disk: {error}")
+        self._log.emit("disk-fault", **status)
+        return AskReply(ask.rid, status)
+
     def _measured(self, ask: Any) -> AskReply:
         return AskReply(ask.rid, self._metrics().decode())
 
@@ -236,6 +251,7 @@ class Server:
             "uptime": round(time.monotonic() - self._born, 3),
             "engine": self._config.storage.engine,
             "put_aside": put_aside(self._config.data),
+            "disk": self._disk and self._disk.status(),
             "links": self._peers.status(),
         }
 

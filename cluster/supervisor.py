@@ -50,6 +50,10 @@ class ClusterSpec:
     cluster: str = "dynamesis"
     secret: str = "dynamesis"
     tls: Tls | None = None
+    #: nodes that run from the start too, and are members of nothing until asked to join
+    spares: tuple[str, ...] = ()
+    #: nodes obey the command `disk`, and have it fail
+    disk_faults: bool = False
 
 
 class Cluster:
@@ -62,7 +66,7 @@ class Cluster:
         on_spawn: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        self.nodes = spec.nodes
+        self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
         self._on_spawn = on_spawn
         self._on_exit = on_exit
@@ -76,7 +80,10 @@ class Cluster:
         Raises RuntimeError with the last lines of its log if a node would not start."""
         for node in self.nodes:
             self._spawn(node)
-        await asyncio.gather(*(self._until_ready(node, linked=True) for node in self.nodes))
+        await asyncio.gather(
+            *(self._until_ready(node, linked=True) for node in self._spec.nodes),
+            *(self._until_answering(node) for node in self._spec.spares),
+        )
 
     async def start(self, node: str) -> None:
         """Start a node that is not running, and wait until it is ready. Raises RuntimeError
@@ -286,7 +293,7 @@ class Cluster:
             secret=spec.secret,
             tls=spec.tls,
             params=dict(spec.params),
-            storage=Storage(engine=spec.engine),
+            storage=Storage(engine=spec.engine, faults=spec.disk_faults),
             bugs=spec.bugs,
             parent="stdin",
         )

@@ -21,6 +21,7 @@ from harness.generators.distributions import DISTRIBUTIONS, Weighted
 
 from .final import final_reads
 from .script import Script, scripted
+from .twins import twin
 
 Value: TypeAlias = "float | int | str"
 
@@ -88,7 +89,8 @@ def _distribution(name: str, keys: tuple[str, ...]) -> Weighted[str]:
 class Workload:
     """`description`: what it does and what it can catch. `script`: what one client does.
     `checkers`: names in checkers.CHECKERS. `check`: what this workload alone can judge.
-    `spread`: how many keys it uses for each that it is given."""
+    `spread`: how many keys it uses for each that it is given; `twins`: how many of these
+    have a twin beside them."""
 
     name: str
     description: str
@@ -97,12 +99,14 @@ class Workload:
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[History], Verdict] | None = None
     spread: int = 1
+    twins: int = 0
 
     def keys(self, given: Iterable[str]) -> tuple[str, ...]:
         """The keys that it uses when given these."""
-        if self.spread == 1:
-            return tuple(given)
-        return tuple(f"{key}.{i}" for key in given for i in range(self.spread))
+        used = tuple(given)
+        if self.spread > 1:
+            used = tuple(f"{key}.{i}" for key in used for i in range(self.spread))
+        return (*used, *(twin(key) for key in used[: self.twins]))
 
     def configure(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """Every option's value: the given one, else the default. Raises ValueError for a

@@ -19,6 +19,7 @@ from harness.generators.distributions import Weighted
 
 from .base import Load, Option
 from .script import Script
+from .twins import akin
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,11 @@ class ReadModifyWrite:
         return op, replace(self, rng=rng, serial=self.serial + 1, wrote=wrote)
 
     def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
-        """What `known` rests on, or by mistake what is known of another key does."""
+        """What `known` rests on, or by mistake what is known of another key does: of its
+        twin, if that is known."""
         mistaken, rng = rng.chance(self.shares.foreign)
-        others = [other.basis for name, other in self.known.items() if name != key]
-        return rng.choice(others) if mistaken and others else (known.basis, rng)
+        others = [name for name in self.known if name != key]
+        if not mistaken or not others:
+            return known.basis, rng
+        name, rng = rng.choice([name for name in others if akin(name, key)] or others)
+        return self.known[name].basis, rng

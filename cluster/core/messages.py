@@ -128,6 +128,20 @@ class Put(_Base, frozen=True):
     options: Options = Options()
 
 
+class Locate(_Base, frozen=True):
+    """Who is a primary of what?"""
+
+    rid: int
+
+
+class LocateReply(_Base, frozen=True):
+    """The primaries of each partition, under this version of the layout."""
+
+    rid: int
+    version: int
+    primaries: tuple[tuple[str, ...], ...]
+
+
 class GetReply(_Base, frozen=True):
     rid: int
     siblings: tuple[Version, ...]
@@ -296,6 +310,7 @@ class AskReply(_Base, frozen=True):
 Answer = (
     GetReply
     | PutReply
+    | LocateReply
     | Refusal
     | ReplicaGetReply
     | ReplicaPutReply
@@ -308,7 +323,7 @@ Answer = (
     | AskReply
 )
 #: what a client may ask, what a node may ask another, what an administrator may
-ClientQuestion = Get | Put
+ClientQuestion = Get | Put | Locate
 NodeQuestion = (
     ForwardPut
     | ReplicaGet

@@ -37,6 +37,8 @@ from .messages import (
     ForwardPut,
     Get,
     GetReply,
+    Locate,
+    LocateReply,
     Options,
     Ping,
     Pong,
@@ -284,6 +286,8 @@ class Node:
                 self._get(message, respond)
             case Put():
                 self._put(message, respond, hops=0)
+            case Locate(rid):
+                self.kernel.reply(channel, self._locate(rid))
             case ForwardPut(rid, hops, put):
                 self._put(_renumbered(put, rid), respond, hops)
             case messages.Gossip():
@@ -325,6 +329,13 @@ class Node:
                 self.kernel.reply(channel, self.anti_entropy.keys(message))
             case Ping(rid):
                 self.kernel.reply(channel, Pong(rid))
+
+    def _locate(self, rid: int) -> LocateReply | Refusal:
+        view = self.placement
+        if view is None:
+            return Refusal(rid, "not-ready", f"{self.params.node} is no member", _RETRY_AFTER)
+        primaries = tuple(view.primaries(partition) for partition in view.partitions)
+        return LocateReply(rid, view.layout.version, primaries)
 
     def _get(self, get: Get, respond: Respond) -> None:
         respond = self._measured("get", respond)

@@ -137,7 +137,8 @@ class PutRequest:
         if stamped is not None:
             self._state, actor, event = stamped
             self._covers = clock.with_dot(self._context, actor, event)
-            self._s.retries.stamped(self._put.request, self._state, self._covers)
+            size = len(self._put.value)
+            self._s.retries.stamped(self._put.request, self._state, self._covers, size)
 
     def durable_places(self, own: Place) -> list[Place]:
         """Whose holders are to answer only once the version is durable with them."""

@@ -20,14 +20,16 @@ Respond = Callable[[GetReply | PutReply | Refusal], None]
 
 _ANSWERED = 10_000
 _STAMPED = 1_000
+_STAMPED_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What the first try wrote, and what its answer would have covered."""
+    """What the first try wrote, and what its answer would have covered; bytes of its value."""
 
     state: State
     covers: State
+    size: int
 
 
 class Retries:
@@ -36,6 +38,7 @@ class Retries:
     def __init__(self) -> None:
         self._answered: OrderedDict[str, PutReply] = OrderedDict()
         self._stamped: OrderedDict[str, Stamp] = OrderedDict()
+        self._stamped_bytes = 0
         self._waiting: dict[str, list[tuple[int, Respond]]] = {}
 
     def begin(self, put: Put, respond: Respond) -> Respond | None:
@@ -56,18 +59,28 @@ class Retries:
 
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
-            self._stamped.pop(request, None)
+            self._forget(request)
             self._answered[request] = answer
             if len(self._answered) > _ANSWERED:
                 self._answered.popitem(last=False)
         for rid, respond in self._waiting.pop(request):
             respond(_numbered(answer, rid))
 
-    def stamped(self, request: str, state: State, covers: State) -> None:
-        """`request` has its stamp now; forgotten once it is answered."""
-        self._stamped[request] = Stamp(state, covers)
-        if len(self._stamped) > _STAMPED:
-            self._stamped.popitem(last=False)
+    def stamped(self, request: str, state: State, covers: State, size: int) -> None:
+        """`request` has its stamp now; forgotten once it is answered. Of the others, the
+        oldest are forgotten first; a put without a request id is never asked for again."""
+        if not request:
+            return
+        self._forget(request)
+        self._stamped[request] = Stamp(state, covers, size)
+        self._stamped_bytes += size
+        while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
+            self._forget(next(iter(self._stamped)))
+
+    def _forget(self, request: str) -> None:
+        stamp = self._stamped.pop(request, None)
+        if stamp is not None:
+            self._stamped_bytes -= stamp.size
 
     def stamp_of(self, request: str) -> Stamp | None:
         return self._stamped.get(request)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cluster.core.antientropy import Exchange
+from cluster.core.buffer import Done
 from cluster.core.merkle import WIDTH
+from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.records import Record
 
@@ -23,19 +25,21 @@ def aae_no_rehash(node: Node) -> None:
     changed = node.trees.changed
     merge = node.objects.merge
 
-    def silently(row: bytes, state: object, why: str, done: object) -> object:
+    def silently(
+        key: bytes, incoming: State, why: str, done: Done, durable: bool = True
+    ) -> State | None:
         hears = node.objects.on_change
         if why == "anti-entropy":
             node.objects.on_change = _count_only
         try:
-            return merge(row, state, why, done)  # type: ignore[arg-type]
+            return merge(key, incoming, why, done, durable)
         finally:
             node.objects.on_change = hears
 
     def _count_only(row: bytes, old: Record | None, new: Record | None) -> None:
         changed(row, old, old if old is not None else new)
 
-    node.objects.merge = silently  # type: ignore[method-assign, assignment]
+    node.objects.merge = silently  # type: ignore[method-assign]
 
 
 def aae_order_hash(node: Node) -> None:

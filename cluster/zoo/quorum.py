@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from cluster.core.buffer import Done
 from cluster.core.get import GetRequest
 from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.plan import Place
 from cluster.core.put import PutRequest
-from cluster.core.records import Done, Record, Records
+from cluster.core.records import Record, Records
 
 
 def w_counts_twice(node: Node) -> None:
@@ -41,8 +42,10 @@ def ack_before_durable(node: Node) -> None:
 def _acknowledge_at_once(node: Node, records: Records) -> None:
     put = records._put
 
-    def hasty(key: bytes, old: Record | None, new: Record | None, done: Done) -> None:
-        put(key, old, new, lambda code: None)
+    def hasty(
+        key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+    ) -> None:
+        put(key, old, new, lambda code: None, durable)
         node.kernel.after(0.0, lambda: done(None))
 
     records._put = hasty  # type: ignore[method-assign]

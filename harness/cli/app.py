@@ -16,6 +16,7 @@ import typer
 
 from harness.cli import (
     bench,
+    campaign,
     check,
     cluster,
     delete,
@@ -27,10 +28,8 @@ from harness.cli import (
     test,
 )
 from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
+from harness.cli.parsing import Complaint
 from harness.system import EnvironmentFailed
-
-#: Every complaint of the option parser descends from it; typer's own click has no public name.
-_Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="dynamesis",
@@ -42,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("test")(test.run)
+app.command("campaign")(campaign.run)
 app.command("check")(check.run)
 app.command("report")(report.run)
 app.command("list")(listing.run)
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
             args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )
         return ended if isinstance(ended, int) else VALID
-    except _Complaint as complaint:
+    except Complaint as complaint:
         return _tell(_path(complaint), complaint.format_message(), USAGE)  # type: ignore[attr-defined]
     except Wrong as wrong:
         return _tell(program, str(wrong), USAGE)

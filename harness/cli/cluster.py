@@ -10,6 +10,7 @@ from typer import Option
 
 def run(
     nodes: Annotated[int, Option(help="How many nodes.")] = 5,
+    spare: Annotated[int, Option(help="How many more, for `dynamesis join`.")] = 0,
     n: Annotated[int, Option("--n", help="Copies of each key.")] = 3,
     r: Annotated[int, Option("--r", help="Copies that must answer a get.")] = 2,
     w: Annotated[int, Option("--w", help="Copies that must acknowledge a put.")] = 2,
@@ -26,9 +27,11 @@ def run(
     ] = None,
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> int:
-    """Keep a cluster up until ctrl-C; `get`, `put`, `delete` and `status` find it."""
+    """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
+    `join`, `leave` and `remove` find it."""
     from harness.cli.keeping import keep_up
-    from harness.cli.options import topology
+    from harness.cli.options import MOST_NODES, topology
+    from harness.cli.values import within
 
     wanted = topology(
         nodes=nodes,
@@ -41,4 +44,5 @@ def run(
         bugs=bug or [],
         port_base=port_base,
     )
-    return keep_up(wanted, store)
+    within("--spare", spare, 0, MOST_NODES - nodes)
+    return keep_up(wanted, store, tuple(f"n{nodes + 1 + i}" for i in range(spare)))

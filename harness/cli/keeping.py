@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from harness.cli.options import Topology
@@ -14,13 +15,13 @@ from harness.cli.world import World, build
 from harness.system import EnvironmentFailed
 
 
-def keep_up(wanted: Topology, store: Path) -> int:
-    """Start a cluster, and stop it when told to by SIGINT or SIGTERM."""
+def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
+    """Start a cluster, and spare nodes beside it; stop it when told to by SIGINT or SIGTERM."""
     state, root = store / STATE, store / "cluster"
     if up(state) is not None:
         raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
     shutil.rmtree(root, ignore_errors=True)
-    plan = wanted.plan(root, root / "links")
+    plan = replace(wanted.plan(root, root / "links"), spares=spares)
     try:
         with build(plan, print) as world:
             asyncio.run(_serve(world, store))

@@ -14,13 +14,19 @@ from harness.cli.values import duration, one_of, within
 from harness.cli.world import Plan
 from harness.links import LINKS
 from harness.nemesis import PACKAGES, Arena, Event, Impossible, plan
-from harness.nemesis.schedule_file import ScheduleError, load
+from harness.nemesis.schedule_file import load
+from harness.places import BadYaml
 from workloads import WORKLOADS
 
 #: Ring partitions.
 PARTITIONS = 64
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.
 MOST_NODES = 20
+#: The flags of `dynamesis test` that say what is tested, and how.
+FLAGS = (
+    *("workload", "nemesis", "schedule", "nodes", "n", "r", "w", "strict", "time_limit", "rate"),
+    *("concurrency", "keys", "seed", "links", "storage", "bug", "port_base"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,15 @@ class Options:
     def given_keys(self) -> tuple[str, ...]:
         """The keys that the workload is given; it may make more of them."""
         return tuple(f"k{i}" for i in range(self.keys))
+
+
+def asked(**flags: Any) -> Options:
+    """The test that these FLAGS of `dynamesis test` ask for. Raises Wrong for the first value
+    or combination that makes no sense."""
+    place = {name: flags.pop(name) for name in ("nodes", "n", "r", "w", "links", "storage")}
+    bugs, sloppy = flags.pop("bug") or [], not flags.pop("strict")
+    built = topology(**place, bugs=bugs, sloppy=sloppy, port_base=flags.pop("port_base"))
+    return test_options(built, **flags)
 
 
 def topology(
@@ -161,7 +176,7 @@ def _replayed(options: Options, path: Path) -> Options:
         faults = load(path.read_text(encoding="utf-8"), str(path), _arena(options))
     except (OSError, UnicodeDecodeError) as failure:
         raise Wrong(f"--schedule: {path} cannot be read ({failure})") from failure
-    except ScheduleError as malformed:
+    except BadYaml as malformed:
         raise Wrong(f"--schedule: {malformed}") from malformed
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))

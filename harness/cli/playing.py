@@ -10,10 +10,11 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from cluster.admin import AdminClient, AdminError
 from cluster.client import Client
 from cluster.failures import BadRequest, DynamoError
 from harness.cli.exits import Wrong
@@ -85,6 +86,51 @@ def act(store: Path, node: str | None, action: Callable[[Client], Awaitable[T]])
         if isinstance(error, BadRequest):
             raise Wrong(str(error)) from error
         raise EnvironmentFailed(str(error)) from error
+
+
+async def ask_all(found: Playground, command: str, **args: Any) -> dict[str, Any]:
+    """node -> its answer to a command of the admin port; None where there is none, and the
+    error as text where it refuses."""
+    answers: dict[str, Any] = {}
+    for node, address in found.admins.items():
+        try:
+            async with AdminClient(address) as admin:
+                answers[node] = await admin.ask(command, **args)
+        except DynamoError:
+            answers[node] = None
+        except AdminError as refused:
+            answers[node] = str(refused)
+    return answers
+
+
+def change(store: Path, kind: str, node: str) -> None:
+    """Ask the members that answer to have `node` join, leave, or be removed."""
+    found = find(store)
+    one_of("NODE", node, found.admins)
+    answers = {
+        asked: answer
+        for asked, answer in asyncio.run(_ask_first(found, kind, node)).items()
+        if answer is not None
+    }
+    if not answers:
+        raise EnvironmentFailed("no member of the cluster answers")
+    asked, answer = answers.popitem()
+    if isinstance(answer, str):
+        raise Wrong(answer)
+    print(f"{kind} {node}: {asked} has passed it on; dynamesis status shows how far it is")
+
+
+async def _ask_first(found: Playground, kind: str, node: str) -> dict[str, Any]:
+    """Ask one after another until one that is a member has answered."""
+    answers: dict[str, Any] = {}
+    for asked, address in found.admins.items():
+        one = replace(found, admins={asked: address})
+        status = (await ask_all(one, "status"))[asked]
+        if asked != node and isinstance(status, dict) and status["membership"] is not None:
+            answers = await ask_all(one, kind, node=node)
+            if answers[asked] is not None:
+                break
+    return answers
 
 
 def token(context: bytes) -> str:

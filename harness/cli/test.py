@@ -46,28 +46,9 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdict here too, as JUnit XML.")] = None,
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge what it did."""
-    from harness.cli.options import test_options, topology
+    from harness.cli.options import FLAGS, asked
     from harness.cli.testing import run_test
 
-    options = test_options(
-        topology(
-            nodes=nodes,
-            n=n,
-            r=r,
-            w=w,
-            sloppy=not strict,
-            links=links,
-            storage=storage,
-            bugs=bug or [],
-            port_base=port_base,
-        ),
-        workload=workload,
-        nemesis=nemesis,
-        time_limit=time_limit,
-        rate=rate,
-        concurrency=concurrency,
-        keys=keys,
-        seed=seed,
-        schedule=schedule,
-    )
+    given = locals()
+    options = asked(**{name: given[name] for name in FLAGS})
     return run_test(options, context.obj, store, junit)

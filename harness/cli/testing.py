@@ -8,8 +8,7 @@ import platform
 import shlex
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.cli.judging import judge, save
 from harness.cli.options import PARTITIONS, Options
 from harness.cli.values import writable_file
 from harness.links.provision import VERSION as TOXIPROXY
+from harness.logs import logging_to
 from harness.nemesis.schedule_file import dump
 from harness.progress import view
 from harness.recorder import Recorder
@@ -140,18 +140,3 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
             "toxiproxy": TOXIPROXY if options.topology.links in ("auto", "toxiproxy") else None,
         },
     }
-
-
-@contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Everything the harness logs goes to a file, and nothing to the terminal."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()

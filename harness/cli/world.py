@@ -20,8 +20,8 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
-    `root`, links their logs under `logs`; `port_base` None finds free ports; `newcomers`:
-    how many nodes may come later."""
+    `root`, links their logs under `logs`; `port_base` None finds free ports; `spares` run, and
+    are no members yet; so many `newcomers` may come later."""
 
     nodes: tuple[str, ...]
     links: str
@@ -31,6 +31,7 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict)
     bugs: tuple[str, ...] = ()
     port_base: int | None = None
+    spares: tuple[str, ...] = ()
     newcomers: int = 0
 
 
@@ -72,11 +73,12 @@ def build(
 ) -> Iterator[World]:
     """When the context ends, every process of it is gone and its ports are free. Raises
     EnvironmentFailed."""
-    kind, count = LINKS[plan.links], len(plan.nodes)
+    everyone = (*plan.nodes, *plan.spares)
+    kind, count = LINKS[plan.links], len(everyone)
     most = count + plan.newcomers
     wanted = 2 * most + most * most + kind.api_ports(most)
     with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
-        listen, admin = _addresses(plan.nodes, ports), _addresses(plan.nodes, ports)
+        listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
         links = kind.make(Site(plan.logs, ports, reaper, say, on_incident))
         spec = ClusterSpec(
@@ -84,10 +86,11 @@ def build(
             root=plan.root,
             listen=listen,
             admin=admin,
-            peers=_Dialled(plan.nodes, links),
+            peers=_Dialled(everyone, links),
             params=plan.params,
             engine=plan.storage,
             bugs=plan.bugs,
+            spares=plan.spares,
         )
         cluster = Cluster(spec, reaper.add, reaper.drop)
         yield World(cluster, links, tuple(routes), listen, admin, ports)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from harness.nemesis.effects import Look, Proof
@@ -21,6 +22,8 @@ Welcome = Callable[[str], Awaitable[None]]
 #: s that all changes together may take once everything else has been healed
 _SETTLE = 30.0
 _LOOK = 0.1
+#: s until a change is asked for again that has not come about
+_ASK_AGAIN = 3.0
 
 
 class Membership:
@@ -88,12 +91,23 @@ class Membership:
         for kind, node in asked:
             while not await self._asked(kind, node):
                 await asyncio.sleep(_LOOK)
-        while not await self._agreed(value["joins"], value["leaves"] + value["removes"]):
-            await asyncio.sleep(_LOOK)
+        while not await self._agreed_within(_ASK_AGAIN, value):
+            for kind, node in asked:
+                # who heard of it may have died before anybody else did
+                with suppress(ValueError):
+                    await self._asked(kind, node)
         for node in value["leaves"]:
             while not await self._holds_nothing(node):
                 await asyncio.sleep(_LOOK)
             await self._system.retire(node)
+
+    async def _agreed_within(self, seconds: float, value: dict[str, Any]) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not await self._agreed(value["joins"], value["leaves"] + value["removes"]):
+                    await asyncio.sleep(_LOOK)
+                return True
+        return False
 
     async def _asked(self, kind: str, node: str) -> bool:
         """Whether somebody took the request. Raises ValueError if it was refused."""

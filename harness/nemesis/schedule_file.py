@@ -12,8 +12,7 @@ stand. Whatever is wrong is said with file, line, key and what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
@@ -25,12 +24,9 @@ from harness.nemesis.cuts import KINDS
 from harness.nemesis.packages import Arena
 from harness.nemesis.schedule import Event, in_order
 from harness.nemesis.targets import TARGETS
+from harness.places import Place, document
 
 _SIGNALS = ("SIGKILL", "SIGTERM")
-
-
-class ScheduleError(ValueError):
-    """A schedule that makes no sense; the message says where, and what is allowed."""
 
 
 def dump(events: Iterable[Event]) -> str:
@@ -55,14 +51,8 @@ def dump(events: Iterable[Event]) -> str:
 
 def load(text: str, name: str, arena: Arena) -> tuple[Event, ...]:
     """The schedule that stands in `text`, for this arena. `name` is the file's, for
-    messages. Raises ScheduleError."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise ScheduleError(f"{name}: not YAML: {error}") from error
-    if root is None:
-        raise ScheduleError(f"{name}: empty; it takes a list of faults under the key 'faults'")
-    place = _Place(name, root)
+    messages. Raises BadYaml."""
+    place = document(text, name, "a list of faults under the key 'faults'")
     fields = place.mapping({"faults"})
     if "faults" not in fields:
         raise place.wrong("there is no key 'faults'")
@@ -72,73 +62,10 @@ def load(text: str, name: str, arena: Arena) -> tuple[Event, ...]:
     return in_order(events)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A node of the YAML document: knows where it stands."""
-
-    file: str
-    node: yaml.Node
-    key: str = ""
-
-    def wrong(self, complaint: str) -> ScheduleError:
-        where = f"{self.file}, line {self.node.start_mark.line + 1}"
-        return ScheduleError(f"{where}: {self.key + ': ' if self.key else ''}{complaint}")
-
-    def mapping(self, allowed: Collection[str]) -> dict[str, _Place]:
-        if not isinstance(self.node, yaml.MappingNode):
-            raise self.wrong(f"should be a mapping with the keys {', '.join(sorted(allowed))}")
-        fields: dict[str, _Place] = {}
-        for key, value in self.node.value:
-            place = _Place(self.file, value, str(key.value))
-            if place.key not in allowed:
-                near = _Place(self.file, key, place.key)
-                raise near.wrong(f"no such key here; allowed: {', '.join(sorted(allowed))}")
-            fields[place.key] = place
-        return fields
-
-    def sequence(self) -> list[_Place]:
-        if not isinstance(self.node, yaml.SequenceNode):
-            raise self.wrong("should be a list")
-        return [_Place(self.file, item, self.key) for item in self.node.value]
-
-    def value(self) -> Any:
-        """As Python data. The document was composed by the safe loader."""
-        loader = yaml.SafeLoader("")
-        try:
-            return loader.construct_document(self.node)
-        finally:
-            loader.dispose()
-
-    def one_of(self, allowed: Collection[str]) -> str:
-        value = self.value()
-        if value not in allowed:
-            raise self.wrong(f"{value!r} is not allowed; allowed: {', '.join(sorted(allowed))}")
-        return str(value)
-
-    def some_of(self, allowed: Collection[str]) -> list[str]:
-        """A list of such names, not empty."""
-        names = [item.one_of(allowed) for item in self.sequence()]
-        if not names:
-            raise self.wrong(f"is empty; allowed: {', '.join(sorted(allowed))}")
-        return names
-
-    def count(self) -> int:
-        value = self.value()
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
-            raise self.wrong(f"{value!r} is not a whole number from 0 to 100")
-        return value
-
-    def milliseconds(self) -> int:
-        value = self.value()
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-            raise self.wrong(f"{value!r} is no time; it takes seconds after the load began")
-        return round(value * 1000)
+Read = Callable[[Place, Arena], Any]
 
 
-Read = Callable[[_Place, Arena], Any]
-
-
-def _grudge(place: _Place, arena: Arena) -> Any:
+def _grudge(place: Place, arena: Arena) -> Any:
     if isinstance(place.node, yaml.MappingNode):
         deaf = place.mapping(arena.nodes)
         return {node: silent.some_of(arena.nodes) for node, silent in deaf.items()}
@@ -159,7 +86,9 @@ _TARGET: dict[str, Read] = {
 _SIGNAL: dict[str, Read] = {"signal": lambda place, arena: place.one_of(_SIGNALS)}
 
 _CHANGE: dict[str, Read] = {
-    **dict.fromkeys(("joins", "leaves", "removes", "keep"), lambda place, arena: place.count()),
+    **dict.fromkeys(
+        ("joins", "leaves", "removes", "keep"), lambda place, arena: place.integer(0, 100)
+    ),
     "among": lambda place, arena: place.some_of(arena.nodes),
 }
 
@@ -192,7 +121,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
 _TIMES = ("start", "stop", "member")
 
 
-def _fault(number: int, entry: _Place, arena: Arena) -> list[Event]:
+def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
     family = _family(entry)
     readers = _FIELDS[family]
     fields = entry.mapping({*_TIMES, *readers})
@@ -215,7 +144,7 @@ def _fault(number: int, entry: _Place, arena: Arena) -> list[Event]:
     return events
 
 
-def _family(entry: _Place) -> str:
+def _family(entry: Place) -> str:
     everything = {*_TIMES, *(key for readers in _FIELDS.values() for key in readers)}
     fields = entry.mapping(everything)
     for key in ("start", "member"):
@@ -225,7 +154,7 @@ def _family(entry: _Place) -> str:
     return fields["member"].one_of(names).partition(".")[0]
 
 
-def _check_link(fields: dict[str, _Place], value: dict[str, Any]) -> None:
+def _check_link(fields: dict[str, Place], value: dict[str, Any]) -> None:
     settings = value.get("with", {})
     if not isinstance(settings, dict):
         raise fields["with"].wrong("should be a mapping of the fault's settings")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from checkers import check
+from checkers.causality import causality
 from checkers.history import History
 from checkers.simulate import FAULTS, TEST, Store
 from checkers.verdict import Results
@@ -42,3 +44,16 @@ def test_a_wrong_store_is_caught_as_what_it_is(fault: str) -> None:
 def test_a_history_follows_from_its_seed() -> None:
     assert list(Store(7, 50).ops()) == list(Store(7, 50).ops())
     assert list(Store(7, 50).ops()) != list(Store(8, 50).ops())
+
+
+def test_the_short_search_and_the_sweep_find_the_same_false_siblings() -> None:
+    """Reads are searched one by one, or their whole key is swept: it must not matter."""
+    for seed in range(10):
+        ops = list(Store(seed, 150, keys=1, clients=6, fault="keep-covered").ops())
+        order = causality(History.of(ops))
+        rows = np.unique(order.owner[order.sibling >= 0])
+        searched = order._search(rows)
+        assert searched is not None
+        assert searched
+        swept = {(row, lower) for row, lower, _ in order._sweep(0, rows)}
+        assert {(row, lower) for row, lower, _ in searched} == swept

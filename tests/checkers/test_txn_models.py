@@ -187,3 +187,33 @@ def test_stronger_models_forbid_more() -> None:
 def test_the_weakest_models_that_an_anomaly_rules_out() -> None:
     assert impossible(["G1c"]) == ("read-committed",)
     assert impossible(["G-single-realtime"]) == ("strong-snapshot-isolation",)
+
+
+def test_legal_cycles_do_not_hide_an_illegal_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small write skews are legal under snapshot isolation; the one G0 is not."""
+    monkeypatch.setattr("checkers.cycles.NAMED", 2)
+    ops: list[Op] = []
+    for i in range(8):
+        x, y = f"x{i}", f"y{i}"
+        skew = [[["r", x, []], ["append", y, 1]], [["r", y, []], ["append", x, 1]]]
+        reads = [[["r", x, [1]], ["r", y, [1]]]]
+        ops += overlapping([*skew, *reads], 3 * i)
+    both = [["append", "x", 1], ["append", "y", 1]], [["append", "x", 2], ["append", "y", 2]]
+    ops += overlapping([*both, [["r", "x", [1, 2]], ["r", "y", [2, 1]], ["r", "z", []]]], 90)
+    assert names(check_list_append(History.of(ops), ["snapshot-isolation"])) >= {"G0"}
+
+
+def overlapping(txns: list[list], first: int) -> list[Op]:
+    """Transactions that all overlap, by processes of their own."""
+    begun = [
+        Op(process=first + i, f="txn", value=[[f, k, None if f == "r" else v] for f, k, v in txn])
+        for i, txn in enumerate(txns)
+    ]
+    done = [Op(type="ok", process=first + i, f="txn", value=txn) for i, txn in enumerate(txns)]
+    return begun + done
+
+
+def test_a_read_that_is_no_prefix_and_then_one_that_is() -> None:
+    """Equal lengths must not pass for equal lists."""
+    history = together("ax1", "ax2", "rx12", "rx21 rx12")
+    assert "internal" in names(check_list_append(history))

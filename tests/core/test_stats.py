@@ -202,3 +202,22 @@ def test_reads_count_what_they_showed() -> None:
     assert figures["siblings"] == {2: 1, 0: 1}
     assert sum(figures["clock"].values()) == 2
     assert sum(figures["latency"]["get"]["buckets"]) == 2
+
+
+def test_puts_without_a_request_id_are_never_taken_for_one_another() -> None:
+    sim = Simulator(3)
+    for n in range(3):
+        assert isinstance(sim.call("n1", Put(1, "", b"k%d" % n, b"v%d" % n)), PutReply)
+    sim.run(1.0)
+    for n in range(3):
+        assert [v.value for v in sim.get("n1", b"k%d" % n).siblings] == [b"v%d" % n]
+
+
+def test_what_is_remembered_for_retries_is_bounded_in_bytes() -> None:
+    """Every put that ends in doubt keeps its stamp, and so its value, for a retry."""
+    sim = Simulator(3, replica_timeout=0.1, sloppy=False)
+    sim.isolate("n1")
+    for n in range(60):
+        put = Put(1, f"r{n}", b"k%d" % n, bytes(1 << 20))
+        assert isinstance(sim.call("n1", put), Refusal)
+    assert sum(s.size for s in sim.nodes["n1"].services.retries._stamped.values()) <= 8 << 20

@@ -39,6 +39,7 @@ CAUGHT = [
     ("register", OverwritesReplicas, "lost-write"),
     ("register", NoRepair, "divergence"),
     ("register", ForeignContexts, "lost-write"),
+    ("register", ForeignContexts, "foreign-context"),
     ("register", AltersValues, "altered-value"),
     ("register", CrossesKeys, "crossed-key"),
     ("set", LastWriterWins, "lost-element"),

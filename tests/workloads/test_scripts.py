@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import lru_cache
+from hashlib import md5
 
 import pytest
 from play import play
@@ -18,6 +19,7 @@ from workloads.append import as_transactions
 from workloads.cart import change_cart, merge
 from workloads.final import ATTEMPTS, final_reads
 from workloads.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
+from workloads.twins import twin
 
 
 @lru_cache
@@ -137,6 +139,22 @@ def test_a_mistaken_write_comes_with_the_context_of_another_key():
     _, rest = script(foreign=1.0).next(0, Op(index=1, type="ok", process=0, f="get", key="a"))
     op, _ = rest.next(0, Op(index=3, type="ok", process=0, f="get", key="b"))
     assert (op.f, op.key, op.basis) == ("put", "b", 1)
+
+
+def test_twins_lie_in_one_partition_of_every_ring():
+    for key in ("k0", "k1", "cart/7"):
+        halves = [int.from_bytes(md5(name.encode()).digest()) for name in (key, twin(key))]
+        assert key != twin(key)
+        for partitions in (16, 64, 1024, 4096):
+            first, second = (half * partitions >> 128 for half in halves)
+            assert first == second
+
+
+def test_the_mistaken_context_is_that_of_the_twin_where_it_is_known():
+    rest = script(foreign=1.0)
+    for index, key in enumerate(("a", "b", twin("k"), "c", "k")):
+        op, rest = rest.next(0, Op(index=index, type="ok", process=0, f="get", key=key))
+    assert (op.key, op.basis) == ("k", 2)
 
 
 def test_what_was_known_of_a_key_long_ago_is_forgotten():

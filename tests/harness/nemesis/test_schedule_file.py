@@ -4,7 +4,8 @@ import pytest
 
 from harness.links.faults import FAULTS
 from harness.nemesis import Arena, Event, plan
-from harness.nemesis.schedule_file import ScheduleError, dump, load
+from harness.nemesis.schedule_file import dump, load
+from harness.places import BadYaml
 
 ARENA = Arena.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
 
@@ -148,7 +149,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_line_and_key(text: str, complaint: str) -> None:
-    with pytest.raises(ScheduleError) as error:
+    with pytest.raises(BadYaml) as error:
         load(text, "s.yaml", ARENA)
     assert str(error.value).startswith(complaint)
 
@@ -156,5 +157,5 @@ def test_what_makes_no_sense_is_refused_with_line_and_key(text: str, complaint: 
 def test_what_the_links_cannot_do_is_refused() -> None:
     arena = Arena(ARENA.nodes, frozenset({"refused"}), "n1")
     text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
-    with pytest.raises(ScheduleError, match="allowed: refused"):
+    with pytest.raises(BadYaml, match="allowed: refused"):
         load(text, "s.yaml", arena)

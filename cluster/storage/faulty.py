@@ -1,0 +1,120 @@
+"""A storage engine with a disk that can be told to fail. Off unless `storage.faults` is on.
+
+It stands between the node and a real engine, and takes the command `disk` of the admin
+port, one fault at a time:
+
+- full: every commit fails, nothing of it is stored;
+- torn-tail: every commit fails, after its first half was stored;
+- read-error: every read fails;
+- slow-fsync: what a commit stores is there at once, and acknowledged `seconds` later;
+- lost-writes: it is there only `seconds` later, and acknowledged then; a kill meanwhile
+  loses it, as it loses what a disk's cache held and nobody had synced;
+- bit-flip: a bit in each of `rows` stored objects is flipped, until they are written anew
+  or the node starts again.
+
+Nobody is lied to: what was acknowledged as durable is. The answer to the command, and
+`disk` in `status`, says how often each fault has bitten.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args
+
+from cluster.core.events import Table, Write
+
+from .base import Engine, ReadError, StorageFailed, seal, unseal
+
+Fault = Literal["none", "full", "read-error", "bit-flip", "torn-tail", "lost-writes", "slow-fsync"]
+
+
+class FaultyEngine:
+    """`engine`, as it is seen through a disk that may fail."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._fault: Fault = "none"
+        self._seconds = 0.0
+        self._flipped: dict[tuple[Table, bytes], bytes] = {}
+        self.bites: dict[str, int] = {}
+        #: commits sleep, so they must not run on the loop's thread
+        self.blocking = True
+        self.durable = engine.durable
+
+    # ---- the engine
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        self._may_read(table)
+        if (table, key) in self._flipped:
+            return unseal(table, key, self._flipped[table, key])
+        return self._engine.get(table, key)
+
+    def scan(
+        self, table: Table, prefix: bytes = b"", after: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._engine.scan(table, prefix, after):
+            self._may_read(table)
+            if (table, key) in self._flipped:
+                value = unseal(table, key, self._flipped[table, key])
+            yield key, value
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        if self._fault == "full":
+            self._bite("full")
+            raise StorageFailed("no space left on the device (injected)")
+        if self._fault == "torn-tail":
+            self._bite("torn-tail")
+            self._store(writes[: len(writes) // 2])
+            raise StorageFailed("the tail of the write was torn off (injected)")
+        if self._fault == "lost-writes":
+            self._bite("lost-writes")
+            time.sleep(self._seconds)
+        self._store(writes)
+        if self._fault == "slow-fsync":
+            self._bite("slow-fsync")
+            time.sleep(self._seconds)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _store(self, writes: Sequence[Write]) -> None:
+        self._engine.commit(writes)
+        for write in writes:
+            self._flipped.pop((write.table, write.key), None)
+
+    # ---- the faults
+
+    def inject(self, fault: str, rows: int = 1, seconds: float = 0.05) -> dict[str, Any]:
+        """Have the disk fail so from now on ("none": no more). Raises ValueError."""
+        if fault not in get_args(Fault):
+            raise ValueError(f"no fault {fault!r}; there are {', '.join(get_args(Fault))}")
+        if not (rows > 0 and 0 <= seconds <= 60):
+            raise ValueError("rows must be above 0, seconds 0 to 60")
+        if fault == "bit-flip":
+            self._flip(rows)
+        else:
+            self._fault = fault  # type: ignore[assignment]
+            self._seconds = seconds
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """The fault now, and how often each has bitten in this life of the node."""
+        return {"fault": self._fault, "bites": dict(self.bites), "flipped": len(self._flipped)}
+
+    def _bite(self, fault: str, times: int = 1) -> None:
+        self.bites[fault] = self.bites.get(fault, 0) + times
+
+    def _may_read(self, table: Table) -> None:
+        if self._fault == "read-error":
+            self._bite("read-error")
+            raise ReadError(f"{table}: input/output error (injected)")
+
+    def _flip(self, rows: int) -> None:
+        """Flip a bit in some objects, evenly spread over all that there are."""
+        keys = [key for key, _ in self._engine.scan("objects")]
+        for key in keys[:: max(1, len(keys) // rows)][:rows]:
+            row = bytearray(seal("objects", key, self._engine.get("objects", key) or b""))
+            row[-1] ^= 1
+            self._flipped["objects", key] = bytes(row)
+            self._bite("bit-flip")

@@ -1,0 +1,83 @@
+"""What a campaign has found, as plain data: campaign.json, from which all else is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.campaign.journal import VERDICTS, Run
+from harness.campaign.matrix import Cell
+from harness.campaign.spec import Campaign
+
+RESULTS = "campaign.json"
+NOT_RUN = "not run"
+
+
+def collect(
+    campaign: Campaign, runs: Iterable[Run], started: str, seconds: float
+) -> dict[str, Any]:
+    """The content of campaign.json. The verdict of a cell is the worst of its runs, so no
+    unknown hides a failure; the campaign's is the worst of its cells."""
+    by_cell: dict[str, list[Run]] = {}
+    for run in runs:
+        by_cell.setdefault(run.cell, []).append(run)
+    cells = [_cell(cell, by_cell.get(cell.name, [])) for cell in campaign.cells]
+    counts = Counter(cell["verdict"] for cell in cells)
+    verdicts = [each for each in VERDICTS if counts[each]]
+    return {
+        "name": campaign.name,
+        "start": started,
+        "seconds": round(seconds, 1),
+        "verdict": verdicts[0] if verdicts else "unknown",
+        "counts": {each: counts[each] for each in (*VERDICTS, NOT_RUN)},
+        "cells": cells,
+    }
+
+
+def _cell(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
+    """`failed` of `tried` runs with the same seed and faults were invalid."""
+    verdicts = [run.verdict for run in runs]
+    worst = next((each for each in VERDICTS if each in verdicts), NOT_RUN)
+    shown = next((run for run in runs if run.verdict == worst), None)
+    return {
+        "cell": cell.name,
+        **asdict(cell),
+        "verdict": worst,
+        "failed": verdicts.count("invalid"),
+        "tried": len(runs),
+        "anomalies": dict(shown.anomalies) if shown else {},
+        "why": list(shown.why) if shown else [],
+        "command": shown.command if shown else "",
+        "folder": shown.folder if shown else None,
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def previous(folder: Path) -> dict[str, Any] | None:
+    """The results of the campaign of this name before the one in `folder`, if any."""
+    files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
+    before = sorted(file for file in files if file.parent.name < folder.name and file.exists())
+    if not before:
+        return None
+    found: dict[str, Any] = json.loads(before[-1].read_text(encoding="utf-8"))
+    return found
+
+
+def news(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Cells that did not hold last time and do now, and the other way round. What was not
+    run, or told nothing, is no news: `new` failures had not failed, `fixed` ones are valid."""
+    then = {cell["cell"]: cell["verdict"] for cell in (before or {}).get("cells", ())}
+    bad = [cell for cell in now["cells"] if cell["verdict"] in ("invalid", "error")]
+    return {
+        "new": [cell for cell in bad if then.get(cell["cell"]) != cell["verdict"]],
+        "still": [cell for cell in bad if then.get(cell["cell"]) == cell["verdict"]],
+        "fixed": [
+            cell
+            for cell in now["cells"]
+            if cell["verdict"] == "valid" and then.get(cell["cell"]) in ("invalid", "error")
+        ],
+    }

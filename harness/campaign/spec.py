@@ -1,0 +1,212 @@
+"""A campaign as a YAML file, for example
+
+    name: smoke
+    time_limit: 6s
+    matrix:
+      workload: [cart, register]
+      nemesis: [cut, "kill,pause"]
+      config: [default, {name: strict, strict: true, r: 2, w: 2}]
+      seed: [1, 2]
+    exclude: [{workload: cart, nemesis: cut}]
+    include: [{workload: bulk, nemesis: wipe, seed: 7}]
+    budget: {time: 30m, runs: 100, reruns: 3}
+
+Whatever is wrong in it is said with file, line, key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.campaign.matrix import AXES, Block, Cell, cells
+from harness.places import BadYaml, Place, document
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
+_MOST_CELLS = 100_000
+
+
+@dataclass(frozen=True)
+class Names:
+    """What may stand in a campaign. `flags`: by key of a configuration the flag of
+    `dynamesis test` and what reads its value; `duration` reads a length of time to s;
+    `why_not` says why a test with these arguments cannot be, if it cannot."""
+
+    workloads: Collection[str]
+    nemeses: Collection[str]
+    flags: Mapping[str, tuple[str, Callable[[Place], tuple[str, ...]]]]
+    duration: Callable[[str], float]
+    why_not: Callable[[list[str]], str | None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a campaign may take. `time` in s, after which nothing new begins; `runs` in all;
+    `reruns` of each test that failed."""
+
+    time: float | None = None
+    runs: int | None = None
+    reruns: int = 3
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign that makes sense. `configs`: by name the arguments of `dynamesis test`."""
+
+    name: str
+    time_limit: str
+    seconds: float
+    configs: Mapping[str, tuple[str, ...]]
+    cells: tuple[Cell, ...]
+    budget: Budget = field(default_factory=Budget)
+
+    def arguments(self, cell: Cell) -> list[str]:
+        """What `dynamesis` is to be called with."""
+        return [*self.base(cell), f"--nemesis={cell.nemesis}"]
+
+    def base(self, cell: Cell) -> list[str]:
+        """The same but for what the nemesis does."""
+        return [
+            "test",
+            f"--workload={cell.workload}",
+            f"--time-limit={self.time_limit}",
+            *self.configs[cell.config],
+            f"--seed={cell.seed}",
+        ]
+
+
+def read(text: str, file: str, names: Names) -> Campaign:
+    """The campaign in `text`; `file` is its name, for messages. Raises BadYaml."""
+    root = document(text, file, f"a mapping with the keys {', '.join(_KEYS)}")
+    fields = root.mapping(_KEYS)
+    for key in ("name", "matrix"):
+        if key not in fields:
+            raise root.wrong(f"there is no key {key!r}")
+    limit, seconds = _limit(fields, names)
+    axes = fields["matrix"].mapping(AXES)
+    configs: dict[str, tuple[str, ...]] = {"default": ()}
+    if "config" in axes:
+        for item in _listed(axes["config"]):
+            configs |= _config(item, names)
+    readers = _readers(names, configs)
+    matrix: dict[str, Sequence[Any]] = {"config": ["default"], "seed": [1]}
+    matrix |= _block(axes, readers)
+    for axis in AXES[:2]:
+        if axis not in matrix:
+            raise fields["matrix"].wrong(f"there is no {axis!r}")
+    included = _blocks(fields, "include", readers)
+    found = cells(matrix, included, _blocks(fields, "exclude", readers))
+    if not 0 < len(found) <= _MOST_CELLS:
+        raise fields["matrix"].wrong(f"{len(found)} tests; allowed: 1 to {_MOST_CELLS}")
+    budget = _budget(fields["budget"], names) if "budget" in fields else Budget()
+    campaign = Campaign(_name(fields["name"]), limit, seconds, configs, found, budget)
+    _possible(campaign, fields["matrix"], names)
+    return campaign
+
+
+def _limit(fields: Mapping[str, Place], names: Names) -> tuple[str, float]:
+    if "time_limit" not in fields:
+        return "10s", 10.0
+    return str(fields["time_limit"].value()), _duration(fields["time_limit"], names)
+
+
+def _duration(place: Place, names: Names) -> float:
+    try:
+        return names.duration(str(place.value()))
+    except ValueError as error:
+        raise place.wrong(str(error)) from error
+
+
+def _name(place: Place) -> str:
+    value = place.value()
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise place.wrong(f"{value!r} is no name; allowed: letters, digits, and . _ + - within")
+    return value
+
+
+def _listed(place: Place) -> list[Place]:
+    """A list, or a single value in place of a list of one."""
+    try:
+        items = place.sequence()
+    except BadYaml:
+        return [place]
+    if not items:
+        raise place.wrong("is empty")
+    return items
+
+
+Readers = Mapping[str, Callable[[Place], Any]]
+
+
+def _readers(names: Names, configs: Mapping[str, Any]) -> Readers:
+    return {
+        "workload": lambda place: place.one_of(names.workloads),
+        "nemesis": lambda place: _nemesis(place, names),
+        "config": lambda place: _config_name(place, configs),
+        "seed": lambda place: place.integer(0, 2**63 - 1),
+    }
+
+
+def _nemesis(place: Place, names: Names) -> str:
+    value = str(place.value())
+    for part in value.split(","):
+        if part.strip() not in names.nemeses:
+            allowed = ", ".join(sorted(names.nemeses))
+            raise place.wrong(f"{part.strip()!r} is not allowed; allowed, also by comma: {allowed}")
+    return ",".join(part.strip() for part in value.split(","))
+
+
+def _config_name(place: Place, configs: Mapping[str, Any]) -> str:
+    value = place.value()
+    name = value.get("name") if isinstance(value, dict) else value
+    if not isinstance(name, str) or name not in configs:
+        raise place.wrong(f"{name!r} is not allowed; allowed: {', '.join(configs)}")
+    return name
+
+
+def _config(place: Place, names: Names) -> dict[str, tuple[str, ...]]:
+    """A configuration by its name; a name alone stands for one of the others."""
+    if isinstance(place.value(), str):
+        if place.value() == "default":
+            return {}
+        allowed = "default, or a mapping with name and flags"
+        raise place.wrong(f"{place.value()!r} is not allowed; allowed: {allowed}")
+    fields = place.mapping(("name", *names.flags))
+    if "name" not in fields:
+        raise place.wrong("there is no 'name'")
+    arguments: list[str] = []
+    for key, value in fields.items():
+        if key != "name":
+            flag, reader = names.flags[key]
+            arguments += [f"{flag}={each}" if each else flag for each in reader(value)]
+    return {_name(fields["name"]): tuple(arguments)}
+
+
+def _block(fields: Mapping[str, Place], readers: Readers) -> dict[str, list[Any]]:
+    return {axis: [readers[axis](item) for item in _listed(fields[axis])] for axis in fields}
+
+
+def _blocks(fields: Mapping[str, Place], key: str, readers: Readers) -> list[Block]:
+    if key not in fields:
+        return []
+    return [_block(item.mapping(AXES), readers) for item in fields[key].sequence()]
+
+
+def _budget(place: Place, names: Names) -> Budget:
+    fields = place.mapping(("time", "runs", "reruns"))
+    return Budget(
+        time=_duration(fields["time"], names) if "time" in fields else None,
+        runs=fields["runs"].integer(1, _MOST_CELLS) if "runs" in fields else None,
+        reruns=fields["reruns"].integer(0, 1000) if "reruns" in fields else Budget.reruns,
+    )
+
+
+def _possible(campaign: Campaign, place: Place, names: Names) -> None:
+    """Every combination once, whatever the seed."""
+    for cell in {(c.workload, c.nemesis, c.config): c for c in campaign.cells}.values():
+        reason = names.why_not(campaign.arguments(cell))
+        if reason is not None:
+            raise place.wrong(f"{cell.name}: {reason}; exclude it, or change it")

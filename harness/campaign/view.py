@@ -1,0 +1,102 @@
+"""What one sees while a campaign runs: a line for each test that has ended, and on a
+terminal below them what runs now and how far it all is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from harness.campaign.conductor import Conductor
+from harness.campaign.journal import VERDICTS, Run
+from harness.report.summary import STYLES
+
+_STYLES = {**STYLES, "error": "bold magenta"}
+
+
+class View(Protocol):
+    """Shows a campaign within its context."""
+
+    def hear(self, run: Run | None, of: Conductor) -> None: ...
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+def view(console: Console) -> View:
+    """Live where the console is a terminal, plain lines where it is not."""
+    return _Live(console) if console.is_terminal else _Plain(console)
+
+
+def ended(run: Run) -> Text:
+    """The line of a test that has ended."""
+    text = Text(f"{run.verdict:8}", _STYLES[run.verdict])
+    again = " again" if run.rerun else ""
+    text.append(f"{run.seconds:6.1f} s  {run.cell}{again}", "default")
+    if run.verdict != "valid":
+        said = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
+        text.append(f"  {said or ''.join(run.why[:1])}", "dim")
+    return text
+
+
+def so_far(of: Conductor) -> str:
+    """How far it is."""
+    runs = of.journal.runs
+    counts = Counter(run.verdict for run in runs)
+    told = "  ".join(f"{each} {counts[each]}" for each in VERDICTS if counts[each])
+    done = len({run.cell for run in runs})
+    now = ", ".join(of.running) or "nothing"
+    stopping = "stopping  " if of.interrupted else ""
+    minutes, seconds = divmod(int(of.elapsed()), 60)
+    time = f"{minutes}:{seconds:02}"
+    return f"{stopping}{time}  {done} of {len(of.campaign.cells)}  {told}  now: {now}"
+
+
+class _Plain:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def hear(self, run: Run | None, of: Conductor) -> None:
+        if run is not None:
+            self._console.print(ended(run))
+
+    def __enter__(self) -> _Plain:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        """Lines need no end."""
+
+
+class _Live:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
+        )
+
+    def hear(self, run: Run | None, of: Conductor) -> None:
+        if run is not None:
+            self._console.print(ended(run))
+        self._spinner.update(text=Text(so_far(of)))
+
+    def _draw(self) -> RenderableType:
+        return Group(self._spinner)
+
+    def __enter__(self) -> _Live:
+        self._live.start()
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._live.stop()

@@ -1,0 +1,32 @@
+"""`dynamesis campaign`: a matrix of tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Context, Option
+
+
+def run(
+    context: Context,
+    file: Annotated[Path, Argument(help="A campaign, such as examples/smoke.yaml.")],
+    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    only: Annotated[
+        str | None,
+        Option(help="Only cells with these workloads, nemeses, configs, seeds; by comma."),
+    ] = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with the last campaign of this name.")
+    ] = False,
+    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
+) -> int:
+    """Run every test of a matrix, and again those that failed."""
+    from harness.cli.campaigning import run_campaign
+    from harness.cli.values import within, writable_file
+
+    within("--jobs", jobs, 1, 64)
+    if junit is not None:
+        writable_file("--junit", junit)
+    return run_campaign(file, only, store, jobs, resume, junit)

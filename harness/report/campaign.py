@@ -1,0 +1,111 @@
+"""A campaign as a page, as JUnit XML, and as a summary in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jinja2
+
+from harness.report.junit import document
+
+Results = Mapping[str, Any]
+News = Mapping[str, list[Any]]
+
+
+def index(results: Results, news: News) -> str:
+    """The index page, self-contained but for its links to the tests' own pages."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    cells = results["cells"]
+    return environment.get_template("campaign.html.j2").render(
+        results=results,
+        news=news,
+        tables=_tables(cells),
+        bad=[cell for cell in cells if cell["verdict"] in ("invalid", "error")],
+        unknown=[cell for cell in cells if cell["verdict"] == "unknown"],
+        new={cell["cell"] for cell in news["new"]},
+    )
+
+
+def _tables(cells: list[Any]) -> dict[str, dict[str, Any]]:
+    """By configuration: the nemeses, and by workload and nemesis the cells of all seeds."""
+    tables: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        table = tables.setdefault(cell["config"], {"nemeses": {}, "rows": {}})
+        table["nemeses"][cell["nemesis"]] = None
+        row = table["rows"].setdefault(cell["workload"], {})
+        row.setdefault(cell["nemesis"], []).append(cell)
+    return tables
+
+
+def junit(results: Results) -> str:
+    """A test case a cell: invalid is a failure, unknown and whatever ended otherwise are
+    errors, what was not run is skipped."""
+    counts = results["counts"]
+    suite = ET.Element(
+        "testsuite",
+        name=str(results["name"]),
+        tests=str(len(results["cells"])),
+        failures=str(counts["invalid"]),
+        errors=str(counts["error"] + counts["unknown"]),
+        skipped=str(counts["not run"]),
+        time=str(results["seconds"]),
+        timestamp=str(results["start"]),
+    )
+    for cell in results["cells"]:
+        _case(suite, results["name"], cell)
+    return document(suite)
+
+
+def _case(suite: ET.Element, name: str, cell: Mapping[str, Any]) -> None:
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        name=cell["cell"],
+        classname=name,
+        time=str(sum(run["seconds"] for run in cell["runs"])),
+    )
+    outcome = {"invalid": "failure", "error": "error", "unknown": "error", "not run": "skipped"}
+    if cell["verdict"] in outcome:
+        said = f"{cell['verdict']}: {describe(cell)}".rstrip(": ")
+        told = ET.SubElement(case, outcome[cell["verdict"]], message=said)
+        told.text = "\n".join([*cell["why"], cell["command"]]).strip()
+
+
+def describe(cell: Mapping[str, Any]) -> str:
+    """Its anomalies and how often it failed, or the first thing that was said."""
+    found = ", ".join(f"{name} ({count})" for name, count in cell["anomalies"].items())
+    if cell["verdict"] == "invalid":
+        return f"{found}; failed {cell['failed']} of {cell['tried']} runs"
+    return cell["why"][0] if cell["why"] else ""
+
+
+def summary(results: Results, news: News, compared: str | None) -> str:
+    """What somebody wants to know in the morning. `compared`: when the last one began."""
+    told = ", ".join(f"{count} {verdict}" for verdict, count in results["counts"].items() if count)
+    since = f"the one of {compared}" if compared else "nothing: there was none before"
+    lines = [
+        f"# Campaign {results['name']}: {results['verdict']}",
+        "",
+        f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
+        f"begun {results['start']}: {told}.",
+        f"Compared with {since}.",
+    ]
+    for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):
+        lines += ["", f"## {title}", ""]
+        lines += [_line(cell) for cell in news[key]] or ["none"]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cell: Mapping[str, Any]) -> str:
+    if cell["verdict"] == "valid":
+        return f"- `{cell['cell']}`"
+    again = f"\n  `{cell['command']}`" if cell["command"] else ""
+    return f"- `{cell['cell']}`: {cell['verdict']}: {describe(cell)}{again}"

@@ -1,0 +1,163 @@
+"""A client that goes straight to a primary, and what it may try again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from node_world import in_loop
+from test_client_library import HELLO, WORTH, Speaker, scripted
+
+from cluster.client import Client, NoQuorum, Unavailable
+from cluster.core.messages import Get, GetReply, Locate, LocateReply, Put, PutReply, Refusal, Worth
+from cluster.routing import ClientDriven
+from cluster.supervisor import Cluster, ClusterSpec
+from harness.ports import reserve
+
+NAMES = ("n1", "n2", "n3", "n4")
+
+
+@contextlib.asynccontextmanager
+async def four(root: Path) -> AsyncIterator[tuple[Cluster, list[str]]]:
+    with reserve(8) as ports:
+        listen = {name: f"127.0.0.1:{ports.take()}" for name in NAMES}
+        admin = {name: f"127.0.0.1:{ports.take()}" for name in NAMES}
+        peers = {a: {b: listen[b] for b in NAMES if b != a} for a in NAMES}
+        params = {"replica_timeout": 5.0, "request_timeout": 10.0}
+        cluster = Cluster(ClusterSpec(NAMES, root, listen, admin, peers, params, "memory"))
+        try:
+            await cluster.start_all()
+            yield cluster, list(listen.values())
+        finally:
+            await cluster.stop_all()
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_it_goes_straight_to_a_primary_and_on_when_that_is_gone(tmp_path: Path) -> None:
+    async with (
+        four(tmp_path) as (cluster, addresses),
+        Client(addresses, client_driven=True, timeout=20.0) as store,
+    ):
+        keys = [b"k%d" % n for n in range(40)]
+        for key in keys:
+            put = await store.put(key, b"v")
+            assert put.worth.coordinator == put.node, "the put was forwarded"
+        assert len({(await store.get(key)).node for key in keys}) > 1
+        await cluster.kill("n2")
+        for key in keys:
+            assert (await store.get(key)).values == (b"v",)
+        route: Any = store._route
+        assert isinstance(route, ClientDriven)
+        assert route.fetches < 10, "it asks for a map again and again"
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_stale_map_costs_a_hop_and_is_fetched_again(tmp_path: Path) -> None:
+    async with (
+        four(tmp_path) as (_, addresses),
+        Client(addresses, client_driven=True, timeout=20.0) as store,
+    ):
+        await store.get(b"k")
+        route: Any = store._route
+        right = route._primaries
+        others = [tuple(n for n in NAMES if n not in names) for names in right]
+        route._primaries = tuple(others)
+        put = await store.put(b"k", b"v")
+        assert put.worth.coordinator != put.node
+        fetched = route.fetches
+
+        async def fresh() -> bool:
+            await store.get(b"k")
+            return route.fetches > fetched and route._primaries == right
+
+        for _ in range(200):
+            if await fresh():
+                break
+            await asyncio.sleep(0.02)
+        assert route._primaries == right
+        put = await store.put(b"k", b"w")
+        assert put.worth.coordinator == put.node
+
+
+@in_loop
+async def test_maps_that_send_everybody_elsewhere_do_not_loop() -> None:
+    """A node that is always named, and never serves, is asked once an operation."""
+    asked: list[object] = []
+
+    async def script(speaker: Speaker) -> None:
+        speaker.say(HELLO)
+        await speaker.hear()
+        while True:
+            message = await speaker.hear()
+            asked.append(message)
+            if isinstance(message, Locate):
+                speaker.say(LocateReply(message.rid, 1, (("n1",),) * 4))
+            elif isinstance(message, Get):
+                speaker.say(Refusal(message.rid, "not-ready", "never"))
+
+    async with scripted(script) as address, Client([address], client_driven=True) as store:
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await store.get(b"k")
+    assert sum(isinstance(m, Get) for m in asked) == 5
+    assert sum(isinstance(m, Locate) for m in asked) <= 5
+
+
+# ---- retries
+
+
+@in_loop
+async def test_what_was_refused_for_now_is_tried_again_under_the_same_request_id() -> None:
+    names: list[str] = []
+
+    async def script(speaker: Speaker) -> None:
+        speaker.say(HELLO)
+        await speaker.hear()
+        while isinstance(put := await speaker.hear(), Put):
+            names.append(put.request)
+            if len(names) < 3:
+                speaker.say(Refusal(put.rid, "overloaded", "later", 0.01))
+            else:
+                speaker.say(PutReply(put.rid, b"", WORTH))
+
+    async with scripted(script) as address:
+        async with Client([address], retries=2) as store:
+            await store.put(b"k", b"v")
+        assert len(names) == 3
+        assert len(set(names)) == 1
+        names.clear()
+        async with Client([address], retries=1) as store:
+            with pytest.raises(Unavailable):
+                await store.put(b"k", b"v")
+        assert len(names) == 2
+
+
+@in_loop
+async def test_a_put_in_doubt_is_not_sent_again_and_a_get_is() -> None:
+    heard: list[object] = []
+
+    async def script(speaker: Speaker) -> None:
+        speaker.say(HELLO)
+        await speaker.hear()
+        while True:
+            message = await speaker.hear()
+            heard.append(message)
+            if isinstance(message, Put):
+                speaker.say(Refusal(message.rid, "write-quorum", "1 of 2"))
+            elif isinstance(message, Get) and len(heard) < 3:
+                speaker.say(Refusal(message.rid, "timeout", "slow"))
+            elif isinstance(message, Get):
+                speaker.say(GetReply(message.rid, (), b"", Worth(2, 2, 0, 0, "n1")))
+
+    async with scripted(script) as address, Client([address], retries=5) as store:
+        with pytest.raises(NoQuorum, match="write-quorum") as caught:
+            await store.put(b"k", b"v")
+        assert not caught.value.definite
+        await store.get(b"k")
+    assert [type(message) for message in heard] == [Put, Get, Get]
