@@ -113,10 +113,15 @@ class _Judge:
         self.strict = test.get("sloppy") is False
         self.grace = float(test.get("grace", 5.0))
         self.outages = outages(h, course, self.members)
+        self.moved = any(fault.kind == "membership" for fault in course.faults)
+
+    def primaries(self, key: str) -> tuple[str, ...]:
+        """Who may have been a primary of the key; the ring is known as it was at the end."""
+        return self.members if self.moved else self.ring.primaries(key)
 
     def candidates(self, key: str) -> tuple[str, ...]:
         """Whose answers count."""
-        return self.ring.primaries(key) if self.strict else self.members
+        return self.primaries(key) if self.strict else self.members
 
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h
@@ -128,7 +133,7 @@ class _Judge:
             key = h.keys[h.key_of[row]]
             could = self.could_answer(row, begin, row)
             answered = could & set(self.candidates(key))
-            lie = _lie(h.worth.get(row), need, could, set(self.ring.primaries(key)))
+            lie = _lie(h.worth.get(row), need, could, set(self.primaries(key)))
             if len(answered) < need or lie:
                 reason = lie or f"only {listed(sorted(answered))} can have answered"
                 yield self.anomaly("impossible-ack", row, f"needs {need} nodes, but {reason}")

@@ -108,19 +108,45 @@ class Cluster:
         """Start a node that is no member yet. It reaches the others at `dials`, and they
         reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
         spec = self._spec
-        peers = {other: {**known, node: dialled_by[other]} for other, known in spec.peers.items()}
+        peers = {
+            other: {**known, node: dialled_by[other]}
+            for other, known in spec.peers.items()
+            if other in dialled_by
+        }
         self._spec = replace(
             spec,
             listen={**spec.listen, node: listen},
             admin={**spec.admin, node: admin},
             peers={**peers, node: dict(dials)},
         )
-        self.nodes = (*self.nodes, node)
-        for other in self.nodes[:-1]:
+        for other in self.nodes:
             if self.state(other) == "running":
                 await self.ask(other, "introduce", id=node, address=dialled_by[other])
+        self.nodes = (*self.nodes, node)
         self._spawn(node)
         await self._until_answering(node)
+
+    async def change(self, kind: str, node: str) -> None:
+        """Ask any member that runs to let `node` "join" or "leave", or be "remove"d as dead.
+        Raises ValueError with the reason if it is refused, RuntimeError if nobody answers."""
+        reason: Exception = RuntimeError("no member is running")
+        for asked in self.nodes:
+            if asked == node or self.state(asked) != "running":
+                continue
+            try:
+                await self.ask(asked, kind, node=node)
+                return
+            except AdminError as error:
+                reason = ValueError(f"{asked} refuses: {error}")
+            except RuntimeError as error:
+                reason = error
+        raise reason
+
+    async def retire(self, node: str) -> None:
+        """Stop a node that is no member any more, for good: it is not among `nodes` from now
+        on. Its log is still collected."""
+        self.nodes = tuple(other for other in self.nodes if other != node)
+        await self._process(node).stop(GRACE)
 
     async def _until_answering(self, node: str) -> None:
         deadline = asyncio.get_running_loop().time() + READY_WITHIN
@@ -138,8 +164,13 @@ class Cluster:
         return await self._process(node).pause()
 
     async def resume(self, node: str) -> None:
-        """SIGCONT; harmless when not paused."""
+        """SIGCONT; harmless when not paused. It hears of who came meanwhile."""
+        paused = self.state(node) == "paused"
         self._process(node).signal(signal.SIGCONT)
+        for other in self.nodes if paused else ():
+            if other not in self._spec.nodes and other != node:
+                address = self._spec.peers[node][other]
+                await self.ask(node, "introduce", id=other, address=address)
 
     async def wipe(self, node: str) -> None:
         """Delete the data of a node. Raises RuntimeError if it is running."""
@@ -160,7 +191,7 @@ class Cluster:
 
     def collect(self, into: Path) -> None:
         """Copy each node's log, what it printed and its configuration to into/<id>/."""
-        for node in self.nodes:
+        for node in self._processes:
             for file in (self._folder(node) / name for name in ("config.json", *_LOGS)):
                 if file.exists():
                     (into / node).mkdir(parents=True, exist_ok=True)
@@ -203,10 +234,10 @@ class Cluster:
             if after is None:
                 return rows
 
-    async def ring(self) -> dict[str, Any]:
-        """{"partitions": Q, "owners": [node id] * Q, "n", "r", "w", "sloppy"}, as the first
-        node that runs sees it. Raises RuntimeError."""
-        running = [node for node in self.nodes if self.state(node) == "running"]
+    async def ring(self, node: str | None = None) -> dict[str, Any]:
+        """{"partitions": Q, "owners": [node id] * Q, "members", "n", "r", "w", "sloppy"}, as
+        this node sees it, or the first that runs. Raises RuntimeError."""
+        running = [node] if node else [n for n in self.nodes if self.state(n) == "running"]
         if not running:
             raise RuntimeError("no node is running")
         return dict(await self.ask(running[0], "ring"))
@@ -256,7 +287,7 @@ class Cluster:
             listen=spec.listen[node],
             admin=spec.admin[node],
             members=spec.nodes if node in spec.nodes else (),
-            seeds=() if node in spec.nodes else spec.nodes,
+            seeds=() if node in spec.nodes else tuple(spec.peers[node]),
             peers=dict(spec.peers[node]),
             cluster=spec.cluster,
             secret=spec.secret,

@@ -75,6 +75,12 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
     silent = [node for node, status in statuses.items() if status is None]
     if silent:
         found["silent"] = silent
+    views = {node: (status or {}).get("membership") or {} for node, status in statuses.items()}
+    if unsettled := [node for node, view in views.items() if not view.get("settled", True)]:
+        found["unsettled"] = unsettled
+    versions = {node: view["version"] for node, view in views.items() if "version" in view}
+    if len(set(versions.values())) > 1:
+        found["membership"] = versions
     for what in ("hints", "transfers"):
         left = {node: status[what] for node, status in statuses.items() if status and status[what]}
         if left:

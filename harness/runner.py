@@ -81,7 +81,7 @@ class Runner:
             workers = await self._load()
             await self._heal()
             self._go_on()
-            await self._unless_interrupted(self._quiesce(ring))
+            ring = await self._unless_interrupted(self._quiesce(ring))
             await self._final(ring, workers)
         except Interrupted:
             log.warning("interrupted")
@@ -118,10 +118,39 @@ class Runner:
             log.exception("heal")
             self.recorder.note("heal-failed", str(failure))
 
-    async def _quiesce(self, ring: Mapping[str, Any]) -> None:
+    async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
+        """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
+        ring = await self._current(ring)
         outcome = await until_quiet(self.parts.system, ring, self.parts.quiesce)
         self.recorder.note("quiesce", outcome.as_value())
+        await self._views()
+        return await self._current(ring)
+
+    async def _views(self) -> None:
+        """What each node says of members and owners, for those who compare."""
+        system = self.parts.system
+        answers = await asyncio.gather(*map(system.ring, system.nodes), return_exceptions=True)
+        for node, ring in zip(system.nodes, answers, strict=True):
+            if isinstance(ring, BaseException):
+                log.warning("%s: no membership", node, exc_info=ring)
+                continue
+            view = {"node": node, "members": ring.get("members"), "owners": ring["owners"]}
+            self.recorder.note("membership", view)
+
+    async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
+        """The ring, asked again; told to history and test.json if it has changed."""
+        try:
+            ring = await self.parts.system.ring()
+        except (OSError, RuntimeError):
+            return known
+        if ring != known:
+            self.recorder.note("ring", ring)
+            self.test["ring"] = ring
+            came = [node for node in self.parts.system.nodes if node not in self.test["nodes"]]
+            self.test["nodes"] = [*self.test["nodes"], *came]
+            self.folder.save_json(TEST, self.test)
+        return ring
 
     async def _final(self, ring: Mapping[str, Any], workers: Workers) -> None:
         self._phase("final")

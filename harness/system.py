@@ -16,7 +16,8 @@ class EnvironmentFailed(Exception):
 
 
 class System(Protocol):
-    """A cluster of node processes, addressed by node id. Times in seconds."""
+    """A cluster of node processes, addressed by node id. Times in seconds. `nodes` are all
+    that take part: newcomers from their start on, and nobody who has retired."""
 
     nodes: tuple[str, ...]
 
@@ -42,21 +43,30 @@ class System(Protocol):
     async def wipe(self, node: str) -> None:
         """Delete the data of a node that is not running."""
 
+    async def change(self, kind: str, node: str) -> None:
+        """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
+        ValueError if it is refused, RuntimeError if nobody answers."""
+
+    async def retire(self, node: str) -> None:
+        """Stop a node that is no member any more, for good."""
+
     def state(self, node: str) -> str:
-        """"running", "paused" or "down"."""
+        """ "running", "paused" or "down"."""
 
     async def status(self, node: str) -> dict[str, Any] | None:
         """The node's status over its admin port (round the proxies); None if it does not
         answer. Has at least: node, hints (int), transfers (int), objects (int),
         peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
-        exchanges {id: {rounds: int, clean: int}}."""
+        exchanges {id: {rounds: int, clean: int}}, and where the membership can change
+        membership {version: int, members: [id], settled: bool, owned {id: int}} or None."""
 
     async def dump(self, node: str) -> list[dict[str, Any]]:
         """Everything one node holds, without read repair: rows
         {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}."""
 
-    async def ring(self) -> dict[str, Any]:
-        """{"partitions": Q, "owners": [node id] * Q, "n": N, "r": R, "w": W, "sloppy": bool}"""
+    async def ring(self, node: str | None = None) -> dict[str, Any]:
+        """{"partitions": Q, "owners": [node id] * Q, "members": [node id], "n": N, "r": R,
+        "w": W, "sloppy": bool}, as this node sees it, or any. Raises RuntimeError."""
 
     async def stop_all(self) -> None:
         """Stop every process, whatever its state; never raises."""

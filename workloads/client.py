@@ -65,11 +65,13 @@ class DynamoClient:
         self._clients: dict[str, Client] = {}
 
     async def open(self, addresses: Mapping[str, str]) -> None:
-        """Learn the nodes: id -> host:port. Connections come about when first needed."""
-        self._clients = {
-            node: Client([address], cluster="", timeout=self._timeout)
-            for node, address in addresses.items()
-        }
+        """Learn the nodes: id -> host:port. Connections come about when first needed. When
+        nodes come and go, it may be told anew; what stays keeps its connections."""
+        for node in [node for node in self._clients if node not in addresses]:
+            self._clients.pop(node).close()
+        for node, address in addresses.items():
+            if node not in self._clients:
+                self._clients[node] = Client([address], cluster="", timeout=self._timeout)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -80,7 +82,7 @@ class DynamoClient:
         """The completion of a get, put or delete, with the context that came with it: to
         be remembered under the completion's index. Never raises DynamoError."""
         nodes = tuple(self._clients)
-        node = op.node or nodes[self._turn % len(nodes)]
+        node = op.node if op.node in self._clients else nodes[self._turn % len(nodes)]
         done = msgspec.structs.replace(op, index=-1, time=-1, value=None, basis=UNSET, node=node)
         try:
             result = await self._perform(self._clients[node], op)

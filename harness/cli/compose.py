@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from checkers.op import Op
@@ -14,7 +15,7 @@ from harness import generators as gen
 from harness.cli.options import Options
 from harness.cli.world import World, build
 from harness.generators import Generator, Rng
-from harness.nemesis import Nemesis, Timeline
+from harness.nemesis import Nemesis, Timeline, newcomers
 from harness.recorder import Recorder
 from harness.runner import Parts
 from harness.store import LEDGER, Folder
@@ -34,6 +35,7 @@ def compose(
     workload = WORKLOADS[options.workload]
     keys = options.given_keys
     wanted = options.topology.plan(folder / WORK, folder / LINKS)
+    wanted = replace(wanted, newcomers=newcomers(options.faults))
 
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)
@@ -44,7 +46,7 @@ def compose(
             system=world.cluster,
             links=world.links,
             routes=world.routes,
-            nemesis=Nemesis(world.cluster, world.links, folder / LEDGER),
+            nemesis=Nemesis(world.cluster, world.links, folder / LEDGER, world.welcome),
             clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),
@@ -68,12 +70,12 @@ class Client:
         self._contexts = contexts
         self._client = DynamoClient(contexts, number)
         self._token: bytes | None = None
-        self._open = False
+        self._nodes: tuple[str, ...] = ()
 
     async def invoke(self, op: Op) -> Op:
-        if not self._open:
+        if self._nodes != self._world.cluster.nodes:
+            self._nodes = self._world.cluster.nodes
             await self._client.open(self._world.client_addresses())
-            self._open = True
         completion, self._token = await self._client.invoke(op)
         return completion
 

@@ -168,7 +168,7 @@ def _arena(options: Options) -> Arena:
     top = options.topology
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
     keys = WORKLOADS[options.workload].keys(options.given_keys)
-    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys)
+    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys, top.n)
 
 
 def _replayed(options: Options, path: Path) -> Options:

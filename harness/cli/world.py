@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster.supervisor import Cluster, ClusterSpec
 from harness.links import LINKS, Site
-from harness.links.base import CLIENT, Links, Route, plan_routes
+from harness.links.base import CLIENT, Links, Route, plan_routes, routes_to_newcomer
 from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 
@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
     `root`, links their logs under `logs`; `port_base` None finds free ports; `spares` run, and
-    are no members yet."""
+    are no members yet; so many `newcomers` may come later."""
 
     nodes: tuple[str, ...]
     links: str
@@ -32,20 +32,37 @@ class Plan:
     bugs: tuple[str, ...] = ()
     port_base: int | None = None
     spares: tuple[str, ...] = ()
+    newcomers: int = 0
 
 
 @dataclass(frozen=True)
 class World:
-    """Built, but not started: links first, then the cluster."""
+    """Built, but not started: links first, then the cluster. `listen` and `admin`: the own
+    addresses of all nodes that there are or were."""
 
     cluster: Cluster
     links: Links
     routes: tuple[Route, ...]
+    listen: dict[str, str]
     admin: dict[str, str]
+    ports: Ports
 
     def client_addresses(self) -> dict[str, str]:
         """node id -> host:port as clients dial it; known once the links have started."""
         return {node: self.links.address(CLIENT, node) for node in self.cluster.nodes}
+
+    async def welcome(self, node: str) -> None:
+        """Start a node that is no member yet, behind links of its own to and from everybody
+        else. Raises EnvironmentFailed or RuntimeError if it would not start."""
+        others = self.cluster.nodes
+        listen, self.admin[node] = _address(self.ports), _address(self.ports)
+        self.listen[node] = listen
+        upstreams = {other: self.listen[other] for other in (*others, node)}
+        ports = [self.ports.take() for _ in range(2 * len(others) + 1)]
+        await self.links.add(routes_to_newcomer(node, upstreams, ports))
+        dials = {other: self.links.address(node, other) for other in others}
+        dialled_by = {other: self.links.address(other, node) for other in others}
+        await self.cluster.add(node, listen, self.admin[node], dials, dialled_by)
 
 
 @contextmanager
@@ -58,7 +75,8 @@ def build(
     EnvironmentFailed."""
     everyone = (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
-    wanted = 2 * count + count * count + kind.api_ports(count)
+    most = count + plan.newcomers
+    wanted = 2 * most + most * most + kind.api_ports(most)
     with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
@@ -74,11 +92,16 @@ def build(
             bugs=plan.bugs,
             spares=plan.spares,
         )
-        yield World(Cluster(spec, reaper.add, reaper.drop), links, tuple(routes), admin)
+        cluster = Cluster(spec, reaper.add, reaper.drop)
+        yield World(cluster, links, tuple(routes), listen, admin, ports)
 
 
 def _addresses(nodes: tuple[str, ...], ports: Ports) -> dict[str, str]:
-    return {node: f"{HOST}:{ports.take()}" for node in nodes}
+    return {node: _address(ports) for node in nodes}
+
+
+def _address(ports: Ports) -> str:
+    return f"{HOST}:{ports.take()}"
 
 
 class _Dialled(Mapping[str, Mapping[str, str]]):

@@ -47,6 +47,20 @@ def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[Rout
     ]
 
 
+def routes_to_newcomer(
+    node: str, upstreams: Mapping[str, str], ports: Iterable[int]
+) -> list[Route]:
+    """The routes that come with a new node: from the clients and every other node to it,
+    and from it to every other. `upstreams` holds the new node too; `ports` gives
+    2 * len(upstreams) - 1 ports."""
+    others = [other for other in upstreams if other != node]
+    pairs = [(source, node) for source in (CLIENT, *others)] + [(node, dest) for dest in others]
+    return [
+        Route(source, dest, f"127.0.0.1:{port}", upstreams[dest])
+        for (source, dest), port in zip(pairs, ports, strict=True)
+    ]
+
+
 class Links(Protocol):
     """Every fault is set by replacing what a route had; `heal` sets none."""
 
@@ -55,6 +69,10 @@ class Links(Protocol):
 
     async def start(self, routes: Iterable[Route]) -> None:
         """Bring up every route without a fault. Raises EnvironmentFailed."""
+
+    async def add(self, routes: Iterable[Route]) -> None:
+        """Bring up more routes beside those there are, none of which is touched. Raises
+        EnvironmentFailed."""
 
     def address(self, source: str, dest: str) -> str:
         """The host:port that `source` dials to reach `dest`."""

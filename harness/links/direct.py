@@ -19,6 +19,9 @@ class DirectLinks:
     async def start(self, routes: Iterable[Route]) -> None:
         self._routes = {route.name: route for route in routes}
 
+    async def add(self, routes: Iterable[Route]) -> None:
+        self._routes |= {route.name: route for route in routes}
+
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].upstream
 

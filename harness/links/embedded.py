@@ -52,6 +52,13 @@ class EmbeddedLinks:
             await self.stop()
             raise EnvironmentFailed(f"the proxy: {failure}; its log is {self._log}") from failure
 
+    async def add(self, routes: Iterable[Route]) -> None:
+        added = {route.name: route for route in routes}
+        self._routes |= added
+        order = {"routes": [dataclasses.asdict(route) for route in added.values()]}
+        async with self._turn:
+            await self._give(order)
+
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].listen
 
@@ -102,12 +109,17 @@ class EmbeddedLinks:
         if not changes:
             return
         async with self._turn:
-            try:
-                await self._ask({"set": {name: _plain(fault) for name, fault in changes.items()}})
-            except _Silent as silence:
-                await self._replace(str(silence))
-            except _Refused as refusal:
-                raise EnvironmentFailed(f"the proxy: {refusal}") from refusal
+            await self._give({"set": {name: _plain(fault) for name, fault in changes.items()}})
+
+    async def _give(self, order: dict[str, Any]) -> None:
+        """Have an order carried out that is part of `_routes` and `_faults` already, so that
+        a proxy which has to be replaced knows of it."""
+        try:
+            await self._ask(order)
+        except _Silent as silence:
+            await self._replace(str(silence))
+        except _Refused as refusal:
+            raise EnvironmentFailed(f"the proxy: {refusal}") from refusal
 
     async def _replace(self, reason: str) -> None:
         await self.stop()

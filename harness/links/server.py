@@ -68,6 +68,11 @@ class Server:
             self._recreate(name)
         self.verify()
 
+    def add(self, routes: Sequence[Route]) -> str | None:
+        """Carry these routes too. Returns what `set` does."""
+        self._routes |= {route.name: route for route in routes}
+        return self._recreate_all([route.name for route in routes])
+
     def set(self, changes: Mapping[str, Fault | None]) -> str | None:
         """Give routes their faults (None: none; a route that has none is not touched).
         Returns why the server had to be restarted for it, or None if all went well."""
@@ -76,6 +81,9 @@ class Server:
             self._faults.pop(name, None)
             if (fault := changes[name]) is not None:
                 self._faults[name] = fault
+        return self._recreate_all(touched)
+
+    def _recreate_all(self, touched: Sequence[str]) -> str | None:
         try:
             for name in touched:
                 self._recreate(name)

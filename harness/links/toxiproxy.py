@@ -51,25 +51,37 @@ class ToxiproxyLinks:
 
     async def start(self, routes: Iterable[Route]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            await self.add(routes)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def add(self, routes: Iterable[Route]) -> None:
         by_source: dict[str, list[Route]] = defaultdict(list)
         for route in routes:
             self._routes[route.name] = route
             by_source[route.source].append(route)
-        for source, own in by_source.items():
-            log = self._folder / f"toxiproxy-{source}.log"
-            port = self._ports.take()
-            self._servers[source] = Server(self._binary, port, log, own, self._reaper)
-            self._threads[source] = ThreadPoolExecutor(1, f"toxiproxy-{source}")
-        started = await asyncio.gather(
-            *(self._run(source, server.start) for source, server in self._servers.items()),
+        done = await asyncio.gather(
+            *(self._carry(source, own) for source, own in by_source.items()),
             return_exceptions=True,
         )
-        failures = [failure for failure in started if isinstance(failure, BaseException)]
-        if failures:
-            await self.stop()
-            if isinstance(failures[0], (ApiError, ApiTimeout)):
-                raise EnvironmentFailed(str(failures[0])) from failures[0]
-            raise failures[0]
+        for failure in done:
+            if isinstance(failure, ApiError | ApiTimeout):
+                raise EnvironmentFailed(str(failure)) from failure
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def _carry(self, source: str, routes: list[Route]) -> None:
+        """Have the server of this source carry these routes; start it if there is none."""
+        if (server := self._servers.get(source)) is not None:
+            self._tell(source, await self._run(source, server.add, routes))
+            return
+        log = self._folder / f"toxiproxy-{source}.log"
+        server = Server(self._binary, self._ports.take(), log, routes, self._reaper)
+        self._servers[source] = server
+        self._threads[source] = ThreadPoolExecutor(1, f"toxiproxy-{source}")
+        await self._run(source, server.start)
 
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].listen
@@ -115,8 +127,12 @@ class ToxiproxyLinks:
             reason = await self._run(source, server.set, changes)
         except (ApiError, ApiTimeout) as error:
             raise EnvironmentFailed(f"Toxiproxy for {source}: {error}") from error
+        self._tell(source, reason)
+
+    def _tell(self, source: str, reason: str | None) -> None:
         if reason is not None:
-            self._on_incident({"server": source, "pid": server.pid, "reason": reason})
+            pid = self._servers[source].pid
+            self._on_incident({"server": source, "pid": pid, "reason": reason})
 
     async def _run(self, source: str, call: Callable[..., Any], *args: Any) -> Any:
         loop = asyncio.get_running_loop()

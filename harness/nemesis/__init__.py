@@ -8,7 +8,7 @@ nemesis = Nemesis(system, links, folder / "ledger.jsonl")
 from harness.nemesis.catalogue import PACKAGES, possible
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.packages import Arena, Impossible, Package
-from harness.nemesis.schedule import Event, Timeline, plan
+from harness.nemesis.schedule import Event, Timeline, newcomers, plan
 
 __all__ = [
     "PACKAGES",
@@ -18,6 +18,7 @@ __all__ = [
     "Nemesis",
     "Package",
     "Timeline",
+    "newcomers",
     "plan",
     "possible",
 ]

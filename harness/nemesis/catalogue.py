@@ -123,6 +123,22 @@ def _links(rng: Rng, arena: Arena, clients: bool) -> tuple[list[str], Rng]:
     return links + ([route_name(CLIENT, node)] if clients and not all_of_them else []), rng
 
 
+def _change(
+    name: str, description: str, joins: int = 0, leaves: int = 0, removes: int = 0
+) -> Member:
+    """A change of the membership. Who leaves is the first of `among` that can; only the
+    node that may lose its memory is ever removed, and it never leaves."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        others, rng = rng.shuffle([node for node in arena.nodes if node != arena.forgetful])
+        among = [arena.forgetful] if removes else list(others)
+        value = {"joins": joins, "leaves": leaves, "removes": removes}
+        return [{**value, "among": among, "keep": arena.n}], rng
+
+    return Member(f"membership.{name}", description, draw, least=2, forgets=removes > 0,
+                  spare=max(0, leaves + removes - joins), lasts=True)  # fmt: skip
+
+
 MEMBERS: tuple[Member, ...] = (
     _cut("halves", "the first half from the rest", cuts.halves),
     _cut("random-halves", "a random minority from the rest", cuts.random_halves),
@@ -170,6 +186,11 @@ MEMBERS: tuple[Member, ...] = (
     Member("pause.coordinator", "SIGSTOP the first primary of a key", _aimed("coordinator")),
     Member("wipe.one", "SIGKILL a node, delete its data, start it again", _forgetful,
            least=2, forgets=True),
+    _change("join", "a new node joins", joins=1),
+    _change("leave", "a node leaves", leaves=1),
+    _change("remove", "SIGKILL a node and remove it as dead", removes=1),
+    _change("replace", "a new node joins and another leaves, at once", joins=1, leaves=1),
+    _change("two", "two nodes join at once", joins=2),
 )  # fmt: skip
 
 FAMILIES = {
@@ -178,6 +199,7 @@ FAMILIES = {
     "kill": "SIGKILL nodes and start them again",
     "pause": "SIGSTOP nodes and let them go on",
     "wipe": "kill one node, delete its data, start it again",
+    "membership": "let nodes join and leave, remove dead ones",
 }
 
 PACKAGES: dict[str, Package] = {

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a fault's effect. `complete`: looking again would show no more."""
+    """What is known of a fault's effect. `complete`: looking again would show no more.
+    `over`: it has ended by itself, and nothing is left to heal."""
 
     bit: bool
     complete: bool
     detail: dict[str, Any] = field(default_factory=dict)
+    over: bool = False
 
 
 #: Looks at the effect of one fault.

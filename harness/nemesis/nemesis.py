@@ -19,10 +19,11 @@ from checkers.op import Op, OpError
 from harness.links.base import Links
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
+from harness.nemesis.membership import Membership, Welcome
 from harness.nemesis.network import BadLink, Cut, Wires
 from harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from harness.nemesis.schedule import NEMESIS
-from harness.nemesis.targets import Targets
+from harness.nemesis.targets import Targets, present
 from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
@@ -67,21 +68,30 @@ class _Watch:
                 await asyncio.wait_for(self.hurry.wait(), 5 * _EVERY if late else _EVERY)
 
 
-class Nemesis:
-    """Injects faults into a system and its links, and takes all of them back."""
+async def _nobody(node: str) -> None:
+    raise RuntimeError(f"there is no room for {node}")
 
-    def __init__(self, system: System, links: Links, ledger: Path) -> None:
+
+class Nemesis:
+    """Injects faults into a system and its links, and takes all of them back. `welcome`
+    starts a node that is to join."""
+
+    def __init__(
+        self, system: System, links: Links, ledger: Path, welcome: Welcome = _nobody
+    ) -> None:
         self._system = system
         self._targets = Targets(system)
         self._ledger = Ledger(ledger)
         self._wires = Wires(links)
         self._holds = Holds(system)
+        self._membership = Membership(system, welcome)
         self._effects: dict[str, Effects] = {
             "cut": Cut(system, self._wires),
             "link": BadLink(system, self._wires),
             "kill": Kill(system, self._holds),
             "pause": Pause(system, self._holds),
             "wipe": Wipe(system, self._holds),
+            "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
         self._record: Callable[[Op], Op] | None = None
@@ -105,15 +115,21 @@ class Nemesis:
 
     async def heal_all(self) -> None:
         """Take back every fault in the ledger: let what is paused go on, heal all links,
-        start what is down. In this order, since proxies in front of a paused node can get
-        stuck. May be repeated. Raises RuntimeError if a node would not start."""
-        await self._tell(list(self._watches))
+        start what is down, see changes of the membership through. In this order, since
+        proxies in front of a paused node can get stuck. May be repeated. Raises RuntimeError
+        if a node would not start, or a change not come about."""
+        families = {fault: family for fault, (family, _) in self._ledger.open().items()}
+        await self._tell([f for f in self._watches if families.get(f) != "membership"])
         for node in self._system.nodes:
             if self._system.state(node) == "paused":
                 await self._system.resume(node)
         self._holds.clear()
         await self._wires.heal_all()
         await self._start_dead()
+        try:
+            await self._membership.settle()
+        finally:
+            await self._tell(list(self._watches))
         for fault, (family, value) in self._ledger.open().items():
             self._ledger.healed(fault)
             self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
@@ -130,12 +146,21 @@ class Nemesis:
 
     async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         fault = value["fault"]
-        value = await self._targets.resolve(family, value)
+        found = await self._found(family, value)
+        if found is None:
+            return {"fault": fault, "member": value.get("member"), "skipped": "nobody to do it to"}
+        value = found
         self._ledger.broken(fault, family, value)
         watch = _Watch(await self._effects[family].inject(fault, value))
         watch.begin()
         self._watches[fault] = watch
         return value
+
+    async def _found(self, family: str, value: dict[str, Any]) -> dict[str, Any] | None:
+        """`value` with its targets as they are now; None if there are none (left)."""
+        if family == "membership":
+            return self._membership.resolve(value)
+        return present(await self._targets.resolve(family, value), self._system.nodes)
 
     async def _stop(self, fault: int) -> dict[str, Any]:
         if fault not in self._ledger.open():
@@ -151,6 +176,10 @@ class Nemesis:
         for fault in faults:
             proof = await self._watches.pop(fault).end()
             self._say("evidence", {"fault": fault, "bit": proof.bit, "detail": proof.detail})
+            if proof.over:
+                family, value = self._ledger.open()[fault]
+                self._ledger.healed(fault)
+                self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
 
     def _say(self, f: str, value: dict[str, Any]) -> None:
         if self._record is not None:

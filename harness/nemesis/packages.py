@@ -13,6 +13,9 @@ from typing import Any
 from harness.generators.rng import Rng
 from harness.nemesis.cuts import Nodes
 
+#: How many nodes may join in one test: each needs ports of its own.
+NEWCOMERS = 5
+
 
 class Impossible(ValueError):
     """The faults asked for do not exist, do not go together, or cannot be done here."""
@@ -20,8 +23,8 @@ class Impossible(ValueError):
 
 @dataclass(frozen=True)
 class Arena:
-    """What faults have to do with: the nodes, the kinds of fault that the links can do, W,
-    whether a node forgets all when its process dies (`volatile`), keys whose replicas may
+    """What faults have to do with: the nodes, the kinds of fault that the links can do, W
+    and N, whether a node forgets all when its process dies (`volatile`), keys whose replicas may
     be aimed at, and which node may lose its memory: always the same one, or an
     acknowledged write could rightly lose its last copy."""
 
@@ -31,6 +34,7 @@ class Arena:
     w: int = 2
     volatile: bool = False
     keys: tuple[str, ...] = ("k0", "k1", "k2")
+    n: int = 3
 
     @classmethod
     def draw(
@@ -41,10 +45,11 @@ class Arena:
         w: int = 2,
         volatile: bool = False,
         keys: tuple[str, ...] = ("k0", "k1", "k2"),
+        n: int = 3,
     ) -> Arena:
         """The arena in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
-        return cls(nodes, kinds, forgetful, w, volatile, keys)
+        return cls(nodes, kinds, forgetful, w, volatile, keys, n)
 
 
 Value = dict[str, Any]
@@ -57,7 +62,8 @@ class Member:
     """One way to break things. `kinds`: the link faults of which it needs at least one;
     `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
     act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
-    what it stored."""
+    what it stored; `spare`: of how many members more than N it needs; `lasts`: it is never
+    taken back, and ends by itself."""
 
     name: str
     description: str
@@ -67,6 +73,8 @@ class Member:
     gap: float = 1.0
     weight: int = 2
     forgets: bool = False
+    spare: int = 0
+    lasts: bool = False
 
     @property
     def family(self) -> str:
@@ -76,6 +84,8 @@ class Member:
         """Why it cannot be done there; None if it can."""
         if len(arena.nodes) < self.least:
             return f"needs {self.least} nodes and there are {len(arena.nodes)}"
+        if self.spare and len(arena.nodes) < arena.n + self.spare:
+            return f"needs {arena.n + self.spare} nodes with {arena.n} copies of each key"
         if self.kinds and not self.kinds & arena.kinds:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
         deadly = arena.volatile and self.family == "kill"

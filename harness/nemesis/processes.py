@@ -30,11 +30,11 @@ class Holds:
         self._held[node][fault] = state
 
     async def release(self, fault: int, node: str) -> None:
-        """Bring `node` into the state that the other faults want, or up. Raises
-        RuntimeError if it would not start."""
+        """Bring `node` into the state that the other faults want, or up; one that has
+        retired stays down. Raises RuntimeError if it would not start."""
         self._held[node].pop(fault, None)
         wanted = self._held[node].values()
-        if "down" in wanted:
+        if "down" in wanted or node not in self._system.nodes:
             return
         if self._system.state(node) == "down":
             await self._system.start(node)

@@ -17,7 +17,7 @@ from checkers.op import Op
 from harness.generators.base import PENDING, Context, Generator, Pending, Step
 from harness.generators.rng import Rng
 from harness.nemesis.catalogue import possible
-from harness.nemesis.packages import Arena, Member
+from harness.nemesis.packages import NEWCOMERS, Arena, Member
 
 NEMESIS = "nemesis"
 
@@ -97,9 +97,15 @@ def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
         named = {"fault": fault, "member": bout.member.name}
         if bout.start < limit:
             events.append(Event(bout.start, f"start-{family}", {**named, **bout.value}))
-            if bout.stop < limit:
+            if bout.stop < limit and not bout.member.lasts:
                 events.append(Event(bout.stop, f"stop-{family}", named))
     return in_order(events)
+
+
+def newcomers(events: Iterable[Event]) -> int:
+    """How many nodes may join in the course of these events."""
+    wanted = sum(int(event.value.get("joins", 0)) for event in events)
+    return min(NEWCOMERS, wanted)
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:

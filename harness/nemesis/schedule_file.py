@@ -85,6 +85,13 @@ _TARGET: dict[str, Read] = {
 }
 _SIGNAL: dict[str, Read] = {"signal": lambda place, arena: place.one_of(_SIGNALS)}
 
+_CHANGE: dict[str, Read] = {
+    **dict.fromkeys(
+        ("joins", "leaves", "removes", "keep"), lambda place, arena: place.integer(0, 100)
+    ),
+    "among": lambda place, arena: place.some_of(arena.nodes),
+}
+
 #: What a fault of each family may say, beside start, stop and member.
 _FIELDS: dict[str, dict[str, Read]] = {
     "cut": {
@@ -100,6 +107,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
     "kill": _NODES | _TARGET | _SIGNAL,
     "pause": _NODES | _TARGET,
     "wipe": _NODES,
+    "membership": _CHANGE,
 }
 #: Of these, one whole group must be there.
 _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -108,6 +116,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "kill": (("nodes",), tuple(_TARGET)),
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
+    "membership": (tuple(_CHANGE),),
 }
 _TIMES = ("start", "stop", "member")
 
@@ -125,6 +134,8 @@ def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
     named = {"fault": number, "member": fields["member"].value()}
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", {**named, **value})]
+    if "stop" in fields and PACKAGES[named["member"]].members[0].lasts:
+        raise fields["stop"].wrong(f"{named['member']} ends by itself, when it has come about")
     if "stop" in fields:
         stop = fields["stop"].milliseconds()
         if stop <= start:

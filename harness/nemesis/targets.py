@@ -4,10 +4,13 @@ the holder of the most hints. What was found stands in the history."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from checkers.ring import Ring
+from harness.links.base import CLIENT, route_name
+from harness.nemesis.cuts import unheard
 from harness.system import System
 
 #: What a value may aim at.
@@ -50,3 +53,17 @@ class Targets:
         }
         most = max(hints, key=lambda node: hints[node], default=None)
         return most if most is not None and hints[most] else None
+
+
+def present(value: dict[str, Any], nodes: Sequence[str]) -> dict[str, Any] | None:
+    """`value` without what is not there any more; None if nothing is left to be done."""
+    if "nodes" in value:
+        left = [node for node in value["nodes"] if node in nodes]
+        return {**value, "nodes": left} if left else None
+    if "grudge" in value:
+        return value if any({a, b} <= set(nodes) for a, b in unheard(value["grudge"])) else None
+    if "links" in value:
+        names = {route_name(a, b) for a in (CLIENT, *nodes) for b in nodes if a != b}
+        left = [name for name in value["links"] if name in names]
+        return {**value, "links": left} if left else None
+    return value

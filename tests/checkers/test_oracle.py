@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
@@ -20,6 +21,7 @@ from checkers.wellformed import first_problem
 
 #: a few hundred in CI; the nightly environment asks for tens of thousands
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
+pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 

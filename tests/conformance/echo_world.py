@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.links.base import Links, plan_routes
+from harness.links.base import Links, plan_routes, routes_to_newcomer
 from harness.links.embedded import EmbeddedLinks
 from harness.links.provision import toxiproxy_server
 from harness.links.toxiproxy import ToxiproxyLinks
@@ -105,8 +105,19 @@ class Peer:
 class World:
     links: Links
     nodes: dict[str, Echo]
+    upstreams: dict[str, str]
+    ports: Ports
     incidents: list[dict[str, Any]] = field(default_factory=list)
     _peers: list[Peer] = field(default_factory=list)
+
+    async def welcome(self, name: str) -> None:
+        """One more node, with routes to and from all others."""
+        self.nodes[name] = Echo()
+        port = self.ports.take()
+        await self.nodes[name].listen(port)
+        self.upstreams[name] = f"127.0.0.1:{port}"
+        ports = [self.ports.take() for _ in range(2 * len(self.nodes) - 1)]
+        await self.links.add(routes_to_newcomer(name, self.upstreams, ports))
 
     async def dial(self, source: str, dest: str) -> Peer:
         host, port = self.links.address(source, dest).split(":")
@@ -163,7 +174,7 @@ async def build_world(make: MakeLinks, folder: Path) -> AsyncIterator[World]:
             upstreams[name] = f"127.0.0.1:{port}"
         links = make(folder, ports, reaper, incidents.append)
         await links.start(plan_routes(upstreams, (ports.take() for _ in range(len(NODES) ** 2))))
-        world = World(links, nodes, incidents)
+        world = World(links, nodes, upstreams, ports, incidents)
         try:
             yield world
         finally:

@@ -298,6 +298,29 @@ def test_a_large_transfer_is_unharmed(world: OpenWorld) -> None:
     run(world, scenario)
 
 
+def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(world: OpenWorld) -> None:
+    async def scenario(w: World) -> None:
+        await w.links.apply({"n1-n2": Refused()})
+        open_before = await w.dial("n2", "n3")
+        await open_before.hello()
+        await w.welcome("n4")
+        for other in NODES:
+            await w.works("n4", other)
+            await w.works(other, "n4")
+        await w.works("client", "n4")
+        open_before.write(b"ping")
+        assert await open_before.read(4) == b"ping"
+        assert await w.refused("n1", "n2")
+        await w.links.apply({"n4-n1": Refused(), "n1-n4": BlackHole()})
+        assert await w.refused("n4", "n1")
+        assert await (await w.dial("n1", "n4")).is_silent()
+        await w.links.heal()
+        await w.works("n1", "n4")
+        await w.works("n4", "n1")
+
+    run(world, scenario)
+
+
 def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
     """Pipelined frames while faults change: what deadlocked a server whose live toxics
     were edited."""

@@ -71,7 +71,13 @@ class FakeSystem:
             raise ConnectionRefusedError(node)
         return rows
 
-    async def ring(self) -> dict[str, Any]:
+    async def change(self, kind: str, node: str) -> None:
+        self.calls.append(f"{kind} {node}")
+
+    async def retire(self, node: str) -> None:
+        self.calls.append(f"retire {node}")
+
+    async def ring(self, node: str | None = None) -> dict[str, Any]:
         return RING
 
     async def stop_all(self) -> None:
@@ -92,6 +98,9 @@ class FakeLinks:
 
     def address(self, source: str, dest: str) -> str:
         return "127.0.0.1:1"
+
+    async def add(self, routes: Any) -> None:
+        self.calls.append("add")
 
     async def apply(self, faults: Any) -> None:
         self.calls.append("apply")

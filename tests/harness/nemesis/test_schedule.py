@@ -5,7 +5,7 @@ import pytest
 from harness import generators as gen
 from harness.generators.simulate import perfect
 from harness.links.faults import FAULTS
-from harness.nemesis import PACKAGES, Arena, Event, Impossible, Timeline, plan, possible
+from harness.nemesis import PACKAGES, Arena, Event, Impossible, Timeline, newcomers, plan, possible
 from harness.nemesis.catalogue import MEMBERS
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
@@ -125,6 +125,7 @@ def test_the_more_families_the_longer_the_pauses() -> None:
     def busy(names: list[str]) -> float:
         """How many faults are active at a time, on average."""
         events, total = plan(names, ARENA, 3, 300.0), 0
+        events = tuple(event for event in events if event.f != "start-membership")
         for event in events:
             total += event.at if event.f.startswith("stop-") else -event.at
             total += 300_000 if event.f.startswith("start-") else -300_000
@@ -173,7 +174,8 @@ def test_every_package_breaks_something_in_time_and_stops_what_it_started(
     assert list(events) == sorted(events, key=lambda event: event.at)
     stopped = sum(event.f.startswith("stop-") for event in events)
     families = {event.f for event in starts}
-    assert 0 <= len(starts) - stopped <= len(families)
+    lasting = sum(event.f == "start-membership" for event in starts)
+    assert 0 <= len(starts) - lasting - stopped <= len(families)
     assert len({event.value["fault"] for event in starts}) == len(starts)
 
 
@@ -202,6 +204,20 @@ def test_in_memory_storage_a_kill_is_a_wipe() -> None:
         assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
 
 
+def test_who_is_removed_is_the_one_who_forgets_and_never_leaves() -> None:
+    for seed in range(10):
+        for event in plan(["membership"], ARENA, seed, 30.0):
+            among = event.value["among"]
+            assert (among == [ARENA.forgetful]) == (event.value["removes"] == 1)
+            assert event.value["removes"] or ARENA.forgetful not in among
+
+
+def test_ports_are_kept_for_as_many_as_may_join() -> None:
+    assert newcomers(plan(["cut"], ARENA, 1, 10.0)) == 0
+    assert newcomers(plan(["membership.two"], ARENA, 1, 3.0)) in (2, 4)
+    assert newcomers(plan(["membership.two"], ARENA, 1, 300.0)) == 5
+
+
 def test_none_does_nothing() -> None:
     assert plan(["none"], ARENA, 1, 10.0) == ()
 
@@ -211,11 +227,13 @@ def test_none_does_nothing() -> None:
     [
         (["cutt"], ARENA, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
         (["none", "cut"], ARENA, "none goes with nothing else"),
-        (["cut"], Arena(FIVE, frozenset(), "n1"), "cut.halves needs links that can do black-hole"),
+        (["cut"], Arena(FIVE, frozenset(), "n1"), "cut.one-way: needs links that can"),
         (["cut.one-way"], Arena(FIVE, frozenset({"refused"}), "n1"), "needs links that can do"),
         (["cut.bridge"], Arena(("n1", "n2"), ALL_KINDS, "n1"), "needs 3 nodes and there are 2"),
         (["cut"], Arena(("n1",), ALL_KINDS, "n1"), "needs 2 nodes and there are 1"),
         (["wipe"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["membership.leave"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes with 3 copies"),
+        (["membership.remove"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
         (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
     ],
 )
