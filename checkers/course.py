@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from .columns import HARNESS, NEMESIS, History
-from .pairing import INFO, OK, Ints
+from .pairing import INFO, INVOKE, OK, Ints
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One injected fault. `bit` is None without evidence, `proved` the row of the evidence;
-    `stopped` None if never healed."""
+    """One injected fault, active at most from row `started` (its start was invoked) to
+    `stopped` (its end completed; None if never), and certainly from `proved` (there was
+    evidence; `bit` is None without) to `stopping` (its end was invoked)."""
 
     number: int
     kind: str
     started: int
+    stopping: int | None = None
     stopped: int | None = None
     bit: bool | None = None
     proved: int | None = None
@@ -79,7 +81,8 @@ def course(h: History) -> Course:
         if said is not None:
             quiet, quiesced = said, row
             waiting = value.get("waiting", value.get("detail"))
-    faults = _faults(h, np.flatnonzero(info & (h.process == NEMESIS)).tolist())
+    told = ((h.kind == INFO) | (h.kind == INVOKE)) & (h.process == NEMESIS)
+    faults = _faults(h, np.flatnonzero(told).tolist())
     return Course(phases, quiet, quiesced, waiting, dumped, faults)
 
 
@@ -102,13 +105,22 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         fields = value if isinstance(value, dict) else {}
         verb, _, kind = f.partition("-")
         if verb == "start":
-            number = fields.get("fault", -1 - len(faults))
-            faults.append(Fault(number, kind, row, value=fields))
+            _begin(faults, fields, kind, row)
         elif f == "evidence":
             _amend(faults, fields, None, bit=bool(fields.get("bit", True)), proved=row)
         elif verb == "stop":
             _amend(faults, fields, kind, stopped=row)
     return tuple(faults)
+
+
+def _begin(faults: list[Fault], fields: dict[str, Any], kind: str, row: int) -> None:
+    """A fault may be active from when its start was invoked; the completion adds facts."""
+    number = fields.get("fault", -1 - len(faults))
+    for i, fault in enumerate(faults):
+        if fault.number == number:
+            faults[i] = replace(fault, value={**(fault.value or {}), **fields})
+            return
+    faults.append(Fault(number, kind, row, value=fields))
 
 
 def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **facts: Any) -> None:
@@ -123,6 +135,8 @@ def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **fact
         if match:
             if "bit" in facts and fault.bit:
                 return
+            if "stopped" in facts and fault.stopping is None:
+                facts["stopping"] = facts["stopped"]
             faults[i] = replace(fault, **facts)
             return
 

@@ -38,11 +38,13 @@ DOWN = ("kill", "pause", "stop")
 @dataclass(frozen=True)
 class Outage:
     """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
-    the row from which that is certain (its evidence), `until`: when it began to end."""
+    the row from which that is certain (its evidence), `until`: when it began to end; it
+    may have lasted from `started` to `ended`."""
 
     since: int
     until: int
     started: int
+    ended: int
     down: frozenset[str]
     cut: frozenset[tuple[str, str]]
     known: bool
@@ -56,15 +58,16 @@ def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage
 def _outage(h: History, fault: Fault, members: tuple[str, ...]) -> Outage:
     value = dict(fault.value or {})
     since = fault.proved if fault.bit and fault.proved is not None else NEVER
-    until = NEVER if fault.stopped is None else fault.stopped
+    until = NEVER if fault.stopping is None else fault.stopping
+    ended = NEVER if fault.stopped is None else fault.stopped
     kind = fault.kind.partition(".")[0]
     down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()
     grudge = value.get("grudge")
     cut = frozenset(_pairs(grudge)) if kind == "cut" else frozenset()
-    steady = "flap" not in f"{fault.kind} {value.get('kind')}"
+    steady = "flap" not in f"{fault.kind} {value.get('kind')} {value.get('member')}"
     known = steady and (bool(down) or (kind == "cut" and grudge is not None))
     since = since if known else NEVER
-    return Outage(since, until, fault.started, down & set(members), cut, known)
+    return Outage(since, until, fault.started, ended, down & set(members), cut, known)
 
 
 def _names(nodes: Any) -> list[str]:
@@ -177,7 +180,7 @@ class _Judge:
         h, begin = self.h, int(self.h.pair[row])
         since = int(np.searchsorted(h.time, h.time[begin] - int(self.grace * 1e9)))
         load = self.course.phases.get("load", 0)
-        near = [o for o in self.outages if o.started < row and o.until > since]
+        near = [o for o in self.outages if o.started < row and o.ended > since]
         if begin < load or int(h.time[begin]) < int(h.time[load]):
             return False
         if not near:

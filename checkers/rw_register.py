@@ -178,13 +178,32 @@ def _after_nil(registers: Registers) -> Part:
 
 
 def _met(visits: Visits, earlier: Ints, later: Ints, source: int) -> list[Part]:
-    """All that the earlier visit met comes before all that the later one met."""
-    txns = visits.txn[earlier], visits.txn[later]
+    """All that the earlier visit met comes before all that the later one met. Most visits met
+    one version only, so that the second pair of each is a small part."""
+    first, last = visits.first, visits.last
+    two = first != last
     return [
-        (low[earlier], up[later], *txns, source)
-        for low in (visits.last, visits.first)
-        for up in (visits.first, visits.last)
+        (
+            low[earlier[kept]],
+            up[later[kept]],
+            visits.txn[earlier[kept]],
+            visits.txn[later[kept]],
+            source,
+        )
+        for low, of_earlier in ((last, None), (first, two))
+        for up, of_later in ((first, None), (last, two))
+        for kept in (_both(earlier, of_earlier, later, of_later),)
     ]
+
+
+def _both(earlier: Ints, of_earlier: Bools | None, later: Ints, of_later: Bools | None) -> Ints:
+    """Which pairs have an earlier visit among these and a later one among those."""
+    kept = np.ones(len(earlier), np.bool_)
+    if of_earlier is not None:
+        kept &= of_earlier[earlier]
+    if of_later is not None:
+        kept &= of_later[later]
+    return np.flatnonzero(kept)
 
 
 def _next_in_process(t: Txns, visits: Visits) -> tuple[Ints, Ints]:

@@ -65,7 +65,8 @@ def _since_acknowledged(c: Causality, gets: Ints) -> Ints:
     latest = np.searchsorted(ends, key * span + begin) - 1
     row = ends[np.maximum(latest, 0)] - key * span if len(ends) else np.full(len(gets), -1)
     known = (latest >= 0) & (row >= 0)
-    return np.where(known, (h.time[begin] - h.time[np.maximum(row, 0)]) // 1_000_000, -1)
+    since = h.time[begin] - h.time[np.where(known, row, 0)]
+    return np.where(known, since // 1_000_000, -1)
 
 
 def _counts(values: Ints) -> dict[str, int]:

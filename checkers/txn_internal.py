@@ -51,15 +51,16 @@ def lost_updates(t: Txns, version: Ints, usable: Bools) -> Iterator[Finding]:
 def list_internal(lists: Lists) -> Iterator[Finding]:
     """`internal` and `future-read` of lists. By positions in the key's order: the state after
     an append at place p has length p + 1, so that each micro-operation tells the length
-    that the next must find (an append that nobody read: one that none can)."""
+    that the next must find (after an append that nobody read, or a read that is no prefix:
+    one that no prefix can)."""
     t = lists.txns
     prefix = np.zeros(len(t.txn), np.bool_)
     prefix[lists.reads[lists.prefix]] = True
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
     order, same = by_key(t)
-    unread = t.write & (place < 0)
-    after = np.where(unread, -2, np.where(t.write, place + 1, t.value))
+    no_place = np.where(t.write, place < 0, ~prefix)
+    after = np.where(no_place, -2, np.where(t.write, place + 1, t.value))
     before = np.where(t.write, place, t.value)
     fits = np.append([True], before[order[1:]] == after[order[:-1]])
     ok = (t.status[t.txn] == OK)[order]

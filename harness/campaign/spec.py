@@ -69,11 +69,10 @@ class Campaign:
 
     def base(self, cell: Cell) -> list[str]:
         """The same but for what the nemesis does."""
-        limit = () if "--time-limit" in self.configs[cell.config] else (self.time_limit,)
         return [
             "test",
             f"--workload={cell.workload}",
-            *(f"--time-limit={length}" for length in limit),
+            f"--time-limit={self.time_limit}",
             *self.configs[cell.config],
             f"--seed={cell.seed}",
         ]

@@ -25,6 +25,7 @@ from harness.cli import (
     join,
     leave,
     listing,
+    log,
     put,
     remove,
     repair,
@@ -50,6 +51,7 @@ app.command("campaign")(campaign.run)
 app.command("check")(check.run)
 app.command("report")(report.run)
 app.command("list")(listing.run)
+app.command("log")(log.run)
 app.command("cluster")(cluster.run)
 app.command("get")(get.run)
 app.command("put")(put.run)

@@ -208,7 +208,6 @@ _FLAGS: dict[str, tuple[str, Callable[[Place], tuple[str, ...]]]] = {
     "r": ("--r", _integer(1, MOST_NODES)),
     "w": ("--w", _integer(1, MOST_NODES)),
     "strict": ("--strict", _switch),
-    "time_limit": ("--time-limit", _texts),
     "rate": ("--rate", _rate),
     "concurrency": ("--concurrency", _integer(1, 10_000)),
     "keys": ("--keys", _integer(1, 1_000_000)),

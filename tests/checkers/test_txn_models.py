@@ -211,3 +211,9 @@ def overlapping(txns: list[list], first: int) -> list[Op]:
     ]
     done = [Op(type="ok", process=first + i, f="txn", value=txn) for i, txn in enumerate(txns)]
     return begun + done
+
+
+def test_a_read_that_is_no_prefix_and_then_one_that_is() -> None:
+    """Equal lengths must not pass for equal lists."""
+    history = together("ax1", "ax2", "rx12", "rx21 rx12")
+    assert "internal" in names(check_list_append(history))

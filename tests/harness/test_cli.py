@@ -280,7 +280,8 @@ def test_a_seed_is_drawn_when_none_is_given() -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("test", "check", "report", "list", "cluster", "get", "put", "delete", "status"):
+    for command in ("test", "campaign", "check", "report", "log", "list", "bench", "cluster",
+                    "get", "put", "delete", "status"):  # fmt: skip
         assert f"  {command} " in shown
 
 

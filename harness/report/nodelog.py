@@ -1,0 +1,79 @@
+"""The event logs that nodes keep, merged by time into one that can be read.
+
+All nodes of a test run on one machine, so the monotonic stamps of their logs are of one
+clock; the wall clock, which a fault may turn, is not asked. Times are shown in s after
+the first event of any node.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.store import NODES
+
+_HEAD = ("time", "mono", "node", "event")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events to show: of these names, about this key. None: whatever they are."""
+
+    events: frozenset[str] | None
+    key: str | None
+
+    def __call__(self, event: Mapping[str, Any]) -> bool:
+        if self.events is not None and event["event"] not in self.events:
+            return False
+        return self.key is None or event.get("key") == self.key
+
+
+def nodes_of(folder: Path) -> dict[str, Path]:
+    """node -> its log, for every node of a test that has one."""
+    return {path.parent.name: path for path in sorted(folder.glob(f"{NODES}/*/node.log"))}
+
+
+def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
+    """The lines to show. A line that a kill cut off, or that is no event, is shown as it
+    stands, where it stands."""
+    streams = [_events(node, path) for node, path in logs.items()]
+    began: int | None = None
+    for event in heapq.merge(*streams, key=lambda event: event["mono"]):
+        began = event["mono"] if began is None else began
+        if wanted(event):
+            yield _line(event, began)
+
+
+def _events(node: str, path: Path) -> Iterator[dict[str, Any]]:
+    last = 0
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            event = _parse(line)
+            if event is None:
+                event = {"mono": last, "node": node, "event": "(cut off)", "line": line.rstrip()}
+            # a log may be behind itself by a hair where two threads wrote it
+            last = event["mono"] = max(last, event["mono"])
+            yield event
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(event, dict) and isinstance(event.get("mono"), int) and "event" in event
+    return event if known else None
+
+
+def _line(event: Mapping[str, Any], began: int) -> str:
+    rest = "  ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in event.items()
+        if name not in _HEAD
+    )
+    seconds = (event["mono"] - began) / 1e9
+    return f"{seconds:10.4f}  {event.get('node', '?'):5} {event['event']:18} {rest}".rstrip()
