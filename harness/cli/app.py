@@ -20,10 +20,15 @@ from harness.cli import (
     check,
     cluster,
     delete,
+    explain,
     get,
+    join,
+    leave,
     listing,
     log,
     put,
+    remove,
+    repair,
     report,
     status,
     test,
@@ -52,6 +57,11 @@ app.command("get")(get.run)
 app.command("put")(put.run)
 app.command("delete")(delete.run)
 app.command("status")(status.run)
+app.command("explain")(explain.run)
+app.command("repair")(repair.run)
+app.command("join")(join.run)
+app.command("leave")(leave.run)
+app.command("remove")(remove.run)
 _bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
 _bench.command("checkers")(bench.checkers)
 app.add_typer(_bench, name="bench")

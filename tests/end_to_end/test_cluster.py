@@ -40,6 +40,44 @@ def test_play(start: Start) -> None:
     do("put", "colour", "x", "--context", "00", code=2)
     assert "up already" in do("cluster", code=4).said()
 
+    assert "allowed: n1, n2, n3" in do("join", "n9", code=2).said()
     cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
     assert "dynamesis cluster" in do("status", code=4).said()
+
+
+def test_nodes_come_and_go(start: Start) -> None:
+    def do(*arguments: str, code: int = 0) -> str:
+        run = start(*arguments)
+        assert run.wait() == code, run.said()
+        return run.said()
+
+    def states() -> dict[str, str]:
+        return {line.split()[0]: line.split()[1] for line in do("status").splitlines()[1:]}
+
+    def until(state: dict[str, str]) -> None:
+        cluster.until(lambda: states() | state == states(), f"{state}")
+
+    cluster = start("cluster", "--nodes", "4", "--spare", "1", "--storage", "memory")
+    cluster.until(lambda: "5 nodes are up" in cluster.said(), "the cluster")
+    assert states() == {"n1": "up", "n2": "up", "n3": "up", "n4": "up", "n5": "spare"}
+
+    do("put", "colour", "red")
+    explained = do("explain", "colour").splitlines()
+    assert explained[0].startswith("partition ")
+    assert sum(line.endswith("  red") for line in explained) == 3
+    assert do("repair").count("nobody") == 1
+
+    do("join", "n5")
+    until({"n5": "up"})
+    assert "a member already" in do("join", "n5", code=2)
+    assert "n5" in do("explain", "colour").splitlines()[0]
+    do("leave", "n1")
+    until({"n1": "spare"})
+    assert do("get", "colour").splitlines()[0] == "red"
+    assert "n1" not in do("explain", "colour").splitlines()[0]
+    do("remove", "n2")
+    assert "let another join first" in do("remove", "n3", code=2)
+
+    cluster.process.send_signal(signal.SIGTERM)
+    assert cluster.wait() == 0
