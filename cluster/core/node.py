@@ -68,6 +68,7 @@ from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
 from .rows import split_hint, split_object
+from .sanity import objection
 from .stats import Stats
 from .store import Reader, ReadFailed
 from .transfers import Transfers
@@ -361,6 +362,11 @@ class Node:
         def respond(answer: GetReply | PutReply | Refusal) -> None:
             self.kernel.reply(channel, answer)
 
+        wrong = objection(message, self.params)
+        if wrong is not None:
+            self.kernel.emit("senseless", peer=event.peer, reason=wrong)
+            respond(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
+            return
         match message:
             case Get():
                 self._get(message, respond)
@@ -455,7 +461,9 @@ class Node:
         overload = self.admission.objection(len(value))
         if overload is not None:
             return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
-        if not 0 < len(key) <= p.max_key:
+        if not key:
+            return Refusal(rid, "bad-request", "the key is empty")
+        if len(key) > p.max_key:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
             return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
