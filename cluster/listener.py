@@ -39,6 +39,8 @@ BACKLOG = 1024
 GREETING_TIMEOUT = 10.0
 #: unsent bytes at which a reader that does not read is cut off
 READER_BOUND = 64 << 20
+#: bytes of unfinished frames that all clients together may have here
+HALF_BOUND = 64 << 20
 
 Emit = Callable[..., None]
 Accepts = Mapping[str, frozenset[type]]
@@ -64,6 +66,8 @@ class Inbound(Stream):
         self.peer: str | None = None
         #: questions of a client that are not answered yet
         self.owed = 0
+        #: bytes of a frame that is not complete, as the listener counted them
+        self.held = 0
         self._listener = listener
         self._role = ""
         self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
@@ -84,6 +88,11 @@ class Inbound(Stream):
         )
         self.send(self._mine)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.peer is None and not self.closing:
+            self._listener.hold(self, self.decoder.pending)
+
     def on_message(self, message: Message) -> None:
         if not self._role:
             self._greet(message)
@@ -99,6 +108,7 @@ class Inbound(Stream):
 
     def on_close(self, reason: str) -> None:
         self._listener.channels.pop(self.channel, None)
+        self._listener.hold(self, 0)
         if self._deadline is not None:
             self._deadline.cancel()
 
@@ -176,12 +186,21 @@ class Listener:
         self.emit = emit
         self.channels: dict[int, Inbound] = {}
         self.stopping = False
+        self._held = 0
         self.secret = secret
         self.clients_prove = clients_prove
         self._tls = tls
         self._known = known
         self._numbers = numbers
         self._server: asyncio.Server | None = None
+
+    def hold(self, inbound: Inbound, pending: int) -> None:
+        """A client has sent this much of a frame that is not complete. Who goes over what
+        all of them may have is cut off: nobody fills the memory with promises."""
+        self._held += pending - inbound.held
+        inbound.held = pending
+        if pending and self._held > HALF_BOUND:
+            inbound.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
 
     @property
     def owed(self) -> int:

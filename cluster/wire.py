@@ -70,9 +70,14 @@ class Decoder:
         self._start = body + length
         return _parse(self._buffer[body : self._start])
 
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that is not complete."""
+        return len(self._buffer) - self._start
+
     def finish(self) -> None:
         """The stream ended here. Raises WireError if that was inside a frame."""
-        if half := len(self._buffer) - self._start:
+        if half := self.pending:
             raise WireError(f"the stream ended {half} bytes into a frame")
 
     def _let_go(self) -> None:

@@ -51,14 +51,25 @@ def is_definite(code: str) -> bool:
     return kind is not None and kind.definite
 
 
+_INTRODUCTION = """# Errors
+
+Every error of a node or a client has one of these codes. `fail` means that the operation
+certainly took no effect; `info` that nobody knows. This page is made from the table in
+`cluster/core/errors.py` by `python -m cluster.core.errors > docs/errors.md`; a test holds
+the two together.
+
+"""
+
+
 def as_markdown() -> str:
-    """The table as the body of docs/errors.md."""
+    """The table as docs/errors.md."""
     rows = [
         f"| `{k.code}` | {'fail' if k.definite else 'info'} | {'yes' if k.retry else 'no'} "
         f"| {k.meaning} |"
         for k in _KINDS
     ]
-    return "\n".join(["| code | ends as | retry | meaning |", "|---|---|---|---|", *rows]) + "\n"
+    table = ["| code | ends as | retry | meaning |", "|---|---|---|---|", *rows]
+    return _INTRODUCTION + "\n".join(table) + "\n"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from node_world import NodeAlone, ended, in_loop, until
+from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until
 
 from cluster.client import Client, Connection, DynamoError, Unavailable
+from cluster.listener import HALF_BOUND
 from harness.ports import reserve
 
 MIB = 1 << 20
@@ -73,3 +74,30 @@ async def test_memory_is_bounded_under_a_flood_and_the_rest_is_refused(tmp_path:
         async with Client([node.address]) as store:
             await store.put(b"after", b"the flood")
         await until(lambda: process.poll() is None, "it lives")
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@in_loop
+async def test_promises_of_large_frames_do_not_fill_the_memory(tmp_path: Path) -> None:
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node,
+    ):
+        process = node.start()
+        await node.ready()
+        before = anonymous_bytes(process.pid)
+        half = (2 * MIB - 100).to_bytes(4, "big") + bytes(2 * MIB - 200)
+        crowd = [await Raw.greeted(node.address, CLIENT) for _ in range(80)]
+        for raw in crowd:
+            raw.write(half)
+        await until(lambda: node.events("bad-frame"), "somebody is cut off")
+        await until(
+            lambda: len(node.events("bad-frame")) >= 80 - HALF_BOUND // (2 * MIB) - 1,
+            "all are cut off who went over the bound",
+        )
+        assert anonymous_bytes(process.pid) - before < 2 * HALF_BOUND
+        async with Client([node.address]) as client:
+            await client.put(b"k", b"v")
+        for raw in crowd:
+            raw.close()
