@@ -171,7 +171,7 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
-        if key == "durable_replicas":
+        if key in ("durable_replicas", "reap_after"):
             _at_least(f"params.{key}", value, 0)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             _positive(f"params.{key}", value)
@@ -187,6 +187,8 @@ def _check_params(params: Params) -> None:
         shares(params.members or [params.node], params.partitions, params.n, params.weights)
     except ValueError as error:
         raise ConfigError(f"params.weights: {error}") from error
+    if params.clock == "vector" and params.lww_buckets:
+        raise ConfigError('params.lww_buckets: they need clock "dvv"')
     replicas = params.zone_replicas
     for zone in replicas:
         _one_of("params.zone_replicas", zone, sorted(set(params.zones.values())), "zones")

@@ -125,6 +125,8 @@ class Inbound(Stream):
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
             if self._deadline is not None:
                 self._deadline.cancel()
+            if self.peer is not None:
+                self._listener.replace(self)
 
     def _trusted(self, theirs: Hello) -> bool:
         """Whether `theirs` may be believed; a proof that is right gets one in return."""
@@ -225,6 +227,13 @@ class Listener:
         if theirs.role == "node" and theirs.node not in self._known:
             return f"node {theirs.node!r} is not known here"
         return ""
+
+    def replace(self, newest: Inbound) -> None:
+        """A node has one link to us. What an earlier one may still carry is out of date: the
+        core relies on it that nothing overtakes what was said on the newest."""
+        for inbound in list(self.channels.values()):
+            if inbound is not newest and inbound.peer == newest.peer:
+                inbound.abort("the node has dialled again")
 
     def stop(self) -> None:
         """Take no more connections and no new work; finish what is in progress."""

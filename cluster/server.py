@@ -36,6 +36,7 @@ from cluster.core.events import (
     Send,
     SetTimer,
     Started,
+    Stopping,
     TimerFired,
 )
 from cluster.core.messages import AskReply, Hello, Message
@@ -44,6 +45,7 @@ from cluster.core.store import Reader, ReadFailed
 from cluster.eventlog import EventLog
 from cluster.listener import ADMIN, DATA, Inbound, Listener
 from cluster.peers import Peers
+from cluster.storage import witness
 from cluster.storage.base import Engine
 from cluster.storage.committer import Committer
 from cluster.storage.faulty import FaultyEngine
@@ -60,7 +62,7 @@ SWITCH_INTERVAL = 0.0005
 class Core(Protocol):
     """What cluster.core.node.Node is to the shell."""
 
-    def handle(self, now: float, event: Event) -> list[Effect]: ...
+    def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
 
 
 MakeCore = Callable[[Params, Reader, int], Core]
@@ -82,6 +84,7 @@ class Server:
         self._engine = self._disk or engine
         if damage is not None:
             self._log.emit("storage-put-aside", reason=damage)
+        self._intact = witness.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._committer = Committer(self._engine, self._loop, self.post, alone)
         entropy = int.from_bytes(os.urandom(8), "big")
@@ -135,7 +138,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
-        self.post(Started())
+        self.post(Started(self._intact))
         await self._data.serve()
         await self._admin.serve()
         for peer, peer_address in self._known.items():
@@ -155,7 +158,9 @@ class Server:
         self._handling = True
         try:
             while self._events:
-                for effect in self._core.handle(self._loop.time(), self._events.popleft()):
+                wall = time.time_ns() // 1_000_000
+                event = self._events.popleft()
+                for effect in self._core.handle(self._loop.time(), event, wall):
                     self._do[type(effect)](effect)
         except Exception as error:
             self._crash(error)
@@ -268,6 +273,10 @@ class Server:
         for listener in (self._data, self._admin):
             listener.close()
         await self._peers.close()
+        if self._committer.idle:
+            self.post(Stopping())
+        while not self._committer.idle and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
         self._over = True
         self._committer.close()
         self._engine.close()

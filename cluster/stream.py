@@ -36,6 +36,7 @@ class Stream(asyncio.Protocol):
         self._out: list[bytes] = []
         self._gathered = 0
         self._reason = ""
+        self._given_up = False
 
     # ---- for subclasses
 
@@ -55,7 +56,7 @@ class Stream(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        return self.transport is None or self.transport.is_closing()
+        return self._given_up or self.transport is None or self.transport.is_closing()
 
     @property
     def unsent(self) -> int:
@@ -84,7 +85,10 @@ class Stream(asyncio.Protocol):
             cast(asyncio.Transport, self.transport).close()
 
     def abort(self, reason: str) -> None:
-        """End the connection now."""
+        """End the connection now. Nothing is written any more, even where the loop has
+        closed the socket already and the transport does not know it: so it is when a dial
+        that timed out was cancelled in the tick in which HELLO came."""
+        self._given_up = True
         self._reason = self._reason or reason
         if self.transport is not None:
             self.transport.abort()
@@ -131,7 +135,10 @@ class Stream(asyncio.Protocol):
     def _flush(self) -> None:
         if self._out and not self.closing:
             self.bytes_out += self._gathered
-            cast(asyncio.Transport, self.transport).write(b"".join(self._out))
+            try:
+                cast(asyncio.Transport, self.transport).write(b"".join(self._out))
+            except RuntimeError as error:  # uvloop's word for a socket that it closed
+                self.abort(str(error))
         self._out.clear()
         self._gathered = 0
 

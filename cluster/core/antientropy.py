@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .fences import Fences
 from .kernel import Failure, Kernel
-from .merkle import WIDTH, Tree, leaf_of
+from .merkle import WIDTH
 from .messages import (
     Answer,
     SyncKey,
@@ -26,68 +27,12 @@ from .messages import (
     TreeRoots,
     TreeRootsReply,
 )
-from .records import Record, Records
 from .replica import Replica
-from .rows import leaf_prefix, split_object
 from .store import Damaged, ReadFailed
+from .trees import Trees
 
-_LEAVES_AT_ONCE = 256
-
-
-class Trees:
-    """The trees of this node, one a partition that it is a primary of."""
-
-    def __init__(self, objects: Records) -> None:
-        self._objects = objects
-        self._trees: dict[int, Tree] = {}
-        self._counts: dict[int, int] = {}
-        objects.on_change = self.changed
-
-    def build(self) -> None:
-        """Make every tree anew from the records. Raises ReadFailed."""
-        self._trees.clear()
-        self._counts.clear()
-        self._objects.on_damage = lambda row: None
-        for row, record in self._objects.scan():
-            self.changed(row, None, record)
-        self._objects.on_damage = self.damaged
-
-    def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
-        """Keep the tree of a row's partition true to its record."""
-        partition, key = split_object(row)
-        change = (new is not None) - (old is not None)
-        self._counts[partition] = self._counts.get(partition, 0) + change
-        self.of(partition).change(
-            key, None if old is None else old.hash, None if new is None else new.hash
-        )
-
-    def damaged(self, row: bytes) -> None:
-        """The record of a row was found damaged: without it the tree differs from those of
-        the other replicas, and that is what heals it."""
-        partition, key = split_object(row)
-        leaf = leaf_of(key)
-        self._counts[partition] = self._counts.get(partition, 0) - 1
-        self.of(partition).recount(leaf, self.keys(partition, [leaf]).items())
-
-    @property
-    def objects(self) -> int:
-        """How many records there are."""
-        return sum(self._counts.values())
-
-    def held(self) -> list[int]:
-        """The partitions that have records."""
-        return sorted(p for p, count in self._counts.items() if count)
-
-    def of(self, partition: int) -> Tree:
-        return self._trees.setdefault(partition, Tree())
-
-    def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves. Raises ReadFailed."""
-        return {
-            split_object(row)[1]: record.hash
-            for leaf in leaves
-            for row, record in self._objects.scan(leaf_prefix(partition, leaf))
-        }
+#: so few that neither side is held up by reading them
+_LEAVES_AT_ONCE = 32
 
 
 @dataclass(slots=True)
@@ -117,8 +62,10 @@ class AntiEntropy:
         interval: float,
         timeout: float,
         healthy: Callable[[str], bool],
+        fences: Fences,
     ) -> None:
         self.kernel = kernel
+        self.fences = fences
         self.trees = trees
         self.replica = replica
         self.timeout = timeout
@@ -138,6 +85,8 @@ class AntiEntropy:
 
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
+        if not self.trees.complete:
+            return
         partners = self.partners()
         now = self.kernel.now
         self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
@@ -183,6 +132,8 @@ class AntiEntropy:
     # ---- the side that is asked
 
     def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
+        if not self.trees.complete:
+            return TreeRootsReply(asked.rid, {}, "the trees are being made")
         trees = {p: self.trees.of(p) for p in asked.roots}
         return TreeRootsReply(
             asked.rid,
@@ -315,6 +266,7 @@ class Exchange:
             self._ask_keys()
 
     def _sync(self, key: bytes) -> None:
+        self._owner.fences.enter(key)
         try:
             record = self._owner.replica.own(key)
         except Damaged:
@@ -342,6 +294,7 @@ class Exchange:
             )
 
     def _synced(self, key: bytes, error: str | None) -> None:
+        self._owner.fences.leave(key)
         self._open -= 1
         if error is None:
             self.repaired += 1

@@ -90,8 +90,9 @@ def context_of(state: State) -> State:
     return seen(state)
 
 
-def with_dot(context: Context, actor: str, event: int) -> State:
-    """`context` and one dot more: what the answer to a put covers."""
+def with_dot(context: Context, actor: str, event: int, at: int = 0) -> State:
+    """`context` and one dot more: what the answer to a put covers. (`at` is for clocks that
+    know the time.)"""
     entry = context.get(actor, _NOTHING)
     return {**seen(context), actor: _entry(entry.n, (*entry.extra, event))}
 
@@ -118,6 +119,6 @@ def digest(state: State) -> int:
         entry = state[actor]
         h.update(f"{actor} {entry.n} {entry.extra}\n".encode())
         for event, version in entry.values:
-            h.update(f"{event} {version.deleted} {len(version.value)}\n".encode())
+            h.update(f"{event} {version.deleted} {version.at} {len(version.value)}\n".encode())
             h.update(version.value)
     return int.from_bytes(h.digest(), "big")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from .admission import Admission
 from .context import Contexts
 from .detector import Detector
+from .fences import Fences
 from .kernel import Kernel
 from .messages import Options, Worth
 from .params import Params
@@ -19,6 +20,7 @@ from .plan import Place, Plan
 from .replica import Replica
 from .retries import Retries
 from .stats import Stats
+from .versioning import Versioning
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,10 @@ class Services:
     placement: Callable[[], Placement | None]
     detector: Detector
     replica: Replica
+    versioning: Versioning
     contexts: Contexts
     retries: Retries
+    fences: Fences
     stats: Stats
     admission: Admission
 

@@ -7,12 +7,13 @@ probed all the time, so that nobody stays banned and a silent cut is noticed wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .identity import Identity
 from .kernel import Failure, Kernel
-from .messages import Ping
+from .messages import Answer, Ping, Pong
 
 _SUSPECT_AFTER = 2
 
@@ -37,8 +38,9 @@ class Peer:
 
 
 class Detector:
-    def __init__(self, kernel: Kernel, interval: float, timeout: float) -> None:
+    def __init__(self, kernel: Kernel, identity: Identity, interval: float, timeout: float) -> None:
         self._kernel = kernel
+        self._identity = identity
         self._interval = interval
         self._timeout = timeout
         self.peers: dict[str, Peer] = {}
@@ -60,6 +62,7 @@ class Detector:
         self.watch([peer])
         self.peers[peer].up = True
         self.heard(peer)
+        self._ping(peer)
 
     def link_down(self, peer: str, reason: str) -> None:
         self.watch([peer])
@@ -96,7 +99,24 @@ class Detector:
 
     def _probe(self) -> None:
         for peer in self.peers:
-            self._kernel.call(peer, Ping, self._timeout, lambda outcome: None)
+            self._ping(peer)
+
+    def _ping(self, peer: str) -> None:
+        self.ping(peer, lambda outcome: None)
+
+    def ping(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        """Ask whether `peer` is there; done() with what came of it."""
+        life = self._identity.life
+
+        def ended(outcome: Answer | Failure) -> None:
+            self._ponged(outcome)
+            done(outcome)
+
+        self._kernel.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
+
+    def _ponged(self, answer: Answer | Failure) -> None:
+        if isinstance(answer, Pong):
+            self._identity.told(answer.latest)
 
     def status(self) -> dict[str, Any]:
         return {

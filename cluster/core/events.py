@@ -28,7 +28,17 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The shell is up: recover from storage, arm the periodic timers."""
+    """The shell is up: recover from storage, arm the periodic timers. `intact`: it vouches
+    that the storage is what the last life of this node left, and no copy of it, older or
+    in use elsewhere."""
+
+    intact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The last event of a clean stop, once everything is durable: write down what spares
+    the next life work. But for the outcome of that, nothing is handled any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class Asked:
 
 Event = (
     Started
+    | Stopping
     | Received
     | SendFailed
     | LinkUp

@@ -46,6 +46,7 @@ class GetRequest:
 
     def start(self) -> None:
         kernel = self._s.kernel
+        self._s.fences.enter(self._get.key)
         self._deadline = kernel.after(self._s.timeout(self._get.options), self._expire)
         for place in list(self._plan.places):
             self._ask(place)
@@ -85,7 +86,8 @@ class GetRequest:
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
             self._tally.count(place, durable=False)
-        self._shown = self.merge(self._shown, state or {})
+        merged = self.merge(self._shown, state or {})
+        self._shown = self._s.versioning.of(self._get.key).settle(merged)
 
     def counts(self, place: Place, state: State | None) -> bool:
         """Whether this answer counts towards R."""
@@ -93,7 +95,7 @@ class GetRequest:
 
     def merge(self, shown: State, state: State) -> State:
         """What the client is shown after one more replica answered."""
-        return clock.sync(shown, state)
+        return self._s.versioning.clock.sync(shown, state)
 
     # ---- answering
 
@@ -105,6 +107,7 @@ class GetRequest:
         if not self._responded:
             self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
         self.repair(self._shown)
+        self._s.fences.leave(self._get.key)
         self._s.admission.leave(0)
 
     def _answer(self) -> None:
@@ -120,7 +123,9 @@ class GetRequest:
 
     def context(self) -> bytes:
         """The token that covers what is shown."""
-        return self._s.contexts.token(self._get.key, clock.context_of(self._shown))
+        return self._s.contexts.token(
+            self._get.key, self._s.versioning.clock.context_of(self._shown)
+        )
 
     def _refuse(self, code: str, message: str) -> None:
         self._finish(Refusal(self._get.rid, code, message))

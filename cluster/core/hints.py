@@ -45,18 +45,18 @@ class Hints:
         self.window: Callable[[], int] = lambda: 64
         #: merge a state into this node's own record
         self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
-        records.on_change = self._changed
+        records.on_change = self.changed
         records.label = _label
 
     def recover(self) -> None:
         """Find the hints of an earlier life. Raises ReadFailed."""
         for hint, record in self.records.scan():
-            self._changed(hint, None, record)
+            self.changed(hint, None, record)
 
     def start(self) -> None:
         self._kernel.every(self._interval, self.hand_off)
 
-    def _changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
+    def changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
         before, since = self._waiting.get(target, {}).get(key, (0, self._kernel.now))
         size = 0 if new is None else _size(new)

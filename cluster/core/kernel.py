@@ -39,6 +39,8 @@ class Kernel:
 
     def __init__(self) -> None:
         self.now = 0.0
+        #: wall time in ms, as wrong as the machine's clock
+        self.wall = 0
         self._effects: list[Effect] = []
         self._sequence = 0
         self._heap: list[tuple[float, int, _Timer]] = []

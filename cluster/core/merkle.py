@@ -31,10 +31,14 @@ def item_hash(key: bytes, record_hash: int) -> int:
 class Tree:
     """The tree of one partition; branch hashes are made when asked for."""
 
-    def __init__(self) -> None:
-        self._leaves = array("Q", bytes(8 * LEAVES))
+    def __init__(self, leaves: array[int] | None = None) -> None:
+        self._leaves = leaves or array("Q", bytes(8 * LEAVES))
         self._branches = [0] * WIDTH
-        self._stale = [False] * WIDTH
+        self._stale = [True] * WIDTH
+
+    def dump(self) -> bytes:
+        """The leaves, as array("Q", dump) takes them on the same machine."""
+        return self._leaves.tobytes()
 
     def change(self, key: bytes, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""

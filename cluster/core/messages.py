@@ -36,10 +36,12 @@ class Options(msgspec.Struct, array_like=True, frozen=True):
 
 class Version(msgspec.Struct, array_like=True, frozen=True):
     """A value as written. A tombstone is an ordinary value with `deleted` set; it may
-    carry bytes of its own (the harness keeps the version id there)."""
+    carry bytes of its own (the harness keeps the version id there). `at` is the time of its
+    stamp in ms where that decides anything (cluster.core.versioning), else 0."""
 
     value: bytes
     deleted: bool = False
+    at: int = 0
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
@@ -208,12 +210,23 @@ class ReplicaPutReply(_Base, frozen=True):
     error: str | None = None
 
 
+class Life(msgspec.Struct, array_like=True, frozen=True):
+    """The `lives`-th process that goes by this incarnation of a node."""
+
+    incarnation: int
+    lives: int
+
+
 class Ping(_Base, frozen=True):
     rid: int
+    life: Life = Life(0, 0)
 
 
 class Pong(_Base, frozen=True):
+    """`latest`: the latest life of your incarnation that I have met."""
+
     rid: int
+    latest: Life = Life(0, 0)
 
 
 class TreeRoots(_Base, frozen=True):
@@ -276,6 +289,24 @@ class SyncKeyReply(_Base, frozen=True):
     error: str | None = None
 
 
+class Reap(_Base, frozen=True):
+    """A round about tombstones (cluster.core.reaper): their keys and the hashes of their
+    records, under a version of the layout. `name`: who asks, and which attempt it is."""
+
+    rid: int
+    round: Literal["fence", "check", "reap"]
+    name: str
+    version: int
+    keys: dict[bytes, int]
+
+
+class ReapReply(_Base, frozen=True):
+    """The keys for which the node agrees, or has done it."""
+
+    rid: int
+    keys: tuple[bytes, ...]
+
+
 class Gossip(_Base, frozen=True):
     """What I know of the membership; layout None: nothing yet."""
 
@@ -320,6 +351,7 @@ Answer = (
     | TreeKeysReply
     | SyncKeyReply
     | GossipReply
+    | ReapReply
     | AskReply
 )
 #: what a client may ask, what a node may ask another, what an administrator may
@@ -334,6 +366,7 @@ NodeQuestion = (
     | TreeKeys
     | SyncKey
     | Gossip
+    | Reap
 )
 Question = ClientQuestion | NodeQuestion | Ask
 Message = Hello | Welcome | Question | Answer

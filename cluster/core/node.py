@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from . import messages
 from .admission import Admission
-from .antientropy import AntiEntropy, Trees
+from .antientropy import AntiEntropy
 from .context import BadContext, Contexts
 from .coordinator import Services
 from .detector import Detector
@@ -25,14 +25,16 @@ from .events import (
     Received,
     SendFailed,
     Started,
+    Stopping,
     TimerFired,
 )
+from .fences import Fences
 from .get import GetRequest
 from .gossip import Gossip
 from .hints import Hints
 from .identity import Identity
 from .kernel import Kernel
-from .membership import Membership, first_layout, gone, known
+from .membership import Membership, first_layout, gone, known, settled
 from .messages import (
     ForwardPut,
     Get,
@@ -60,14 +62,18 @@ from .operate import Operator
 from .params import Params
 from .placement import Placement, Rules
 from .put import PutRequest
-from .records import Records
+from .reaper import Reaper
+from .records import Record, Records
 from .replica import Replica
 from .retries import Respond, Retries
 from .ring import partition_of
-from .rows import split_object
+from .rows import split_hint, split_object
+from .sanity import objection
 from .stats import Stats
 from .store import Reader, ReadFailed
 from .transfers import Transfers
+from .trees import Trees
+from .versioning import versioning
 
 _RETRY_AFTER = 0.1
 #: seconds until storage that could not be read is tried again
@@ -94,12 +100,31 @@ class Node:
         self.placement: Placement | None = None
         memory = params.buffer_rows if params.durability == "buffered" else 0
         self.identity = Identity(params.node, kernel, store, entropy, memory > 0)
-        self.detector = Detector(kernel, params.probe_interval, params.replica_timeout)
+        self.detector = Detector(
+            kernel, self.identity, params.probe_interval, params.replica_timeout
+        )
+        self.versioning = versioning(params)
         self.objects = Records(
-            "objects", kernel, store, self.identity, memory, params.buffer_interval
+            "objects",
+            kernel,
+            store,
+            self.identity,
+            self.versioning,
+            lambda row: split_object(row)[1],
+            memory,
+            params.buffer_interval,
         )
         self.objects.label = lambda row: {"key": split_object(row)[1]}
-        hints = Records("hints", kernel, store, self.identity, memory, params.buffer_interval)
+        hints = Records(
+            "hints",
+            kernel,
+            store,
+            self.identity,
+            self.versioning,
+            lambda row: split_hint(row)[1],
+            memory,
+            params.buffer_interval,
+        )
         self.hints = Hints(
             params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
@@ -113,7 +138,8 @@ class Node:
             params.max_hint_bytes,
             store.durable,
         )
-        self.trees = Trees(self.objects)
+        self.fences = Fences()
+        self.trees = Trees(kernel, store, self.objects, params.tree_expiry)
         self.anti_entropy = AntiEntropy(
             kernel,
             self.trees,
@@ -121,6 +147,7 @@ class Node:
             params.anti_entropy_interval,
             params.request_timeout,
             self.detector.healthy,
+            self.fences,
         )
         self.transfers = Transfers(
             params.node, kernel, self.membership, lambda: self.view, self.trees, self.objects
@@ -141,10 +168,22 @@ class Node:
             lambda: self.placement,
             self.detector,
             self.replica,
+            self.versioning,
             Contexts(params.cluster, params.secret),
             Retries(),
+            self.fences,
             self.stats,
             self.admission,
+        )
+        self.reaper = Reaper(
+            params.node,
+            kernel,
+            self.objects,
+            self.hints,
+            self.fences,
+            self.services.retries,
+            params.reap_after,
+            params.request_timeout,
         )
         self._connect()
         self.operator = Operator(self)
@@ -152,10 +191,18 @@ class Node:
         self.get_request: type[GetRequest] = GetRequest
         self.put_request: type[PutRequest] = PutRequest
         self._recovered_identity = False
+        self._stopped = False
+        self._was_put_away = False
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""
         self.kernel.on_outcome = self.detector.outcome
+        self.objects.on_change = self._object_changed
+        self.hints.records.on_change = self._hint_changed
+        self.trees.on_row = self.reaper.met
+        self.reaper.settled = self._settled_view
+        self.reaper.peers = lambda: [m for m in known(self.view.layout) if m != self.params.node]
+        self.reaper.ping = self.detector.ping
         self.hints.window = lambda: self.admission.window
         self.anti_entropy.window = lambda: self.admission.window
         self.hints.destination = self._destination
@@ -173,13 +220,17 @@ class Node:
         assert self.placement is not None
         return self.placement
 
-    def handle(self, now: float, event: Event) -> list[Effect]:
-        """React to one event at `now` (seconds, never going back)."""
+    def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
+        """React to one event at `now` (seconds, never going back). `wall`: what the
+        machine's clock says, in ms since 1970; nothing relies on it but last-write-wins."""
         self.kernel.now = now
+        self.kernel.wall = wall
         self._dispatch(event)
         return self.kernel.drain()
 
     def _dispatch(self, event: Event) -> None:
+        if self._stopped and not isinstance(event, Persisted | PersistFailed):
+            return
         match event:
             case Received(channel=None, peer=str(peer), message=message):
                 # a late answer still shows that the peer is alive
@@ -202,20 +253,34 @@ class Node:
                 self.kernel.lose(peer)
             case Asked():
                 self.operator.asked(event)
-            case Started():
-                self._start()
+            case Stopping():
+                self._stop()
+            case Started(intact):
+                self._start(intact)
 
-    def _start(self) -> None:
+    def _stop(self) -> None:
+        """Write down what waits in memory, then what spares the next life work."""
+        self._stopped = True
+        for records in (self.objects, self.hints.records):
+            records.buffer.flush()
+        self._put_away()
+
+    def _put_away(self) -> None:
+        if not self._was_put_away and self.objects.settled and self.hints.records.settled:
+            self._was_put_away = True
+            self.trees.put_away()
+
+    def _start(self, intact: bool) -> None:
         """Recover; as long as the storage cannot be read, which says nothing about what is
         in it, try again."""
         try:
-            self.trees.build()
+            self.trees.recover()
             self.hints.recover()
             self.gossip.recover()
-            self.identity.recover(self._recovered)
+            self.identity.recover(intact, self._recovered)
         except ReadFailed as e:
             self.kernel.emit("storage-unreadable", reason=str(e))
-            self.kernel.after(_READ_AGAIN, self._start)
+            self.kernel.after(_READ_AGAIN, lambda: self._start(intact))
             return
         self.admission.start()
         self.hints.start()
@@ -235,9 +300,25 @@ class Node:
             return
         self.ready = True
         self.anti_entropy.start()
+        self.reaper.start()
         self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
+    def _object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        self.trees.changed(row, old, new)
+        self.reaper.changed(row, new)
+
+    def _hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        self.hints.changed(row, old, new)
+        self.fences.fall(split_hint(row)[1])
+
     # ---- membership
+
+    def _settled_view(self) -> Placement | None:
+        """Who holds what, unless a partition is on the move."""
+        view = self.placement
+        if view is None or not settled(view.layout) or self.transfers.status():
+            return None
+        return view
 
     def _layout_changed(self) -> None:
         membership = self.membership
@@ -281,6 +362,11 @@ class Node:
         def respond(answer: GetReply | PutReply | Refusal) -> None:
             self.kernel.reply(channel, answer)
 
+        wrong = objection(message, self.params)
+        if wrong is not None:
+            self.kernel.emit("senseless", peer=event.peer, reason=wrong)
+            respond(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
+            return
         match message:
             case Get():
                 self._get(message, respond)
@@ -321,14 +407,19 @@ class Node:
                         channel, SyncKeyReply(rid, state, error)
                     ),
                 )
+            case messages.Reap(rid):
+                self.reaper.asked(
+                    message,
+                    lambda keys: self.kernel.reply(channel, messages.ReapReply(rid, tuple(keys))),
+                )
             case TreeRoots():
                 self.kernel.reply(channel, self.anti_entropy.differing_roots(message))
             case TreeLeaves():
                 self.kernel.reply(channel, self.anti_entropy.leaves(message))
             case TreeKeys():
                 self.kernel.reply(channel, self.anti_entropy.keys(message))
-            case Ping(rid):
-                self.kernel.reply(channel, Pong(rid))
+            case Ping(rid, life):
+                self.kernel.reply(channel, Pong(rid, self.identity.met(str(event.peer), life)))
 
     def _locate(self, rid: int) -> LocateReply | Refusal:
         view = self.placement
@@ -370,7 +461,9 @@ class Node:
         overload = self.admission.objection(len(value))
         if overload is not None:
             return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
-        if not 0 < len(key) <= p.max_key:
+        if not key:
+            return Refusal(rid, "bad-request", "the key is empty")
+        if len(key) > p.max_key:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
             return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .node import Node
 
 _PAGE = 500
+_MOST = 100_000
 _SHOWN = 100
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -55,7 +56,7 @@ class Operator:
             return
         try:
             kernel.answer(asked.token, command(asked.args))
-        except (KeyError, TypeError, ValueError) as e:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as e:
             kernel.answer(asked.token, error=f"{asked.command}: bad arguments: {e!r}")
         except (Refused, ReadFailed) as e:
             kernel.answer(asked.token, error=f"{asked.command}: {e}")
@@ -68,12 +69,14 @@ class Operator:
             "node": node.params.node,
             "ready": node.ready,
             "objects": node.trees.objects,
+            "trees": {"complete": node.trees.complete, "rebuilds": node.trees.rebuilds},
             "damaged": len(node.objects.damaged) + len(node.hints.records.damaged),
             "unsaved": len(node.objects.buffer) + len(node.hints.records.buffer),
             "hints": sum(waiting.values()),
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,
             "handed_off": node.hints.handed_off,
+            "reaped": node.reaper.reaped,
             "transfers": len(moving),
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
@@ -139,7 +142,7 @@ class Operator:
     def dump(self, args: dict[str, Any]) -> dict[str, Any]:
         """A page of what this node holds: {"rows": [...], "next": position or None}. Objects
         come first, then hints; pass `next` back as `after`."""
-        limit = int(args.get("limit") or _PAGE)
+        limit = min(max(1, int(args.get("limit") or _PAGE)), _MOST)
         table, after = args.get("after") or ("objects", None)
         records = self._node.objects if table == "objects" else self._node.hints.records
         rows: list[dict[str, Any]] = []

@@ -23,6 +23,10 @@ class Params:
     r: int = 2
     w: int = 2
     sloppy: bool = True
+    #: dotted version vectors, or the paper's plain vectors cut to ten pairs
+    clock: Literal["dvv", "vector"] = "dvv"
+    #: buckets (the part of a key before the first "/") where the last writer wins: lossy
+    lww_buckets: tuple[str, ...] = ()
     #: a node's share of the ring is its weight's (1 where none is given)
     weights: Mapping[str, float] = field(default_factory=dict)
     #: node -> zone, and how many replicas of a key each zone holds (equal shares of N)
@@ -36,6 +40,10 @@ class Params:
     probe_interval: float = 0.5
     handoff_interval: float = 0.25
     anti_entropy_interval: float = 0.5
+    #: tombstones unchanged for this long are reaped; 0: never
+    reap_after: float = 86_400.0
+    #: hash trees older than this are made anew from the records
+    tree_expiry: float = 86_400.0
     #: forwarded puts may take this many hops
     max_hops: int = 3
     max_key: int = 1024

@@ -121,6 +121,7 @@ class PutRequest:
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
+        self._s.fences.enter(self._put.key)
         self._durable = self.durable_places(place)
 
         def done(code: str | None) -> None:
@@ -135,10 +136,8 @@ class PutRequest:
         version = Version(self._put.value, self._put.deleted)
         stamped = self._s.replica.stamp(key, place.hint_for, self._context, version, done, durable)
         if stamped is not None:
-            self._state, actor, event = stamped
-            self._covers = clock.with_dot(self._context, actor, event)
-            size = len(self._put.value)
-            self._s.retries.stamped(self._put.request, self._state, self._covers, size)
+            self._state, self._covers = stamped
+            self._s.retries.stamped(self._put, self._state, self._covers)
 
     def durable_places(self, own: Place) -> list[Place]:
         """Whose holders are to answer only once the version is durable with them."""
@@ -150,9 +149,11 @@ class PutRequest:
 
     def _stamped(self, place: Place, code: str | None, rest: list[str]) -> None:
         if code == "storage-read" and rest:
+            self._s.fences.leave(self._put.key)
             self._route(rest)  # nothing was stamped: another primary may be able to
             return
         if code is not None:
+            self._s.fences.leave(self._put.key)
             self._refuse(code, f"put: {code} at the coordinator")
             return
         self.count(place, place in self._durable and self._s.replica.durable)
@@ -206,6 +207,8 @@ class PutRequest:
     # ---- answering
 
     def _progress(self) -> None:
+        if not self._open:
+            self._s.fences.leave(self._put.key)
         if self._responded:
             return
         if self._tally.enough:
@@ -215,7 +218,7 @@ class PutRequest:
 
     def _answer(self) -> None:
         siblings = clock.versions(self._state) if self._put.options.return_body else ()
-        covers = clock.context_of(self._state) if siblings else self._covers
+        covers = self._s.versioning.clock.context_of(self._state) if siblings else self._covers
         self._finish(
             PutReply(
                 self._put.rid,

@@ -25,6 +25,7 @@ from .identity import Identity
 from .kernel import Kernel
 from .messages import State, Version
 from .store import Damaged, Reader, ReadFailed
+from .versioning import Versioning
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
@@ -52,14 +53,20 @@ class Records:
         kernel: Kernel,
         store: Reader,
         identity: Identity,
+        versioning: Versioning,
+        key_of: Callable[[bytes], bytes],
         memory: int = 0,
         interval: float = 0.1,
     ) -> None:
-        """`memory` and `interval` as for a Buffer."""
+        """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
+        Buffer."""
         self.table = table
         self.buffer = Buffer[Record](table, kernel, _encode, self._lost, memory, interval)
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[bytes, None] = {}
+        self._clock = versioning.clock
+        self._reconcile = versioning.of
+        self._key_of = key_of
         self._kernel = kernel
         self._store = store
         self._identity = identity
@@ -127,13 +134,23 @@ class Records:
             self._kernel.emit("row-damaged", table=self.table, **self.label(key))
             self.on_damage(key)
 
+    def saved(self, key: bytes) -> bool:
+        """Whether what stands under `key` is durable."""
+        return self.buffer.get(key) is None
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that stands is durable."""
+        return not len(self.buffer)
+
     # ---- writing
 
     def stamp(
         self, key: bytes, context: State, version: Version, done: Done, durable: bool = True
-    ) -> tuple[State, str, int] | None:
-        """Put `version` under a new dot; returns (state, actor, event), or None when the
-        write could not even begin, after done(code). `durable` as for a Buffer."""
+    ) -> tuple[State, State] | None:
+        """Put `version` under a new dot; returns the state and what the put's answer covers,
+        or None when the write could not even begin, after done(code). `durable` as for a
+        Buffer."""
         try:
             old = self.get(key)
             actor = self._actor(old, context)
@@ -144,22 +161,26 @@ class Records:
             done("not-ready")
             return None
         state = {} if old is None else old.state
-        event = clock.next_event(state, actor)
-        after = self.apply(context, version, state, actor, event)
+        reconcile = self._reconcile(self._key_of(key))
+        version = reconcile.date(version, context, state, self._kernel.wall)
+        event = self._clock.next_event(state, actor)
+        after = reconcile.settle(self.apply(context, version, state, actor, event))
         self._save(key, old, after, actor, "stamp", done, durable)
-        return after, actor, event
+        covers = self._clock.with_dot(context, actor, event, version.at)
+        return after, reconcile.cover(covers, version)
 
     def apply(
         self, context: State, version: Version, state: State, actor: str, event: int
     ) -> State:
         """The state that a put leaves behind."""
-        return clock.update(context, version, state, actor, event)
+        return self._clock.update(context, version, state, actor, event)
 
     def merge(
         self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
         """Sync `incoming` into the record; returns what stands now, or None when that
         could not begin, after done(code). `durable` as for a Buffer."""
+        self._identity.look_at(incoming)
         try:
             old = self.get(key)
         except Damaged:
@@ -170,19 +191,23 @@ class Records:
         if old is None:
             self._save(key, None, incoming, None, why, done, durable)
             return incoming
-        merged = self.combine(old.state, incoming, why)
+        merged = self._reconcile(self._key_of(key)).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
             (self.buffer.when_saved if durable else self.buffer.when_kept)(key, done)
             return merged
         actor = old.actor
-        if actor is not None and not clock.covers(old.state, incoming, actor):
+        if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
         self._save(key, old, merged, actor, why, done, durable)
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
         """What stands after a replica hears of `incoming`."""
-        return clock.sync(ours, incoming)
+        return self._clock.sync(ours, incoming)
+
+    def join(self, key: bytes, a: State, b: State) -> State:
+        """What two states of `key` are together."""
+        return self._reconcile(key).settle(self._clock.sync(a, b))
 
     def remove(self, key: bytes, done: Done) -> None:
         """Forget a record altogether (a hint that was handed off)."""
@@ -195,8 +220,9 @@ class Records:
     def _actor(self, old: Record | None, context: State) -> str:
         """The actor to stamp with. A new epoch begins where there is no record, where none
         was stamped yet, and where a client knows more of the actor than the record does."""
+        self._identity.look_at(context)
         if old is not None and old.actor is not None and self._identity.usable(old.actor):
-            if clock.covers(old.state, context, old.actor):
+            if self._clock.covers(old.state, context, old.actor):
                 return old.actor
             self._kernel.emit("epoch-behind", actor=old.actor)
         actor = self._identity.new_actor()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import clock
 from .buffer import Done
 from .hints import Hints
 from .kernel import Kernel
@@ -71,7 +70,7 @@ class Replica:
             return
         state: State = {}
         for _, _, record in held:
-            state = clock.sync(state, record.state)
+            state = self.objects.join(key, state, record.state)
         waiting = len(held)
         if not waiting:
             answer(None, None)
@@ -123,7 +122,7 @@ class Replica:
         version: Version,
         done: Done,
         durable: bool = True,
-    ) -> tuple[State, str, int] | None:
+    ) -> tuple[State, State] | None:
         """Coordinate a put here: give `version` its dot (see Records.stamp)."""
         records, name = self.objects, self.row(key)
         if hint_for is not None:

@@ -27,6 +27,7 @@ _STAMPED_BYTES = 8 << 20
 class Stamp:
     """What the first try wrote, and what its answer would have covered; bytes of its value."""
 
+    key: bytes
     state: State
     covers: State
     size: int
@@ -66,14 +67,14 @@ class Retries:
         for rid, respond in self._waiting.pop(request):
             respond(_numbered(answer, rid))
 
-    def stamped(self, request: str, state: State, covers: State, size: int) -> None:
-        """`request` has its stamp now; forgotten once it is answered. Of the others, the
+    def stamped(self, put: Put, state: State, covers: State) -> None:
+        """`put` has its stamp now; forgotten once it is answered. Of the others, the
         oldest are forgotten first; a put without a request id is never asked for again."""
-        if not request:
+        if not put.request:
             return
-        self._forget(request)
-        self._stamped[request] = Stamp(state, covers, size)
-        self._stamped_bytes += size
+        self._forget(put.request)
+        stamp = self._stamped[put.request] = Stamp(put.key, state, covers, len(put.value))
+        self._stamped_bytes += stamp.size
         while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
             self._forget(next(iter(self._stamped)))
 
@@ -81,6 +82,10 @@ class Retries:
         stamp = self._stamped.pop(request, None)
         if stamp is not None:
             self._stamped_bytes -= stamp.size
+
+    def remembers(self, key: bytes) -> bool:
+        """Whether a retry could send an earlier state of `key` again."""
+        return any(stamp.key == key for stamp in self._stamped.values())
 
     def stamp_of(self, request: str) -> Stamp | None:
         return self._stamped.get(request)

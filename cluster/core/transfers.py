@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from .antientropy import Trees
 from .kernel import Kernel
 from .membership import Membership
 from .placement import Placement
 from .records import Records
 from .rows import partition_prefix
+from .trees import Trees
 
 _SLICE = 256
 

@@ -35,8 +35,8 @@ def lone_ring(node: Node) -> None:
     """A node that hears of no cluster at once founds one of its own."""
     start = node._start
 
-    def found() -> None:
-        start()
+    def found(intact: bool) -> None:
+        start(intact)
         if node.membership.layout is None:
             me = (node.params.node,)
             owners = me * node.params.partitions

@@ -8,6 +8,7 @@ budget is used up, or after an interrupt.
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable
@@ -147,7 +148,7 @@ class Conductor:
             at=round(self.elapsed(), 1),
             output=str((store / "output.txt").relative_to(self.folder)),
             folder=str(folder.path.relative_to(self.folder.resolve())) if folder else None,
-            command=str(results.get("command", "")),
+            command=shlex.join(["dynamesis", *job.arguments]),
             anomalies=results.get("anomalies", {}),
             why=tuple(dict.fromkeys(why))[:_MOST_WHY],
         )

@@ -131,9 +131,11 @@ def hired(jobs: int) -> Iterator[Crew]:
         for worker in workers:
             if worker.process.pid is not None:
                 reaper.add(worker.process.pid)
+        crew = Crew(list(workers), reaper)
         try:
-            yield Crew(list(workers), reaper)
+            yield crew
         finally:
+            crew.stop()
             for worker in workers:
                 with suppress(OSError):
                     worker.pipe.send(None)

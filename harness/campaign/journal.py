@@ -17,8 +17,8 @@ VERDICTS = ("invalid", "error", "unknown", "valid")
 @dataclass(frozen=True)
 class Run:
     """One test that has ended. `at`: s of the campaign when it did; `folder` and `output`
-    are relative to the campaign's; `why` has the first proof of each anomaly, or the reasons
-    why nothing is known."""
+    are relative to the campaign's; `command` runs it again, on its own; `why` has the first
+    proof of each anomaly, or the reasons why nothing is known."""
 
     number: int
     cell: str

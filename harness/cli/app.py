@@ -30,6 +30,8 @@ from harness.cli import (
     remove,
     repair,
     report,
+    serve,
+    shrink,
     status,
     test,
 )
@@ -50,6 +52,8 @@ app.command("test")(test.run)
 app.command("campaign")(campaign.run)
 app.command("check")(check.run)
 app.command("report")(report.run)
+app.command("serve")(serve.run)
+app.command("shrink")(shrink.run)
 app.command("list")(listing.run)
 app.command("log")(log.run)
 app.command("cluster")(cluster.run)

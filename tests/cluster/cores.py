@@ -13,10 +13,10 @@ from cluster.core.node import Node
 class Crashing(Node):
     """Raises when it is asked for a key."""
 
-    def handle(self, now: float, event: Event) -> list[Effect]:
+    def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         if isinstance(event, Received) and isinstance(event.message, Get):
             raise ZeroDivisionError("a bug in the core")
-        return super().handle(now, event)
+        return super().handle(now, event, wall)
 
 
 class Silent(Node):
@@ -26,26 +26,28 @@ class Silent(Node):
         super().__init__(*args)  # type: ignore[arg-type]
         self.held: list[Received] = []
 
-    def handle(self, now: float, event: Event) -> list[Effect]:
+    def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         if isinstance(event, Received) and isinstance(event.message, Get):
             self.held.append(event)
             return []
         if isinstance(event, Asked) and event.command == "answer":
             return [
-                effect for held in self.held for effect in super(Silent, self).handle(now, held)
+                effect
+                for held in self.held
+                for effect in super(Silent, self).handle(now, held, wall)
             ]
-        return super().handle(now, event)
+        return super().handle(now, event, wall)
 
 
 class Huge(Node):
     """Answers every get with more bytes than a frame may have."""
 
-    def handle(self, now: float, event: Event) -> list[Effect]:
+    def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         match event:
             case Received(channel=int(channel), message=Get(rid)):
                 siblings = (Version(bytes(1 << 20)),) * 17
                 return [Reply(channel, GetReply(rid, siblings, b"", Worth(1, 1, 1, 0, "n1")))]
-        return super().handle(now, event)
+        return super().handle(now, event, wall)
 
 
 CORES = {"crashing": Crashing, "silent": Silent, "huge": Huge}

@@ -56,6 +56,8 @@ class Simulator:
         self.stores = {name: DictStore() for name in self.names}
         self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str]] = set()
+        self.disk_errors = 0.0
+        self.skew: dict[str, int] = {}
         self.plant: Callable[[Node], None] = lambda node: None
         self.latency = (0.0002, 0.002)
         self.fsync = (0.0001, 0.001)
@@ -80,7 +82,7 @@ class Simulator:
 
     # ---- processes and network
 
-    def boot(self, name: str) -> None:
+    def boot(self, name: str, intact: bool = True) -> None:
         self._lives[name] += 1
         founder = name in self.params.members
         params = replace(
@@ -92,7 +94,7 @@ class Simulator:
         node = Node(params, self.stores[name], self.random.getrandbits(64))
         self.plant(node)
         self.nodes[name] = node
-        self.feed(name, ev.Started())
+        self.feed(name, ev.Started(intact))
         for other in self.nodes:
             if other != name:
                 self._link(name, other)
@@ -105,8 +107,23 @@ class Simulator:
         for other in self.nodes:
             self.later(0.001, other, ev.LinkDown(name, "connection lost"))
 
+    def stop(self, name: str) -> None:
+        """As SIGTERM: what is under way becomes durable, then the node ends."""
+        self.isolate(name)
+        self.until(lambda: self.nodes[name].objects.settled)
+        self.feed(name, ev.Stopping())
+        self.run(0.01)
+        self.crash(name)
+        self.heal()
+
     def wipe(self, name: str) -> None:
         self.stores[name] = DictStore()
+
+    def copy(self, name: str) -> DictStore:
+        """What is durable on a node's disk at this instant."""
+        copied = DictStore()
+        copied.tables = {table: dict(rows) for table, rows in self.stores[name].tables.items()}
+        return copied
 
     def isolate(self, *side: str) -> None:
         """Cut all links between `side` and the rest; both ends notice at once."""
@@ -143,8 +160,12 @@ class Simulator:
 
         self.at(delay, deliver)
 
+    def wall(self, name: str) -> int:
+        """What the machine's clock of a node says, in ms: `skew` may set it wrong."""
+        return int(self.now * 1000) + 1_000_000 + self.skew.get(name, 0)
+
     def feed(self, name: str, event: ev.Event) -> None:
-        for effect in self.nodes[name].handle(self.now, event):
+        for effect in self.nodes[name].handle(self.now, event, self.wall(name)):
             self._carry(name, effect)
 
     def _carry(self, name: str, effect: ev.Effect) -> None:
@@ -202,7 +223,9 @@ class Simulator:
         life = self._lives[name]
 
         def commit() -> None:
-            if self._lives[name] == life:
+            if self._lives[name] == life and self.random.random() < self.disk_errors:
+                self.feed(name, ev.PersistFailed(token, "no space"))
+            elif self._lives[name] == life:
                 self.stores[name].commit(writes)
                 self.feed(name, ev.Persisted(token))
 

@@ -96,7 +96,7 @@ class TestIdentity:
     def life(self, store: DictStore, entropy: int) -> tuple[Kernel, Identity]:
         kernel = Kernel()
         identity = Identity("n1", kernel, store, entropy)
-        identity.recover(lambda: None)
+        identity.recover(True, lambda: None)
         return kernel, identity
 
     def save(self, kernel: Kernel, store: DictStore) -> None:

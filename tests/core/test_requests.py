@@ -295,10 +295,10 @@ class TestAntiEntropy:
             sim.put("n1", b"k%d" % (i % 10), b"v%d" % i)
         sim.until(sim.quiet)
         node = sim.nodes["n3"]
-        kept = {p: tree.root() for p, tree in node.trees._trees.items() if tree.root()}
+        kept = {p: tree.root() for p, tree in node.trees._forest.trees.items() if tree.root()}
         sim.crash("n3")
         sim.boot("n3")
-        rebuilt = sim.nodes["n3"].trees._trees
+        rebuilt = sim.nodes["n3"].trees._forest.trees
         assert {p: tree.root() for p, tree in rebuilt.items() if tree.root()} == kept
 
 
@@ -308,7 +308,7 @@ class TestRefusals:
         [
             (Put(1, "r", KEY, b"x" * (1 << 20) + b"x"), "value-too-large", "1048577"),
             (Put(1, "r", b"k" * 1025, b"x"), "key-too-large", "1 to 1024"),
-            (Put(1, "r", b"", b"x"), "key-too-large", "0 bytes"),
+            (Put(1, "r", b"", b"x"), "bad-request", "the key is empty"),
             (Put(1, "r", KEY, b"x", b"forged"), "bad-context", "handed out"),
             (Put(1, "r", KEY, b"x", options=_pw(4)), "bad-request", "option pw is 4"),
         ],

@@ -111,8 +111,8 @@ def test_bytes_in_progress_are_bounded_also_after_the_client_has_its_answer() ->
     """A replica that does not answer keeps every put of which it is a place in memory."""
     sim = Simulator(3, max_request_bytes=10_000, replica_timeout=30.0, request_timeout=60.0)
     deaf = sim.nodes["n3"].handle
-    sim.nodes["n3"].handle = lambda now, event: (  # type: ignore[method-assign]
-        [] if isinstance(event, Received) and event.channel is not None else deaf(now, event)
+    sim.nodes["n3"].handle = lambda now, event, wall: (  # type: ignore[method-assign]
+        [] if isinstance(event, Received) and event.channel is not None else deaf(now, event, wall)
     )
     for n in range(30):
         sim.put("n1", b"k%d" % n, bytes(1000))

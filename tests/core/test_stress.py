@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from simulator import Simulator
@@ -22,9 +23,11 @@ KEYS = [b"a", b"b", b"c"]
 class Run:
     """One seeded run. `wrong` collects what the truth forbids."""
 
-    def __init__(self, seed: int, plant: Callable[[Node], None] = lambda node: None) -> None:
+    def __init__(
+        self, seed: int, plant: Callable[[Node], None] = lambda node: None, **params: Any
+    ) -> None:
         self.random = random.Random(seed)
-        self.sim = Simulator(seed=seed)
+        self.sim = Simulator(seed=seed, **params)
         self.sim.plant = plant
         for name in self.sim.names:
             plant(self.sim.nodes[name])

@@ -122,3 +122,16 @@ def test_a_test_that_cannot_run_does_not_stop_the_rest(start: Start, tmp_path: P
 def output(run: Run, number: int) -> str:
     path = folder(run) / f"runs/{number:04}/output.txt"
     return path.read_text() if path.exists() else ""
+
+
+def test_a_failing_schedule_is_shrunk(start: Start) -> None:
+    flags = ("--workload", "register", "--links", "direct", "--nodes", "3", "--time-limit", "3s",
+             "--bug", "merged-clock-siblings", "--seed", "1")  # fmt: skip
+    test = start("test", *flags, "--nemesis", "pause.one")
+    assert test.wait() == 1, test.said()
+    shrunk = start("shrink", str(test.results()), "--tries", "1")
+    assert shrunk.wait() == 0, shrunk.said()
+    assert "0 of" in shrunk.said()
+    assert "faults: []" in (test.results() / "shrunk.yaml").read_text()
+    nothing = start("shrink", str(test.folder))
+    assert nothing.wait() == 2

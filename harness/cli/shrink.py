@@ -1,0 +1,22 @@
+"""`dynamesis shrink`: fewer faults that still make a test fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+
+def run(
+    folder: Annotated[Path, Argument(help="Folder of a test that was invalid.", metavar="DIR")],
+    tries: Annotated[int, Option(help="Runs in which a schedule may fail.")] = 3,
+    runs: Annotated[int, Option(help="Runs in all.")] = 60,
+) -> int:
+    """Run a test again with fewer and fewer faults, as long as it fails."""
+    from harness.cli.shrinking import run_shrink
+    from harness.cli.values import within
+
+    within("--tries", tries, 1, 100)
+    within("--runs", runs, 1, 10_000)
+    return run_shrink(folder, tries, runs)
