@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tiny_cluster import until
 
 from checkers.op import Op
-from cluster.client import Client
+from cluster.client import Client, DynamoError
 from harness.cli.world import Plan, World, build
 from harness.nemesis import Nemesis
 
 KEYS = [b"key-%d" % i for i in range(20)]
+
+
+async def holds(client: Client, key: bytes) -> bool:
+    """Whether what was put is read; it need not be at once, while replicas are repaired."""
+    try:
+        siblings = (await client.get(key)).siblings
+    except DynamoError:
+        return False
+    assert [version.value for version in siblings] == [key]
+    return True
 
 
 @dataclass
@@ -50,7 +61,7 @@ class Scene:
         assert await self.members() == [sorted(members)] * len(members)
         async with Client(list(self.world.client_addresses().values())) as client:
             for key in KEYS:
-                assert [v.value for v in (await client.get(key)).siblings] == [key]
+                await until(lambda key=key: holds(client, key))
 
 
 @asynccontextmanager
