@@ -126,6 +126,11 @@ class Cluster:
         self._spawn(node)
         await self._until_answering(node)
 
+    async def disk(self, node: str, fault: str, **settings: float) -> None:
+        """Have a running node's disk fail (cluster.storage.faulty), if the spec allows it; by
+        "none" no more. Raises RuntimeError."""
+        await self.ask(node, "disk", fault=fault, **settings)
+
     async def change(self, kind: str, node: str) -> None:
         """Ask any member that runs to let `node` "join" or "leave", or be "remove"d as dead.
         Raises ValueError with the reason if it is refused, RuntimeError if nobody answers."""

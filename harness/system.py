@@ -43,6 +43,10 @@ class System(Protocol):
     async def wipe(self, node: str) -> None:
         """Delete the data of a node that is not running."""
 
+    async def disk(self, node: str, fault: str, **settings: float) -> None:
+        """Have a running node's disk fail from now on as harness.nemesis.disks says; "none":
+        no more. Its status then has disk {"bites": {fault: int}}. Raises RuntimeError."""
+
     async def change(self, kind: str, node: str) -> None:
         """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
         ValueError if it is refused, RuntimeError if nobody answers."""

@@ -35,7 +35,8 @@ def compose(
     workload = WORKLOADS[options.workload]
     keys = options.given_keys
     wanted = options.topology.plan(folder / WORK, folder / LINKS)
-    wanted = replace(wanted, newcomers=newcomers(options.faults))
+    disk_faults = any(event.f == "start-disk" for event in options.faults)
+    wanted = replace(wanted, newcomers=newcomers(options.faults), disk_faults=disk_faults)
 
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)

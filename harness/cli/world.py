@@ -21,7 +21,8 @@ HOST = "127.0.0.1"
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
     `root`, links their logs under `logs`; `port_base` None finds free ports; `spares` run, and
-    are no members yet; so many `newcomers` may come later."""
+    are no members yet; so many `newcomers` may come later; `disk_faults`: disks can be told to
+    fail."""
 
     nodes: tuple[str, ...]
     links: str
@@ -33,6 +34,7 @@ class Plan:
     port_base: int | None = None
     spares: tuple[str, ...] = ()
     newcomers: int = 0
+    disk_faults: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def build(
             engine=plan.storage,
             bugs=plan.bugs,
             spares=plan.spares,
+            disk_faults=plan.disk_faults,
         )
         cluster = Cluster(spec, reaper.add, reaper.drop)
         yield World(cluster, links, tuple(routes), listen, admin, ports)

@@ -123,6 +123,22 @@ def _links(rng: Rng, arena: Arena, clients: bool) -> tuple[list[str], Rng]:
     return links + ([route_name(CLIENT, node)] if clients and not all_of_them else []), rng
 
 
+def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int]) -> Member:
+    """The disk of one node fails. `ranges`: of its settings, times in ms. Bits are only ever
+    flipped at the node that may lose its memory."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (value,), rng = (_forgetful if name == "bit-flip" else _ONE)(rng, arena)
+        settings: dict[str, float] = {}
+        for setting, (low, high) in ranges.items():
+            drawn, rng = rng.between(low, high)
+            settings[setting] = drawn / 1000 if setting == "seconds" else drawn
+        return [{"kind": name, "with": settings, **value}], rng
+
+    forgets = name == "bit-flip"
+    return Member(f"disk.{name}", description, draw, weight=weight, forgets=forgets)
+
+
 def _change(
     name: str, description: str, joins: int = 0, leaves: int = 0, removes: int = 0
 ) -> Member:
@@ -186,6 +202,12 @@ MEMBERS: tuple[Member, ...] = (
     Member("pause.coordinator", "SIGSTOP the first primary of a key", _aimed("coordinator")),
     Member("wipe.one", "SIGKILL a node, delete its data, start it again", _forgetful,
            least=2, forgets=True),
+    _disk("full", "a disk takes nothing more"),
+    _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
+    _disk("read-error", "a disk cannot be read"),
+    _disk("bit-flip", "bits of stored objects flip", rows=(1, 20)),
+    _disk("lost-writes", "what is not synced yet is lost by a kill", seconds=(20, 200)),
+    _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
@@ -199,6 +221,7 @@ FAMILIES = {
     "kill": "SIGKILL nodes and start them again",
     "pause": "SIGSTOP nodes and let them go on",
     "wipe": "kill one node, delete its data, start it again",
+    "disk": "make disks fail: full, torn, unreadable, flipped bits, slow",
     "membership": "let nodes join and leave, remove dead ones",
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from checkers.op import Op, OpError
 from harness.links.base import Links
+from harness.nemesis.disks import BadDisk
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
 from harness.nemesis.membership import Membership, Welcome
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
+#: the families whose faults leave nodes down
+_DEADLY = ("kill", "wipe")
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Nemesis:
         self._ledger = Ledger(ledger)
         self._wires = Wires(links)
         self._holds = Holds(system)
+        self._disks = BadDisk(system)
         self._membership = Membership(system, welcome)
         self._effects: dict[str, Effects] = {
             "cut": Cut(system, self._wires),
@@ -91,6 +95,7 @@ class Nemesis:
             "kill": Kill(system, self._holds),
             "pause": Pause(system, self._holds),
             "wipe": Wipe(system, self._holds),
+            "disk": self._disks,
             "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
@@ -125,6 +130,7 @@ class Nemesis:
                 await self._system.resume(node)
         self._holds.clear()
         await self._wires.heal_all()
+        await self._disks.heal_all()
         await self._start_dead()
         try:
             await self._membership.settle()
@@ -136,7 +142,8 @@ class Nemesis:
 
     async def _start_dead(self) -> None:
         down = [node for node in self._system.nodes if self._system.state(node) == "down"]
-        held = {n for _, value in self._ledger.open().values() for n in value.get("nodes", ())}
+        faults = [value for family, value in self._ledger.open().values() if family in _DEADLY]
+        held = {node for value in faults for node in value["nodes"]}
         if found := [node for node in down if node not in held]:
             self._say("found-dead", {"nodes": found})
         started = await asyncio.gather(*map(self._system.start, down), return_exceptions=True)

@@ -21,6 +21,7 @@ from harness.links.base import CLIENT, route_name
 from harness.links.faults import FaultError, make_fault
 from harness.nemesis.catalogue import PACKAGES
 from harness.nemesis.cuts import KINDS
+from harness.nemesis.disks import DISK_FAULTS
 from harness.nemesis.packages import Arena
 from harness.nemesis.schedule import Event, in_order
 from harness.nemesis.targets import TARGETS
@@ -107,6 +108,11 @@ _FIELDS: dict[str, dict[str, Read]] = {
     "kill": _NODES | _TARGET | _SIGNAL,
     "pause": _NODES | _TARGET,
     "wipe": _NODES,
+    "disk": _NODES
+    | {
+        "kind": lambda place, arena: place.one_of(DISK_FAULTS),
+        "with": lambda place, arena: place.value(),
+    },
     "membership": _CHANGE,
 }
 #: Of these, one whole group must be there.
@@ -116,6 +122,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "kill": (("nodes",), tuple(_TARGET)),
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
+    "disk": (("kind", "nodes"),),
     "membership": (tuple(_CHANGE),),
 }
 _TIMES = ("start", "stop", "member")
@@ -131,6 +138,8 @@ def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
         raise entry.wrong(f"a fault of the family {family} needs {groups}")
     if family == "link":
         _check_link(fields, value)
+    if family == "disk":
+        _check_disk(fields, value)
     named = {"fault": number, "member": fields["member"].value()}
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", {**named, **value})]
@@ -162,3 +171,13 @@ def _check_link(fields: dict[str, Place], value: dict[str, Any]) -> None:
         make_fault(value["kind"], **settings)
     except FaultError as error:
         raise fields.get("with", fields["kind"]).wrong(str(error)) from error
+
+
+def _check_disk(fields: dict[str, Place], value: dict[str, Any]) -> None:
+    settings, allowed = value.get("with", {}), DISK_FAULTS[value["kind"]]
+    if not isinstance(settings, dict) or not set(settings) <= set(allowed):
+        only = f"only {', '.join(allowed)}" if allowed else "no settings"
+        raise fields["with"].wrong(f"a disk that is {value['kind']} takes {only}")
+    for name, number in settings.items():
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 60:
+            raise fields["with"].wrong(f"{name} is {number!r}, not a number above 0, up to 60")

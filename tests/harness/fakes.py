@@ -71,6 +71,9 @@ class FakeSystem:
             raise ConnectionRefusedError(node)
         return rows
 
+    async def disk(self, node: str, fault: str, **settings: float) -> None:
+        self.calls.append(f"disk {node} {fault}")
+
     async def change(self, kind: str, node: str) -> None:
         self.calls.append(f"{kind} {node}")
 

@@ -1,0 +1,67 @@
+"""Faults of disks, by a layer that each node has between itself and what it stores into.
+
+The layer counts how often each fault has bitten, and those counts are the proof. A node that
+is started again has a sound disk. Bits that were flipped are not put right by the nemesis:
+that is for the node to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.nemesis.effects import Look, Proof
+from harness.system import System
+
+#: What a disk can be told to do, and the settings of each.
+DISK_FAULTS: dict[str, tuple[str, ...]] = {
+    "full": (),
+    "torn-tail": (),
+    "read-error": (),
+    "bit-flip": ("rows",),
+    "lost-writes": ("seconds",),
+    "slow-fsync": ("seconds",),
+}
+
+
+@dataclass
+class BadDisk:
+    """One fault at a time and node. It bit when the node counts more bites than before."""
+
+    system: System
+    _bad: set[str] = field(default_factory=set)
+
+    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
+        kind, settings = value["kind"], value.get("with", {})
+        before: dict[str, int] = {}
+        for node in value["nodes"]:
+            if self.system.state(node) == "running":
+                before[node] = await self._bites(node, kind)
+                self._bad.add(node)
+                await self.system.disk(node, kind, **settings)
+
+        async def look() -> Proof:
+            bites = {node: await self._bites(node, kind) - count for node, count in before.items()}
+            bit = any(count > 0 for count in bites.values())
+            return Proof(bit, bit, {"bites": bites})
+
+        return look
+
+    async def lift(self, fault: int, value: dict[str, Any]) -> None:
+        await self._mend(value["nodes"])
+
+    async def heal_all(self) -> None:
+        """Mend every disk that was ever told to fail."""
+        await self._mend(sorted(self._bad))
+
+    async def _mend(self, nodes: list[str]) -> None:
+        """A node that is paused is mended when all is healed."""
+        for node in self._bad.intersection(nodes):
+            if self.system.state(node) == "running":
+                await self.system.disk(node, "none")
+            if self.system.state(node) != "paused":
+                self._bad.discard(node)
+
+    async def _bites(self, node: str, kind: str) -> int:
+        status = await self.system.status(node) or {}
+        return int((status.get("disk") or {"bites": {}})["bites"].get(kind, 0))

@@ -1,0 +1,92 @@
+"""A real cluster behind real links, for nemeses that need a node which knows what they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tiny_cluster import until
+
+from checkers.op import Op
+from cluster.client import Client, DynamoError
+from harness.cli.world import Plan, World, build
+from harness.nemesis import Nemesis
+
+KEYS = [b"key-%d" % i for i in range(20)]
+
+
+async def holds(client: Client, key: bytes) -> bool:
+    """Whether what was put is read; it need not be at once, while replicas are repaired."""
+    try:
+        siblings = (await client.get(key)).siblings
+    except DynamoError:
+        return False
+    assert [version.value for version in siblings] == [key]
+    return True
+
+
+@dataclass
+class Scene:
+    world: World
+    nemesis: Nemesis
+    history: list[Op] = field(default_factory=list)
+
+    def record(self, op: Op) -> Op:
+        self.history.append(msgspec.structs.replace(op, index=len(self.history)))
+        return self.history[-1]
+
+    async def do(self, f: str, **value: Any) -> Op:
+        return self.record(
+            await self.nemesis.invoke(Op(type="invoke", process="nemesis", f=f, value=value),
+                                      self.record)
+        )  # fmt: skip
+
+    def said(self, f: str) -> list[dict[str, Any]]:
+        return [op.value for op in self.history if op.f == f]
+
+    async def members(self) -> list[list[str]]:
+        """What each node that takes part says."""
+        cluster = self.world.cluster
+        return [(await cluster.ring(node))["members"] for node in cluster.nodes]
+
+    async def check(self, *members: str) -> None:
+        """These are the members, they alone run, and they have everything."""
+        cluster = self.world.cluster
+        assert sorted(cluster.nodes) == sorted(members)
+        assert await self.members() == [sorted(members)] * len(members)
+        async with Client(list(self.world.client_addresses().values())) as client:
+            for key in KEYS:
+                await until(lambda key=key: holds(client, key))
+
+
+@asynccontextmanager
+async def open_scene(folder: Path, size: int, **plan: Any) -> AsyncIterator[Scene]:
+    nodes = tuple(f"n{i}" for i in range(1, size + 1))
+    params = {"partitions": 16, "n": 2, "r": 2, "w": 2}
+    wanted = Plan(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
+    with build(wanted, print) as world:
+        try:
+            await world.links.start(world.routes)
+            await world.cluster.start_all()
+            async with Client(list(world.client_addresses().values())) as client:
+                for key in KEYS:
+                    await client.put(key, key)
+            ledger = folder / "ledger"
+            yield Scene(world, Nemesis(world.cluster, world.links, ledger, world.welcome))
+        finally:
+            await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+
+
+def run(
+    folder: Path, scenario: Callable[[Scene], Awaitable[None]], size: int = 3, **plan: Any
+) -> None:
+    async def whole() -> None:
+        async with open_scene(folder, size, **plan) as scene:
+            await scenario(scene)
+
+    asyncio.run(whole())

@@ -1,0 +1,82 @@
+"""Disks that fail under real nodes: each fault bites, says so, and is over when it is lifted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_cluster import KEYS, Scene, run
+from tiny_cluster import until
+
+from cluster.client import Client, DynamoError
+from harness.nemesis.disks import DISK_FAULTS
+
+pytestmark = pytest.mark.cluster
+
+SETTINGS: dict[str, Any] = {"rows": 5, "seconds": 0.05}
+
+
+async def use(s: Scene, node: str) -> int:
+    """Write what is written already, and read it, through one node; how often that failed."""
+    failed = 0
+    async with Client([s.world.client_addresses()[node]]) as client:
+        for key in KEYS[:5]:
+            try:
+                await client.put(key, key, context=(await client.get(key)).context)
+            except DynamoError:
+                failed += 1
+    return failed
+
+
+@pytest.mark.parametrize("kind", DISK_FAULTS)
+def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
+    async def scenario(s: Scene) -> None:
+        settings = {name: SETTINGS[name] for name in DISK_FAULTS[kind]}
+        await s.do("start-disk", fault=0, kind=kind, nodes=["n1"], **{"with": settings})
+
+        async def bitten() -> bool:
+            await use(s, "n1")
+            return s.nemesis._watches[0].over
+
+        await until(bitten)
+        await s.do("stop-disk", fault=0)
+        (proof,) = s.said("evidence")
+        assert proof["bit"]
+        assert proof["detail"]["bites"]["n1"] > 0
+        status = await s.world.cluster.status("n1")
+        assert status is not None
+        assert status["disk"]["fault"] == "none"
+
+        async def works() -> bool:
+            return await use(s, "n1") == 0
+
+        await until(works)
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, disk_faults=True)
+
+
+def test_a_disk_of_a_paused_node_is_mended_by_the_heal(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
+        await s.do("start-pause", fault=1, nodes=["n1"])
+        await s.do("stop-disk", fault=0)
+        await s.nemesis.heal_all()
+        status = await s.world.cluster.status("n1")
+        assert status is not None
+        assert status["disk"]["fault"] == "none"
+        assert not s.said("evidence")[0]["bit"], "nobody wrote"
+
+    run(tmp_path, scenario, disk_faults=True)
+
+
+def test_a_node_with_a_bad_disk_that_died_is_named(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
+        await s.world.cluster.kill("n1")
+        await s.nemesis.heal_all()
+        assert s.said("found-dead") == [{"nodes": ["n1"]}]
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, disk_faults=True)
