@@ -18,21 +18,28 @@ NOT_RUN = "not run"
 
 
 def collect(
-    campaign: Campaign, runs: Iterable[Run], started: str, seconds: float
+    campaign: Campaign,
+    runs: Iterable[Run],
+    started: str,
+    seconds: float,
+    interrupted: bool = False,
 ) -> dict[str, Any]:
     """The content of campaign.json. The verdict of a cell is the worst of its runs, so no
-    unknown hides a failure; the campaign's is the worst of its cells."""
+    unknown hides a failure; the campaign's is the worst of its cells, and at best unknown
+    when it was interrupted."""
     by_cell: dict[str, list[Run]] = {}
     for run in runs:
         by_cell.setdefault(run.cell, []).append(run)
     cells = [_cell(cell, by_cell.get(cell.name, [])) for cell in campaign.cells]
     counts = Counter(cell["verdict"] for cell in cells)
-    verdicts = [each for each in VERDICTS if counts[each]]
+    unsure = {"unknown"} if interrupted or not any(counts[each] for each in VERDICTS) else set()
+    verdict = next(each for each in VERDICTS if counts[each] or each in unsure)
     return {
         "name": campaign.name,
         "start": started,
         "seconds": round(seconds, 1),
-        "verdict": verdicts[0] if verdicts else "unknown",
+        "verdict": verdict,
+        "interrupted": interrupted,
         "counts": {each: counts[each] for each in (*VERDICTS, NOT_RUN)},
         "cells": cells,
     }

@@ -54,17 +54,14 @@ def run_campaign(
         conductor.hear = lambda run: shown.hear(run, conductor)
         with _interrupting(conductor.interrupt), shown:
             conductor.run()
-    results = collect(campaign, journal.runs, started, conductor.elapsed())
+    stopped = conductor.interrupted
+    results = collect(campaign, journal.runs, started, conductor.elapsed(), stopped)
     _save(folder, results, also)
     console.print((folder / SUMMARY).read_text(encoding="utf-8"))
     console.print(f"folder  {folder.path}")
-    if conductor.interrupted:
+    if stopped:
         console.print("interrupted; go on with the same command and --resume")
-    return _CODES[results["verdict"]] if not conductor.interrupted else _interrupted(results)
-
-
-def _interrupted(results: Mapping[str, Any]) -> int:
-    return INVALID if results["verdict"] == "invalid" else UNKNOWN
+    return _CODES[results["verdict"]]
 
 
 def read_campaign(file: Path) -> Campaign:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,6 @@ def run(
     from harness.cli.playing import context as parsed
 
     covered = parsed(context)
-    done = act(store, node, lambda client: client.delete(key.encode(), context=covered))
+    done = act(store, node, lambda client: client.delete(os.fsencode(key), context=covered))
     print(f"{done.worth.replicas} replicas, coordinated by {done.worth.coordinator}")
     print(f"context: {token(done.context)}")

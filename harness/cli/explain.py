@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ def run(
     from harness.cli.playing import ask_all, find
     from harness.system import EnvironmentFailed
 
-    answers = asyncio.run(ask_all(find(store), "explain", key=key.encode()))
+    answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
     known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
     if not known:
         raise EnvironmentFailed("no member of the cluster answers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def run(
     """Print every sibling of a key, and the context to hand back with a put."""
     from harness.cli.playing import act, token
 
-    found = act(store, node, lambda client: client.get(key.encode()))
+    found = act(store, node, lambda client: client.get(os.fsencode(key)))
     for sibling in found.siblings:
         print("(deleted)" if sibling.deleted else sibling.value.decode(errors="replace"))
     if not found.siblings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,9 @@ def run(
 
     covered = parsed(context)
     done = act(
-        store, node, lambda client: client.put(key.encode(), value.encode(), context=covered)
+        store,
+        node,
+        lambda client: client.put(os.fsencode(key), os.fsencode(value), context=covered),
     )
     print(f"{done.worth.replicas} replicas, coordinated by {done.worth.coordinator}")
     print(f"context: {token(done.context)}")

@@ -91,8 +91,9 @@ def summary(results: Results, news: News, compared: str | None) -> str:
     """What somebody wants to know in the morning. `compared`: when the last one began."""
     told = ", ".join(f"{count} {verdict}" for verdict, count in results["counts"].items() if count)
     since = f"the one of {compared}" if compared else "nothing: there was none before"
+    stopped = ", interrupted" if results["interrupted"] else ""
     lines = [
-        f"# Campaign {results['name']}: {results['verdict']}",
+        f"# Campaign {results['name']}: {results['verdict']}{stopped}",
         "",
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
         f"begun {results['start']}: {told}.",

@@ -67,6 +67,16 @@ def test_the_verdict_of_the_whole(runs: tuple[str, ...], verdict: str) -> None:
     assert results(*(ran(i, i, each) for i, each in enumerate(runs, 1)))["verdict"] == verdict
 
 
+def test_an_interrupted_campaign_is_never_valid() -> None:
+    campaign = Campaign("mine", "2s", 2.0, {"default": ()}, CELLS)
+    for told, verdict in (("valid", "unknown"), ("error", "error"), ("invalid", "invalid")):
+        found = collect(campaign, [ran(1, 1, told)], "2026-01-01", 60.0, interrupted=True)
+        assert found["verdict"] == verdict
+        assert summary(found, news(found, None), None).startswith(
+            f"# Campaign mine: {verdict}, interrupted"
+        )
+
+
 def test_what_is_new_since_the_last_one() -> None:
     before = results(ran(1, 1, "invalid"), ran(2, 2, "invalid"), ran(3, 3, "valid"))
     now = results(ran(1, 1, "valid"), ran(2, 2, "invalid"), ran(3, 3, "invalid"),
