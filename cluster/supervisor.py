@@ -179,9 +179,28 @@ class Cluster:
 
     async def wipe(self, node: str) -> None:
         """Delete the data of a node. Raises RuntimeError if it is running."""
+        shutil.rmtree(self._data_of_dead(node), ignore_errors=True)
+
+    async def copy_data(self, node: str) -> None:
+        """Keep a copy of a node's data. Raises RuntimeError if it is running."""
+        data = self._data_of_dead(node)
+        shutil.rmtree(data.with_name(_COPY), ignore_errors=True)
+        if data.exists():
+            shutil.copytree(data, data.with_name(_COPY))
+
+    async def restore_data(self, node: str) -> None:
+        """Put the copy of a node's data in its place. Raises RuntimeError if it is running, or
+        there is no copy."""
+        data = self._data_of_dead(node)
+        if not data.with_name(_COPY).exists():
+            raise RuntimeError(f"there is no copy of the data of {node}")
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(data.with_name(_COPY), data)
+
+    def _data_of_dead(self, node: str) -> Path:
         if self.state(node) != "down":
-            raise RuntimeError(f"{node} is {self.state(node)}; only a node that is down is wiped")
-        shutil.rmtree(self._folder(node) / "data", ignore_errors=True)
+            raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
+        return self._folder(node) / "data"
 
     def state(self, node: str) -> str:
         """ "running", "paused" or "down"."""
@@ -312,6 +331,7 @@ class Cluster:
         return self._spec.root / node
 
 
+_COPY = "data.copy"
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)
 _TAIL_BYTES = 16 << 10

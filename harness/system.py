@@ -43,6 +43,12 @@ class System(Protocol):
     async def wipe(self, node: str) -> None:
         """Delete the data of a node that is not running."""
 
+    async def copy_data(self, node: str) -> None:
+        """Keep a copy of the data of a node that is not running."""
+
+    async def restore_data(self, node: str) -> None:
+        """Put that copy back in place of the data of a node that is not running."""
+
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         """Have a running node's disk fail from now on as harness.nemesis.disks says; "none":
         no more. Its status then has disk {"bites": {fault: int}}. Raises RuntimeError."""

@@ -54,6 +54,11 @@ def _forgetful(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
     return [{"nodes": [arena.forgetful]}], rng
 
 
+def _old_disk(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    """Two acts: what the node has stored by the first is all that it has after the second."""
+    return [{"nodes": [arena.forgetful], "disk": disk} for disk in ("copied", "restored")], rng
+
+
 def _killed(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
     return (_forgetful if arena.volatile else _ONE)(rng, arena)
 
@@ -202,6 +207,8 @@ MEMBERS: tuple[Member, ...] = (
     Member("pause.coordinator", "SIGSTOP the first primary of a key", _aimed("coordinator")),
     Member("wipe.one", "SIGKILL a node, delete its data, start it again", _forgetful,
            least=2, forgets=True),
+    Member("wipe.old-disk", "SIGKILL a node and copy its data, later put them back",
+           _old_disk, least=2, forgets=True),
     _disk("full", "a disk takes nothing more"),
     _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
     _disk("read-error", "a disk cannot be read"),

@@ -88,6 +88,8 @@ class Member:
             return f"needs {arena.n + self.spare} nodes with {arena.n} copies of each key"
         if self.kinds and not self.kinds & arena.kinds:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
+        if arena.volatile and self.name == "wipe.old-disk":
+            return "needs storage that outlives the process"
         deadly = arena.volatile and self.family == "kill"
         if deadly and self.name != "kill.one":
             return "would destroy every copy of a write that is only in memory"

@@ -78,13 +78,20 @@ class Kill:
 
 @dataclass(frozen=True)
 class Wipe(Kill):
-    """SIGKILL, and everything the node stored is deleted."""
+    """SIGKILL, and everything the node stored is deleted; or copied; or replaced by what was
+    copied before."""
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         look = await super().inject(fault, value)
-        await _each(value["nodes"], self.system.wipe)
+        what = value.get("disk", "wiped")
+        acts = {
+            "wiped": self.system.wipe,
+            "copied": self.system.copy_data,
+            "restored": self.system.restore_data,
+        }
+        await _each(value["nodes"], acts[what])
         proof = await look()
-        return proven(proof.bit, **proof.detail, wiped=value["nodes"])
+        return proven(proof.bit, **proof.detail, **{what: value["nodes"]})
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from harness.nemesis.schedule import Event, in_order
 from harness.nemesis.targets import TARGETS
 from harness.places import Place, document
 
+_DISKS = ("wiped", "copied", "restored")
 _SIGNALS = ("SIGKILL", "SIGTERM")
 
 
@@ -107,7 +108,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
     },
     "kill": _NODES | _TARGET | _SIGNAL,
     "pause": _NODES | _TARGET,
-    "wipe": _NODES,
+    "wipe": _NODES | {"disk": lambda place, arena: place.one_of(_DISKS)},
     "disk": _NODES
     | {
         "kind": lambda place, arena: place.one_of(DISK_FAULTS),

@@ -71,6 +71,12 @@ class FakeSystem:
             raise ConnectionRefusedError(node)
         return rows
 
+    async def copy_data(self, node: str) -> None:
+        self.calls.append(f"copy {node}")
+
+    async def restore_data(self, node: str) -> None:
+        self.calls.append(f"restore {node}")
+
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         self.calls.append(f"disk {node} {fault}")
 

@@ -80,3 +80,40 @@ def test_a_node_with_a_bad_disk_that_died_is_named(tmp_path: Path) -> None:
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario, disk_faults=True)
+
+
+def test_a_node_gets_its_old_disk_back_and_learns_what_it_missed(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-wipe", fault=0, nodes=["n1"], disk="copied")
+        await s.do("stop-wipe", fault=0)
+        copied = {row["key"] for row in await s.world.cluster.dump("n1")}
+        async with Client(list(s.world.client_addresses().values())) as client:
+            for number in range(20):
+                await client.put(b"later-%d" % number, b"x")
+        await s.do("start-wipe", fault=1, nodes=["n1"], disk="restored")
+        assert s.world.cluster.state("n1") == "down"
+        await s.do("stop-wipe", fault=1)
+        proofs = {proof["fault"]: proof for proof in s.said("evidence")}
+        assert proofs[0]["detail"]["copied"] == proofs[1]["detail"]["restored"] == ["n1"]
+        assert proofs[0]["bit"]
+        assert proofs[1]["bit"]
+
+        async def knows_all_again() -> bool:
+            rows = {row["key"] for row in await s.world.cluster.dump("n1")}
+            return copied < rows
+
+        await until(knows_all_again)
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario)
+
+
+def test_without_a_copy_no_disk_is_replaced(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        done = await s.do("start-wipe", fault=0, nodes=["n1"], disk="restored")
+        assert done.error is not None
+        assert "no copy" in done.error.message
+        await s.nemesis.heal_all()
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario)
