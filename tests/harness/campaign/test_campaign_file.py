@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import configparser
 from pathlib import Path
 
 import pytest
 
 from harness.cli.app import run
 from harness.cli.campaigning import read_campaign
+from harness.nemesis.catalogue import FAMILIES
+from workloads import WORKLOADS
 
 HEAD = "name: mine\ntime_limit: 2s\n"
 MATRIX = "matrix: {workload: [cart, register], nemesis: [kill, none], seed: [1, 2]}\n"
@@ -132,6 +135,22 @@ def test_wrong_usage(
         assert word in said
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parents[3].glob("examples/*.yaml")))
+ROOT = Path(__file__).parents[3]
+
+
+def test_smoke_and_tox_know_every_workload_and_family() -> None:
+    """What is added to a table belongs into examples/smoke.yaml and tox.ini too."""
+    cells = read_campaign(ROOT / "examples/smoke.yaml").cells
+    assert {cell.workload for cell in cells} == set(WORKLOADS)
+    assert {cell.nemesis for cell in cells} == set(FAMILIES)
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    factors = [line.split() for line in tox["testenv"]["set_env"].splitlines()]
+    for name, table in (("WORKLOAD", WORKLOADS), ("NEMESIS", FAMILIES)):
+        assert {line[-1] for line in factors if name in line} == set(table)
+        assert all(line[0] == line[-1].replace("-", "") + ":" for line in factors if name in line)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")))
 def test_the_examples_make_sense(path: Path) -> None:
     assert read_campaign(path).name == path.stem
