@@ -129,11 +129,12 @@ def _links(rng: Rng, arena: Arena, clients: bool) -> tuple[list[str], Rng]:
 
 
 def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int]) -> Member:
-    """The disk of one node fails. `ranges`: of its settings, times in ms. Bits are only ever
-    flipped at the node that may lose its memory."""
+    """Disks of a minority fail: a single node may have nothing to store just then. `ranges`:
+    of the settings, times in ms. Bits are only ever flipped at the node that may lose its
+    memory."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-        (value,), rng = (_forgetful if name == "bit-flip" else _ONE)(rng, arena)
+        (value,), rng = (_forgetful if name == "bit-flip" else _MINORITY)(rng, arena)
         settings: dict[str, float] = {}
         for setting, (low, high) in ranges.items():
             drawn, rng = rng.between(low, high)
