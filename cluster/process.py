@@ -90,10 +90,12 @@ class NodeProcess:
             await asyncio.sleep(LOOK)
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` seconds. A paused process is resumed first."""
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        if not await self.ended(grace):
+        """SIGTERM; SIGKILL after `grace` seconds, and at once to a paused process: it would
+        first have to work off all that waits for it."""
+        paused = self.state == "paused"
+        if not paused:
+            self.signal(signal.SIGTERM)
+        if paused or not await self.ended(grace):
             await self.kill()
 
 

@@ -21,6 +21,8 @@ from harness.system import EnvironmentFailed
 
 BLOCK = 100
 FIRST, LAST = 10_000, 31_999
+#: The first port that everybody may listen on.
+UNPRIVILEGED = 1024
 _FOLDER = Path(tempfile.gettempdir()) / "dynamesis-ports"
 
 
@@ -93,9 +95,10 @@ def _anywhere(count: int) -> Ports:
 
 def _from_base(count: int, base: int) -> Ports:
     last = base + count - 1
-    if base < 1024 or last > LAST:
+    if base < UNPRIVILEGED or last > LAST:
         raise EnvironmentFailed(
-            f"ports {base} to {last} are outside 1024 to {LAST}; choose a lower --port-base"
+            f"ports {base} to {last} are outside {UNPRIVILEGED} to {LAST}; "
+            f"choose another --port-base"
         )
     ports = Ports(range(base, last + 1), ())
     for block in range(base - base % BLOCK, last + 1, BLOCK):

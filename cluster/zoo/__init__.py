@@ -86,7 +86,7 @@ BUGS: dict[str, Bug] = {
         "the context of another key is taken",
         nemesis="none",
         workload="register",
-        anomalies=("lost-write",),
+        anomalies=("foreign-context", "lost-write"),
     ),
     "double-stamp": Bug(
         versions.double_stamp,

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version as installed
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -87,6 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
     program = " ".join(["dynamesis", *arguments[:1]])
     try:
+        if "--store=" in arguments or ("--store", "") in pairwise(arguments):
+            raise Wrong("--store: is empty; name a folder")
         ended = typer.main.get_command(app).main(
             args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )

@@ -30,7 +30,7 @@ def run(
     """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
     `join`, `leave` and `remove` find it."""
     from harness.cli.keeping import keep_up
-    from harness.cli.options import MOST_NODES, topology
+    from harness.cli.options import MOST_NODES, room, topology
     from harness.cli.values import within
 
     wanted = topology(
@@ -45,4 +45,5 @@ def run(
         port_base=port_base,
     )
     within("--spare", spare, 0, MOST_NODES - nodes)
+    room(wanted, spare)
     return keep_up(wanted, store, tuple(f"n{nodes + 1 + i}" for i in range(spare)))

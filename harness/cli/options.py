@@ -11,17 +11,20 @@ from cluster.storage import ENGINES
 from cluster.zoo import resolve
 from harness.cli.exits import Wrong
 from harness.cli.values import duration, one_of, within
-from harness.cli.world import Plan
+from harness.cli.world import Plan, ports_for
 from harness.links import LINKS
-from harness.nemesis import PACKAGES, Arena, Event, Impossible, plan
+from harness.nemesis import PACKAGES, Arena, Event, Impossible, newcomers, plan
 from harness.nemesis.schedule_file import load
 from harness.places import BadYaml
+from harness.ports import LAST, UNPRIVILEGED
 from workloads import WORKLOADS
 
 #: Ring partitions.
 PARTITIONS = 64
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.
 MOST_NODES = 20
+#: How long a load may last, s.
+SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
     *("workload", "nemesis", "schedule", "nodes", "n", "r", "w", "strict", "time_limit", "rate"),
@@ -110,7 +113,7 @@ def topology(
         within(flag, value, 1, MOST_NODES)
         if value > n:
             raise Wrong(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
-    return Topology(
+    built = Topology(
         nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
         n=n,
         r=r,
@@ -120,6 +123,15 @@ def topology(
         bugs=tuple(_bug(bug) for bug in bugs),
         **rest,
     )
+    room(built)
+    return built
+
+
+def room(topology: Topology, more: int = 0) -> None:
+    """Raises Wrong unless the ports from --port-base on are enough, with `more` nodes."""
+    if topology.port_base is not None:
+        wanted = ports_for(topology.links, len(topology.nodes) + more)
+        within("--port-base", topology.port_base, UNPRIVILEGED, LAST - wanted + 1)
 
 
 def test_options(
@@ -146,8 +158,8 @@ def test_options(
     options = Options(
         topology=topology,
         workload=one_of("--workload", workload, WORKLOADS),
-        nemesis=_names(nemesis or "cut"),
-        time_limit=duration("--time-limit", time_limit),
+        nemesis=_names("cut" if nemesis is None else nemesis),
+        time_limit=duration("--time-limit", time_limit, SHORTEST, LONGEST),
         rate=rate,
         concurrency=concurrency,
         keys=keys,
@@ -160,6 +172,7 @@ def test_options(
         faults = plan(options.nemesis, _arena(options), options.seed, options.time_limit)
     except Impossible as reason:
         raise Wrong(f"--nemesis: {reason}") from reason
+    room(topology, newcomers(faults))
     return replace(options, faults=faults)
 
 
@@ -178,6 +191,7 @@ def _replayed(options: Options, path: Path) -> Options:
         raise Wrong(f"--schedule: {path} cannot be read ({failure})") from failure
     except BadYaml as malformed:
         raise Wrong(f"--schedule: {malformed}") from malformed
+    room(options.topology, newcomers(faults))
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 
@@ -195,4 +209,6 @@ def _bug(spec: str) -> str:
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if "" in names:
+        raise Wrong(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
     return tuple(one_of("--nemesis", name, PACKAGES) for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -14,12 +15,15 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
-def duration(flag: str, text: str) -> float:
-    """Seconds, from `500ms`, `10s`, `2m` or `1h`."""
+def duration(flag: str, text: str, low: float = 0.001, high: float = math.inf) -> float:
+    """Seconds, from `500ms`, `10s`, `2m` or `1h`. Raises Wrong unless low <= it <= high."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise Wrong(f"{flag}: {text!r} is not a length of time; write 500ms, 10s, 2m or 1h")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not low <= seconds <= high:
+        raise Wrong(f"{flag}: {text} is out of range; allowed: {low:g} s to {high / 3600:g} h")
+    return seconds
 
 
 def one_of(flag: str, text: str, allowed: Iterable[str]) -> str:

@@ -77,8 +77,7 @@ def build(
     EnvironmentFailed."""
     everyone = (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
-    most = count + plan.newcomers
-    wanted = 2 * most + most * most + kind.api_ports(most)
+    wanted = ports_for(plan.links, count + plan.newcomers)
     with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
@@ -97,6 +96,11 @@ def build(
         )
         cluster = Cluster(spec, reaper.add, reaper.drop)
         yield World(cluster, links, tuple(routes), listen, admin, ports)
+
+
+def ports_for(links: str, nodes: int) -> int:
+    """How many ports so many nodes take: two each, and one for each route."""
+    return 2 * nodes + nodes * nodes + LINKS[links].api_ports(nodes)
 
 
 def _addresses(nodes: tuple[str, ...], ports: Ports) -> dict[str, str]:

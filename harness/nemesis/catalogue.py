@@ -7,6 +7,7 @@ harness.nemesis.targets finds it then.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from harness.generators.rng import Rng
@@ -262,13 +263,11 @@ def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ..
 
 
 def _why_not(members: Iterable[Member], arena: Arena) -> str:
-    """Each reason once; with the members it holds for, unless it holds for all."""
-    reasons: dict[str, list[str]] = {}
-    for member in members:
-        reasons.setdefault(str(member.why_not(arena)), []).append(member.name)
-    if len(reasons) == 1:
-        return next(iter(reasons))
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+    """The reason that holds for the most members, and how many have others."""
+    reasons = Counter(str(member.why_not(arena)) for member in members)
+    (reason, _), *others = reasons.most_common()
+    rest = sum(count for _, count in others)
+    return f"it {reason}" + (f" ({rest} of its members: for other reasons)" if rest else "")
 
 
 def _known(names: Iterable[str]) -> tuple[str, ...]:

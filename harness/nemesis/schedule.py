@@ -20,6 +20,8 @@ from harness.nemesis.catalogue import possible
 from harness.nemesis.packages import NEWCOMERS, Arena, Member
 
 NEMESIS = "nemesis"
+#: A test is at most so many units of time long; about three make a fault and its pause.
+_MOST_UNITS = 10_000
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def _timeline(
     members: tuple[Member, ...], arena: Arena, rng: Rng, limit: float, families: int
 ) -> Iterator[Bout]:
     """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
-    longer test, so that hints, repair and detectors get something to do."""
-    unit = 1000 * min(3.0, max(0.2, math.sqrt(limit / 10)))
+    longer test, so that hints, repair and detectors get something to do. Longer ones still
+    in tests of many hours: the plan is made whole, and must stay one that can be read."""
+    unit = 1000 * max(min(3.0, max(0.2, math.sqrt(limit / 10))), limit / _MOST_UNITS)
     weighted = [member for member in members for _ in range(member.weight)]
     crowd = max(1, families - 1)
     now, rng = rng.uniform(0.3 * unit, crowd * unit)

@@ -122,7 +122,10 @@ async def test_a_paused_node_is_silent_and_comes_back(tmp_path: Path) -> None:
             await _until_up(w, "n1", "n2")
             await store.put(b"k", b"v", options=Options(w=3))
         assert await w.cluster.pause("n2")
-        assert w.cluster.state("n2") == "paused"  # stop_all ends it all the same
+        assert w.cluster.state("n2") == "paused"
+        await w.cluster.stop_all()
+        ends = {n: (tmp_path / n / "node.log").read_text().count('"event":"stop"') for n in NODES}
+        assert ends == {"n1": 1, "n2": 0, "n3": 1}, "a paused node was not waited for"
 
 
 async def _until_up(w: World, node: str, peer: str) -> None:

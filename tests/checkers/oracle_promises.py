@@ -1,0 +1,184 @@
+"""docs/checkers.md read slowly, second part: what reads owe, carts, lww, cycles, nodes.
+
+As in oracle.py: sets, loops over everything, no code of the checkers."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from oracle import Dynamo, Finding
+
+SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
+
+
+class Promises(Dynamo):
+    """What the gets of a history owe, and what the final ones must hold."""
+
+    def covers(self, read: int) -> set[str]:
+        return set().union(*(self.past[v] for v in self.known(read)))
+
+    def gets(self, before: int | None = None, process: object = None) -> list[int]:
+        """Rows at which gets ended; those of a process that had ended before a row."""
+        return [
+            r
+            for r in self.reads
+            if self.ops[r].f == "get"
+            and (before is None or (r < before and self.ops[r].process == process))
+        ]
+
+    def of_key(self, key: str | None) -> list[str]:
+        return [v for v in self.writes if self.key(self.writes[v]) == key]
+
+    def acknowledged(self, key: str | None, before: int) -> set[str]:
+        return {
+            v
+            for v in self.of_key(key)
+            if self.outcome(v) == "ok" and self.end[self.writes[v]] < before
+        }
+
+    def wrote(self, process: object, key: str | None, before: int) -> set[str]:
+        mine = self.acknowledged(key, before)
+        return {v for v in mine if self.ops[self.writes[v]].process == process}
+
+    def had_read(self, process: object, key: str | None, before: int) -> set[str]:
+        mine = [r for r in self.gets(before, process) if self.key(r) == key]
+        return set().union(*(self.covers(r) for r in mine))
+
+    def deletes(self, key: str | None, before: int) -> list[str]:
+        """Deletes of a key begun before a row that may have taken effect."""
+        return [
+            v
+            for v in self.of_key(key)
+            if self.ops[self.writes[v]].f == "delete"
+            and self.writes[v] < before
+            and self.may_have_taken_effect(v)
+        ]
+
+    def missed(self, read: int) -> dict[str, set[str]]:
+        """By anomaly: the versions that a get neither covers nor may do without."""
+        key, process, begin = self.key(read), self.ops[read].process, self.begin[read]
+        covered = self.covers(read)
+        writers = {v: (self.ops[self.writes[v]].process, key, self.writes[v]) for v in covered}
+        owed = {
+            "stale-read": self.acknowledged(key, begin),
+            "read-your-writes": self.wrote(process, key, begin),
+            "monotonic-reads": self.had_read(process, key, begin),
+            "monotonic-writes": set().union(*(self.wrote(*writers[v]) for v in covered)),
+            "writes-follow-reads": set().union(*(self.had_read(*writers[v]) for v in covered)),
+        }
+        removed = set().union(*(self.past[d] for d in self.deletes(key, read)))
+        return {name: due - covered - removed for name, due in owed.items()}
+
+    def coverage(self) -> tuple[set[Finding], dict[str, int], dict[str, int]]:
+        """The findings, how many gets each anomaly has, and how many gets missed how many of
+        what had been acknowledged."""
+        found: set[Finding] = set()
+        counts: dict[str, int] = {}
+        k: dict[str, int] = {}
+        for r in self.gets():
+            missed = self.missed(r)
+            much = str(len(missed["stale-read"]))
+            k[much] = k.get(much, 0) + 1
+            for name in (name for name, versions in missed.items() if versions):
+                found.add((name, self.key(r)))
+                counts[name] = counts.get(name, 0) + 1
+        return found, counts, k
+
+    def settled(self, key: str | None) -> list[str]:
+        final = self.final()
+        assert final is not None
+        return [v for v in self.of_key(key) if self.took_effect_before(v, final)]
+
+    def below(self, one: str, others: list[str]) -> bool:
+        return any(one != other and one in self.past[other] for other in others)
+
+    def cart(self) -> set[Finding]:
+        """lost-item and extra-item; a value is {"items": [...]}."""
+        found: set[Finding] = set()
+        for r in self.final_reads("get"):
+            key = self.key(r)
+            merged = {
+                item
+                for s in self.ops[r].siblings or []
+                if not s.deleted
+                for item in s.value["items"]
+            }
+            puts = [v for v in self.of_key(key) if self.ops[self.writes[v]].f == "put"]
+            possible = [v for v in self.of_key(key) if self.may_have_taken_effect(v)]
+            settled = self.settled(key)
+            items = {v: set(self.ops[self.writes[v]].value["items"]) for v in puts}
+            true = [v for v in puts if v in settled and not self.below(v, possible)]
+            current = [v for v in puts if v in possible and not self.below(v, settled)]
+            if any(items[v] - merged for v in true):
+                found.add(("lost-item", key))
+            if merged - set().union(*(items[v] for v in current)):
+                found.add(("extra-item", key))
+        return found
+
+    def stamp(self, id: str) -> int | None:
+        if self.outcome(id) != "ok":
+            return None
+        return (self.ops[self.end[self.writes[id]]].worth or {}).get("timestamp")
+
+    def lww(self) -> set[Finding]:
+        """The final gets of a store where the last write wins."""
+        found: set[Finding] = set()
+        for r in self.final_reads("get"):
+            key, shown = self.key(r), self.known(r)
+            if len(shown) > 1:
+                found.add(("false-sibling", key))
+            settled = self.settled(key)
+            if settled and not shown and not self.deletes(key, len(self.ops)):
+                found.add(("lost-write", key))
+            mine = self.stamp(next(iter(shown))) if len(shown) == 1 else None
+            stamps = [s for s in map(self.stamp, settled) if s is not None]
+            if mine is not None and any(s > mine for s in stamps):
+                found.add(("lost-write", key))
+        return found
+
+    def has_cycle(self) -> bool:
+        """Do read-from, context and process order close a circle? By closing them."""
+        before: set[tuple[int, int]] = set()
+        for r in self.reads:
+            for s in self.ops[r].siblings or []:
+                if s.id in self.writes:
+                    before.add((self.writes[s.id], self.begin[r]))
+        for i, op in enumerate(self.ops):
+            if op.type == "invoke" and isinstance(op.basis, int):
+                before.add((self.begin[op.basis], i))
+        clients = [
+            i
+            for i, op in enumerate(self.ops)
+            if op.type == "invoke" and isinstance(op.process, int)
+        ]
+        for i in clients:
+            later = [j for j in clients if j > i and self.ops[j].process == self.ops[i].process]
+            before.update((i, j) for j in later[:1])
+        reached = {i: {b for a, b in before if a == i} for i, _ in before}
+        for _ in range(len(self.ops)):
+            for i, far in reached.items():
+                reached[i] = far.union(*(reached.get(j, set()) for j in far))
+        return any(i in far for i, far in reached.items())
+
+    def unbounded(self, bounds: dict[str, int]) -> set[Finding]:
+        """What showed or reported more than its bound."""
+        found: set[Finding] = set()
+        for r in self.reads:
+            if len(self.ops[r].siblings or []) > bounds["siblings"]:
+                found.add(("unbounded", self.key(r)))
+        for op in self.ops:
+            if op.f == "sizes":
+                sizes = {name: size for name, size in op.value.items() if name != "node"}
+                if any(size > bounds[name] for name, size in sizes.items() if name in bounds):
+                    found.add(("unbounded", None))
+        return found
+
+    def is_split(self) -> bool:
+        """Do two nodes, asked once all was quiet, tell other members or owners?"""
+        quiet = [i for i, op in enumerate(self.ops) if op.f == "quiesce"]
+        told = [
+            (set(op.value["members"]), op.value["owners"])
+            for i, op in enumerate(self.ops)
+            if op.f == "membership" and i > quiet[-1]
+        ]
+        return any(one != other for one, other in permutations(told, 2))

@@ -1,0 +1,108 @@
+"""Coverage, carts, lww, cycles, membership and bounds agree with brute force."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle_promises import SESSIONS, Promises
+from programs import PRIMARIES, PROGRAMS, TEST, run
+
+from checkers.causality import causality
+from checkers.course import course
+from checkers.dynamo import CHECKERS
+from checkers.history import History, Op
+from checkers.simulate import FAULTS, Store
+from checkers.verdict import Verdict
+
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
+LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+STRICT = {**TEST, "r": 2, "w": 1, "sloppy": False, "promises": list(SESSIONS)}
+BOUNDS = {"siblings": 2, "hints": 3}
+
+
+def verdict(name: str, ops: list[Op], test) -> Verdict:
+    history = History.of(ops)
+    return CHECKERS[name](causality(history), course(history), test)
+
+
+def named(told: Verdict) -> set[tuple[str, str | None]]:
+    return {(anomaly.name, anomaly.key) for anomaly in told.anomalies}
+
+
+def compare_coverage(ops: list[Op], primaries) -> None:
+    found, counts, k = Promises(ops, primaries).coverage()
+    told = verdict("coverage", ops, STRICT)
+    assert named(told) == found
+    assert told.counts() == told.details["counts"] == counts
+    assert verdict("staleness", ops, STRICT).details["k"] == k
+
+
+@LENIENT
+@given(PROGRAMS)
+def test_coverage_agrees_on_any_history(program) -> None:
+    compare_coverage(run(program), PRIMARIES)
+
+
+@LENIENT
+@given(st.integers(0, 2**32), st.sampled_from([None, *FAULTS]), st.integers(5, 40))
+def test_coverage_agrees_on_simulated_stores(seed: int, fault: str | None, operations: int) -> None:
+    compare_coverage(list(Store(seed, operations, keys=2, clients=4, fault=fault).ops()), None)
+
+
+@LENIENT
+@given(PROGRAMS)
+def test_causal_cycles_agree(program) -> None:
+    ops = run(program)
+    assert (verdict("order", ops, TEST).valid is False) == Promises(ops, PRIMARIES).has_cycle()
+
+
+def as_cart(value: int | None):
+    """A small number as a cart, so that carts overlap."""
+    return None if value is None else {"add": f"i{value}", "items": [f"i{value}", f"i{value // 2}"]}
+
+
+@LENIENT
+@given(PROGRAMS)
+def test_cart_agrees(program) -> None:
+    ops = run(program)
+    for op in ops:
+        if op.f in ("put", "delete"):
+            op.value = as_cart(op.value)
+        for sibling in op.siblings or []:
+            if not isinstance(sibling.value, dict):
+                sibling.value = as_cart(sibling.value or 0)
+    told = verdict("cart", ops, {**TEST, "workload": "cart"})
+    assert named(told) == Promises(ops, PRIMARIES).cart()
+
+
+@LENIENT
+@given(PROGRAMS, st.lists(st.integers(0, 4), min_size=30, max_size=30))
+def test_lww_agrees(program, stamps: list[int]) -> None:
+    ops = run(program)
+    done = [op for op in ops if op.type == "ok" and op.f in ("put", "delete")]
+    for op, stamp in zip(done, stamps, strict=False):
+        op.worth = {"timestamp": stamp} if stamp else None
+    told = verdict("final", ops, {**TEST, "reconcile": "lww"})
+    assert named(told) == Promises(ops, PRIMARIES).lww()
+
+
+#: (node's view of the members, of the owners, a size it reports), of nodes asked after the end
+ASKED = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 5)), max_size=4)
+
+
+@LENIENT
+@given(PROGRAMS, ASKED)
+def test_membership_and_bounds_agree(program, asked) -> None:
+    ops = run(program)
+    members = (["n1", "n2"], ["n2", "n1"], ["n1"])
+    for number, (view, owners, size) in enumerate(asked):
+        value = {"node": f"n{number}", "members": members[view], "owners": [owners // 2]}
+        ops.append(Op(type="info", f="membership", value=value))
+        ops.append(Op(type="info", f="sizes", value={"node": f"n{number}", "hints": size}))
+    oracle = Promises(ops, PRIMARIES)
+    assert (verdict("membership", ops, TEST).valid is False) == oracle.is_split()
+    assert named(verdict("bounds", ops, {**TEST, "bounds": BOUNDS})) == oracle.unbounded(BOUNDS)

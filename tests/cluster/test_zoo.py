@@ -1,0 +1,22 @@
+"""The zoo's table: every bug can be asked for by name, and the test that should show it
+can be run."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.zoo import BUGS, resolve
+from harness.nemesis import PACKAGES
+from workloads import WORKLOADS
+
+MEMBERS = {member.name for package in PACKAGES.values() for member in package.members}
+
+
+@pytest.mark.parametrize("name", sorted(BUGS))
+def test_what_shows_a_bug_exists(name: str) -> None:
+    bug = BUGS[name]
+    assert resolve(name) is bug.plant
+    assert bug.workload in WORKLOADS
+    assert bug.anomalies
+    for nemesis in bug.nemesis.split(","):
+        assert nemesis in {"none", *PACKAGES, *MEMBERS}
