@@ -16,6 +16,9 @@ import numpy as np
 from .columns import HARNESS, NEMESIS, History
 from .pairing import INFO, INVOKE, OK, Ints
 
+#: The phases of a test in order; an interrupted one leaves some out, but never the last.
+PHASES = ("boot", "load", "heal", "quiesce", "final", "stop")
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -37,7 +40,8 @@ class Fault:
 class Course:
     """Rows of the phases by name; whether the cluster got quiet (None: nobody says), in
     which row that was said and what it still waited for; whether every node was dumped
-    whole, hints included (None: nobody says); the faults by start."""
+    whole, hints included (None: nobody says); the faults by start; the rows in which nodes
+    were found dead that no fault in the ledger of the nemesis accounts for."""
 
     phases: Mapping[str, int]
     quiet: bool | None
@@ -45,6 +49,7 @@ class Course:
     waiting: Any
     dumped: bool | None
     faults: tuple[Fault, ...]
+    found_dead: tuple[int, ...] = ()
 
     @property
     def final(self) -> int | None:
@@ -74,25 +79,22 @@ def course(h: History) -> Course:
     for row in np.flatnonzero(info & (h.process == HARNESS)).tolist():
         f, value = h.fs[h.f[row]], h.value_of(row)
         if f == "phase":
-            phases[_phase_name(value)] = row
+            phases[str(value)] = row
         if f == "dumped" and isinstance(value, dict):
             dumped = bool(value) and all(value.values())
         said = _quiet(f, value)
         if said is not None:
             quiet, quiesced = said, row
-            waiting = value.get("waiting", value.get("detail"))
+            waiting = value.get("waiting")
     told = ((h.kind == INFO) | (h.kind == INVOKE)) & (h.process == NEMESIS)
     faults = _faults(h, np.flatnonzero(told).tolist())
-    return Course(phases, quiet, quiesced, waiting, dumped, faults)
-
-
-def _phase_name(value: Any) -> str:
-    return str(value.get("phase")) if isinstance(value, dict) else str(value)
+    dead = np.flatnonzero(info & (h.process == NEMESIS) & h.rows("found-dead"))
+    return Course(phases, quiet, quiesced, waiting, dumped, faults, tuple(dead.tolist()))
 
 
 def _quiet(f: str, value: Any) -> bool | None:
     """What an event says of quiescence; None if it says nothing."""
-    if f not in ("quiesce", "phase") or not isinstance(value, dict):
+    if f != "quiesce" or not isinstance(value, dict):
         return None
     quiet = value.get("quiet")
     return quiet if isinstance(quiet, bool) else None
@@ -107,7 +109,7 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         if verb == "start":
             _begin(faults, fields, kind, row)
         elif f == "evidence":
-            _amend(faults, fields, None, bit=bool(fields.get("bit", True)), proved=row)
+            _amend(faults, fields, None, bit=fields.get("bit") is True, proved=row)
         elif verb == "stop":
             _amend(faults, fields, kind, stopped=row)
     return tuple(faults)

@@ -1,8 +1,10 @@
 """Vacuity: a test that could not have failed has not passed.
 
 Unknown, whatever the other checkers say short of invalid, when an `f` was tried and never
-succeeded, when nothing was acknowledged, when there were no final reads, or when a kind of
-fault was injected and none of its injections is known to have bitten.
+succeeded, when nothing was acknowledged, when there were no final reads, when the history
+ends before the test did, when a node died of no fault, or when a fault is not known to have
+bitten. A fault may be over before it can bite (a cut of half a second that nobody sent
+across): one that was lifted within BITES need not have, if another of its kind has.
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ from typing import Any
 import numpy as np
 
 from .causality import Causality
-from .course import Course, final_rows
+from .course import Course, Fault, final_rows
 from .history import History
 from .pairing import INVOKE, OK
 from .verdict import Verdict, judge
+from .words import at, concerned
+
+#: ns in which every fault should have bitten, as the nemesis itself is patient for 1.5 s
+BITES = 2_000_000_000
+#: Faults that leave the nodes they name dead, or as good as that.
+DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
 
 def check_evidence(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
     """Was there evidence enough to say otherwise?"""
     h = c.history
     reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, course)]
-    reasons += _toothless(course)
+    reasons += [*_cut_off(h, course), *_died(h, course), *_toothless(h, course)]
     faults = [{"kind": f.kind, "index": f.started, "bit": f.bit} for f in course.faults]
     return judge((), reasons, {"faults": faults} if faults else {})
 
@@ -47,11 +55,44 @@ def _without_final(h: History, course: Course) -> Iterator[str]:
         yield "there were no final reads"
 
 
-def _toothless(course: Course) -> Iterator[str]:
-    kinds = {fault.kind: False for fault in course.faults}
-    for fault in course.faults:
-        kinds[fault.kind] |= fault.bit is True
-    for kind, bit in kinds.items():
-        if not bit:
+def _cut_off(h: History, course: Course) -> Iterator[str]:
+    if course.phases and "stop" not in course.phases:
+        last = max(course.phases, key=lambda name: course.phases[name])
+        yield (
+            f"the history ends at line {len(h)} in phase {last}: expected phase stop, with which "
+            "every test ends"
+        )
+
+
+def _died(h: History, course: Course) -> Iterator[str]:
+    for row in course.found_dead:
+        value = h.value_of(row)
+        named = value.get("nodes") if isinstance(value, dict) else None
+        hit = {
+            node
+            for fault in course.active((row,))
+            if fault.kind in DEADLY
+            for node in (fault.value or {}).get("nodes", ())
+        }
+        for node in named if isinstance(named, list) else ["a node"]:
+            if node not in hit:
+                yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
+
+
+def _toothless(h: History, course: Course) -> Iterator[str]:
+    bitten = {fault.kind for fault in course.faults if fault.bit}
+    for kind in dict.fromkeys(fault.kind for fault in course.faults):
+        if kind not in bitten:
             first = next(f.started for f in course.faults if f.kind == kind)
             yield f"no {kind} fault is known to have bitten (the first is index {first})"
+    for fault in course.faults:
+        if fault.kind in bitten and not fault.bit and _had_time(h, fault):
+            yield f"fault {fault.number}, {concerned(fault)}, is not known to have bitten"
+
+
+def _had_time(h: History, fault: Fault) -> bool:
+    """Did the fault find a target, and last long enough?"""
+    if "skipped" in (fault.value or {}):
+        return False
+    end = len(h) - 1 if fault.stopping is None else fault.stopping
+    return int(h.time[end] - h.time[fault.started]) >= BITES

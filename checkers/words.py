@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from .causality import Causality
-from .course import Course
+from .course import Course, Fault
 from .history import History
 from .pairing import FAIL, OK
 
@@ -94,7 +95,26 @@ def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
     return listed(clauses), tuple(sorted(set(rows)))
 
 
+def concerned(fault: Fault) -> str:
+    """A fault as a noun: "cut.one refused n3 | n1,n2,n4,n5 (index 249)"."""
+    value = fault.value or {}
+    whom = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
+    told = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom))
+    return f"{' '.join(str(part) for part in told if part)} (index {fault.started})"
+
+
+def _spelled(whom: Any) -> str:
+    """Nodes, links, or a grudge: groups that do not hear each other, or who hears whom not."""
+    if isinstance(whom, dict):
+        return "; ".join(f"{node} | {_spelled(others)}" for node, others in whom.items())
+    if not isinstance(whom, list):
+        return str(whom)
+    apart = any(isinstance(part, list) for part in whom)
+    rest = f" and {len(whom) - SPELLED} more" if len(whom) > SPELLED else ""
+    return (" | " if apart else ",").join(map(_spelled, whom[:SPELLED])) + rest
+
+
 def meanwhile(c: Course, rows: tuple[int, ...]) -> str:
     """The faults that were active between the first and the last of these events."""
-    kinds = [f"{fault.kind} (index {fault.started})" for fault in c.active(rows)]
-    return f" Faults active meanwhile: {listed(kinds)}." if kinds else ""
+    told = [concerned(fault) for fault in c.active(rows)]
+    return f" Faults active meanwhile: {listed(told)}." if told else ""

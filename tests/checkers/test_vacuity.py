@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from checkers import CHECKERS, check
 from checkers.history import History, Op, Sibling
@@ -41,12 +42,94 @@ QUIET = [
 ]
 
 
+STOP = harness("phase", "stop")
+HALF_A_SECOND, LONG = 500_000_000, 5_000_000_000
+
+
 def results(*ops: Op) -> Results:
     return check(History.of(ops))
 
 
+def lasting(ns: int, *between: Op, **start: Any) -> list[Op]:
+    """A cut of that length, after another one that bit."""
+    bitten = [nemesis("start-cut", fault=1), nemesis("evidence", fault=1, bit=True)]
+    begin = replaced(nemesis("start-cut", fault=2, member="cut.one", **start), time=LONG)
+    end = replaced(nemesis("stop-cut", fault=2), time=LONG + ns)
+    return [*bitten, nemesis("stop-cut", fault=1), begin, *between, end]
+
+
+def timed(*ops: Op) -> Results:
+    """The verdict where events without time happen when the one before them did."""
+    now, told = 0, []
+    for op in ops:
+        now = max(now, op.time)
+        told.append(replaced(op, time=now))
+    return results(*told)
+
+
 def test_a_whole_little_test_is_valid() -> None:
-    assert results(*put(), *QUIET, *get("0.1")).valid is True
+    assert results(*put(), *QUIET, *get("0.1"), STOP).valid is True
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_history_that_lost_its_end_is_unknown(cut: int) -> None:
+    whole = [harness("phase", "load"), *put(), *QUIET, *get("0.1"), *get("0.1"), STOP]
+    judged = results(*whole[:-cut])
+    assert judged.valid == "unknown"
+    lines = len(whole) - cut
+    assert any(f"ends at line {lines} in phase final: expected" in r for r in judged.reasons())
+
+
+def test_what_a_cut_off_history_proved_stands() -> None:
+    judged = results(*put(), *QUIET, *get("9.9"))
+    assert (judged.valid, judged.counts()["phantom"]) == (False, 1)
+
+
+def test_a_node_that_no_fault_killed_leaves_the_verdict_unknown() -> None:
+    judged = results(*put(), nemesis("found-dead", nodes=["n3"]), *QUIET, *get("0.1"), STOP)
+    assert judged.valid == "unknown"
+    assert judged.reasons() == (
+        "n3 was found dead at 0.002 s (index 2), and no fault had killed it",
+    )
+
+
+@pytest.mark.parametrize(("kind", "nodes", "dead"), [
+    ("kill", ["n3"], False),
+    ("kill", ["n2"], True),
+    ("cut", ["n3"], True),
+])  # fmt: skip
+def test_a_fault_accounts_for_the_nodes_it_killed(kind: str, nodes: list[str], dead: bool) -> None:
+    fault = [
+        nemesis(f"start-{kind}", fault=1, nodes=nodes),
+        nemesis("evidence", fault=1, bit=True),
+        nemesis("found-dead", nodes=["n3"]),
+        nemesis(f"stop-{kind}", fault=1),
+    ]
+    judged = results(*put(), *fault, *QUIET, *get("0.1"), STOP)
+    assert judged.valid == ("unknown" if dead else True)
+
+
+def test_evidence_without_bit_proves_no_bite() -> None:
+    faults = [nemesis("start-cut", fault=1), nemesis("evidence", fault=1)]
+    judged = results(*put(), *faults, *QUIET, *get("0.1"), STOP)
+    assert "no cut fault is known to have bitten" in judged.reasons()[0]
+
+
+def test_each_fault_must_have_bitten_by_its_number() -> None:
+    toothless = nemesis("evidence", fault=2, bit=False)
+    judged = timed(*put(), *lasting(LONG, toothless), *QUIET, *get("0.1"), STOP)
+    assert judged.reasons() == ("fault 2, cut.one (index 5), is not known to have bitten",)
+
+
+def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
+    toothless = nemesis("evidence", fault=2, bit=False)
+    judged = timed(*put(), *lasting(HALF_A_SECOND, toothless), *QUIET, *get("0.1"), STOP)
+    assert (judged.valid, judged.reasons()) == (True, ())
+
+
+def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
+    judged = timed(*put(), *lasting(LONG, skipped="nobody"), *QUIET, *get("0.1"), STOP)
+    assert judged.valid is True
 
 
 @pytest.mark.parametrize(
@@ -86,7 +169,7 @@ def test_evidence_is_matched_by_the_number_of_the_fault() -> None:
         nemesis("evidence", fault=2, bit=True),
         nemesis("stop-pause", fault=2),
     ]
-    assert results(*put(), *faults, *QUIET, *get("0.1")).valid is True
+    assert results(*put(), *faults, *QUIET, *get("0.1"), STOP).valid is True
 
 
 def test_an_interrupted_test_still_proves_what_it_saw() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from stores import REPLICAS, STRICT, Store
 
 from checkers.history import History
@@ -26,7 +27,8 @@ def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrenc
         workload.final_generator(names),
     )
     history = simulate(source, store, concurrency, store.recorded)
-    return history + dumps(store, workload.keys(names), len(history), history[-1].time)
+    history += dumps(store, workload.keys(names), len(history), history[-1].time)
+    return [*history, replace(note("phase", "stop"), index=len(history), time=history[-1].time)]
 
 
 def dumps(store, keys, index, time):
