@@ -1,0 +1,138 @@
+"""The models after Jepsen's checkers, by docs/checkers.md: brute force over lists of events.
+
+Each gives anomaly -> how often it is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain, combinations, permutations
+from typing import Any
+
+from checkers.history import Op
+
+NEVER = 10**9
+
+
+class Paired:
+    """Events with the row at which each operation ended, if it did, and how."""
+
+    def __init__(self, ops: list[Op]) -> None:
+        self.ops = ops
+        self.end: dict[int, int] = {}
+        waiting: dict[object, int] = {}
+        for i, op in enumerate(ops):
+            if op.type == "invoke":
+                waiting[op.process] = i
+            else:
+                self.end[waiting.pop(op.process)] = i
+
+    def invoked(self, f: str) -> list[int]:
+        return [i for i, op in enumerate(self.ops) if op.type == "invoke" and op.f == f]
+
+    def outcome(self, i: int) -> str:
+        return self.ops[self.end[i]].type if i in self.end else "info"
+
+    def reads(self) -> list[tuple[int, int, Any]]:
+        """(begin, end, value) of each read that succeeded."""
+        return [
+            (i, self.end[i], self.ops[self.end[i]].value)
+            for i in self.invoked("read")
+            if self.outcome(i) == "ok"
+        ]
+
+
+class Sets(Paired):
+    """Elements that are added once, and read all together."""
+
+    def __init__(self, ops: list[Op]) -> None:
+        super().__init__(ops)
+        self.add = {ops[i].value: i for i in self.invoked("add")}
+
+    def acknowledged(self, element: int) -> int:
+        i = self.add.get(element, -1)
+        return self.end[i] if i >= 0 and self.outcome(i) == "ok" else NEVER
+
+    def strange(self, reads: list[tuple[int, int, list[int]]]) -> Counter[str]:
+        """What these reads show and cannot have."""
+        found: Counter[str] = Counter()
+        for _, end, shown in reads:
+            for element in shown:
+                if element not in self.add:
+                    found["phantom"] += 1
+                    continue
+                found["aborted-read"] += self.outcome(self.add[element]) == "fail"
+                found["future-read"] += self.add[element] > end
+            found["duplicate-elements"] += sum(n > 1 for n in Counter(shown).values())
+        return +found
+
+    def last(self) -> Counter[str]:
+        """Model `set`: only the read that ended last."""
+        begin, end, shown = max(self.reads(), key=lambda read: read[1])
+        lost = [e for e in self.add if self.acknowledged(e) < begin and e not in shown]
+        return +(Counter({"lost-element": len(lost)}) + self.strange([(begin, end, shown)]))
+
+    def full(self, linearizable: bool) -> Counter[str]:
+        """Model `set-full`: every read, from when an element was known."""
+        reads = self.reads()
+        found = self.strange(reads)
+        for element in {*self.add, *chain.from_iterable(shown for _, _, shown in reads)}:
+            showing = [(begin, end) for begin, end, shown in reads if element in shown]
+            known = min([self.acknowledged(element), *(end for _, end in showing)])
+            lacking = [b for b, _, shown in reads if b > known and element not in shown]
+            if lacking and all(begin < max(lacking) for begin, _ in showing):
+                found["lost-element"] += 1
+            elif lacking and linearizable:
+                found["stale-read"] += 1
+        return +found
+
+
+def counter(ops: list[Op]) -> int:
+    """How many reads lie beyond every sum that any choice of uncertain adds gives."""
+    paired, wrong = Paired(ops), 0
+    for begin, end, value in paired.reads():
+        adds = [i for i in paired.invoked("add") if paired.outcome(i) != "fail" and i < end]
+        certain = [i for i in adds if paired.outcome(i) == "ok" and paired.end[i] < begin]
+        unsure = [i for i in adds if i not in certain]
+        sums = [
+            sum(ops[i].value for i in [*certain, *chosen])
+            for n in range(len(unsure) + 1)
+            for chosen in combinations(unsure, n)
+        ]
+        wrong += not min(sums) <= value <= max(sums)
+    return wrong
+
+
+def bank(ops: list[Op], accounts: set[str], total: int, may_owe: bool) -> Counter[str]:
+    """Each read by the first thing that is wrong with it."""
+    found: Counter[str] = Counter()
+    for _, _, balances in Paired(ops).reads():
+        if not set(balances) <= accounts:
+            found["unexpected-key"] += 1
+        elif None in balances.values():
+            found["nil-balance"] += 1
+        elif sum(balances.values()) != total:
+            found["wrong-total"] += 1
+        elif not may_owe and any(balance < 0 for balance in balances.values()):
+            found["negative-value"] += 1
+    return found
+
+
+def has_long_fork(ops: list[Op]) -> bool:
+    """Did two reads of the same keys see two writes in opposite orders?"""
+    seen = [
+        {key: value is not None for _, key, value in op.value}
+        for op in ops
+        if op.type == "ok" and all(f == "r" for f, _, _ in op.value)
+    ]
+    return any(
+        set(one) == set(other)
+        and any(one[x] and not other[x] for x in one)
+        and any(other[y] and not one[y] for y in one)
+        for one, other in permutations(seen, 2)
+    )
+
+
+def repeated(ops: list[Op]) -> int:
+    """How many generated ids had been generated before."""
+    given = [op.value for op in ops if op.type == "ok"]
+    return sum(value in given[:i] for i, value in enumerate(given))
