@@ -207,6 +207,10 @@ class Cluster:
         process = self._processes.get(node)
         return "down" if process is None else process.state
 
+    def last_words(self, node: str) -> str:
+        """How the process of a node ended, and the last lines of its logs."""
+        return self._with_logs(node, f"ended with exit code {self._process(node).exit_code}")
+
     async def stop_all(self) -> None:
         """Stop every process, whatever its state; never raises."""
         await asyncio.gather(
@@ -301,8 +305,11 @@ class Cluster:
         else:
             down = [peer for peer, link in status["links"].items() if not link["up"]]
             what = f"was not ready within {READY_WITHIN:g} s; no link to: {', '.join(down)}"
+        return f"node {node} {self._with_logs(node, what)}"
+
+    def _with_logs(self, node: str, what: str) -> str:
         lines = [line for name in _LOGS for line in _tail(self._folder(node) / name, 10)]
-        return "\n  ".join([f"node {node} {what}; its last lines:", *lines])
+        return "\n  ".join([f"{what}; its last lines:", *lines])
 
     def _config(self, node: str) -> Config:
         spec = self._spec

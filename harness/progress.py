@@ -76,6 +76,17 @@ class View(Protocol):
     ) -> None: ...
 
 
+def alarm(op: Op) -> str | None:
+    """What must be said at once of an event: a process died that nobody was to end."""
+    if op.f == "found-dead":
+        return "\n".join(
+            f"{node} died by itself: {last}" for node, last in op.value["last"].items()
+        )
+    if op.f == "links-restarted":
+        return f"links of {op.value['server']} restarted: {op.value['reason']}"
+    return None
+
+
 def view(console: Console) -> View:
     """Live where the console is a terminal, plain lines where it is not."""
     return LiveView(console) if console.is_terminal else PlainView(console.print)
@@ -92,6 +103,8 @@ class PlainView:
 
     def hear(self, op: Op) -> None:
         self._tally.hear(op)
+        if (said := alarm(op)) is not None:
+            self._say(said)
         now = op.time / 1e9
         shown = (self._tally.phase, tuple(self._tally.faults.values()))
         if shown != self._shown or (self._tally.phase == "load" and now >= self._due):
@@ -123,6 +136,8 @@ class LiveView:
 
     def hear(self, op: Op) -> None:
         self._tally.hear(op)
+        if (said := alarm(op)) is not None:
+            self._live.console.print(said)
         self._heard = time.monotonic_ns()
 
     def _draw(self) -> RenderableType:

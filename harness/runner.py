@@ -33,11 +33,16 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: s between two looks whether all processes live
+_LOOK = 0.5
+
 
 class Nemesis(Protocol):
     """Injects faults and takes all of them back."""
 
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
+
+    def look(self, record: Callable[[Op], Op]) -> None: ...
 
     async def heal_all(self) -> None: ...
 
@@ -76,8 +81,10 @@ class Runner:
     async def run(self) -> None:
         """Raises EnvironmentFailed when the boot fails; whatever happens, nothing that was
         started is left running."""
+        watch: asyncio.Task[None] | None = None
         try:
             ring = await self._unless_interrupted(self._boot())
+            watch = asyncio.create_task(self._watch())
             workers = await self._load()
             await self._heal()
             self._go_on()
@@ -86,6 +93,8 @@ class Runner:
         except Interrupted:
             log.warning("interrupted")
         finally:
+            if watch is not None:
+                watch.cancel()
             await asyncio.shield(self._stop())
 
     async def _boot(self) -> dict[str, Any]:
@@ -99,6 +108,17 @@ class Runner:
         self.test["ring"] = ring
         self.folder.save_json(TEST, self.test)
         return ring
+
+    async def _watch(self) -> None:
+        """See to it that no process dies unnoticed: the history names a node, which stays
+        down until the heal phase; links are replaced at once, since no fault ends them."""
+        while True:
+            self.parts.nemesis.look(self.recorder.record)
+            try:
+                await self.parts.links.revive()
+            except (OSError, RuntimeError, EnvironmentFailed):
+                log.exception("links")
+            await asyncio.sleep(_LOOK)
 
     async def _load(self) -> Workers:
         self._phase("load")

@@ -63,6 +63,9 @@ class System(Protocol):
     def state(self, node: str) -> str:
         """ "running", "paused" or "down"."""
 
+    def last_words(self, node: str) -> str:
+        """How the process of a node ended, and the last lines of its logs."""
+
     async def status(self, node: str) -> dict[str, Any] | None:
         """The node's status over its admin port (round the proxies); None if it does not
         answer. Has at least: node, hints (int), transfers (int), objects (int),

@@ -6,13 +6,18 @@ import asyncio
 import os
 import shutil
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from cluster.supervisor import Cluster
 from harness.cli.options import Topology
 from harness.cli.playing import STATE, Playground, up
 from harness.cli.world import World, build
 from harness.system import EnvironmentFailed
+
+#: s between two looks whether all nodes live
+_LOOK = 0.5
 
 
 def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
@@ -41,8 +46,20 @@ async def _serve(world: World, store: Path) -> None:
         found = Playground(os.getpid(), "dynamesis", world.client_addresses(), world.admin)
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
-        await told.wait()
+        await _until(told, world.cluster)
     except (OSError, RuntimeError) as failure:
         raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
     finally:
         await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+
+
+async def _until(told: asyncio.Event, cluster: Cluster) -> None:
+    """Wait, and say of each node that dies that it has; the others stay up."""
+    dead: set[str] = set()
+    while not told.is_set():
+        down = {node for node in cluster.nodes if cluster.state(node) == "down"}
+        for node in sorted(down - dead):
+            print(f"{node} died: {cluster.last_words(node)}", flush=True)
+        dead = down
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), _LOOK)

@@ -84,6 +84,9 @@ class Links(Protocol):
     async def heal(self, names: Iterable[str] | None = None) -> None:
         """Take every fault off the named routes (None: off all), and check that it is off."""
 
+    async def revive(self) -> None:
+        """Replace every process that has ended. Raises EnvironmentFailed."""
+
     async def count(self) -> dict[str, dict[str, int]]:
         """What each route has carried so far: connections, bytes_in, bytes_out, and frames
         dropped, duplicated, reordered; empty where links do not count."""

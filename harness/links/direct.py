@@ -35,6 +35,9 @@ class DirectLinks:
     async def heal(self, names: Iterable[str] | None = None) -> None:
         """There is never anything to heal."""
 
+    async def revive(self) -> None:
+        """There is no process."""
+
     async def count(self) -> dict[str, dict[str, int]]:
         """Nothing: there is nobody who could."""
         return {}

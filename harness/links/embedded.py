@@ -77,6 +77,11 @@ class EmbeddedLinks:
             del self._faults[name]
         await self._order_set(dict.fromkeys(healed))
 
+    async def revive(self) -> None:
+        async with self._turn:
+            if self._process is not None and self._process.returncode is not None:
+                await self._replace("it has ended")
+
     async def count(self) -> dict[str, dict[str, int]]:
         async with self._turn:
             counts: dict[str, dict[str, int]] = await self._ask({"count": True})

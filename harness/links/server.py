@@ -94,6 +94,14 @@ class Server:
             return str(silence)
         return None
 
+    def revive(self) -> str | None:
+        """Start the process again if it has ended. Returns what `set` does."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return None
+        self.stop()
+        self.start()
+        return f"it had ended with exit code {code}"
+
     def verify(self) -> None:
         """Check that every proxy is what it should be. Raises ApiError if one is not."""
         found = self._api.proxies()

@@ -96,6 +96,13 @@ class ToxiproxyLinks:
     async def heal(self, names: Iterable[str] | None = None) -> None:
         await self._set(dict.fromkeys(self._routes if names is None else names))
 
+    async def revive(self) -> None:
+        for source, server in list(self._servers.items()):
+            try:
+                self._tell(source, await self._run(source, server.revive))
+            except (ApiError, ApiTimeout) as error:
+                raise EnvironmentFailed(f"Toxiproxy for {source}: {error}") from error
+
     async def count(self) -> dict[str, dict[str, int]]:
         """Nothing: Toxiproxy counts a connection's bytes only when it is over."""
         return {}

@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
-#: the families whose faults leave nodes down
-_DEADLY = ("kill", "wipe")
+#: the families whose faults end nodes, and where their values name them
+_DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes"}
 
 
 @dataclass
@@ -99,6 +99,7 @@ class Nemesis:
             "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
+        self._dead: set[str] = set()
         self._record: Callable[[Op], Op] | None = None
 
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op:
@@ -117,6 +118,18 @@ class Nemesis:
             error = OpError("nemesis-failed", False, str(failure))
             return Op(type="info", process=NEMESIS, f=op.f, value=op.value, error=error)
         return Op(type="info", process=NEMESIS, f=op.f, value=value)
+
+    def look(self, record: Callable[[Op], Op]) -> None:
+        """Record each node that has died and that no fault holds down: once a death."""
+        self._record = record
+        down = {node for node in self._system.nodes if self._system.state(node) == "down"}
+        self._dead &= down
+        if found := sorted(down - self._dead - self._held()):
+            last = {node: self._system.last_words(node) for node in found}
+            for node in found:
+                log.error("%s died by itself: %s", node, last[node])
+            self._dead.update(found)
+            self._say("found-dead", {"nodes": found, "last": last})
 
     async def heal_all(self) -> None:
         """Take back every fault in the ledger: let what is paused go on, heal all links,
@@ -141,15 +154,18 @@ class Nemesis:
             self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
 
     async def _start_dead(self) -> None:
+        if self._record is not None:
+            self.look(self._record)
         down = [node for node in self._system.nodes if self._system.state(node) == "down"]
-        faults = [value for family, value in self._ledger.open().values() if family in _DEADLY]
-        held = {node for value in faults for node in value["nodes"]}
-        if found := [node for node in down if node not in held]:
-            self._say("found-dead", {"nodes": found})
         started = await asyncio.gather(*map(self._system.start, down), return_exceptions=True)
         for failure in started:
             if isinstance(failure, BaseException):
                 raise failure
+
+    def _held(self) -> set[str]:
+        """The nodes that a fault may have ended."""
+        faults = self._ledger.open().values()
+        return {node for family, value in faults for node in value.get(_DEADLY.get(family, ""), ())}
 
     async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         fault = value["fault"]

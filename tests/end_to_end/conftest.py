@@ -46,12 +46,20 @@ class Run:
 
     def processes(self) -> list[str]:
         """The command lines of all processes that this run has started and that live."""
+        return list(self._processes().values())
+
+    def pid(self, word: str) -> int:
+        """The process among them that has this in its command line; the first, if more."""
+        return next(pid for pid, command in self._processes().items() if word in command)
+
+    def _processes(self) -> dict[int, str]:
         wanted = f"{MARK}={self.mark}".encode()
-        found = []
+        found: dict[int, str] = {}
         for entry in Path("/proc").iterdir():
             try:
                 if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found[int(entry.name)] = command
             except OSError:
                 continue
         return found

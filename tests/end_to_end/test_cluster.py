@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -31,6 +32,12 @@ def test_play(start: Start) -> None:
     assert do("get", "colour").said().splitlines()[0] == "(deleted)"
     assert do("get", "shape").said().splitlines()[0] == "(nothing)"
 
+    raw = os.fsdecode(b"a\xff\xfeb")
+    do("put", raw, raw)
+    assert do("get", raw).said().splitlines()[0] == "a\ufffd\ufffdb"
+    do("delete", raw)
+    assert do("explain", raw).said().startswith("partition ")
+
     assert [line.split()[:2] for line in do("status").said().splitlines()[1:]] == [
         ["n1", "up"],
         ["n2", "up"],
@@ -41,6 +48,9 @@ def test_play(start: Start) -> None:
     assert "up already" in do("cluster", code=4).said()
 
     assert "allowed: n1, n2, n3" in do("join", "n9", code=2).said()
+    os.kill(cluster.pid("n2/config.json"), signal.SIGKILL)
+    cluster.until(lambda: "n2 died: ended with exit code -9" in cluster.said(), "its death")
+    assert do("get", "colour").said().splitlines()[0] == "(deleted)"
     cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
     assert "dynamesis cluster" in do("status", code=4).said()

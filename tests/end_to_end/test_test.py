@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -104,6 +105,21 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
     run.until(lambda: not run.processes(), "the end of every process")
     cut_off = run.results() / "history.jsonl"
     assert cut_off.stat().st_size > 0
+
+
+def test_what_dies_by_itself_is_told_at_once(start: Start) -> None:
+    run = start("test", "--nemesis", "none", "--time-limit", "60s", "--seed", "5")
+    run.until(lambda: "seed " in run.said() and "load" in phases(run), "the load phase")
+    os.kill(run.pid("n3/config.json"), signal.SIGKILL)
+    os.kill(run.pid("toxiproxy-server"), signal.SIGKILL)
+    run.until(lambda: {"found-dead", "links-restarted"} <= {op["f"] for op in run.history()}, "it")
+    assert "n3 died by itself: ended with exit code -9" in run.said()
+    assert "restarted: it had ended with exit code -9" in run.said()
+    assert "heal" not in phases(run)
+    run.process.send_signal(signal.SIGINT)
+    run.wait()
+    (found,) = (op["value"] for op in run.history() if op["f"] == "found-dead")
+    assert found["nodes"] == ["n3"]
 
 
 def test_two_at_once_do_not_disturb_each_other(start: Start) -> None:

@@ -62,6 +62,9 @@ class FakeSystem:
     def state(self, node: str) -> str:
         return "running"
 
+    def last_words(self, node: str) -> str:
+        return f"{node} said nothing"
+
     async def status(self, node: str) -> dict[str, Any] | None:
         return self.statuses(node)
 
@@ -114,6 +117,9 @@ class FakeLinks:
     async def apply(self, faults: Any) -> None:
         self.calls.append("apply")
 
+    async def revive(self) -> None:
+        """Nothing ever dies."""
+
     async def heal(self, names: Any = None) -> None:
         self.calls.append("heal")
 
@@ -128,6 +134,9 @@ class FakeNemesis:
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op:
         self.calls.append(op.f)
         return msgspec.structs.replace(op, type="info")
+
+    def look(self, record: Callable[[Op], Op]) -> None:
+        """Nobody ever dies."""
 
     async def heal_all(self) -> None:
         self.calls.append("heal_all")

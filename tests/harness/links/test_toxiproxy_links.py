@@ -99,6 +99,26 @@ def test_a_dead_server_is_replaced_and_the_others_are_left_alone(
     asyncio.run(scenario())
 
 
+def test_a_dead_server_is_found_and_replaced(binary: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_bed(binary, tmp_path) as bed:
+            await bed.links.apply({"n1-n2": Refused()})
+            before = bed.links.pids
+            await bed.links.revive()
+            assert bed.incidents == []
+            os.kill(before["n1"], signal.SIGKILL)
+            while not bed.incidents:
+                await bed.links.revive()
+            (incident,) = bed.incidents
+            assert incident["server"] == "n1"
+            assert incident["reason"] == "it had ended with exit code -9"
+            assert bed.links.pids["client"] == before["client"]
+            assert bed.accepts("n1", "n3")
+            assert not bed.accepts("n1", "n2"), "the fault from before was forgotten"
+
+    asyncio.run(scenario())
+
+
 def test_stop_leaves_no_process(binary: Path, tmp_path: Path) -> None:
     async def scenario() -> list[int]:
         async with open_bed(binary, tmp_path) as bed:

@@ -219,8 +219,28 @@ def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None
         await s.system.kill("n3")
         await s.nemesis.heal_all()
         (found,) = [op.value for op in s.history if op.f == "found-dead"]
-        assert found == {"nodes": ["n3"]}
+        assert found == {"nodes": ["n3"], "last": {"n3": "ended with exit code -9"}}
         await until(s.all_hear_all)
+
+    run(tmp_path, scenario)
+
+
+def test_each_death_is_told_once_though_no_fault_was_ever_injected(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        def found() -> list[list[str]]:
+            return [op.value["nodes"] for op in s.history if op.f == "found-dead"]
+
+        s.nemesis.look(s.record)
+        assert found() == []
+        await s.system.kill("n3")
+        s.nemesis.look(s.record)
+        s.nemesis.look(s.record)
+        await s.nemesis.heal_all()
+        assert found() == [["n3"]]
+        s.nemesis.look(s.record)
+        await s.system.kill("n3")
+        s.nemesis.look(s.record)
+        assert found() == [["n3"], ["n3"]]
 
     run(tmp_path, scenario)
 

@@ -74,6 +74,9 @@ class TinySystem:
         self._paused.discard(node)
         os.kill(self.pid(node), signal.SIGCONT)
 
+    def last_words(self, node: str) -> str:
+        return f"ended with exit code {self._processes[node].returncode}"
+
     async def wipe(self, node: str) -> None:
         assert self.state(node) == "down"
         shutil.rmtree(self.folder / node)
