@@ -14,6 +14,7 @@ from .columns import TYPES, History
 from .columns import Builder as _Builder
 from .op import Line, Op, OpError, Sibling, Type, encode
 from .quick import no_cycles
+from .told import first_oddity
 from .wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
@@ -22,6 +23,10 @@ __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encod
 _CHUNK = 8 << 20
 
 _decoder = msgspec.json.Decoder(Line)
+
+#: What decoding raises for bytes that are no event: also for text that is no UTF-8, and for
+#: brackets nested deeper than the decoder goes.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class HistoryError(ValueError):
@@ -49,7 +54,7 @@ def read_history(path: str | Path) -> History:
         if rest:
             _refuse_tail(rest, builder.rows + 1, path)
     history = builder.build(str(path))
-    problem = first_problem(history, builder.indices)
+    problem = first_problem(history, builder.indices) or first_oddity(history)
     if problem is not None:
         raise HistoryError(path, problem.row + 1, problem.field, problem.message)
     if not len(history):
@@ -60,7 +65,7 @@ def read_history(path: str | Path) -> History:
 def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
     try:
         decoded = _decoder.decode_lines(lines)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         _find_bad_line(lines, builder.rows, path)
         raise
     if len(decoded) != lines.count(b"\n"):
@@ -75,12 +80,12 @@ def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
             raise HistoryError(path, number, "(line)", "expected an event, got an empty line")
         try:
             _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise HistoryError(path, number, *_explain(error)) from None
+        except UNDECODABLE as error:
+            raise HistoryError(path, number, *explain(error)) from None
 
 
-def _explain(error: msgspec.DecodeError) -> tuple[str, str]:
-    """msgspec's message, cut into field and expectation."""
+def explain(error: Exception) -> tuple[str, str]:
+    """What the decoder says of one line, cut into field and expectation."""
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return "(line)", f"expected one JSON object: {text}"
@@ -99,7 +104,7 @@ def _explain(error: msgspec.DecodeError) -> tuple[str, str]:
 def _refuse_tail(rest: bytes, number: int, path: str | Path) -> None:
     try:
         _decoder.decode(rest)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         raise HistoryError(
             path, number, "(line)", "expected a whole line, the last line is cut off"
         ) from None

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET
 
 from .columns import Builder, History
 from .edn import EdnError, Parser, dumps, to_json
-from .history import HistoryError, read_history
+from .history import UNDECODABLE, HistoryError, read_history
 from .op import NO_VALUE, Line, Natural, OpError, RawSibling, Type, encode
 from .quick import no_cycles
 from .wellformed import first_problem
@@ -34,7 +34,7 @@ class Foreign(msgspec.Struct, gc=False):
     f: str | None = None
     process: Natural | str | None = None
     value: msgspec.Raw = NO_VALUE
-    time: int | None = None
+    time: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     index: int | None = None
     key: Any = None
     error: msgspec.Raw = NO_VALUE
@@ -131,21 +131,21 @@ class _Foreigners:
     def decode_array(self, content: bytes) -> list[Foreign]:
         try:
             return _array.decode(content)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             said, _, where = str(error).partition(" - at `$")
             raise self.refuse(1, where.rstrip("`") or "(array)", said) from None
 
     def add_lines(self, lines: bytes, first: int) -> None:
         try:
             self.add(_line.decode_lines(lines), first)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             for number, line in enumerate(lines.splitlines(), first):
                 self.add([self._decode(line, number)], number)
 
     def _decode(self, line: bytes, number: int) -> Foreign:
         try:
             return _line.decode(line)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             said, _, where = str(error).partition(" - at `$")
             field = where.rstrip("`").lstrip(".") or "(line)"
             raise self.refuse(number, field, said[0].lower() + said[1:]) from None
@@ -157,7 +157,7 @@ class _Foreigners:
         if plain is not None:
             try:
                 decoded = _line.decode_lines(plain)
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 decoded = []
             if len(decoded) == lines.count(b"\n"):
                 self.add(decoded, first)
@@ -169,7 +169,7 @@ class _Foreigners:
         """Maps, or vectors of maps, in any layout."""
         try:
             forms = list(Parser(content.decode()).forms())
-        except (EdnError, UnicodeDecodeError) as error:
+        except (EdnError, UnicodeDecodeError, RecursionError) as error:
             raise self.refuse(first, "(line)", str(error)) from None
         events = [e for form in forms for e in (form if isinstance(form, list) else [form])]
         for event in events:

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 Type = Literal["invoke", "ok", "fail", "info"]
-Natural = Annotated[int, msgspec.Meta(ge=0)]
+#: What a column of 64 bits holds.
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Sibling(msgspec.Struct, omit_defaults=True, gc=False):

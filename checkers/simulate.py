@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .op import Op, Sibling
+from .op import Op, OpError, Sibling
+
+#: Why an operation did not end in ok.
+LOST, REFUSED = OpError("timeout", False, "simulated"), OpError("unavailable", True, "simulated")
 
 REPLICAS = ("n1", "n2", "n3")
 
@@ -228,7 +231,9 @@ class Store:
         assert op is not None
         if op.f != "get" and self._chance(0.5):
             self._write(client, op)
-        ended = self._event(type="info", process=client.process, f=op.f, key=op.key, id=op.id)
+        ended = self._event(
+            type="info", process=client.process, f=op.f, key=op.key, id=op.id, error=LOST
+        )
         client.process, self._next_process = self._next_process, self._next_process + 1
         client.op, client.held = None, None
         return ended
@@ -239,7 +244,7 @@ class Store:
         client.op = None
         ended = {"process": client.process, "f": op.f, "key": op.key, "id": op.id}
         if answer is None:
-            return self._event(type="fail", **ended)
+            return self._event(type="fail", **ended, error=REFUSED)
         if op.f == "get":
             client.held = (op.key or "", self._index, answer.clock)
             return self._event(type="ok", **ended, siblings=self._shown(answer, op))

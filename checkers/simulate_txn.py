@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from .op import Op
+from .simulate import LOST, REFUSED
+
+_ERRORS = {"info": LOST, "fail": REFUSED}
 
 
 def transactions(
@@ -71,7 +74,7 @@ def transactions(
                 todo[0], todo[1] = "ok", _apply(state, todo[1], append)
             continue
         else:
-            yield Op(type=todo[0], f="txn", value=todo[1], **event)
+            yield Op(type=todo[0], f="txn", value=todo[1], error=_ERRORS.get(todo[0]), **event)
             pending[slot] = None
             if todo[0] == "info":
                 processes[slot], next_process = next_process, next_process + 1
@@ -120,7 +123,7 @@ def registers(seed: int, count: int, keys: int = 10, clients: int = 10) -> Itera
             kind, f, key, value = todo
             event = {"index": index, "time": index * 1000, "process": processes[slot], "f": f}
             shown = None if kind == "info" else value
-            yield Op(type=kind, key=key, value=shown, **event)
+            yield Op(type=kind, key=key, value=shown, error=_ERRORS.get(kind), **event)
             index += 1
             if kind == "invoke":
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from checkers.history import History, HistoryError, Op, OpError, Sibling, encode, read_history
 
@@ -25,6 +26,78 @@ OPS = [
         siblings=[Sibling("3.13", deleted=True)],
     ),
 ]  # fmt: skip
+
+EVENTS = [
+    Op(0, 0, "info", "harness", "phase", value="load"),
+    Op(1, 10, "invoke", "nemesis", "start-cut", value={"fault": 7}),
+    Op(2, 20, "info", "nemesis", "evidence", value={"fault": 7, "bit": True}),
+    Op(3, 30, "info", "harness", "phase", value="final"),
+    Op(4, 40, "info", "harness", "dumped", value={"n1": True}),
+    Op(5, 50, "invoke", 0, "get", key="k"),
+    Op(6, 60, "fail", 0, "get", key="k", error=OpError("read-quorum", True)),
+]
+
+#: what is wrong, in which event, with what in place of its value, which field, what is expected
+ODD = {
+    "unknown phase": (0, "loud", "value", "expected a phase, boot, load"),
+    "phase that is no name": (0, {"phase": "load"}, "value", "expected a phase"),
+    "phase twice": (3, "load", "value", "a phase after load, got load"),
+    "phases out of order": (3, "boot", "value", "a phase after load, got boot"),
+    "start that says nothing": (1, None, "value", "expected an object"),
+    "evidence for no fault": (2, {"bit": True}, "value.fault", "got none"),
+    "evidence for another fault": (2, {"fault": 99, "bit": True}, "value.fault", "got 99"),
+    "evidence that is no object": (2, 5, "value", "expected an object, got 5"),
+    "evidence without bit": (2, {"fault": 7}, "value.bit", "got none"),
+    "evidence with words for bit": (2, {"fault": 7, "bit": "yes"}, "value.bit", "got 'yes'"),
+    "dumped in words": (4, "x", "value", "by node"),
+    "dumped in numbers": (4, {"n1": 1}, "value", "by node"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_event_of_another_form_is_refused(tmp_path: Path, name: str) -> None:
+    row, value, field, expected = ODD[name]
+    ops = [replace(op, value=value) if op.index == row else op for op in EVENTS]
+    assert len(read_history(written(tmp_path, b"".join(map(encode, EVENTS))))) == len(EVENTS)
+    with pytest.raises(HistoryError) as raised:
+        read_history(written(tmp_path, b"".join(map(encode, ops))))
+    assert (raised.value.line, raised.value.field) == (row + 1, field)
+    assert expected in str(raised.value)
+
+
+def test_a_failure_without_error_is_refused(tmp_path: Path) -> None:
+    ops = [*EVENTS[:-1], replace(EVENTS[-1], error=None)]
+    with pytest.raises(HistoryError, match="line 7, field error: expected why"):
+        read_history(written(tmp_path, b"".join(map(encode, ops))))
+
+
+#: process and key of a get that is lost or ends in ok, process and key of the put upon it
+BASES = {
+    "another process's context of the key": ("ok", 0, "a", 1, "a", True),
+    "its own context of another key": ("ok", 0, "b", 0, "a", True),
+    "another process's context of another key": ("ok", 0, "b", 1, "a", False),
+    "of another key, from before its number was retired": ("info", 0, "b", 5, "a", True),
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_contexts_of_other_keys(tmp_path: Path, name: str) -> None:
+    end, reader, read, writer, wrote, fine = BASES[name]
+    error = OpError("timeout", False) if end == "info" else None
+    ops = [
+        Op(0, 0, "invoke", reader, "get", key=read),
+        Op(1, 1, "ok", reader, "get", key=read, siblings=[]),
+        Op(2, 2, "invoke", reader, "get", key=read),
+        Op(3, 3, end, reader, "get", key=read, siblings=None if error else [], error=error),
+        Op(4, 4, "invoke", writer, "put", key=wrote, id="w", basis=1),
+    ]
+    path = written(tmp_path, b"".join(map(encode, ops)))
+    if fine:
+        assert len(read_history(path)) == 5
+    else:
+        with pytest.raises(HistoryError, match=r"line 5, field basis: .* of key b and of another"):
+            read_history(path)
+
 
 LINES = [encode(op) for op in OPS]
 
@@ -83,6 +156,12 @@ BROKEN = {
     "time missing": (changed(3, b'"time":20,', b""), 3, "time", "missing"),
     "time before the test": (changed(3, b'"time":20', b'"time":-20'), 3, "time", ">= 0"),
     "time a float": (changed(3, b'"time":20', b'"time":2.5'), 3, "time", "expected `int`"),
+    "time runs back": (changed(4, b'"time":30', b'"time":5'), 4, "time", "no less than 20"),
+    "time of many digits": (changed(3, b'"time":20', b'"time":%d' % 10**40), 3, "time", "<= 92"),
+    "index of 71 bits": (changed(3, b'"index":2', b'"index":%d' % 2**70), 3, "index", "<= 92"),
+    "process of 81 bits": (changed(2, b'"process":3', b'"process":%d' % 2**80), 2, "process", ""),
+    "key that is no UTF-8": (changed(2, b"k7", b"k\xff"), 2, "(line)", "can't decode byte 0xff"),
+    "nested deep": (changed(2, b'"id"', b'"x":' + b"[" * 200_000), 2, "(line)", "recursion"),
     "f a number": (changed(2, b'"f":"put"', b'"f":3'), 2, "f", "expected `str`, got `int`"),
     "unknown type": (changed(3, b'"ok"', b'"okay"'), 3, "type", "invoke, ok, fail, info"),
     "bad process": (changed(2, b'"process":3', b'"process":null'), 2, "process", "expected"),
