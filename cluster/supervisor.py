@@ -248,6 +248,13 @@ class Cluster:
         except (DynamoError, AdminError, TimeoutError):
             return None
 
+    async def metrics(self, node: str) -> str | None:
+        """What the node measures of itself, as Prometheus text; None if it does not answer."""
+        try:
+            return str(await self.ask(node, "metrics"))
+        except (RuntimeError, AdminError):
+            return None
+
     async def dump(self, node: str) -> list[dict[str, Any]]:
         """Everything that one node holds, hints too, read without repair: rows {"key": str,
         "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}. Raises

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ from harness.system import System
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+#: The rows of each node by key; None for one that did not answer.
+Held = dict[str, dict[str, list[Row]] | None]
 _NOTHING: Row = {"siblings": [], "hint_for": None}
 
 #: What a stored value says of its version: (bytes, deleted) -> Sibling.
@@ -38,9 +41,9 @@ async def dump_all(
     keys: Iterable[str],
     decode: Decode,
     recorder: Recorder,
-) -> None:
+) -> Held:
     """Dump every node, and record a pair of events for each key and replica; then who
-    answered: what no node holds, in a record or a hint, is nowhere."""
+    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found."""
     hints, objects = await _dumps(system), await _dumps(system)
     held = {node: _joined(hints[node], objects[node]) for node in system.nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
@@ -48,6 +51,28 @@ async def dump_all(
         for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
     recorder.note("dumped", {node: rows is not None for node, rows in held.items()})
+    return held
+
+
+async def keep(system: System, held: Held, into: Path) -> None:
+    """Write what each node held and how it was at the end into files of into/<id>/."""
+    for node in system.nodes:
+        folder = into / node
+        folder.mkdir(parents=True, exist_ok=True)
+        dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
+        (folder / "dump.jsonl").write_bytes(dump)
+        status = await system.status(node)
+        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(status)))
+        if (figures := await system.metrics(node)) is not None:
+            (folder / "metrics.prom").write_text(figures, encoding="utf-8")
+
+
+def _line(row: Row) -> bytes:
+    siblings = [
+        {**each, "value": each["value"].decode("utf-8", "backslashreplace")}
+        for each in row["siblings"]
+    ]
+    return msgspec.json.encode({**row, "siblings": siblings}) + b"\n"
 
 
 def _record(

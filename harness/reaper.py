@@ -24,9 +24,12 @@ class Reaper:
         self._process = process
 
     @classmethod
-    def start(cls) -> Reaper:
-        """Start the watchdog. Raises EnvironmentFailed if it will not run."""
+    def start(cls, scratch: Path | None = None) -> Reaper:
+        """Start the watchdog, which at the end also deletes the folder `scratch`. Raises
+        EnvironmentFailed if it will not run."""
         command = [sys.executable, "-I", "-S", str(Path(watchdog.__file__)), str(os.getpid())]
+        if scratch is not None:
+            command.append(str(scratch.resolve()))
         try:
             process = subprocess.Popen(
                 command,

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from checkers.op import Op
 from checkers.ring import Ring
-from harness.final import Decode, dump_all
+from harness.final import Decode, dump_all, keep
 from harness.generators.base import Generator, Thread
 from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
@@ -176,10 +176,11 @@ class Runner:
         self._phase("final")
         parts = self.parts
         placement = Ring(tuple(ring["owners"]), ring["n"])
-        await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
+        held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
         reads = friendly_exceptions(validate(parts.final(parts.keys)))
         interpreter = Interpreter(self.recorder, parts.clients, self.interrupt)
         await interpreter.run(Schedule(reads, _clients_only(workers)))
+        await keep(parts.system, held, self.folder / NODES)
 
     async def _stop(self) -> None:
         self._phase("stop")

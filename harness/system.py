@@ -73,6 +73,9 @@ class System(Protocol):
         exchanges {id: {rounds: int, clean: int}}, and where the membership can change
         membership {version: int, members: [id], settled: bool, owned {id: int}} or None."""
 
+    async def metrics(self, node: str) -> str | None:
+        """What the node measures of itself, as Prometheus text; None if it does not answer."""
+
     async def dump(self, node: str) -> list[dict[str, Any]]:
         """Everything one node holds, without read repair: rows
         {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}."""

@@ -16,6 +16,10 @@ import select
 import signal
 import subprocess
 import sys
+import time
+
+#: s until a folder must have been deleted
+_PATIENCE = 5.0
 
 
 def start_time(pid: int) -> str | None:
@@ -56,13 +60,26 @@ def watch(descriptor: int, parent: int) -> dict[int, str]:
                 listed.pop(int(pid), None)
 
 
+def remove(folder: str) -> None:
+    """Delete a folder in which processes that are being killed may still write for a moment."""
+    import shutil
+
+    deadline = time.monotonic() + _PATIENCE
+    while os.path.lexists(folder) and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
+
+
 def main() -> None:
+    """The arguments: the pid of the harness, and a folder that ends with it, if there is one."""
     for quiet in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(quiet, signal.SIG_IGN)
     for pid, start in watch(0, int(sys.argv[1])).items():
         if start_time(pid) == start:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+    for folder in sys.argv[2:]:
+        remove(folder)
 
 
 if __name__ == "__main__":

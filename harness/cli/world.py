@@ -20,9 +20,9 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
-    `root`, links their logs under `logs`; `port_base` None finds free ports; `spares` run, and
-    are no members yet; so many `newcomers` may come later; `disk_faults`: disks can be told to
-    fail."""
+    `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
+    free ports; `spares` run, and are no members yet; so many `newcomers` may come later;
+    `disk_faults`: disks can be told to fail."""
 
     nodes: tuple[str, ...]
     links: str
@@ -78,7 +78,7 @@ def build(
     everyone = (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
     wanted = ports_for(plan.links, count + plan.newcomers)
-    with Reaper.start() as reaper, reserve(wanted, plan.port_base) as ports:
+    with Reaper.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
         links = kind.make(Site(plan.logs, ports, reaper, say, on_incident))

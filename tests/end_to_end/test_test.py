@@ -103,6 +103,7 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
     run.process.send_signal(signal.SIGKILL)
     run.wait()
     run.until(lambda: not run.processes(), "the end of every process")
+    run.until(lambda: not (run.results() / "work").exists(), "the end of what they worked with")
     cut_off = run.results() / "history.jsonl"
     assert cut_off.stat().st_size > 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def reads(keys: Iterable[str]) -> gen.Generator:
 
 def load() -> gen.Generator:
     put = gen.invoke("put", key="a", id="v1", basis=None)
-    fault = gen.nemesis(gen.invoke("start-cut"))
+    fault = gen.nemesis(gen.invoke("start-cut", value={"fault": 0}))
     return gen.concat(gen.clients(put), fault)
 
 
@@ -181,6 +182,19 @@ def dumps(history: list[Op]) -> list[tuple[Any, ...]]:
         for op in history
         if op.f == "dump" and op.type == "ok"
     ]
+
+
+def test_what_each_node_held_and_measured_is_kept(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.system.dumps["n1"] = [row("a", "v1", hint_for="n2")]
+    rig.run()
+    kept = tmp_path / "nodes" / "n1"
+    (line,) = (kept / "dump.jsonl").read_text().splitlines()
+    siblings = [{"value": "v1", "deleted": False}]
+    assert json.loads(line) == {"key": "a", "siblings": siblings, "hint_for": "n2"}
+    assert json.loads((kept / "metrics.json").read_text())["hints"] == 0
+    assert (kept / "metrics.prom").read_text() == "node_up 1 # n1"
+    assert (tmp_path / "nodes" / "n2" / "dump.jsonl").read_text() == ""
 
 
 def test_a_primary_that_lacks_a_key_is_shown_empty(tmp_path: Path) -> None:
