@@ -259,6 +259,9 @@ def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ..
             raise Impossible(f"{name} cannot be done here: {_why_not(members, arena)}")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
+    if "wipe" in families and "membership.remove" not in names:
+        # both want the one node that may lose its memory, and after a removal it is gone
+        kept = {member: None for member in kept if member.name != "membership.remove"}
     return {family: tuple(m for m in kept if m.family == family) for family in families}
 
 

@@ -84,14 +84,17 @@ class Wipe(Kill):
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         look = await super().inject(fault, value)
         what = value.get("disk", "wiped")
-        acts = {
-            "wiped": self.system.wipe,
-            "copied": self.system.copy_data,
-            "restored": self.system.restore_data,
-        }
-        await _each(value["nodes"], acts[what])
+        await _each(value["nodes"], self._act(what))
         proof = await look()
         return proven(proof.bit, **proof.detail, **{what: value["nodes"]})
+
+    def _act(self, what: str) -> Callable[[str], Awaitable[None]]:
+        match what:
+            case "copied":
+                return self.system.copy_data
+            case "restored":
+                return self.system.restore_data
+        return self.system.wipe
 
 
 @dataclass(frozen=True)
