@@ -15,7 +15,12 @@ from harness.store import HISTORY, RESULTS, TEST, Folder
 #: Anomalies of one name that are shown unfolded.
 _SHOWN = 3
 
-Proven = tuple[dict[str, Any], list[str]]
+#: Characters of a summary, and of JSON that needs none.
+_BRIEF = 100
+
+#: A line of the history without its worth, and the worth, as JSON.
+Cited = tuple[str, str]
+Proven = tuple[dict[str, Any], list[Cited]]
 
 
 def page(folder: Folder) -> str:
@@ -30,6 +35,7 @@ def page(folder: Folder) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["brief"] = brief
     return environment.get_template("page.html.j2").render(
         test=test,
         results=results,
@@ -42,11 +48,38 @@ def page(folder: Folder) -> str:
     )
 
 
+def brief(value: Any) -> str | None:
+    """What a value says, in some words; None if it is short enough to be shown as JSON."""
+    if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
+        return None
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    said = ", ".join(f"{name} {_word(each)}" for name, each in value.items())
+    return said if len(said) <= _BRIEF else said[: _BRIEF - 1] + "\u2026"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, dict | list) and len(json.dumps(value)) > _BRIEF // 3:
+        return f"({len(value)})"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cited(line: str) -> Cited:
+    try:
+        event = json.loads(line)
+        worth = event.pop("worth", None)
+    except (ValueError, AttributeError):
+        return line, ""
+    if worth is None:
+        return line, ""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(worth)
+
+
 def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
     """Anomalies by name, each with the lines of the history that prove it."""
     groups: dict[str, list[Proven]] = {}
     for anomaly in found:
-        cited = [proof[index] for index in anomaly["ops"] if index in proof]
+        cited = [_cited(proof[index]) for index in anomaly["ops"] if index in proof]
         groups.setdefault(anomaly["name"], []).append((anomaly, cited))
     return groups
 

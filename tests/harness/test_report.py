@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from harness.report.junit import junit
-from harness.report.page import page
+from harness.report.page import brief, page
 from harness.report.summary import tell
 from harness.store import HISTORY, RESULTS, TEST, Folder
 
@@ -96,3 +97,28 @@ def test_the_page_shows_proofs_and_the_course_of_the_test(tmp_path: Path) -> Non
     assert "&#34;index&#34;:2" in shown
     assert "2 more of lost-write, and 115 that are only counted" in shown
     assert shown.count("start-cut") == 1
+
+
+def test_long_values_are_folded_under_a_summary(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut", "command": "dynamesis test --seed 7"})
+    folder.save_json(RESULTS, INVALID)
+    start, worth = (json.loads(HISTORY_LINES.splitlines()[index]) for index in (4, 2))
+    start["value"] |= {"member": "link.slow", "links": [f"n{i}-n9" for i in range(40)]}
+    worth["worth"] = {"replicas": 2, "coordinator": "n7"}
+    lines = [*HISTORY_LINES.splitlines()[:2], *map(json.dumps, (worth, start))]
+    folder.save(HISTORY, "\n".join(lines) + "\n")
+    shown = page(folder)
+    assert "<summary>fault 0, member link.slow, links (40)</summary>" in shown
+    assert "n39-n9" in shown
+    cited = [line for line in shown.splitlines() if "&#34;index&#34;:2" in line]
+    assert cited
+    assert not any("n7" in line for line in cited)
+    assert "<summary>worth</summary>" in shown
+
+
+def test_short_values_are_shown_as_they_are() -> None:
+    assert brief({"fault": 0}) is None
+    assert brief("words " * 100) is None
+    assert brief([{"at": i} for i in range(50)]) == "50 entries"
+    assert len(brief({str(i): i for i in range(99)}) or "") == 100
