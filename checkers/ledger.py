@@ -87,11 +87,26 @@ def _pairs(grudge: Any) -> Iterator[tuple[str, str]]:
                 yield from ((a, b) for a in group for b in other)
 
 
+def sides(grudge: Any) -> list[tuple[str, ...]]:
+    """The sides of a cut: its groups; or, of {node: [others]}, nodes that are cut off from the
+    same others, and those that are cut off by them only."""
+    if isinstance(grudge, list):
+        return [tuple(names) for names in map(_names, grudge) if names]
+    if not isinstance(grudge, Mapping):
+        return []
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for node, others in grudge.items():
+        alike.setdefault(tuple(sorted(_names(others))), []).append(str(node))
+    rest = {name for others in alike for name in others} - {*map(str, grudge)}
+    found = [*map(tuple, alike.values()), tuple(sorted(rest))]
+    return [side for side in found if side]
+
+
 def check_ledger(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Judge impossible-ack and unavailable."""
     ring, told = Ring.of(test), test or {}
     if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):
-        return skip("test.json with the ring, R and W is needed")
+        return skip("needs the ring, R and W in test.json")
     judge_of = _Judge(c.history, course, told, ring)
     acks = judge_of.impossible()
     found = list(islice(acks, DESCRIBED))
@@ -185,7 +200,7 @@ class _Judge:
         h, begin = self.h, int(self.h.pair[row])
         since = int(np.searchsorted(h.time, h.time[begin] - int(self.grace * 1e9)))
         load = self.course.phases.get("load", 0)
-        near = [o for o in self.outages if o.started < row and o.ended > since]
+        near = [o for o in self.outages if o.started < row and o.ended >= since]
         if begin < load or int(h.time[begin]) < int(h.time[load]):
             return False
         if not near:

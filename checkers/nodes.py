@@ -49,7 +49,7 @@ def check_bounds(c: Causality, course: Course, test: Mapping[str, Any] | None) -
     """Did anything outgrow its bound?"""
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
-        return skip("test.json gives no bounds")
+        return skip("needs bounds in test.json")
     found = [*_too_many_siblings(c, course, bounds.get("siblings")), *_oversized(c, bounds)]
     more = {"unbounded": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(found[:DESCRIBED], (), {"bounds": dict(bounds)}, more)

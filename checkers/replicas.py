@@ -40,7 +40,7 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
     """Judge divergence and misplaced, key by key."""
     ring = Ring.of(test)
     if ring is None:
-        return skip("test.json with the ring is needed to know a key's primaries")
+        return skip("needs the ring in test.json")
     unable = unjudged(course)
     if unable is not None:
         return unable

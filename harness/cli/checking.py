@@ -21,8 +21,9 @@ from harness.cli.exits import INVALID, UNKNOWN, USAGE, VALID, Wrong, exit_code
 from harness.cli.judging import Model, judge_history, locate, read
 from harness.cli.values import one_of, writable_file
 from harness.report.junit import Judged, junit_of_all
-from harness.report.summary import tell, word
-from harness.store import TEST
+from harness.report.summary import left_out, tell, word
+from harness.store import Folder
+from harness.stored import BadTest, load_test
 
 _WRITERS: dict[str, Callable[[History, Path], None]] = {"edn": write_edn, "json": write_json}
 #: What elle-cli says for each verdict.
@@ -89,12 +90,20 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
 
 def _check(path: Path, asked: Request) -> Judged:
     folder, file = locate(path)
-    test = folder.load_json(TEST) if folder else {}
+    test = stored_test(folder) if folder else {}
     history = read(file, asked.format)
     results = judge_history(history, test, asked.model)
     if asked.export is not None:
         _export(history, file, asked.export)
     return {"name": str(path), **test}, results
+
+
+def stored_test(folder: Folder) -> dict[str, Any]:
+    """What test.json says. Raises Wrong with file, field and what was expected."""
+    try:
+        return load_test(folder)
+    except BadTest as bad:
+        raise Wrong(str(bad)) from bad
 
 
 def _export(history: History, file: Path, fmt: str) -> None:
@@ -113,6 +122,8 @@ def _tell(
 ) -> None:
     if lone and asked.model is None:
         tell(console, results)
+        if locate(path)[0] is None:
+            console.print(left_out(results))
         return
     print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
     if asked.verbose:

@@ -12,6 +12,7 @@ def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
 ) -> int:
     """Judge a stored test again and write its results and report anew."""
+    from harness.cli.checking import stored_test
     from harness.cli.exits import Wrong, exit_code
     from harness.cli.judging import judge, locate, save
     from harness.store import REPORT, TEST
@@ -19,7 +20,7 @@ def run(
     stored, history = locate(folder)
     if stored is None or not (stored / TEST).is_file():
         raise Wrong(f"{folder}: no {TEST} here; give the folder of a test")
-    results = judge(history, stored.load_json(TEST))
+    results = judge(history, stored_test(stored))
     save(stored, results)
     print(stored / REPORT)
     return exit_code(results["valid"])

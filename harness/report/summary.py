@@ -42,6 +42,16 @@ def tell(console: Console, results: Mapping[str, Any]) -> None:
             console.print(" " * indent + text, markup=False, highlight=False, soft_wrap=True)
 
 
+def left_out(results: Mapping[str, Any]) -> str:
+    """The checkers that did not judge, each with the reason, in a line; "nothing skipped"."""
+    told = [
+        f"{name} ({checker['skipped']})"
+        for name, checker in results["checkers"].items()
+        if checker.get("skipped")
+    ]
+    return f"skipped: {', '.join(told)}" if told else "nothing skipped"
+
+
 def described(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every anomaly that a checker has described, in the order of the checkers."""
     return [
