@@ -22,11 +22,23 @@ import numpy as np
 
 from .causality import Causality
 from .course import Course, final_rows, hint_targets
+from .history import History
 from .lww import check_lww, is_lww
 from .pairing import Bools, Ints
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import at, contents, covering, effect, effect_rows, listed, meanwhile, name, reading
+from .words import (
+    at,
+    contents,
+    covering,
+    effect,
+    effect_rows,
+    listed,
+    meanwhile,
+    name,
+    reading,
+    who,
+)
 
 
 def unjudged(course: Course) -> Verdict | None:
@@ -138,14 +150,29 @@ def _lost_write(c: Causality, course: Course, version: int, rows: Ints) -> Anoma
     h, key = c.history, int(c.key[version])
     reads = _reads_of(c, key, rows)
     instead = "; ".join(f"{reading(h, row)} showed {contents(h, row)}" for row in reads)
-    proof = tuple(sorted({*effect_rows(c, version), *reads}))
+    last = _last_shown(c, version)
+    proof = tuple(sorted({*effect_rows(c, version), *reads, *last}))
+    seen = f"last seen in {_place(h, last[0])}" if last else "no read ever showed it"
     value = "" if c.deletes[version] else f", value {h.value_of(int(c.written[version]))!r}"
     why = (
-        f"{effect(c, version)} (written at {at(h, int(c.written[version]))}{value}). No version "
-        f"in the final reads knew of it, and no delete can have removed it: {instead}."
+        f"{effect(c, version)} (written at {at(h, int(c.written[version]))}{value}); {seen}. No "
+        f"version in the final reads knew of it, and no delete can have removed it: {instead}."
         f"{meanwhile(course, effect_rows(c, version))}"
     )
     return Anomaly("lost-write", why, h.keys[key], proof, {"id": name(c, version)})
+
+
+def _last_shown(c: Causality, version: int) -> list[int]:
+    """The last read that showed the version, if any did."""
+    shown: list[int] = c.owner[c.sibling == version].tolist()
+    return shown[-1:]
+
+
+def _place(h: History, row: int) -> str:
+    """A read with the node that answered; a dump names its node itself."""
+    if h.replica[h.pair[row]] >= 0:
+        return reading(h, row)
+    return f"{reading(h, row)}{who(h, row).replace(' by ', ' from ')}"
 
 
 def _resurrection(c: Causality, course: Course, place: int) -> Anomaly:

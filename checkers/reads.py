@@ -8,8 +8,8 @@ found is looked at one by one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -31,12 +31,15 @@ def check_reads(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
         found += [_DESCRIBE[kind](c, place) for place in rows[:DESCRIBED].tolist()]
         if len(rows) > DESCRIBED:
             more[kind] = len(rows) - DESCRIBED
-    false = c.dominated()
-    found += [_false_sibling(c, course, *each) for each in islice(false, DESCRIBED)]
-    rest = sum(1 for _ in false)
-    if rest:
-        more["false-sibling"] = rest
-    return judge(found, more=more)
+    false, by_key = c.dominated(), Counter[str]()
+    for number, each in enumerate(false):
+        by_key[c.history.keys[c.history.key_of[each[0]]]] += 1
+        if number < DESCRIBED:
+            found.append(_false_sibling(c, course, *each))
+    if by_key.total() > DESCRIBED:
+        more["false-sibling"] = by_key.total() - DESCRIBED
+    details = {"false_siblings_by_key": dict(by_key.most_common())} if by_key else {}
+    return judge(found, details=details, more=more)
 
 
 def _masks(c: Causality) -> dict[str, Bools]:
