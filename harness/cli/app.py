@@ -40,6 +40,9 @@ from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
 from harness.cli.parsing import Complaint
 from harness.system import EnvironmentFailed
 
+#: What some versions of typer make of a KeyboardInterrupt.
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="dynamesis",
     help="Break a Dynamo cluster, heal it, and say with proof whether it kept its promises.",
@@ -93,6 +96,8 @@ def run(arguments: Sequence[str]) -> int:
         ended = typer.main.get_command(app).main(
             args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )
+        if ended == _INTERRUPTED:
+            raise KeyboardInterrupt
         return ended if isinstance(ended, int) else VALID
     except Complaint as complaint:
         return _tell(_path(complaint), complaint.format_message(), USAGE)  # type: ignore[attr-defined]

@@ -185,6 +185,17 @@ def test_no_cluster_is_an_environment_that_failed(
     assert "dynamesis cluster" in capsys.readouterr().err
 
 
+def test_ctrl_c_leaves_everything_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(store: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.playing.find", interrupted)
+    assert run(["get", "key"]) == 3
+    assert capsys.readouterr().err == "dynamesis get: stopped; nothing was judged\n"
+
+
 def test_a_lone_history_is_judged_without_its_test(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
