@@ -49,15 +49,15 @@ def _anomaly(anomaly: Anomaly, touches: Touches) -> Anomaly:
     by_node = touches.get(anomaly.key or "")
     if not by_node:
         return anomaly
-    told = "; ".join(f"{node}: {_mechanism(by_node[node])}" for node in sorted(by_node))
-    why = f"{anomaly.why} Last to touch the key: {told}."
+    told = ", ".join(f"{node} by {_mechanism(by_node[node])}" for node in sorted(by_node))
+    why = f"{anomaly.why} Last touched on {told}."
     data = {**anomaly.data, "last_touched": {n: dict(e) for n, e in sorted(by_node.items())}}
     return replace(anomaly, why=why, data=data)
 
 
 def _mechanism(event: Mapping[str, Any]) -> str:
-    """An event as words: "stored (put)", "handed-off (target n3)"."""
+    """An event as words: "put" for a copy stored by one, "handed-off (target n3)"."""
     if "why" in event:
-        return f"{event['event']} ({event['why']})"
+        return str(event["why"])
     rest = " ".join(f"{k} {v}" for k, v in event.items() if k not in _HEAD)
     return f"{event['event']} ({rest})" if rest else str(event["event"])

@@ -4,7 +4,7 @@ k-staleness of a get: how many acknowledged versions of its key it knew nothing 
 they were acknowledged before it began; t-staleness: for how long the oldest of these had
 been. Beside them the bound of Bailis et al. (Probabilistically Bounded Staleness, VLDB
 2012) for the chance of missing the latest write when R and W replicas of N are drawn at
-random. Availability is counted by second, and by node that answered.
+random.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from .availability import availability
 from .causality import Causality
 from .course import Course
 from .coverage import COUNTED, missing_of_gets
-from .pairing import INFO, INVOKE, OK, Ints
+from .pairing import OK, Ints
 from .verdict import Verdict, judge
 
 #: edges of the buckets, in ms since the latest acknowledgement, by which freshness is told
@@ -29,7 +30,10 @@ def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None
     """Always valid; the figures are its details."""
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
-    details: dict[str, Any] = {"availability": _availability(c), "pbs_miss": _pbs(test or {})}
+    details: dict[str, Any] = {
+        "availability": availability(h, course),
+        "pbs_miss": _pbs(test or {}),
+    }
     if len(h) > COUNTED:
         return judge((), (), {**details, "note": "too long to measure every read"})
     k, t, since = _staleness(c, gets)
@@ -89,24 +93,6 @@ def _pbs(test: Mapping[str, Any]) -> float | None:
     if not (isinstance(n, int) and isinstance(r, int) and isinstance(w, int)) or r > n:
         return None
     return comb(n - w, r) / comb(n, r) if n - w >= 0 else 0.0
-
-
-def _availability(c: Causality) -> dict[str, Any]:
-    """Share of ok among what was invoked, by second and by node that answered."""
-    h = c.history
-    invoked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
-    pair = h.pair[invoked]
-    ok = np.where(pair >= 0, h.kind[pair], INFO) == OK
-    second = (h.time[invoked] // 1_000_000_000).astype(np.int64)
-    tried, good = np.bincount(second), np.bincount(second[ok], minlength=second.max(initial=-1) + 1)
-    by_second = {str(s): round(float(good[s] / n), 4) for s, n in enumerate(tried.tolist()) if n}
-    node = np.where(pair >= 0, h.node[pair], -1)
-    by_node = {
-        name: round(float(np.mean(ok[node == i])), 4)
-        for i, name in enumerate(h.nodes)
-        if np.any(node == i)
-    }
-    return {"by_second": by_second, "by_node": by_node}
 
 
 def _convergence(c: Causality, course: Course) -> float | None:

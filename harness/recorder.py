@@ -39,6 +39,12 @@ class Recorder:
         """ns since the test began."""
         return self._clock() - self._began
 
+    @property
+    def began(self) -> int:
+        """When the test began, in ns of the clock: by default the machine's monotonic one, by
+        which nodes stamp their logs too."""
+        return self._began
+
     def record(self, op: Op) -> Op:
         """Append an event; returns it with its index and time. Time begins with the first."""
         if self._next == 0:

@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from checkers.course import course
+from checkers.explain import anomalous_keys, last_touches, with_touches
 from checkers.history import History, HistoryError
 from checkers.io import Format, read_any
 from checkers.models import Options, check_model
+from checkers.repairs import repairs
+from checkers.verdict import Results
 from harness.cli.exits import Wrong
 from harness.report.junit import junit
+from harness.report.nodelog import events, nodes_of
 from harness.report.page import page
 from harness.store import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
 from workloads.judging import judge as judge_workload
@@ -42,16 +47,54 @@ def judge_history(
     """As `judge`, for a history that was read already. Raises Wrong for options of the
     model that make no sense."""
     if model is None:
-        verdicts = judge_workload(history, test).to_dict()
+        found = judge_workload(history, test)
     else:
         try:
             options = replace(model.options, test=test or None)
-            verdicts = check_model(model.name, history, options).to_dict()
+            found = check_model(model.name, history, options)
         except ValueError as senseless:
             raise Wrong(f"--model {model.name}: {senseless}") from senseless
-    stats = verdicts["checkers"].get("stats", {}).get("details", {})
+    logs = _logs(history)
+    verdicts = _explained(found, logs).to_dict()
+    stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
+    repaired = _repaired(history, test, logs)
+    if repaired is not None:
+        stats["repaired"] = repaired
     told = {name: test.get(name) for name in ("seed", "command")}
     return {**verdicts, "stats": stats, **told}
+
+
+def _logs(history: History) -> Mapping[str, Path]:
+    """The nodes' event logs, where the history stands in the folder of a test."""
+    path = Path(history.path)
+    return nodes_of(path.parent) if path.name == HISTORY else {}
+
+
+def _explained(found: Results, logs: Mapping[str, Path]) -> Results:
+    """The anomalies with what last touched their keys on each node. Logs explain a verdict
+    and make none: what is wrong with them costs no more than the explanation."""
+    keys = anomalous_keys(found)
+    if not keys or not logs:
+        return found
+    try:
+        return with_touches(found, last_touches(events(logs), keys))
+    except Exception:
+        log.exception("the nodes' logs explain nothing")
+        return found
+
+
+def _repaired(
+    history: History, test: Mapping[str, Any], logs: Mapping[str, Path]
+) -> dict[str, Any] | None:
+    """What repaired the keys after the heal, if the logs can be laid beside the history."""
+    began = test.get("began")
+    if not logs or not isinstance(began, int):
+        return None
+    try:
+        return repairs(course(history), history, events(logs), began)
+    except Exception:
+        log.exception("the nodes' logs tell no repairs")
+        return None
 
 
 def read(path: Path, fmt: Format | None = None) -> History:

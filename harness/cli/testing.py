@@ -84,6 +84,7 @@ def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Con
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
         ):
             loop.run(_run(Runner(parts, folder, recorder, test)))
+            test["began"] = recorder.began
     except asyncio.CancelledError:
         return False
     finally:

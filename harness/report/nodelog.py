@@ -37,12 +37,17 @@ def nodes_of(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"{NODES}/*/node.log"))}
 
 
+def events(logs: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    """What all nodes logged, merged by time."""
+    streams = [_events(node, path) for node, path in logs.items()]
+    return heapq.merge(*streams, key=lambda event: event["mono"])
+
+
 def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
     """The lines to show. A line that a kill cut off, or that is no event, is shown as it
     stands, where it stands."""
-    streams = [_events(node, path) for node, path in logs.items()]
     began: int | None = None
-    for event in heapq.merge(*streams, key=lambda event: event["mono"]):
+    for event in events(logs):
         began = event["mono"] if began is None else began
         if wanted(event):
             yield _line(event, began)
