@@ -203,6 +203,22 @@ def test_a_stuck_or_dead_proxy_is_replaced_with_its_routes_and_faults(
     run(tmp_path, scenario)
 
 
+def test_a_dead_proxy_is_found_and_replaced(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        before = w.links.pids["proxy"]
+        await w.links.revive()
+        assert w.incidents == []
+        os.kill(before, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while not w.incidents:
+                await w.links.revive()
+                await asyncio.sleep(0.01)
+        assert w.incidents[0]["reason"] == "it has ended"
+        await w.works("n1", "n2")
+
+    run(tmp_path, scenario)
+
+
 def test_a_taken_route_port_fails_the_start_and_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
         with reserve(5) as ports, Reaper.start() as reaper:
