@@ -14,6 +14,7 @@ def checkers(
     ] = "10000,100000,1000000",
     only: Annotated[str | None, Option(help="Cases to measure, several by comma.")] = None,
     json: Annotated[Path | None, Option(help="Write the figures here, as JSON.")] = None,
+    html: Annotated[Path | None, Option(help="Write a page with plots here.")] = None,
 ) -> None:
     """Measure checkers: operations a second, peak memory, growth with the history."""
     import time
@@ -21,8 +22,9 @@ def checkers(
     from checkers.bench import CASES, exponents, run
     from harness.cli.values import one_of, writable_file
 
-    if json is not None:
-        writable_file("--json", json)
+    for flag, file in (("--json", json), ("--html", html)):
+        if file is not None:
+            writable_file(flag, file)
     counts = [_count(part) for part in sizes.split(",")]
     names = [one_of("--only", part.strip(), CASES) for part in (only or ",".join(CASES)).split(",")]
     print(f"{'case':18}{'ops':>10}{'load s':>9}{'check s':>9}{'ops/s':>10}{'MiB':>7}  valid")
@@ -39,6 +41,10 @@ def checkers(
         print(f"{name:18}grows with the power {exponent}")
     if json is not None:
         _save(json, [row.to_dict() for row in rows], growth)
+    if html is not None:
+        from harness.report.bench import bench_page
+
+        html.write_text(bench_page([row.to_dict() for row in rows], growth), encoding="utf-8")
 
 
 def _count(text: str) -> int:
