@@ -40,7 +40,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     them, which may be a proxy's. A founder is told all founders as `members`; a node that
     is to join a cluster later is told `seeds` instead, some of whose members it knows.
     `params` are those of cluster.core.params but for who is who. `hello_timeout` in
-    seconds. `clients_prove`: clients, as nodes and administrators always, must know the
+    seconds. `clock_faults`: the wall clock can be told to be wrong (cluster.wallclock).
+    `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
 
@@ -54,6 +55,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str = _PUBLIC_SECRET
     params: dict[str, Any] = {}
     storage: Storage = Storage()
+    clock_faults: bool = False
     data: Path = Path("data")
     log: Path = Path("node.log")
     bugs: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,19 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 class EventLog:
     """Appends {"time": unix s, "mono": ns, "node", "event", ...fields} to `path`."""
 
-    def __init__(self, path: Path, node: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        loop: asyncio.AbstractEventLoop,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`wall`: ns since 1970, as the node knows them."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._node = node
         self._loop = loop
+        self._wall = wall
         self._lines: list[bytes] = []
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -35,7 +44,7 @@ class EventLog:
         if not self._lines:
             self._loop.call_later(FLUSH_AFTER, self.flush)
         head = {
-            "time": time.time(),
+            "time": self._wall() / 1e9,
             "mono": time.monotonic_ns(),
             "node": self._node,
             "event": event,

@@ -50,6 +50,7 @@ from cluster.storage.base import Engine
 from cluster.storage.committer import Committer
 from cluster.storage.faulty import FaultyEngine
 from cluster.storage.quarantine import open_engine, put_aside
+from cluster.wallclock import WallClock
 from cluster.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 
 EXIT_CRASHED = 70
@@ -76,7 +77,8 @@ class Server:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_exception)
-        self._log = EventLog(config.log, config.node, self._loop)
+        self._clock = WallClock()
+        self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
         self._engine: Engine = engine
@@ -158,7 +160,7 @@ class Server:
         self._handling = True
         try:
             while self._events:
-                wall = time.time_ns() // 1_000_000
+                wall = self._clock.ns() // 1_000_000
                 event = self._events.popleft()
                 for effect in self._core.handle(self._loop.time(), event, wall):
                     self._do[type(effect)](effect)
@@ -190,6 +192,7 @@ class Server:
             "introduce": self._introduce,
             "metrics": self._measured,
             "disk": self._inject,
+            "clock": self._set_clock,
         }.get(ask.command)
         if own is not None:
             inbound.reply(own(ask))
@@ -238,6 +241,18 @@ class Server:
         self._log.emit("disk-fault", **status)
         return AskReply(ask.rid, status)
 
+    def _set_clock(self, ask: Any) -> AskReply:
+        """Have the wall clock be wrong on purpose."""
+        if not self._config.clock_faults:
+            return AskReply(ask.rid, error="clock: faults are off; set clock_faults: true")
+        try:
+            self._clock.set(**ask.args)
+        except (TypeError, ValueError) as error:
+            return AskReply(ask.rid, error=f"clock: {error}")
+        status = self._clock.status()
+        self._log.emit("clock-fault", **status)
+        return AskReply(ask.rid, status)
+
     def _measured(self, ask: Any) -> AskReply:
         return AskReply(ask.rid, self._metrics().decode())
 
@@ -257,6 +272,7 @@ class Server:
             "engine": self._config.storage.engine,
             "put_aside": put_aside(self._config.data),
             "disk": self._disk and self._disk.status(),
+            "clock": self._clock.status(),
             "links": self._peers.status(),
         }
 

@@ -54,6 +54,8 @@ class ClusterSpec:
     spares: tuple[str, ...] = ()
     #: nodes obey the command `disk`, and have it fail
     disk_faults: bool = False
+    #: nodes obey the command `clock`, and have a wrong one
+    clock_faults: bool = False
 
 
 class Cluster:
@@ -130,6 +132,16 @@ class Cluster:
         """Have a running node's disk fail (cluster.storage.faulty), if the spec allows it; by
         "none" no more. Raises RuntimeError."""
         await self.ask(node, "disk", fault=fault, **settings)
+
+    async def repair(self, node: str) -> None:
+        """Have a running node read all that it holds, so that latent damage shows, and compare
+        it with its peers. Raises RuntimeError."""
+        await self.ask(node, "repair")
+
+    async def clock(self, node: str, **settings: int) -> None:
+        """Have a running node's wall clock be wrong (cluster.wallclock), if the spec allows it;
+        by no settings no more. Raises RuntimeError."""
+        await self.ask(node, "clock", **settings)
 
     async def change(self, kind: str, node: str) -> None:
         """Ask any member that runs to let `node` "join" or "leave", or be "remove"d as dead.
@@ -332,6 +344,7 @@ class Cluster:
             tls=spec.tls,
             params=dict(spec.params),
             storage=Storage(engine=spec.engine, faults=spec.disk_faults),
+            clock_faults=spec.clock_faults,
             bugs=spec.bugs,
             parent="stdin",
         )

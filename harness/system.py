@@ -53,6 +53,15 @@ class System(Protocol):
         """Have a running node's disk fail from now on as harness.nemesis.disks says; "none":
         no more. Its status then has disk {"bites": {fault: int}}. Raises RuntimeError."""
 
+    async def repair(self, node: str) -> None:
+        """Have a running node read all that it holds, so that latent damage shows, and compare
+        it with its peers. Its status has trees {"rebuilding": bool}. Raises RuntimeError."""
+
+    async def clock(self, node: str, **settings: int) -> None:
+        """Have a running node's wall clock be wrong from now on as harness.nemesis.clocks says;
+        without settings: no more. Its status has clock {"wall": ms since 1970}. Raises
+        RuntimeError."""
+
     async def change(self, kind: str, node: str) -> None:
         """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
         ValueError if it is refused, RuntimeError if nobody answers."""

@@ -35,8 +35,13 @@ def compose(
     workload = WORKLOADS[options.workload]
     keys = options.given_keys
     wanted = options.topology.plan(folder / WORK, folder / LINKS)
-    disk_faults = any(event.f == "start-disk" for event in options.faults)
-    wanted = replace(wanted, newcomers=newcomers(options.faults), disk_faults=disk_faults)
+    starts = {event.f for event in options.faults}
+    wanted = replace(
+        wanted,
+        newcomers=newcomers(options.faults),
+        disk_faults="start-disk" in starts,
+        clock_faults="start-clock" in starts,
+    )
 
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)

@@ -22,7 +22,7 @@ class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
     `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
     free ports; `spares` run, and are no members yet; so many `newcomers` may come later;
-    `disk_faults`: disks can be told to fail."""
+    `disk_faults`: disks can be told to fail; `clock_faults`: wall clocks, to be wrong."""
 
     nodes: tuple[str, ...]
     links: str
@@ -35,6 +35,7 @@ class Plan:
     spares: tuple[str, ...] = ()
     newcomers: int = 0
     disk_faults: bool = False
+    clock_faults: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def build(
             bugs=plan.bugs,
             spares=plan.spares,
             disk_faults=plan.disk_faults,
+            clock_faults=plan.clock_faults,
         )
         cluster = Cluster(spec, reaper.add, reaper.drop)
         yield World(cluster, links, tuple(routes), listen, admin, ports)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from harness.generators.rng import Rng
 from harness.links.base import CLIENT, route_name
 from harness.nemesis import cuts
+from harness.nemesis.clocks import CLOCK_FAULTS
 from harness.nemesis.cuts import Grudge, Nodes
 from harness.nemesis.packages import Arena, Draw, Impossible, Member, Package, Value
 
@@ -146,6 +147,24 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
     return Member(f"disk.{name}", description, draw, weight=weight, forgets=forgets)
 
 
+def _clock(name: str, description: str) -> Member:
+    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 4.4 min, or running at
+    5 to 50 per cent too fast or too slow."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        count, rng = rng.between(1, len(arena.nodes))
+        nodes, rng = rng.sample(arena.nodes, count)
+        exponent, rng = rng.between(7, 18)
+        ahead, rng = rng.choice((-1, 1))
+        period, rng = rng.between(10, 200)
+        drift, rng = rng.between(50_000, 500_000)
+        drawn = {"offset_ms": ahead << exponent, "strobe_ms": period, "drift_ppm": ahead * drift}
+        settings = {setting: drawn[setting] for setting in CLOCK_FAULTS[name]}
+        return [{"kind": name, "with": settings, "nodes": sorted(nodes)}], rng
+
+    return Member(f"clock.{name}", description, draw)
+
+
 def _change(
     name: str, description: str, joins: int = 0, leaves: int = 0, removes: int = 0
 ) -> Member:
@@ -217,6 +236,9 @@ MEMBERS: tuple[Member, ...] = (
     _disk("bit-flip", "bits of stored objects flip", rows=(1, 20)),
     _disk("lost-writes", "what is not synced yet is lost by a kill", seconds=(20, 200)),
     _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
+    _clock("jump", "wall clocks are set off, ahead or back"),
+    _clock("strobe", "wall clocks jump to and fro all the time"),
+    _clock("drift", "wall clocks run too fast or too slow"),
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
@@ -231,6 +253,7 @@ FAMILIES = {
     "pause": "SIGSTOP nodes and let them go on",
     "wipe": "kill one node, delete its data, start it again",
     "disk": "make disks fail: full, torn, unreadable, flipped bits, slow",
+    "clock": "make wall clocks wrong: jumps, to and fro, too fast, too slow",
     "membership": "let nodes join and leave, remove dead ones",
 }
 

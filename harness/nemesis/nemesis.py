@@ -17,6 +17,7 @@ from typing import Any
 
 from checkers.op import Op, OpError
 from harness.links.base import Links
+from harness.nemesis.clocks import BadClock
 from harness.nemesis.disks import BadDisk
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
@@ -88,6 +89,7 @@ class Nemesis:
         self._wires = Wires(links)
         self._holds = Holds(system)
         self._disks = BadDisk(system)
+        self._clocks = BadClock(system)
         self._membership = Membership(system, welcome)
         self._effects: dict[str, Effects] = {
             "cut": Cut(system, self._wires),
@@ -96,6 +98,7 @@ class Nemesis:
             "pause": Pause(system, self._holds),
             "wipe": Wipe(system, self._holds),
             "disk": self._disks,
+            "clock": self._clocks,
             "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
@@ -144,6 +147,7 @@ class Nemesis:
         self._holds.clear()
         await self._wires.heal_all()
         await self._disks.heal_all()
+        await self._clocks.heal_all()
         await self._start_dead()
         try:
             await self._membership.settle()

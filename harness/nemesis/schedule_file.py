@@ -20,6 +20,7 @@ import yaml
 from harness.links.base import CLIENT, route_name
 from harness.links.faults import FaultError, make_fault
 from harness.nemesis.catalogue import PACKAGES
+from harness.nemesis.clocks import CLOCK_FAULTS
 from harness.nemesis.cuts import KINDS
 from harness.nemesis.disks import DISK_FAULTS
 from harness.nemesis.packages import Arena
@@ -114,6 +115,11 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "kind": lambda place, arena: place.one_of(DISK_FAULTS),
         "with": lambda place, arena: place.value(),
     },
+    "clock": _NODES
+    | {
+        "kind": lambda place, arena: place.one_of(CLOCK_FAULTS),
+        "with": lambda place, arena: place.value(),
+    },
     "membership": _CHANGE,
 }
 #: Of these, one whole group must be there.
@@ -124,6 +130,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
     "disk": (("kind", "nodes"),),
+    "clock": (("kind", "nodes", "with"),),
     "membership": (tuple(_CHANGE),),
 }
 _TIMES = ("start", "stop", "member")
@@ -141,6 +148,8 @@ def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
         _check_link(fields, value)
     if family == "disk":
         _check_disk(fields, value)
+    if family == "clock":
+        _check_clock(fields, value)
     named = {"fault": number, "member": fields["member"].value()}
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", {**named, **value})]
@@ -182,3 +191,13 @@ def _check_disk(fields: dict[str, Place], value: dict[str, Any]) -> None:
     for name, number in settings.items():
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 60:
             raise fields["with"].wrong(f"{name} is {number!r}, not a number above 0, up to 60")
+
+
+def _check_clock(fields: dict[str, Place], value: dict[str, Any]) -> None:
+    settings, allowed = value["with"], CLOCK_FAULTS[value["kind"]]
+    if not isinstance(settings, dict) or set(settings) != set(allowed):
+        raise fields["with"].wrong(f"a clock's {value['kind']} takes {', '.join(allowed)}")
+    for name, (low, high) in allowed.items():
+        number = settings[name]
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise fields["with"].wrong(f"{name} is {number!r}, not a whole number, {low} to {high}")

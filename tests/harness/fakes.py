@@ -83,6 +83,9 @@ class FakeSystem:
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         self.calls.append(f"disk {node} {fault}")
 
+    async def clock(self, node: str, **settings: int) -> None:
+        self.calls.append(f"clock {node} {settings}")
+
     async def metrics(self, node: str) -> str | None:
         return f"node_up 1 # {node}"
 

@@ -104,7 +104,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ("faults:\n- {start: 1}", "s.yaml, line 2: faults: there is no 'member'"),
         (
             "faults:\n- {start: 1, member: cut.on}",
-            "s.yaml, line 2: member: 'cut.on' is not allowed; allowed: cut, cut.bridge",
+            "s.yaml, line 2: member: 'cut.on' is not allowed; allowed: clock, clock.drift",
         ),
         (
             "faults:\n- {start: 1, member: kill.one, nodes: [n1, n9]}",
@@ -145,6 +145,14 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         (
             "faults:\n- {start: 1, member: link, kind: slow, with: 3, links: [n1-n2]}",
             "s.yaml, line 2: with: should be a mapping",
+        ),
+        (
+            "faults:\n- {start: 1, member: clock, kind: jump, nodes: [n1], with: {drift_ppm: 1}}",
+            "s.yaml, line 2: with: a clock's jump takes offset_ms",
+        ),
+        (
+            "faults:\n- {start: 1, member: clock, kind: drift, nodes: [n1], with: {drift_ppm: x}}",
+            "s.yaml, line 2: with: drift_ppm is 'x', not a whole number, -1000000 to 1000000",
         ),
     ],
 )

@@ -1,0 +1,64 @@
+"""The one place where a node reads wall time. Off unless `clock_faults` is on, it can be
+told to be wrong by the command `clock` of the admin port:
+
+- `offset_ms`: so much ahead, or behind where it is below zero;
+- `strobe_ms`: and that only every other stretch of so many ms;
+- `drift_ppm`: so much more every second, in millionths of the time that has passed since.
+
+Monotonic time, by which everything waits, is left alone, as in a machine whose wall clock
+somebody sets. What the clock shows now stands in `clock` in `status`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+#: how far the clock can be put off (ms: a hundred years), and how fast (ppm: it stands
+#: still, or runs at twice its pace)
+MOST_OFF = 100 * 366 * 86_400_000
+MOST_DRIFT = 1_000_000
+
+
+class WallClock:
+    """Shows wall time, as wrong as it was told to be."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+        self._drift = 0
+        self._strobe = 0
+        self._since = 0
+
+    def set(self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0) -> None:
+        """Be wrong from now on as said here, and in no other way; by nothing, be right
+        again. Raises ValueError."""
+        _within("offset_ms", offset_ms, -MOST_OFF, MOST_OFF)
+        _within("strobe_ms", strobe_ms, 0, MOST_OFF)
+        _within("drift_ppm", drift_ppm, -MOST_DRIFT, MOST_DRIFT)
+        self._offset, self._strobe, self._drift = offset_ms, strobe_ms, drift_ppm
+        self._since = time.monotonic_ns()
+
+    def ns(self) -> int:
+        """ns since 1970, as far as this node knows."""
+        return time.time_ns() + self._error()
+
+    def status(self) -> dict[str, Any]:
+        """The time in ms, and how the clock was told to be wrong."""
+        return {
+            "wall": self.ns() // 1_000_000,
+            "offset_ms": self._offset,
+            "strobe_ms": self._strobe,
+            "drift_ppm": self._drift,
+        }
+
+    def _error(self) -> int:
+        passed = time.monotonic_ns() - self._since
+        off = self._offset * 1_000_000
+        if self._strobe and passed // (self._strobe * 1_000_000) % 2:
+            off = 0
+        return off + passed * self._drift // 1_000_000
+
+
+def _within(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name}: {value!r}; allowed: {low} to {high}")

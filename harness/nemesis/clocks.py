@@ -1,0 +1,72 @@
+"""Wall clocks that are wrong: set off at once, on and off again and again, or too fast and
+too slow.
+
+The node is told over its admin port, and asked there what time it is. That its clock then
+differs from the harness's by more than the question took is the proof. A node that is
+started again has a sound clock.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.nemesis.effects import Look, Proof
+from harness.system import System
+
+#: What can be wrong with a clock, and the settings of each, with what they can be.
+CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {
+    "jump": {"offset_ms": (-(1 << 40), 1 << 40)},
+    "strobe": {"offset_ms": (-(1 << 40), 1 << 40), "strobe_ms": (1, 60_000)},
+    "drift": {"drift_ppm": (-1_000_000, 1_000_000)},
+}
+
+
+@dataclass
+class BadClock:
+    """One fault at a time and node. It bit when each node's clock has been seen wrong."""
+
+    system: System
+    _wrong: set[str] = field(default_factory=set)
+
+    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
+        told = [node for node in value["nodes"] if self.system.state(node) == "running"]
+        for node in told:
+            self._wrong.add(node)
+            await self.system.clock(node, **value["with"])
+        worst = dict.fromkeys(told, 0)
+
+        async def look() -> Proof:
+            for node in told:
+                worst[node] = max(worst[node], await self._skew(node), key=abs)
+            seen = [abs(skew) > 0 for skew in worst.values()]
+            return Proof(any(seen), bool(seen) and all(seen), {"skew_ms": dict(worst)})
+
+        return look
+
+    async def lift(self, fault: int, value: dict[str, Any]) -> None:
+        await self._set_right(value["nodes"])
+
+    async def heal_all(self) -> None:
+        """Set every clock right that was ever told to be wrong."""
+        await self._set_right(sorted(self._wrong))
+
+    async def _set_right(self, nodes: list[str]) -> None:
+        """A node that is paused is set right when all is healed."""
+        for node in self._wrong.intersection(nodes):
+            if self.system.state(node) == "running":
+                await self.system.clock(node)
+            if self.system.state(node) != "paused":
+                self._wrong.discard(node)
+
+    async def _skew(self, node: str) -> int:
+        """ms by which a node's clock is certainly ahead (below zero: behind); 0 if it may be
+        right, or does not answer."""
+        asked = time.time_ns() // 1_000_000
+        status = await self.system.status(node)
+        answered = time.time_ns() // 1_000_000
+        if status is None:
+            return 0
+        wall = int(status["clock"]["wall"])
+        return max(0, wall - answered) + min(0, wall - asked)

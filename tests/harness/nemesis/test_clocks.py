@@ -1,0 +1,75 @@
+"""Wall clocks of real nodes that are wrong: seen so, proven, and right again once healed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_cluster import Scene, run
+from tiny_cluster import until
+
+pytestmark = pytest.mark.cluster
+
+SETTINGS: dict[str, dict[str, int]] = {
+    "jump": {"offset_ms": -60_000},
+    "strobe": {"offset_ms": 60_000, "strobe_ms": 50},
+    "drift": {"drift_ppm": 500_000},
+}
+
+
+async def is_right(s: Scene, node: str) -> bool:
+    """Whether the node's time lies between the question and the answer."""
+    asked = time.time_ns() // 1_000_000
+    status = await s.world.cluster.status(node)
+    assert status is not None
+    return bool(asked <= status["clock"]["wall"] <= time.time_ns() // 1_000_000)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str) -> None:
+    async def scenario(s: Scene) -> None:
+        assert await is_right(s, "n1")
+        nodes: Any = ["n1", "n2"]
+        await s.do("start-clock", fault=0, kind=kind, nodes=nodes, **{"with": SETTINGS[kind]})
+
+        async def seen() -> bool:
+            return s.nemesis._watches[0].over
+
+        await until(seen)
+        assert await is_right(s, "n3")
+        await s.do("stop-clock", fault=0)
+        (proof,) = s.said("evidence")
+        assert proof["bit"]
+        (wanted, *_) = SETTINGS[kind].values()
+        for node in nodes:
+            assert proof["detail"]["skew_ms"][node] * wanted > 0, "the way it was told to go"
+            assert await is_right(s, node)
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, clock_faults=True)
+
+
+def test_a_clock_of_a_paused_node_is_set_right_by_the_heal(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-clock", fault=0, kind="jump", nodes=["n1"],
+                   **{"with": SETTINGS["jump"]})  # fmt: skip
+        assert not await is_right(s, "n1")
+        await s.do("start-pause", fault=1, nodes=["n1"])
+        await s.do("stop-clock", fault=0)
+        await s.nemesis.heal_all()
+        assert await is_right(s, "n1")
+
+    run(tmp_path, scenario, clock_faults=True)
+
+
+def test_a_node_obeys_only_where_it_was_configured_to(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        done = await s.do("start-clock", fault=0, kind="jump", nodes=["n1"],
+                          **{"with": SETTINGS["jump"]})  # fmt: skip
+        assert done.error is not None
+        assert "clock_faults: true" in done.error.message
+        assert await is_right(s, "n1")
+
+    run(tmp_path, scenario)
