@@ -111,7 +111,8 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         elif f == "evidence":
             _amend(faults, fields, None, bit=fields.get("bit") is True, proved=row)
         elif verb == "stop":
-            _amend(faults, fields, kind, stopped=row)
+            ending = {"stopping": row} if h.kind[row] == INVOKE else {"stopped": row}
+            _amend(faults, fields, kind, **ending)
     return tuple(faults)
 
 
@@ -135,7 +136,7 @@ def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **fact
         else:
             match = fault.stopped is None and kind in (None, fault.kind)
         if match:
-            if "bit" in facts and fault.bit:
+            if ("bit" in facts and fault.bit) or ("stopping" in facts and fault.stopping):
                 return
             if "stopped" in facts and fault.stopping is None:
                 facts["stopping"] = facts["stopped"]

@@ -27,13 +27,16 @@ def checkers(
             writable_file(flag, file)
     counts = [_count(part) for part in sizes.split(",")]
     names = [one_of("--only", part.strip(), CASES) for part in (only or ",".join(CASES)).split(",")]
-    print(f"{'case':18}{'ops':>10}{'load s':>9}{'check s':>9}{'ops/s':>10}{'MiB':>7}  valid")
+    figures = ("load s", "check s", "CPU s")
+    print(
+        f"{'case':18}{'ops':>10}{''.join(f'{f:>9}' for f in figures)}{'ops/s':>10}{'MiB':>7}  valid"
+    )
     rows = []
     for row in run(counts, time.perf_counter, names):
         rows.append(row)
         print(
             f"{row.case:18}{row.operations:10}{row.load_s:9.2f}{row.check_s:9.2f}"
-            f"{row.operations_per_s:10}{row.peak_mib:7}  {row.valid}",
+            f"{row.cpu_s:9.2f}{row.operations_per_s:10}{row.peak_mib:7}  {row.valid}",
             flush=True,
         )
     growth = exponents(rows)
