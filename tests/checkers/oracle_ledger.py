@@ -1,0 +1,143 @@
+"""docs/checkers.md read slowly, third part: impossible-ack and unavailable.
+
+Rows are times; a fault is (first row it may act, last row it may act, first row it surely
+acts, last row it surely acts), the nodes it stops and the pairs it parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise, permutations
+
+from checkers.history import Op
+
+FOREVER = 10**9
+
+
+@dataclass
+class Trouble:
+    """One fault as the nemesis told it."""
+
+    first: int
+    last: int
+    sure: int
+    sure_until: int
+    stops: set[str]
+    parts: set[frozenset[str]]
+    understood: bool
+
+
+class Ledger:
+    """What the nemesis told, against what clients were told."""
+
+    def __init__(self, ops: list[Op], test, primaries) -> None:
+        self.ops, self.test, self.primaries = ops, test, primaries
+        self.begin: dict[int, int] = {}
+        waiting: dict[object, int] = {}
+        for i, op in enumerate(ops):
+            if op.type == "invoke":
+                waiting[op.process] = i
+            elif op.process in waiting:
+                self.begin[i] = waiting.pop(op.process)
+        numbers = [op.value["fault"] for op in ops if op.f.startswith("start-")]
+        self.troubles = [self.trouble(number) for number in dict.fromkeys(numbers)]
+
+    def trouble(self, number: int) -> Trouble:
+        mine = [
+            (i, op)
+            for i, op in enumerate(self.ops)
+            if op.process == "nemesis" and op.value.get("fault") == number
+        ]
+        starts = [(i, op) for i, op in mine if op.f.startswith("start-")]
+        stops = [i for i, op in mine if op.f.startswith("stop-")]
+        bites = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
+        kind, value = starts[0][1].f.removeprefix("start-"), starts[0][1].value
+        stopped = set(value.get("nodes", ())) if kind in ("kill", "pause") else set()
+        groups = value.get("grudge", []) if kind.startswith("cut") else []
+        parted = {
+            frozenset((a, b)) for one, other in permutations(groups, 2) for a in one for b in other
+        }
+        understood = (bool(stopped) or kind == "cut.halves") and "flap" not in kind
+        return Trouble(
+            starts[0][0],
+            stops[-1] if len(stops) > 1 else FOREVER,
+            bites[0] if bites and understood else FOREVER,
+            stops[0] if stops else FOREVER,
+            stopped,
+            parted,
+            understood,
+        )
+
+    def need(self, i: int) -> int:
+        return self.test["r" if self.ops[i].f == "get" else "w"]
+
+    def who_counts(self, key: str | None) -> set[str]:
+        return set(self.test["nodes"] if self.test["sloppy"] else self.primaries[key])
+
+    def can_answer(self, end: int) -> set[str]:
+        """Nodes that can have answered the coordinator, while the whole operation lasted."""
+        op, begin = self.ops[end], self.begin[end]
+        lasting = [t for t in self.troubles if t.sure < begin and end < t.sure_until]
+        up = {n for n in self.test["nodes"] if not any(n in t.stops for t in lasting)}
+        parted = {pair for t in lasting for pair in t.parts}
+        coordinator = (op.worth or {}).get("coordinator")
+        asked = coordinator or op.node
+        if asked is None:
+            return up
+        if coordinator is not None:
+            near = {n for n in up if frozenset((n, asked)) not in parted}
+            return near if asked in up else set()
+        return {n for n in up if self.path(asked, n, up, parted)}
+
+    def path(self, start: str, goal: str, up: set[str], parted: set[frozenset[str]]) -> bool:
+        """Is there any way over nodes that are up? Tries all."""
+        ways = (way for n in range(1, len(up) + 1) for way in permutations(sorted(up), n))
+        return any(
+            way[0] == start
+            and way[-1] == goal
+            and not any(frozenset(step) in parted for step in pairwise(way))
+            for way in ways
+        )
+
+    def impossible(self) -> set[int]:
+        """Rows of acknowledgements that cannot be."""
+        found = set()
+        for end, op in enumerate(self.ops):
+            if op.type != "ok" or op.f not in ("get", "put"):
+                continue
+            could, worth = self.can_answer(end), op.worth or {}
+            replicas = worth.get("replicas", self.need(end))
+            if (
+                len(could & self.who_counts(op.key)) < self.need(end)
+                or replicas < self.need(end)
+                or worth.get("primaries", 0) > len(could & set(self.primaries[op.key]))
+                or worth.get("durable", 0) > replicas
+            ):
+                found.add(end)
+        return found
+
+    def fair(self, end: int) -> bool:
+        """No fault within the grace, or enough nodes that none of these can have touched."""
+        begin, grace = self.begin[end], self.test["grace"] * 1_000_000_000
+        loads = [i for i, op in enumerate(self.ops) if op.f == "phase" and op.value == "load"]
+        if loads and begin < loads[0]:
+            return False
+        recent = [i for i, op in enumerate(self.ops) if op.time >= self.ops[begin].time - grace]
+        near = [t for t in self.troubles if t.first < end and t.last >= recent[0]]
+        if not near:
+            return True
+        sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
+        touched = {n for t in near for n in t.stops} | {n for t in near for p in t.parts for n in p}
+        whole = set(self.test["nodes"]) - touched
+        enough = len(whole & self.who_counts(self.ops[end].key)) >= self.need(end)
+        return sure and enough and self.ops[end].node in whole
+
+    def unavailable(self) -> set[int]:
+        """Rows of refusals that nothing excuses; of time-outs, when they are many."""
+        refused, late, begun = set(), set(), 0
+        for end, op in enumerate(self.ops):
+            if op.f in ("get", "put"):
+                begun += op.type == "invoke"
+                if op.error is not None and self.fair(end):
+                    (late if op.error.code == "timeout" else refused).add(end)
+        many = len(late) >= 3 and len(late) / begun > 0.01
+        return refused | late if many else refused

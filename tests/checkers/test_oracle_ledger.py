@@ -1,0 +1,130 @@
+"""impossible-ack and unavailable agree with brute force on random faults and answers."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle_ledger import Ledger
+from programs import KEYS, NODES, PRIMARIES, TEST
+
+from checkers.causality import causality
+from checkers.course import course
+from checkers.history import History, Op, OpError
+from checkers.ledger import check_ledger
+from checkers.wellformed import first_problem
+
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
+pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
+LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+FAULTS = ("kill", "pause", "cut.halves", "cut.flapping", "disk")
+GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
+
+#: (who, what, key, node, claims, ms that pass): who 0-2 are clients, 3-5 faults
+STEP = st.tuples(
+    st.integers(0, 5),
+    st.integers(0, 9),
+    st.integers(0, 1),
+    st.integers(0, 3),
+    st.integers(0, 80),
+    st.sampled_from([1, 1, 1, 2000, 5000]),
+)
+PROGRAMS = st.tuples(
+    st.lists(STEP, max_size=30), st.booleans(), st.integers(1, 2), st.integers(1, 3)
+)
+
+
+class Run:
+    """Interprets a program."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.now = 0
+        self.open: dict[int, Op] = {}
+        self.process = [0, 1, 2]
+        self.faults: dict[int, tuple[int, str]] = {}
+        self.ending: int | None = None
+
+    def event(self, **fields) -> Op:
+        self.ops.append(Op(time=self.now * 1_000_000, **fields))
+        return self.ops[-1]
+
+    def step(self, who: int, what: int, key: int, node: int, claims: int, ms: int) -> None:
+        self.now += ms
+        if who >= 3:
+            self.trouble(who, what, node)
+        elif self.process[who] not in self.open:
+            self.invoke(self.process[who], what, KEYS[key], node)
+        else:
+            self.complete(who, what, node, claims)
+
+    def invoke(self, process: int, what: int, key: str, node: int) -> None:
+        put = {"id": f"w{len(self.ops)}", "value": 1, "basis": None} if what % 2 else {}
+        f = "put" if what % 2 else "get"
+        asked = NODES[node] if node < 3 else None
+        self.open[process] = self.event(process=process, f=f, key=key, node=asked, **put)
+
+    def complete(self, who: int, what: int, node: int, claims: int) -> None:
+        op = self.open.pop(self.process[who])
+        end = {"process": op.process, "f": op.f, "key": op.key, "id": op.id, "node": op.node}
+        if what < 2:
+            error = OpError("timeout", False)
+            self.event(type="info", error=error, **end)
+            self.process[who] += 3
+        elif what < 4:
+            self.event(type="fail", error=OpError("write-quorum", True), **end)
+        else:
+            worth = dict(zip(("replicas", "primaries", "durable"), _digits(claims), strict=False))
+            if what > 7 and node < 3:
+                worth["coordinator"] = NODES[node]
+            shown = {"siblings": []} if op.f == "get" else {}
+            self.event(type="ok", worth=worth if what > 5 else None, **end, **shown)
+
+    def trouble(self, fault: int, what: int, node: int) -> None:
+        """The next event in the life of a fault: begun, bitten, ending, ended. The nemesis
+        does nothing else while it ends one."""
+        if self.ending not in (None, fault):
+            return
+        stage, kind = self.faults.get(fault, (0, FAULTS[(what + fault) % len(FAULTS)]))
+        told = {"grudge": GROUPS[node % 3]} if "cut" in kind else {"nodes": [NODES[node % 3]]}
+        if stage < 4:
+            f, value = (
+                (f"start-{kind}", told),
+                ("evidence", {"bit": what > 1}),
+                (f"stop-{kind}", {}),
+                (f"stop-{kind}", {}),
+            )[stage]
+            how = "invoke" if stage == 2 else "info"
+            self.event(process="nemesis", type=how, f=f, value={"fault": fault, **value})
+        self.ending = fault if stage == 2 else None
+        self.faults[fault] = (stage + 1, kind)
+
+
+def _digits(number: int) -> list[int]:
+    return [1 + number % 3, number // 3 % 3, number // 9 % 4]
+
+
+def run(steps) -> list[Op]:
+    running = Run()
+    for step in steps:
+        running.step(*step)
+    return running.ops
+
+
+@LENIENT
+@given(PROGRAMS)
+def test_the_ledger_agrees(program) -> None:
+    steps, sloppy, r, w = program
+    w = w if sloppy else min(w, TEST["n"])
+    test = {**TEST, "nodes": list(NODES), "r": r, "w": w, "sloppy": sloppy, "grace": 5.0}
+    ops = run(steps)
+    history = History.of(ops)
+    assert first_problem(history) is None
+    told = check_ledger(causality(history), course(history), test)
+    oracle = Ledger(ops, test, PRIMARIES)
+    by_name = {"impossible-ack": oracle.impossible(), "unavailable": oracle.unavailable()}
+    for name, rows in by_name.items():
+        assert {a.ops[-1] for a in told.anomalies if a.name == name} == rows, name
