@@ -52,7 +52,8 @@ class AntiEntropy:
     """Begins an exchange with every peer again and again, and answers theirs.
 
     `partitions(peer)` says what an exchange with a peer is about, and under which version
-    of the layout; `on_synced(peer, partitions, version)` hears of each that ended well."""
+    of the layout; `on_synced(peer, partitions, version, begun)` hears of each
+    that ended well."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class AntiEntropy:
         self.version: Callable[[], int] = lambda: 0
         #: how many keys one exchange may have under way
         self.window: Callable[[], int] = lambda: 64
-        self.on_synced: Callable[[str, list[int], int], None] = lambda p, ps, v: None
+        self.on_synced: Callable[[str, list[int], int, float], None] = lambda p, ps, v, t: None
 
     def start(self) -> None:
         self.kernel.every(self._interval, self.begin_all)
@@ -110,7 +111,7 @@ class AntiEntropy:
         standing.repaired += exchange.repaired
         if exchange.differed:
             self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
-        self.on_synced(peer, exchange.partitions, exchange.version)
+        self.on_synced(peer, exchange.partitions, exchange.version, exchange.begun)
 
     def oldest(self) -> float:
         """Seconds since the last exchange with the peer that has waited longest for one; a
@@ -166,6 +167,7 @@ class Exchange:
         self.peer = peer
         self.partitions = partitions
         self.version = version
+        self.begun = owner.kernel.now
         self.differed = False
         self.repaired = 0
         self._owner = owner

@@ -75,6 +75,7 @@ class Gossip:
 
     def heard(self, asked: messages.Gossip) -> GossipReply:
         """Somebody told us what they know."""
+        self._membership.informed = True
         self._membership.adopt(asked.layout, asked.requests)
         return GossipReply(asked.rid, self._membership.layout, self._membership.requests)
 
@@ -94,6 +95,7 @@ class Gossip:
 
     def _told(self, answer: Answer | Failure) -> None:
         if isinstance(answer, GossipReply):
+            self._membership.informed = True
             self._membership.adopt(answer.layout, answer.requests)
 
     def _changed(self) -> None:

@@ -87,9 +87,15 @@ def open_requests(layout: Layout, requests: Requests) -> list[Change]:
 
 
 def gone(requests: Requests) -> set[str]:
-    """The nodes whose last change was to be removed: nobody waits for them any more."""
-    last = {requests[id].node: requests[id].kind for id in sorted(requests)}
-    return {node for node, kind in last.items() if kind == "remove"}
+    """The nodes that were removed since they last joined: nobody waits for them any more."""
+    removed: set[str] = set()
+    for id in sorted(requests):
+        change = requests[id]
+        if change.kind == "remove":
+            removed.add(change.node)
+        elif change.kind == "join":
+            removed.discard(change.node)
+    return removed
 
 
 def after(members: tuple[str, ...], changes: list[Change]) -> tuple[str, ...]:
@@ -111,7 +117,10 @@ class Membership:
         self._rules = rules
         self.layout: Layout | None = None
         self.requests: Requests = {}
+        #: whether this life has heard what the others know
+        self.informed = True
         self.on_change: Callable[[], None] = lambda: None
+        self.on_passed_over: Callable[[Change, str], None] = lambda change, why: None
 
     def adopt(self, layout: Layout | None, requests: Requests) -> bool:
         """Merge what somebody else knows; True when that was news."""
@@ -129,27 +138,36 @@ class Membership:
         layout = self.layout
         if layout is None:
             raise Refused(f"{self._node} is not a member of a cluster yet")
-        pending = open_requests(layout, self.requests)
-        members = after(layout.members, pending)
-        self._check(kind, node, members)
+        if not self.informed:
+            raise Refused(f"{self._node} has not heard from another member yet; ask again soon")
+        members = layout.members
+        for change in open_requests(layout, self.requests):
+            if self._objection(change.kind, change.node, members) is None:
+                members = after(members, [change])
+        objection = self._objection(kind, node, members)
+        if objection is not None:
+            raise Refused(objection)
         change = Change(f"{len(self.requests):06d}-{self._node}-{kind}-{node}", kind, node)
         self.adopt(None, {change.id: change})
         return change
 
-    def _check(self, kind: Kind, node: str, members: tuple[str, ...]) -> None:
+    def _objection(self, kind: Kind, node: str, members: tuple[str, ...]) -> str | None:
+        """Why a change cannot be made to these members; None if it can."""
+        assert self.layout is not None
         if kind == "join" and node in members:
-            raise Refused(f"{node} is a member already; members are {', '.join(members)}")
+            return f"{node} is a member already; members are {', '.join(members)}"
+        if kind == "remove" and node not in members and node in known(self.layout):
+            return None  # it is leaving, and died: from now on nobody waits for it
         if kind != "join" and node not in members:
-            raise Refused(f"{node} is no member; members are {', '.join(members)}")
+            return f"{node} is no member; members are {', '.join(members)}"
         n = self._rules.n
         if kind != "join" and len(members) <= n:
-            raise Refused(f"{len(members)} members are left and N is {n}: let another join first")
-        assert self.layout is not None
-        coming = after(members, [Change("", kind, node)])
+            return f"{len(members)} members are left and N is {n}: let another join first"
         try:
-            self._rules.check(coming, len(self.layout.owners))
+            self._rules.check(after(members, [Change("", kind, node)]), len(self.layout.owners))
         except ValueError as error:
-            raise Refused(f"{kind} of {node}: {error}") from error
+            return f"{kind} of {node}: {error}"
+        return None
 
     def mark_ready(self, partition: int) -> None:
         """This node, a newcomer of `partition`, holds all that its owners held."""
@@ -169,11 +187,24 @@ class Membership:
             layout = self._next(layout, owners=layout.target)
         changes = open_requests(layout, self.requests)
         if changes:
-            members = after(layout.members, changes)
-            target = self._rules.claim(members, len(layout.owners), layout.owners)
-            applied = (*layout.applied, *(c.id for c in changes))
-            layout = self._next(layout, members=members, target=target, applied=applied)
+            layout = self._take_in(layout, changes)
         self.layout = layout
+
+    def _take_in(self, layout: Layout, changes: list[Change]) -> Layout:
+        """The layout after `changes`. Each was possible to whoever took it, who may not have
+        known of the others: one that together with those before it is not possible any more
+        is passed over."""
+        self.layout = layout
+        members = layout.members
+        for change in changes:
+            objection = self._objection(change.kind, change.node, members)
+            if objection is None:
+                members = after(members, [change])
+            else:
+                self.on_passed_over(change, objection)
+        target = self._rules.claim(members, len(layout.owners), layout.owners)
+        applied = (*layout.applied, *(c.id for c in changes))
+        return self._next(layout, members=members, target=target, applied=applied)
 
     def all_ready(self, layout: Layout) -> bool:
         """Whether every newcomer of every partition has its data."""

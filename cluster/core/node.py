@@ -210,6 +210,9 @@ class Node:
             key, state, None, "handoff", done
         )
         self.gossip.on_news = self._layout_changed
+        self.membership.on_passed_over = lambda change, why: self.kernel.emit(
+            "change-passed-over", change=change.id, reason=why
+        )
         self.anti_entropy.partners = self._partners
         self.anti_entropy.version = lambda: self.view.layout.version
         self.anti_entropy.on_synced = self.transfers.synced
@@ -288,6 +291,7 @@ class Node:
         p = self.params
         if self.membership.layout is None and p.members:
             self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
+        self.membership.informed = not self.gossip.audience()
         self.gossip.start()
 
     def _recovered(self) -> None:

@@ -69,7 +69,11 @@ class Operator:
             "node": node.params.node,
             "ready": node.ready,
             "objects": node.trees.objects,
-            "trees": {"complete": node.trees.complete, "rebuilds": node.trees.rebuilds},
+            "trees": {
+                "complete": node.trees.complete,
+                "rebuilding": node.trees.rebuilding,
+                "rebuilds": node.trees.rebuilds,
+            },
             "damaged": len(node.objects.damaged) + len(node.hints.records.damaged),
             "unsaved": len(node.objects.buffer) + len(node.hints.records.buffer),
             "hints": sum(waiting.values()),
@@ -81,6 +85,7 @@ class Operator:
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
             "requests": node.admission.requests,
+            "request_bytes": node.admission.bytes,
             "background_slices": node.admission.slices,
             "oldest_hint": round(node.hints.oldest(), 3),
             "oldest_exchange": round(node.anti_entropy.oldest(), 3),
@@ -170,7 +175,9 @@ class Operator:
         }
 
     def repair(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Begin an exchange with every healthy peer, and hand hints off, now."""
+        """Read every record, so that what is damaged shows; begin an exchange with every
+        healthy peer; hand hints off. All that begins now, and goes on after the answer."""
+        self._node.trees.rebuild()
         self._node.anti_entropy.begin_all()
         self._node.hints.hand_off()
         return self._node.anti_entropy.status()

@@ -43,6 +43,9 @@ class Transfers:
         self._began = 0.0
         self._first = 0
         self._synced: dict[int, dict[str, None]] = {}
+        #: since when a partition is a leftover, and which owners have all of it since then
+        self._since: dict[int, float] = {}
+        self._given: dict[int, dict[str, None]] = {}
         self._dropping: dict[int, None] = {}
 
     def layout_changed(self) -> None:
@@ -51,8 +54,11 @@ class Transfers:
         if version != self._version:
             self._version = version
             self._synced = {}
+            self._given = {}
             self._began = self._kernel.now
             self._first = len(self.incoming())
+        self._since = {p: self._since[p] for p in self.leftover()}
+        self._given = {p: heard for p, heard in self._given.items() if p in self._since}
 
     def incoming(self) -> list[int]:
         """The partitions that this node still fetches."""
@@ -66,7 +72,10 @@ class Transfers:
     def leftover(self) -> list[int]:
         """The partitions that this node holds rows of and is not to hold."""
         view = self._placement()
-        return [p for p in self._trees.held() if not view.holds(self._node, p)]
+        found = [p for p in self._trees.held() if not view.holds(self._node, p)]
+        for p in found:
+            self._since.setdefault(p, self._kernel.now)
+        return found
 
     def with_peer(self, peer: str) -> list[int]:
         """The partitions that an exchange begun here with `peer` is about."""
@@ -75,12 +84,16 @@ class Transfers:
         given = [p for p in self.leftover() if peer in view.primaries(p)]
         return shared + given
 
-    def synced(self, peer: str, partitions: list[int], version: int) -> None:
-        """An exchange with `peer` ended well: all that differed is the same now."""
+    def synced(self, peer: str, partitions: list[int], version: int, begun: float) -> None:
+        """An exchange with `peer`, begun at that time, ended well: all that differed then is
+        the same now. For giving up a partition only what began after this node stopped being
+        an owner counts: until then it took writes that an earlier one did not see."""
         if version != self._version:
             return
         for p in partitions:
             self._synced.setdefault(p, {})[peer] = None
+            if begun > self._since.get(p, begun):
+                self._given.setdefault(p, {})[peer] = None
         for p in partitions:
             self._perhaps_ready(p)
         for p in self.leftover():
@@ -96,7 +109,7 @@ class Transfers:
 
     def _perhaps_drop(self, partition: int) -> None:
         """Begin to delete when every new owner has acknowledged."""
-        heard = self._synced.get(partition, {})
+        heard = self._given.get(partition, {})
         owners = self._placement().primaries(partition)
         if partition not in self._dropping and self.may_drop(owners, heard):
             self._dropping[partition] = None
@@ -141,7 +154,7 @@ class Transfers:
         ]
 
     def _line(self, partition: int, what: str, peers: list[str]) -> dict[str, Any]:
-        heard = self._synced.get(partition, {})
+        heard = (self._given if partition in self._since else self._synced).get(partition, {})
         waiting = [peer for peer in peers if peer not in heard]
         return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}
 

@@ -90,6 +90,11 @@ class Trees:
         return self._serving is not None
 
     @property
+    def rebuilding(self) -> bool:
+        """Whether every record is being read, to make them anew."""
+        return self._coming is not None
+
+    @property
     def _forest(self) -> Forest:
         return self._serving or self._coming or Forest()
 

@@ -2,7 +2,8 @@
 
 The layer counts how often each fault has bitten, and those counts are the proof. A node that
 is started again has a sound disk. Bits that were flipped are not put right by the nemesis:
-that is for the node to do.
+that is for the node to do. But damage that nobody has read is latent, and a node reads all that
+it holds but once a day; so it is asked to do so when its disk is mended.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class BadDisk:
         for node in self._bad.intersection(nodes):
             if self.system.state(node) == "running":
                 await self.system.disk(node, "none")
+                await self.system.repair(node)
             if self.system.state(node) != "paused":
                 self._bad.discard(node)
 

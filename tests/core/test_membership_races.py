@@ -1,0 +1,130 @@
+"""Changes that meet: found by review, each named for what it once did."""
+
+from __future__ import annotations
+
+import pytest
+from simulator import Simulator
+from test_membership import KEYS, check_holders, settle
+
+from cluster.core.membership import Membership, Refused, first_layout, gone
+from cluster.core.messages import Change, PutReply
+from cluster.core.placement import Placement, Rules
+from cluster.core.ring import Ring
+
+
+def test_two_leaves_asked_at_once_do_not_shrink_the_cluster_below_n() -> None:
+    sim = Simulator(4)
+    sim.admin("n2", "leave", node="n4")
+    sim.admin("n3", "leave", node="n2")
+    sim.until(lambda: len(sim.nodes["n1"].view.layout.members) == 3, 60)
+    sim.run(10)
+    assert len(sim.nodes["n1"].view.layout.members) == 3
+    assert any(e.event == "change-passed-over" for _, _, e in sim.log)
+
+
+def test_two_leaves_that_together_break_the_weights_do_not_end_the_claimant() -> None:
+    sim = Simulator(6, weights={"n1": 2})
+    sim.admin("n2", "leave", node="n6")
+    sim.admin("n3", "leave", node="n5")
+    sim.until(lambda: len(sim.nodes["n1"].view.layout.members) < 6, 60)
+    sim.run(10)
+    assert isinstance(sim.put("n2", b"k", b"v"), PutReply)
+
+
+def test_a_leaver_that_dies_can_be_removed() -> None:
+    sim = Simulator()
+    for key in KEYS:
+        sim.put("n1", key, b"v")
+    sim.admin("n1", "leave", node="n5")
+    sim.crash("n5")
+    sim.run(5)
+    assert sim.nodes["n1"].view.layout.owners != sim.nodes["n1"].view.layout.target
+    sim.admin("n1", "remove", node="n5")
+    settle(sim, "n1", "n2", "n3", "n4")
+    sim.until(sim.quiet, 60)
+    check_holders(sim)
+
+
+def test_a_remove_counts_although_a_leave_was_asked_at_once() -> None:
+    requests = {
+        "1": Change("1", "remove", "n6"),
+        "2": Change("2", "leave", "n6"),
+    }
+    assert gone(requests) == {"n6"}
+    assert gone({**requests, "3": Change("3", "join", "n6")}) == set()
+
+
+def test_a_node_that_has_heard_nobody_yet_takes_no_change() -> None:
+    membership = Membership("n1", Rules(3))
+    membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
+    membership.informed = False
+    with pytest.raises(Refused, match="has not heard from another member"):
+        membership.request("leave", "n2")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_former_owner_keeps_what_it_took_after_its_exchanges(seed: int) -> None:
+    # both leavers have exchanged all with every new owner, but their partition cannot switch
+    # yet; cut off together they acknowledge a put; it switches; then they come back
+    sim = Simulator(7, seed)
+    leavers = ("n6", "n7")
+    sim.isolate("n1")
+    sim.run(0.1)
+    for node in leavers:
+        sim.admin("n2", "leave", node=node)
+    sim.run(1.5)
+    now = sim.nodes["n1"].view
+    stay = tuple(n for n in sim.names if n not in leavers)
+    rules = sim.nodes["n1"].rules
+    then = rules.ring(rules.claim(stay, 64, now.layout.owners))
+    key, partition, owner, newcomer = _held_by_both(now, then, leavers)
+    elsewhere = _another_move(now, then, leavers, {owner, newcomer})
+    sim.put("n2", key, b"base")
+    sim.run(2)
+    sim.heal()
+    sim.cut |= {(owner, newcomer), (newcomer, owner), elsewhere, elsewhere[::-1]}
+    sim.run(12)
+    assert not sim.nodes["n6"].view.switched(partition)
+
+    sim.cut = {elsewhere, elsewhere[::-1]}
+    sim.isolate(*leavers)
+    sim.run(0.05)
+    sim._link(owner, newcomer)
+    sim._link(newcomer, owner)
+    reply = sim.put("n6", key, b"late", sim.get("n6", key).context)
+    assert isinstance(reply, PutReply)
+    sim.run(4)
+    assert sim.nodes["n2"].view.switched(partition)
+    sim.cut -= {elsewhere, elsewhere[::-1]}
+    sim.heal()
+    sim.cut |= {elsewhere, elsewhere[::-1]}
+    sim.run(10)
+    sim.heal()
+    sim.until(sim.quiet, 60)
+    assert [v.value for v in sim.get("n2", key).siblings] == [b"late"]
+
+
+def _held_by_both(
+    now: Placement, then: Ring, leavers: tuple[str, ...]
+) -> tuple[bytes, int, str, str]:
+    """A key that both leavers own, its partition, its third owner, and a newcomer of it."""
+    for i in range(300):
+        key = b"key-%d" % i
+        p = now.partition(key)
+        old, new = now.primaries(p), then.primaries(p)
+        third = [n for n in old if n not in leavers]
+        if set(leavers) <= set(old) and third[0] in new:
+            return key, p, third[0], next(n for n in new if n not in old)
+    raise AssertionError("no such key")
+
+
+def _another_move(
+    now: Placement, then: Ring, leavers: tuple[str, ...], but: set[str]
+) -> tuple[str, str]:
+    """A source and a newcomer that, kept apart, hold the layout up and nothing else here."""
+    for p in range(64):
+        for newcomer in sorted(set(then.primaries(p)) - set(now.primaries(p))):
+            for source in sorted(set(now.primaries(p)) - set(leavers)):
+                if not {source, newcomer} & but:
+                    return source, newcomer
+    raise AssertionError("no such move")
