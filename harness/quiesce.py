@@ -81,6 +81,9 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
     versions = {node: view["version"] for node, view in views.items() if "version" in view}
     if len(set(versions.values())) > 1:
         found["membership"] = versions
+    reading = [n for n, s in statuses.items() if ((s or {}).get("trees") or {}).get("rebuilding")]
+    if reading:
+        found["rebuilding"] = reading
     for what in ("hints", "transfers"):
         left = {node: status[what] for node, status in statuses.items() if status and status[what]}
         if left:

@@ -83,6 +83,9 @@ class FakeSystem:
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         self.calls.append(f"disk {node} {fault}")
 
+    async def repair(self, node: str) -> None:
+        self.calls.append(f"repair {node}")
+
     async def clock(self, node: str, **settings: int) -> None:
         self.calls.append(f"clock {node} {settings}")
 
