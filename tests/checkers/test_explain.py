@@ -18,9 +18,8 @@ def test_the_last_event_about_the_key_on_each_node_is_told() -> None:
     results = Results({"final": judge([Anomaly("lost-write", "3.1 is gone.", "k", (1, 2))])})
     touches = last_touches(EVENTS, anomalous_keys(results))
     [anomaly] = with_touches(results, touches).anomalies
-    assert anomaly.why == (
-        "3.1 is gone. Last touched on n1 by handed-off (target n3), n2 by hint."
-    )
+    why = "3.1 is gone. Last touched on n1 by handed-off (target n3), n2 by hint."
+    assert anomaly.why == why
     assert anomaly.data["last_touched"]["n2"]["time"] == 2.0
 
 
