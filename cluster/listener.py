@@ -207,6 +207,11 @@ class Listener:
         """Questions of clients that are not answered yet."""
         return sum(inbound.owed for inbound in self.channels.values() if not inbound.peer)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that nobody has read yet."""
+        return sum(inbound.unsent for inbound in self.channels.values())
+
     async def bind(self, address: str) -> None:
         """Take the port, but no connection yet. Raises OSError."""
         host, port = split_address(address)

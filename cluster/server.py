@@ -273,6 +273,7 @@ class Server:
             "put_aside": put_aside(self._config.data),
             "disk": self._disk and self._disk.status(),
             "clock": self._clock.status(),
+            "unsent": self._data.unsent,
             "links": self._peers.status(),
         }
 

@@ -6,7 +6,7 @@ business with a key is shown only when it holds it.
 
 A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
 after its target holds it. So all hints are dumped before any object: what moves meanwhile
-is seen twice, and never not at all.
+is seen twice, and never not at all. What the nemesis wrote to load the nodes is left out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 
 from checkers.op import Op, OpError, Sibling
 from checkers.ring import Ring
+from harness.nemesis.loads import EXTRA
 from harness.recorder import Recorder
 from harness.system import System
 
@@ -107,7 +108,9 @@ async def _dumps(system: System) -> dict[str, list[Row] | None]:
     for node, answer in zip(system.nodes, answers, strict=True):
         if isinstance(answer, BaseException):
             log.warning("%s: no dump", node, exc_info=answer)
-        held[node] = None if isinstance(answer, BaseException) else answer
+            held[node] = None
+        else:
+            held[node] = [row for row in answer if not row["key"].startswith(EXTRA)]
     return held
 
 

@@ -79,7 +79,8 @@ class System(Protocol):
         """The node's status over its admin port (round the proxies); None if it does not
         answer. Has at least: node, hints (int), transfers (int), objects (int),
         peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
-        exchanges {id: {rounds: int, clean: int}}, and where the membership can change
+        exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
+        unsent (bytes of answers that were not read), and where the membership can change
         membership {version: int, members: [id], settled: bool, owned {id: int}} or None."""
 
     async def metrics(self, node: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from checkers.op import Op
 from harness import generators as gen
 from harness.cli.options import Options
+from harness.cli.pressure import MOST_REQUESTS, Pressure
 from harness.cli.world import World, build
 from harness.generators import Generator, Rng
 from harness.nemesis import Nemesis, Timeline, newcomers
@@ -42,6 +43,8 @@ def compose(
         disk_faults="start-disk" in starts,
         clock_faults="start-clock" in starts,
     )
+    if "start-load" in starts:
+        wanted = replace(wanted, params={**wanted.params, "max_requests": MOST_REQUESTS})
 
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)
@@ -52,7 +55,9 @@ def compose(
             system=world.cluster,
             links=world.links,
             routes=world.routes,
-            nemesis=Nemesis(world.cluster, world.links, folder / LEDGER, world.welcome),
+            nemesis=Nemesis(
+                world.cluster, world.links, folder / LEDGER, world.welcome, Pressure(world.address)
+            ),
             clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),

@@ -52,7 +52,11 @@ class World:
 
     def client_addresses(self) -> dict[str, str]:
         """node id -> host:port as clients dial it; known once the links have started."""
-        return {node: self.links.address(CLIENT, node) for node in self.cluster.nodes}
+        return {node: self.address(node) for node in self.cluster.nodes}
+
+    def address(self, node: str) -> str:
+        """Where clients dial a node, host:port."""
+        return self.links.address(CLIENT, node)
 
     async def welcome(self, node: str) -> None:
         """Start a node that is no member yet, behind links of its own to and from everybody

@@ -165,6 +165,19 @@ def _clock(name: str, description: str) -> Member:
     return Member(f"clock.{name}", description, draw)
 
 
+def _load(name: str, description: str, **ranges: tuple[int, int]) -> Member:
+    """Extra load on a minority; `ranges`: of the settings."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (value,), rng = _MINORITY(rng, arena)
+        settings: dict[str, int] = {}
+        for setting, (low, high) in ranges.items():
+            settings[setting], rng = rng.between(low, high)
+        return [{"kind": name, "with": settings, **value}], rng
+
+    return Member(f"load.{name}", description, draw)
+
+
 def _change(
     name: str, description: str, joins: int = 0, leaves: int = 0, removes: int = 0
 ) -> Member:
@@ -239,6 +252,9 @@ MEMBERS: tuple[Member, ...] = (
     _clock("jump", "wall clocks are set off, ahead or back"),
     _clock("strobe", "wall clocks jump to and fro all the time"),
     _clock("drift", "wall clocks run too fast or too slow"),
+    _load("burst", "more puts at once than a node takes", puts=(200, 400)),
+    _load("large-values", "large values, several at once", bytes=(1 << 16, 1 << 19)),
+    _load("slow-readers", "connections that ask and do not read", gets=(60, 120)),
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
@@ -254,6 +270,7 @@ FAMILIES = {
     "wipe": "kill one node, delete its data, start it again",
     "disk": "make disks fail: full, torn, unreadable, flipped bits, slow",
     "clock": "make wall clocks wrong: jumps, to and fro, too fast, too slow",
+    "load": "more load than nodes take: bursts, large values, readers who do not read",
     "membership": "let nodes join and leave, remove dead ones",
 }
 

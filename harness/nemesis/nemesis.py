@@ -21,6 +21,7 @@ from harness.nemesis.clocks import BadClock
 from harness.nemesis.disks import BadDisk
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
+from harness.nemesis.loads import ExtraLoad, Press, no_press
 from harness.nemesis.membership import Membership, Welcome
 from harness.nemesis.network import BadLink, Cut, Wires
 from harness.nemesis.processes import Holds, Kill, Pause, Wipe
@@ -78,10 +79,15 @@ async def _nobody(node: str) -> None:
 
 class Nemesis:
     """Injects faults into a system and its links, and takes all of them back. `welcome`
-    starts a node that is to join."""
+    starts a node that is to join, `press` loads one."""
 
     def __init__(
-        self, system: System, links: Links, ledger: Path, welcome: Welcome = _nobody
+        self,
+        system: System,
+        links: Links,
+        ledger: Path,
+        welcome: Welcome = _nobody,
+        press: Press = no_press,
     ) -> None:
         self._system = system
         self._targets = Targets(system)
@@ -90,6 +96,7 @@ class Nemesis:
         self._holds = Holds(system)
         self._disks = BadDisk(system)
         self._clocks = BadClock(system)
+        self._loads = ExtraLoad(system, press)
         self._membership = Membership(system, welcome)
         self._effects: dict[str, Effects] = {
             "cut": Cut(system, self._wires),
@@ -99,6 +106,7 @@ class Nemesis:
             "wipe": Wipe(system, self._holds),
             "disk": self._disks,
             "clock": self._clocks,
+            "load": self._loads,
             "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
@@ -141,6 +149,7 @@ class Nemesis:
         if a node would not start, or a change not come about."""
         families = {fault: family for fault, (family, _) in self._ledger.open().items()}
         await self._tell([f for f in self._watches if families.get(f) != "membership"])
+        await self._loads.heal_all()
         for node in self._system.nodes:
             if self._system.state(node) == "paused":
                 await self._system.resume(node)

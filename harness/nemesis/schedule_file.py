@@ -23,6 +23,7 @@ from harness.nemesis.catalogue import PACKAGES
 from harness.nemesis.clocks import CLOCK_FAULTS
 from harness.nemesis.cuts import KINDS
 from harness.nemesis.disks import DISK_FAULTS
+from harness.nemesis.loads import LOADS
 from harness.nemesis.packages import Arena
 from harness.nemesis.schedule import Event, in_order
 from harness.nemesis.targets import TARGETS
@@ -120,6 +121,11 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "kind": lambda place, arena: place.one_of(CLOCK_FAULTS),
         "with": lambda place, arena: place.value(),
     },
+    "load": _NODES
+    | {
+        "kind": lambda place, arena: place.one_of(LOADS),
+        "with": lambda place, arena: place.value(),
+    },
     "membership": _CHANGE,
 }
 #: Of these, one whole group must be there.
@@ -131,8 +137,11 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "wipe": (("nodes",),),
     "disk": (("kind", "nodes"),),
     "clock": (("kind", "nodes", "with"),),
+    "load": (("kind", "nodes", "with"),),
     "membership": (tuple(_CHANGE),),
 }
+#: Families whose faults take exactly these settings, by kind.
+_EXACT = {"clock": CLOCK_FAULTS, "load": LOADS}
 _TIMES = ("start", "stop", "member")
 
 
@@ -148,8 +157,8 @@ def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
         _check_link(fields, value)
     if family == "disk":
         _check_disk(fields, value)
-    if family == "clock":
-        _check_clock(fields, value)
+    if family in _EXACT:
+        _check_exact(fields, value, _EXACT[family][value["kind"]])
     named = {"fault": number, "member": fields["member"].value()}
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", {**named, **value})]
@@ -193,10 +202,12 @@ def _check_disk(fields: dict[str, Place], value: dict[str, Any]) -> None:
             raise fields["with"].wrong(f"{name} is {number!r}, not a number above 0, up to 60")
 
 
-def _check_clock(fields: dict[str, Place], value: dict[str, Any]) -> None:
-    settings, allowed = value["with"], CLOCK_FAULTS[value["kind"]]
+def _check_exact(
+    fields: dict[str, Place], value: dict[str, Any], allowed: dict[str, tuple[int, int]]
+) -> None:
+    settings = value["with"]
     if not isinstance(settings, dict) or set(settings) != set(allowed):
-        raise fields["with"].wrong(f"a clock's {value['kind']} takes {', '.join(allowed)}")
+        raise fields["with"].wrong(f"{value['kind']} takes {', '.join(allowed)}")
     for name, (low, high) in allowed.items():
         number = settings[name]
         if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:

@@ -14,6 +14,7 @@ from tiny_cluster import until
 
 from checkers.op import Op
 from cluster.client import Client, DynamoError
+from harness.cli.pressure import MOST_REQUESTS, Pressure
 from harness.cli.world import Plan, World, build
 from harness.nemesis import Nemesis
 
@@ -67,7 +68,7 @@ class Scene:
 @asynccontextmanager
 async def open_scene(folder: Path, size: int, **plan: Any) -> AsyncIterator[Scene]:
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
-    params = {"partitions": 16, "n": 2, "r": 2, "w": 2}
+    params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
     wanted = Plan(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
     with build(wanted, print) as world:
         try:
@@ -77,7 +78,9 @@ async def open_scene(folder: Path, size: int, **plan: Any) -> AsyncIterator[Scen
                 for key in KEYS:
                     await client.put(key, key)
             ledger = folder / "ledger"
-            yield Scene(world, Nemesis(world.cluster, world.links, ledger, world.welcome))
+            press = Pressure(world.address)
+            nemesis = Nemesis(world.cluster, world.links, ledger, world.welcome, press)
+            yield Scene(world, nemesis)
         finally:
             await asyncio.gather(world.cluster.stop_all(), world.links.stop())
 

@@ -148,7 +148,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ),
         (
             "faults:\n- {start: 1, member: clock, kind: jump, nodes: [n1], with: {drift_ppm: 1}}",
-            "s.yaml, line 2: with: a clock's jump takes offset_ms",
+            "s.yaml, line 2: with: jump takes offset_ms",
         ),
         (
             "faults:\n- {start: 1, member: clock, kind: drift, nodes: [n1], with: {drift_ppm: x}}",

@@ -1,0 +1,86 @@
+"""Load beside that of the test: bursts, large values, readers who do not read.
+
+It goes to keys of its own (EXTRA), which are in no dump and no final read: no checker has
+anything to do with them. Whoever composes the test hands in what makes the load, since
+that takes a client of the store. A node that refuses a request as overloaded, or in whose
+status more is in progress than before, is the proof.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.nemesis.effects import Look, Proof
+from harness.system import System
+
+#: What the keys of this load begin with.
+EXTRA = "load/"
+#: The loads there are, and the settings of each, with what they can be.
+LOADS: dict[str, dict[str, tuple[int, int]]] = {
+    "burst": {"puts": (1, 10_000)},
+    "large-values": {"bytes": (1, 1_000_000)},
+    "slow-readers": {"gets": (1, 10_000)},
+}
+#: kind -> what of a status grows under it, and from how much more on that counts
+_GROWS = {
+    "burst": ("requests", 50),
+    "large-values": ("request_bytes", 10_000),
+    "slow-readers": ("unsent", 100_000),
+}
+#: Loads one node until it is cancelled: (node, kind, settings, how requests ended).
+Press = Callable[[str, str, Mapping[str, int], Counter[str]], Coroutine[Any, Any, None]]
+
+
+async def no_press(node: str, kind: str, settings: Mapping[str, int], ended: Counter[str]) -> None:
+    raise RuntimeError(f"there is nothing to load {node} with")
+
+
+@dataclass
+class ExtraLoad:
+    """Presses nodes from the start of a fault to its end."""
+
+    system: System
+    press: Press
+    _pressing: dict[int, list[asyncio.Task[None]]] = field(default_factory=dict)
+
+    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
+        kind, nodes = value["kind"], value["nodes"]
+        figure, enough = _GROWS[kind]
+        before = {node: await self._figure(node, figure) for node in nodes}
+        ended: Counter[str] = Counter()
+        self._pressing[fault] = [
+            asyncio.create_task(self.press(node, kind, value["with"], ended)) for node in nodes
+        ]
+        most = dict(before)
+
+        async def look() -> Proof:
+            for node in nodes:
+                most[node] = max(most[node], await self._figure(node, figure))
+            grown = [most[node] - before[node] >= enough for node in nodes]
+            detail = {"ended": dict(ended), figure: {"before": before, "most": dict(most)}}
+            return Proof(any(grown) or ended["overloaded"] > 0, all(grown), detail)
+
+        return look
+
+    async def lift(self, fault: int, value: dict[str, Any]) -> None:
+        await self._end(self._pressing.pop(fault, []))
+
+    async def heal_all(self) -> None:
+        """End all of it."""
+        while self._pressing:
+            await self._end(self._pressing.popitem()[1])
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Raises what went wrong with the load itself."""
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _figure(self, node: str, figure: str) -> int:
+        return int((await self.system.status(node) or {}).get(figure, 0))

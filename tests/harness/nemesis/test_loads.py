@@ -1,0 +1,71 @@
+"""Extra load on real nodes: it shows in what they say, ends when it is lifted, and stands in
+no dump."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_cluster import Scene, run
+from tiny_cluster import until
+
+from harness.final import _dumps
+from harness.nemesis.loads import EXTRA
+
+pytestmark = pytest.mark.cluster
+
+SETTINGS: dict[str, dict[str, int]] = {
+    "burst": {"puts": 300},
+    "large-values": {"bytes": 1 << 18},
+    "slow-readers": {"gets": 100},
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_node_under_load_says_so_until_it_is_over(tmp_path: Path, kind: str) -> None:
+    async def scenario(s: Scene) -> None:
+        value: dict[str, Any] = {"kind": kind, "nodes": ["n1"], "with": SETTINGS[kind]}
+        await s.do("start-load", fault=0, **value)
+
+        async def seen() -> bool:
+            return s.nemesis._watches[0].over
+
+        await until(seen)
+        await s.do("stop-load", fault=0)
+        (proof,) = s.said("evidence")
+        assert proof["bit"], proof
+        assert kind != "burst" or proof["detail"]["ended"]["overloaded"] > 0
+
+        async def idle() -> bool:
+            status = await s.world.cluster.status("n1")
+            assert status is not None
+            return not status["requests"] and not status["unsent"]
+
+        await until(idle)
+        rows = await s.world.cluster.dump("n1") + await s.world.cluster.dump("n2")
+        assert any(row["key"].startswith(EXTRA) for row in rows)
+        dumped = await _dumps(s.world.cluster)
+        keys = {row["key"] for rows in dumped.values() for row in rows or ()}
+        assert keys == {f"key-{i}" for i in range(20)}
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario)
+
+
+def test_load_on_a_node_that_dies_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        value: dict[str, Any] = {"kind": "burst", "nodes": ["n1"], "with": {"puts": 300}}
+        await s.world.cluster.kill("n1")
+        await s.do("start-load", fault=0, **value)
+        await s.world.cluster.start("n1")
+
+        async def seen() -> bool:
+            return s.nemesis._watches[0].over
+
+        await until(seen)
+        await s.nemesis.heal_all()
+        assert s.said("evidence")[0]["bit"]
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario)
