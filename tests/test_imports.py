@@ -107,3 +107,9 @@ def test_a_breach_is_seen(module: str, line: str) -> None:
 )
 def test_what_is_allowed_passes(module: str, line: str) -> None:
     assert breaches(module, line) == []
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    # pytest imports them by it, and refuses the second
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
