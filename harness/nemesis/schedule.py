@@ -80,14 +80,20 @@ def _timeline(
 
 
 def _apart(bouts: Iterable[Bout]) -> Iterator[Bout]:
-    """Without the nodes whose process another fault still holds."""
+    """Without the nodes whose process another fault still holds, and without putting back a
+    disk whose copying fell to that."""
     held: dict[str, int] = {}
+    copied: set[str] = set()
     for bout in bouts:
         wanted = bout.value.get("nodes")
         if wanted is None:
             yield bout
             continue
         free = [node for node in wanted if held.get(node, -1) < bout.start]
+        if bout.value.get("disk") == "copied":
+            copied.update(free)
+        if bout.value.get("disk") == "restored":
+            free = [node for node in free if node in copied]
         held |= dict.fromkeys(free, bout.stop)
         if free:
             yield replace(bout, value={**bout.value, "nodes": free})

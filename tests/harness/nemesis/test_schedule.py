@@ -262,3 +262,13 @@ def test_every_member_is_a_package_and_belongs_to_a_family() -> None:
         assert PACKAGES[member.name].members == (member,)
         assert member in PACKAGES[member.family].members
         assert member in PACKAGES["storm"].members
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_disk_is_put_back_that_was_not_copied(seed: int) -> None:
+    copied: set[str] = set()
+    for event in plan(["storm"], ARENA, seed, 10.0):
+        if event.value.get("disk") == "copied":
+            copied.update(event.value["nodes"])
+        if event.value.get("disk") == "restored":
+            assert copied >= set(event.value["nodes"])
