@@ -37,6 +37,10 @@ class HistoryError(ValueError):
         super().__init__(f"{path}, line {line}, field {field}: {expected}")
         self.path, self.line, self.field, self.expected = str(path), line, field, expected
 
+    def __reduce__(self) -> tuple[type, tuple[str, int, str, str]]:
+        # exceptions are pickled by what they were called with, to come back from a pool
+        return type(self), (self.path, self.line, self.field, self.expected)
+
 
 def read_history(path: str | Path) -> History:
     """Read our JSON Lines. Raises HistoryError when it is malformed or cut off, OSError when

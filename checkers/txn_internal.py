@@ -73,6 +73,9 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
         if next_read == len(reads) or group[reads[next_read]] != group[at]:
             continue
         mop = int(order[reads[next_read]])
+        elements = _elements(t, mop)
+        if len(set(elements)) < len(elements):
+            continue  # where an element stands twice, positions say nothing: duplicate-elements
         if mop not in blamed:
             blamed.add(mop)
             yield _internal(t, mop)

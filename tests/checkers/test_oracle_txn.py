@@ -96,7 +96,12 @@ def compare(verdict_of, findings: set[str]) -> None:
             continue
         illegal = findings & forbidden([model])
         assert (verdict.valid is False) == bool(illegal), (model, verdict, findings)
-        assert {a.name for a in verdict.anomalies} & SINGLE == illegal & SINGLE
+        found = {a.name for a in verdict.anomalies} & SINGLE
+        if "duplicate-elements" in illegal:
+            # where an element stands twice no position is certain, nor what is internal
+            assert found - {"internal"} == illegal & SINGLE - {"internal"}
+        else:
+            assert found == illegal & SINGLE
 
 
 @LENIENT

@@ -92,7 +92,7 @@ async def test_a_cluster_lives_dies_and_comes_back(tmp_path: Path) -> None:
         await cluster.stop("n3")
         await cluster.wipe("n3")
         await cluster.start("n3")
-        with pytest.raises(RuntimeError, match="n3 is running; only a node that is down is wiped"):
+        with pytest.raises(RuntimeError, match="n3 is running; it must be down for that"):
             await cluster.wipe("n3")
 
         await cluster.stop_all()

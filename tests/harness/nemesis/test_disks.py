@@ -76,7 +76,7 @@ def test_a_node_with_a_bad_disk_that_died_is_named(tmp_path: Path) -> None:
         await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
         await s.world.cluster.kill("n1")
         await s.nemesis.heal_all()
-        assert s.said("found-dead") == [{"nodes": ["n1"]}]
+        assert [said["nodes"] for said in s.said("found-dead")] == [["n1"]]
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario, disk_faults=True)
