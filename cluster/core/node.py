@@ -26,6 +26,7 @@ from .events import (
     SendFailed,
     Started,
     Stopping,
+    Table,
     TimerFired,
 )
 from .fences import Fences
@@ -87,7 +88,7 @@ class Node:
         self.params = params
         self.ready = False
         self.kernel = kernel = Kernel()
-        self.rules = rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
+        self.rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
         self.stats = Stats()
         self.admission = Admission(
             kernel,
@@ -96,37 +97,55 @@ class Node:
             params.max_requests,
             params.max_request_bytes,
         )
-        self.membership = Membership(params.node, rules)
+        self.membership = Membership(params.node, self.rules)
         self.placement: Placement | None = None
+        self.versioning = versioning(params)
+        self.fences = Fences()
+        self._keep(store, entropy)
+        self._serve(store)
+        self._agree(store, entropy)
+        self._connect()
+        self.operator = Operator(self)
+        #: the state machines of client requests
+        self.get_request: type[GetRequest] = GetRequest
+        self.put_request: type[PutRequest] = PutRequest
+        self._recovered_identity = False
+        self._stopped = False
+        self._was_put_away = False
+
+    def _keep(self, store: Reader, entropy: int) -> None:
+        """Make the parts that keep: who names versions, records, hints."""
+        params, kernel = self.params, self.kernel
         memory = params.buffer_rows if params.durability == "buffered" else 0
         self.identity = Identity(params.node, kernel, store, entropy, memory > 0)
+
+        def records(table: Table, key_of: Callable[[bytes], bytes]) -> Records:
+            return Records(
+                table,
+                kernel,
+                store,
+                self.identity,
+                self.versioning,
+                key_of,
+                memory,
+                params.buffer_interval,
+            )
+
+        self.objects = records("objects", lambda row: split_object(row)[1])
+        self.objects.label = lambda row: {"key": split_object(row)[1]}
+        self.hints = Hints(
+            params.node,
+            kernel,
+            records("hints", lambda row: split_hint(row)[1]),
+            params.handoff_interval,
+            params.request_timeout,
+        )
+
+    def _serve(self, store: Reader) -> None:
+        """Make the parts that answer: the replica, and what client requests stand on."""
+        params, kernel = self.params, self.kernel
         self.detector = Detector(
             kernel, self.identity, params.probe_interval, params.replica_timeout
-        )
-        self.versioning = versioning(params)
-        self.objects = Records(
-            "objects",
-            kernel,
-            store,
-            self.identity,
-            self.versioning,
-            lambda row: split_object(row)[1],
-            memory,
-            params.buffer_interval,
-        )
-        self.objects.label = lambda row: {"key": split_object(row)[1]}
-        hints = Records(
-            "hints",
-            kernel,
-            store,
-            self.identity,
-            self.versioning,
-            lambda row: split_hint(row)[1],
-            memory,
-            params.buffer_interval,
-        )
-        self.hints = Hints(
-            params.node, kernel, hints, params.handoff_interval, params.request_timeout
         )
         self.replica = Replica(
             params.node,
@@ -138,7 +157,23 @@ class Node:
             params.max_hint_bytes,
             store.durable,
         )
-        self.fences = Fences()
+        self.services = Services(
+            params,
+            kernel,
+            lambda: self.placement,
+            self.detector,
+            self.replica,
+            self.versioning,
+            Contexts(params.cluster, params.secret),
+            Retries(),
+            self.fences,
+            self.stats,
+            self.admission,
+        )
+
+    def _agree(self, store: Reader, entropy: int) -> None:
+        """Make the parts that bring nodes to agree: on what they hold, and on who they are."""
+        params, kernel = self.params, self.kernel
         self.trees = Trees(kernel, store, self.objects, params.tree_expiry)
         self.anti_entropy = AntiEntropy(
             kernel,
@@ -162,19 +197,6 @@ class Node:
             params.request_timeout,
             entropy,
         )
-        self.services = Services(
-            params,
-            kernel,
-            lambda: self.placement,
-            self.detector,
-            self.replica,
-            self.versioning,
-            Contexts(params.cluster, params.secret),
-            Retries(),
-            self.fences,
-            self.stats,
-            self.admission,
-        )
         self.reaper = Reaper(
             params.node,
             kernel,
@@ -185,14 +207,6 @@ class Node:
             params.reap_after,
             params.request_timeout,
         )
-        self._connect()
-        self.operator = Operator(self)
-        #: the state machines of client requests
-        self.get_request: type[GetRequest] = GetRequest
-        self.put_request: type[PutRequest] = PutRequest
-        self._recovered_identity = False
-        self._stopped = False
-        self._was_put_away = False
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""

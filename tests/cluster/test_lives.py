@@ -117,7 +117,11 @@ async def test_a_stopped_node_finds_its_trees_and_a_killed_one_makes_them(tmp_pa
             await node.ready()
             status = await node.ask("status")
             assert status["objects"] == 30
-            assert status["trees"] == {"complete": True, "rebuilds": rebuilds}
+            assert status["trees"] == {
+                "complete": True,
+                "rebuilding": False,
+                "rebuilds": rebuilds,
+            }
             node.end()
 
 

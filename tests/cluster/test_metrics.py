@@ -19,9 +19,12 @@ async def fetch(address: str, request: bytes) -> bytes:
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 20)
-    writer.close()
-    return answer
+    try:
+        return await asyncio.wait_for(reader.read(), 20)
+    except ConnectionResetError:  # it hung up with some of the request unread
+        return b""
+    finally:
+        writer.close()
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:

@@ -271,16 +271,18 @@ def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling
     dialled: list[Peer] = []
 
     async def scenario(w: World) -> None:
-        for _ in range(5):
+        for round in range(5):
+            # a connection that the kernel took and nobody else has yet may get through once
+            # all is healed, so each round speaks its own words
+            words = b"through %d?" % round
             dials = [asyncio.create_task(try_through(w)) for _ in range(40)]
             await asyncio.sleep(0)
             await w.links.apply({"n1-n2": fault})
-            w.nodes["n2"].received.clear()
             await asyncio.gather(*dials)
             for peer in dialled:
-                peer.write(b"through?")
+                peer.write(words)
             await w.works("n3", "n2")
-            assert w.nodes["n2"].received == b"ping"
+            assert words not in w.nodes["n2"].received
             dialled.clear()
             await w.links.heal()
 
