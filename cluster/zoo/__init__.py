@@ -21,13 +21,15 @@ Plant = Callable[[Node], None]
 @dataclass(frozen=True)
 class Bug:
     """A bug, what is wrong with it, and the test that should show it: under this nemesis,
-    with this workload, one of these anomalies."""
+    with this workload and these more arguments of `dynamesis test`, one of these
+    anomalies."""
 
     plant: Plant
     mechanism: str
     nemesis: str
     workload: str
     anomalies: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 BUGS: dict[str, Bug] = {

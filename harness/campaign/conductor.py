@@ -11,9 +11,10 @@ import logging
 import shlex
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.campaign.crew import Crew, Ended, Task
 from harness.campaign.journal import Journal, Run
@@ -43,13 +44,14 @@ class _Job:
 @dataclass
 class Conductor:
     """One campaign in its folder. `hear` is told of each run that has ended, and now and then
-    without one."""
+    without one; `wanted` says, when its turn has come, whether a cell is still to be run."""
 
     campaign: Campaign
     folder: Path
     journal: Journal
     crew: Crew
     hear: Callable[[Run | None], None] = lambda run: None
+    wanted: Callable[[Cell], bool] = lambda cell: True
     interrupted: bool = False
     _due: deque[_Job] = field(default_factory=deque)
     _jobs: dict[int, _Job] = field(default_factory=dict)
@@ -102,6 +104,8 @@ class Conductor:
         """Give free workers what is due; whether any of it still is."""
         while self._due and self.crew.free and self._may_begin():
             job, number = self._due.popleft(), self._next_number()
+            if not self.wanted(job.cell):
+                continue
             self._jobs[number] = job
             store = self.folder / "runs" / f"{number:04}"
             store.mkdir(parents=True, exist_ok=True)
@@ -135,8 +139,7 @@ class Conductor:
         latest = store / "latest"
         folder = Folder(latest.resolve()) if latest.exists() else None
         results = folder.load_json(RESULTS) if folder else {}
-        proofs = [each["why"] for each in described(results)] if results else []
-        why = proofs or (reasons(results) if results else _last_words(store / "output.txt"))
+        why = _why(results) if results else _last_words(store / "output.txt")
         return Run(
             number=ended.number,
             cell=job.cell.name,
@@ -152,6 +155,12 @@ class Conductor:
             anomalies=results.get("anomalies", {}),
             why=tuple(dict.fromkeys(why))[:_MOST_WHY],
         )
+
+
+def _why(results: Mapping[str, Any]) -> list[str]:
+    """The first proof of each anomaly, or, where there is none, why nothing is known."""
+    first = {each["name"]: each["why"] for each in reversed(described(results))}
+    return list(reversed(first.values())) or reasons(results)
 
 
 def _last_words(output: Path) -> list[str]:

@@ -4,6 +4,7 @@ terminal below them what runs now and how far it all is."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
@@ -34,11 +35,6 @@ class View(Protocol):
     ) -> None: ...
 
 
-def view(console: Console) -> View:
-    """Live where the console is a terminal, plain lines where it is not."""
-    return _Live(console) if console.is_terminal else _Plain(console)
-
-
 def ended(run: Run) -> Text:
     """The line of a test that has ended."""
     text = Text(f"{run.verdict:8}", _STYLES[run.verdict])
@@ -48,6 +44,12 @@ def ended(run: Run) -> Text:
         said = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
         text.append(f"  {said or ''.join(run.why[:1])}", "dim")
     return text
+
+
+def view(console: Console, line: Callable[[Run], Text] = ended) -> View:
+    """Live where the console is a terminal, plain lines where it is not. `line`: what is
+    said of a test that has ended."""
+    return _Live(console, line) if console.is_terminal else _Plain(console, line)
 
 
 def so_far(of: Conductor) -> str:
@@ -64,12 +66,13 @@ def so_far(of: Conductor) -> str:
 
 
 class _Plain:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, line: Callable[[Run], Text]) -> None:
         self._console = console
+        self._line = line
 
     def hear(self, run: Run | None, of: Conductor) -> None:
         if run is not None:
-            self._console.print(ended(run))
+            self._console.print(self._line(run))
 
     def __enter__(self) -> _Plain:
         return self
@@ -79,8 +82,9 @@ class _Plain:
 
 
 class _Live:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, line: Callable[[Run], Text]) -> None:
         self._console = console
+        self._line = line
         self._spinner = Spinner("dots")
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
@@ -88,7 +92,7 @@ class _Live:
 
     def hear(self, run: Run | None, of: Conductor) -> None:
         if run is not None:
-            self._console.print(ended(run))
+            self._console.print(self._line(run))
         self._spinner.update(text=Text(so_far(of)))
 
     def _draw(self) -> RenderableType:

@@ -35,6 +35,7 @@ from harness.cli import (
     shrink,
     status,
     test,
+    zoo,
 )
 from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
 from harness.cli.parsing import Complaint
@@ -56,6 +57,7 @@ app.command("test")(test.run)
 app.command("campaign")(campaign.run)
 app.command("check")(check.run)
 app.command("report")(report.run)
+app.command("zoo")(zoo.run)
 app.command("serve")(serve.run)
 app.command("shrink")(shrink.run)
 app.command("list")(listing.run)

@@ -52,7 +52,7 @@ def run_campaign(
         shown = view(console)
         conductor = Conductor(campaign, folder.path, journal, crew)
         conductor.hear = lambda run: shown.hear(run, conductor)
-        with _interrupting(conductor.interrupt), shown:
+        with interrupting(conductor.interrupt), shown:
             conductor.run()
     stopped = conductor.interrupted
     results = collect(campaign, journal.runs, started, conductor.elapsed(), stopped)
@@ -136,7 +136,8 @@ def _now() -> str:
 
 
 @contextmanager
-def _interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM mean `interrupt`."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: interrupt()) for number in numbers}
     try:

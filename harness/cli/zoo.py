@@ -1,0 +1,45 @@
+"""`dynamesis zoo`: planted bugs against the harness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Context, Option
+
+
+def run(
+    context: Context,
+    only: Annotated[
+        str | None, Option(help="Only these bugs; by comma (see `dynamesis list`).")
+    ] = None,
+    seeds: Annotated[int, Option(help="How many seeds each bug is tried with.")] = 3,
+    seed: Annotated[int, Option(help="The first of the seeds.")] = 1,
+    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    storm: Annotated[
+        bool,
+        Option("--storm", help="One campaign that knows nothing of the bug, until it is caught."),
+    ] = False,
+    time_limit: Annotated[
+        str | None, Option(help="How long the load of a test lasts: 8s; in a storm 20s.")
+    ] = None,
+    json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
+    markdown: Annotated[
+        Path | None, Option(help="Write the results here too, as Markdown.")
+    ] = None,
+    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+) -> int:
+    """Plant each bug, and see whether it is caught, by what, and how soon."""
+    from harness.cli.values import duration, within, writable_file
+    from harness.cli.zooing import Visit, run_zoo
+
+    within("--jobs", jobs, 1, 64)
+    within("--seeds", seeds, 1, 10_000)
+    within("--seed", seed, 0, 2**62)
+    for flag, path in (("--json", json), ("--markdown", markdown)):
+        if path is not None:
+            writable_file(flag, path)
+    limit = time_limit or ("20s" if storm else "8s")
+    seconds = duration("--time-limit", limit, 0.1, 3600)
+    visit = Visit(only, range(seed, seed + seeds), storm, limit, seconds)
+    return run_zoo(visit, jobs, store, json, markdown, context.obj)

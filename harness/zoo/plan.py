@@ -1,0 +1,102 @@
+"""Which tests are run: each bug under what suits it, or all under one storm.
+
+The pair of a bug's test differs from it in nothing but the bug: faults are drawn from
+seed, nemesis and options alone. Bugs that share these share the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.campaign.journal import Run
+from harness.campaign.matrix import Cell
+from harness.campaign.spec import Budget, Campaign
+
+#: s that a bug may take to be caught, by the wall clock, from the start of a test to its
+#: verdict: under what suits it, and in a storm over all its tests
+SUITED, STORM = 60.0, 180.0
+#: What a storm tries one after the other; it knows nothing of any bug.
+MIX = ("register", "delete", "cart", "bulk", "sessions", "set", "counter", "blind")
+_CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A planted bug: what is wrong, the test that suits it (`options`: more arguments of
+    `dynamesis test`), and the anomalies of which one must be found."""
+
+    name: str
+    mechanism: str
+    workload: str
+    nemesis: str
+    anomalies: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+    @property
+    def pair(self) -> str:
+        """The configuration without the bug."""
+        return " ".join((_CLEAN, *self.options))
+
+
+def is_clean(cell: Cell) -> bool:
+    """Whether nothing is planted in this test."""
+    return cell.config.partition(" ")[0] == _CLEAN
+
+
+def suited(
+    specimens: Sequence[Specimen], seeds: Iterable[int], limit: str, seconds: float
+) -> Campaign:
+    """Each bug under what suits it, seed by seed, each test after its pair. `limit`: how
+    long the load lasts, which is so many `seconds`."""
+    cells = [
+        Cell(each.workload, each.nemesis, config, seed)
+        for seed in seeds
+        for each in specimens
+        for config in (each.pair, each.name)
+    ]
+    configs: dict[str, tuple[str, ...]] = {}
+    for each in specimens:
+        configs |= {each.pair: each.options, each.name: (f"--bug={each.name}", *each.options)}
+    return _campaign("zoo", limit, seconds, configs, cells)
+
+
+def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
+    """All bugs in turn under everything at once, with one workload after the other; the
+    pairs come last in each round, when it is known whether they are needed."""
+    configs: dict[str, tuple[str, ...]] = {each.name: (f"--bug={each.name}",) for each in specimens}
+    configs[_CLEAN] = ()
+    rounds = [(workload, seed + turn) for turn, workload in enumerate(MIX)]
+    cells = [
+        Cell(workload, "storm", config, seed) for workload, seed in rounds for config in configs
+    ]
+    return _campaign("zoo-storm", limit, seconds, configs, cells)
+
+
+def _campaign(
+    name: str,
+    limit: str,
+    seconds: float,
+    configs: dict[str, tuple[str, ...]],
+    cells: list[Cell],
+) -> Campaign:
+    once = tuple(dict.fromkeys(cells))
+    return Campaign(name, limit, seconds, configs, once, Budget(reruns=0))
+
+
+def needed(cell: Cell, cells: Sequence[Cell], runs: Sequence[Run]) -> bool:
+    """Whether a storm still wants this test: the bug is free and has time left; a pair has
+    something to be the pair of."""
+    if is_clean(cell):
+        paired = (each.name for each in cells if not is_clean(each) and _same(each, cell))
+        return bool({run.cell for run in runs} & set(paired))
+    mine = {each.name for each in cells if each.config == cell.config}
+    tried = [run for run in runs if run.cell in mine]
+    if any(run.verdict == "invalid" for run in tried):
+        return False
+    another = max((run.seconds for run in tried), default=0.0)
+    return sum(run.seconds for run in tried) + another <= STORM
+
+
+def _same(a: Cell, b: Cell) -> bool:
+    return (a.workload, a.nemesis, a.seed) == (b.workload, b.nemesis, b.seed)

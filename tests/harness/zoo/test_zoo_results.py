@@ -1,0 +1,153 @@
+"""What the zoo runs, and what it makes of it: nothing that escaped is called caught."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.campaign.journal import Run
+from harness.campaign.spec import Campaign
+from harness.zoo.page import ended, markdown
+from harness.zoo.plan import MIX, Specimen, is_clean, needed, storm, suited
+from harness.zoo.results import collect
+
+OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
+NEWT = Specimen("newt", "sees double", "register", "cut", ("duplicate-sibling", "lost-write"))
+SLOTH = Specimen("sloth", "hangs", "cart", "kill", ("stuck",), ("--strict",))
+ALL = (OTTER, NEWT, SLOTH)
+
+
+def ran(cell: str, verdict: str, seconds: float = 10.0, **anomalies: int) -> Run:
+    named = {name.replace("_", "-"): count for name, count in anomalies.items()}
+    files = {"output": "runs/1/output.txt", "folder": "runs/1/x", "command": f"dynamesis {cell}"}
+    why = ("k0 is lost",) if named else ()
+    return Run(1, cell, ("test",), False, verdict, 1, seconds, 1.0,
+               anomalies=named, why=why, **files)  # fmt: skip
+
+
+def outcome(campaign: Campaign, *runs: Run, stormy: bool = False) -> dict[str, Any]:
+    told = {"start": "2026-01-01", "seconds": 60.0, "interrupted": False, "command": "zoo"}
+    specimens = [each for each in ALL if each.name in campaign.configs]
+    return collect(specimens, campaign, runs, stormy, **told)
+
+
+def test_bugs_that_share_a_test_share_its_pair() -> None:
+    campaign = suited(ALL, range(1, 3), "8s", 8.0)
+    assert [cell.name for cell in campaign.cells[:5]] == [
+        "register/cut/clean/1",
+        "register/cut/otter/1",
+        "register/cut/newt/1",
+        "cart/kill/clean --strict/1",
+        "cart/kill/sloth/1",
+    ]
+    assert len(campaign.cells) == 10
+    with_bug, pair = (campaign.arguments(campaign.cells[i]) for i in (4, 3))
+    assert [each for each in with_bug if each not in pair] == ["--bug=sloth"]
+
+
+def test_caught_is_by_what_is_expected_with_every_seed_and_in_time() -> None:
+    campaign = suited((OTTER,), range(1, 4), "8s", 8.0)
+    one = ran("register/cut/otter/1", "invalid", 10.0, lost_write=3, stuck=1)
+    two = ran("register/cut/otter/2", "invalid", 20.0, lost_write=1)
+    three = "register/cut/otter/3"
+    (bug,) = outcome(campaign, one, two, ran(three, "invalid", 30.0, lost_write=2))["bugs"]
+    assert (bug["caught"], bug["catches"], bug["median"], bug["worst"]) == (True, 3, 20.0, 30.0)
+    assert list(bug["anomalies"].items()) == [("lost-write", 3), ("stuck", 1)]
+    for escape in (
+        ran(three, "valid"),
+        ran(three, "unknown"),
+        ran(three, "error"),
+        ran(three, "invalid", stuck=1),
+        ran(three, "invalid", 61.0, lost_write=2),
+    ):
+        (bug,) = outcome(campaign, one, two, escape)["bugs"]
+        assert (bug["caught"], bug["catches"], bug["tried"]) == (False, 2, 3)
+    (bug,) = outcome(campaign, one, two)["bugs"]
+    assert not bug["caught"]
+
+
+def test_what_a_pair_shows_is_a_false_alarm() -> None:
+    campaign = suited((OTTER,), range(1, 2), "8s", 8.0)
+    bug = ran("register/cut/otter/1", "invalid", lost_write=3)
+    found = outcome(campaign, bug, ran("register/cut/clean/1", "invalid", lost_write=1))
+    assert (found["all_caught"], found["false_alarms"]) == (True, 1)
+    text = markdown(found)
+    assert "1 false alarms" in text
+    assert "k0 is lost" in text.partition("## False alarms")[2]
+    for verdict in ("valid", "unknown"):
+        quiet = outcome(campaign, bug, ran("register/cut/clean/1", verdict))
+        assert (quiet["false_alarms"], quiet["clean_failed"]) == (0, 0)
+    assert outcome(campaign, bug, ran("register/cut/clean/1", "error"))["clean_failed"] == 1
+
+
+def test_what_escaped_is_told_with_what_runs_it_again() -> None:
+    campaign = suited((OTTER, SLOTH), range(1, 2), "8s", 8.0)
+    found = outcome(campaign, ran("register/cut/otter/1", "valid"),
+                    ran("cart/kill/sloth/1", "invalid", stuck=1))  # fmt: skip
+    text = markdown(found)
+    assert "1 of 2 caught" in text
+    escaped = text.partition("## Escaped")[2].partition("##")[0]
+    assert "dynamesis register/cut/otter/1" in escaped
+    assert "sloth" not in escaped
+
+
+class TestStorm:
+    campaign = storm((OTTER, NEWT), 1, "20s", 20.0)
+
+    def wanted(self, *runs: Run) -> list[str]:
+        cells = self.campaign.cells
+        return [cell.name for cell in cells if needed(cell, cells, runs)]
+
+    def test_knows_nothing_of_a_bug(self) -> None:
+        by_bug = {
+            bug: [(c.workload, c.nemesis, c.seed) for c in self.campaign.cells if c.config == bug]
+            for bug in ("otter", "newt", "clean")
+        }
+        assert by_bug["otter"] == by_bug["newt"] == by_bug["clean"]
+        assert [workload for workload, _, _ in by_bug["otter"]] == list(MIX)
+
+    def test_ends_with_the_first_catch(self) -> None:
+        left = self.wanted(ran("register/storm/otter/1", "invalid", stuck=1))
+        assert not any("otter" in name for name in left)
+        assert any("newt" in name for name in left)
+
+    def test_ends_when_the_time_is_up(self) -> None:
+        first, second, *_ = MIX
+        spent = [ran(f"{first}/storm/otter/1", "valid", 80.0)]
+        assert any("otter" in name for name in self.wanted(*spent))
+        spent.append(ran(f"{second}/storm/otter/2", "valid", 30.0))
+        assert not any("otter" in name for name in self.wanted(*spent))
+
+    def test_pairs_what_was_run_and_nothing_else(self) -> None:
+        left = self.wanted(ran("register/storm/otter/1", "invalid", stuck=1))
+        assert [name for name in left if "clean" in name] == ["register/storm/clean/1"]
+
+    def test_counts_all_that_it_took(self) -> None:
+        first, second, *_ = MIX
+        runs = (
+            ran(f"{first}/storm/otter/1", "unknown", 40.0),
+            ran(f"{second}/storm/otter/2", "invalid", 50.0, phantom=1),
+            ran(f"{first}/storm/newt/1", "invalid", 181.0, lost_write=1),
+        )
+        otter, newt = outcome(self.campaign, *runs, stormy=True)["bugs"]
+        assert (otter["caught"], otter["worst"], otter["tried"]) == (True, 90.0, 2)
+        assert (newt["caught"], newt["worst"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "verdict", "good"),
+    [
+        ("register/cut/otter/1", "invalid", True),
+        ("register/cut/otter/1", "valid", False),
+        ("register/cut/clean --strict/1", "valid", True),
+        ("register/cut/clean/1", "invalid", False),
+    ],
+)
+def test_good_news_is_green(cell: str, verdict: str, good: bool) -> None:
+    assert ("green" in str(ended(ran(cell, verdict)).style)) is good
+
+
+def test_only_pairs_are_clean() -> None:
+    clean = [cell.config for cell in suited(ALL, range(1), "8s", 8.0).cells if is_clean(cell)]
+    assert clean == ["clean", "clean --strict"]
