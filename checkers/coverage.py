@@ -9,6 +9,8 @@ that a get covers, what that writer wrote before (monotonic-writes) and had read
 (writes-follow-reads). Dynamo promises none of these by default: they are counted, and
 judged only where `promises` in test.json names them.
 
+Where the last writer wins, nothing is owed that may have lost to what was shown.
+
 One sweep a key, in order of rows; a set of versions is an integer of one bit each.
 """
 
@@ -23,6 +25,7 @@ import numpy as np
 
 from .causality import Causality
 from .course import Course
+from .lww import Ranks, is_lww
 from .pairing import OK, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, contents, fate, listed, meanwhile, name, reading
@@ -45,9 +48,11 @@ class Session:
 @dataclass
 class Sweep:
     """The state of the walk through one key. `pasts` by version; `owed_writes` and
-    `owed_reads`: what a get owes that covers the version, by its writers' sessions."""
+    `owed_reads`: what a get owes that covers the version, by its writers' sessions.
+    `ranks`: where the last writer wins."""
 
     bits: dict[int, int]
+    ranks: Ranks | None = None
     pasts: dict[int, int] = field(default_factory=dict)
     owed_writes: dict[int, int] = field(default_factory=dict)
     owed_reads: dict[int, int] = field(default_factory=dict)
@@ -72,7 +77,7 @@ def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None)
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    for versions, kind, row, missing in missing_of_gets(c):
+    for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         counts[kind] += 1
         if kind in judged and len(found[kind]) < DESCRIBED:
             found[kind].append(_anomaly(c, course, kind, row, _members(versions, missing)))
@@ -90,9 +95,9 @@ def is_strict(test: Mapping[str, Any]) -> bool:
     return int(test["r"]) + int(test["w"]) > int(test["n"])
 
 
-def missing_of_gets(c: Causality) -> Iterator[tuple[Ints, str, int, int]]:
+def missing_of_gets(c: Causality, lww: bool) -> Iterator[tuple[Ints, str, int, int]]:
     """(versions of the key, anomaly, row of the get, bits of the versions that it lacks), key by
-    key; bit i is the i-th version."""
+    key; bit i is the i-th version. `lww`: the last writer wins."""
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
     keys = h.key_of[gets]
@@ -103,13 +108,13 @@ def missing_of_gets(c: Causality) -> Iterator[tuple[Ints, str, int, int]]:
         of_key = gets[order[cuts[key] : cuts[key + 1]]]
         versions = by_key[starts[key] : starts[key + 1]]
         if len(of_key) and len(versions):
-            for kind, row, missing in _sweep(c, versions, of_key):
+            for kind, row, missing in _sweep(c, versions, of_key, lww):
                 yield versions, kind, row, missing
 
 
-def _sweep(c: Causality, versions: Ints, gets: Ints) -> Iterator[Missing]:
+def _sweep(c: Causality, versions: Ints, gets: Ints, lww: bool) -> Iterator[Missing]:
     bits = {v: 1 << i for i, v in enumerate(versions.tolist())}
-    sweep = Sweep(bits)
+    sweep = Sweep(bits, Ranks(c, bits) if lww else None)
     events = [(int(c.written[v]), WROTE, v) for v in bits]
     acknowledged = versions[c.outcome[versions] == OK]
     events += [(int(c.ended[v]), OK + SHOWED, v) for v in acknowledged.tolist()]
@@ -148,12 +153,13 @@ def _write(c: Causality, sweep: Sweep, version: int) -> None:
 
 def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
     covered, writes, reads = 0, 0, 0
-    for version in c.siblings_of(get):
+    shown = c.siblings_of(get)
+    for version in shown:
         covered |= sweep.pasts[version]
         writes |= sweep.owed_writes[version]
         reads |= sweep.owed_reads[version]
     acknowledged, own, before = sweep.begun.pop(get)
-    excused = covered | sweep.removed
+    excused = covered | sweep.removed | _lost_to(sweep, shown)
     for kind, owed in (
         ("stale-read", acknowledged),
         ("read-your-writes", own),
@@ -165,6 +171,16 @@ def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
         if missing:
             yield kind, get, missing
     sweep.sessions[int(c.history.process[get])].covered |= covered
+
+
+def _lost_to(sweep: Sweep, shown: list[int]) -> int:
+    """What need not show as it lost, or may have: to what is shown, or where nothing is, to a
+    delete that is forgotten by now."""
+    if sweep.ranks is None:
+        return 0
+    if not shown:
+        return sum(sweep.bits.values()) if sweep.removed else 0
+    return sweep.ranks.beaten(shown)
 
 
 def _members(versions: Ints, bits: int) -> list[int]:

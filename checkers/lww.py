@@ -10,7 +10,8 @@ acknowledgement), a final version that is not the latest (`lost-write`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,35 @@ from .words import contents, effect, effect_rows, meanwhile, name, reading
 def is_lww(test: Mapping[str, Any] | None) -> bool:
     """Does the store keep only the last write?"""
     return (test or {}).get("reconcile") == "lww"
+
+
+class Ranks:
+    """The versions of one key in the store's declared order; `bits` has one bit for each."""
+
+    def __init__(self, c: Causality, bits: Mapping[int, int]) -> None:
+        stamps = {version: timestamp(c, version) for version in bits}
+        self._stamps = stamps
+        self._all = sum(bits.values())
+        ranked = sorted((s, bits[v]) for v, s in stamps.items() if s is not None)
+        self._order = [stamp for stamp, _ in ranked]
+        self._bits = [bit for _, bit in ranked]
+        self._at, self._below = 0, self._all & ~sum(self._bits)
+
+    def beaten(self, shown: Sequence[int]) -> int:
+        """The versions that need not show beside these, as they may have lost to them: all,
+        where the store has not told when one of these was written."""
+        stamps = [self._stamps[version] for version in shown]
+        if None in stamps:
+            return self._all
+        return self._up_to(bisect_right(self._order, max(stamps))) if stamps else 0
+
+    def _up_to(self, place: int) -> int:
+        """What stands before `place`; from the last answer on, since reads of a key show
+        newer and newer versions."""
+        for changed in range(min(self._at, place), max(self._at, place)):
+            self._below ^= self._bits[changed]
+        self._at = place
+        return self._below
 
 
 def check_lww(c: Causality, course: Course, rows: Ints, settled: Bools) -> Verdict:
@@ -56,9 +86,9 @@ def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterat
     may_win = c.deletes[of_key] & c.may_take_effect[of_key]
     if not shown and not may_win.any():
         yield _lost(c, course, row, int(effective[-1]), "nothing is left")
-    stamps = {int(v): _stamp(c, int(v)) for v in effective.tolist()}
+    stamps = {int(v): timestamp(c, int(v)) for v in effective.tolist()}
     told = {v: s for v, s in stamps.items() if s is not None}
-    mine = _stamp(c, shown[0]) if len(shown) == 1 else None
+    mine = timestamp(c, shown[0]) if len(shown) == 1 else None
     if mine is not None and told:
         latest = max(told, key=lambda v: told[v])
         if told[latest] > mine:
@@ -66,7 +96,7 @@ def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterat
             yield _lost(c, course, row, latest, than)
 
 
-def _stamp(c: Causality, version: int) -> Any:
+def timestamp(c: Causality, version: int) -> Any:
     """The store's own timestamp of an acknowledged version."""
     if c.outcome[version] != OK:
         return None

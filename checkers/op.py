@@ -37,7 +37,7 @@ class Op(msgspec.Struct, omit_defaults=True, gc=False):
     """One event. `time` is ns since the test began; `basis` is the index of the
     completion whose context was sent, null for a blind write, absent elsewhere.
     `worth` is what the answer said of itself: {replicas, primaries, durable, fallbacks,
-    coordinator}."""
+    coordinator}, and timestamp where the last writer wins."""
 
     index: int = -1
     time: int = -1

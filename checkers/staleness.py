@@ -19,6 +19,7 @@ from .availability import availability
 from .causality import Causality
 from .course import Course
 from .coverage import COUNTED, missing_of_gets
+from .lww import is_lww
 from .pairing import OK, Ints
 from .verdict import Verdict, judge
 
@@ -36,7 +37,7 @@ def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None
     }
     if len(h) > COUNTED:
         return judge((), (), {**details, "note": "too long to measure every read"})
-    k, t, since = _staleness(c, gets)
+    k, t, since = _staleness(c, gets, is_lww(test))
     details["k"] = _counts(k)
     details["t_ms"] = (
         {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
@@ -46,13 +47,13 @@ def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None
     return judge((), (), details)
 
 
-def _staleness(c: Causality, gets: Ints) -> tuple[Ints, Ints, Ints]:
+def _staleness(c: Causality, gets: Ints, lww: bool) -> tuple[Ints, Ints, Ints]:
     """By get: versions missed, for how many ms the earliest of them had been acknowledged, and
     the ms since the latest acknowledgement of its key before it began (-1: none)."""
     h = c.history
     place = dict(zip(gets.tolist(), range(len(gets)), strict=True))
     k, t = np.zeros(len(gets), np.int64), np.zeros(len(gets), np.int64)
-    for versions, kind, row, missing in missing_of_gets(c):
+    for versions, kind, row, missing in missing_of_gets(c, lww):
         if kind == "stale-read":
             oldest = int(versions[(missing & -missing).bit_length() - 1])
             k[place[row]] = missing.bit_count()

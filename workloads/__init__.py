@@ -9,6 +9,7 @@ from .counter import COUNTER
 from .delete import DELETE
 from .hot_key import HOT_KEY
 from .large_values import LARGE_VALUES
+from .lww import LWW
 from .register import REGISTER
 from .sessions import SESSIONS
 from .set import SET
@@ -28,6 +29,7 @@ WORKLOADS: dict[str, Workload] = {
         BLIND,
         HOT_KEY,
         LARGE_VALUES,
+        LWW,
         APPEND,
         BULK,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from checkers import CHECKERS
 from checkers.history import History
@@ -56,6 +56,9 @@ class Option:
 #: The checkers of model dynamo that suit every workload.
 GENERAL = tuple(name for name in CHECKERS if name != "cart")
 
+#: The bucket, the part of a key before its first "/", where the last writer wins.
+LWW_BUCKET = "lww"
+
 #: How keys are drawn.
 DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 
@@ -90,7 +93,7 @@ class Workload:
     """`description`: what it does and what it can catch. `script`: what one client does.
     `checkers`: names in checkers.CHECKERS. `check`: what this workload alone can judge.
     `spread`: how many keys it uses for each that it is given; `twins`: how many of these
-    have a twin beside them."""
+    have a twin beside them. `lww`: its keys lie where the last writer wins."""
 
     name: str
     description: str
@@ -100,10 +103,21 @@ class Workload:
     check: Callable[[History], Verdict] | None = None
     spread: int = 1
     twins: int = 0
+    lww: bool = False
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What nodes must be told for it (cluster.core.params)."""
+        return {"lww_buckets": [LWW_BUCKET]} if self.lww else {}
+
+    @property
+    def promises(self) -> dict[str, Any]:
+        """What test.json must tell the checkers for it."""
+        return {"reconcile": "lww"} if self.lww else {}
 
     def keys(self, given: Iterable[str]) -> tuple[str, ...]:
         """The keys that it uses when given these."""
-        used = tuple(given)
+        used = tuple(f"{LWW_BUCKET}/{key}" for key in given) if self.lww else tuple(given)
         if self.spread > 1:
             used = tuple(f"{key}.{i}" for key in used for i in range(self.spread))
         return (*used, *(twin(key) for key in used[: self.twins]))

@@ -97,7 +97,8 @@ class DynamoClient:
             done.error = OpError(EVICTED, True, f"the context of index {op.basis} is forgotten")
             return done, None
         done.type = "ok"
-        done.worth = msgspec.structs.asdict(result.worth)
+        worth = msgspec.structs.asdict(result.worth)
+        done.worth = {name: claim for name, claim in worth.items() if claim is not None}
         if isinstance(result, GetResult):
             done.siblings = [decode(each.value, each.deleted) for each in result.siblings]
         return done, result.context

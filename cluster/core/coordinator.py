@@ -120,9 +120,10 @@ class Tally:
             and self.local >= self._need_local
         )
 
-    def worth(self, coordinator: str) -> Worth:
-        replicas = len(self._answered)
-        return Worth(replicas, self.primaries, self.durable, replicas - self.primaries, coordinator)
+    def worth(self, coordinator: str, timestamp: int | None = None) -> Worth:
+        replicas, primaries = len(self._answered), self.primaries
+        fallbacks = replicas - primaries
+        return Worth(replicas, primaries, self.durable, fallbacks, coordinator, timestamp)
 
     def shortfall(self) -> str:
         """How far the answers are from enough, in words."""

@@ -60,13 +60,15 @@ State = dict[str, Entry]
 
 class Worth(msgspec.Struct, array_like=True, frozen=True):
     """What an answer was worth: how many nodes, of these how many primaries, durable
-    copies and fallbacks, and who coordinated."""
+    copies and fallbacks, and who coordinated. `timestamp`: where the last writer wins, by
+    what a version that was put is ordered, ms since 1970."""
 
     replicas: int
     primaries: int
     durable: int
     fallbacks: int
     coordinator: str
+    timestamp: int | None = None
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True):

@@ -218,12 +218,13 @@ class PutRequest:
 
     def _answer(self) -> None:
         siblings = clock.versions(self._state) if self._put.options.return_body else ()
-        covers = self._s.versioning.clock.context_of(self._state) if siblings else self._covers
+        versioning = self._s.versioning
+        covers = versioning.clock.context_of(self._state) if siblings else self._covers
         self._finish(
             PutReply(
                 self._put.rid,
                 self._s.contexts.token(self._put.key, covers),
-                self._tally.worth(self._s.node),
+                self._tally.worth(self._s.node, versioning.timestamp(self._covers)),
                 siblings,
             )
         )

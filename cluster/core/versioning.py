@@ -116,6 +116,11 @@ class Versioning:
         bucket, slash, _ = key.partition(b"/")
         return _LWW if slash and bucket in self.lww_buckets else self.default
 
+    def timestamp(self, covers: State) -> int | None:
+        """The time, in ms, of the version whose put's answer covers this; None where no last
+        writer wins."""
+        return covers[_LATEST].n if _LATEST in covers else None
+
 
 _LWW = LastWriteWins()
 

@@ -42,6 +42,7 @@ def compose(
         newcomers=newcomers(options.faults),
         disk_faults="start-disk" in starts,
         clock_faults="start-clock" in starts,
+        params={**wanted.params, **workload.params},
     )
     if "start-load" in starts:
         wanted = replace(wanted, params={**wanted.params, "max_requests": MOST_REQUESTS})

@@ -131,6 +131,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(WORKLOADS[options.workload].checkers),
+        **WORKLOADS[options.workload].promises,
         "links": options.topology.links,
         "storage": options.topology.storage,
         "bugs": list(options.topology.bugs),

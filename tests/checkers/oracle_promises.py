@@ -182,3 +182,21 @@ class Promises(Dynamo):
             if op.f == "membership" and i > quiet[-1]
         ]
         return any(one != other for one, other in permutations(told, 2))
+
+
+class LastWins(Promises):
+    """Where the last writer wins."""
+
+    def missed(self, read: int) -> dict[str, set[str]]:
+        """As above, but for what may have lost."""
+        key, shown = self.key(read), self.known(read)
+        if shown:
+            beaten = {v for v in self.of_key(key) if not all(self.certainly(v, s) for s in shown)}
+        else:
+            beaten = set(self.of_key(key)) if self.deletes(key, read) else set()
+        return {name: due - beaten for name, due in super().missed(read).items()}
+
+    def certainly(self, later: str, earlier: str) -> bool:
+        """Was one written after the other, by what the store told?"""
+        stamps = self.stamp(later), self.stamp(earlier)
+        return None not in stamps and stamps[0] > stamps[1]

@@ -48,5 +48,6 @@ def dumps(store, keys, index, time):
 
 def judge(name, history):
     """The verdicts of the workload's own checkers on a store that promises fresh reads."""
-    test = {**STRICT, "workload": name, "checkers": WORKLOADS[name].checkers}
+    workload = WORKLOADS[name]
+    test = {**STRICT, "workload": name, "checkers": workload.checkers, **workload.promises}
     return judging.judge(History.of(history), test)

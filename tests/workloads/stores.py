@@ -142,6 +142,61 @@ class Store:
         return value
 
 
+@dataclass
+class LastStands(Store):
+    """Correct where the last writer wins: a version is dated after all that its coordinator
+    or its writer knows of, and of several the latest stands."""
+
+    dates: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, op):
+        done = super().__call__(op)
+        if done.type == "ok" and op.id in self.dates:
+            done.worth = {"timestamp": self.dates[op.id]}
+        return done
+
+    def put(self, op, coordinator):
+        context = self.contexts[op.basis][1] if isinstance(op.basis, int) else frozenset()
+        known = self.replicas[coordinator].get(op.key, Record()).known | context
+        self.dates[op.id] = self.date(self.wall(op, coordinator), known)
+        super().put(op, coordinator)
+
+    def wall(self, op, coordinator):
+        """ms, by clocks that are three minutes apart."""
+        return op.time // 1_000_000 + 180_000 * REPLICAS.index(coordinator)
+
+    def date(self, wall, known):
+        return max(wall, 1 + max((self.dates[id] for id in known), default=0))
+
+    def write(self, record, context, new):
+        return self.settle(super().write(record, context, new))
+
+    def replicate(self, name, key, record):
+        super().replicate(name, key, record)
+        self.replicas[name][key] = self.settle(self.replicas[name][key])
+
+    def read(self, key, names):
+        return self.settle(super().read(key, names))
+
+    def settle(self, record):
+        latest = max(record.standing, key=lambda s: (self.dates[s.id], s.id), default=None)
+        return Record((latest,) if latest else (), record.known)
+
+
+class DatedByWall(LastStands):
+    """A version has the date of its coordinator's clock, whatever it follows on."""
+
+    def date(self, wall, known):
+        return wall
+
+
+class StandsByArrival(LastStands):
+    """Of several versions the one that a replica heard of last stands."""
+
+    def settle(self, record):
+        return Record(record.standing[-1:], record.known)
+
+
 class LastWriterWins(Store):
     """A write replaces whatever stands, whether its writer had seen it or not."""
 
@@ -259,3 +314,8 @@ class StoresRefused(Store):
             self.put(op, REPLICAS[0])
             self.fresh.pop(op.process)
         return done
+
+
+def right_store(workload, seed):
+    """A correct store for a workload."""
+    return (LastStands if workload.lww else Store)(Rng(seed))

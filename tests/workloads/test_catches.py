@@ -8,6 +8,7 @@ from stores import (
     ContextOverclaims,
     CrossesKeys,
     CutsValues,
+    DatedByWall,
     ForeignContexts,
     HardDelete,
     LastWriterWins,
@@ -15,9 +16,11 @@ from stores import (
     NoRepair,
     OverwritesReplicas,
     StaleReads,
+    StandsByArrival,
     Store,
     StoresRefused,
     TombstonesSwallow,
+    right_store,
 )
 
 from harness.generators import Rng
@@ -57,6 +60,11 @@ CAUGHT = [
     ("hot-key", OverwritesReplicas, "lost-write"),
     ("large-values", CutsValues, "altered-value"),
     ("large-values", StoresRefused, "aborted-read"),
+    ("lww", DatedByWall, "lost-write"),
+    ("lww", DatedByWall, "misdated"),
+    ("lww", StandsByArrival, "lost-write"),
+    ("lww", NoRepair, "divergence"),
+    ("lww", Store, "false-sibling"),
     ("append", CrossesKeys, "incompatible-order"),
     ("append", StoresRefused, "G1a"),
     ("append", ContextOverclaims, "lost-append"),
@@ -68,7 +76,7 @@ CAUGHT = [
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_a_correct_store_is_valid(name, seed):
-    results = judge(name, play(name, Store(Rng(seed)), seed))
+    results = judge(name, play(name, right_store(WORKLOADS[name], seed), seed))
     assert results.valid is True, (results.counts(), results.reasons())
 
 

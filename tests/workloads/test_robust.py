@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from play import judge, play
-from stores import Store
+from stores import right_store
 
 from checkers.op import Op, OpError, Sibling
 from harness.generators import Rng
@@ -47,6 +47,7 @@ def test_no_answer_breaks_a_script(name, seed, endings):
 @pytest.mark.parametrize(("keys", "concurrency"), [(1, 1), (1, 5), (5, 6)])
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_any_number_of_keys_and_clients_will_do(name, keys, concurrency):
-    events = play(name, Store(Rng(3)), 3, seconds=2, keys=keys, concurrency=concurrency)
+    store = right_store(WORKLOADS[name], 3)
+    events = play(name, store, 3, seconds=2, keys=keys, concurrency=concurrency)
     results = judge(name, events)
     assert results.valid is True, (results.counts(), results.reasons())

@@ -1,0 +1,63 @@
+"""Where the last writer wins: one version a key, and the others are lost on purpose.
+
+Half of the writers have not read, so that many writes are concurrent and the store's own
+order decides which one stays. What it may not do is keep an older one by that order, keep
+two, or none; and replicas must agree. Nor may the order contradict causality: a write that
+is dated before what its writer had read loses to it wherever the two meet (misdated).
+Catches stores whose order does not hold across nodes (wall clocks as they are, order of
+arrival) and that drop on one replica what they keep on another (lost-write, divergence).
+How many acknowledged writes were discarded is told as the price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from checkers.causality import Causality, causality
+from checkers.history import History
+from checkers.lww import timestamp
+from checkers.pairing import OK
+from checkers.verdict import Anomaly, Verdict, judge
+from checkers.words import effect, name
+
+from .base import DISTRIBUTION, Load, Workload
+from .modify import ReadModifyWrite, Shares, share_options
+from .register import write_unique
+from .script import Script
+
+
+def _script(load: Load) -> Script:
+    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
+
+
+def check_dates(history: History) -> Verdict:
+    """Every acknowledged write that the store has dated is later than what it followed on."""
+    c = causality(history)
+    dated = [v for v in np.flatnonzero(c.outcome == OK).tolist() if timestamp(c, v) is not None]
+    return judge((each for v in dated for each in _misdated(c, v)), (), {"dated": len(dated)})
+
+
+def _misdated(c: Causality, version: int) -> Iterator[Anomaly]:
+    h, date = c.history, timestamp(c, version)
+    for parent in c.parents_of(version):
+        before = timestamp(c, parent)
+        if date is not None and before is not None and before >= date:
+            why = (
+                f"{effect(c, version)}, on the context of {name(c, parent)}: it is stamped "
+                f"{date}, and what it replaces {before}, so that it loses where the two meet."
+            )
+            rows = (int(c.ended[parent]), int(c.written[version]), int(c.ended[version]))
+            yield Anomaly("misdated", why, h.keys[int(c.key[version])], tuple(sorted(rows)))
+
+
+LWW = Workload(
+    name="lww",
+    description="keys where the last writer wins: catches an older write that stays, none, or "
+    "replicas that keep different ones",
+    script=_script,
+    lww=True,
+    check=check_dates,
+    options={"distribution": DISTRIBUTION, **share_options(blind=0.5, stale=0.2)},
+)
