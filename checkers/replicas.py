@@ -31,9 +31,28 @@ def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
         return judge((), ["nothing says whether the cluster got quiet"])
     if course.quiet:
         return judge(())
-    waited = f": it still waited for {course.waiting}" if course.waiting else ""
-    why = f"the cluster was not quiet by the deadline at {at(c.history, course.quiesced)}{waited}."
+    waited = f": {_outstanding(course.waiting)}" if course.waiting else ""
+    ended = at(c.history, course.quiesced)
+    why = f"the cluster was not quiet when the wait for it ended at {ended}{waited}."
     return judge([Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting})])
+
+
+def _outstanding(waiting: Any) -> str:
+    """What the wait was still for, in words."""
+    if not isinstance(waiting, Mapping):
+        return f"it still waited for {waiting}"
+    parts = {
+        "exchanges": "anti-entropy came to no end between",
+        "hints": "hints were still held by",
+        "transfers": "transfers were still under way at",
+        "silent": "there was no answer from",
+    }
+    return "; ".join(
+        f"{parts.get(what, what)} {listed([str(item) for item in left])}"
+        if isinstance(left, list)
+        else f"{parts.get(what, what)} {left}"
+        for what, left in waiting.items()
+    )
 
 
 def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:

@@ -4,13 +4,17 @@ Anti-entropy proves agreement only for what already lies on the primaries, and h
 still bring more. So the count of clean exchanges begins anew whenever a hint or a
 transfer is seen, or a node does not answer: from the last such moment, every pair of
 replicas must finish two consecutive exchanges that found nothing to repair.
+
+An exchange is about every key that differs, so without load a pair is equal after a few.
+One that finds differences again and again will find them for ever: the wait ends there,
+not at the deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -21,8 +25,11 @@ from harness.system import System
 INTERVAL = 0.1
 #: Consecutive exchanges with nothing to repair that each pair of replicas must finish.
 CLEAN = 2
+#: Exchanges after which a pair that still differs is taken to differ for ever.
+HOPELESS = 12
 
 Statuses = Mapping[str, dict[str, Any] | None]
+Rounds = Mapping[tuple[str, str], dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,18 @@ class Outcome:
 
 @dataclass
 class Watch:
-    """Judges looks at the cluster, one after the other."""
+    """Judges looks at the cluster, one after the other. `hopeless` once all that the last
+    look still waited for are pairs whose exchanges repair and repair and come to no end."""
 
     pairs: set[tuple[str, str]]
+    hopeless: bool = False
     _base: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def waiting(self, statuses: Statuses) -> dict[str, Any]:
         """What is still outstanding at this look: {} when the cluster is quiet."""
         moving = _moving(statuses)
         if moving:
-            self._base = {}
+            self._base, self.hopeless = {}, False
             return moving
         rounds = {
             (node, peer): exchange
@@ -57,17 +66,26 @@ class Watch:
         }
         for link, exchange in rounds.items():
             self._base.setdefault(link, exchange["rounds"])
-        late = [f"{a}-{b}" for a, b in sorted(self.pairs) if not self._agreed(a, b, rounds)]
-        return {"exchanges": late} if late else {}
+        late = [pair for pair in sorted(self.pairs) if not self._agreed(pair, rounds)]
+        self.hopeless = bool(late) and all(self._in_vain(pair, rounds) for pair in late)
+        return {"exchanges": [f"{a}-{b}" for a, b in late]} if late else {}
 
-    def _agreed(self, a: str, b: str, rounds: Mapping[tuple[str, str], dict[str, int]]) -> bool:
-        """Whichever of the two began the exchanges: they compare both ways."""
+    def _agreed(self, pair: tuple[str, str], rounds: Rounds) -> bool:
         return any(
-            (seen := rounds.get(link)) is not None
-            and seen["clean"] >= CLEAN
-            and seen["rounds"] - self._base[link] >= CLEAN
-            for link in ((a, b), (b, a))
+            seen["clean"] >= CLEAN and done >= CLEAN for seen, done in self._since(pair, rounds)
         )
+
+    def _in_vain(self, pair: tuple[str, str], rounds: Rounds) -> bool:
+        return any(
+            seen["clean"] == 0 and done >= HOPELESS for seen, done in self._since(pair, rounds)
+        )
+
+    def _since(self, pair: tuple[str, str], rounds: Rounds) -> Iterator[tuple[dict[str, int], int]]:
+        """How exchanges went, and how many since the count began, on either side: whichever
+        of the two began them, they compare both ways."""
+        for link in (pair, pair[::-1]):
+            if link in rounds:
+                yield rounds[link], rounds[link]["rounds"] - self._base[link]
 
 
 def _moving(statuses: Statuses) -> dict[str, Any]:
@@ -109,12 +127,13 @@ async def look(system: System) -> dict[str, dict[str, Any] | None]:
 async def until_quiet(
     system: System, ring: Mapping[str, Any], deadline: float, interval: float = INTERVAL
 ) -> Outcome:
-    """Wait, without load, until the cluster is quiet or `deadline` seconds have passed."""
+    """Wait, without load, until the cluster is quiet, or is seen never to become so, or
+    `deadline` seconds have passed."""
     began = time.monotonic()
     watch = Watch(replica_pairs(ring))
     while True:
         waiting = watch.waiting(await look(system))
         seconds = round(time.monotonic() - began, 3)
-        if not waiting or seconds >= deadline:
+        if not waiting or watch.hopeless or seconds >= deadline:
             return Outcome(not waiting, seconds, waiting)
         await asyncio.sleep(interval)

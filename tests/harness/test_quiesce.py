@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from harness.quiesce import Watch, until_quiet
+from harness.quiesce import HOPELESS, Watch, until_quiet
 from tests.harness.fakes import RING, FakeSystem
 
 PAIR = {("a", "b")}
@@ -67,3 +67,42 @@ def test_the_deadline_says_what_it_waited_for() -> None:
     outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
     assert not outcome.quiet
     assert outcome.waiting == {"hints": {"n1": 1, "n2": 1, "n3": 1}}
+
+
+def in_vain(rounds: int, clean: int = 0, *, hints: int = 0) -> list[dict[str, Any]]:
+    return [status(rounds, clean, peer="b", hints=hints), status(0, 0, peer="a")]
+
+
+def hopeless(*seen: list[dict[str, Any]]) -> bool:
+    watch = Watch(PAIR)
+    for a, b in seen:
+        watch.waiting({"a": a, "b": b})
+    return watch.hopeless
+
+
+def test_a_pair_that_repairs_for_ever_is_given_up() -> None:
+    assert hopeless(in_vain(5), in_vain(5 + HOPELESS))
+    assert not hopeless(in_vain(5), in_vain(4 + HOPELESS))
+
+
+def test_a_pair_that_comes_clean_at_last_is_not_given_up() -> None:
+    assert not hopeless(in_vain(5), in_vain(5 + HOPELESS, clean=1))
+
+
+def test_a_pair_that_hints_still_feed_is_not_given_up() -> None:
+    assert not hopeless(in_vain(5), in_vain(5 + HOPELESS, hints=1))
+    assert not hopeless(in_vain(5), in_vain(5 + HOPELESS, hints=1), in_vain(6 + HOPELESS))
+
+
+def test_it_ends_before_the_deadline_when_there_is_no_hope() -> None:
+    class Vain(FakeSystem):
+        rounds = 0
+
+        async def status(self, node: str) -> dict[str, Any] | None:
+            self.rounds += 1
+            peers = {peer: {"rounds": self.rounds, "clean": 0} for peer in self.nodes}
+            return {"hints": 0, "transfers": 0, "exchanges": peers}
+
+    outcome = asyncio.run(until_quiet(Vain(), RING, deadline=600, interval=0))
+    assert not outcome.quiet
+    assert outcome.waiting["exchanges"]
