@@ -158,13 +158,16 @@ class Connection:
         deleted: bool = False,
         options: Options = _DEFAULTS,
         timeout: float = 5.0,
+        again: bool = False,
     ) -> PutResult:
         """Write a version. `request` names this write for good: the same write sent again
-        carries the same. Raises DynamoError."""
+        carries the same, and `again` if an earlier try may have had an effect. Raises
+        DynamoError."""
         reply = _as(
             PutReply,
             await self.ask(
-                lambda rid: Put(rid, request, key, value, context, deleted, options), timeout
+                lambda rid: Put(rid, request, key, value, context, deleted, options, again),
+                timeout,
             ),
         )
         return PutResult(reply.context, reply.worth, self.node, reply.siblings)

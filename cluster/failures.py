@@ -48,8 +48,13 @@ class StorageFailure(DynamoError):
     """The node's disk failed it."""
 
 
+class Closed(DynamoError):
+    """The client was closed: make another."""
+
+
 class InDoubt(DynamoError):
-    """The request was sent, and nobody knows what became of it: read before you retry."""
+    """The request was sent, and nobody knows what became of it: read before you write it
+    again. (`Client(retries=...)` sends the same request again, which is safe.)"""
 
 
 _CLASSES: dict[str, type[DynamoError]] = {
@@ -70,6 +75,8 @@ _CLASSES: dict[str, type[DynamoError]] = {
     "timeout": InDoubt,
     "disconnected": InDoubt,
     "forward-lost": InDoubt,
+    "forgotten": InDoubt,
+    "closed": Closed,
 }
 
 

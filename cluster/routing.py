@@ -45,6 +45,7 @@ class Endpoint:
         self._dialling = asyncio.Lock()
         self._delay = 0.0
         self._not_before = 0.0
+        self._closed = False
 
     @property
     def failing(self) -> bool:
@@ -52,9 +53,10 @@ class Endpoint:
         return self._delay > 0
 
     async def connection(self, deadline: float) -> Connection:
-        """Raises Unreachable, at `deadline` (loop time) at the latest."""
+        """Raises Unreachable, at `deadline` (loop time) at the latest; Closed."""
         try:
             async with asyncio.timeout_at(deadline), self._dialling:
+                self._check_open()
                 if self._connection is None or self._connection.closed:
                     self._connection = await self._dial()
                 return self._connection
@@ -75,9 +77,18 @@ class Endpoint:
         )
         self._delay = 0.0
         self.node = connection.node
+        if self._closed:
+            connection.close()
+        self._check_open()
         return connection
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise failure("closed", "this client was closed")
+
     def close(self) -> None:
+        """What is under way ends as "disconnected"; nothing new begins."""
+        self._closed = True
         if self._connection is not None:
             self._connection.close()
 

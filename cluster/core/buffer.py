@@ -105,6 +105,11 @@ class Buffer(Generic[T]):
         else:
             self._waiting[row.token].append(done)
 
+    def promised(self, key: bytes) -> bool:
+        """Whether what stands under `key` was acknowledged from memory, and is only there."""
+        row = self._rows.get(key)
+        return row is not None and row.kept
+
     def flush(self) -> None:
         """Write everything that waits in memory."""
         if self._dirty:

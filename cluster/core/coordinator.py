@@ -61,7 +61,7 @@ class Services:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
         healthy, zone = self.detector.healthy, self.params.zones.get
-        return Plan(self.preference(key), self.params.n, healthy, sloppy, zone)
+        return Plan(self.preference(key), self.params.n, healthy, sloppy, zone, options.n)
 
     def near(self, node: str) -> bool:
         """Whether `node` is in the zone of this one."""

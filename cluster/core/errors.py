@@ -23,6 +23,7 @@ _KINDS = (
     Kind("bad-context", True, False, "the context was not handed out by this cluster for this key"),
     Kind("key-too-large", True, False, "the key is longer than the limit"),
     Kind("value-too-large", True, False, "the value is longer than the limit"),
+    Kind("closed", True, False, "the client was closed before the request was sent"),
     Kind("overloaded", True, True, "the node has too much queued; retry after the time given"),
     Kind("stopping", True, True, "the node is shutting down and takes no new requests"),
     Kind("not-ready", True, True, "the node has not finished starting"),
@@ -38,6 +39,7 @@ _KINDS = (
     Kind("timeout", False, True, "no answer in time; the operation may yet take effect"),
     Kind("disconnected", False, True, "the connection ended after the request was sent"),
     Kind("forward-lost", False, True, "the coordinator was lost after the request reached it"),
+    Kind("forgotten", False, True, "nobody who was asked again knows the first try of this put"),
 )
 
 #: code -> Kind, in the order of the table.

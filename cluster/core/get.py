@@ -34,7 +34,7 @@ class GetRequest:
         options, params = get.options, services.params
         self._plan = services.plan(get.key, options)
         self._tally = Tally(
-            params.r if options.r is None else options.r,
+            options.r or min(params.r, options.n or params.n),
             options.pr or 0,
             need_local=options.local or 0,
             near=services.near,
@@ -55,7 +55,9 @@ class GetRequest:
         key = self._get.key
         if place.holder == self._s.node:
             self._s.replica.get(
-                key, place.hint_for, lambda state, error: self._told(place, state, error)
+                key,
+                place.hint_for,
+                lambda state, error, stored: self._told(place, state, error, stored),
             )
             return
         self._s.kernel.call(
@@ -67,25 +69,27 @@ class GetRequest:
 
     def _answered(self, place: Place, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaGetReply):
-            self._told(place, outcome.state, outcome.error)
+            self._told(place, outcome.state, outcome.error, outcome.durable)
         else:
             self._told(place, None, "unreachable")
 
-    def _told(self, place: Place, state: State | None, error: str | None) -> None:
+    def _told(
+        self, place: Place, state: State | None, error: str | None, durable: bool = False
+    ) -> None:
         if error is not None:
             if not self._responded and self._plan.replace(place):
                 self._ask(place)
                 return
         else:
-            self._hear(place, state)
+            self._hear(place, state, durable)
         self._open -= 1
         self._progress()
 
-    def _hear(self, place: Place, state: State | None) -> None:
+    def _hear(self, place: Place, state: State | None, durable: bool) -> None:
         if place.hint_for is None:
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
-            self._tally.count(place, durable=False)
+            self._tally.count(place, durable)
         merged = self.merge(self._shown, state or {})
         self._shown = self._s.versioning.of(self._get.key).settle(merged)
 

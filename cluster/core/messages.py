@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 #: Raised by one whenever a message changes shape.
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -20,7 +20,8 @@ class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
 
 class Options(msgspec.Struct, array_like=True, frozen=True):
     """Per-request options; None takes the node's default. `timeout` in seconds. `local`: how
-    many of the answers must come from the zone of the node that coordinates."""
+    many of the answers must come from the zone of the node that coordinates. `n`: how many
+    of the key's primaries are asked, at most the cluster's N."""
 
     r: int | None = None
     w: int | None = None
@@ -32,6 +33,7 @@ class Options(msgspec.Struct, array_like=True, frozen=True):
     return_body: bool = False
     notfound_ok: bool = False
     local: int | None = None
+    n: int | None = None
 
 
 class Version(msgspec.Struct, array_like=True, frozen=True):
@@ -60,8 +62,9 @@ State = dict[str, Entry]
 
 class Worth(msgspec.Struct, array_like=True, frozen=True):
     """What an answer was worth: how many nodes, of these how many primaries, durable
-    copies and fallbacks, and who coordinated. `timestamp`: where the last writer wins, by
-    what a version that was put is ordered, ms since 1970."""
+    copies (of what each of them showed or took) and fallbacks, and who coordinated.
+    `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
+    since 1970."""
 
     replicas: int
     primaries: int
@@ -121,7 +124,8 @@ class Get(_Base, frozen=True):
 
 
 class Put(_Base, frozen=True):
-    """`request` names the operation itself and stays the same across retries."""
+    """`request` names the operation itself and stays the same across retries. `again`: an
+    earlier try may have been stamped, so this one never is."""
 
     rid: int
     request: str
@@ -130,6 +134,7 @@ class Put(_Base, frozen=True):
     context: bytes = b""
     deleted: bool = False
     options: Options = Options()
+    again: bool = False
 
 
 class Locate(_Base, frozen=True):
@@ -187,11 +192,13 @@ class ReplicaGet(_Base, frozen=True):
 
 
 class ReplicaGetReply(_Base, frozen=True):
-    """state None: nothing here. error: a code; then state means nothing."""
+    """state None: nothing here. error: a code; then state means nothing. `durable`: the
+    whole state is on this node's disk."""
 
     rid: int
     state: State | None
     error: str | None = None
+    durable: bool = False
 
 
 class ReplicaPut(_Base, frozen=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from . import messages
 from .admission import Admission
 from .antientropy import AntiEntropy
@@ -400,8 +402,8 @@ class Node:
                 self.replica.get(
                     key,
                     hint_for,
-                    lambda state, error: self.kernel.reply(
-                        channel, ReplicaGetReply(rid, state, error)
+                    lambda state, error, stored: self.kernel.reply(
+                        channel, ReplicaGetReply(rid, state, error, stored)
                     ),
                 )
             case ReplicaPut(rid, key, state, hint_for, why, durable):
@@ -502,7 +504,7 @@ class Node:
 
 
 def _renumbered(put: Put, rid: int) -> Put:
-    return Put(rid, put.request, put.key, put.value, put.context, put.deleted, put.options)
+    return msgspec.structs.replace(put, rid=rid)
 
 
 def _limit(what: str, size: int, least: int, most: int) -> str:
@@ -510,11 +512,13 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
 
 
 def _wrong_option(options: Options, n: int) -> str | None:
-    for name in ("r", "w", "dw", "pr", "pw", "local"):
+    for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
         value: int | None = getattr(options, name)
-        low = 1 if name in ("r", "w") else 0
+        low = 1 if name in ("n", "r", "w") else 0
         if value is not None and not low <= value <= n:
             return f"option {name} is {value}; it must be {low} to {n} (N)"
+        if name == "n" and value is not None:
+            n = value
     if options.timeout is not None and not 0 < options.timeout <= 3600:
         return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
     return None

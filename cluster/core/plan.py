@@ -35,11 +35,13 @@ class Plan:
         healthy: Callable[[str], bool],
         sloppy: bool,
         zone: Callable[[str], str | None] = lambda node: None,
+        most: int | None = None,
     ) -> None:
+        """`most`: places that the request asks for, if not all N."""
         self._healthy = healthy
         self._zone = zone
         self._spares = list(preference[n:]) if sloppy else []
-        self.places = [Place(primary, primary) for primary in preference[:n]]
+        self.places = [Place(primary, primary) for primary in preference[:n][:most]]
         for place in self.places:
             if not healthy(place.primary):
                 self.replace(place)

@@ -3,7 +3,9 @@ after W, and go on until every place has its copy or its hint (sections 4.5, 4.6
 
 One of the key's primaries coordinates; a node that is none forwards. Only where no
 primary can be reached does a fallback stamp, into a hint. A forward whose fate is in
-doubt is never tried elsewhere: the version might be stamped twice.
+doubt is never tried elsewhere: the version might be stamped twice. For the same reason a
+put that is sent again (`again`) is never stamped: whoever stamped the first try goes on
+from that stamp, and if nobody who is asked remembers one, the put stays in doubt.
 
 Where replicas acknowledge from memory, the coordinator asks some of them, itself last of
 all, to have the version durable first; they cost the put no time unless the client waits
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from . import clock
 from .coordinator import Services, Tally
+from .errors import is_definite
 from .kernel import Failure
 from .messages import (
     Answer,
@@ -44,13 +47,14 @@ class PutRequest:
         self._plan = services.plan(put.key, put.options)
         options, params = put.options, services.params
         self._tally = Tally(
-            params.w if options.w is None else options.w,
+            options.w or min(params.w, options.n or params.n),
             options.pw or 0,
             options.dw or 0,
             options.local or 0,
             services.near,
         )
         self._open = 0
+        self._asked = 0
         self._durable: list[Place] = []
         self._responded = False
         self._left = False
@@ -60,7 +64,36 @@ class PutRequest:
     def start(self) -> None:
         timeout = self._s.timeout(self._put.options)
         self._deadline = self._s.kernel.after(timeout, self._expire)
-        self._route(self.coordinators())
+        if self._put.again and self._s.retries.stamp_of(self._put.request) is None:
+            self._seek()
+        else:
+            self._route(self.coordinators())
+
+    # ---- finding who stamped the first try
+
+    def _seek(self) -> None:
+        """Ask everybody who may have stamped it; a node that was asked so asks nobody."""
+        healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
+        others = [node for node in order if node != self._s.node and healthy(node)]
+        if self._hops or not others:
+            self._refuse("forgotten", f"{self._s.node} does not remember the first try")
+            return
+        self._asked = len(others)
+        for node in others:
+            self._s.kernel.call(
+                node,
+                lambda rid: ForwardPut(rid, self._hops + 1, self._put),
+                self._s.timeout(self._put.options),
+                self._sought,
+            )
+
+    def _sought(self, outcome: Answer | Failure) -> None:
+        self._asked -= 1
+        code = outcome.code if isinstance(outcome, Refusal) else "forgotten"
+        if isinstance(outcome, PutReply) or (code != "forgotten" and not is_definite(code)):
+            self._forwarded(outcome, [])
+        elif not self._asked:
+            self._refuse("forgotten", "nobody who could be asked remembers the first try")
 
     # ---- finding the coordinator
 
@@ -121,6 +154,10 @@ class PutRequest:
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
+        before = self._s.retries.stamp_of(self._put.request)
+        if self._put.again and before is None:
+            self._refuse("forgotten", f"{self._s.node} does not remember the first try")
+            return
         self._s.fences.enter(self._put.key)
         self._durable = self.durable_places(place)
 
@@ -128,7 +165,6 @@ class PutRequest:
             self._stamped(place, code, rest)
 
         key, durable = self._put.key, place in self._durable
-        before = self._s.retries.stamp_of(self._put.request)
         if before is not None:
             self._state, self._covers = before.state, before.covers
             self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)

@@ -20,6 +20,8 @@ from .store import ReadFailed
 
 #: answer(state or None for not found, None), or answer(None, error code)
 Answered = Callable[[State | None, str | None], None]
+#: the same, with whether all of the state is on the disk
+Shown = Callable[[State | None, str | None, bool], None]
 
 
 class Replica:
@@ -57,32 +59,35 @@ class Replica:
         """This node's own record of `key`, durable or not. Raises ReadFailed."""
         return self.objects.get(self.row(key))
 
-    def get(self, key: bytes, hint_for: str | None, answer: Answered) -> None:
+    def get(self, key: bytes, hint_for: str | None, answer: Shown) -> None:
         """All that this node holds of `key`, hints for others included, once durable. Asked
         as a primary (hint_for None), it must be one: else its ignorance would count."""
         if hint_for is None and not self.holds(key):
-            answer(None, "not-primary")
+            answer(None, "not-primary", False)
             return
         try:
             held = self._held(key)
         except ReadFailed:
-            answer(None, "storage-read")
+            answer(None, "storage-read", False)
             return
+        stored = self.durable and not any(
+            records.buffer.promised(name) for records, name, _ in held
+        )
         state: State = {}
         for _, _, record in held:
             state = self.objects.join(key, state, record.state)
         waiting = len(held)
         if not waiting:
-            answer(None, None)
+            answer(None, None, False)
 
         def saved(code: str | None) -> None:
             nonlocal waiting
             waiting -= 1
             if code is not None and waiting >= 0:
                 waiting = -1
-                answer(None, code)
+                answer(None, code, False)
             elif waiting == 0:
-                answer(state, None)
+                answer(state, None, stored)
 
         for records, name, _ in held:
             records.buffer.when_kept(name, saved)

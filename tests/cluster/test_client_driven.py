@@ -12,7 +12,7 @@ import pytest
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
 
-from cluster.client import Client, NoQuorum, Unavailable
+from cluster.client import Client, Connection, InDoubt, Unavailable
 from cluster.core.messages import Get, GetReply, Locate, LocateReply, Put, PutReply, Refusal, Worth
 from cluster.routing import ClientDriven
 from cluster.supervisor import Cluster, ClusterSpec
@@ -139,25 +139,71 @@ async def test_what_was_refused_for_now_is_tried_again_under_the_same_request_id
 
 
 @in_loop
-async def test_a_put_in_doubt_is_not_sent_again_and_a_get_is() -> None:
-    heard: list[object] = []
+async def test_a_put_in_doubt_is_sent_again_as_such_until_somebody_knows_it() -> None:
+    """And stays in doubt, as it was at first, when nobody does."""
+    puts: list[Put] = []
+    refusals = ["unreachable", "timeout", "overloaded", "forgotten"]
 
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
         await speaker.hear()
-        while True:
-            message = await speaker.hear()
-            heard.append(message)
-            if isinstance(message, Put):
-                speaker.say(Refusal(message.rid, "write-quorum", "1 of 2"))
-            elif isinstance(message, Get) and len(heard) < 3:
-                speaker.say(Refusal(message.rid, "timeout", "slow"))
-            elif isinstance(message, Get):
-                speaker.say(GetReply(message.rid, (), b"", Worth(2, 2, 0, 0, "n1")))
+        while isinstance(put := await speaker.hear(), Put):
+            puts.append(put)
+            if len(puts) <= len(refusals):
+                speaker.say(Refusal(put.rid, refusals[len(puts) - 1], "", 0.01))
+            else:
+                speaker.say(PutReply(put.rid, b"", WORTH))
 
-    async with scripted(script) as address, Client([address], retries=5) as store:
-        with pytest.raises(NoQuorum, match="write-quorum") as caught:
+    async with scripted(script) as address:
+        async with Client([address], retries=4) as store:
             await store.put(b"k", b"v")
-        assert not caught.value.definite
+        assert [put.again for put in puts] == [False, False, True, True, True]
+        assert len({put.request for put in puts}) == 1
+        puts.clear()
+        async with Client([address], retries=3) as store:
+            with pytest.raises(InDoubt, match="timeout") as caught:
+                await store.put(b"k", b"v")
+        assert getattr(caught.value.__cause__, "code", None) == "forgotten"
+
+
+@in_loop
+async def test_a_get_in_doubt_is_simply_asked_again() -> None:
+    gets = 0
+
+    async def script(speaker: Speaker) -> None:
+        nonlocal gets
+        speaker.say(HELLO)
+        await speaker.hear()
+        while isinstance(get := await speaker.hear(), Get):
+            gets += 1
+            if gets < 3:
+                speaker.say(Refusal(get.rid, "timeout", "slow"))
+            else:
+                speaker.say(GetReply(get.rid, (), b"", Worth(2, 2, 0, 0, "n1")))
+
+    async with scripted(script) as address, Client([address], retries=2) as store:
         await store.get(b"k")
-    assert [type(message) for message in heard] == [Put, Get, Get]
+    assert gets == 3
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_put_whose_answer_was_lost_is_found_by_its_request(tmp_path: Path) -> None:
+    """The coordinator is reached by way of a node that the client has not asked before."""
+    async with four(tmp_path) as (cluster, addresses), Client(addresses) as store:
+        done = await store.put(b"k", b"v")
+        for address in addresses:
+            connection = await Connection.open(address)
+            found = await connection.put(
+                b"k", b"v", request=f"{store._name}.1", again=True, timeout=20.0
+            )
+            assert found.worth.coordinator == done.worth.coordinator
+            connection.close()
+        assert len((await store.get(b"k")).siblings) == 1
+        await cluster.kill(done.worth.coordinator)
+        await cluster.start(done.worth.coordinator)
+        connection = await Connection.open(addresses[NAMES.index(done.worth.coordinator)])
+        with pytest.raises(InDoubt, match="forgotten"):
+            await connection.put(b"k", b"v", request="never sent", again=True, timeout=20.0)
+        connection.close()
+        assert len((await store.get(b"k")).siblings) == 1

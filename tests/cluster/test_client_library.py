@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from node_world import NodeAlone, ended, in_loop
 
+import cluster.client
 from cluster.client import (
     BadRequest,
     Client,
+    Closed,
     Connection,
     DynamoError,
     InDoubt,
@@ -23,6 +26,7 @@ from cluster.client import (
     Unavailable,
     Unreachable,
     Version,
+    union,
 )
 from cluster.core.errors import ERRORS
 from cluster.core.messages import Get, GetReply, Hello, Message, Pong, Put, PutReply, Refusal, Worth
@@ -192,7 +196,8 @@ GROUPS = {
     Unreachable: {"unreachable"},
     NoQuorum: {"no-coordinator", "too-many-hops", "read-quorum", "write-quorum"},
     StorageFailure: {"storage-read", "storage-write"},
-    InDoubt: {"timeout", "disconnected", "forward-lost"},
+    InDoubt: {"timeout", "disconnected", "forward-lost", "forgotten"},
+    Closed: {"closed"},
 }
 
 
@@ -323,9 +328,21 @@ async def test_it_reconnects() -> None:
 # ---- the real thing
 
 
-def union(siblings: Sequence[Version]) -> bytes:
-    items = [set(json.loads(sibling.value)) for sibling in siblings if not sibling.deleted]
-    return json.dumps(sorted(set().union(*items))).encode()
+@pytest.mark.cluster
+@in_loop
+async def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = str(cluster.client.__doc__)
+    example = text[text.index("    async with") : text.index("A get may")]
+    listed = '["127.0.0.1:7101", "127.0.0.1:7102"]'
+    assert listed in example
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        scope: dict[str, Any] = {"Client": Client, "union": union, "json": json}
+        exec(f"async def run():\n{example.replace(listed, repr([node.address]))}", scope)
+        await scope["run"]()
+        async with Client([node.address]) as store:
+            assert (await store.get("cart")).values == (b'["book", "pen"]',)
 
 
 @pytest.mark.cluster

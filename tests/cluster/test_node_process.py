@@ -69,7 +69,10 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
     ("said", "reason"),
     [
         (Hello("", "other", role="client"), "this is cluster 'other', not 'dynamesis'"),
-        (Hello("", "dynamesis", PROTOCOL + 1, "client"), "protocol 3 is spoken there, 2 here"),
+        (
+            Hello("", "dynamesis", PROTOCOL + 1, "client"),
+            f"protocol {PROTOCOL + 1} is spoken there, {PROTOCOL} here",
+        ),
         (Hello("n9", "dynamesis", role="node"), "node 'n9' is not known here"),
         (Get(1, b"k"), "Get came before HELLO"),
     ],
