@@ -24,6 +24,7 @@ from .reads import check_reads
 from .replicas import check_replicas, check_stuck
 from .staleness import check_staleness
 from .stats import check_stats
+from .told import first_stranger
 from .verdict import Results, Verdict, check_safely
 from .wellformed import first_problem
 
@@ -54,7 +55,7 @@ def check(
     Never raises: what is malformed or crashes a checker is unknown, with the reason."""
     wanted = list(CHECKERS) if names is None else list(names)
     try:
-        problem = first_problem(history)
+        problem = first_problem(history) or first_stranger(history, test)
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
             return Results({"history": Verdict("unknown", reasons=(said,))})

@@ -3,20 +3,22 @@
 A history.edn is one map a line, or one vector of maps. Lines of plain data (keywords,
 numbers, vectors) are turned into JSON by replacing bytes wholesale, which is as quick as
 reading JSON; any other line goes through a parser of all of EDN. Keywords and symbols
-become strings, sets and lists become arrays, tagged values the values that they tag.
+become strings, sets and lists become arrays, tagged values the values that they tag, and
+numbers that JSON has not (##Inf, ##NaN) keep their names.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 _TOKEN = re.compile(
     r"""(?:[\s,]|;[^\n]*+)*+(?:
-    (?P<open>\#?\{|[\[(]) | (?P<close>[\])}]) | (?P<discard>\#_) | (?P<tag>\#[A-Za-z][\w./\-]*)
+    (?P<open>\#?\{|[\[(]) | (?P<close>[\])}]) | (?P<discard>\#_) | (?P<tag>\#:?[A-Za-z][\w./\-]*)
     | (?P<string>"(?:\\.|[^"\\])*") | (?P<char>\\(?:\w+|.)) | (?P<atom>[^\s,\[\](){}";\\]+) )""",
     re.VERBOSE,
 )
@@ -24,8 +26,18 @@ _INT = re.compile(r"[+-]?\d+N?$")
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?$")
 _RATIO = re.compile(r"[+-]?\d+/\d+$")
 _CLOSES = {"{": "}", "#{": "}", "[": "]", "(": ")"}
-_CHARS = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r"}
-_WORDS = {"nil": None, "true": True, "false": False, "##Inf": 1e999, "##-Inf": -1e999}
+_WORD = re.compile(r"\#\#-?(Inf|NaN)$|[^\W\d]|[.*+!\-_?$%&=<>/|][^\d]|[.*+!\-_?$%&=<>/|]$")
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\"}
+_CHARS = {
+    "newline": "\n",
+    "space": " ",
+    "tab": "\t",
+    "return": "\r",
+    "backspace": "\b",
+    "formfeed": "\f",
+}
+_WORDS = {"nil": None, "true": True, "false": False}
 
 
 class EdnError(ValueError):
@@ -69,8 +81,7 @@ class Parser:
         if kind == "string":
             return _string(match["string"])
         if kind == "char":
-            name = match["char"][1:]
-            return _CHARS.get(name, name)
+            return _char(match["char"][1:])
         if kind == "tag":
             return self._required(f"a value after {match['tag']}")
         self._required("a value after #_")
@@ -110,23 +121,59 @@ def _key(key: Any) -> str:
 
 
 def _atom(atom: str) -> Any:
-    if atom[0] == ":":
-        return atom[1:]
-    if _INT.match(atom):
-        return int(atom.rstrip("N"))
-    if _FLOAT.match(atom):
-        return float(atom.rstrip("M"))
-    if _RATIO.match(atom):
-        over, under = atom.split("/")
-        return int(over) / int(under)
-    return _WORDS.get(atom, atom)
+    try:
+        if _INT.match(atom):
+            return int(atom.rstrip("N"))
+        if _FLOAT.match(atom):
+            return _finite(float(atom.rstrip("M")))
+        if _RATIO.match(atom):
+            over, under = atom.split("/")
+            return int(over) / int(under)
+    except (ValueError, ArithmeticError):
+        raise EdnError(f"expected a number that can be held, got {atom[:20]!r}") from None
+    if atom in _WORDS:
+        return _WORDS[atom]
+    named = atom.removeprefix(":")
+    if not _WORD.match(named) and (named == atom or not named[:1].isdigit()):
+        raise EdnError(f"expected a value, got {atom[:20]!r}")
+    return named
+
+
+def _finite(number: float) -> float:
+    if not isfinite(number):
+        raise OverflowError
+    return number
+
+
+def _char(name: str) -> str:
+    if len(name) == 1:
+        return name
+    if name in _CHARS:
+        return _CHARS[name]
+    if re.fullmatch("u[0-9a-fA-F]{4}", name):
+        return _scalar(int(name[1:], 16))
+    raise EdnError(f"expected a character, got {name[:20]!r} after a backslash")
 
 
 def _string(quoted: str) -> str:
-    try:
-        return msgspec.json.decode(quoted.replace("\n", "\\n").replace("\t", "\\t"), type=str)
-    except msgspec.DecodeError:
-        return quoted[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return _ESCAPE.sub(_escaped, quoted[1:-1])
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = match[1]
+    if code in _ESCAPES:
+        return _ESCAPES[code]
+    if code[0] == "u" and len(code) == 5:
+        return _scalar(int(code[1:], 16))
+    if code.isdigit() and code.isascii():
+        return _scalar(int(code, 8))
+    raise EdnError(f"expected an escape that EDN has, got {match[0]!r} in a string")
+
+
+def _scalar(code: int) -> str:
+    if 0xD800 <= code < 0xE000:
+        raise EdnError(f"expected a character, got half of one, {code:x}")
+    return chr(code)
 
 
 #: bytes with which the quick way cannot be sure

@@ -1,7 +1,8 @@
 """Histories of other tools: Jepsen's EDN, elle-cli's JSON, and our own JSON Lines.
 
 Foreign events may lack indices and times: they are numbered in order, and one without
-time happened when the one before it did. Everything else is held to the rules of
+time happened when the one before it did. Where no event names its process there was but one
+client. Everything else is held to the rules of
 `checkers.wellformed`; a file that breaks one is refused with file, line and field.
 """
 
@@ -124,6 +125,8 @@ class _Foreigners:
     def __init__(self, path: str | Path) -> None:
         self._path, self._builder, self._time = path, Builder(), 0
         self._numbers: list[int] = []
+        #: whether a client's event has named its process, and the line of the first that has not
+        self._named, self._nameless = False, 0
 
     def refuse(self, line: int, field: str, expected: str) -> HistoryError:
         return HistoryError(self._path, line, field, expected)
@@ -182,6 +185,9 @@ class _Foreigners:
         for event in events:
             if event.time is not None:
                 self._time = max(event.time, 0)
+            if event.process is None:
+                self._nameless = self._nameless or first + len(rows)
+            self._named |= isinstance(event.process, int)
             rows.append(self._row(event, self._builder.rows + len(rows)))
         self._numbers += range(first, first + len(rows))
         self._builder.add(rows)
@@ -189,10 +195,9 @@ class _Foreigners:
     def _row(self, e: Foreign, index: int) -> Line:
         key = e.key if e.key is None or isinstance(e.key, str) else _encode(e.key).decode()
         error = None if e.error is NO_VALUE else _error(bytes(e.error), e.type == "fail")
-        if e.process is None:
-            raise self.refuse(index + 1, "process", "expected a value, the field is missing")
+        process = 0 if e.process is None else e.process
         return Line(
-            index, self._time, e.type, e.process, e.f or "", key, e.id, e.value, e.basis,
+            index, self._time, e.type, process, e.f or "", key, e.id, e.value, e.basis,
             e.node, e.replica, e.siblings, error, e.worth,
         )  # fmt: skip
 
@@ -200,6 +205,9 @@ class _Foreigners:
         history = self._builder.build(str(self._path))
         if not len(history):
             raise self.refuse(1, "(line)", "expected an event, the file is empty")
+        if self._named and self._nameless:
+            said = "expected a value as in other events, the field is missing"
+            raise self.refuse(self._nameless, "process", said)
         problem = first_problem(history)
         if problem is not None:
             line = self._numbers[problem.row]

@@ -7,13 +7,14 @@ that a model does not know are refused by whoever asks (`Model.options`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
 from . import dynamo
 from .elle import check_list_append, check_rw_register, wanted
 from .history import History
+from .independent import each_key
 from .register import check_register
 from .rw_register import INFERENCES
 from .sets import check_counter, check_set, check_set_full, check_unique_ids
@@ -24,12 +25,15 @@ from .verdict import Results, Verdict, check_safely
 @dataclass(frozen=True)
 class Options:
     """What may be asked for beside the model. `consistency_models` and `anomalies` as in
-    elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json."""
+    elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
+    accounts add up to (None: what the first read shows), and whether one may be negative."""
 
     consistency_models: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     assume: tuple[str, ...] = ()
     linearizable: bool = False
+    total_amount: int | None = None
+    negative_balances: bool = False
     test: Mapping[str, Any] | None = None
 
 
@@ -53,6 +57,16 @@ def _model(
     name: str, check: Callable[[History, Options], Verdict], about: str, *options: str
 ) -> tuple[str, Model]:
     return name, Model(_one(name, check), about, frozenset(options))
+
+
+def _bank_of(options: Options) -> dict[str, Any]:
+    """What test.json says of the bank, and what was asked for beside it."""
+    asked: dict[str, Any] = {}
+    if options.total_amount is not None:
+        asked["total_amount"] = options.total_amount
+    if options.negative_balances:
+        asked["negative_balances"] = True
+    return {**(options.test or {}), **asked}
 
 
 _ELLE = ("consistency_models", "anomalies")
@@ -82,19 +96,29 @@ MODELS: dict[str, Model] = dict(
             "assume",
         ),
         _model("register", lambda h, o: check_register(h), "linearizable registers, key by key"),
-        _model("set", lambda h, o: check_set(h), "elements added, the last read shows all"),
+        _model(
+            "set",
+            lambda h, o: each_key(check_set, h),
+            "elements added, the last read shows all",
+        ),
         _model(
             "set-full",
-            lambda h, o: check_set_full(h, o.linearizable),
+            lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
             "elements added, each read shows all that is known",
             "linearizable",
         ),
-        _model("counter", lambda h, o: check_counter(h), "additions, each read within bounds"),
+        _model(
+            "counter",
+            lambda h, o: each_key(check_counter, h),
+            "additions, each read within bounds",
+        ),
         _model(
             "bank",
-            lambda h, o: check_bank(h, o.test),
+            lambda h, o: each_key(partial(check_bank, test=_bank_of(o)), h),
             "transfers, each read has the same total",
             "test",
+            "total_amount",
+            "negative_balances",
         ),
         _model("long-fork", lambda h, o: check_long_fork(h), "no two reads order writes apart"),
         _model("unique-ids", lambda h, o: check_unique_ids(h), "every id is generated once"),
@@ -112,8 +136,9 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     if model not in MODELS:
         raise BadOption(f"unknown model {model!r}; known are {', '.join(MODELS)}")
     asked, known = options or Options(), MODELS[model].options
-    for name in ("consistency_models", "anomalies", "assume", "linearizable"):
-        if getattr(asked, name) and name not in known:
+    for each in fields(Options):
+        name = each.name
+        if name != "test" and getattr(asked, name) != each.default and name not in known:
             raise BadOption(f"model {model} takes no {name.replace('_', '-')}")
     _refuse_strange(asked.assume, INFERENCES)
     if "consistency_models" in known:

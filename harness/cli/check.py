@@ -34,6 +34,13 @@ def run(
     linearizable: Annotated[
         bool, Option("--linearizable", help="In set-full, stale reads are anomalies.")
     ] = False,
+    total_amount: Annotated[
+        int | None, Option("--total-amount", "-o", help="What a bank's accounts add up to.")
+    ] = None,
+    negative_balances: Annotated[
+        bool,
+        Option("--allow-negative-balances", "-n", help="A bank's accounts may be below zero."),
+    ] = False,
     verbose: Annotated[
         bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
     ] = False,
@@ -51,6 +58,8 @@ def run(
         anomalies=_parts(anomalies),
         assume=_parts(assume),
         linearizable=linearizable,
+        total_amount=total_amount,
+        negative_balances=negative_balances,
     )
     return check_all(paths, Request.of(model, options, format, verbose, export, junit))
 

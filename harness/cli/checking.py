@@ -27,7 +27,7 @@ from harness.stored import BadTest, load_test
 
 _WRITERS: dict[str, Callable[[History, Path], None]] = {"edn": write_edn, "json": write_json}
 #: What elle-cli says for each verdict.
-_ELLE = {"valid": "true", "invalid": "false", "unknown": ":unknown"}
+_ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ class Request:
     ) -> Request:
         """Raises Wrong for what makes no sense."""
         if model is None and options != Options():
-            raise Wrong("--consistency-models, --anomalies, --assume, --linearizable need --model")
+            raise Wrong(
+                "--consistency-models, --anomalies, --assume, --linearizable, --total-amount and "
+                "--allow-negative-balances need --model"
+            )
         if export is not None:
             one_of("--export", export, _WRITERS)
         if junit is not None:

@@ -17,7 +17,7 @@ OPS = [
     Op(4, 40, "ok", 4, "get", key="k7", node="n1", siblings=[Sibling("3.12", {"add": "sku-9"})]),
     Op(5, 50, "invoke", 3, "delete", key="k7", id="3.13", basis=4),
     Op(6, 60, "info", 3, "delete", key="k7", id="3.13", error=OpError("timeout", False, "2 s")),
-    Op(7, 70, "info", "nemesis", "start-cut", value={"grudge": [["n1"], ["n2", "n3"]]}),
+    Op(7, 70, "info", "nemesis", "start-cut", value={"fault": 1, "grudge": [["n1"]]}),
     Op(8, 80, "invoke", "harness", "dump", key="k7", replica="n2"),
     Op(9, 90, "invoke", "harness", "dump", key="k7", replica="n3"),
     Op(10, 91, "ok", "harness", "dump", key="k7", replica="n3", siblings=[]),
@@ -31,26 +31,40 @@ EVENTS = [
     Op(0, 0, "info", "harness", "phase", value="load"),
     Op(1, 10, "invoke", "nemesis", "start-cut", value={"fault": 7}),
     Op(2, 20, "info", "nemesis", "evidence", value={"fault": 7, "bit": True}),
-    Op(3, 30, "info", "harness", "phase", value="final"),
-    Op(4, 40, "info", "harness", "dumped", value={"n1": True}),
-    Op(5, 50, "invoke", 0, "get", key="k"),
-    Op(6, 60, "fail", 0, "get", key="k", error=OpError("read-quorum", True)),
+    Op(3, 30, "info", "nemesis", "stop-cut", value={"fault": 7}),
+    Op(4, 40, "info", "harness", "quiesce", value={"quiet": True}),
+    Op(5, 50, "info", "harness", "membership", value={"node": "n1", "members": ["n1"]}),
+    Op(6, 60, "info", "harness", "sizes", value={"node": "n1", "hints": 0}),
+    Op(7, 70, "info", "harness", "phase", value="final"),
+    Op(8, 80, "info", "harness", "dumped", value={"n1": True}),
+    Op(9, 90, "invoke", 0, "get", key="k"),
+    Op(10, 91, "fail", 0, "get", key="k", error=OpError("read-quorum", True)),
 ]
 
 #: what is wrong, in which event, with what in place of its value, which field, what is expected
 ODD = {
     "unknown phase": (0, "loud", "value", "expected a phase, boot, load"),
     "phase that is no name": (0, {"phase": "load"}, "value", "expected a phase"),
-    "phase twice": (3, "load", "value", "a phase after load, got load"),
-    "phases out of order": (3, "boot", "value", "a phase after load, got boot"),
+    "phase twice": (7, "load", "value", "a phase after load, got load"),
+    "phases out of order": (7, "boot", "value", "a phase after load, got boot"),
     "start that says nothing": (1, None, "value", "expected an object"),
+    "start without a number": (1, {"kind": "refused"}, "value.fault", "got none"),
+    "start with a word for a number": (1, {"fault": "x"}, "value.fault", "got 'x'"),
+    "start with true for a number": (1, {"fault": True}, "value.fault", "got True"),
     "evidence for no fault": (2, {"bit": True}, "value.fault", "got none"),
     "evidence for another fault": (2, {"fault": 99, "bit": True}, "value.fault", "got 99"),
     "evidence that is no object": (2, 5, "value", "expected an object, got 5"),
     "evidence without bit": (2, {"fault": 7}, "value.bit", "got none"),
     "evidence with words for bit": (2, {"fault": 7, "bit": "yes"}, "value.bit", "got 'yes'"),
-    "dumped in words": (4, "x", "value", "by node"),
-    "dumped in numbers": (4, {"n1": 1}, "value", "by node"),
+    "stop of a fault that never began": (3, {"fault": 8}, "value.fault", "got 8"),
+    "stop without a number": (3, {}, "value.fault", "got none"),
+    "quiet in words": (4, {"quiet": "yes"}, "value.quiet", "got 'yes'"),
+    "quiescence that says nothing": (4, {"seconds": 2}, "value.quiet", "got none"),
+    "quiescence that is no object": (4, True, "value", "expected an object, got True"),
+    "view of nobody": (5, {"members": ["n1"]}, "value.node", "names its node"),
+    "sizes that are no object": (6, [1], "value.node", "names its node"),
+    "dumped in words": (8, "x", "value", "by node"),
+    "dumped in numbers": (8, {"n1": 1}, "value", "by node"),
 }
 
 
@@ -67,7 +81,7 @@ def test_an_event_of_another_form_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_failure_without_error_is_refused(tmp_path: Path) -> None:
     ops = [*EVENTS[:-1], replace(EVENTS[-1], error=None)]
-    with pytest.raises(HistoryError, match="line 7, field error: expected why"):
+    with pytest.raises(HistoryError, match="line 11, field error: expected why"):
         read_history(written(tmp_path, b"".join(map(encode, ops))))
 
 
@@ -195,6 +209,11 @@ def test_a_malformed_history_is_refused_by_line_and_field(tmp_path: Path, name: 
     assert (raised.value.line, raised.value.field) == (line, field)
     assert str(raised.value).startswith(f"{path}, line {line}, field {field}: ")
     assert expected in str(raised.value)
+
+
+def test_white_space_around_an_event_says_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, b"".join(LINES).replace(b"\n", b" \r\n"))
+    assert list(read_history(path).ops()) == OPS
 
 
 def test_two_invocations_open_in_one_process(tmp_path: Path) -> None:

@@ -70,7 +70,26 @@ def test_forms_of_edn() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["[1", "1]", "{1}", "[1}", "#_", '"abc', "{:a #tag}"])
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        (r"\u0041 \( [\a\b]", ["A", "(", ["a", "b"]]),
+        (r'"\u0041\101\\\"" "two' + '\n\tlines"', ['AA\\"', "two\n\tlines"]),
+        ("##Inf ##-Inf ##NaN", ["##Inf", "##-Inf", "##NaN"]),
+        ("#:db{:id 1} #foo/bar #_1 2", [{"id": 1}, 2]),
+        ("#_ #_ 1 2 3 [#_1] {:a #_1 2} ; 4", [3, [], {"a": 2}]),
+        ("+5 -5 5. 1.5M 3N - -> a.b/c <= :1", [5, -5, 5.0, 1.5, 3, "-", "->", "a.b/c", "<=", "1"]),
+    ],
+)
+def test_corners_of_edn(text: str, forms: list[Any]) -> None:
+    assert list(Parser(text).forms()) == forms
+
+
+NOT_EDN = ["[1", "1]", "{1}", "[1}", "#_", '"abc', "{:a #tag}", "1/0", "9" * 5000, "1e999", "12ab"]
+NOT_EDN += [r'"\q"', r"\ud800", r"\longname", "@x", "'x", "^{:a 1} 2", ":", "::a", ".5"]
+
+
+@pytest.mark.parametrize("text", NOT_EDN)
 def test_what_is_not_edn(text: str) -> None:
     with pytest.raises(EdnError):
         list(Parser(text).forms())
@@ -98,6 +117,16 @@ def test_bad_edn_is_refused_by_line_and_field(
     with pytest.raises(HistoryError) as raised:
         read_any(write(tmp_path, "history.edn", text))
     assert (raised.value.line, raised.value.field) == (line, field)
+
+
+def test_where_no_event_names_its_process_there_is_one_client(tmp_path: Path) -> None:
+    text = """[{:type :invoke, :f :read, :value [[:r 0 nil] [:r 1 nil]]}
+               {:type :ok, :f :read, :value [[:r 0 1] [:r 1 nil]]}
+               {:type :invoke, :f :read, :value [[:r 1 nil] [:r 0 nil]]}
+               {:type :ok, :f :read, :value [[:r 1 1] [:r 0 nil]]}]"""
+    history = read_any(write(tmp_path, "history.edn", text))
+    assert history.pair.tolist() == [1, 0, 3, 2]
+    assert check_model("long-fork", history).counts() == {"long-fork": 1}
 
 
 def test_elle_cli_json(tmp_path: Path) -> None:
