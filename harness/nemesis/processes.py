@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.nemesis.effects import Look, proven
+from harness.nemesis.effects import Look, Proof, proven
 from harness.system import System
 
 Held = Literal["down", "paused"]
@@ -99,14 +99,23 @@ class Wipe(Kill):
 
 @dataclass(frozen=True)
 class Pause:
-    """SIGSTOP. The proof is that the kernel shows the process as stopped."""
+    """SIGSTOP. The proof is that the kernel shows the process as stopped; one that another
+    fault holds down is stopped when it is back."""
 
     system: System
     holds: Holds
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        stopped = await _each(value["nodes"], lambda node: self._pause(fault, node))
-        return proven(any(stopped.values()), stopped=[n for n, is_ in stopped.items() if is_])
+        nodes = value["nodes"]
+        found = await _each(nodes, lambda node: self._pause(fault, node))
+        stopped = {node for node in nodes if found[node]}
+
+        async def look() -> Proof:
+            late = {n for n in nodes if n not in stopped and self.system.state(n) == "paused"}
+            stopped.update({n for n, is_ in (await _each(late, self.system.pause)).items() if is_})
+            return Proof(bool(stopped), len(stopped) == len(nodes), {"stopped": sorted(stopped)})
+
+        return look
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
         await _each(value["nodes"], lambda node: self.holds.release(fault, node))

@@ -125,6 +125,23 @@ def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_a_pause_bites_when_the_node_that_was_down_is_back(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-kill", fault=0, nodes=["n1"])
+        await s.do("start-pause", fault=1, nodes=["n1"])
+        await s.do("stop-kill", fault=0)
+        await until(partial(told, s, 1))
+        await s.do("stop-pause", fault=1)
+        assert s.proofs()[1] == {"fault": 1, "bit": True, "detail": {"stopped": ["n1"]}}
+
+    run(tmp_path, scenario)
+
+
+async def told(s: Scene, fault: int) -> bool:
+    """The proof of this fault is complete, and told with the next thing that is done."""
+    return s.nemesis._watches[fault].over
+
+
 def test_a_paused_node_can_be_killed_and_comes_back_paused(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-pause", fault=0, nodes=["n1"])
