@@ -7,27 +7,25 @@ partitions as possible change hands; any N + 1 consecutive ones are distinct too
 neighbours lie in different zones.
 
 A first ring is found by depth-first search. A ring that follows another begins with it,
-hands over what is too much, and is then improved by exchanging owners: worse rings are
-accepted within a threshold that falls to nothing (Dueck and Scheuer, "Threshold
-accepting", 1990). The numbers that it draws come from a generator of its own with a
-fixed seed, so that every node computes the same ring from the same arguments.
+hands over what is too much, and is then improved by exchanging owners (exchange.py).
+Every node computes the same ring from the same arguments.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import ceil
-from operator import ne
+from math import ceil, gcd
 
-from .dice import Dice
+from .exchange import Exchange
 
 _STEPS = 100_000
 #: shares are floats; this much is rounding
 _FUZZ = 1e-9
-#: what one flaw costs: two of the same owner within N, a partition moved, and what is
-#: only a preference
-_CLASH, _MOVE, _PREFERENCE = 128, 16, 1
+#: who owns a partition before the first claim
+_NOBODY = ""
+#: a stride of this share of a ring scatters best
+_GOLDEN = 0.618
 
 
 def claim(
@@ -45,17 +43,18 @@ def claim(
     if not nodes or partitions < 1:
         raise ValueError("a ring needs at least one node and one partition")
     share = shares(nodes, partitions, spread - 1, weights or {})
-    kept = Counter(previous or ())
+    before = previous or (_NOBODY,) * partitions
+    kept = Counter(before)
     targets = _targets(share, partitions, kept)
     fresh = None if previous else _fresh(targets, partitions, spread)
     if fresh is not None and not zones:
         return fresh
     width = _width(targets, partitions, spread - 1)
     bounds = {node: (int(part + _FUZZ), ceil(part - _FUZZ)) for node, part in share.items()}
-    improver = _Improver(bounds, previous or (), width, spread, zones or {})
-    start = fresh or _inherit(targets, partitions, previous or ())
-    fewest = sum(max(0, targets[node] - kept[node]) for node in nodes) if previous else 0
-    return tuple(improver.best(start, _search(targets, partitions, width), fewest))
+    exchange = Exchange(bounds, before, width, spread, zones or {})
+    start = fresh or _inherit(targets, before, spread)
+    fewest = sum(max(0, targets[node] - kept[node]) for node in nodes)
+    return exchange.best(start, lambda: _search(dict(targets), partitions, width), fewest)
 
 
 def shares(
@@ -148,129 +147,29 @@ def _candidates(owners: list[str], left: dict[str, int], total: int, width: int)
 # ---- a ring that follows another
 
 
-def _inherit(targets: dict[str, int], partitions: int, previous: Sequence[str]) -> list[str]:
-    """`previous` with every node cut down to its target, and the rest dealt out."""
-    left = dict(targets)
-    owners: list[str | None] = []
-    for p in range(partitions):
-        owner = previous[p] if p < len(previous) else None
-        stays = owner is not None and left.get(owner, 0) > 0
-        owners.append(owner if stays else None)
-        if owner is not None and stays:
-            left[owner] -= 1
-    dealt = []
-    for owner in owners:
-        if owner is None:
-            owner = max(left, key=lambda node: left[node])
-            left[owner] -= 1
-        dealt.append(owner)
-    return dealt
-
-
-class _Improver:
-    """Exchanges the owners of two partitions, or hands one over, at random."""
-
-    def __init__(
-        self,
-        bounds: dict[str, tuple[int, int]],
-        previous: Sequence[str],
-        width: int,
-        spread: int,
-        zones: Mapping[str, str],
-    ) -> None:
-        """`bounds`: the fewest and the most partitions of each node. No owner twice within
-        `width` if it can be helped, nor within `spread` for choice."""
-        self._bounds = bounds
-        self._previous = previous
-        self._zones = zones
-        apart = min(spread - 1, len({zones.get(node, "") for node in bounds})) if zones else 0
-        #: (distance, cost of one owner twice, cost of one zone twice)
-        self._pairs = [
-            (d, _CLASH if d < width else _PREFERENCE, _PREFERENCE * (d < apart))
-            for d in range(1, max(spread, width, apart))
-        ]
-        self._owners: list[str] = []
-        self._count: Counter[str] = Counter()
-        self._dice = Dice(0)
-
-    def best(
-        self, start: Sequence[str], afresh: Sequence[str] | None, fewest: int
-    ) -> Sequence[str]:
-        """The best of some walks from `start`, or the first that moves no more than the
-        `fewest`; one from `afresh`, which has no clash, where those end with one."""
-        steps = 500 + 150 * len(start)
-        ring = self.improve(start, steps)
-        for _ in range(min(31, 256 // len(start))):
-            if self._moved(ring) <= fewest and not self._clashes(ring):
-                return ring
-            ring = min(ring, self.improve(start, steps), key=self._total)
-        if self._clashes(ring):
-            ring = self.improve(ring, 4 * steps)
-        if afresh is not None and self._clashes(ring):
-            ring = self.improve(afresh, steps)
-        return ring
-
-    def _clashes(self, owners: Sequence[str]) -> bool:
-        self._owners = list(owners)
-        size = len(owners)
-        apart = [distance for distance, cost, _ in self._pairs if cost == _CLASH]
-        return any(owners[p] == owners[p - distance] for p in range(size) for distance in apart)
-
-    def improve(self, owners: Sequence[str], steps: int) -> list[str]:
-        """The best ring met in so many steps from `owners`."""
-        size = len(owners)
-        self._owners, self._count = list(owners), Counter(owners)
-        cost = least = self._total(owners)
-        best, flawed = list(owners), list(range(size))
-        for step in range(steps):
-            if step % 64 == 0:
-                flawed = [p for p in range(size) if self._flaws(p)] or flawed
-            a, b = flawed[self._dice.roll(len(flawed))], self._dice.roll(size)
-            before = self._flaws(a) + self._flaws(b)
-            undo = self._owners[a], self._owners[b]
-            self._set(a, b, undo[1], undo[1] if self._may_give(*undo) else undo[0])
-            change = self._flaws(a) + self._flaws(b) - before
-            if change > _MOVE * (steps - step) // steps:
-                self._set(a, b, *undo)
+def _inherit(targets: dict[str, int], previous: Sequence[str], spread: int) -> list[str]:
+    """`previous` with every node cut down to its target, and the rest dealt out: what is too
+    much from all over the ring, to whoever needs most of those that own nothing near it."""
+    partitions = len(previous)
+    kept = Counter(previous)
+    spare = {node: kept[node] - targets.get(node, 0) for node in kept}
+    needs = {node: target - kept[node] for node, target in targets.items() if target > kept[node]}
+    owners = list(previous)
+    for width in range(spread, 0, -1):
+        for p in _scattered(partitions):
+            giver = owners[p]
+            if spare.get(giver, 0) <= 0:
                 continue
-            cost += change
-            if cost < least:
-                # when a and b are neighbours, the change counts what is between them twice
-                cost = self._total(self._owners)
-            if cost < least:
-                best, least = list(self._owners), cost
-        return best
+            near = {owners[(p + d) % partitions] for d in range(1 - width, width)}
+            able = [node for node in needs if needs[node] > 0 and node not in near]
+            if able:
+                owners[p] = max(able, key=lambda node: needs[node])
+                spare[giver] -= 1
+                needs[owners[p]] -= 1
+    return owners
 
-    def _total(self, owners: Sequence[str]) -> int:
-        """The cost of a whole ring, every pair counted once."""
-        self._owners = list(owners)
-        flaws = sum(self._flaws(p) for p in range(len(self._owners)))
-        return (flaws + _MOVE * self._moved(owners)) // 2
 
-    def _moved(self, owners: Sequence[str]) -> int:
-        return sum(map(ne, owners, self._previous))
-
-    def _may_give(self, giver: str, taker: str) -> bool:
-        """Whether one partition may go from `giver` to `taker` and nothing come back."""
-        fewest, most = self._bounds[giver][0], self._bounds[taker][1]
-        return self._count[giver] > fewest and self._count[taker] < most and self._dice.roll(2) == 0
-
-    def _set(self, a: int, b: int, owner_a: str, owner_b: str) -> None:
-        for p, owner in ((a, owner_a), (b, owner_b)):
-            self._count[self._owners[p]] -= 1
-            self._count[owner] += 1
-            self._owners[p] = owner
-
-    def _flaws(self, p: int) -> int:
-        """What the partition `p` costs where it is; each pair counts at both of its ends."""
-        owners, zones, size = self._owners, self._zones, len(self._owners)
-        owner = owners[p]
-        cost = _MOVE if p < len(self._previous) and owner != self._previous[p] else 0
-        for distance, same_owner, same_zone in self._pairs:
-            for q in (p - distance, p + distance):
-                other = owners[q % size]
-                if other == owner:
-                    cost += same_owner
-                elif same_zone and zones.get(other, "") == zones.get(owner, ""):
-                    cost += same_zone
-        return cost
+def _scattered(partitions: int) -> list[int]:
+    """All partitions, each far from those before it."""
+    stride = next(s for s in range(int(partitions * _GOLDEN) + 1, 0, -1) if gcd(s, partitions) == 1)
+    return [i * stride % partitions for i in range(partitions)]
