@@ -28,7 +28,7 @@ from .course import Course
 from .lww import Ranks, is_lww
 from .pairing import OK, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import at, contents, fate, listed, meanwhile, name, reading
+from .words import at, contents, fate, listed, name, reading
 
 SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
 #: events above which what is only counted is left out, unless it is asked for
@@ -67,7 +67,7 @@ class Sweep:
 Missing = tuple[str, int, int]
 
 
-def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_coverage(c: Causality, _course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Judge stale-read in strict mode, count the session guarantees."""
     told = test or {}
     strict = is_strict(told)
@@ -80,7 +80,7 @@ def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         counts[kind] += 1
         if kind in judged and len(found[kind]) < DESCRIBED:
-            found[kind].append(_anomaly(c, course, kind, row, _members(versions, missing)))
+            found[kind].append(_anomaly(c, kind, row, _members(versions, missing)))
     anomalies = [a for some in found.values() for a in some]
     more = {kind: counts[kind] - len(some) for kind, some in found.items() if kind in judged}
     details = {"strict": strict, "counts": {k: n for k, n in counts.items() if n}}
@@ -192,7 +192,7 @@ def _members(versions: Ints, bits: int) -> list[int]:
     return found
 
 
-def _anomaly(c: Causality, course: Course, kind: str, row: int, missing: list[int]) -> Anomaly:
+def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
     h, version = c.history, missing[0]
     begin = int(h.pair[row])
     rows = {int(c.written[version]), begin, row}
@@ -202,6 +202,6 @@ def _anomaly(c: Causality, course: Course, kind: str, row: int, missing: list[in
     why = (
         f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
         f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
-        f"{fate(c, version)}.{meanwhile(course, proof)}"
+        f"{fate(c, version)}."
     )
     return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})

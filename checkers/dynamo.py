@@ -15,6 +15,7 @@ from .causality import Causality, causality
 from .course import Course, course
 from .coverage import check_coverage
 from .evidence import check_evidence
+from .explain import with_faults
 from .final import check_final
 from .history import History
 from .ledger import check_ledger
@@ -63,6 +64,7 @@ def check(
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
         return Results({"history": Verdict("unknown", reasons=(reason,))})
-    return Results(
-        {name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted}
-    )
+    found = {
+        name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted
+    }
+    return with_faults(Results(found), told)

@@ -34,7 +34,6 @@ from .words import (
     effect,
     effect_rows,
     listed,
-    meanwhile,
     name,
     reading,
     who,
@@ -63,13 +62,13 @@ def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) ->
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
     settled = c.effective < (course.final or 0)
     if is_lww(test):
-        return check_lww(c, course, rows, settled)
+        return check_lww(c, rows, settled)
     lost = _lost(c, settled, c.sibling[places])
     conclusive = _conclusive_keys(c, rows, Ring.of(test))
     judged = np.isin(c.key, conclusive)
     lost_versions = np.flatnonzero(lost & judged)
     back = _risen(c, settled, places)
-    found = [_lost_write(c, course, v, rows) for v in lost_versions[:DESCRIBED].tolist()]
+    found = [_lost_write(c, v, rows) for v in lost_versions[:DESCRIBED].tolist()]
     found += [_resurrection(c, course, place) for place in back[:DESCRIBED].tolist()]
     more = {
         kind: len(all_of) - DESCRIBED
@@ -87,7 +86,7 @@ def _check_everywhere(c: Causality, course: Course) -> Verdict:
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
     settled = c.effective < (course.final or 0)
     lost = np.flatnonzero(_lost(c, settled, c.sibling[places]))
-    found = [_lost_write(c, course, v, rows) for v in lost[:DESCRIBED].tolist()]
+    found = [_lost_write(c, v, rows) for v in lost[:DESCRIBED].tolist()]
     more = {"lost-write": len(lost) - DESCRIBED} if len(lost) > DESCRIBED else {}
     return judge(found, [], _details(c, rows), more)
 
@@ -146,7 +145,7 @@ def _reads_of(c: Causality, key: int, rows: Ints) -> list[int]:
     return chosen
 
 
-def _lost_write(c: Causality, course: Course, version: int, rows: Ints) -> Anomaly:
+def _lost_write(c: Causality, version: int, rows: Ints) -> Anomaly:
     h, key = c.history, int(c.key[version])
     reads = _reads_of(c, key, rows)
     instead = "; ".join(f"{reading(h, row)} showed {contents(h, row)}" for row in reads)
@@ -157,9 +156,9 @@ def _lost_write(c: Causality, course: Course, version: int, rows: Ints) -> Anoma
     why = (
         f"{effect(c, version)} (written at {at(h, int(c.written[version]))}{value}); {seen}. No "
         f"version in the final reads knew of it, and no delete can have removed it: {instead}."
-        f"{meanwhile(course, effect_rows(c, version))}"
     )
-    return Anomaly("lost-write", why, h.keys[key], proof, {"id": name(c, version)})
+    gone = (*(last or effect_rows(c, version)), *reads)
+    return Anomaly("lost-write", why, h.keys[key], proof, {"id": name(c, version)}, gone)
 
 
 def _last_shown(c: Causality, version: int) -> list[int]:
@@ -182,10 +181,11 @@ def _resurrection(c: Causality, course: Course, place: int) -> Anomaly:
     proof = tuple(sorted({*rows, *effect_rows(c, chain[0]), row}))
     why = (
         f"{reading(h, row)} showed {name(c, version)} again, although {name(c, chain[0])} had "
-        f"replaced it: {how}; {effect(c, chain[0])}.{meanwhile(course, proof[:-1])}"
+        f"replaced it: {how}; {effect(c, chain[0])}."
     )
     data = {"id": name(c, version), "replaced_by": name(c, chain[0])}
-    return Anomaly("resurrection", why, h.keys[int(c.key[version])], proof, data)
+    came = (int(c.written[chain[0]]), row)
+    return Anomaly("resurrection", why, h.keys[int(c.key[version])], proof, data, came)
 
 
 def _chain_down(c: Causality, version: int, before: int) -> list[int]:

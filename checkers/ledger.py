@@ -28,7 +28,7 @@ from .course import Course, Fault
 from .pairing import FAIL, INFO, INVOKE, OK
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import at, listed, meanwhile
+from .words import at, listed
 
 REFUSALS = ("read-quorum", "write-quorum", "no-coordinator")
 DELAYS = ("timeout", "disconnected", "forward-lost")
@@ -218,7 +218,7 @@ class _Judge:
         node = f" at {h.nodes[h.node[row]]}" if h.node[row] >= 0 else ""
         text = (
             f"the {h.fs[h.f[row]]} of process {h.name_of(int(h.process[row]))} from {at(h, begin)} "
-            f"to {at(h, row)}{node} {why}.{meanwhile(self.course, (begin, row))}"
+            f"to {at(h, row)}{node} {why}."
         )
         faults = [f.started for f in self.course.active((begin, row))]
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from .causality import Causality
-from .course import Course
 from .pairing import OK, Bools, Ints
 from .verdict import Anomaly, Verdict, judge
-from .words import contents, effect, effect_rows, meanwhile, name, reading
+from .words import contents, effect, effect_rows, name, reading
 
 
 def is_lww(test: Mapping[str, Any] | None) -> bool:
@@ -57,11 +56,11 @@ class Ranks:
         return self._below
 
 
-def check_lww(c: Causality, course: Course, rows: Ints, settled: Bools) -> Verdict:
+def check_lww(c: Causality, rows: Ints, settled: Bools) -> Verdict:
     """Judge the final reads `rows`, given which versions took effect before them."""
     gets = rows[c.history.rows("get")[rows]]
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
-    found = [a for row in gets.tolist() for a in _judge_get(c, course, row, settled)]
+    found = [a for row in gets.tolist() for a in _judge_get(c, row, settled)]
     covered = c.covered(c.sibling[places])
     read = np.isin(c.key, c.history.key_of[gets])
     discarded = settled & ~covered & read & ~c.deletes & (c.outcome == OK)
@@ -72,7 +71,7 @@ def check_lww(c: Causality, course: Course, rows: Ints, settled: Bools) -> Verdi
     return judge(found, (), details)
 
 
-def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterator[Anomaly]:
+def _judge_get(c: Causality, row: int, settled: Bools) -> Iterator[Anomaly]:
     h, key = c.history, int(c.history.key_of[row])
     shown = c.siblings_of(row)
     if len(shown) > 1:
@@ -85,7 +84,7 @@ def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterat
         return
     may_win = c.deletes[of_key] & c.may_take_effect[of_key]
     if not shown and not may_win.any():
-        yield _lost(c, course, row, int(effective[-1]), "nothing is left")
+        yield _lost(c, row, int(effective[-1]), "nothing is left")
     stamps = {int(v): timestamp(c, int(v)) for v in effective.tolist()}
     told = {v: s for v, s in stamps.items() if s is not None}
     mine = timestamp(c, shown[0]) if len(shown) == 1 else None
@@ -93,7 +92,7 @@ def _judge_get(c: Causality, course: Course, row: int, settled: Bools) -> Iterat
         latest = max(told, key=lambda v: told[v])
         if told[latest] > mine:
             than = f"stamped {told[latest]}, is later than {name(c, shown[0])}, stamped {mine}"
-            yield _lost(c, course, row, latest, than)
+            yield _lost(c, row, latest, than)
 
 
 def timestamp(c: Causality, version: int) -> Any:
@@ -104,12 +103,9 @@ def timestamp(c: Causality, version: int) -> Any:
     return stamp if isinstance(stamp, int | float) else None
 
 
-def _lost(c: Causality, course: Course, row: int, version: int, reason: str) -> Anomaly:
+def _lost(c: Causality, row: int, version: int, reason: str) -> Anomaly:
     h = c.history
     proof = tuple(sorted({*effect_rows(c, version), row}))
-    why = (
-        f"{effect(c, version)}; {reason}: {reading(h, row)} showed {contents(h, row)}."
-        f"{meanwhile(course, effect_rows(c, version))}"
-    )
+    why = f"{effect(c, version)}; {reason}: {reading(h, row)} showed {contents(h, row)}."
     data = {"id": name(c, version)}
     return Anomaly("lost-write", why, h.keys[int(c.key[version])], proof, data)

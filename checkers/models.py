@@ -12,7 +12,9 @@ from functools import partial
 from typing import Any
 
 from . import dynamo
+from .course import course
 from .elle import check_list_append, check_rw_register, wanted
+from .explain import with_faults
 from .history import History
 from .independent import each_key
 from .register import check_register
@@ -143,7 +145,7 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     _refuse_strange(asked.assume, INFERENCES)
     if "consistency_models" in known:
         wanted(asked.consistency_models, asked.anomalies)
-    return MODELS[model].judge(history, asked)
+    return with_faults(MODELS[model].judge(history, asked), course(history))
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

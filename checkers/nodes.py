@@ -9,17 +9,18 @@ gives the most that each size may reach; its `siblings` also bounds what a read 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from .causality import Causality
 from .columns import HARNESS, History
 from .course import Course
+from .op import canonical
 from .pairing import INFO, OK
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import at, meanwhile, reading
+from .words import at, listed, reading
 
 
 def check_membership(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
@@ -29,28 +30,60 @@ def check_membership(c: Causality, course: Course, _test: Mapping[str, Any] | No
         return skip("no node was asked for its membership after quiescence")
     if not course.quiet:
         return skip("the cluster did not get quiet: its views may still be under way")
-    views: dict[bytes, tuple[int, str]] = {}
+    views: dict[bytes, list[int]] = {}
     for row in told:
-        value = c.history.value_of(row)
-        view = {k: value.get(k) for k in ("members", "owners")}
-        if isinstance(view["members"], list):
-            view["members"] = sorted(view["members"])
-        encoded = msgspec.json.encode(view, order="sorted")
-        views.setdefault(encoded, (row, str(value.get("node"))))
+        view = _view(c.history, row)
+        views.setdefault(canonical(view), []).append(row)
     if len(views) == 1:
         return judge((), (), {"asked": len(told)})
-    rows = tuple(row for row, _ in views.values())
-    differ = "; ".join(f"{node} says {view.decode()[:200]}" for view, (_, node) in views.items())
-    why = f"after quiescence nodes disagree on members or owners: {differ}."
-    return judge([Anomaly("split-membership", why, None, rows)], (), {"asked": len(told)})
+    why, data = _disagreement(c.history, list(views.values()))
+    first = tuple(rows[0] for rows in views.values())
+    during = (course.phases.get("load", 0), *first)
+    found = Anomaly("split-membership", why, None, first, data, during)
+    return judge([found], (), {"asked": len(told)})
 
 
-def check_bounds(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def _view(h: History, row: int) -> dict[str, Any]:
+    """Members in order, and owners, as a node told them."""
+    told = h.value_of(row)
+    members = told.get("members")
+    ordered = sorted(members, key=str) if isinstance(members, list) else members
+    return {"members": ordered, "owners": told.get("owners")}
+
+
+def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, Any]]:
+    """Who says what, as prose and as data: each group of rows tells the same."""
+    who = [listed([str(h.value_of(row).get("node")) for row in rows]) for rows in groups]
+    views = [_view(h, rows[0]) for rows in groups]
+    data = {nodes: view["members"] for nodes, view in zip(who, views, strict=True)}
+    if len({canonical(view["members"]) for view in views}) > 1:
+        said = [f"{nodes} say {_names(members)}" for nodes, members in data.items()]
+        why = f"after quiescence nodes disagree on the members: {'; '.join(said)}."
+        return why, {"members": data}
+    owners = [v["owners"] if isinstance(v["owners"], list) else [v["owners"]] for v in views]
+    differ = [p for p, of_all in enumerate(zip_longest(*owners)) if len({*map(str, of_all)}) > 1]
+    said = [
+        f"{nodes} say {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
+        for nodes, own in zip(who, owners, strict=True)
+    ]
+    why = f"after quiescence nodes disagree on who owns which partition: {'; '.join(said)}."
+    return why, {"partitions": differ}
+
+
+def _names(members: Any) -> str:
+    return listed([str(m) for m in members]) if isinstance(members, list) else str(members)
+
+
+def _owner(owners: list[Any], partition: int) -> str:
+    return str(owners[partition]) if partition < len(owners) else "nobody"
+
+
+def check_bounds(c: Causality, _course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Did anything outgrow its bound?"""
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
         return skip("needs bounds in test.json")
-    found = [*_too_many_siblings(c, course, bounds.get("siblings")), *_oversized(c, bounds)]
+    found = [*_too_many_siblings(c, bounds.get("siblings")), *_oversized(c, bounds)]
     more = {"unbounded": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(found[:DESCRIBED], (), {"bounds": dict(bounds)}, more)
 
@@ -60,10 +93,10 @@ def _said(h: History, f: str) -> list[int]:
     return [row for row in rows if isinstance(h.value_of(row), dict)]
 
 
-def _too_many_siblings(c: Causality, course: Course, bound: Any) -> Iterator[Anomaly]:
+def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
     """The read with the most siblings of each key that exceeds the bound."""
     h = c.history
-    if not isinstance(bound, int):
+    if not isinstance(bound, int | float):
         return
     reads = np.flatnonzero((h.kind == OK) & h.rows("get", "dump"))
     count = h.sib_start[reads + 1] - h.sib_start[reads]
@@ -72,10 +105,7 @@ def _too_many_siblings(c: Causality, course: Course, bound: Any) -> Iterator[Ano
         key = int(h.key_of[row])
         worst[key] = max(worst.get(key, (0, 0)), (many, row))
     for key, (many, row) in worst.items():
-        why = (
-            f"{reading(h, row)} showed {many} siblings, more than the bound of {bound}."
-            f"{meanwhile(course, (row,))}"
-        )
+        why = f"{reading(h, row)} showed {many} siblings, more than the bound of {bound}."
         yield Anomaly("unbounded", why, h.keys[key], (row,), {"siblings": many, "bound": bound})
 
 

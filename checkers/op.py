@@ -94,6 +94,11 @@ def raw(value: Any) -> msgspec.Raw:
     return NO_VALUE if value is None else msgspec.Raw(_encoder.encode(value))
 
 
+def canonical(value: Any) -> bytes:
+    """A value as the one JSON of all that say the same, whatever the order of their fields."""
+    return msgspec.json.encode(value, order="sorted")
+
+
 def as_line(op: Op) -> Line:
     """The event with its values encoded. Raises TypeError for a value JSON cannot hold."""
     siblings = op.siblings

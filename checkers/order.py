@@ -18,10 +18,9 @@ from .course import Course
 from .cycles import PROCESS, WR, WW, Cycle, Edges, Step, find_cycles
 from .pairing import INVOKE, OK
 from .verdict import Anomaly, Verdict, judge
-from .words import meanwhile
 
 
-def check_order(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_order(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
     """Look for cycles among operations; each is a row of invocation."""
     h = c.history
     shown = c.of_id[h.sib_id]
@@ -38,16 +37,16 @@ def check_order(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
     edges.add(PROCESS, order[:-1][same], order[1:][same])
     cycles, unnamed = find_cycles(edges.graph())
     one_each = {frozenset(s.a for s in cycle.steps): cycle for cycle in cycles}
-    found = [_anomaly(c, course, cycle) for cycle in one_each.values()]
+    found = [_anomaly(c, cycle) for cycle in one_each.values()]
     return judge(found, more={"causal-cycle": unnamed} if unnamed else {})
 
 
-def _anomaly(c: Causality, course: Course, cycle: Cycle) -> Anomaly:
+def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:
     h = c.history
     rows = tuple(sorted(step.a for step in cycle.steps))
     told = "; ".join(_told(c, step) for step in cycle.steps)
     why = f"each comes before the next, and the last before the first: {told}."
-    return Anomaly("causal-cycle", why + meanwhile(course, rows), h.keys[h.key_of[rows[0]]], rows)
+    return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows)
 
 
 def _told(c: Causality, step: Step) -> str:

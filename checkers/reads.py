@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from .causality import Causality
 from .course import Course
+from .op import canonical
 from .pairing import FAIL, OK, Bools, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
-from .words import at, contents, covering, fate, meanwhile, name, reading
+from .words import at, contents, covering, fate, name, reading
 
 
-def check_reads(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_reads(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
     """Judge each read by itself."""
     found: list[Anomaly] = []
     more: dict[str, int] = {}
@@ -35,7 +35,7 @@ def check_reads(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
     for number, each in enumerate(false):
         by_key[c.history.keys[c.history.key_of[each[0]]]] += 1
         if number < DESCRIBED:
-            found.append(_false_sibling(c, course, *each))
+            found.append(_false_sibling(c, *each))
     if by_key.total() > DESCRIBED:
         more["false-sibling"] = by_key.total() - DESCRIBED
     details = {"false_siblings_by_key": dict(by_key.most_common())} if by_key else {}
@@ -86,13 +86,9 @@ def _altered(c: Causality, exists: Bools, version: Ints) -> Bools:
     suspect = exists & ~deleted & ~wrong_kind & (h.value[c.written[version]] != h.sib_value)
     for place in np.flatnonzero(suspect).tolist():
         written = h.value_of(int(c.written[version[place]]))
-        suspect[place] = _canonical(written) != _canonical(h.decode(int(h.sib_value[place])))
+        suspect[place] = canonical(written) != canonical(h.decode(int(h.sib_value[place])))
     altered: Bools = wrong_kind | suspect
     return altered
-
-
-def _canonical(value: Any) -> bytes:
-    return msgspec.json.encode(value, order="sorted")
 
 
 def _anomaly(c: Causality, kind: str, place: int, rows: list[int], why: str) -> Anomaly:
@@ -167,13 +163,13 @@ _DESCRIBE: dict[str, Callable[[Causality, int], Anomaly]] = {
 }
 
 
-def _false_sibling(c: Causality, course: Course, row: int, lower: int, upper: int) -> Anomaly:
+def _false_sibling(c: Causality, row: int, lower: int, upper: int) -> Anomaly:
     h = c.history
     how, rows = covering(c, c.path(upper, lower))
     proof = tuple(sorted({*rows, row}))
     why = (
         f"{reading(h, row)} showed {name(c, lower)} and {name(c, upper)} as concurrent, but "
-        f"{name(c, upper)} replaced {name(c, lower)}: {how}.{meanwhile(course, proof)}"
+        f"{name(c, upper)} replaced {name(c, lower)}: {how}."
     )
     data = {"lower": name(c, lower), "upper": name(c, upper)}
     return Anomaly("false-sibling", why, h.keys[h.key_of[row]], proof, data)

@@ -8,16 +8,17 @@ equals an empty one: the primaries reap one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .causality import Causality
 from .course import Course, final_rows, hint_targets
 from .final import unjudged
 from .history import History
+from .op import canonical
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import at, contents, listed, reading
+from .words import SPELLED, at, contents, fate, listed, reading
 
 #: what a replica holds of a key, comparable: (id, value number, deleted), sorted
 Content = tuple[tuple[int, int, bool], ...]
@@ -34,7 +35,9 @@ def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
     waited = f": {_outstanding(course.waiting)}" if course.waiting else ""
     ended = at(c.history, course.quiesced)
     why = f"the cluster was not quiet when the wait for it ended at {ended}{waited}."
-    return judge([Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting})])
+    during = (course.phases.get("load", 0), course.quiesced)
+    data = {"waiting": course.waiting}
+    return judge([Anomaly("stuck", why, None, (course.quiesced,), data, during)])
 
 
 def _outstanding(waiting: Any) -> str:
@@ -69,10 +72,10 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
         return judge((), ["no replica was dumped after the final phase began"])
     hints = hint_targets(h, rows)
     dumps = _dumps(h, [r for r in rows.tolist() if r not in hints], bool((test or {}).get("reap")))
-    found, undumped = [_hint(h, row, target) for row, target in hints.items() if _holds(h, row)], 0
+    found, undumped = [_hint(c, row, target) for row, target in hints.items() if _holds(h, row)], 0
     for key, by_replica in dumps.items():
         primaries = ring.primaries(h.keys[key])
-        found += _judge_key(h, key, by_replica, primaries)
+        found += _judge_key(c, key, by_replica, primaries)
         undumped += not set(primaries) <= set(by_replica)
     reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
     more: dict[str, int] = {}
@@ -100,45 +103,90 @@ def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
 
 
 def _judge_key(
-    h: History, key: int, dumps: Mapping[str, tuple[int, Content]], primaries: tuple[str, ...]
+    c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]], primaries: tuple[str, ...]
 ) -> list[Anomaly]:
     mine = {node: dumps[node] for node in primaries if node in dumps}
     found = []
-    if len({content for _, content in mine.values()}) > 1:
-        found.append(_divergence(h, key, mine))
+    if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
+        found.append(_divergence(c, key, mine))
     found += [
-        _misplaced(h, key, row, f"{node} is not among its primaries {listed(primaries)}")
+        _misplaced(c, key, row, f"{node} is not among its primaries {listed(primaries)}")
         for node, (row, content) in dumps.items()
         if content and node not in primaries
     ]
     holders = [row for row, content in mine.values() if content]
     found += [
-        _misplaced(h, key, row, f"its primary {node} lacks it", holders[0])
+        _misplaced(c, key, row, f"its primary {node} lacks it", holders[0])
         for node, (row, content) in mine.items()
         if holders and not content
     ]
     return found
 
 
-def _divergence(h: History, key: int, dumps: Mapping[str, tuple[int, Content]]) -> Anomaly:
+def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
+    """Do they differ as values too, or only in how the same JSON is spelled?"""
+    told = {
+        tuple(sorted((i, canonical(h.decode(value)), deleted) for i, value, deleted in content))
+        for _, content in dumps.values()
+    }
+    return len(told) > 1
+
+
+def _divergence(c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]]) -> Anomaly:
     """The proof is one dump of each differing content."""
+    h = c.history
     differing: dict[Content, int] = {}
     for row, content in dumps.values():
         differing.setdefault(content, row)
+    rows = tuple(sorted(differing.values()))
     held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
-    same_ids = len({tuple(i for i, _, _ in content) for content in differing}) == 1
-    what = "the same ids with different values" if same_ids else "different versions"
-    why = f"the primaries of {h.keys[key]} hold {what} although the cluster was quiet: {held}."
-    return Anomaly("divergence", why, h.keys[key], tuple(sorted(differing.values())))
+    lacking = _lacking({node: {i for i, _, _ in content} for node, (_, content) in dumps.items()})
+    what = "different versions" if lacking else "the same ids with different values"
+    which = lacking or {i: [] for content in differing for i, _, _ in content}
+    why = (
+        f"the primaries of {h.keys[key]} hold {what} although the cluster was quiet: {held}."
+        f"{_written(c, which)}"
+    )
+    data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
+    return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))
 
 
-def _misplaced(h: History, key: int, row: int, reason: str, holder: int | None = None) -> Anomaly:
+def _lacking(held: Mapping[str, set[int]]) -> dict[int, list[str]]:
+    """By id that some primary holds: the primaries that do not, if there are any."""
+    every = sorted(set().union(*held.values()))
+    without = {i: [node for node, ids in held.items() if i not in ids] for i in every}
+    return {i: nodes for i, nodes in without.items() if nodes}
+
+
+def _written(c: Causality, ids: Iterable[int]) -> str:
+    """How the writes of these ids ended, as a sentence; nothing for what nobody wrote."""
+    told = [fate(c, v) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
+    return f" {listed(told[:SPELLED], separator='; ')}." if told else ""
+
+
+def _ids(h: History, row: int) -> list[int]:
+    """What a row showed, as numbers."""
+    ids: list[int] = h.sib_id[h.sib_start[row] : h.sib_start[row + 1]].tolist()
+    return ids
+
+
+def _begun(c: Causality, ids: Iterable[int]) -> list[int]:
+    """When they began."""
+    return [int(c.written[v]) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
+
+
+def _misplaced(c: Causality, key: int, row: int, reason: str, holder: int | None = None) -> Anomaly:
+    h = c.history
     proof = tuple(sorted({row} | ({holder} if holder is not None else set())))
     has = f", while {reading(h, holder)} showed {contents(h, holder)}" if holder is not None else ""
-    why = f"{reading(h, row)} showed {contents(h, row)} of {h.keys[key]}: {reason}{has}."
-    return Anomaly("misplaced", why, h.keys[key], proof)
+    ids = list(dict.fromkeys(i for r in proof for i in _ids(h, r)))
+    why = (
+        f"{reading(h, row)} showed {contents(h, row)} of {h.keys[key]}: {reason}{has}."
+        f"{_written(c, ids)}"
+    )
+    return Anomaly("misplaced", why, h.keys[key], proof, {}, (*_begun(c, ids), *proof))
 
 
-def _hint(h: History, row: int, target: str) -> Anomaly:
-    key = int(h.key_of[row])
-    return _misplaced(h, key, row, f"it is a hint for {target}, never handed off")
+def _hint(c: Causality, row: int, target: str) -> Anomaly:
+    key = int(c.history.key_of[row])
+    return _misplaced(c, key, row, f"it is a hint for {target}, never handed off")

@@ -19,6 +19,7 @@ import numpy as np
 
 from .causality import NEVER
 from .columns import History, Names
+from .op import canonical
 from .pairing import INFO, INVOKE, OK, Bools, Ints
 from .quick import no_cycles
 
@@ -133,7 +134,7 @@ def freeze(value: Any) -> Any:
     """A value that can be a key of a dict, and differs in type from all that it is not."""
     if isinstance(value, str | int) and not isinstance(value, bool):
         return value
-    return _Frozen(msgspec.json.encode(value, order="sorted"))
+    return _Frozen(canonical(value))
 
 
 def _thaw(name: Any) -> Any:

@@ -21,13 +21,15 @@ DESCRIBED = 100
 @dataclass(frozen=True)
 class Anomaly:
     """One proof that something is wrong: its name, the key, the few operations
-    (history indices) that prove it, the argument in words, and data behind it."""
+    (history indices) that prove it, the argument in words, and data behind it. `during`:
+    the indices between which its cause must lie, where they are not those of the proof."""
 
     name: str
     why: str
     key: str | None = None
     ops: tuple[int, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    during: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for results.json."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from .causality import Causality
-from .course import Course, Fault
+from .course import Fault
 from .history import History
 from .pairing import FAIL, OK
 
@@ -15,11 +15,11 @@ from .pairing import FAIL, OK
 SPELLED = 8
 
 
-def listed(items: Sequence[str], nothing: str = "nothing") -> str:
+def listed(items: Sequence[str], nothing: str = "nothing", separator: str = ", ") -> str:
     """A list for a sentence, cut where it gets long."""
     if len(items) > SPELLED:
-        return f"{', '.join(items[:SPELLED])} and {len(items) - SPELLED} more"
-    return ", ".join(items) or nothing
+        return f"{separator.join(items[:SPELLED])} and {len(items) - SPELLED} more"
+    return separator.join(items) or nothing
 
 
 def at(h: History, row: int) -> str:
@@ -112,9 +112,3 @@ def _spelled(whom: Any) -> str:
     apart = any(isinstance(part, list) for part in whom)
     rest = f" and {len(whom) - SPELLED} more" if len(whom) > SPELLED else ""
     return (" | " if apart else ",").join(map(_spelled, whom[:SPELLED])) + rest
-
-
-def meanwhile(c: Course, rows: tuple[int, ...]) -> str:
-    """The faults that were active between the first and the last of these events."""
-    told = [concerned(fault) for fault in c.active(rows)]
-    return f" Faults active meanwhile: {listed(told)}." if told else ""

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from checkers import check
+from checkers.course import course
+from checkers.explain import with_faults
 from checkers.history import History
 from checkers.verdict import Results, check_safely
 
@@ -21,4 +23,4 @@ def judge(history: History, test: Mapping[str, Any]) -> Results:
     if workload is None or workload.check is None or "history" in results.verdicts:
         return results
     own = check_safely(workload.name, partial(workload.check, history))
-    return Results({**results.verdicts, workload.name: own})
+    return with_faults(Results({**results.verdicts, workload.name: own}), course(history))
