@@ -20,7 +20,7 @@ from .course import Course, final_rows
 from .final import unjudged
 from .pairing import Bools
 from .verdict import Anomaly, Verdict, judge, skip
-from .words import contents, effect_rows, listed, name, reading
+from .words import contents, effect, effect_rows, listed, name, reading
 
 
 def check_cart(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
@@ -74,7 +74,7 @@ def _extra(c: Causality, row: int, allowed: list[int]) -> list[Anomaly]:
         return []
     why = (
         f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which stand "
-        f"in no version that may be current: {listed([name(c, v) for v in allowed], 'none')}."
+        f"in no version that may be current ({listed([name(c, v) for v in allowed], 'none')})."
     )
     return [Anomaly("extra-item", why, h.keys[h.key_of[row]], (row,), {"items": extra})]
 
@@ -88,7 +88,7 @@ def _missing(c: Causality, row: int, truth: list[int]) -> list[Anomaly]:
         if lacking:
             why = (
                 f"{name(c, version)} put {listed(lacking)} into cart {h.keys[h.key_of[row]]} and "
-                f"nothing replaced it, but the merge of {reading(h, row)} "
+                f"nothing replaced it ({effect(c, version)}), but the merge of {reading(h, row)} "
                 f"({contents(h, row)}) lacks them."
             )
             proof = tuple(sorted({*effect_rows(c, version), row}))

@@ -25,6 +25,7 @@ import numpy as np
 
 from .causality import Causality
 from .course import Course
+from .debts import debt
 from .lww import Ranks, is_lww
 from .pairing import OK, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
@@ -195,13 +196,14 @@ def _members(versions: Ints, bits: int) -> list[int]:
 def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
     h, version = c.history, missing[0]
     begin = int(h.pair[row])
-    rows = {int(c.written[version]), begin, row}
+    owed = debt(c, kind, row, version)
+    rows = {int(c.written[version]), begin, row, *owed.rows}
     if c.outcome[version] == OK:
         rows.add(int(c.ended[version]))
     proof = tuple(sorted(rows))
     why = (
         f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
         f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
-        f"{fate(c, version)}."
+        f"{fate(c, version)}{owed.why and '; '}{owed.why}."
     )
     return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})

@@ -188,19 +188,14 @@ class _Judge:
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*self.need) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
             refused += delayed
-        return [
-            self.anomaly(
-                "unavailable", row, f"ended in {h.errors[row].code}, but enough nodes were there"
-            )
-            for row in sorted(refused)
-        ]
+        return [self.anomaly("unavailable", row, self.excuse(row)) for row in sorted(refused)]
 
     def was_fair(self, row: int) -> bool:
         """Were enough nodes certainly up and in reach, from `grace` before it began?"""
         h, begin = self.h, int(self.h.pair[row])
-        since = int(np.searchsorted(h.time, h.time[begin] - int(self.grace * 1e9)))
+        since = self.since(row)
         load = self.course.phases.get("load", 0)
-        near = [o for o in self.outages if o.started < row and o.ended >= since]
+        near = self.near(row)
         if begin < load or int(h.time[begin]) < int(h.time[load]):
             return False
         if not near:
@@ -208,10 +203,36 @@ class _Judge:
         settled = all(o.known and o.since < since and o.until > row for o in near)
         if not settled or h.node[row] < 0:
             return False
+        up = self.untouched(row)
+        return len(up) >= self.need[h.fs[h.f[row]]] and h.nodes[h.node[row]] in up
+
+    def near(self, row: int) -> list[Outage]:
+        """The faults that may have been felt by an operation, from `grace` before it began."""
+        since = self.since(row)
+        return [o for o in self.outages if o.started < row and o.ended >= since]
+
+    def since(self, row: int) -> int:
+        """The row that lies `grace` before an operation began."""
+        h = self.h
+        return int(np.searchsorted(h.time, h.time[h.pair[row]] - int(self.grace * 1e9)))
+
+    def untouched(self, row: int) -> set[str]:
+        """The nodes whose answers count for an operation and that no near fault touches."""
+        near = self.near(row)
         down = {node for o in near for node in o.down}
         apart = {node for o in near for pair in o.cut for node in pair}
-        up = set(self.candidates(h.keys[h.key_of[row]])) - down - apart
-        return len(up) >= self.need[h.fs[h.f[row]]] and h.nodes[h.node[row]] in up
+        return set(self.candidates(self.h.keys[self.h.key_of[row]])) - down - apart
+
+    def excuse(self, row: int) -> str:
+        """What happened, and that nothing excuses it."""
+        h = self.h
+        there = (
+            f"{listed(sorted(self.untouched(row)))} were up and in reach"
+            if self.near(row)
+            else f"no fault had been active for {self.grace:g} s"
+        )
+        need = self.need[h.fs[h.f[row]]]
+        return f"ended in {h.errors[row].code}, although it needed {need} nodes and {there}"
 
     def anomaly(self, name: str, row: int, why: str) -> Anomaly:
         h, begin = self.h, int(self.h.pair[row])

@@ -84,14 +84,14 @@ def _judge_get(c: Causality, row: int, settled: Bools) -> Iterator[Anomaly]:
         return
     may_win = c.deletes[of_key] & c.may_take_effect[of_key]
     if not shown and not may_win.any():
-        yield _lost(c, row, int(effective[-1]), "nothing is left")
+        yield _lost(c, row, int(effective[-1]), "yet nothing is left:")
     stamps = {int(v): timestamp(c, int(v)) for v in effective.tolist()}
     told = {v: s for v, s in stamps.items() if s is not None}
     mine = timestamp(c, shown[0]) if len(shown) == 1 else None
     if mine is not None and told:
         latest = max(told, key=lambda v: told[v])
         if told[latest] > mine:
-            than = f"stamped {told[latest]}, is later than {name(c, shown[0])}, stamped {mine}"
+            than = f"its timestamp {told[latest]} is later than {mine} of {name(c, shown[0])}, yet"
             yield _lost(c, row, latest, than)
 
 
@@ -106,6 +106,6 @@ def timestamp(c: Causality, version: int) -> Any:
 def _lost(c: Causality, row: int, version: int, reason: str) -> Anomaly:
     h = c.history
     proof = tuple(sorted({*effect_rows(c, version), row}))
-    why = f"{effect(c, version)}; {reason}: {reading(h, row)} showed {contents(h, row)}."
+    why = f"{effect(c, version)}; {reason} {reading(h, row)} showed {contents(h, row)}."
     data = {"id": name(c, version)}
     return Anomaly("lost-write", why, h.keys[int(c.key[version])], proof, data)

@@ -43,16 +43,24 @@ def check_order(c: Causality, _course: Course, _test: Mapping[str, Any] | None) 
 
 def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:
     h = c.history
-    rows = tuple(sorted(step.a for step in cycle.steps))
+    rows = tuple(sorted({row for step in cycle.steps for row in _rows(c, step)}))
     told = "; ".join(_told(c, step) for step in cycle.steps)
     why = f"each comes before the next, and the last before the first: {told}."
     return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows)
 
 
+def _rows(c: Causality, step: Step) -> tuple[int, int]:
+    """The two events that prove a step."""
+    if step.kind == WR:
+        return step.a, int(c.history.pair[step.b])
+    return int(c.history.pair[step.a]) if step.kind == WW else step.a, step.b
+
+
 def _told(c: Causality, step: Step) -> str:
     h = c.history
+    a, b = _rows(c, step)
     if step.kind == WR:
-        return f"index {step.a} wrote {h.ids[h.id[step.a]]}, which the read at index {step.b} saw"
+        return f"{h.ids[h.id[a]]}, whose write began at index {a}, was shown at index {b}"
     if step.kind == WW:
-        return f"index {step.b} was written on the context that index {step.a} got"
+        return f"{h.ids[h.id[b]]} was written at index {b} on the context given at index {a}"
     return f"process {h.name_of(int(h.process[step.a]))} did index {step.a} before index {step.b}"

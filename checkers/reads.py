@@ -116,9 +116,9 @@ def _write_rows(c: Causality, place: int) -> tuple[int, int]:
 
 
 def _aborted(c: Causality, place: int) -> Anomaly:
-    _, read = _shown(c, place)
+    shown, read = _shown(c, place)
     version, row = _write_rows(c, place)
-    why = f"{read} showed it, although {fate(c, version)}."
+    why = f"{read} showed {shown}, although {fate(c, version)}."
     return _anomaly(c, "aborted-read", place, [row, int(c.ended[version])], why)
 
 

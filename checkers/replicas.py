@@ -53,9 +53,16 @@ def _outstanding(waiting: Any) -> str:
     return "; ".join(
         f"{parts.get(what, what)} {listed([str(item) for item in left])}"
         if isinstance(left, list)
-        else f"{parts.get(what, what)} {left}"
+        else f"{parts.get(what, what)} {_counted(left)}"
         for what, left in waiting.items()
     )
+
+
+def _counted(left: Any) -> str:
+    """By node how much, or whatever was said."""
+    if not isinstance(left, Mapping):
+        return str(left)
+    return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
 def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:

@@ -83,16 +83,15 @@ def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         row = int(c.written[upper])
         basis = int(h.basis[row])
         rows += [basis, row]
-        came = "acknowledged" if h.pair[basis] == c.written[lower] else "shown by"
         said = (
-            f"the put whose completion is index {basis}"
-            if came == "acknowledged"
-            else f"the get at index {basis}, which showed {name(c, lower)}"
+            f"that the acknowledgement of {name(c, lower)} gave (index {basis})"
+            if h.pair[basis] == c.written[lower]
+            else f"of the get at index {basis}, which showed {name(c, lower)}"
         )
-        clauses.append(f"{name(c, upper)} was written on the context of {said}")
+        clauses.append(f"{name(c, upper)} was written at index {row} on the context {said}")
     if chain:
         rows.append(int(c.written[chain[-1]]))
-    return listed(clauses), tuple(sorted(set(rows)))
+    return listed(clauses, separator="; "), tuple(sorted(set(rows)))
 
 
 def concerned(fault: Fault) -> str:

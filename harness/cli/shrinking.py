@@ -13,6 +13,7 @@ import yaml
 
 from harness.campaign.crew import Crew, Task, hired
 from harness.campaign.shrink import shrink
+from harness.cli.checking import stored_test
 from harness.cli.exits import INVALID, UNKNOWN, VALID, Wrong
 from harness.logs import logging_to
 from harness.store import RESULTS, SCHEDULE, TEST, Folder
@@ -92,14 +93,34 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
 
 
 def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
-    test, results = folder.load_json(TEST), folder.load_json(RESULTS)
+    test, results = stored_test(folder), _results(folder)
     schedule = folder / SCHEDULE
     if not test or not schedule.is_file():
         raise Wrong(f"{folder.path}: no {TEST} or {SCHEDULE} here; give the folder of a test")
+    for name, kind in (("command", str), ("time_limit", int | float)):
+        if not isinstance(test.get(name), kind):
+            raise Wrong(f"{folder / TEST}, field {name}: expected what the test was run with")
     if results.get("valid") is not False:
         raise Wrong(f"{folder.path}: this test was not invalid; there is nothing to shrink")
-    faults = yaml.safe_load(schedule.read_text(encoding="utf-8"))["faults"]
-    return test, faults, frozenset(results["anomalies"])
+    return test, _faults(schedule), frozenset(results.get("anomalies", ()))
+
+
+def _results(folder: Folder) -> dict[str, Any]:
+    try:
+        return folder.load_json(RESULTS)
+    except (ValueError, RecursionError) as error:
+        raise Wrong(f"{folder / RESULTS}: expected JSON: {error}") from error
+
+
+def _faults(schedule: Path) -> list[Any]:
+    try:
+        value = yaml.safe_load(schedule.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Wrong(f"{schedule}: expected YAML: {error}") from error
+    faults = value.get("faults") if isinstance(value, dict) else None
+    if not isinstance(faults, list):
+        raise Wrong(f"{schedule}, field faults: expected a list")
+    return faults
 
 
 def without(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:

@@ -1,8 +1,12 @@
-"""Anomalies tell which mechanism last touched their key on each node."""
+"""Anomalies tell the faults active meanwhile, and what last touched their key on each node."""
 
 from __future__ import annotations
 
-from checkers.explain import anomalous_keys, last_touches, with_touches
+import pytest
+
+from checkers.course import course
+from checkers.explain import anomalous_keys, last_touches, with_faults, with_touches
+from checkers.history import History, Op
 from checkers.verdict import Anomaly, Results, judge
 
 EVENTS = [
@@ -26,3 +30,35 @@ def test_the_last_event_about_the_key_on_each_node_is_told() -> None:
 def test_without_logs_nothing_changes() -> None:
     results = Results({"final": judge([Anomaly("lost-write", "3.1 is gone.", "k", (1, 2))])})
     assert with_touches(results, last_touches([], ["k"])) == results
+
+
+def nemesis(f: str, **value: object) -> Op:
+    return Op(type="info", process="nemesis", f=f, value=value)
+
+
+HISTORY = History.of(
+    [
+        nemesis("start-kill", fault=1, nodes=["n1"]),
+        nemesis("stop-kill", fault=1),
+        nemesis("start-cut", fault=2, grudge=[["n1"], ["n2"]]),
+        Op(process=0, f="get", key="k"),
+        nemesis("stop-cut", fault=2),
+        nemesis("start-pause", fault=3, nodes=["n2"]),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("ops", "during", "faults"),
+    [((3,), (), [2]), ((1, 3), (), [0, 2]), ((3,), (4, 5), [2, 5]), ((), (), None)],
+)
+def test_faults_are_told_as_data_and_in_words(
+    ops: tuple[int, ...], during: tuple[int, ...], faults: list[int] | None
+) -> None:
+    anomaly = Anomaly("lost-write", "3.1 is gone.", "k", ops, during=during)
+    results = with_faults(Results({"final": judge([anomaly])}), course(HISTORY))
+    [told] = results.anomalies
+    assert told.data.get("faults") == faults
+    assert ("Faults active meanwhile: " in told.why) == bool(faults)
+    assert ("cut n1 | n2 (index 2)" in told.why) == (faults is not None and 2 in faults)
+    assert with_faults(results, course(HISTORY)) == results

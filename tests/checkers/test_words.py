@@ -64,3 +64,36 @@ def test_false_siblings_are_counted_by_key() -> None:
             ops.append(Op(type="ok", process=0, f="get", key=key, siblings=shown))
     details = check(History.of(ops)).verdicts["reads"].details
     assert details == {"false_siblings_by_key": {"a": 2, "b": 1}}
+
+
+#: (history, anomaly, the operations that prove it, what the words say of the cause)
+CAUSES = [
+    ("monotonic-reads-gone-again", "monotonic-reads", (2, 3, 5, 6, 7),
+     "the get of process 1 at 0.060 s (index 5) had covered 0.1"),
+    ("monotonic-writes-second-only", "monotonic-writes", (2, 3, 4, 6, 7),
+     "it covers 0.2, which process 0 wrote afterwards, at 0.050 s (index 4)"),
+    ("writes-follow-reads-blind", "writes-follow-reads", (2, 3, 5, 6, 8, 9),
+     "it covers 1.1, written by process 1 at 0.070 s (index 6): before that the get of process 1"),
+    ("read-your-writes-empty", "read-your-writes", (2, 3, 4, 5), "the same process had written it"),
+    ("causal-cycle,future-read-through-two", "causal-cycle", (3, 4, 7, 8),
+     "1.1, whose write began at index 8, was shown at index 3"),
+    ("unavailable-all-primaries-up", "unavailable", (4, 6, 7), "n1, n2, n5 were up and in reach"),
+    ("unavailable-without-a-fault", "unavailable", (4, 5), "no fault had been active for 5 s"),
+    ("divergence-one-sibling-short", "divergence", (11, 13), "1.1 was acknowledged at 0.060 s"),
+    ("misplaced-hint-left", "misplaced", (15,), "0.1 was acknowledged at 0.040 s"),
+    ("split-membership-members", "split-membership", (8, 9), "n2 say n1, n2."),
+    ("split-membership-owners", "split-membership", (8, 9), "n1 say 0 is of n1, 1 is of n2"),
+    ("stuck-hints-left", "stuck", (6,), "hints were still held by n4 (3)"),
+    ("lost-item,lost-write-branch-gone", "lost-item", (4, 5, 17), "1.1 was acknowledged at 0.060"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("history", "anomaly", "ops", "cause"), CAUSES)
+def test_the_proof_and_the_words_show_the_cause(
+    history: str, anomaly: str, ops: tuple[int, ...], cause: str
+) -> None:
+    test = json.loads((BAD / f"{history}.test.json").read_text())
+    found = check(read_history(BAD / f"{history}.jsonl"), test).anomalies
+    first = next(a for a in found if a.name == anomaly)
+    assert first.ops == ops
+    assert cause in first.why

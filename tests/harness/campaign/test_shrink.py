@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.campaign.shrink import shrink
+from harness.cli.app import run
+from harness.cli.exits import USAGE
 from harness.cli.shrinking import without
 
 
@@ -35,3 +39,34 @@ def test_what_a_run_again_must_not_repeat() -> None:
         "--keys",
         "4",
     ]
+
+
+GOOD = {
+    "test.json": '{"command": "dynamesis test", "time_limit": 5}',
+    "results.json": '{"valid": false, "anomalies": {"lost-write": 1}}',
+    "schedule.yaml": "faults: []",
+}
+BAD = [
+    ("test.json", "{", "(file)"),
+    ("test.json", '{"command": "dynamesis test"}', "time_limit"),
+    ("test.json", '{"command": 5, "time_limit": 5}', "command"),
+    ("test.json", "", "(file)"),
+    ("results.json", "{", "results.json"),
+    ("results.json", '{"valid": true}', "nothing to shrink"),
+    ("results.json", "[" * 100_000, "results.json"),
+    ("schedule.yaml", "faults: [", "schedule.yaml"),
+    ("schedule.yaml", "- 1", "faults"),
+    ("schedule.yaml", "\x00", "schedule.yaml"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "said"), BAD)
+def test_a_stored_test_that_cannot_be_shrunk_is_told_so(
+    tmp_path: Path, name: str, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file, text in {**GOOD, name: content}.items():
+        (tmp_path / file).write_text(text)
+    assert run(["shrink", str(tmp_path)]) == USAGE
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
