@@ -22,6 +22,8 @@ from cluster.tls import Tls, dialling
 
 #: seconds for a node to say that it is ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
+#: seconds after which a node counts as started that only waits for nodes out of its reach
+WAITS_AFTER = 1.0
 #: seconds between two questions whether it is
 ASK_AGAIN = 0.01
 #: seconds for a graceful stop before SIGKILL
@@ -88,10 +90,10 @@ class Cluster:
         )
 
     async def start(self, node: str) -> None:
-        """Start a node that is not running, and wait until it is ready. Raises RuntimeError
-        as start_all does."""
+        """Start a node that is not running, and wait until it is ready, or, with nothing on its
+        disk, says that it waits for others. Raises RuntimeError as start_all does."""
         self._spawn(node)
-        await self._until_ready(node)
+        await self._until_ready(node, waits_after=WAITS_AFTER)
 
     async def kill(self, node: str) -> int:
         """SIGKILL; returns the pid that is gone once it was reaped."""
@@ -305,11 +307,16 @@ class Cluster:
         self._processes[node] = process
         self._on_spawn(process.pid)
 
-    async def _until_ready(self, node: str, linked: bool = False) -> None:
+    async def _until_ready(
+        self, node: str, linked: bool = False, waits_after: float = READY_WITHIN
+    ) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + READY_WITHIN
+        began = loop.time()
+        deadline = began + READY_WITHIN
         status = None
         while not _is_ready(status, linked):
+            if status and status["waiting_for"] and loop.time() > began + waits_after:
+                return
             if self.state(node) == "down" or loop.time() > deadline:
                 raise RuntimeError(self._why_not_ready(node, status))
             await asyncio.sleep(ASK_AGAIN)
@@ -324,6 +331,8 @@ class Cluster:
         else:
             down = [peer for peer, link in status["links"].items() if not link["up"]]
             what = f"was not ready within {READY_WITHIN:g} s; no link to: {', '.join(down)}"
+            if status["waiting_for"]:
+                what += f"; it founds no ring without: {', '.join(status['waiting_for'])}"
         return f"node {node} {self._with_logs(node, what)}"
 
     def _with_logs(self, node: str, what: str) -> str:

@@ -26,7 +26,8 @@ class System(Protocol):
         last lines of a node's log if it would not start."""
 
     async def start(self, node: str) -> None:
-        """Start (again) a node that is not running, and wait until it is ready."""
+        """Start (again) a node that is not running, and wait until it is ready, or has nothing
+        to do but to wait for others."""
 
     async def kill(self, node: str) -> int:
         """SIGKILL; returns the pid that is gone once it was reaped."""
@@ -81,7 +82,8 @@ class System(Protocol):
         peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
         exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
         unsent (bytes of answers that were not read), and where the membership can change
-        membership {version: int, members: [id], settled: bool, owned {id: int}} or None."""
+        membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
+        (gone, and may still hold something)} or None."""
 
     async def metrics(self, node: str) -> str | None:
         """What the node measures of itself, as Prometheus text; None if it does not answer."""

@@ -135,6 +135,9 @@ class AntiEntropy:
     def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
         if not self.trees.complete:
             return TreeRootsReply(asked.rid, {}, "the trees are being made")
+        if not all(map(self.replica.keeps, asked.roots)):
+            # whoever asks would take what is about to be dropped here for a copy
+            return TreeRootsReply(asked.rid, {}, "not-primary")
         trees = {p: self.trees.of(p) for p in asked.roots}
         return TreeRootsReply(
             asked.rid,

@@ -38,6 +38,7 @@ class Services:
     fences: Fences
     stats: Stats
     admission: Admission
+    takes_part: Callable[[], bool]
 
     @property
     def node(self) -> str:

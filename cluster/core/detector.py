@@ -58,6 +58,11 @@ class Detector:
         known = self.peers.get(peer)
         return known is None or known.healthy
 
+    def is_up(self, peer: str) -> bool:
+        """Whether the link to `peer` stands."""
+        known = self.peers.get(peer)
+        return known is not None and known.up
+
     def link_up(self, peer: str) -> None:
         self.watch([peer])
         self.peers[peer].up = True

@@ -43,6 +43,9 @@ class GetRequest:
         self._answers: dict[str, State] = {}
         self._shown: State = {}
         self._responded = False
+        #: a node that takes no part is not asked before a tombstone is forgotten: states that
+        #: it has met meanwhile go nowhere
+        self._repairs = services.takes_part()
 
     def start(self) -> None:
         kernel = self._s.kernel
@@ -110,7 +113,8 @@ class GetRequest:
             return
         if not self._responded:
             self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
-        self.repair(self._shown)
+        if self._repairs:
+            self.repair(self._shown)
         self._s.fences.leave(self._get.key)
         self._s.admission.leave(0)
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import msgspec
 
 from . import messages
+from .changes import Requests, closed, known
 from .dice import Dice
 from .events import Write
 from .kernel import Failure, Kernel
-from .membership import Membership, known
-from .messages import Answer, Change, GossipReply, Layout
+from .membership import Membership
+from .messages import Answer, Change, GossipReply, Layout, Refusal
 from .store import Damaged, Reader
 
 _ROW = b"membership"
@@ -46,6 +47,7 @@ class Gossip:
         self._interval = interval
         self._timeout = timeout
         self._dice = Dice(entropy)
+        self._recovered = False
         self.on_news: Callable[[], None] = lambda: None
         membership.on_change = self._changed
 
@@ -60,23 +62,26 @@ class Gossip:
         if raw is not None:
             row = msgspec.msgpack.decode(raw, type=_Row)
             self._membership.adopt(row.layout, row.requests)
+        self._recovered = True
 
     def start(self) -> None:
         self._kernel.every(self._interval, self._round)
 
     def audience(self) -> list[str]:
-        """Whom this node gossips with: all who take part, who wants to, and the seeds."""
+        """Whom this node gossips with: the seeds, all who take part, want to, or have gone
+        and may not know it. Who was closed asks, if it comes back."""
         people = dict.fromkeys(self._seeds)
         if self._membership.layout is not None:
             people.update(dict.fromkeys(known(self._membership.layout)))
         people.update(dict.fromkeys(c.node for c in self._membership.requests.values()))
-        people.pop(self._node, None)
-        return sorted(people)
+        return sorted({*people} - closed(self._membership.requests) - {self._node})
 
-    def heard(self, asked: messages.Gossip) -> GossipReply:
-        """Somebody told us what they know."""
-        self._membership.informed = True
-        self._membership.adopt(asked.layout, asked.requests)
+    def heard(self, asked: messages.Gossip) -> GossipReply | Refusal:
+        """Somebody told us what they know. As long as nothing could be read, to answer that
+        nothing is known here would be a lie."""
+        if not self._recovered:
+            return Refusal(asked.rid, "not-ready", f"{self._node} is starting")
+        self._learn(asked.layout, asked.requests)
         return GossipReply(asked.rid, self._membership.layout, self._membership.requests)
 
     def _round(self) -> None:
@@ -85,18 +90,24 @@ class Gossip:
             self._tell(self._dice.choice(audience))
 
     def _tell(self, peer: str) -> None:
+        self.ask(peer, lambda answer: None)
+
+    def ask(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        """Tell `peer` what is known here, learn what it knows, then done(answer)."""
         m = self._membership
+
+        def told(answer: Answer | Failure) -> None:
+            if isinstance(answer, GossipReply):
+                self._learn(answer.layout, answer.requests)
+            done(answer)
+
         self._kernel.call(
-            peer,
-            lambda rid: messages.Gossip(rid, m.layout, m.requests),
-            self._timeout,
-            self._told,
+            peer, lambda rid: messages.Gossip(rid, m.layout, m.requests), self._timeout, told
         )
 
-    def _told(self, answer: Answer | Failure) -> None:
-        if isinstance(answer, GossipReply):
-            self._membership.informed = True
-            self._membership.adopt(answer.layout, answer.requests)
+    def _learn(self, layout: Layout | None, requests: Requests) -> None:
+        self._membership.informed |= layout is not None
+        self._membership.adopt(layout, requests)
 
     def _changed(self) -> None:
         """News: act on it, keep it, and once it is durable pass it on."""

@@ -129,6 +129,12 @@ class Hints:
             if not self._in_flight:
                 self.hand_off()
 
+    def discard(self) -> None:
+        """Delete all hints, whether or not anybody has them."""
+        for target, keys in self._waiting.items():
+            for key in list(keys):
+                self.records.remove(hint_row(target, key), lambda code: None)
+
     def is_kept(self, answer: Answer | Failure) -> bool:
         """True when the hint is durable where it belongs."""
         return isinstance(answer, ReplicaPutReply) and answer.error is None

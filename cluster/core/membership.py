@@ -3,7 +3,7 @@
 What a node knows of the membership has two parts, and both merge as join-semilattices,
 so that gossip in any order, however stale, leads all nodes to the same:
 
-- requests: a set that only grows, of changes that an administrator asked for;
+- requests: a set that only grows, of changes (cluster.core.changes);
 - the layout: who is a member, who owns which partition now, who will, and which
   newcomers have their data. A layout has a version; the higher one wins. Two claimants
   who wrote the same version in ignorance of each other are told apart by content, and
@@ -18,14 +18,24 @@ acknowledged it (see transfers).
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
 
-from .messages import Change, Layout
+from .changes import (
+    Requests,
+    after,
+    change_id,
+    claimant,
+    closed,
+    gone,
+    open_requests,
+    participants,
+)
+from .messages import Change, ChangeKind, Layout
 from .placement import Placement, Rules
 
-Requests = dict[str, Change]
 Kind = Literal["join", "leave", "remove"]
 
 
@@ -69,55 +79,17 @@ def _identity(layout: Layout) -> tuple[Any, ...]:
     )
 
 
-def known(layout: Layout) -> tuple[str, ...]:
-    """Everybody who takes part: members, and owners on their way out."""
-    return tuple(sorted({*layout.members, *layout.owners}))
-
-
-def claimant(layout: Layout, requests: Requests) -> str:
-    """Who makes the next layout."""
-    leaving = {c.node for c in open_requests(layout, requests) if c.kind != "join"}
-    staying = [m for m in layout.members if m not in leaving]
-    return min(staying or layout.members)
-
-
-def open_requests(layout: Layout, requests: Requests) -> list[Change]:
-    """Requests that no layout has taken up yet, in one order on all nodes."""
-    return [requests[id] for id in sorted(requests) if id not in layout.applied]
-
-
-def gone(requests: Requests) -> set[str]:
-    """The nodes that were removed since they last joined: nobody waits for them any more."""
-    removed: set[str] = set()
-    for id in sorted(requests):
-        change = requests[id]
-        if change.kind == "remove":
-            removed.add(change.node)
-        elif change.kind == "join":
-            removed.discard(change.node)
-    return removed
-
-
-def after(members: tuple[str, ...], changes: list[Change]) -> tuple[str, ...]:
-    """The members once `changes` are made."""
-    now = dict.fromkeys(members)
-    for change in changes:
-        if change.kind == "join":
-            now[change.node] = None
-        else:
-            now.pop(change.node, None)
-    return tuple(sorted(now))
-
-
 class Membership:
     """What one node knows. `on_change` hears of every new layout or request."""
 
-    def __init__(self, node: str, rules: Rules) -> None:
+    def __init__(self, node: str, rules: Rules, entropy: int) -> None:
+        """`entropy`: a number that no other life of any node was given."""
         self._node = node
         self._rules = rules
+        self._entropy = entropy
         self.layout: Layout | None = None
         self.requests: Requests = {}
-        #: whether this life has heard what the others know
+        #: whether this life has heard what others know
         self.informed = True
         self.on_change: Callable[[], None] = lambda: None
         self.on_passed_over: Callable[[Change, str], None] = lambda change, why: None
@@ -145,19 +117,43 @@ class Membership:
             if self._objection(change.kind, change.node, members) is None:
                 members = after(members, [change])
         objection = self._objection(kind, node, members)
+        if kind == "remove" and node not in members and node in gone(self.requests):
+            objection = f"{node} was removed before"
         if objection is not None:
             raise Refused(objection)
-        change = Change(f"{len(self.requests):06d}-{self._node}-{kind}-{node}", kind, node)
-        self.adopt(None, {change.id: change})
+        return self._add(kind, node)
+
+    def close(self, node: str) -> None:
+        """Have done with a node that has gone (see cluster.core.departure)."""
+        self._add("close", node)
+
+    def _add(self, kind: ChangeKind, node: str) -> Change:
+        id = change_id(self.requests, self._node, self._entropy, kind, node)
+        change = Change(id, kind, node)
+        self.adopt(None, {id: change})
         return change
 
-    def _objection(self, kind: Kind, node: str, members: tuple[str, ...]) -> str | None:
+    def participants(self) -> frozenset[str]:
+        """Whose states are merged; nobody's before there is a layout."""
+        if self.layout is None:
+            return frozenset()
+        return participants(self.layout, self.requests)
+
+    def fingerprint(self) -> int:
+        """64 bits that are the same where nodes agree on the layout and on who takes part."""
+        layout = () if self.layout is None else _identity(self.layout)
+        view = msgspec.msgpack.encode((layout, sorted(self.participants())))
+        return int.from_bytes(blake2b(view, digest_size=8).digest(), "big")
+
+    def _objection(self, kind: ChangeKind, node: str, members: tuple[str, ...]) -> str | None:
         """Why a change cannot be made to these members; None if it can."""
         assert self.layout is not None
         if kind == "join" and node in members:
             return f"{node} is a member already; members are {', '.join(members)}"
-        if kind == "remove" and node not in members and node in known(self.layout):
-            return None  # it is leaving, and died: from now on nobody waits for it
+        if kind == "join" and node in closed(self.requests):
+            return f"{node} was a member and has gone; what comes back takes another name"
+        if kind == "remove" and node not in members and node in self.participants():
+            return None  # it is leaving, or has left, and died: from now on nobody waits for it
         if kind != "join" and node not in members:
             return f"{node} is no member; members are {', '.join(members)}"
         n = self._rules.n
@@ -202,7 +198,9 @@ class Membership:
                 members = after(members, [change])
             else:
                 self.on_passed_over(change, objection)
-        target = self._rules.claim(members, len(layout.owners), layout.owners)
+        target = layout.owners
+        if members != layout.members:
+            target = self._rules.claim(members, len(layout.owners), layout.owners)
         applied = (*layout.applied, *(c.id for c in changes))
         return self._next(layout, members=members, target=target, applied=applied)
 

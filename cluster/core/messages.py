@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 #: Raised by one whenever a message changes shape.
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -74,11 +74,14 @@ class Worth(msgspec.Struct, array_like=True, frozen=True):
     timestamp: int | None = None
 
 
+ChangeKind = Literal["join", "leave", "remove", "close"]
+
+
 class Change(msgspec.Struct, array_like=True, frozen=True):
-    """A change of the membership that an administrator asked for; ids sort by age."""
+    """A change of the membership; what they mean says cluster.core.changes."""
 
     id: str
-    kind: Literal["join", "leave", "remove"]
+    kind: ChangeKind
     node: str
 
 
@@ -300,12 +303,13 @@ class SyncKeyReply(_Base, frozen=True):
 
 class Reap(_Base, frozen=True):
     """A round about tombstones (cluster.core.reaper): their keys and the hashes of their
-    records, under a version of the layout. `name`: who asks, and which attempt it is."""
+    records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
+    membership is to them."""
 
     rid: int
     round: Literal["fence", "check", "reap"]
     name: str
-    version: int
+    view: int
     keys: dict[bytes, int]
 
 

@@ -1,20 +1,20 @@
 """A Dynamo node as one value: events in, effects out (section 5).
 
 `Node` only wires the parts together and sends each event to the one it concerns. What a
-node does stands in the parts: get, put, replica, records, hints, antientropy, detector.
+node does stands in the parts: questions, get, put, replica, records, hints, antientropy,
+detector, membership and so on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
-from . import messages
 from .admission import Admission
 from .antientropy import AntiEntropy
-from .context import BadContext, Contexts
+from .changes import gone, known
+from .context import Contexts
 from .coordinator import Services
+from .departure import Departure
 from .detector import Detector
 from .events import (
     Asked,
@@ -32,53 +32,30 @@ from .events import (
     TimerFired,
 )
 from .fences import Fences
+from .founding import Founding
 from .get import GetRequest
 from .gossip import Gossip
 from .hints import Hints
 from .identity import Identity
 from .kernel import Kernel
-from .membership import Membership, first_layout, gone, known, settled
-from .messages import (
-    ForwardPut,
-    Get,
-    GetReply,
-    Locate,
-    LocateReply,
-    Options,
-    Ping,
-    Pong,
-    Put,
-    PutReply,
-    Refusal,
-    ReplicaGet,
-    ReplicaGetReply,
-    ReplicaPut,
-    ReplicaPutReply,
-    State,
-    SyncKey,
-    SyncKeyReply,
-    TreeKeys,
-    TreeLeaves,
-    TreeRoots,
-)
+from .membership import Membership, first_layout, settled
 from .operate import Operator
 from .params import Params
 from .placement import Placement, Rules
 from .put import PutRequest
+from .questions import Questions
 from .reaper import Reaper
 from .records import Record, Records
 from .replica import Replica
-from .retries import Respond, Retries
+from .retries import Retries
 from .ring import partition_of
 from .rows import split_hint, split_object
-from .sanity import objection
 from .stats import Stats
 from .store import Reader, ReadFailed
 from .transfers import Transfers
 from .trees import Trees
 from .versioning import versioning
 
-_RETRY_AFTER = 0.1
 #: seconds until storage that could not be read is tried again
 _READ_AGAIN = 1.0
 
@@ -99,8 +76,10 @@ class Node:
             params.max_requests,
             params.max_request_bytes,
         )
-        self.membership = Membership(params.node, self.rules)
+        self.membership = Membership(params.node, self.rules, entropy)
         self.placement: Placement | None = None
+        #: whose states are merged (Membership.participants, as of the last news)
+        self.participants: frozenset[str] = frozenset()
         self.versioning = versioning(params)
         self.fences = Fences()
         self._keep(store, entropy)
@@ -108,6 +87,7 @@ class Node:
         self._agree(store, entropy)
         self._connect()
         self.operator = Operator(self)
+        self.questions = Questions(self)
         #: the state machines of client requests
         self.get_request: type[GetRequest] = GetRequest
         self.put_request: type[PutRequest] = PutRequest
@@ -171,6 +151,7 @@ class Node:
             self.fences,
             self.stats,
             self.admission,
+            self.takes_part,
         )
 
     def _agree(self, store: Reader, entropy: int) -> None:
@@ -199,6 +180,10 @@ class Node:
             params.request_timeout,
             entropy,
         )
+        self.founding = Founding(params.node, kernel, params.members, params.gossip_interval)
+        self.departure = Departure(
+            params.node, kernel, self.membership, params.anti_entropy_interval, params.reap_after
+        )
         self.reaper = Reaper(
             params.node,
             kernel,
@@ -217,7 +202,8 @@ class Node:
         self.hints.records.on_change = self._hint_changed
         self.trees.on_row = self.reaper.met
         self.reaper.settled = self._settled_view
-        self.reaper.peers = lambda: [m for m in known(self.view.layout) if m != self.params.node]
+        self.reaper.peers = lambda: sorted(self.participants - {self.params.node})
+        self.reaper.fingerprint = self.membership.fingerprint
         self.reaper.ping = self.detector.ping
         self.hints.window = lambda: self.admission.window
         self.anti_entropy.window = lambda: self.admission.window
@@ -226,6 +212,12 @@ class Node:
             key, state, None, "handoff", done
         )
         self.gossip.on_news = self._layout_changed
+        self.founding.has_layout = lambda: self.membership.layout is not None
+        self.founding.is_up = self.detector.is_up
+        self.founding.ask = self.gossip.ask
+        self.founding.found = self._found
+        self.departure.is_empty = self._is_empty
+        self.departure.discard = self._discard
         self.membership.on_passed_over = lambda change, why: self.kernel.emit(
             "change-passed-over", change=change.id, reason=why
         )
@@ -256,7 +248,7 @@ class Node:
                 if not self.kernel.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
                     self.detector.heard(peer)
             case Received(channel=int(channel)):
-                self._question(channel, event)
+                self.questions.asked(channel, event)
             case Persisted(token):
                 self.kernel.persisted(token)
             case PersistFailed(token, reason):
@@ -267,6 +259,7 @@ class Node:
                 self.kernel.finish(rid, "unsent")
             case LinkUp(peer):
                 self.detector.link_up(peer)
+                self.founding.look()
             case LinkDown(peer, reason):
                 self.detector.link_down(peer, reason)
                 self.kernel.lose(peer)
@@ -304,11 +297,14 @@ class Node:
         self.admission.start()
         self.hints.start()
         self.detector.start()
-        p = self.params
-        if self.membership.layout is None and p.members:
-            self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
         self.membership.informed = not self.gossip.audience()
         self.gossip.start()
+        self.founding.start()
+        self.departure.start()
+
+    def _found(self) -> None:
+        p = self.params
+        self.membership.adopt(first_layout(p.members, p.partitions, self.rules), {})
 
     def _recovered(self) -> None:
         self._recovered_identity = True
@@ -323,6 +319,18 @@ class Node:
         self.reaper.start()
         self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
+    def why_not_ready(self) -> str:
+        """Why clients are refused while it is not."""
+        me, silent = self.params.node, self.founding.waiting_for()
+        if self.placement is not None or not self._recovered_identity:
+            return f"{me} is starting"
+        if not silent:
+            return f"{me} has not joined a cluster"
+        return (
+            f"{me} knows of no ring, and founds none before all other founders have said that "
+            f"they know of none either; it waits for {', '.join(silent)}"
+        )
+
     def _object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         self.trees.changed(row, old, new)
         self.reaper.changed(row, new)
@@ -332,6 +340,19 @@ class Node:
         self.fences.fall(split_hint(row)[1])
 
     # ---- membership
+
+    def takes_part(self) -> bool:
+        """Whether this node is one of those whose states are merged."""
+        return self.params.node in self.participants
+
+    def _is_empty(self) -> bool:
+        """Whether nothing is held here, for anybody, and nothing is being written."""
+        held = self.trees.objects or not self.trees.complete or self.hints.count()
+        return not held and self.objects.settled and self.hints.records.settled
+
+    def _discard(self) -> None:
+        self.transfers.discard()
+        self.hints.discard()
 
     def _settled_view(self) -> Placement | None:
         """Who holds what, unless a partition is on the move."""
@@ -346,6 +367,7 @@ class Node:
         if membership.layout is None:
             return
         before = self.placement
+        self.participants = membership.participants()
         self.placement = Placement(membership.layout, self.rules, gone(membership.requests))
         self.transfers.layout_changed()
         if before is None or before.layout.version != membership.layout.version:
@@ -373,155 +395,6 @@ class Node:
             return target if healthy(target) else None
         owners = self.view.primaries(partition)
         return next((owner for owner in owners if healthy(owner)), None)
-
-    # ---- questions
-
-    def _question(self, channel: int, event: Received) -> None:
-        message = event.message
-
-        def respond(answer: GetReply | PutReply | Refusal) -> None:
-            self.kernel.reply(channel, answer)
-
-        wrong = objection(message, self.params)
-        if wrong is not None:
-            self.kernel.emit("senseless", peer=event.peer, reason=wrong)
-            respond(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
-            return
-        match message:
-            case Get():
-                self._get(message, respond)
-            case Put():
-                self._put(message, respond, hops=0)
-            case Locate(rid):
-                self.kernel.reply(channel, self._locate(rid))
-            case ForwardPut(rid, hops, put):
-                self._put(_renumbered(put, rid), respond, hops)
-            case messages.Gossip():
-                self.kernel.reply(channel, self.gossip.heard(message))
-            case ReplicaGet(rid, key, hint_for):
-                self.replica.get(
-                    key,
-                    hint_for,
-                    lambda state, error, stored: self.kernel.reply(
-                        channel, ReplicaGetReply(rid, state, error, stored)
-                    ),
-                )
-            case ReplicaPut(rid, key, state, hint_for, why, durable):
-                kept = durable and self.replica.durable
-                self.replica.put(
-                    key,
-                    state,
-                    hint_for,
-                    why,
-                    lambda code: self.kernel.reply(
-                        channel, ReplicaPutReply(rid, kept and code is None, code)
-                    ),
-                    durable,
-                )
-            case SyncKey(rid, key, state):
-                self.replica.sync(
-                    key,
-                    state,
-                    "anti-entropy",
-                    lambda state, error: self.kernel.reply(
-                        channel, SyncKeyReply(rid, state, error)
-                    ),
-                )
-            case messages.Reap(rid):
-                self.reaper.asked(
-                    message,
-                    lambda keys: self.kernel.reply(channel, messages.ReapReply(rid, tuple(keys))),
-                )
-            case TreeRoots():
-                self.kernel.reply(channel, self.anti_entropy.differing_roots(message))
-            case TreeLeaves():
-                self.kernel.reply(channel, self.anti_entropy.leaves(message))
-            case TreeKeys():
-                self.kernel.reply(channel, self.anti_entropy.keys(message))
-            case Ping(rid, life):
-                self.kernel.reply(channel, Pong(rid, self.identity.met(str(event.peer), life)))
-
-    def _locate(self, rid: int) -> LocateReply | Refusal:
-        view = self.placement
-        if view is None:
-            return Refusal(rid, "not-ready", f"{self.params.node} is no member", _RETRY_AFTER)
-        primaries = tuple(view.primaries(partition) for partition in view.partitions)
-        return LocateReply(rid, view.layout.version, primaries)
-
-    def _get(self, get: Get, respond: Respond) -> None:
-        respond = self._measured("get", respond)
-        refusal = self._admit(get.rid, get.key, b"", get.options)
-        if refusal is not None:
-            respond(refusal)
-            return
-        self.admission.enter(0)
-        self.get_request(self.services, get, respond).start()
-
-    def _put(self, put: Put, respond: Respond, hops: int) -> None:
-        respond = self._measured("put", respond)
-        refusal = self._admit(put.rid, put.key, put.value, put.options)
-        context: State = {}
-        try:
-            context = self.services.contexts.read(put.key, put.context)
-        except BadContext as e:
-            refusal = refusal or Refusal(put.rid, "bad-context", str(e))
-        if refusal is not None:
-            respond(refusal)
-            return
-        first = self.services.retries.begin(put, respond)
-        if first is not None:
-            self.admission.enter(len(put.value))
-            self.put_request(self.services, put, context, first, hops).start()
-
-    def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
-        """Why a request is refused before anything of it is done; None if it is not."""
-        p = self.params
-        if not self.ready:
-            return Refusal(rid, "not-ready", f"{p.node} is starting", _RETRY_AFTER)
-        overload = self.admission.objection(len(value))
-        if overload is not None:
-            return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
-        if not key:
-            return Refusal(rid, "bad-request", "the key is empty")
-        if len(key) > p.max_key:
-            return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
-        if len(value) > p.max_value:
-            return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
-        wrong = _wrong_option(options, p.n)
-        return None if wrong is None else Refusal(rid, "bad-request", wrong)
-
-    def _measured(self, kind: str, respond: Respond) -> Respond:
-        began = self.kernel.now
-
-        def answer(message: GetReply | PutReply | Refusal) -> None:
-            if isinstance(message, Refusal):
-                self.stats.refused(message.code)
-            else:
-                self.stats.latency[kind].record(self.kernel.now, self.kernel.now - began)
-            respond(message)
-
-        return answer
-
-
-def _renumbered(put: Put, rid: int) -> Put:
-    return msgspec.structs.replace(put, rid=rid)
-
-
-def _limit(what: str, size: int, least: int, most: int) -> str:
-    return f"the {what} is {size} bytes; it must be {least} to {most} bytes"
-
-
-def _wrong_option(options: Options, n: int) -> str | None:
-    for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
-        value: int | None = getattr(options, name)
-        low = 1 if name in ("n", "r", "w") else 0
-        if value is not None and not low <= value <= n:
-            return f"option {name} is {value}; it must be {low} to {n} (N)"
-        if name == "n" and value is not None:
-            n = value
-    if options.timeout is not None and not 0 < options.timeout <= 3600:
-        return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
-    return None
 
 
 #: What a bug of the zoo is given: a freshly built node.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import clock
+from .changes import former
 from .events import Asked
 from .membership import Kind, Refused, settled
 from .messages import Entry, State
@@ -52,7 +53,7 @@ class Operator:
             )
             return
         if self._node.placement is None and asked.command not in ("status", "dump", "figures"):
-            kernel.answer(asked.token, error=f"{self._node.params.node} has not joined a cluster")
+            kernel.answer(asked.token, error=self._node.why_not_ready())
             return
         try:
             kernel.answer(asked.token, command(asked.args))
@@ -84,6 +85,7 @@ class Operator:
             "transfers": len(moving),
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
+            "waiting_for": node.founding.waiting_for(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
             "background_slices": node.admission.slices,
@@ -142,6 +144,7 @@ class Operator:
             "members": list(layout.members),
             "settled": settled(layout),
             "owned": {m: layout.target.count(m) for m in layout.members},
+            "former": sorted(former(layout, self._node.membership.requests)),
         }
 
     def dump(self, args: dict[str, Any]) -> dict[str, Any]:

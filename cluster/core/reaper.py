@@ -3,13 +3,15 @@
 A tombstone is what keeps the values below it dead. Once it is forgotten, any copy of such
 a value that turns up, from a hint, a late message, a stale replica, is news, and lives
 again. So it may only be forgotten when there is no such copy. The first primary of a key
-whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all
-members in three rounds, and goes on only with what all agree to:
+whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all who
+take part (members, and those who have gone and may still hold something: departure) in
+three rounds, and goes on only with what all agree to:
 
 1. *Fence.* Every primary holds the record with just this hash, durable; nobody else holds
    one; nobody has a hint for the key, or a request for it under way, or remembers a stamp
-   that a retry would send again. Each then sets a fence around the key and calls every
-   other member; when all have answered, what it sent before has arrived (see fences).
+   that a retry would send again. Each then sets a fence around the key and calls all
+   others; when all have answered, what it sent before has arrived (see fences). Whoever
+   takes no part is not asked, and no state that it sends is merged.
 2. *Check.* Every fence still stands. Then there was an instant, when the last answer of
    the first round came, at which no state of the key existed but the primaries' own. All
    that comes after descends from it or from an empty record.
@@ -19,9 +21,8 @@ members in three rounds, and goes on only with what all agree to:
 
 A put that comes between is safe. It changes the hash where the record is still there, and
 begins a record with a fresh actor, that no tombstone knows, where it is gone already. A
-member that cannot be asked, or a change of layout, puts reaping off. What this does not
-protect from is a disk set back to a copy older than the reaped tombstone, and a node that
-was removed while it was out of reach: wipe both before they come back.
+participant that cannot be asked, or a change of layout, puts reaping off. What this does
+not protect from is a disk set back to a copy older than the reaped tombstone: wipe it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class Reaper:
         self.reaped = 0
         #: the placement, if no partition is on the move as far as this node knows
         self.settled: Callable[[], Placement | None] = lambda: None
-        #: every other member; and a question to one of them that carries nothing
+        #: what must be the same for all who agree (Membership.fingerprint)
+        self.fingerprint: Callable[[], int] = lambda: 0
+        #: all others who take part; and a question to one of them that carries nothing
         self.peers: Callable[[], list[str]] = list
         self.ping: Callable[[str, Callable[[Answer | Failure], None]], None] = lambda p, d: None
 
@@ -128,13 +131,13 @@ class Reaper:
             return None
 
     def _ask(self, round: Round, due: dict[bytes, int], then: Callable[[], None]) -> None:
-        """One round with all members; `due` is cut down to what all agree to."""
+        """One round with all who take part; `due` is cut down to what all agree to."""
         view = self.settled()
         members = [self._node, *self.peers()]
         if view is None or not due:
             self._running = False
             return
-        question = Reap(0, round, f"{self._node} {self._rounds}", view.layout.version, dict(due))
+        question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
         left = len(members)
 
         def told(keys: Iterable[bytes]) -> None:
@@ -160,7 +163,7 @@ class Reaper:
         q = question
         self._kernel.call(
             member,
-            lambda rid: Reap(rid, q.round, q.name, q.version, q.keys),
+            lambda rid: Reap(rid, q.round, q.name, q.view, q.keys),
             self._timeout,
             answered,
         )
@@ -178,7 +181,7 @@ class Reaper:
     def asked(self, asked: Reap, told: Told) -> None:
         """Answer with the keys agreed to."""
         view = self.settled()
-        if view is None or view.layout.version != asked.version:
+        if view is None or self.fingerprint() != asked.view:
             told(())
         elif asked.round == "fence":
             self._fence(asked, view, told)

@@ -48,8 +48,12 @@ class Replica:
 
     def holds(self, key: bytes) -> bool:
         """Whether this node is to hold `key`, now or soon."""
+        return self.keeps(self._partition(key))
+
+    def keeps(self, partition: int) -> bool:
+        """Whether this node is to hold `partition`, now or soon."""
         view = self._placement()
-        return view is not None and view.holds(self.node, view.partition(key))
+        return view is not None and view.holds(self.node, partition)
 
     def row(self, key: bytes) -> bytes:
         """The row of this node's own record of `key`."""

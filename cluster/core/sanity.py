@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .changes import is_id
 from .merkle import LEAVES, WIDTH
 from .messages import (
     ForwardPut,
@@ -40,6 +41,9 @@ def objection(message: Message, params: Params) -> str | None:
         case TreeKeys():
             return _places(message.leaves, "leaf", LEAVES, params.partitions)
         case Gossip():
+            for id in message.requests:
+                if not is_id(id):
+                    return f"a change of the membership is called {id[:80]!r}"
             return None if message.layout is None else _layout(message.layout, params)
     return None
 

@@ -11,6 +11,7 @@ they have acknowledged as durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import islice
 from typing import Any
 
 from .kernel import Kernel
@@ -18,9 +19,12 @@ from .membership import Membership
 from .placement import Placement
 from .records import Records
 from .rows import partition_prefix
+from .store import ReadFailed
 from .trees import Trees
 
 _SLICE = 256
+#: seconds until rows that could not be deleted are tried again
+_AGAIN = 1.0
 
 
 class Transfers:
@@ -119,28 +123,46 @@ class Transfers:
         """Whether all that this node holds of a partition is durable with its owners."""
         return all(owner in heard for owner in owners)
 
+    def discard(self) -> None:
+        """Delete all that this node is not to hold, whoever else has it."""
+        for partition in self.leftover():
+            if partition not in self._dropping:
+                self._dropping[partition] = None
+                self._drop(partition)
+
     def _drop(self, partition: int) -> None:
         """Delete a slice of what the new owners have acknowledged, then the next."""
-        rows: list[bytes] = []
-        if not self._placement().holds(self._node, partition):
-            for row, _ in self._objects.scan(partition_prefix(partition)):
-                rows.append(row)
-                if len(rows) == _SLICE:
-                    break
+        try:
+            rows = self._slice(partition)
+        except ReadFailed:
+            self._drop_later(partition)
+            return
         if not rows:
             self._dropping.pop(partition, None)
             self._kernel.emit("partition-dropped", partition=partition)
             return
-        left = len(rows)
+        left, failed = len(rows), False
 
         def removed(code: str | None) -> None:
-            nonlocal left
+            nonlocal left, failed
             left -= 1
+            failed |= code is not None
             if not left:
-                self._drop(partition)
+                (self._drop_later if failed else self._drop)(partition)
 
         for row in rows:
             self._objects.remove(row, removed)
+
+    def _slice(self, partition: int) -> list[bytes]:
+        """The next rows to delete; none once this node is to hold the partition again. Raises
+        ReadFailed."""
+        if self._placement().holds(self._node, partition):
+            return []
+        rows = self._objects.scan(partition_prefix(partition))
+        return [row for row, _ in islice(rows, _SLICE)]
+
+    def _drop_later(self, partition: int) -> None:
+        self._kernel.after(_AGAIN, lambda: self._drop(partition))
 
     def status(self) -> list[dict[str, Any]]:
         """One line a partition on the move, with whom it waits for."""

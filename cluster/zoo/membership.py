@@ -37,7 +37,7 @@ def lone_ring(node: Node) -> None:
 
     def found(intact: bool) -> None:
         start(intact)
-        if node.membership.layout is None:
+        if node.membership.layout is None and not node.params.members:
             me = (node.params.node,)
             owners = me * node.params.partitions
             node.membership.adopt(Layout(99, me[0], me, owners, owners), {})

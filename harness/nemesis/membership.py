@@ -97,7 +97,7 @@ class Membership:
                 with suppress(ValueError):
                     await self._asked(kind, node)
         for node in value["leaves"]:
-            while not await self._holds_nothing(node):
+            while not await self._is_done_with(node):
                 await asyncio.sleep(_LOOK)
             await self._system.retire(node)
 
@@ -130,9 +130,14 @@ class Membership:
             for view in staying
         )
 
-    async def _holds_nothing(self, node: str) -> bool:
+    async def _is_done_with(self, node: str) -> bool:
+        """Whether a leaver holds nothing any more, and some other node knows that."""
         status = await self._system.status(node)
-        return status is not None and not status["objects"] and not status["hints"]
+        if status is None or status["objects"] or status["hints"]:
+            return False
+        views = await self._views()
+        others = (view for other, view in views.items() if other != node)
+        return any(view is not None and node not in view["former"] for view in others)
 
     async def _views(self) -> dict[str, dict[str, Any] | None]:
         """What each node says of the membership; None where it does not answer."""

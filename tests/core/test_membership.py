@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator import Simulator
 
+from cluster.core.changes import claimant
 from cluster.core.events import Received
-from cluster.core.membership import Membership, Refused, claimant, first_layout, merge_layouts
+from cluster.core.membership import Membership, Refused, first_layout, merge_layouts
 from cluster.core.messages import Change, Entry, Layout, PutReply, ReplicaPut, Version
 from cluster.core.placement import Rules
 
@@ -137,6 +138,7 @@ def test_a_hint_whose_target_owns_the_key_no_longer_does_not_stick() -> None:
     sim.run(0.05)
     assert sim.nodes["n3"].hints.count() == {"n4": 1}
     sim.until(lambda: not sim.nodes["n3"].hints.count())
+    sim.run(2)
     sim.until(sim.quiet)
     assert [v.value for v in sim.get("n1", key).siblings] == [b"v"]
 
@@ -214,14 +216,14 @@ def test_a_node_with_no_seed_in_reach_forms_no_ring_of_its_own() -> None:
     ],
 )
 def test_changes_that_make_no_sense_are_refused(kind: str, node: str, words: str) -> None:
-    membership = Membership("n1", Rules(3))
+    membership = Membership("n1", Rules(3), 7)
     membership.adopt(first_layout(("n1", "n2", "n3", "n4", "n5"), 16, Rules(3)), {})
     with pytest.raises(Refused, match=words):
         membership.request(kind, node)  # type: ignore[arg-type]
 
 
 def test_no_cluster_shrinks_below_n() -> None:
-    membership = Membership("n1", Rules(3))
+    membership = Membership("n1", Rules(3), 7)
     membership.adopt(first_layout(("n1", "n2", "n3"), 16, Rules(3)), {})
     with pytest.raises(Refused, match="let another join first"):
         membership.request("leave", "n3")

@@ -6,7 +6,8 @@ import pytest
 from simulator import Simulator
 from test_membership import KEYS, check_holders, settle
 
-from cluster.core.membership import Membership, Refused, first_layout, gone
+from cluster.core.changes import gone
+from cluster.core.membership import Membership, Refused, first_layout
 from cluster.core.messages import Change, PutReply
 from cluster.core.placement import Placement, Rules
 from cluster.core.ring import Ring
@@ -55,7 +56,7 @@ def test_a_remove_counts_although_a_leave_was_asked_at_once() -> None:
 
 
 def test_a_node_that_has_heard_nobody_yet_takes_no_change() -> None:
-    membership = Membership("n1", Rules(3))
+    membership = Membership("n1", Rules(3), 7)
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.informed = False
     with pytest.raises(Refused, match="has not heard from another member"):

@@ -375,8 +375,8 @@ class TestAntiEntropy:
         sim.crash("n2")
         sim.wipe("n2")
         sim.boot("n2")
-        sim.run(0.05)
         assert sim.nodes["n2"].trees.objects == 0
+        sim.until(lambda: sim.nodes["n2"].ready)
         sim.until(sim.quiet)
         for key in names:
             view = sim.nodes["n1"].view
