@@ -2,8 +2,9 @@
 
 Dynamo's strategy 3 (paper, section 6.2): Q equal partitions of the 128-bit MD5 ring, each
 owned by a node. A key's preference list is the distinct owners met when walking the ring
-from the key's partition; the first N are its primaries. Written here a second time on
-purpose: a checker must not trust the code it checks.
+from the key's partition; the first N are its primaries. Where nodes lie in zones, a node
+is passed over once its zone has its share of the N, unless nobody else is left (section
+4.6). Written here a second time on purpose: a checker must not trust the code it checks.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ring:
-    """Owner of each partition, and how many replicas a key has."""
+    """Owner of each partition, and how many replicas a key has; (node, zone) of each node that
+    lies in one, and (zone, how many replicas it holds at most)."""
 
     owners: tuple[str, ...]
     n: int
+    zones: tuple[tuple[str, str], ...] = ()
+    quotas: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, test: Mapping[str, Any] | None) -> Ring | None:
@@ -28,7 +32,16 @@ class Ring:
         ring = (test or {}).get("ring")
         if not isinstance(ring, Mapping) or not ring.get("owners"):
             return None
-        return cls(tuple(ring["owners"]), int((test or {}).get("n", ring.get("n", 3))))
+        return cls.told(ring, int((test or {}).get("n", ring.get("n", 3))))
+
+    @classmethod
+    def told(cls, ring: Mapping[str, Any], n: int) -> Ring:
+        """The ring of what a node says of it: `owners`, and where there are any, `zones` and
+        `zone_replicas`. Without the latter each zone holds an equal share, rounded up."""
+        zones, given = ring.get("zones") or {}, ring.get("zone_replicas") or {}
+        names = sorted(set(zones.values()))
+        quotas = {zone: given.get(zone, 0) if given else -(-n // len(names)) for zone in names}
+        return cls(tuple(ring["owners"]), n, tuple(zones.items()), tuple(quotas.items()))
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -41,9 +54,25 @@ class Ring:
 
     def primaries(self, key: str) -> tuple[str, ...]:
         """The N nodes that should hold a key; fewer only when there are fewer nodes."""
-        return _walk(self.owners, self.partition(key), self.n)
+        return self.holders(self.partition(key))
+
+    def holders(self, partition: int) -> tuple[str, ...]:
+        """The N nodes that should hold every key of a partition."""
+        return _walk(self, partition)
 
 
 @lru_cache(maxsize=4096)
-def _walk(owners: tuple[str, ...], first: int, n: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(owners[first:] + owners[:first]))[:n]
+def _walk(ring: Ring, first: int) -> tuple[str, ...]:
+    met = tuple(dict.fromkeys(ring.owners[first:] + ring.owners[:first]))
+    if not ring.zones:
+        return met[: ring.n]
+    zone_of, left = dict(ring.zones), dict(ring.quotas)
+    taken = []
+    for node in met:
+        zone = zone_of.get(node)
+        if zone is None or left[zone] > 0:
+            taken.append(node)
+            if zone is not None:
+                left[zone] -= 1
+    passed = [node for node in met if node not in taken]
+    return (*taken, *passed)[: ring.n]

@@ -7,7 +7,7 @@ file, the key, what stands there and what is allowed. Paths in it are relative t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +105,13 @@ def load(path: Path) -> Config:
 def dump(config: Config) -> bytes:
     """The file that `load` makes `config` of, as JSON."""
     return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2) + b"\n"
+
+
+def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
+    """Raises ConfigError for `params` that no node of these members would start with."""
+    here = "127.0.0.1:1"
+    peers = dict.fromkeys(members, here)
+    _check(Config(members[0], here, here, tuple(members), peers=peers, params=dict(params)))
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from checkers.ring import Ring
 from harness.system import System
 
 #: Pause between two looks at the cluster, s.
@@ -112,9 +113,8 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
     is as System.ring tells it."""
-    owners, n = ring["owners"], ring["n"]
-    walks = (dict.fromkeys([*owners[first:], *owners[:first]]) for first in range(len(owners)))
-    groups = {tuple(walk)[:n] for walk in walks}
+    placed = Ring.told(ring, ring["n"])
+    groups = {placed.holders(partition) for partition in range(len(placed.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
 
 

@@ -175,7 +175,7 @@ class Runner:
     async def _final(self, ring: Mapping[str, Any], workers: Workers) -> None:
         self._phase("final")
         parts = self.parts
-        placement = Ring(tuple(ring["owners"]), ring["n"])
+        placement = Ring.told(ring, ring["n"])
         held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
         reads = friendly_exceptions(validate(parts.final(parts.keys)))
         interpreter = Interpreter(self.recorder, parts.clients, self.interrupt)

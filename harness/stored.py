@@ -26,6 +26,8 @@ class _Ring(msgspec.Struct):
     owners: _Names
     partitions: _Count | None = None
     n: _Count | None = None
+    zones: dict[str, str] | None = None
+    zone_replicas: dict[str, int] | None = None
 
 
 class _Test(msgspec.Struct):

@@ -118,6 +118,7 @@ class Operator:
     def ring(self, args: dict[str, Any]) -> dict[str, Any]:
         p = self._node.params
         layout = self._node.view.layout
+        zoned = {"zones": dict(p.zones), "zone_replicas": dict(p.zone_replicas)}
         return {
             "partitions": len(layout.owners),
             "owners": list(layout.owners),
@@ -128,6 +129,7 @@ class Operator:
             "r": p.r,
             "w": p.w,
             "sloppy": p.sloppy,
+            **(zoned if p.zones else {}),
         }
 
     def change(self, kind: Kind, args: dict[str, Any]) -> dict[str, Any]:

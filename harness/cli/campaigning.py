@@ -212,4 +212,5 @@ _FLAGS: dict[str, tuple[str, Callable[[Place], tuple[str, ...]]]] = {
     "links": ("--links", _name(LINKS)),
     "storage": ("--storage", _name(ENGINES)),
     "bug": ("--bug", _texts),
+    "param": ("--param", _texts),
 }

@@ -22,6 +22,10 @@ def run(
     bug: Annotated[
         list[str] | None, Option(help="Plant a bug in every node; may be repeated.")
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        Option(help="Tell every node NAME=VALUE, in YAML (docs/node.md); may be repeated."),
+    ] = None,
     port_base: Annotated[
         int | None, Option(help="First of the ports to use; by default free ones are found.")
     ] = None,
@@ -43,6 +47,7 @@ def run(
         storage=storage,
         bugs=bug or [],
         port_base=port_base,
+        param=param,
     )
     within("--spare", spare, 0, MOST_NODES - nodes)
     room(wanted, spare)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from cluster.config import ConfigError, check_params
 from cluster.storage import ENGINES
 from cluster.zoo import resolve
 from harness.cli.exits import Wrong
@@ -28,7 +32,7 @@ SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
     *("workload", "nemesis", "schedule", "nodes", "n", "r", "w", "strict", "time_limit", "rate"),
-    *("concurrency", "keys", "seed", "links", "storage", "bug", "port_base"),
+    *("concurrency", "keys", "seed", "links", "storage", "bug", "port_base", "param"),
 )
 
 
@@ -45,6 +49,8 @@ class Topology:
     storage: str
     bugs: tuple[str, ...]
     port_base: int | None
+    #: what else nodes are told (cluster.core.params)
+    params: Mapping[str, Any]
 
     def plan(self, root: Path, logs: Path) -> Plan:
         """How to build it; see Plan for the folders."""
@@ -54,16 +60,16 @@ class Topology:
             storage=self.storage,
             root=root.resolve(),
             logs=logs.resolve(),
-            params={
-                "partitions": PARTITIONS,
-                "n": self.n,
-                "r": self.r,
-                "w": self.w,
-                "sloppy": self.sloppy,
-            },
+            params=self.told,
             bugs=self.bugs,
             port_base=self.port_base,
         )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All parameters of every node."""
+        quorum = {"n": self.n, "r": self.r, "w": self.w, "sloppy": self.sloppy}
+        return {"partitions": PARTITIONS, **quorum, **self.params}
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,22 @@ def asked(**flags: Any) -> Options:
     or combination that makes no sense."""
     place = {name: flags.pop(name) for name in ("nodes", "n", "r", "w", "links", "storage")}
     bugs, sloppy = flags.pop("bug") or [], not flags.pop("strict")
-    built = topology(**place, bugs=bugs, sloppy=sloppy, port_base=flags.pop("port_base"))
+    more = {name: flags.pop(name) for name in ("port_base", "param")}
+    built = topology(**place, bugs=bugs, sloppy=sloppy, **more)
     return test_options(built, **flags)
 
 
 def topology(
-    *, nodes: int, n: int, r: int, w: int, links: str, storage: str, bugs: list[str], **rest: Any
+    *,
+    nodes: int,
+    n: int,
+    r: int,
+    w: int,
+    links: str,
+    storage: str,
+    bugs: list[str],
+    param: list[str] | None = None,
+    **rest: Any,
 ) -> Topology:
     """Raises Wrong for the first value or combination that makes no sense."""
     within("--nodes", nodes, 1, MOST_NODES)
@@ -121,8 +137,13 @@ def topology(
         links=one_of("--links", links, LINKS),
         storage=one_of("--storage", storage, ENGINES),
         bugs=tuple(_bug(bug) for bug in bugs),
+        params=dict(map(_param, param or [])),
         **rest,
     )
+    try:
+        check_params(built.nodes, built.told)
+    except ConfigError as error:
+        raise Wrong(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
     room(built)
     return built
 
@@ -194,6 +215,19 @@ def _replayed(options: Options, path: Path) -> Options:
     room(options.topology, newcomers(faults))
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
+
+
+def _param(given: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as YAML has it."""
+    name, equals, text = given.partition("=")
+    if not equals:
+        raise Wrong(f"--param: {given!r} is no NAME=VALUE")
+    if name in ("n", "r", "w", "sloppy"):
+        raise Wrong(f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}")
+    try:
+        return name, yaml.safe_load(text)
+    except yaml.YAMLError as malformed:
+        raise Wrong(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
 
 
 def _bug(spec: str) -> str:

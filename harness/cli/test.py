@@ -39,6 +39,10 @@ def run(
         list[str] | None,
         Option(help="Plant a bug, NAME or FILE.py:NAME, in every node; may be repeated."),
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        Option(help="Tell every node NAME=VALUE, in YAML (docs/node.md); may be repeated."),
+    ] = None,
     port_base: Annotated[
         int | None, Option(help="First of the ports to use; by default free ones are found.")
     ] = None,

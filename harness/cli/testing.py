@@ -20,7 +20,7 @@ from rich.console import Console
 from harness.cli.compose import WORK, compose
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
 from harness.cli.judging import judge, save
-from harness.cli.options import PARTITIONS, Options
+from harness.cli.options import Options
 from harness.cli.values import writable_file
 from harness.links.provision import VERSION as TOXIPROXY
 from harness.logs import logging_to
@@ -124,7 +124,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "r": options.topology.r,
         "w": options.topology.w,
         "sloppy": options.topology.sloppy,
-        "partitions": PARTITIONS,
+        "partitions": options.topology.told["partitions"],
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,
@@ -135,6 +135,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "links": options.topology.links,
         "storage": options.topology.storage,
         "bugs": list(options.topology.bugs),
+        "params": dict(options.topology.params),
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),

@@ -42,7 +42,7 @@ class Targets:
             ring = await self.system.ring()
         except RuntimeError:
             return [value["otherwise"]]
-        replicas = Ring(tuple(ring["owners"]), ring["n"]).primaries(value["key"])
+        replicas = Ring.told(ring, ring["n"]).primaries(value["key"])
         return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
 
     async def _hint_holder(self) -> str | None:

@@ -1,0 +1,47 @@
+"""`--param`: what nodes are told beyond the flags, and that the judge hears of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.end_to_end.conftest import Start
+
+pytestmark = pytest.mark.cluster
+
+SHORT = ("test", "--workload", "register", "--links", "direct", "--seed", "3")
+
+
+def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> None:
+    zones = {"n1": "east", "n2": "east", "n3": "west", "n4": "west", "n5": "north"}
+    run = start(*SHORT, "--nemesis", "kill", "--time-limit", "3s", "--param",
+                f"zones={json.dumps(zones)}", "--keys", "30")  # fmt: skip
+    assert run.wait() == 0, run.said()
+    folder = run.results()
+    test = json.loads((folder / "test.json").read_text())
+    assert test["ring"]["zones"] == zones
+    del test["ring"]["zones"]
+    (folder / "test.json").write_text(json.dumps(test))
+    blind = start("check", str(folder))
+    assert blind.wait() == 1, "without the zones the same replicas are misplaced"
+    assert "misplaced" in blind.said()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("zonez=1", "--param: 'zonez'; allowed keys: partitions, "),
+        ("n=2", "--param: n has a flag of its own, --n"),
+        ("zones=[1", "--param: zones: while parsing"),
+        ("durability=never", "--param: durability: Invalid enum value 'never'"),
+        ("zone_replicas={east: 9}", "--param: zone_replicas: 'east'"),
+        ("partitions", "--param: 'partitions' is no NAME=VALUE"),
+    ],
+)
+def test_what_no_node_would_start_with_is_refused_before(
+    start: Start, given: str, said: str
+) -> None:
+    run = start(*SHORT, "--nemesis", "none", "--param", given)
+    assert run.wait() == 2
+    assert said in run.said()
