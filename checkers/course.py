@@ -23,12 +23,14 @@ PHASES = ("boot", "load", "heal", "quiesce", "final", "stop")
 @dataclass(frozen=True)
 class Fault:
     """One injected fault, active at most from row `started` (its start was invoked) to
-    `stopped` (its end completed; None if never), and certainly from `proved` (there was
-    evidence; `bit` is None without) to `stopping` (its end was invoked)."""
+    `stopped` (its end completed; None if never). `proved`: there was evidence (`bit` is None
+    without), which says that it was active from `begun` (its start completed; None if that
+    failed, or nobody says) to `stopping` (its end was invoked)."""
 
     number: int
     kind: str
     started: int
+    begun: int | None = None
     stopping: int | None = None
     stopped: int | None = None
     bit: bool | None = None
@@ -107,7 +109,8 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         fields = value if isinstance(value, dict) else {}
         verb, _, kind = f.partition("-")
         if verb == "start":
-            _begin(faults, fields, kind, row)
+            begun = h.kind[row] == INFO and row not in h.errors
+            _begin(faults, fields, kind, row, begun)
         elif f == "evidence":
             _amend(faults, fields, None, bit=fields.get("bit") is True, proved=row)
         elif verb == "stop":
@@ -116,12 +119,13 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def _begin(faults: list[Fault], fields: dict[str, Any], kind: str, row: int) -> None:
+def _begin(faults: list[Fault], fields: dict[str, Any], kind: str, row: int, begun: bool) -> None:
     """A fault may be active from when its start was invoked; the completion adds facts."""
     number = fields.get("fault", -1 - len(faults))
     for i, fault in enumerate(faults):
         if fault.number == number:
-            faults[i] = replace(fault, value={**(fault.value or {}), **fields})
+            value = {**(fault.value or {}), **fields}
+            faults[i] = replace(fault, value=value, begun=row if begun else None)
             return
     faults.append(Fault(number, kind, row, value=fields))
 

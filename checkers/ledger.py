@@ -7,10 +7,11 @@ known to this page (say, a slow disk) makes all nodes doubtful: nothing is judge
 `impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
 its coordinator, each of the others being certainly down or cut off from before the
 operation began until after it ended; or an answer whose claims (`worth`) contradict
-themselves, or that. `unavailable`: a refusal for want of a quorum although no fault was
-near (within `grace` seconds, 5 if test.json does not say), or although enough nodes were
-certainly up and reachable. A busy machine may delay an operation or two: time-outs count
-only when they are at least three and more than one in a hundred.
+themselves, or that; or a get that showed nothing and counts stand-ins, who would know of
+nothing whatever was written. `unavailable`: a refusal for want of a quorum although no
+fault was near (within `grace` seconds, 5 if test.json does not say), or although enough
+nodes were certainly up and reachable. A busy machine may delay an operation or two:
+time-outs count only when they are at least three and more than one in a hundred.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ DOWN = ("kill", "pause", "stop")
 @dataclass(frozen=True)
 class Outage:
     """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
-    the row from which that is certain (its evidence), `until`: when it began to end; it
-    may have lasted from `started` to `ended`."""
+    the row from which that is certain (where there is evidence, since its start was
+    complete), `until`: when it began to end; it may have lasted from `started` to `ended`."""
 
     since: int
     until: int
@@ -57,7 +58,9 @@ def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage
 
 def _outage(h: History, fault: Fault, members: tuple[str, ...]) -> Outage:
     value = dict(fault.value or {})
-    since = fault.proved if fault.bit and fault.proved is not None else NEVER
+    since = NEVER
+    if fault.bit and fault.proved is not None:
+        since = fault.proved if fault.begun is None else min(fault.begun, fault.proved)
     until = NEVER if fault.stopping is None else fault.stopping
     ended = NEVER if fault.stopped is None else fault.stopped
     kind = fault.kind.partition(".")[0]
@@ -148,7 +151,8 @@ class _Judge:
             key = h.keys[h.key_of[row]]
             could = self.could_answer(row, begin, row)
             answered = could & set(self.candidates(key))
-            lie = _lie(h.worth.get(row), need, could, set(self.primaries(key)))
+            showed = h.fs[h.f[row]] != "get" or bool(h.sib_start[row + 1] > h.sib_start[row])
+            lie = _lie(h.worth.get(row), need, could, set(self.primaries(key)), showed)
             if len(answered) < need or lie:
                 reason = lie or f"only {listed(sorted(answered))} can have answered"
                 yield self.anomaly("impossible-ack", row, f"needs {need} nodes, but {reason}")
@@ -245,8 +249,9 @@ class _Judge:
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
 
 
-def _lie(worth: Any, need: int, could: set[str], primaries: set[str]) -> str | None:
-    """How an answer's claims about itself contradict what they must be."""
+def _lie(worth: Any, need: int, could: set[str], primaries: set[str], showed: bool) -> str | None:
+    """How an answer's claims about itself contradict what they must be. `showed`: False for a
+    get that showed nothing."""
     if not isinstance(worth, Mapping):
         return None
     claims = {k: v for k, v in worth.items() if isinstance(v, int)}
@@ -260,4 +265,9 @@ def _lie(worth: Any, need: int, could: set[str], primaries: set[str]) -> str | N
         )
     if claims.get("durable", 0) > replicas:
         return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
+    if not showed and claims.get("fallbacks", 0) > 0:
+        return (
+            f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
+            "held nothing (it showed nothing): that they know of nothing says nothing"
+        )
     return None

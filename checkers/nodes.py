@@ -2,13 +2,15 @@
 
 The harness asks every node after quiescence and writes what it says as events of f
 `membership` ({"node", "members", "owners"}) and `sizes` ({"node", name: number, ...};
-docs/history.md). Members and owners must be the same everywhere. `bounds` in test.json
+docs/history.md). Members and owners must be the same everywhere, and a founder whom nobody
+asked to leave, or removed, must be among them. `bounds` in test.json
 gives the most that each size may reach; its `siblings` also bounds what a read may show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -23,24 +25,72 @@ from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, listed, reading
 
 
-def check_membership(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
-    """Do all nodes agree on members and owners after quiescence?"""
-    told = [row for row in _said(c.history, "membership") if row > (course.quiesced or 0)]
+def check_membership(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
+    no administrator took away? Where the cluster did not get quiet, partitions may still be
+    on the move; but the names of the members need no more than some rounds of gossip."""
+    h = c.history
+    told = [row for row in _said(h, "membership") if row > (course.quiesced or 0)]
     if not told:
         return skip("no node was asked for its membership after quiescence")
-    if not course.quiet:
-        return skip("the cluster did not get quiet: its views may still be under way")
     views: dict[bytes, list[int]] = {}
     for row in told:
-        view = _view(c.history, row)
-        views.setdefault(canonical(view), []).append(row)
-    if len(views) == 1:
-        return judge((), (), {"asked": len(told)})
-    why, data = _disagreement(c.history, list(views.values()))
-    first = tuple(rows[0] for rows in views.values())
-    during = (course.phases.get("load", 0), *first)
-    found = Anomaly("split-membership", why, None, first, data, during)
-    return judge([found], (), {"asked": len(told)})
+        view = _view(h, row)
+        views.setdefault(canonical(view if course.quiet else view["members"]), []).append(row)
+    found = [*_split(h, course, list(views.values())), *_missing(h, course, told, test or {})]
+    return judge(found, (), {"asked": len(told)})
+
+
+def _split(h: History, course: Course, groups: list[list[int]]) -> Iterator[Anomaly]:
+    if len(groups) > 1:
+        why, data = _disagreement(h, groups)
+        first = tuple(rows[0] for rows in groups)
+        lists = [_members(h, rows[0]) for rows in groups]
+        disputed = {name for names in lists for name in names} - set.intersection(*map(set, lists))
+        when = "after quiescence" if course.quiet else "when the wait for quiet ended,"
+        why = f"{when} nodes {why}{_changes(h, course, disputed)}"
+        during = (course.phases.get("load", 0), *first)
+        yield Anomaly("split-membership", why, None, first, data, during)
+
+
+def _missing(
+    h: History, course: Course, told: list[int], test: Mapping[str, Any]
+) -> Iterator[Anomaly]:
+    """Founders whom somebody counts out although nobody asked for that."""
+    newcomers, taken = _asked(course, "joins"), _asked(course, "leaves", "removes")
+    stay = [n for n in test.get("nodes", ()) if n not in newcomers and n not in taken]
+    short: dict[tuple[str, ...], list[int]] = {}
+    for row in told:
+        if (members := _members(h, row)) and not set(stay) <= set(members):
+            short.setdefault(tuple(members), []).append(row)
+    for members, rows in short.items():
+        gone = [name for name in stay if name not in members]
+        who = listed([str(h.value_of(row).get("node")) for row in rows])
+        why = (
+            f"{who}: no other members than {listed(members)} at {at(h, rows[0])}, but nobody "
+            f"asked {listed(gone)} to leave.{_changes(h, course, set(members))}"
+        )
+        during = (course.phases.get("load", 0), rows[0])
+        yield Anomaly("split-membership", why, None, (rows[0],), {"missing": gone}, during)
+
+
+def _asked(course: Course, *kinds: str) -> set[str]:
+    """The nodes that changes of these kinds were about."""
+    values = [fault.value or {} for fault in course.faults if fault.kind == "membership"]
+    lists = [value.get(kind) for value in values for kind in kinds]
+    return {name for names in lists if isinstance(names, list) for name in names}
+
+
+def _changes(h: History, course: Course, nodes: set[str]) -> str:
+    """What an administrator asked for these nodes, as a sentence."""
+    words = {"joins": "join", "leaves": "leave", "removes": "be removed"}
+    told = [
+        f"{name} was to {word} at {at(h, fault.started)}"
+        for fault in course.faults
+        for kind, word in words.items()
+        for name in sorted(_asked(replace(course, faults=(fault,)), kind) & nodes)
+    ]
+    return f" {'; '.join(told)}." if told else ""
 
 
 def _view(h: History, row: int) -> dict[str, Any]:
@@ -58,7 +108,7 @@ def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, A
     data = {nodes: view["members"] for nodes, view in zip(who, views, strict=True)}
     if len({canonical(view["members"]) for view in views}) > 1:
         said = [f"{nodes} say {_names(members)}" for nodes, members in data.items()]
-        why = f"after quiescence nodes disagree on the members: {'; '.join(said)}."
+        why = f"disagree on the members: {'; '.join(said)}."
         return why, {"members": data}
     owners = [v["owners"] if isinstance(v["owners"], list) else [v["owners"]] for v in views]
     differ = [p for p, of_all in enumerate(zip_longest(*owners)) if len({*map(str, of_all)}) > 1]
@@ -66,8 +116,13 @@ def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, A
         f"{nodes} say {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
         for nodes, own in zip(who, owners, strict=True)
     ]
-    why = f"after quiescence nodes disagree on who owns which partition: {'; '.join(said)}."
+    why = f"disagree on who owns which partition: {'; '.join(said)}."
     return why, {"partitions": differ}
+
+
+def _members(h: History, row: int) -> list[str]:
+    members = _view(h, row)["members"]
+    return [str(m) for m in members] if isinstance(members, list) else []
 
 
 def _names(members: Any) -> str:

@@ -49,6 +49,7 @@ class Ledger:
         ]
         starts = [(i, op) for i, op in mine if op.f.startswith("start-")]
         stops = [i for i, op in mine if op.f.startswith("stop-")]
+        complete = [i for i, op in starts[1:] if op.type == "info" and op.error is None]
         bites = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
         kind, value = starts[0][1].f.removeprefix("start-"), starts[0][1].value
         stopped = set(value.get("nodes", ())) if kind in ("kill", "pause") else set()
@@ -60,7 +61,7 @@ class Ledger:
         return Trouble(
             starts[0][0],
             stops[-1] if len(stops) > 1 else FOREVER,
-            bites[0] if bites and understood else FOREVER,
+            min(complete + bites) if bites and understood else FOREVER,
             stops[0] if stops else FOREVER,
             stopped,
             parted,
@@ -111,6 +112,7 @@ class Ledger:
                 or replicas < self.need(end)
                 or worth.get("primaries", 0) > len(could & set(self.primaries[op.key]))
                 or worth.get("durable", 0) > replicas
+                or (op.f == "get" and not op.siblings and worth.get("fallbacks", 0) > 0)
             ):
                 found.add(end)
         return found

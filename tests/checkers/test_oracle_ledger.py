@@ -12,7 +12,7 @@ from programs import KEYS, NODES, PRIMARIES, TEST
 
 from checkers.causality import causality
 from checkers.course import course
-from checkers.history import History, Op, OpError
+from checkers.history import History, Op, OpError, Sibling
 from checkers.ledger import check_ledger
 from checkers.wellformed import first_problem
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 FAULTS = ("kill", "pause", "cut.halves", "cut.flapping", "disk")
+SHOWN = [Sibling("nobody's", 1)]
 GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
 
 #: (who, what, key, node, claims, ms that pass): who 0-2 are clients, 3-5 faults
@@ -45,8 +46,8 @@ class Run:
         self.now = 0
         self.open: dict[int, Op] = {}
         self.process = [0, 1, 2]
-        self.faults: dict[int, tuple[int, str]] = {}
-        self.ending: int | None = None
+        self.faults: dict[int, tuple[int, str, int]] = {}
+        self.at_work: int | None = None
 
     def event(self, **fields) -> Op:
         self.ops.append(Op(time=self.now * 1_000_000, **fields))
@@ -77,34 +78,40 @@ class Run:
         elif what < 4:
             self.event(type="fail", error=OpError("write-quorum", True), **end)
         else:
-            worth = dict(zip(("replicas", "primaries", "durable"), _digits(claims), strict=False))
+            names = ("replicas", "primaries", "durable", "fallbacks")
+            worth = dict(zip(names, _digits(claims), strict=True))
             if what > 7 and node < 3:
                 worth["coordinator"] = NODES[node]
-            shown = {"siblings": []} if op.f == "get" else {}
+            shown = {"siblings": SHOWN if claims % 2 else []} if op.f == "get" else {}
             self.event(type="ok", worth=worth if what > 5 else None, **end, **shown)
 
     def trouble(self, fault: int, what: int, node: int) -> None:
-        """The next event in the life of a fault: begun, bitten, ending, ended. The nemesis
-        does nothing else while it ends one."""
-        if self.ending not in (None, fault):
+        """The next event in the life of a fault: beginning, begun, bitten, ending, ended; of
+        some nobody says when they began. The nemesis does nothing else while it begins or
+        ends one."""
+        if self.at_work not in (None, fault):
             return
-        stage, kind = self.faults.get(fault, (0, FAULTS[(what + fault) % len(FAULTS)]))
-        told = {"grudge": GROUPS[node % 3]} if "cut" in kind else {"nodes": [NODES[node % 3]]}
-        if stage < 4:
+        stage, kind, hit = self.faults.get(fault, (0, FAULTS[(what + fault) % len(FAULTS)], node))
+        told = {"grudge": GROUPS[hit % 3]} if "cut" in kind else {"nodes": [NODES[hit % 3]]}
+        at_once = stage == 0 and what == 9
+        if stage < 5:
             f, value = (
+                (f"start-{kind}", told),
                 (f"start-{kind}", told),
                 ("evidence", {"bit": what > 1}),
                 (f"stop-{kind}", {}),
                 (f"stop-{kind}", {}),
             )[stage]
-            how = "invoke" if stage == 2 else "info"
-            self.event(process="nemesis", type=how, f=f, value={"fault": fault, **value})
-        self.ending = fault if stage == 2 else None
-        self.faults[fault] = (stage + 1, kind)
+            how = "invoke" if stage in (0, 3) and not at_once else "info"
+            error = OpError("nemesis-failed", False) if stage == 1 and what == 0 else None
+            value = {"fault": fault, **value}
+            self.event(process="nemesis", type=how, f=f, value=value, error=error)
+        self.at_work = fault if stage in (0, 3) and not at_once else None
+        self.faults[fault] = (stage + 1 + at_once, kind, hit)
 
 
 def _digits(number: int) -> list[int]:
-    return [1 + number % 3, number // 3 % 3, number // 9 % 4]
+    return [1 + number % 3, number // 3 % 3, number // 9 % 4, number // 36 % 2]
 
 
 def run(steps) -> list[Op]:
