@@ -41,7 +41,8 @@ class Fault:
 @dataclass(frozen=True)
 class Course:
     """Rows of the phases by name; whether the cluster got quiet (None: nobody says), in
-    which row that was said and what it still waited for; whether every node was dumped
+    which row that was said, what it still waited for, and which pairs of nodes repaired
+    without end; whether every node was dumped
     whole, hints included (None: nobody says); the faults by start; the rows in which nodes
     were found dead that no fault in the ledger of the nemesis accounts for."""
 
@@ -49,6 +50,7 @@ class Course:
     quiet: bool | None
     quiesced: int | None
     waiting: Any
+    in_vain: Any
     dumped: bool | None
     faults: tuple[Fault, ...]
     found_dead: tuple[int, ...] = ()
@@ -76,6 +78,7 @@ def course(h: History) -> Course:
     quiet: bool | None = None
     quiesced: int | None = None
     waiting: Any = None
+    in_vain: Any = None
     dumped: bool | None = None
     info = h.kind == INFO
     for row in np.flatnonzero(info & (h.process == HARNESS)).tolist():
@@ -87,11 +90,12 @@ def course(h: History) -> Course:
         said = _quiet(f, value)
         if said is not None:
             quiet, quiesced = said, row
-            waiting = value.get("waiting")
+            waiting, in_vain = value.get("waiting"), value.get("in_vain")
     told = ((h.kind == INFO) | (h.kind == INVOKE)) & (h.process == NEMESIS)
     faults = _faults(h, np.flatnonzero(told).tolist())
     dead = np.flatnonzero(info & (h.process == NEMESIS) & h.rows("found-dead"))
-    return Course(phases, quiet, quiesced, waiting, dumped, faults, tuple(dead.tolist()))
+    dead_rows = tuple(dead.tolist())
+    return Course(phases, quiet, quiesced, waiting, in_vain, dumped, faults, dead_rows)
 
 
 def _quiet(f: str, value: Any) -> bool | None:

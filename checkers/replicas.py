@@ -8,7 +8,7 @@ equals an empty one: the primaries reap one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .causality import Causality
@@ -36,8 +36,27 @@ def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
     ended = at(c.history, course.quiesced)
     why = f"the cluster was not quiet when the wait for it ended at {ended}{waited}."
     during = (course.phases.get("load", 0), course.quiesced)
-    data = {"waiting": course.waiting}
-    return judge([Anomaly("stuck", why, None, (course.quiesced,), data, during)])
+    stuck = Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting}, during)
+    return judge([stuck, *_endless(c.history, course.in_vain, course.quiesced)])
+
+
+def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
+    """Repair that repairs the same again and again although nobody writes."""
+    if not isinstance(in_vain, Mapping):
+        return
+    done = {
+        str(pair): counts
+        for pair, counts in in_vain.items()
+        if isinstance(counts, Mapping) and counts.get("repaired")
+    }
+    if done:
+        told = [f"{pair} {c['repaired']} keys in {c.get('rounds')}" for pair, c in done.items()]
+        why = (
+            f"without load anti-entropy went on repairing until {at(h, row)}: {listed(told)} "
+            "exchanges, in each of which the two were found to differ: what repair writes does "
+            "not make them equal, or equal records are taken to differ."
+        )
+        yield Anomaly("unbounded", why, None, (row,), {"in_vain": done}, (row,))
 
 
 def _outstanding(waiting: Any) -> str:

@@ -35,30 +35,34 @@ Rounds = Mapping[tuple[str, str], dict[str, int]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """`waiting` says what was still outstanding when the wait ended; empty when quiet."""
+    """`waiting` says what was still outstanding when the wait ended; empty when quiet.
+    `in_vain`: the pairs that repaired without end (Watch.hopeless)."""
 
     quiet: bool
     seconds: float
     waiting: dict[str, Any]
+    in_vain: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_value(self) -> dict[str, Any]:
-        return {"quiet": self.quiet, "seconds": self.seconds, "waiting": self.waiting}
+        value = {"quiet": self.quiet, "seconds": self.seconds, "waiting": self.waiting}
+        return value | ({"in_vain": self.in_vain} if self.in_vain else {})
 
 
 @dataclass
 class Watch:
     """Judges looks at the cluster, one after the other. `hopeless` once all that the last
-    look still waited for are pairs whose exchanges repair and repair and come to no end."""
+    look still waited for are pairs whose exchanges repair and repair and come to no end:
+    by pair, how many exchanges there were since the count began, and keys repaired."""
 
     pairs: set[tuple[str, str]]
-    hopeless: bool = False
-    _base: dict[tuple[str, str], int] = field(default_factory=dict)
+    hopeless: dict[str, dict[str, int]] = field(default_factory=dict)
+    _base: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
 
     def waiting(self, statuses: Statuses) -> dict[str, Any]:
         """What is still outstanding at this look: {} when the cluster is quiet."""
         moving = _moving(statuses)
         if moving:
-            self._base, self.hopeless = {}, False
+            self._base, self.hopeless = {}, {}
             return moving
         rounds = {
             (node, peer): exchange
@@ -66,27 +70,35 @@ class Watch:
             for peer, exchange in (status or {})["exchanges"].items()
         }
         for link, exchange in rounds.items():
-            self._base.setdefault(link, exchange["rounds"])
+            self._base.setdefault(link, exchange)
         late = [pair for pair in sorted(self.pairs) if not self._agreed(pair, rounds)]
-        self.hopeless = bool(late) and all(self._in_vain(pair, rounds) for pair in late)
+        vain = {f"{a}-{b}": self._in_vain((a, b), rounds) for a, b in late}
+        self.hopeless = vain if all(vain.values()) else {}
         return {"exchanges": [f"{a}-{b}" for a, b in late]} if late else {}
 
     def _agreed(self, pair: tuple[str, str], rounds: Rounds) -> bool:
         return any(
-            seen["clean"] >= CLEAN and done >= CLEAN for seen, done in self._since(pair, rounds)
+            seen["clean"] >= CLEAN and done["rounds"] >= CLEAN
+            for seen, done in self._since(pair, rounds)
         )
 
-    def _in_vain(self, pair: tuple[str, str], rounds: Rounds) -> bool:
-        return any(
-            seen["clean"] == 0 and done >= HOPELESS for seen, done in self._since(pair, rounds)
-        )
+    def _in_vain(self, pair: tuple[str, str], rounds: Rounds) -> dict[str, int]:
+        """What a pair did since the count began, all for nothing; {} while there is hope."""
+        for seen, done in self._since(pair, rounds):
+            if seen["clean"] == 0 and done["rounds"] >= HOPELESS:
+                return done
+        return {}
 
-    def _since(self, pair: tuple[str, str], rounds: Rounds) -> Iterator[tuple[dict[str, int], int]]:
-        """How exchanges went, and how many since the count began, on either side: whichever
-        of the two began them, they compare both ways."""
+    def _since(
+        self, pair: tuple[str, str], rounds: Rounds
+    ) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+        """How exchanges went, and what was done since the count began, on either side:
+        whichever of the two began them, they compare both ways."""
         for link in (pair, pair[::-1]):
             if link in rounds:
-                yield rounds[link], rounds[link]["rounds"] - self._base[link]
+                now, then = rounds[link], self._base[link]
+                counts = ("rounds", "repaired")
+                yield now, {each: now.get(each, 0) - then.get(each, 0) for each in counts}
 
 
 def _moving(statuses: Statuses) -> dict[str, Any]:
@@ -135,5 +147,5 @@ async def until_quiet(
         waiting = watch.waiting(await look(system))
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or seconds >= deadline:
-            return Outcome(not waiting, seconds, waiting)
+            return Outcome(not waiting, seconds, waiting, watch.hopeless)
         await asyncio.sleep(interval)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from harness.quiesce import HOPELESS, Watch, until_quiet
+from harness.quiesce import HOPELESS, Watch, replica_pairs, until_quiet
 from tests.harness.fakes import RING, FakeSystem
 
 PAIR = {("a", "b")}
@@ -73,7 +73,7 @@ def in_vain(rounds: int, clean: int = 0, *, hints: int = 0) -> list[dict[str, An
     return [status(rounds, clean, peer="b", hints=hints), status(0, 0, peer="a")]
 
 
-def hopeless(*seen: list[dict[str, Any]]) -> bool:
+def hopeless(*seen: list[dict[str, Any]]) -> dict[str, Any]:
     watch = Watch(PAIR)
     for a, b in seen:
         watch.waiting({"a": a, "b": b})
@@ -100,9 +100,13 @@ def test_it_ends_before_the_deadline_when_there_is_no_hope() -> None:
 
         async def status(self, node: str) -> dict[str, Any] | None:
             self.rounds += 1
-            peers = {peer: {"rounds": self.rounds, "clean": 0} for peer in self.nodes}
+            seen = {"rounds": self.rounds, "clean": 0, "repaired": 3 * self.rounds}
+            peers = dict.fromkeys(self.nodes, seen)
             return {"hints": 0, "transfers": 0, "exchanges": peers}
 
     outcome = asyncio.run(until_quiet(Vain(), RING, deadline=600, interval=0))
     assert not outcome.quiet
+    assert [f"{a}-{b}" for a, b in sorted(replica_pairs(RING))] == list(outcome.in_vain)
+    for counts in outcome.as_value()["in_vain"].values():
+        assert counts["repaired"] == 3 * counts["rounds"] >= 3 * HOPELESS
     assert outcome.waiting["exchanges"]
