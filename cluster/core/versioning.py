@@ -105,16 +105,17 @@ class LastWriteWins:
 
 @dataclass(frozen=True)
 class Versioning:
-    """The choices of one cluster."""
+    """The choices of one cluster: `lww` in the buckets `lww_buckets`, else `default`."""
 
     clock: Clock
     default: Reconcile
+    lww: LastWriteWins
     lww_buckets: frozenset[bytes]
 
     def of(self, key: bytes) -> Reconcile:
         """What becomes of concurrent versions of `key`."""
         bucket, slash, _ = key.partition(b"/")
-        return _LWW if slash and bucket in self.lww_buckets else self.default
+        return self.lww if slash and bucket in self.lww_buckets else self.default
 
     def timestamp(self, covers: State) -> int | None:
         """The time, in ms, of the version whose put's answer covers this; None where no last
@@ -122,12 +123,9 @@ class Versioning:
         return covers[_LATEST].n if _LATEST in covers else None
 
 
-_LWW = LastWriteWins()
-
-
 def versioning(params: Params) -> Versioning:
     """What `params` choose."""
     buckets = frozenset(name.encode() for name in params.lww_buckets)
     if params.clock == "vector":
-        return Versioning(vector, Dated(), buckets)
-    return Versioning(clock, Siblings(), buckets)
+        return Versioning(vector, Dated(), LastWriteWins(), buckets)
+    return Versioning(clock, Siblings(), LastWriteWins(), buckets)

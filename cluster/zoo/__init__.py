@@ -13,7 +13,19 @@ from difflib import get_close_matches
 
 from cluster.core.node import Node
 
-from . import antientropy, hints, membership, outside, quorum, repair, transfers, versions
+from . import (
+    antientropy,
+    hints,
+    lww,
+    membership,
+    outside,
+    overload,
+    quorum,
+    reaping,
+    repair,
+    transfers,
+    versions,
+)
 
 Plant = Callable[[Node], None]
 
@@ -31,6 +43,11 @@ class Bug:
     anomalies: tuple[str, ...]
     options: tuple[str, ...] = ()
 
+
+#: Each key has one copy: what one replica forgets, no other one heals.
+_ONE_COPY = ("--n=1", "--r=1", "--w=1")
+#: Each key has more coordinators than a clock of 10 actors can name.
+_ELEVEN = ("--nodes=11", "--n=11", "--links=direct")
 
 BUGS: dict[str, Bug] = {
     # ---- versions
@@ -51,23 +68,41 @@ BUGS: dict[str, Bug] = {
     "amnesia": Bug(
         versions.amnesia,
         "a wiped node names its versions as in its earlier life",
-        nemesis="wipe",
+        nemesis="wipe.one",
         workload="register",
         anomalies=("lost-write", "divergence"),
+        options=("--keys=1",),
     ),
     "equal-actors": Bug(
         versions.equal_actors,
         "all nodes stamp under one actor id",
-        nemesis="cut",
+        nemesis="none",
         workload="register",
-        anomalies=("lost-write", "divergence"),
+        anomalies=("lost-write", "divergence", "altered-value"),
+    ),
+    "lazy-epoch": Bug(
+        versions.lazy_epoch,
+        "epochs are used before the disk knows that they are",
+        nemesis="kill.hint-holder",
+        workload="register",
+        anomalies=("lost-write",),
+        options=(*_ONE_COPY, "--nodes=3", "--keys=2", "--time-limit=15s"),
     ),
     "prune-clock": Bug(
         versions.prune_clock,
         "clocks are cut to 10 actors",
-        nemesis="cut",
+        nemesis="none",
         workload="register",
         anomalies=("false-sibling", "resurrection"),
+        options=_ELEVEN,
+    ),
+    "prune-in-repair": Bug(
+        versions.prune_in_repair,
+        "read repair cuts the clocks that it writes to 10 actors",
+        nemesis="none",
+        workload="register",
+        anomalies=("divergence", "unbounded", "resurrection"),
+        options=_ELEVEN,
     ),
     "self-merge": Bug(
         versions.self_merge,
@@ -100,9 +135,9 @@ BUGS: dict[str, Bug] = {
     "stale-forward": Bug(
         versions.stale_forward,
         "an earlier answer is taken for that of a forward that failed",
-        nemesis="pause",
+        nemesis="cut.flapping",
         workload="register",
-        anomalies=("lost-write",),
+        anomalies=("lost-write", "duplicate-sibling"),
     ),
     "handoff-coordinates": Bug(
         versions.handoff_coordinates,
@@ -110,6 +145,28 @@ BUGS: dict[str, Bug] = {
         nemesis="membership",
         workload="register",
         anomalies=("duplicate-sibling", "false-sibling"),
+    ),
+    # ---- the last writer wins
+    "lww-own-clock": Bug(
+        lww.lww_own_clock,
+        "the winner keeps its own clock only",
+        nemesis="cut",
+        workload="lww",
+        anomalies=("resurrection", "divergence", "lost-write"),
+    ),
+    "lww-client-time": Bug(
+        lww.lww_client_time,
+        "a write is dated by a wall clock that may be behind",
+        nemesis="clock.jump",
+        workload="lww",
+        anomalies=("lost-write", "misdated"),
+    ),
+    "lww-arrival": Bug(
+        lww.lww_arrival,
+        "a replica keeps what arrived last",
+        nemesis="cut",
+        workload="lww",
+        anomalies=("divergence", "lost-write", "unbounded"),
     ),
     # ---- quorums and durability
     "w-counts-twice": Bug(
@@ -119,26 +176,42 @@ BUGS: dict[str, Bug] = {
         workload="register",
         anomalies=("impossible-ack", "lost-write"),
     ),
+    "pw-on-plan": Bug(
+        quorum.pw_on_plan,
+        "PW is judged on the plan, not on who answered",
+        nemesis="kill",
+        workload="register",
+        anomalies=("impossible-ack",),
+    ),
     "notfound-quorum": Bug(
         quorum.notfound_quorum,
         "an empty fallback's not-found counts towards R",
-        nemesis="kill",
-        workload="sessions",
+        nemesis="kill.one",
+        workload="bulk",
         anomalies=("stale-read", "impossible-ack"),
     ),
     "ack-before-durable": Bug(
         quorum.ack_before_durable,
         "acknowledged before it is durable",
-        nemesis="kill.all",
+        nemesis="disk.lost-writes",
         workload="register",
         anomalies=("lost-write",),
+        options=_ONE_COPY,
+    ),
+    "log-tail": Bug(
+        quorum.log_tail,
+        "what is still in the log's tail is taken to be durable",
+        nemesis="disk.lost-writes",
+        workload="register",
+        anomalies=("lost-write",),
+        options=_ONE_COPY,
     ),
     # ---- read repair
     "repair-overwrites": Bug(
         repair.repair_overwrites,
         "read repair overwrites a replica's record instead of syncing into it",
-        nemesis="pause",
-        workload="register",
+        nemesis="link.jitter",
+        workload="hot-key",
         anomalies=("lost-write",),
     ),
     "repair-first-only": Bug(
@@ -148,13 +221,60 @@ BUGS: dict[str, Bug] = {
         workload="register",
         anomalies=("lost-write", "divergence"),
     ),
+    "repair-equal": Bug(
+        repair.repair_equal,
+        "read repair writes to replicas that are equal",
+        nemesis="none",
+        workload="register",
+        anomalies=("unbounded",),
+    ),
+    "no-linger": Bug(
+        repair.no_linger,
+        "who answers a read late is not repaired",
+        nemesis="pause",
+        workload="register",
+        anomalies=("divergence",),
+    ),
+    "error-is-notfound": Bug(
+        repair.error_is_notfound,
+        "a record that cannot be read counts as absent, and is written over",
+        nemesis="disk.read-error",
+        workload="register",
+        anomalies=("lost-write",),
+        options=_ONE_COPY,
+    ),
+    # ---- deletes
+    "reap-at-w": Bug(
+        reaping.reap_at_w,
+        "a tombstone is reaped although not all have answered",
+        nemesis="cut.one",
+        workload="delete",
+        anomalies=("resurrection",),
+        options=("--time-limit=20s",),
+    ),
+    "doomstone": Bug(
+        reaping.doomstone,
+        "a tombstone that a fallback kept eats the key that was created again",
+        nemesis="cut.hint-holder",
+        workload="delete",
+        anomalies=("lost-write",),
+        options=("--time-limit=20s",),
+    ),
+    "hard-delete": Bug(
+        reaping.hard_delete,
+        "a delete leaves no tombstone",
+        nemesis="kill",
+        workload="delete",
+        anomalies=("resurrection",),
+    ),
     # ---- hints
     "hint-early-delete": Bug(
         hints.hint_early_delete,
         "a hint is deleted when sent, not when acknowledged",
-        nemesis="kill",
-        workload="register",
+        nemesis="kill.loop",
+        workload="bulk",
         anomalies=("lost-write",),
+        options=_ONE_COPY,
     ),
     "hints-forgotten": Bug(
         hints.hints_forgotten,
@@ -163,12 +283,35 @@ BUGS: dict[str, Bug] = {
         workload="register",
         anomalies=("stuck", "divergence", "misplaced"),
     ),
+    "hint-key-collision": Bug(
+        hints.hint_key_collision,
+        "a hint's key lacks its target",
+        nemesis="cut.majorities-ring",
+        workload="register",
+        anomalies=("divergence", "lost-write"),
+        options=("--n=2", "--r=1", "--w=1", "--keys=2", "--time-limit=15s"),
+    ),
+    "hint-to-ghost": Bug(
+        hints.hint_to_ghost,
+        "hints for a node that was removed are kept for it",
+        nemesis="membership.remove",
+        workload="register",
+        anomalies=("stuck", "misplaced"),
+    ),
+    "torn-hint": Bug(
+        hints.torn_hint,
+        "behind a torn hint no other is read",
+        nemesis="disk.torn-tail,kill",
+        workload="bulk",
+        anomalies=("stuck", "misplaced"),
+    ),
     "decommission-drops-hints": Bug(
         hints.decommission_drops_hints,
         "a node that leaves drops its hints",
-        nemesis="cut,membership.leave",
+        nemesis="cut.one,membership.leave",
         workload="register",
         anomalies=("lost-write",),
+        options=_ONE_COPY,
     ),
     # ---- transfers
     "handoff-overwrites": Bug(
@@ -192,12 +335,20 @@ BUGS: dict[str, Bug] = {
         workload="register",
         anomalies=("lost-write",),
     ),
+    "early-cleanup": Bug(
+        transfers.early_cleanup,
+        "a newcomer cleans up what it has fetched, as long as it is joining",
+        nemesis="membership.join",
+        workload="bulk",
+        anomalies=("lost-write",),
+        options=_ONE_COPY,
+    ),
     # ---- anti-entropy
     "aae-last-segment": Bug(
         antientropy.aae_last_segment,
         "the last part of each tree is never compared",
-        nemesis="wipe",
-        workload="register",
+        nemesis="wipe.one",
+        workload="bulk",
         anomalies=("divergence", "stuck", "misplaced"),
     ),
     "aae-no-rehash": Bug(
@@ -214,6 +365,41 @@ BUGS: dict[str, Bug] = {
         workload="register",
         anomalies=("unbounded", "stuck"),
     ),
+    "aae-dirty-tree": Bug(
+        antientropy.aae_dirty_tree,
+        "after a crash the trees of before it are taken up",
+        nemesis="kill",
+        workload="register",
+        anomalies=("divergence", "stuck", "unbounded"),
+    ),
+    "aae-expired-tree": Bug(
+        antientropy.aae_expired_tree,
+        "an expired tree is cleared long before it is made anew",
+        nemesis="none",
+        workload="register",
+        anomalies=("stuck",),
+    ),
+    "half-open-slot": Bug(
+        antientropy.half_open_slot,
+        "an exchange that was cut off holds its slot",
+        nemesis="cut",
+        workload="register",
+        anomalies=("stuck",),
+    ),
+    "one-bad-value": Bug(
+        antientropy.one_bad_value,
+        "one damaged value ends every scan",
+        nemesis="disk.bit-flip",
+        workload="bulk",
+        anomalies=("stuck",),
+    ),
+    "unthrottled": Bug(
+        overload.unthrottled,
+        "background work ignores how long readers wait",
+        nemesis="wipe.one",
+        workload="bulk",
+        anomalies=("unavailable",),
+    ),
     # ---- membership and failure detection
     "ghost-member": Bug(
         membership.ghost_member,
@@ -228,6 +414,28 @@ BUGS: dict[str, Bug] = {
         nemesis="membership.join",
         workload="register",
         anomalies=("split-membership", "stuck", "misplaced"),
+    ),
+    "clock-merge": Bug(
+        membership.clock_merge,
+        "of two layouts the one with the later date wins",
+        nemesis="clock.jump,membership",
+        workload="register",
+        anomalies=("split-membership", "stuck"),
+    ),
+    "double-claim": Bug(
+        membership.double_claim,
+        "every member makes plans, and keeps its own",
+        nemesis="membership.two",
+        workload="register",
+        anomalies=("misplaced", "split-membership", "stuck"),
+    ),
+    "tail-violation": Bug(
+        membership.tail_violation,
+        "partitions are dealt out in turn, past the end of the ring too",
+        nemesis="none",
+        workload="bulk",
+        anomalies=("misplaced", "divergence", "stuck"),
+        options=("--nodes=3",),
     ),
     "banned-forever": Bug(
         membership.banned_forever,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from cluster.core.antientropy import Exchange
 from cluster.core.buffer import Done
 from cluster.core.merkle import WIDTH
 from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.records import Record
+from cluster.core.store import ReadFailed
 
 
 def aae_last_segment(node: Node) -> None:
@@ -52,6 +55,54 @@ def aae_order_hash(node: Node) -> None:
 
     node.objects.on_change = salted
     node.trees.changed = salted  # type: ignore[method-assign]
+
+
+def aae_dirty_tree(node: Node) -> None:
+    """The trees are written down now and then, and taken up after a crash as they are."""
+    trees = node.trees
+    recover = trees.recover
+
+    def trust() -> None:
+        recover()
+        node.kernel.every(1.0, trees.put_away)
+
+    trees.recover = trust  # type: ignore[method-assign]
+
+
+def aae_expired_tree(node: Node) -> None:
+    """An old tree is thrown away at once, and made anew when its turn comes."""
+    trees = node.trees
+
+    def expire() -> None:
+        trees._serving = None
+        node.kernel.after(60.0, trees.rebuild)
+
+    trees._expire = expire  # type: ignore[method-assign]
+
+
+def half_open_slot(node: Node) -> None:
+    """An exchange whose peer went silent keeps its slot, and no other gets it."""
+    finished = node.anti_entropy.finished
+
+    def hold(exchange: Exchange, error: str | None) -> None:
+        if error not in ("timeout", "lost"):
+            finished(exchange, error)
+
+    node.anti_entropy.finished = hold  # type: ignore[method-assign]
+
+
+def one_bad_value(node: Node) -> None:
+    """A scan ends at the first row that is damaged, and with it whatever needed the scan."""
+    objects = node.objects
+    scan = objects.scan
+
+    def brittle(prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, Record]]:
+        for row in scan(prefix, after):
+            if objects.damaged:
+                raise ReadFailed("a row is damaged")
+            yield row
+
+    objects.scan = brittle  # type: ignore[method-assign]
 
 
 def _salt(record: Record | None, salt: int) -> Record | None:

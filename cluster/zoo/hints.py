@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cluster.core.kernel import Failure
-from cluster.core.messages import Answer
+from cluster.core.messages import Answer, State
 from cluster.core.node import Node
-from cluster.core.rows import hint_row
+from cluster.core.rows import hint_row, split_hint
 
 
 def hint_early_delete(node: Node) -> None:
@@ -20,6 +22,43 @@ def hint_early_delete(node: Node) -> None:
 def hints_forgotten(node: Node) -> None:
     """The hints of an earlier life lie in the store and are never looked at."""
     node.hints.recover = lambda: None  # type: ignore[method-assign]
+
+
+def hint_key_collision(node: Node) -> None:
+    """One hint a key, for whomever: that for one target replaces that for another."""
+    records = node.hints.records
+    merge = records.merge
+
+    def replace(row: bytes, *rest: Any) -> State | None:
+        target, key = split_hint(row)
+        for other in node.hints.targets(key):
+            if other != target:
+                records.remove(hint_row(other, key), lambda code: None)
+        return merge(row, *rest)
+
+    records.merge = replace  # type: ignore[assignment, method-assign]
+
+
+def hint_to_ghost(node: Node) -> None:
+    """Where hints go was looked up when there were other members, and is kept."""
+
+    def cached(target: str, key: bytes) -> str | None:
+        return target if node.detector.healthy(target) else None
+
+    node.hints.destination = cached
+
+
+def torn_hint(node: Node) -> None:
+    """At a start hints are read up to the first that is torn; those behind it wait for ever."""
+    hints = node.hints
+
+    def recover() -> None:
+        for row, record in hints.records.scan():
+            if hints.records.damaged:
+                return
+            hints.changed(row, None, record)
+
+    hints.recover = recover  # type: ignore[method-assign]
 
 
 def decommission_drops_hints(node: Node) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
-from cluster.core.membership import merge_layouts
+from cluster.core.membership import claimant, merge_layouts
 from cluster.core.messages import Change, Layout
 from cluster.core.node import Node
+from cluster.core.placement import Rules
+from cluster.core.ring import Ring
 
 
 def ghost_member(node: Node) -> None:
@@ -24,6 +29,60 @@ def ghost_member(node: Node) -> None:
         return adopt(layout, requests)
 
     membership.adopt = revive  # type: ignore[method-assign]
+
+
+def clock_merge(node: Node) -> None:
+    """The later of two layouts is the one with the later date, by whose clock ever."""
+    following = node.membership._next
+
+    def dated(layout: Layout, **changes: Any) -> Layout:
+        return msgspec.structs.replace(following(layout, **changes), version=node.kernel.wall)
+
+    node.membership._next = dated  # type: ignore[method-assign]
+
+
+def double_claim(node: Node) -> None:
+    """Every member plans, and of two plans that were made at one time keeps its own."""
+    membership = node.membership
+    advance, adopt = membership.advance, membership.adopt
+
+    def plan() -> None:
+        me, layout = membership._node, membership.layout
+        membership._node = me if layout is None else claimant(layout, membership.requests)
+        advance()
+        membership._node = me
+
+    def keep(layout: Layout | None, requests: dict[str, Change]) -> bool:
+        ours = membership.layout
+        rival = ours and layout and ours.version == layout.version and ours.target != layout.target
+        return adopt(None if rival else layout, requests)
+
+    membership.advance = plan  # type: ignore[method-assign]
+    membership.adopt = keep  # type: ignore[method-assign]
+
+
+class _Dealt(Rules):
+    """Partitions are dealt out in turn, and N in a row are taken for N nodes."""
+
+    def claim(
+        self, members: Sequence[str], partitions: int, previous: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        return tuple(sorted(members)[p % len(members)] for p in range(partitions))
+
+    def ring(self, owners: Sequence[str]) -> Ring:
+        ring, twice = super().ring(owners), (*owners, *owners)
+        in_a_row = [twice[p : p + self.n] for p in range(len(owners))]
+        ring._primaries = in_a_row
+        ring._walks = [
+            (*first, *(node for node in walk if node not in first))
+            for first, walk in zip(in_a_row, ring._walks, strict=True)
+        ]
+        return ring
+
+
+def tail_violation(node: Node) -> None:
+    """Partitions are dealt out without a look at where the ring ends and begins again."""
+    node.rules = node.membership._rules = _Dealt(node.params.n)
 
 
 def banned_forever(node: Node) -> None:

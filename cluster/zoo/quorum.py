@@ -39,6 +39,32 @@ def ack_before_durable(node: Node) -> None:
         _acknowledge_at_once(node, records)
 
 
+def pw_on_plan(node: Node) -> None:
+    """PW is judged on who was to answer: a primary counts before it has."""
+
+    class Planned(PutRequest):
+        def count(self, place: Place, durable: bool) -> None:
+            super().count(place, durable)
+            for other in self._plan.places:
+                if other.hint_for is None:
+                    self._tally._answered.setdefault(other.holder, (True, False))
+
+    node.put_request = Planned
+
+
+def log_tail(node: Node) -> None:
+    """When one batch is durable, those behind it in the log are taken to be so too."""
+    kernel = node.kernel
+    persisted = kernel.persisted
+
+    def all_of_them(token: int, reason: str | None = None) -> None:
+        for waiting in [token, *kernel._persists] if reason is None else [token]:
+            if waiting in kernel._persists:
+                persisted(waiting, reason)
+
+    kernel.persisted = all_of_them  # type: ignore[method-assign]
+
+
 def _acknowledge_at_once(node: Node, records: Records) -> None:
     put = records._put
 

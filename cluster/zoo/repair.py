@@ -5,6 +5,9 @@ from __future__ import annotations
 from cluster.core.get import GetRequest
 from cluster.core.messages import Entry, State
 from cluster.core.node import Node
+from cluster.core.plan import Place
+from cluster.core.records import Record
+from cluster.core.store import ReadFailed
 
 
 def repair_overwrites(node: Node) -> None:
@@ -25,6 +28,40 @@ def repair_first_only(node: Node) -> None:
             super().send_repair(holder, _first(merged))
 
     node.get_request = FirstOnly
+
+
+def repair_equal(node: Node) -> None:
+    """Every read writes to every replica, whether it lacks anything or not."""
+
+    class Eager(GetRequest):
+        def is_stale(self, state: State, merged: State) -> bool:
+            return True
+
+    node.get_request = Eager
+
+
+def no_linger(node: Node) -> None:
+    """Once R have answered nobody waits for the rest: who answers late is not repaired."""
+
+    class Hasty(GetRequest):
+        def _hear(self, place: Place, state: State | None, durable: bool) -> None:
+            if not self._responded:
+                super()._hear(place, state, durable)
+
+    node.get_request = Hasty
+
+
+def error_is_notfound(node: Node) -> None:
+    """A record that cannot be read is taken for one that is not there."""
+    get = node.objects.get
+
+    def read(key: bytes) -> Record | None:
+        try:
+            return get(key)
+        except ReadFailed:
+            return None
+
+    node.objects.get = read  # type: ignore[method-assign]
 
 
 def _first(state: State) -> State:

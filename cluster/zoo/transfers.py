@@ -5,6 +5,7 @@ from __future__ import annotations
 from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.put import PutRequest
+from cluster.core.rows import split_object
 
 
 def source_deletes(node: Node) -> None:
@@ -21,6 +22,21 @@ def no_final_sync(node: Node) -> None:
 
     node.put_request = Untold
     node.transfers.may_drop = lambda owners, heard: True  # type: ignore[method-assign]
+
+
+def early_cleanup(node: Node) -> None:
+    """Until a join is complete, a newcomer takes what it has fetched for leftovers."""
+    synced = node.anti_entropy.on_synced
+
+    def clean(peer: str, partitions: list[int], version: int, begun: float) -> None:
+        synced(peer, partitions, version, begun)
+        me, view = node.params.node, node.view
+        for row, _ in list(node.objects.scan()):
+            partition, _ = split_object(row)
+            if view.holds(me, partition) and me not in view.now.primaries(partition):
+                node.objects.remove(row, lambda code: None)
+
+    node.anti_entropy.on_synced = clean
 
 
 def handoff_overwrites(node: Node) -> None:

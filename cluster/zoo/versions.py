@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from cluster.core import clock
+from cluster.core.events import Write
 from cluster.core.get import GetRequest
 from cluster.core.messages import Entry, PutReply, State, Version
 from cluster.core.node import Node
@@ -56,13 +59,28 @@ def _keep(state: State, context: State) -> State:
 
 def amnesia(node: Node) -> None:
     """A wiped node names its versions as before: nothing tells its lives apart."""
-    name = node.params.node
-    node.identity.actor = lambda epoch: f"{name}:0:{epoch:x}"  # type: ignore[method-assign]
+    identity = node.identity
+    identity._draw = lambda: 0  # type: ignore[method-assign]
+    identity._row.incarnation = 0
 
 
 def equal_actors(node: Node) -> None:
     """All nodes stamp as one actor."""
-    node.identity.actor = lambda epoch: f"v:0:{epoch:x}"  # type: ignore[method-assign]
+    amnesia(node)
+    node.identity.node = "v"
+
+
+def lazy_epoch(node: Node) -> None:
+    """Epochs are used as soon as they are leased: the disk still says what it said before."""
+    identity = node.identity
+
+    def renew(then: Callable[[], None]) -> None:
+        stored = msgspec.msgpack.encode(identity._row)
+        identity._row.leased += 1024
+        node.kernel.persist((Write("meta", b"identity", stored),), lambda reason: None)
+        then()
+
+    identity._renew = renew  # type: ignore[method-assign]
 
 
 # ---- pruning

@@ -25,6 +25,9 @@ from workloads.client import Contexts, DynamoClient, decode
 
 #: While a test runs, in its folder: what the processes need and nobody wants afterwards.
 WORK, LINKS = "work", "links"
+#: What takes a day in production takes seconds in a test: tombstones are reaped and hash
+#: trees expire while it lasts.
+HASTE = {"reap_after": 1.0, "tree_expiry": 6.0}
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def compose(
         newcomers=newcomers(options.faults),
         disk_faults="start-disk" in starts,
         clock_faults="start-clock" in starts,
-        params={**wanted.params, **workload.params},
+        params={**HASTE, **wanted.params, **workload.params},
     )
     if "start-load" in starts:
         wanted = replace(wanted, params={**wanted.params, "max_requests": MOST_REQUESTS})

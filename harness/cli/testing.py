@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
-from harness.cli.compose import WORK, compose
+from harness.cli.compose import HASTE, WORK, compose
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
 from harness.cli.judging import judge, save
 from harness.cli.options import Options
@@ -125,6 +125,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "w": options.topology.w,
         "sloppy": options.topology.sloppy,
         "partitions": options.topology.told["partitions"],
+        "reap": {**HASTE, **options.topology.told}["reap_after"],
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,

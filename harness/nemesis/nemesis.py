@@ -18,7 +18,7 @@ from typing import Any
 from checkers.op import Op, OpError
 from harness.links.base import Links
 from harness.nemesis.clocks import BadClock
-from harness.nemesis.disks import BadDisk
+from harness.nemesis.disks import FORGETFUL, BadDisk
 from harness.nemesis.effects import Effects, Look, Proof
 from harness.nemesis.ledger import Ledger
 from harness.nemesis.loads import ExtraLoad, Press, no_press
@@ -36,7 +36,7 @@ _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
 #: the families whose faults end nodes, and where their values name them
-_DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes"}
+_DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes", "disk": "nodes"}
 
 
 @dataclass
@@ -178,7 +178,12 @@ class Nemesis:
     def _held(self) -> set[str]:
         """The nodes that a fault may have ended."""
         faults = self._ledger.open().values()
-        return {node for family, value in faults for node in value.get(_DEADLY.get(family, ""), ())}
+        return {
+            node
+            for family, value in faults
+            if family != "disk" or value["kind"] == FORGETFUL
+            for node in value.get(_DEADLY.get(family, ""), ())
+        }
 
     async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         fault = value["fault"]

@@ -90,7 +90,7 @@ class Member:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
         if arena.volatile and self.name == "wipe.old-disk":
             return "needs storage that outlives the process"
-        deadly = arena.volatile and self.family == "kill"
+        deadly = arena.volatile and (self.family == "kill" or self.name == "disk.lost-writes")
         if deadly and self.name != "kill.one":
             return "would destroy every copy of a write that is only in memory"
         if (deadly or self.forgets) and arena.w < 2:

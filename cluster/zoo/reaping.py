@@ -1,0 +1,57 @@
+"""Bugs of deletes: a tombstone that is forgotten too early, or never was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cluster.core.buffer import Done
+from cluster.core.kernel import Failure
+from cluster.core.messages import Answer, Reap, ReapReply, State
+from cluster.core.node import Node
+from cluster.core.reaper import Told, is_grave
+from cluster.core.records import Record
+
+
+def reap_at_w(node: Node) -> None:
+    """Whoever does not answer is taken to agree: a tombstone goes once some have it."""
+    reaper, put = node.reaper, node.reaper._put
+
+    def ping(peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        node.kernel.soon(lambda: done(ReapReply(0, ())))
+
+    def ask(member: str, question: Reap, told: Told) -> None:
+        keys = tuple(question.keys)
+        silent = not node.detector.healthy(member)
+        put(member, question, (lambda agreed: told(keys)) if silent else told)
+
+    reaper.ping = ping
+    reaper._put = ask  # type: ignore[method-assign]
+
+
+def doomstone(node: Node) -> None:
+    """A key that is created again is stamped as before it was reaped, and a tombstone that
+    a fallback has kept meanwhile knows that name."""
+    reap_at_w(node)
+    stamp, actor = node.objects.stamp, node.objects._actor
+    names: dict[bytes, str] = {}
+
+    def as_before(key: bytes, *rest: Any) -> tuple[State, State] | None:
+        node.objects._actor = lambda old, context: (  # type: ignore[method-assign]
+            names.get(key) or names.setdefault(key, actor(old, context))
+        )
+        return stamp(key, *rest)
+
+    node.objects.stamp = as_before  # type: ignore[assignment, method-assign]
+
+
+def hard_delete(node: Node) -> None:
+    """Each replica deletes for good, and nothing tells an old value that it is dead."""
+    put = node.objects._put
+
+    def delete(
+        key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+    ) -> None:
+        put(key, old, None if new is not None and is_grave(new.state) else new, done, durable)
+
+    node.objects._put = delete  # type: ignore[method-assign]
