@@ -45,8 +45,8 @@ def _split(h: History, course: Course, groups: list[list[int]]) -> Iterator[Anom
     if len(groups) > 1:
         why, data = _disagreement(h, groups)
         first = tuple(rows[0] for rows in groups)
-        lists = [_members(h, rows[0]) for rows in groups]
-        disputed = {name for names in lists for name in names} - set.intersection(*map(set, lists))
+        lists = [set(_members(h, rows[0])) for rows in groups]
+        disputed = set.union(*lists) - set.intersection(*lists)
         when = "after quiescence" if course.quiet else "when the wait for quiet ended,"
         why = f"{when} nodes {why}{_changes(h, course, disputed)}"
         during = (course.phases.get("load", 0), *first)
@@ -61,8 +61,8 @@ def _missing(
     stay = [n for n in test.get("nodes", ()) if n not in newcomers and n not in taken]
     short: dict[tuple[str, ...], list[int]] = {}
     for row in told:
-        if (members := _members(h, row)) and not set(stay) <= set(members):
-            short.setdefault(tuple(members), []).append(row)
+        if (said := _members(h, row)) and not set(stay) <= set(said):
+            short.setdefault(tuple(said), []).append(row)
     for members, rows in short.items():
         gone = [name for name in stay if name not in members]
         who = listed([str(h.value_of(row).get("node")) for row in rows])

@@ -71,14 +71,15 @@ BUGS: dict[str, Bug] = {
         nemesis="wipe.one",
         workload="register",
         anomalies=("lost-write", "divergence"),
-        options=("--keys=1",),
+        options=("--keys=1", "--rate=250", "--time-limit=15s"),
     ),
     "equal-actors": Bug(
         versions.equal_actors,
         "all nodes stamp under one actor id",
-        nemesis="none",
+        nemesis="cut",
         workload="register",
         anomalies=("lost-write", "divergence", "altered-value"),
+        options=("--keys=1",),
     ),
     "lazy-epoch": Bug(
         versions.lazy_epoch,

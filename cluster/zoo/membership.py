@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from cluster.core.membership import claimant, merge_layouts
+from cluster.core.changes import claimant
+from cluster.core.membership import merge_layouts
 from cluster.core.messages import Change, Layout
 from cluster.core.node import Node
 from cluster.core.placement import Rules
