@@ -46,7 +46,7 @@ def _split(h: History, course: Course, groups: list[list[int]]) -> Iterator[Anom
         why, data = _disagreement(h, groups)
         first = tuple(rows[0] for rows in groups)
         lists = [set(_members(h, rows[0])) for rows in groups]
-        disputed = set.union(*lists) - set.intersection(*lists)
+        disputed = {name for one in lists for name in one if not all(name in o for o in lists)}
         when = "after quiescence" if course.quiet else "when the wait for quiet ended,"
         why = f"{when} nodes {why}{_changes(h, course, disputed)}"
         during = (course.phases.get("load", 0), *first)

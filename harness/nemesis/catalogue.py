@@ -247,7 +247,7 @@ MEMBERS: tuple[Member, ...] = (
     _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
     _disk("read-error", "a disk cannot be read"),
     _disk("bit-flip", "bits of stored objects flip", rows=(1, 20)),
-    _disk("lost-writes", "what is not synced yet is lost when the power fails: SIGKILL", seconds=(20, 200)),
+    _disk("lost-writes", "the power fails: what is not synced yet is lost", seconds=(20, 200)),
     _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
     _clock("jump", "wall clocks are set off, ahead or back"),
     _clock("strobe", "wall clocks jump to and fro all the time"),

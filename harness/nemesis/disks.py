@@ -1,13 +1,16 @@
 """Faults of disks, by a layer that each node has between itself and what it stores into.
 
 The layer counts how often each fault has bitten, and those counts are the proof. A node that
-is started again has a sound disk. Bits that were flipped are not put right by the nemesis:
-that is for the node to do. But damage that nobody has read is latent, and a node reads all that
-it holds but once a day; so it is asked to do so when its disk is mended.
+is started again has a sound disk. Writes that wait to be synced are lost when the power
+fails, so that is how this fault ends: the node is killed, and started again. Bits that were
+flipped are not put right by the nemesis: that is for the node to do. But damage that nobody
+has read is latent, and a node reads all that it holds but once a day; so it is asked to do so
+when its disk is mended.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +26,10 @@ DISK_FAULTS: dict[str, tuple[str, ...]] = {
     "lost-writes": ("seconds",),
     "slow-fsync": ("seconds",),
 }
+
+
+#: The fault that ends with a SIGKILL.
+FORGETFUL = "lost-writes"
 
 
 @dataclass
@@ -49,7 +56,14 @@ class BadDisk:
         return look
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
+        if value["kind"] == FORGETFUL:
+            await asyncio.gather(*map(self._power_fails, self._bad.intersection(value["nodes"])))
         await self._mend(value["nodes"])
+
+    async def _power_fails(self, node: str) -> None:
+        if self.system.state(node) == "running":
+            await self.system.kill(node)
+            await self.system.start(node)
 
     async def heal_all(self) -> None:
         """Mend every disk that was ever told to fail."""

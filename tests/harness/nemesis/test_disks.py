@@ -57,6 +57,24 @@ def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
     run(tmp_path, scenario, disk_faults=True)
 
 
+def test_the_power_fails_under_writes_that_wait_to_be_synced(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        cluster = s.world.cluster
+        before = {node: cluster._process(node).pid for node in cluster.nodes}
+        await s.do(
+            "start-disk", fault=0, kind="lost-writes", nodes=["n1"], **{"with": {"seconds": 9}}
+        )
+        s.nemesis.look(s.record)
+        await s.do("stop-disk", fault=0)
+        s.nemesis.look(s.record)
+        after = {node: cluster._process(node).pid for node in cluster.nodes}
+        assert [node for node in before if before[node] != after[node]] == ["n1"]
+        assert not s.said("found-dead")
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, disk_faults=True)
+
+
 def test_a_disk_of_a_paused_node_is_mended_by_the_heal(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
