@@ -277,7 +277,8 @@ class Exchange:
         except Damaged:
             record = None  # what the peer has takes its place
         except ReadFailed:
-            self._synced(key, "storage-read")
+            # not at once: whoever begins the next key is in the midst of doing so
+            self._owner.kernel.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state
         self._owner.kernel.call(

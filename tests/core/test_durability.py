@@ -421,3 +421,24 @@ def test_a_damaged_identity_begins_a_new_incarnation() -> None:
     assert sim.nodes["n2"].identity.actor(1).split(":")[1] != before.split(":")[1]
     sim.put("n2", KEY, b"2", w=3)
     assert sim.holders(KEY)["n1"] == {b"1", b"2"}
+
+
+def test_keys_that_cannot_be_read_fail_their_exchange_once_and_not_the_node() -> None:
+    sim = Simulator(members=3)
+    sim.isolate("n1")
+    for i in range(20):
+        sim.put("n2", b"k%d" % i, b"v")
+    get = sim.stores["n1"].get
+
+    def refuse(table: str, key: bytes) -> bytes | None:
+        if table == "objects":
+            raise ReadFailed("one bad sector after another")
+        return get(table, key)
+
+    sim.stores["n1"].get = refuse  # type: ignore[method-assign]
+    sim.heal()
+    sim.until(lambda: emitted(sim, "exchange-failed"))
+    sim.run(0.5)
+    sim.stores["n1"].get = get  # type: ignore[method-assign]
+    sim.until(sim.quiet)
+    assert len(sim.stores["n1"].tables["objects"]) == 20
