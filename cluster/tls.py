@@ -7,7 +7,9 @@ through a proxy: who it is, it proves with the secret (cluster.guard).
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,10 +25,11 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def accepting(tls: Tls) -> ssl.SSLContext:
-    """For a port. Raises OSError for a file that is missing or no certificate."""
+    """For a port. Raises OSError for a file that is missing or no certificate, naming it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(tls.cert, tls.key)
+    with _named(tls.cert, tls.key):
+        context.load_cert_chain(tls.cert, tls.key)
     return context
 
 
@@ -35,5 +38,15 @@ def dialling(ca: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
-    context.load_verify_locations(ca)
+    with _named(ca):
+        context.load_verify_locations(ca)
     return context
+
+
+@contextlib.contextmanager
+def _named(*files: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        names = ", ".join(map(str, files))
+        raise OSError(f"tls: {names}: {error.strerror or error}") from error

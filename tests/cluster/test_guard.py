@@ -203,7 +203,7 @@ def tls(tmp_path: Path) -> Tls:
     return certificate(openssl, tmp_path / "certificates")
 
 
-def certificate(openssl: str, folder: Path) -> Tls:
+def certificate(openssl: str, folder: Path, days: int = 2) -> Tls:
     folder.mkdir()
 
     def run(*arguments: str) -> None:
@@ -223,7 +223,7 @@ def certificate(openssl: str, folder: Path) -> Tls:
         "ca.key",
         "-CAcreateserial",
         "-days",
-        "2",
+        str(days),
         "-out",
         "node.pem",
     )
@@ -265,11 +265,37 @@ async def _plain_talk_fails(address: str) -> None:
     assert caught.value.definite
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"cert": "no.pem"}, "no.pem, {key}: No such file"),
+        ({"ca": "no.ca"}, "no.ca: No such file"),
+        ({"key": "other.key"}, "other.key: [X509: KEY_VALUES_MISMATCH]"),
+        ({"ca": "node.json"}, "node.json: [X509"),
+    ],
+)
 def test_a_certificate_that_is_none_is_an_error_of_the_environment(
-    tmp_path: Path, ports: Ports
+    tmp_path: Path, ports: Ports, tls: Tls, wrong: dict[str, str], said: str
 ) -> None:
-    missing: dict[str, Any] = {"cert": "no.pem", "key": "no.key", "ca": "no.ca"}
-    alone = NodeAlone(tmp_path, ports.take(), ports.take(), tls=missing)
+    other = certificate(shutil.which("openssl") or "", tmp_path / "other")
+    (tmp_path / "other.key").write_bytes(other.key.read_bytes())
+    files = {"cert": str(tls.cert), "key": str(tls.key), "ca": str(tls.ca)}
+    alone = NodeAlone(tmp_path, ports.take(), ports.take(), tls=files | wrong)
     with ended(alone):
         assert alone.start().wait(20) == 4
-        assert "No such file" in alone.errors.read_text()
+        assert said.format(**files) in alone.errors.read_text()
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_a_certificate_that_has_expired_is_refused_and_the_reason_told(
+    tmp_path: Path, ports: Ports, tls: Tls
+) -> None:
+    expired = certificate(shutil.which("openssl") or "", tmp_path / "expired", days=-1)
+    files = {"cert": str(expired.cert), "key": str(expired.key), "ca": str(expired.ca)}
+    with ended(NodeAlone(tmp_path, ports.take(), ports.take(), tls=files)) as alone:
+        alone.start()
+        await until(lambda: alone.events("ready"), "it is ready")
+        async with Client([alone.address], tls=dialling(expired.ca), hello_timeout=10.0) as store:
+            with pytest.raises(Unreachable, match="certificate has expired"):
+                await store.get(b"k")
