@@ -11,14 +11,12 @@ Testing Shared Memories (1997), theorem 4.2: O(n log n) for any concurrency.
 A write of unknown outcome counts if its value was read, and then ends never. Where a
 value is written twice, a read does not name its write, and the verdict is unknown.
 
-How far from linearizable a key is, is measured: delta (how many ms earlier reads would
-have to begin; Golab, Li and Shah, PODC 2011), and by how many writes a read was certainly
-stale (a lower bound for k).
+How far from linearizable a key is, is measured in `katomicity`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,12 +25,13 @@ import numpy as np
 
 from .causality import NEVER
 from .columns import History, Names
+from .katomicity import Register, smallest_delta
 from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from .txn import freeze
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 
 READS, WRITES = ("read", "r"), ("write", "w")
-#: keys for which delta is measured
+#: keys for which their distance is measured
 MEASURED = 20
 
 
@@ -269,32 +268,32 @@ def _held(h: History, ops: Operations, zones: Zones, cluster: int) -> str:
 
 
 def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, Any]:
-    """By key: delta in ms, and a lower bound for k."""
+    """By key: how far it is from linearizable."""
     return {
-        str(ops.keys[key]): {
-            "delta_ms": _delta(h, ops.only(ops.key == key)) / 1e6,
-            "k_at_least": _staleness(ops.only(ops.key == key)),
-        }
+        str(ops.keys[key]): _distance(h, ops.only(ops.key == key))
         for key in list(dict.fromkeys(keys))[:MEASURED]
     }
 
 
-def _delta(h: History, ops: Operations) -> int:
-    """By how many ns reads must begin earlier for the key to be linearizable: bisection, as
-    more is never worse."""
+def _distance(h: History, ops: Operations) -> dict[str, Any]:
+    """Delta in ms, and k: exact if it is 2, else a lower bound; null where some read cannot
+    have seen what it saw, so that no k and no delta explains it."""
+    one = Register.of(ops.write, ops.value, ops.begin, ops.end)
+    if one is None:
+        return {"delta_ms": None, "k": None}
+    delta = smallest_delta(_with_earlier_reads(h, ops), int(h.time[-1] - h.time[0]) + 1)
+    if one.is_two_atomic():
+        return {"delta_ms": delta / 1e6, "k": 2}
+    return {"delta_ms": delta / 1e6, "k_at_least": max(3, one.certain_staleness())}
+
+
+def _with_earlier_reads(h: History, ops: Operations) -> Callable[[int], bool]:
+    """Does the key fit, if reads began so many ns earlier?"""
     times = np.append(h.time, 0)
     begin = times[ops.begin]
     end = np.where(ops.end < NEVER, times[np.minimum(ops.end, len(h))], NEVER)
     timed = replace(ops, begin=begin, end=end)
-    low, high = 0, int(h.time[-1] - h.time[0]) + 1
-    while low < high:
-        middle = (low + high) // 2
-        shifted = np.where(ops.write, begin, begin - middle)
-        if _fits(_zones(timed, shifted)):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return lambda ns: _fits(_zones(timed, np.where(ops.write, begin, begin - ns)))
 
 
 def _fits(zones: Zones) -> bool:
@@ -308,20 +307,3 @@ def _fits(zones: Zones) -> bool:
     under = np.searchsorted(low, zones.last_begin[back]) - 1
     inside = under >= 0
     return not np.any(zones.first_end[back][inside] < high[under[inside]])
-
-
-def _staleness(ops: Operations) -> int:
-    """1 + the writes that certainly fell between some read and the write it saw: those begun
-    in between, less those still open when the read began."""
-    writes, reads = ops.only(ops.write), ops.only(~ops.write)
-    by_value = np.argsort(writes.value, kind="stable")
-    place = np.searchsorted(writes.value[by_value], reads.value)
-    found = place < len(by_value)
-    found[found] = writes.value[by_value][place[found]] == reads.value[found]
-    own = np.where(reads.value < 0, -1, NEVER)
-    own[found] = writes.end[by_value][place[found]]
-    begun, ended = np.sort(writes.begin), np.sort(writes.end)
-    started = np.searchsorted(begun, reads.begin)
-    between = started - np.searchsorted(begun, own)
-    still_open = started - np.searchsorted(ended, reads.begin)
-    return 1 + int(np.max(between - still_open, initial=0))

@@ -178,10 +178,10 @@ class Dynamo:
         return found | self.of_replicas() if self.primaries is not None else found
 
 
-def linearizable(ops: list[Op]) -> bool:
-    """A register with unique values: is there any order that respects real time? Tries all.
-    An operation is (begin, end, write, value); a write that may not have happened may be
-    left out."""
+def linearizable(ops: list[Op], k: int = 1, earlier: int = 0) -> bool:
+    """A register with unique values: is there any order that respects real time, in which each
+    read sees one of the last k writes? Tries all. An operation is (begin, end, write, value);
+    a write that may not have happened may be left out; reads begin `earlier` by so much."""
     ends: dict[int, int] = {}
     waiting: dict[object, int] = {}
     for i, op in enumerate(ops):
@@ -197,24 +197,25 @@ def linearizable(ops: list[Op]) -> bool:
         how = "info" if end is None else ops[end].type
         if how == "ok":
             value = op.value if op.f == "write" else ops[end].value  # type: ignore[index]
-            sure.append((begin, end, op.f == "write", value))
+            began = begin if op.f == "write" else begin - earlier
+            sure.append((began, end, op.f == "write", value))
         elif how == "info" and op.f == "write":
             unsure.append((begin, 10**9, True, op.value))
     return any(
-        _serves(frozenset(sure + list(some)), None)
+        _serves(frozenset(sure + list(some)), (None,), k)
         for n in range(len(unsure) + 1)
         for some in combinations(unsure, n)
     )
 
 
-def _serves(left: frozenset, value: object) -> bool:  # type: ignore[type-arg]
-    """Can these operations be ordered, the register holding `value` now?"""
+def _serves(left: frozenset, values: tuple, k: int) -> bool:  # type: ignore[type-arg]
+    """Can these operations be ordered, the register having held `values` one after another?"""
     if not left:
         return True
     first_end = min(end for _, end, _, _ in left)
     for op in left:
         begin, _, write, operand = op
-        possible = begin < first_end and (write or operand == value)
-        if possible and _serves(left - {op}, operand if write else value):
+        possible = begin <= first_end and (write or operand in values[-k:])
+        if possible and _serves(left - {op}, (*values, operand) if write else values, k):
             return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -79,6 +80,51 @@ def register_history(program) -> list[Op]:
         if end == "info":
             names[slot] = process + 4
     return ops
+
+
+def stale_register(seed: int, lag: int, clients: int, events: int) -> list[Op]:
+    """A register whose reads see one of the last `lag` writes that had come to an end."""
+    draw = Random(seed)
+    ops: list[Op] = []
+    waiting: dict[int, Op] = {}
+    done: list[int | None] = [None]
+    for number in range(events):
+        process = draw.randrange(clients)
+        if process in waiting:
+            op = waiting.pop(process)
+            if op.f == "write":
+                done.append(op.value)
+            value = op.value if op.f == "write" else draw.choice(done[-lag:])
+            ops.append(Op(type="ok", process=process, f=op.f, key="x", value=value))
+        else:
+            write = draw.random() < 0.5
+            op = Op(process=process, f="write" if write else "read", key="x")
+            op.value = number if write else None
+            waiting[process] = op
+            ops.append(op)
+    return ops
+
+
+STALE = st.builds(
+    stale_register, st.integers(0, 2**32), st.integers(2, 4), st.integers(2, 4), st.integers(8, 18)
+)
+
+
+@LENIENT
+@given(st.one_of(REGISTER.map(register_history), STALE, STALE, STALE))
+def test_the_distance_of_a_register_agrees_with_trying_all_orders(ops: list[Op]) -> None:
+    distance = check_register(History.of(ops)).details.get("distance")
+    if distance is None:
+        return
+    told = distance["x"]
+    smallest = next((k for k in range(2, len(ops) + 1) if linearizable(ops, k)), None)
+    if smallest is None:
+        assert told == {"delta_ms": None, "k": None}
+        return
+    assert told.get("k") == (2 if smallest == 2 else None)
+    assert told.get("k_at_least", 2) <= smallest
+    shifts = [steps for steps in range(len(ops) + 1) if linearizable(ops, 1, steps)]
+    assert told["delta_ms"] == shifts[0]
 
 
 @LENIENT
