@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 #: seconds between two looks at a process that is about to change
@@ -23,9 +23,14 @@ class NodeProcess:
     """A started process. It must be waited for, or `exit_code` looked at, to be reaped."""
 
     def __init__(
-        self, config: Path, stderr: Path, on_exit: Callable[[int], None] = lambda pid: None
+        self,
+        config: Path,
+        stderr: Path,
+        on_exit: Callable[[int], None] = lambda pid: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start `python -m cluster --config config`, its stderr appended to a file."""
+        """Start `python -m cluster --config config`, its stderr appended to a file.
+        `environment`: what it gets beside ours."""
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         with stderr.open("ab") as file:
             self._process = subprocess.Popen(
@@ -33,7 +38,7 @@ class NodeProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env=os.environ | {"PYTHONPATH": path},
+                env={**os.environ, **(environment or {}), "PYTHONPATH": path},
                 start_new_session=True,
             )
         self._on_exit = on_exit

@@ -7,6 +7,7 @@ whoever makes a `ClusterSpec` says by which address each node dials each other o
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 from cluster.admin import AdminClient, AdminError
 from cluster.config import Config, Storage, dump
 from cluster.failures import DynamoError
+from cluster.fakeclock import FakeClock
 from cluster.process import NodeProcess
 from cluster.tls import Tls, dialling
 
@@ -58,6 +60,8 @@ class ClusterSpec:
     disk_faults: bool = False
     #: nodes obey the command `clock`, and have a wrong one
     clock_faults: bool = False
+    #: libfaketime, where clocks are to be wrong through it and not in the nodes
+    faketime: Path | None = None
 
 
 class Cluster:
@@ -75,6 +79,7 @@ class Cluster:
         self._on_spawn = on_spawn
         self._on_exit = on_exit
         self._processes: dict[str, NodeProcess] = {}
+        self._clocks: dict[str, FakeClock] = {}
         self._tls = None if spec.tls is None else dialling(spec.tls.ca)
 
     # ---- processes
@@ -143,7 +148,10 @@ class Cluster:
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong (cluster.wallclock), if the spec allows it;
         by no settings no more. Raises RuntimeError."""
-        await self.ask(node, "clock", **settings)
+        if node in self._clocks:
+            self._clocks[node].set(**settings)
+        else:
+            await self.ask(node, "clock", **settings)
 
     async def change(self, kind: str, node: str) -> None:
         """Ask any member that runs to let `node` "join" or "leave", or be "remove"d as dead.
@@ -227,6 +235,8 @@ class Cluster:
 
     async def stop_all(self) -> None:
         """Stop every process, whatever its state; never raises."""
+        for clock in self._clocks.values():
+            clock.stop()
         await asyncio.gather(
             *(process.stop(GRACE) for process in self._processes.values()), return_exceptions=True
         )
@@ -303,9 +313,23 @@ class Cluster:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "config.json"
         config.write_bytes(dump(self._config(node)))
-        process = NodeProcess(config, folder / _STDERR, self._on_exit)
+        environment = self._faked(node, folder)
+        process = NodeProcess(config, folder / _STDERR, self._gone, environment)
         self._processes[node] = process
         self._on_spawn(process.pid)
+
+    def _gone(self, pid: int) -> None:
+        if self._clocks:
+            FakeClock.forget(pid)
+        self._on_exit(pid)
+
+    def _faked(self, node: str, folder: Path) -> dict[str, str]:
+        """What a node is started with so that its clock can be wrong later; it is right now."""
+        if self._spec.faketime is None:
+            return {}
+        clock = self._clocks.setdefault(node, FakeClock(self._spec.faketime, folder / _CLOCK))
+        clock.set()
+        return clock.environment(os.environ)
 
     async def _until_ready(
         self, node: str, linked: bool = False, waits_after: float = READY_WITHIN
@@ -367,6 +391,7 @@ class Cluster:
         return self._spec.root / node
 
 
+_CLOCK = "clock"
 _COPY = "data.copy"
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)

@@ -40,7 +40,7 @@ class WallClock:
 
     def ns(self) -> int:
         """ns since 1970, as far as this node knows."""
-        return time.time_ns() + self._error()
+        return time.time_ns() + self.error_ns()
 
     def status(self) -> dict[str, Any]:
         """The time in ms, and how the clock was told to be wrong."""
@@ -51,7 +51,8 @@ class WallClock:
             "drift_ppm": self._drift,
         }
 
-    def _error(self) -> int:
+    def error_ns(self) -> int:
+        """ns by which it is ahead of the machine's."""
         passed = time.monotonic_ns() - self._since
         off = self._offset * 1_000_000
         if self._strobe and passed // (self._strobe * 1_000_000) % 2:

@@ -18,7 +18,7 @@ Nobody is lied to: what was acknowledged as durable is. The answer to the comman
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -69,11 +69,11 @@ class FaultyEngine:
             raise StorageFailed("the tail of the write was torn off (injected)")
         if self._fault == "lost-writes":
             self._bite("lost-writes")
-            time.sleep(self._seconds)
+            _wait(self._seconds)
         self._store(writes)
         if self._fault == "slow-fsync":
             self._bite("slow-fsync")
-            time.sleep(self._seconds)
+            _wait(self._seconds)
 
     def close(self) -> None:
         self._engine.close()
@@ -118,3 +118,8 @@ class FaultyEngine:
             row[-1] ^= 1
             self._flipped["objects", key] = bytes(row)
             self._bite("bit-flip")
+
+
+def _wait(seconds: float) -> None:
+    """Not time.sleep, which fails under some versions of libfaketime."""
+    threading.Event().wait(seconds)

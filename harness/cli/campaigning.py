@@ -25,7 +25,7 @@ from harness.cli.parsing import command_of
 from harness.cli.values import duration, one_of
 from harness.links import LINKS
 from harness.logs import logging_to
-from harness.nemesis import PACKAGES
+from harness.nemesis import CLOCKS, PACKAGES
 from harness.places import BadYaml, Place
 from harness.report.campaign import index, junit, summary
 from harness.store import Folder, create
@@ -210,6 +210,7 @@ _FLAGS: dict[str, tuple[str, Callable[[Place], tuple[str, ...]]]] = {
     "concurrency": ("--concurrency", _integer(1, 10_000)),
     "keys": ("--keys", _integer(1, 1_000_000)),
     "links": ("--links", _name(LINKS)),
+    "clocks": ("--clocks", _name(CLOCKS)),
     "storage": ("--storage", _name(ENGINES)),
     "bug": ("--bug", _texts),
     "param": ("--param", _texts),

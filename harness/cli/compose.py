@@ -17,6 +17,7 @@ from harness.cli.pressure import MOST_REQUESTS, Pressure
 from harness.cli.world import World, build
 from harness.generators import Generator, Rng
 from harness.nemesis import Nemesis, Timeline, newcomers
+from harness.nemesis.libfaketime import FAKETIME, find
 from harness.recorder import Recorder
 from harness.runner import Parts
 from harness.store import LEDGER, Folder
@@ -53,6 +54,14 @@ def compose(
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)
 
+    skips: dict[str, str] = {}
+    if wanted.clock_faults and options.clocks == FAKETIME:
+        found = find()
+        wanted = replace(wanted, faketime=found.library)
+        if found.library is None:
+            skips["clock"] = found.why_not
+            say(f"clock faults are skipped: {found.why_not}")
+
     with build(wanted, say, restarted) as world:
         contexts = Contexts()
         yield Parts(
@@ -60,7 +69,12 @@ def compose(
             links=world.links,
             routes=world.routes,
             nemesis=Nemesis(
-                world.cluster, world.links, folder / LEDGER, world.welcome, Pressure(world.address)
+                world.cluster,
+                world.links,
+                folder / LEDGER,
+                world.welcome,
+                Pressure(world.address),
+                skips,
             ),
             clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
             load=load(options, keys),

@@ -17,7 +17,7 @@ from harness.cli.exits import Wrong
 from harness.cli.values import duration, one_of, within
 from harness.cli.world import Plan, ports_for
 from harness.links import LINKS
-from harness.nemesis import PACKAGES, Arena, Event, Impossible, newcomers, plan
+from harness.nemesis import CLOCKS, PACKAGES, Arena, Event, Impossible, newcomers, plan
 from harness.nemesis.schedule_file import load
 from harness.places import BadYaml
 from harness.ports import LAST, UNPRIVILEGED
@@ -32,7 +32,7 @@ SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
     *("workload", "nemesis", "schedule", "nodes", "n", "r", "w", "strict", "time_limit", "rate"),
-    *("concurrency", "keys", "seed", "links", "storage", "bug", "port_base", "param"),
+    *("concurrency", "keys", "seed", "links", "clocks", "storage", "bug", "port_base", "param"),
 )
 
 
@@ -75,7 +75,7 @@ class Topology:
 @dataclass(frozen=True)
 class Options:
     """A test that makes sense. `time_limit` in seconds, `rate` in operations a second;
-    `faults` is what the nemesis does, to the last detail."""
+    `clocks` how they are made wrong; `faults` is what the nemesis does, to the last detail."""
 
     topology: Topology
     workload: str
@@ -85,6 +85,7 @@ class Options:
     concurrency: int
     keys: int
     seed: int
+    clocks: str
     faults: tuple[Event, ...]
 
     @property
@@ -165,6 +166,7 @@ def test_options(
     concurrency: int,
     keys: int,
     seed: int | None,
+    clocks: str,
     schedule: Path | None,
 ) -> Options:
     """Faults come from `schedule`, a file, or are drawn for `nemesis` (cut, if neither is
@@ -185,6 +187,7 @@ def test_options(
         concurrency=concurrency,
         keys=keys,
         seed=secrets.randbelow(2**32) if seed is None else seed,
+        clocks=one_of("--clocks", clocks, CLOCKS),
         faults=(),
     )
     if schedule is not None:

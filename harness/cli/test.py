@@ -34,6 +34,9 @@ def run(
         int | None, Option(help="Seed of everything that is random; drawn when absent.")
     ] = None,
     links: Annotated[str, Option(help="What the network is made of.")] = "auto",
+    clocks: Annotated[
+        str, Option(help="How wall clocks are made wrong: in-process, or through faketime.")
+    ] = "in-process",
     storage: Annotated[str, Option(help="What nodes persist into.")] = "lmdb",
     bug: Annotated[
         list[str] | None,

@@ -134,6 +134,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "checkers": list(WORKLOADS[options.workload].checkers),
         **WORKLOADS[options.workload].promises,
         "links": options.topology.links,
+        "clocks": options.clocks,
         "storage": options.topology.storage,
         "bugs": list(options.topology.bugs),
         "params": dict(options.topology.params),

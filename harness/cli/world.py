@@ -22,7 +22,8 @@ class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
     `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
     free ports; `spares` run, and are no members yet; so many `newcomers` may come later;
-    `disk_faults`: disks can be told to fail; `clock_faults`: wall clocks, to be wrong."""
+    `disk_faults`: disks can be told to fail; `clock_faults`: wall clocks, to be wrong, where
+    `faketime` is given through that library."""
 
     nodes: tuple[str, ...]
     links: str
@@ -36,6 +37,7 @@ class Plan:
     newcomers: int = 0
     disk_faults: bool = False
     clock_faults: bool = False
+    faketime: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def build(
             bugs=plan.bugs,
             spares=plan.spares,
             disk_faults=plan.disk_faults,
-            clock_faults=plan.clock_faults,
+            clock_faults=plan.clock_faults and plan.faketime is None,
+            faketime=plan.faketime if plan.clock_faults else None,
         )
         cluster = Cluster(spec, reaper.add, reaper.drop)
         yield World(cluster, links, tuple(routes), listen, admin, ports)

@@ -6,11 +6,13 @@ nemesis = Nemesis(system, links, folder / "ledger.jsonl")
 """
 
 from harness.nemesis.catalogue import PACKAGES, possible
+from harness.nemesis.libfaketime import CLOCKS
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.packages import Arena, Impossible, Package
 from harness.nemesis.schedule import Event, Timeline, newcomers, plan
 
 __all__ = [
+    "CLOCKS",
     "PACKAGES",
     "Arena",
     "Event",

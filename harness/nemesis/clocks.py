@@ -1,13 +1,15 @@
 """Wall clocks that are wrong: set off at once, on and off again and again, or too fast and
 too slow.
 
-The node is told over its admin port, and asked there what time it is. That its clock then
+The node is told to be wrong, and asked over its admin port what time it is. That its clock then
 differs from the harness's by more than the question took is the proof. A node that is
-started again has a sound clock.
+started again has a sound clock. Whether the node itself is told, or libfaketime around it, is
+the system's business.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,9 @@ CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {
     "strobe": {"offset_ms": (-(1 << 40), 1 << 40), "strobe_ms": (1, 60_000)},
     "drift": {"drift_ppm": (-1_000_000, 1_000_000)},
 }
+#: s that a clock may take to be right again, and between two looks whether it is
+_PATIENCE = 5.0
+_LOOK = 0.05
 
 
 @dataclass
@@ -29,11 +34,13 @@ class BadClock:
 
     system: System
     _wrong: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         told = [node for node in value["nodes"] if self.system.state(node) == "running"]
         for node in told:
             self._wrong.add(node)
+            self._told.add(node)
             await self.system.clock(node, **value["with"])
         worst = dict.fromkeys(told, 0)
 
@@ -49,8 +56,15 @@ class BadClock:
         await self._set_right(value["nodes"])
 
     async def heal_all(self) -> None:
-        """Set every clock right that was ever told to be wrong."""
+        """Set every clock right that was ever told to be wrong, and see that it is. Raises
+        RuntimeError if one will not go right."""
         await self._set_right(sorted(self._wrong))
+        for node in sorted(self._told):
+            deadline = time.monotonic() + _PATIENCE
+            while self.system.state(node) == "running" and (skew := await self._skew(node)):
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the clock of {node} is still {skew} ms off")
+                await asyncio.sleep(_LOOK)
 
     async def _set_right(self, nodes: list[str]) -> None:
         """A node that is paused is set right when all is healed."""

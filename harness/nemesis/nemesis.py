@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +79,8 @@ async def _nobody(node: str) -> None:
 
 class Nemesis:
     """Injects faults into a system and its links, and takes all of them back. `welcome`
-    starts a node that is to join, `press` loads one."""
+    starts a node that is to join, `press` loads one; `skips`: families that cannot be had
+    here, and why."""
 
     def __init__(
         self,
@@ -88,8 +89,10 @@ class Nemesis:
         ledger: Path,
         welcome: Welcome = _nobody,
         press: Press = no_press,
+        skips: Mapping[str, str] | None = None,
     ) -> None:
         self._system = system
+        self._skips = skips or {}
         self._targets = Targets(system)
         self._ledger = Ledger(ledger)
         self._wires = Wires(links)
@@ -187,9 +190,10 @@ class Nemesis:
 
     async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         fault = value["fault"]
-        found = await self._found(family, value)
+        found = None if family in self._skips else await self._found(family, value)
         if found is None:
-            return {"fault": fault, "member": value.get("member"), "skipped": "nobody to do it to"}
+            reason = self._skips.get(family, "nobody to do it to")
+            return {"fault": fault, "member": value.get("member"), "skipped": reason}
         value = found
         self._ledger.broken(fault, family, value)
         watch = _Watch(await self._effects[family].inject(fault, value))

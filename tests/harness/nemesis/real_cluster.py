@@ -66,7 +66,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(folder: Path, size: int, **plan: Any) -> AsyncIterator[Scene]:
+async def open_scene(
+    folder: Path, size: int, skips: dict[str, str] | None = None, **plan: Any
+) -> AsyncIterator[Scene]:
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
     params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
     wanted = Plan(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
@@ -79,7 +81,7 @@ async def open_scene(folder: Path, size: int, **plan: Any) -> AsyncIterator[Scen
                     await client.put(key, key)
             ledger = folder / "ledger"
             press = Pressure(world.address)
-            nemesis = Nemesis(world.cluster, world.links, ledger, world.welcome, press)
+            nemesis = Nemesis(world.cluster, world.links, ledger, world.welcome, press, skips)
             yield Scene(world, nemesis)
         finally:
             await asyncio.gather(world.cluster.stop_all(), world.links.stop())

@@ -10,7 +10,19 @@ import pytest
 from real_cluster import Scene, run
 from tiny_cluster import until
 
+from harness.nemesis.libfaketime import Found, find
+
 pytestmark = pytest.mark.cluster
+
+FAKETIME = find()
+ENGINES = [
+    pytest.param(None, id="in-process"),
+    pytest.param(
+        FAKETIME.library,
+        id="faketime",
+        marks=pytest.mark.skipif(FAKETIME.library is None, reason=FAKETIME.why_not),
+    ),
+]
 
 SETTINGS: dict[str, dict[str, int]] = {
     "jump": {"offset_ms": -60_000},
@@ -27,8 +39,9 @@ async def is_right(s: Scene, node: str) -> bool:
     return bool(asked <= status["clock"]["wall"] <= time.time_ns() // 1_000_000)
 
 
+@pytest.mark.parametrize("faketime", ENGINES)
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str) -> None:
+def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Path | None) -> None:
     async def scenario(s: Scene) -> None:
         assert await is_right(s, "n1")
         nodes: Any = ["n1", "n2"]
@@ -40,6 +53,7 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str) -> None:
         await until(seen)
         assert await is_right(s, "n3")
         await s.do("stop-clock", fault=0)
+        await s.nemesis.heal_all()
         (proof,) = s.said("evidence")
         assert proof["bit"]
         (wanted, *_) = SETTINGS[kind].values()
@@ -48,20 +62,64 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str) -> None:
             assert await is_right(s, node)
         await s.check("n1", "n2", "n3")
 
-    run(tmp_path, scenario, clock_faults=True)
+    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
 
 
-def test_a_clock_of_a_paused_node_is_set_right_by_the_heal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("faketime", ENGINES)
+def test_a_clock_of_a_paused_node_is_set_right_by_the_heal(
+    tmp_path: Path, faketime: Path | None
+) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-clock", fault=0, kind="jump", nodes=["n1"],
                    **{"with": SETTINGS["jump"]})  # fmt: skip
-        assert not await is_right(s, "n1")
+
+        async def wrong() -> bool:
+            return not await is_right(s, "n1")
+
+        await until(wrong)
         await s.do("start-pause", fault=1, nodes=["n1"])
         await s.do("stop-clock", fault=0)
         await s.nemesis.heal_all()
         assert await is_right(s, "n1")
 
-    run(tmp_path, scenario, clock_faults=True)
+    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+
+
+@pytest.mark.parametrize("faketime", ENGINES)
+def test_a_node_that_is_started_again_has_a_sound_clock(
+    tmp_path: Path, faketime: Path | None
+) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-clock", fault=0, kind="jump", nodes=["n1"],
+                   **{"with": SETTINGS["jump"]})  # fmt: skip
+        await s.do("start-kill", fault=1, nodes=["n1"])
+        await s.do("stop-kill", fault=1)
+        assert await is_right(s, "n1")
+
+    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+
+
+def test_libfaketime_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
+    library = tmp_path / "libfaketime.so.1"
+    library.touch()
+    assert find({"LIBFAKETIME": str(library)}).library == library.resolve()
+    missing = find({"LIBFAKETIME": str(tmp_path / "none.so")})
+    assert missing.tried[0] == f"$LIBFAKETIME is {tmp_path / 'none.so'}, which is no file"
+    assert missing.library != library.resolve()
+
+
+def test_without_libfaketime_clock_faults_are_skipped_and_say_so(tmp_path: Path) -> None:
+    reason = Found(None, ("looked nowhere",)).why_not
+
+    async def scenario(s: Scene) -> None:
+        done = await s.do("start-clock", fault=0, kind="jump", nodes=["n1"],
+                          **{"with": SETTINGS["jump"]})  # fmt: skip
+        assert done.value["skipped"] == reason
+        assert "looked nowhere" in reason
+        assert await is_right(s, "n1")
+        assert (await s.do("stop-clock", fault=0)).value["skipped"] == "it never began"
+
+    run(tmp_path, scenario, skips={"clock": reason})
 
 
 def test_a_node_obeys_only_where_it_was_configured_to(tmp_path: Path) -> None:
