@@ -35,15 +35,23 @@ class Option:
     allowed: tuple[float, float] | tuple[str, ...]
     meaning: str
 
+    @property
+    def bounds(self) -> str:
+        """What is allowed, in words."""
+        if isinstance(self.default, str):
+            return ", ".join(map(str, self.allowed))
+        low, high = self.allowed
+        return f"{low:g} to {high:g}" if isinstance(self.default, float) else f"{low} to {high}"
+
     def parse(self, name: str, given: Value) -> Value:
         """`given` as a value of this option. Raises ValueError that says what is allowed."""
         if isinstance(self.default, str):
             if given in self.allowed:
                 return given
-            raise ValueError(f"{name}: {given!r} is none of {', '.join(map(str, self.allowed))}")
+            raise ValueError(f"{name}: {given!r} is none of {self.bounds}")
         low, high = self.allowed
         kind = "an integer" if isinstance(self.default, int) else "a number"
-        wrong = ValueError(f"{name}: {given!r} is not {kind} from {low} to {high}")
+        wrong = ValueError(f"{name}: {given!r} is not {kind} from {self.bounds}")
         try:
             number = type(self.default)(given)
         except ValueError:

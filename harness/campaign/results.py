@@ -31,6 +31,7 @@ def collect(
     for run in runs:
         by_cell.setdefault(run.cell, []).append(run)
     cells = [_cell(cell, by_cell.get(cell.name, [])) for cell in campaign.cells]
+    cells += [_cell(cell, [], reason) for cell, reason in campaign.skipped.items()]
     counts = Counter(cell["verdict"] for cell in cells)
     unsure = {"unknown"} if interrupted or not any(counts[each] for each in VERDICTS) else set()
     verdict = next(each for each in VERDICTS if counts[each] or each in unsure)
@@ -45,8 +46,9 @@ def collect(
     }
 
 
-def _cell(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
-    """`failed` of `tried` runs with the same seed and faults were invalid."""
+def _cell(cell: Cell, runs: Sequence[Run], skipped: str = "") -> dict[str, Any]:
+    """`failed` of `tried` runs with the same seed and faults were invalid; `skipped`: why it
+    cannot be."""
     verdicts = [run.verdict for run in runs]
     worst = next((each for each in VERDICTS if each in verdicts), NOT_RUN)
     shown = next((run for run in runs if run.verdict == worst), None)
@@ -57,7 +59,7 @@ def _cell(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
         "failed": verdicts.count("invalid"),
         "tried": len(runs),
         "anomalies": dict(shown.anomalies) if shown else {},
-        "why": list(shown.why) if shown else [],
+        "why": list(shown.why) if shown else [skipped] if skipped else [],
         "command": shown.command if shown else "",
         "folder": shown.folder if shown else None,
         "runs": [asdict(run) for run in runs],

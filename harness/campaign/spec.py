@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.campaign.matrix import AXES, Block, Cell, cells
@@ -54,7 +54,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign that makes sense. `configs`: by name the arguments of `dynamesis test`."""
+    """A campaign that makes sense. `configs`: by name the arguments of `dynamesis test`;
+    `skipped`: cells that cannot be, and why."""
 
     name: str
     time_limit: str
@@ -62,6 +63,7 @@ class Campaign:
     configs: Mapping[str, tuple[str, ...]]
     cells: tuple[Cell, ...]
     budget: Budget = field(default_factory=Budget)
+    skipped: Mapping[Cell, str] = field(default_factory=dict)
 
     def arguments(self, cell: Cell) -> list[str]:
         """What `dynamesis` is to be called with."""
@@ -103,8 +105,7 @@ def read(text: str, file: str, names: Names) -> Campaign:
         raise fields["matrix"].wrong(f"{len(found)} tests; allowed: 1 to {_MOST_CELLS}")
     budget = _budget(fields["budget"], names) if "budget" in fields else Budget()
     campaign = Campaign(_name(fields["name"]), limit, seconds, configs, found, budget)
-    _possible(campaign, fields["matrix"], names)
-    return campaign
+    return _possible(campaign, fields["matrix"], names)
 
 
 def _limit(fields: Mapping[str, Place], names: Names) -> tuple[str, float]:
@@ -204,9 +205,19 @@ def _budget(place: Place, names: Names) -> Budget:
     )
 
 
-def _possible(campaign: Campaign, place: Place, names: Names) -> None:
-    """Every combination once, whatever the seed."""
-    for cell in {(c.workload, c.nemesis, c.config): c for c in campaign.cells}.values():
-        reason = names.why_not(campaign.arguments(cell))
-        if reason is not None:
-            raise place.wrong(f"{cell.name}: {reason}; exclude it, or change it")
+def _possible(campaign: Campaign, place: Place, names: Names) -> Campaign:
+    """Without the cells that cannot be. Each combination is asked about once, whatever the
+    seed. A configuration that no cell can have is a mistake."""
+    reasons: dict[tuple[str, str, str], str | None] = {}
+    for cell in campaign.cells:
+        combination = (cell.workload, cell.nemesis, cell.config)
+        if combination not in reasons:
+            reasons[combination] = names.why_not(campaign.arguments(cell))
+    why = {c: reasons[c.workload, c.nemesis, c.config] for c in campaign.cells}
+    kept = tuple(cell for cell, reason in why.items() if reason is None)
+    able = {cell.config for cell in kept}
+    skipped = {cell: reason for cell, reason in why.items() if reason is not None}
+    for cell, reason in skipped.items():
+        if cell.config not in able:
+            raise place.wrong(f"{cell.name}: {reason}; no test can have this configuration")
+    return replace(campaign, cells=kept, skipped=skipped)

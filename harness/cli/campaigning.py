@@ -16,6 +16,7 @@ from cluster.storage import ENGINES
 from harness.campaign.conductor import Conductor
 from harness.campaign.crew import hired
 from harness.campaign.journal import Journal
+from harness.campaign.matrix import Cell
 from harness.campaign.results import RESULTS, collect, news, previous
 from harness.campaign.spec import Campaign, Names, read
 from harness.campaign.view import view
@@ -47,6 +48,8 @@ def run_campaign(
     _unchanged(file, campaign, journal)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
+    for cell, reason in campaign.skipped.items():
+        console.print(f"skipped   {cell.name}: {reason}")
     started = str(folder.load_json(RESULTS).get("start") or _now())
     with logging_to(folder / LOG, workers=True), hired(jobs) as crew:
         shown = view(console)
@@ -79,22 +82,25 @@ def _chosen(campaign: Campaign, only: str | None) -> Campaign:
     the words."""
     if only is None:
         return campaign
+    every = (*campaign.cells, *campaign.skipped)
     axes = {
-        axis: {str(getattr(cell, axis)) for cell in campaign.cells}
+        axis: {str(getattr(cell, axis)) for cell in every}
         for axis in ("workload", "nemesis", "config", "seed")
     }
     words = [word.strip() for word in only.split(",")]
     for word in words:
         one_of("--only", word, {each for values in axes.values() for each in values})
-    wanted = {axis: values & set(words) for axis, values in axes.items()}
-    cells = tuple(
-        cell
-        for cell in campaign.cells
-        if all(str(getattr(cell, axis)) in some for axis, some in wanted.items() if some)
-    )
+    named = {axis: values & set(words) for axis, values in axes.items()}
+
+    def wanted(cell: Cell) -> bool:
+        return all(str(getattr(cell, axis)) in some for axis, some in named.items() if some)
+
+    cells = tuple(filter(wanted, campaign.cells))
+    skipped = {cell: why for cell, why in campaign.skipped.items() if wanted(cell)}
     if not cells:
-        raise Wrong(f"--only: no test of this campaign is {only}")
-    return replace(campaign, cells=cells)
+        why = next((f"{cell.name}: {why}" for cell, why in skipped.items()), "")
+        raise Wrong(f"--only: {why or f'no test of this campaign is {only}'}")
+    return replace(campaign, cells=cells, skipped=skipped)
 
 
 def _folder(root: Path, name: str, resume: bool) -> Folder:
@@ -214,4 +220,5 @@ _FLAGS: dict[str, tuple[str, Callable[[Place], tuple[str, ...]]]] = {
     "storage": ("--storage", _name(ENGINES)),
     "bug": ("--bug", _texts),
     "param": ("--param", _texts),
+    "option": ("--option", _texts),
 }

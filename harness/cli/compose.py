@@ -87,7 +87,8 @@ def compose(
 def load(options: Options, keys: tuple[str, ...]) -> Generator:
     """The clients' operations and the nemesis's, each from its own stream of one seed."""
     rng = Rng(options.seed)
-    clients = WORKLOADS[options.workload].generator(rng.split("clients"), keys, options.rate)
+    workload, tuning = WORKLOADS[options.workload], options.tuning
+    clients = workload.generator(rng.split("clients"), keys, options.rate, tuning)
     return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
 
 

@@ -12,13 +12,12 @@ def run() -> None:
     from cluster.storage import ENGINES
     from cluster.zoo import BUGS
     from harness.links import LINKS
-    from workloads import WORKLOADS
 
     bugs = (
         (name, f"{bug.mechanism} ({bug.workload}, {bug.nemesis})") for name, bug in BUGS.items()
     )
     for title, rows in (
-        ("workloads", ((name, each.description) for name, each in WORKLOADS.items())),
+        ("workloads", _workloads()),
         ("nemeses", _nemeses()),
         ("checkers", ((name, _first_line(check)) for name, check in CHECKERS.items())),
         ("models", ((name, model.about) for name, model in MODELS.items())),
@@ -40,6 +39,16 @@ def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
         print(f"  {name:25} {lines[0]}".rstrip())
         for line in lines[1:]:
             print(f"{'':28}{line}")
+
+
+def _workloads() -> Iterator[tuple[str, str]]:
+    """Workloads, each with its options."""
+    from workloads import WORKLOADS
+
+    for name, workload in WORKLOADS.items():
+        yield name, workload.description
+        for option, its in workload.options.items():
+            yield f"  {option}={its.default}", f"{its.meaning} ({its.bounds})"
 
 
 def _nemeses() -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from harness.nemesis.schedule_file import load
 from harness.places import BadYaml
 from harness.ports import LAST, UNPRIVILEGED
 from workloads import WORKLOADS
+from workloads.base import Value
 
 #: Ring partitions.
 PARTITIONS = 64
@@ -31,7 +32,8 @@ MOST_NODES = 20
 SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
-    *("workload", "nemesis", "schedule", "nodes", "n", "r", "w", "strict", "time_limit", "rate"),
+    *("workload", "option", "nemesis", "schedule", "nodes", "n", "r", "w", "strict"),
+    *("time_limit", "rate"),
     *("concurrency", "keys", "seed", "links", "clocks", "storage", "bug", "port_base", "param"),
 )
 
@@ -74,11 +76,13 @@ class Topology:
 
 @dataclass(frozen=True)
 class Options:
-    """A test that makes sense. `time_limit` in seconds, `rate` in operations a second;
+    """A test that makes sense. `tuning` has every option of the workload; `time_limit` is in
+    seconds, `rate` in operations a second;
     `clocks` how they are made wrong; `faults` is what the nemesis does, to the last detail."""
 
     topology: Topology
     workload: str
+    tuning: Mapping[str, Value]
     nemesis: tuple[str, ...]
     time_limit: float
     rate: float
@@ -166,8 +170,9 @@ def test_options(
     concurrency: int,
     keys: int,
     seed: int | None,
-    clocks: str,
     schedule: Path | None,
+    clocks: str,
+    option: list[str] | None,
 ) -> Options:
     """Faults come from `schedule`, a file, or are drawn for `nemesis` (cut, if neither is
     given). Raises Wrong for the first value or combination that makes no sense."""
@@ -181,6 +186,7 @@ def test_options(
     options = Options(
         topology=topology,
         workload=one_of("--workload", workload, WORKLOADS),
+        tuning=_tuning(workload, option or []),
         nemesis=_names("cut" if nemesis is None else nemesis),
         time_limit=duration("--time-limit", time_limit, SHORTEST, LONGEST),
         rate=rate,
@@ -218,6 +224,22 @@ def _replayed(options: Options, path: Path) -> Options:
     room(options.topology, newcomers(faults))
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
+
+
+def _tuning(workload: str, given: list[str]) -> dict[str, Value]:
+    """Every option of a workload, as given by NAME=VALUE or by default."""
+    chosen: dict[str, Value] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise Wrong(f"--option: {each!r} is no NAME=VALUE")
+        if name in chosen:
+            raise Wrong(f"--option: {name} is given twice")
+        chosen[name] = value
+    try:
+        return WORKLOADS[workload].configure(chosen)
+    except ValueError as senseless:
+        raise Wrong(f"--option: {senseless}") from senseless
 
 
 def _param(given: str) -> tuple[str, Any]:

@@ -11,6 +11,10 @@ from typer import Context, Option
 def run(
     context: Context,
     workload: Annotated[str, Option(help="What clients do (see `dynamesis list`).")] = "cart",
+    option: Annotated[
+        list[str] | None,
+        Option(help="Set NAME=VALUE for the workload (see `dynamesis list`); may be repeated."),
+    ] = None,
     nemesis: Annotated[
         str | None,
         Option(help="Faults to inject, several by comma; `none` for none; cut when absent."),

@@ -83,6 +83,9 @@ def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Con
             shown,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
         ):
+            test["links_used"] = parts.links.name
+            if parts.links.name == "toxiproxy":
+                test["versions"]["toxiproxy"] = TOXIPROXY
             loop.run(_run(Runner(parts, folder, recorder, test)))
             test["began"] = recorder.began
     except asyncio.CancelledError:
@@ -118,6 +121,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "command": shlex.join(["dynamesis", *arguments]),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "workload": options.workload,
+        "workload_options": dict(options.tuning),
         "nemesis": list(options.nemesis),
         "nodes": list(options.topology.nodes),
         "n": options.topology.n,
@@ -142,6 +146,5 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
-            "toxiproxy": TOXIPROXY if options.topology.links in ("auto", "toxiproxy") else None,
         },
     }

@@ -64,6 +64,8 @@ def routes_to_newcomer(
 class Links(Protocol):
     """Every fault is set by replacing what a route had; `heal` sets none."""
 
+    #: by which they are chosen
+    name: str
     #: the kinds of fault (harness.links.faults.FAULTS) that these links can do
     kinds: frozenset[str]
 

@@ -11,6 +11,7 @@ from harness.links.faults import Fault, FaultError
 class DirectLinks:
     """Implements harness.links.base.Links without any process, and without faults."""
 
+    name = "direct"
     kinds: frozenset[str] = frozenset()
 
     def __init__(self) -> None:

@@ -25,6 +25,7 @@ class EmbeddedLinks:
     """Implements harness.links.base.Links. `on_incident` hears when the proxy had to be
     replaced."""
 
+    name = "embedded"
     kinds = frozenset(FAULTS)
 
     def __init__(

@@ -25,6 +25,7 @@ class ToxiproxyLinks:
     and writes each server's log to `folder`. `on_incident` hears of every server that
     had to be replaced: {"server": source, "pid": of the new one, "reason": why}."""
 
+    name = "toxiproxy"
     kinds = KINDS
 
     def __init__(

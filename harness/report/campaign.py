@@ -30,6 +30,7 @@ def index(results: Results, news: News) -> str:
         tables=_tables(cells),
         bad=[cell for cell in cells if cell["verdict"] in ("invalid", "error")],
         unknown=[cell for cell in cells if cell["verdict"] == "unknown"],
+        skipped=_skipped(results),
         new={cell["cell"] for cell in news["new"]},
     )
 
@@ -102,7 +103,14 @@ def summary(results: Results, news: News, compared: str | None) -> str:
     for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):
         lines += ["", f"## {title}", ""]
         lines += [_line(cell) for cell in news[key]] or ["none"]
+    if skipped := _skipped(results):
+        lines += ["", "## Skipped", "", *map(_line, skipped)]
     return "\n".join(lines) + "\n"
+
+
+def _skipped(results: Results) -> list[Any]:
+    """The cells that cannot be."""
+    return [cell for cell in results["cells"] if cell["verdict"] == "not run" and cell["why"]]
 
 
 def _line(cell: Mapping[str, Any]) -> str:

@@ -153,6 +153,7 @@ def test_without_toxiproxy_links_are_embedded_with_a_notice(
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
     assert run.wait() == 0, run.said()
     assert "embedded links" in run.said()
+    assert json.loads((run.results() / "test.json").read_text())["links_used"] == "embedded"
     assert any(op["f"] == "evidence" and op["value"]["bit"] for op in run.history())
 
 

@@ -34,6 +34,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "surplus"), ("surplus",)),
         (("test", "--keys"), ("--keys",)),
         (("test", "--workload", "crat"), ("--workload", "crat", "did you mean cart", "register")),
+        (("test", "--option", "blind"), ("--option", "'blind'", "NAME=VALUE")),
+        (("test", "--option", "blind=2"), ("--option", "blind", "'2'", "0 to 1")),
+        (("test", "--option", "blnd=1"), ("--option", "cart", "blnd", "distribution", "blind")),
+        (("test", "--option", "blind=0", "--option", "blind=1"), ("--option", "blind", "twice")),
+        (("test", "--clocks", "sundial"), ("--clocks", "in-process", "faketime")),
         (("test", "--nemesis", "kut"), ("--nemesis", "kut", "did you mean cut", "pause")),
         (("test", "--nemesis", "cut,none"), ("--nemesis", "none")),
         (("test", "--nemesis", "cut", "--links", "direct"), ("--nemesis", "links")),
@@ -169,7 +174,8 @@ def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
     place = topology(nodes=5, n=3, r=2, w=2, links="embedded", storage="lmdb", bugs=[],
                      sloppy=True, port_base=None)  # fmt: skip
     options = options_of(place, workload="bulk", nemesis="cut.primaries", time_limit="60s",
-                         rate=1, concurrency=1, keys=1, seed=3, schedule=None)  # fmt: skip
+                         rate=1, concurrency=1, keys=1, seed=3, schedule=None,
+                         clocks="in-process", option=[])  # fmt: skip
     aimed = {event.value["key"] for event in options.faults if "key" in event.value}
     assert len(aimed) > 3
     assert all(key.startswith("k0.") for key in aimed)
@@ -301,6 +307,8 @@ def test_a_seed_is_drawn_when_none_is_given() -> None:
             keys=1,
             seed=None,
             schedule=None,
+            clocks="in-process",
+            option=[],
         ).seed
         for _ in range(20)
     }

@@ -46,6 +46,22 @@ def test_excluded_and_included(tmp_path: Path) -> None:
     ]
 
 
+def test_what_cannot_be_is_skipped_and_the_rest_stays(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        HEAD + "matrix: {workload: cart, nemesis: [cut, kill], seed: [1, 2],\n"
+        "  config: [default, {name: bare, links: direct}]}\n"
+    )
+    found = read_campaign(path)
+    assert {cell.name for cell in found.cells} == {
+        f"cart/{what}/{seed}"
+        for seed in (1, 2)
+        for what in ("cut/default", "kill/default", "kill/bare")
+    }
+    assert {cell.name for cell in found.skipped} == {"cart/cut/bare/1", "cart/cut/bare/2"}
+    assert all("needs links" in reason for reason in found.skipped.values())
+
+
 def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -84,8 +100,8 @@ def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
         (HEAD + MATRIX.replace("seed: [1, 2]", "config: {name: x, r: 9}"), ("--r", "3 copies")),
         (HEAD + MATRIX.replace("seed: [1, 2]", "config: {name: x, strict: 1}"), ("true, false",)),
         (HEAD + MATRIX.replace("seed: [1, 2]", "config: {name: x, links: tcp}"), ("embedded",)),
-        (HEAD + MATRIX.replace("kill", "cut").replace("seed: [1, 2]",
-            "config: {name: x, links: direct}"), ("cart/cut/x/1", "needs links", "exclude it")),
+        (HEAD + MATRIX.replace("kill, none", "cut").replace("seed: [1, 2]",
+            "config: {name: x, links: direct}"), ("cart/cut/x/1", "needs links", "no test can")),
         (HEAD + MATRIX + "exclude: [{workload: [cart, register]}]\n", ("matrix", "0 tests")),
         (HEAD + MATRIX + "exclude: {workload: cart}\n", ("line 4", "exclude", "list")),
         (HEAD + MATRIX + "include: [{nodes: 3}]\n", ("line 4", "nodes", "workload")),

@@ -77,6 +77,19 @@ def test_an_interrupted_campaign_is_never_valid() -> None:
         )
 
 
+def test_what_cannot_be_is_told_and_changes_no_verdict() -> None:
+    skipped = {Cell("cart", "cut", "bare", 1): "needs links"}
+    campaign = Campaign("mine", "2s", 2.0, {}, CELLS[:1], skipped=skipped)
+    found = collect(campaign, [ran(1, 1, "valid")], "2026-01-01", 60.0)
+    assert found["verdict"] == "valid"
+    assert verdicts(found) == ["valid", "not run"]
+    new = news(found, None)
+    assert "## Skipped\n\n- `cart/cut/bare/1`: not run: needs links" in summary(found, new, None)
+    (suite,) = ET.fromstring(junit(found))
+    assert suite.attrib["skipped"] == "1"
+    assert "needs links" in index(found, new)
+
+
 def test_what_is_new_since_the_last_one() -> None:
     before = results(ran(1, 1, "invalid"), ran(2, 2, "invalid"), ran(3, 3, "valid"))
     now = results(ran(1, 1, "valid"), ran(2, 2, "invalid"), ran(3, 3, "invalid"),
