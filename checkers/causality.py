@@ -88,7 +88,9 @@ class Causality:
     def covered(self, versions: Ints) -> Bools:
         """By version: is it in the past of any of these (themselves included)?"""
         n = len(self)
-        sources = np.unique(versions)
+        chosen = np.zeros(n, np.bool_)
+        chosen[versions] = True
+        sources = np.flatnonzero(chosen)
         indices = np.concatenate([self.parents, sources])
         indptr = np.concatenate([self.parent_start, [len(indices)]])
         graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n + 1, n + 1))

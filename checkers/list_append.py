@@ -23,8 +23,8 @@ import numpy as np
 from .causality import spans
 from .cycles import RW, WR, WW, Edges, Step, each_to_each
 from .pairing import FAIL, OK, Bools, Ints
-from .txn import NotTransactions, Txns
-from .txn_words import Finding, index_of, said
+from .txn import Txns, Writes
+from .txn_words import Finding, said
 
 #: elements compared at once
 _BLOCK = 2_000_000
@@ -33,14 +33,12 @@ _BLOCK = 2_000_000
 @dataclass(frozen=True, eq=False)
 class Lists:
     """Version orders and what reads make of them. By append: `append` (its
-    micro-operation), sorted by `code` (key and element as one number). By position, key
+    micro-operation, as Writes sorts them). By position, key
     after key: `order` (element), `writer` (number of the append, -1: nobody's); those of key
     k are `order[start[k]:start[k] + length[k]]`."""
 
     txns: Txns
-    append: Ints
-    code: Ints
-    elements: Ints
+    writes: Writes
     longest: Ints
     start: Ints
     length: Ints
@@ -51,24 +49,17 @@ class Lists:
     @classmethod
     def of(cls, t: Txns) -> Lists:
         """Raises NotTransactions when an element is appended to a key twice."""
-        append = np.flatnonzero(t.write)
-        elements, dense = np.unique(t.value[append], return_inverse=True)
-        code = t.key[append] * len(elements) + dense
-        by_code = np.argsort(code, kind="stable")
-        append, code = append[by_code], code[by_code]
-        twice = np.flatnonzero(code[1:] == code[:-1])
-        if len(twice):
-            mop = int(append[twice[0] + 1])
-            raise NotTransactions(
-                f"{t.history.path}, index {index_of(t, int(t.txn[mop]))}, field value: expected "
-                f"each element once, got {t.name(int(t.value[mop]))!r} appended to key "
-                f"{t.keys[t.key[mop]]!r} twice"
-            )
+        writes = Writes.of(t)
         reads = np.flatnonzero(~t.write & t.known)
         longest, start, length = _longest(t, reads)
         order = t.elements[spans(t.starts[longest], length)]
         prefix = _prefixes(t, reads, order, start)
-        return cls(t, append, code, elements, longest, start, length, order, reads, prefix)
+        return cls(t, writes, longest, start, length, order, reads, prefix)
+
+    @property
+    def append(self) -> Ints:
+        """By append: its micro-operation."""
+        return self.writes.mops
 
     @cached_property
     def order_key(self) -> Ints:
@@ -78,7 +69,7 @@ class Lists:
     @cached_property
     def writer(self) -> Ints:
         """By position: the append that put the element there, -1 if nobody appended it."""
-        return self.find(self.order_key, self.order)
+        return self.writes.find(self.order_key, self.order)
 
     @cached_property
     def place(self) -> Ints:
@@ -88,16 +79,6 @@ class Lists:
         known = np.flatnonzero(self.writer >= 0)[::-1]
         place[self.writer[known]] = known - self.start[self.order_key[known]]
         return place
-
-    def find(self, key: Ints, element: Ints) -> Ints:
-        """The append of each element to each key, -1 where there is none."""
-        if not len(self.append):
-            return np.full(len(key), -1, np.int64)
-        dense = np.minimum(np.searchsorted(self.elements, element), len(self.elements) - 1)
-        code = key * len(self.elements) + dense
-        at = np.minimum(np.searchsorted(self.code, code), len(self.code) - 1)
-        same = (self.elements[dense] == element) & (self.code[at] == code)
-        return np.where(same, at, -1)
 
     def writer_of(self, append: Any) -> Any:
         """The transaction of each append."""
@@ -213,7 +194,7 @@ def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
     shown = np.concatenate([lists.longest[lists.length > 0], odd])
     mop = np.repeat(shown, t.value[shown])
     element = t.elements[spans(t.starts[shown], t.value[shown])]
-    append = lists.find(t.key[mop], element)
+    append = lists.writes.find(t.key[mop], element)
     for at in np.flatnonzero(append < 0).tolist():
         what = t.name(int(element[at]))
         why = f"{said(t, int(mop[at]))}, but nobody appended {what!r}"
@@ -312,7 +293,7 @@ def _appends_of(lists: Lists, txn: int) -> list[int]:
     t = lists.txns
     first, last = np.searchsorted(t.txn, [txn, txn + 1])
     own = np.array([m for m in range(first, last) if t.write[m]], np.int64)
-    found: list[int] = lists.find(t.key[own], t.value[own]).tolist()
+    found: list[int] = lists.writes.find(t.key[own], t.value[own]).tolist()
     return found
 
 

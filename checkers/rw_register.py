@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 from .causality import spans
 from .cycles import RW, WR, WW, Edges, Graph, Step, each_to_each
 from .pairing import FAIL, OK, Bools, Ints
-from .txn import NIL, NotTransactions, Txns
+from .txn import NIL, Txns, Writes
 from .txn_internal import by_key
 from .txn_words import Finding, index_of, said
 
@@ -84,31 +84,14 @@ class Registers:
     @classmethod
     def of(cls, t: Txns) -> Registers:
         """Raises NotTransactions when a value is written to a key twice."""
-        mops = np.flatnonzero(t.write)
-        values, dense = np.unique(t.value[mops], return_inverse=True)
-        code = t.key[mops] * len(values) + dense
-        by_code = np.argsort(code, kind="stable")
-        mops, code = mops[by_code], code[by_code]
-        twice = np.flatnonzero(code[1:] == code[:-1])
-        if len(twice):
-            mop = int(mops[twice[0] + 1])
-            raise NotTransactions(
-                f"{t.history.path}, index {index_of(t, int(t.txn[mop]))}, field value: expected "
-                f"each value once, got {t.name(int(t.value[mop]))!r} written to key "
-                f"{t.keys[t.key[mop]]!r} twice"
-            )
+        writes = Writes.of(t)
         version = np.full(len(t.txn), -1, np.int64)
-        version[mops] = np.arange(len(mops))
+        version[writes.mops] = np.arange(len(writes))
         reads = np.flatnonzero(~t.write & t.known)
-        if len(mops):
-            at = np.minimum(np.searchsorted(values, t.value[reads]), len(values) - 1)
-            wanted = t.key[reads] * len(values) + at
-            place = np.minimum(np.searchsorted(code, wanted), len(code) - 1)
-            same = (values[at] == t.value[reads]) & (code[place] == wanted)
-            version[reads[same]] = place[same]
+        version[reads] = writes.find(t.key[reads], t.value[reads])
         nil = reads[t.value[reads] == NIL]
-        version[nil] = len(mops) + t.key[nil]
-        return cls(t, mops, version)
+        version[nil] = len(writes) + t.key[nil]
+        return cls(t, writes.mops, version)
 
     @property
     def count(self) -> int:

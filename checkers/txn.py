@@ -40,7 +40,7 @@ class Txns:
     `write`, `value` (a number; for reads of lists, the length, -1 where unknown). Elements
     of the lists read, flattened: those of micro-operation i are
     `elements[starts[i]:starts[i] + value[i]]`. `names` tells values from numbers, where they
-    are not themselves integers."""
+    are not themselves integers; `lists`: whether values are lists that are appended to."""
 
     history: History
     row: Ints
@@ -56,6 +56,7 @@ class Txns:
     elements: Ints
     keys: list[Any]
     names: list[Any] | None
+    lists: bool
 
     def __len__(self) -> int:
         return len(self.row)
@@ -71,6 +72,55 @@ class Txns:
         return int(self.row[txn] if self.ended[txn] == NEVER else self.ended[txn])
 
 
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """What was written, each value once a key: the micro-operations, sorted by `code`, key and
+    value as one number; and the values, sorted."""
+
+    mops: Ints
+    code: Ints
+    values: Ints
+
+    @classmethod
+    def of(cls, t: Txns) -> Writes:
+        """Raises NotTransactions when a value is written to a key twice, or nil is: a read of
+        it would not tell who wrote it."""
+        mops = np.flatnonzero(t.write)
+        nothing = mops[t.value[mops] == NIL]
+        if len(nothing):
+            index, key = t.source(int(t.txn[nothing[0]])), t.keys[t.key[nothing[0]]]
+            raise NotTransactions(
+                f"{t.history.path}, index {index}, field value: expected a value to be written "
+                f"to key {key!r}, got nil"
+            )
+        values, dense = np.unique(t.value[mops], return_inverse=True)
+        code = t.key[mops] * len(values) + dense
+        by_code = np.argsort(code, kind="stable")
+        mops, code = mops[by_code], code[by_code]
+        twice = np.flatnonzero(code[1:] == code[:-1])
+        if len(twice):
+            mop = int(mops[twice[0] + 1])
+            raise NotTransactions(
+                f"{t.history.path}, index {t.source(int(t.txn[mop]))}, field value: expected each "
+                f"value once, got {t.name(int(t.value[mop]))!r} written to key "
+                f"{t.keys[t.key[mop]]!r} twice"
+            )
+        return cls(mops, code, values)
+
+    def __len__(self) -> int:
+        return len(self.mops)
+
+    def find(self, key: Ints, value: Ints) -> Ints:
+        """The number of the write of each value to each key, -1 where there is none."""
+        if not len(self):
+            return np.full(len(key), -1, np.int64)
+        dense = np.minimum(np.searchsorted(self.values, value), len(self.values) - 1)
+        code = key * len(self.values) + dense
+        at = np.minimum(np.searchsorted(self.code, code), len(self.code) - 1)
+        same = (self.values[dense] == value) & (self.code[at] == code)
+        return np.where(same, at, -1)
+
+
 def read_txns(h: History, writes: str, lists: bool) -> Txns:
     """Transactions of clients whose writes are called `writes`; reads give lists or single
     values. Raises NotTransactions."""
@@ -84,7 +134,7 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
         except _NotPlain:
             columns = _decode(h, told, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
-    return Txns(h, row, ended, status, h.process[row], **columns)
+    return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
 
 
 class _NotPlain(Exception):

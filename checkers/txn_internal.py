@@ -15,7 +15,7 @@ import numpy as np
 from .list_append import Lists
 from .pairing import OK, Bools, Ints
 from .txn import Txns
-from .txn_words import Finding, said
+from .txn_words import Finding, did, said
 
 
 def by_key(t: Txns) -> tuple[Ints, Bools]:
@@ -84,7 +84,11 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
 
 
 def _internal(t: Txns, mop: int) -> Finding:
-    why = f"{said(t, mop)}, which is not what it had itself read or written of it just before"
+    first = int(np.searchsorted(t.txn, t.txn[mop]))
+    before = first + int(np.flatnonzero(t.key[first:mop] == t.key[mop])[-1])
+    why = (
+        f"{said(t, mop)}, although the last thing it had done with it was this: it {did(t, before)}"
+    )
     return Finding("internal", int(t.key[mop]), (int(t.txn[mop]),), why)
 
 

@@ -30,7 +30,7 @@ def proof(t: Txns, txns: tuple[int, ...]) -> tuple[int, ...]:
 
 def shown(t: Txns, mop: int) -> Any:
     """What a micro-operation read or wrote."""
-    if t.write[mop] or not len(t.elements):
+    if t.write[mop] or not t.lists:
         return t.name(int(t.value[mop]))
     start = int(t.starts[mop])
     return [t.name(e) for e in t.elements[start : start + int(t.value[mop])].tolist()]
@@ -38,10 +38,15 @@ def shown(t: Txns, mop: int) -> Any:
 
 def said(t: Txns, mop: int) -> str:
     """A micro-operation as a clause: "the transaction at index 9 read key 3 as [1, 2]"."""
-    who, key = f"the transaction at index {index_of(t, int(t.txn[mop]))}", t.keys[t.key[mop]]
+    return f"the transaction at index {index_of(t, int(t.txn[mop]))} {did(t, mop)}"
+
+
+def did(t: Txns, mop: int) -> str:
+    """A micro-operation without its subject: "read key 3 as [1, 2]"."""
+    key = repr(t.keys[t.key[mop]])
     if t.write[mop]:
-        return f"{who} wrote {shown(t, mop)!r} to key {key!r}"
-    return f"{who} read key {key!r} as {_short(shown(t, mop))}"
+        return f"{'appended' if t.lists else 'wrote'} {shown(t, mop)!r} to key {key}"
+    return f"read key {key} as {_short(shown(t, mop))}"
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from checkers.consistency import UnknownModel, canonical, forbidden, impossible
 from checkers.elle import check_list_append, check_rw_register
 from checkers.history import History, Op
+from checkers.models import check_model
 from checkers.verdict import Verdict
 
 
@@ -217,3 +218,23 @@ def test_a_read_that_is_no_prefix_and_then_one_that_is() -> None:
     """Equal lengths must not pass for equal lists."""
     history = together("ax1", "ax2", "rx12", "rx21 rx12")
     assert "internal" in names(check_list_append(history))
+
+
+@pytest.mark.parametrize(("model", "f"), [("list-append", "append"), ("rw-register", "w")])
+def test_nil_cannot_be_written(model: str, f: str) -> None:
+    ops = [
+        Op(type=end, process=0, f="txn", value=[[f, "x", None]])  # type: ignore[arg-type]
+        for end in ("invoke", "ok")
+    ]
+    results = check_model(model, History.of(ops))
+    assert results.valid == "unknown"
+    assert "index 1, field value: expected a value to be written to key 'x'" in results.reasons()[0]
+
+
+def test_an_internal_anomaly_is_told_with_what_came_before() -> None:
+    mops = [["append", "x", 1], ["r", "x", []]]
+    ops = [Op(process=0, f="txn", value=mops), Op(type="ok", process=0, f="txn", value=mops)]
+    [anomaly] = check_model("list-append", History.of(ops)).anomalies
+    assert anomaly.name == "internal"
+    assert "read key 'x' as []" in anomaly.why
+    assert "it appended 1 to key 'x'" in anomaly.why
