@@ -130,10 +130,18 @@ class Cluster:
         )
         for other in self.nodes:
             if self.state(other) == "running":
-                await self.ask(other, "introduce", id=node, address=dialled_by[other])
+                await self._introduce(other, node, dialled_by[other])
         self.nodes = (*self.nodes, node)
         self._spawn(node)
         await self._until_answering(node)
+
+    async def _introduce(self, other: str, node: str, address: str) -> None:
+        """Tell `other` where `node` is, unless it goes away meanwhile."""
+        try:
+            await self.ask(other, "introduce", id=node, address=address)
+        except RuntimeError:
+            if other in self.nodes and self.state(other) == "running":
+                raise
 
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         """Have a running node's disk fail (cluster.storage.faulty), if the spec allows it; by

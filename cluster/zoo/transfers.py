@@ -9,19 +9,37 @@ from cluster.core.rows import split_object
 
 
 def source_deletes(node: Node) -> None:
-    """The old owner deletes when the ring has changed, whether or not its data arrived."""
-    node.transfers.may_drop = lambda owners, heard: True  # type: ignore[method-assign]
+    """The old owner gives a transfer so much time, and then deletes, though it failed."""
+    changed = node.transfers.layout_changed
+
+    def delete() -> None:
+        for row, _ in list(node.objects.scan()):
+            if node.params.node not in node.view.then.primaries(split_object(row)[0]):
+                node.objects.remove(row, lambda code: None)
+
+    def in_time() -> None:
+        changed()
+        node.kernel.after(node.params.request_timeout, delete)
+
+    node.transfers.layout_changed = in_time  # type: ignore[method-assign]
 
 
 def no_final_sync(node: Node) -> None:
-    """Writes during a transfer go to the old owners alone, and nobody looks again."""
+    """Writes during a transfer go to the old owners alone, who delete as soon as the ring has
+    moved on, without a last look at what came late."""
 
     class Untold(PutRequest):
         def _tell_newcomers(self) -> None:
             pass
 
     node.put_request = Untold
-    node.transfers.may_drop = lambda owners, heard: True  # type: ignore[method-assign]
+    changed = node.transfers.layout_changed
+
+    def at_once() -> None:
+        changed()
+        node.transfers.discard()
+
+    node.transfers.layout_changed = at_once  # type: ignore[method-assign]
 
 
 def early_cleanup(node: Node) -> None:
