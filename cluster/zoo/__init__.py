@@ -324,17 +324,19 @@ BUGS: dict[str, Bug] = {
     ),
     "source-deletes": Bug(
         transfers.source_deletes,
-        "the source deletes although its data did not arrive",
-        nemesis="membership",
-        workload="register",
+        "the source gives a transfer so much time, and deletes though it failed",
+        nemesis="membership,cut",
+        workload="bulk",
         anomalies=("lost-write",),
+        options=(*_ONE_COPY, "--time-limit=20s"),
     ),
     "no-final-sync": Bug(
         transfers.no_final_sync,
         "the tail of a transfer is missing",
-        nemesis="membership",
+        nemesis="membership,link",
         workload="register",
         anomalies=("lost-write",),
+        options=(*_ONE_COPY, "--time-limit=20s"),
     ),
     "early-cleanup": Bug(
         transfers.early_cleanup,
