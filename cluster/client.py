@@ -145,10 +145,18 @@ class Client:
         )
 
     async def put(
-        self, key: bytes | str, value: bytes, *, context: bytes = b"", options: Options = _DEFAULTS
+        self,
+        key: bytes | str,
+        value: bytes,
+        *,
+        context: bytes = b"",
+        options: Options = _DEFAULTS,
+        request: str | None = None,
     ) -> PutResult:
-        """Write `value`, in place of what `context` covers. Raises DynamoError."""
-        return await self._write(key, value, context, False, options)
+        """Write `value`, in place of what `context` covers. `request`: by what nodes are to
+        know this write, in their logs too; unlike that of any other write. Raises
+        DynamoError."""
+        return await self._write(key, value, context, False, options, request)
 
     async def delete(
         self,
@@ -157,10 +165,12 @@ class Client:
         context: bytes = b"",
         options: Options = _DEFAULTS,
         note: bytes = b"",
+        request: str | None = None,
     ) -> PutResult:
         """Write a tombstone, in place of what `context` covers: a version as any other,
-        which may be a sibling. `note` are bytes for it to carry. Raises DynamoError."""
-        return await self._write(key, note, context, True, options)
+        which may be a sibling. `note` are bytes for it to carry; `request` as for `put`.
+        Raises DynamoError."""
+        return await self._write(key, note, context, True, options, request)
 
     async def update(
         self,
@@ -188,19 +198,25 @@ class Client:
         return self._timeout if longer is None else max(self._timeout, longer + _ON_THE_WAY)
 
     async def _write(
-        self, key: bytes | str, value: bytes, context: bytes, deleted: bool, options: Options
+        self,
+        key: bytes | str,
+        value: bytes,
+        context: bytes,
+        deleted: bool,
+        options: Options,
+        request: str | None,
     ) -> PutResult:
         name, limit = key_bytes(key), self._limit(options)
         content = some_bytes("note" if deleted else "value", value)
         basis = some_bytes("context", context)
-        request = f"{self._name}.{next(self._requests)}"
+        known_as = request or f"{self._name}.{next(self._requests)}"
 
         def put(node: Connection, timeout: float, again: bool) -> Awaitable[PutResult]:
             return node.put(
                 name,
                 content,
                 basis,
-                request=request,
+                request=known_as,
                 deleted=deleted,
                 options=options,
                 timeout=timeout,

@@ -113,7 +113,7 @@ class DynamoClient:
             return None
         stored = encode(op.id or "", op.value)
         if op.f == "put":
-            return await client.put(key, stored, context=context)
+            return await client.put(key, stored, context=context, request=op.id)
         if op.f == "delete":
-            return await client.delete(key, context=context, note=stored)
+            return await client.delete(key, context=context, note=stored, request=op.id)
         raise ValueError(f"a Dynamo client cannot do {op.f!r}")

@@ -41,6 +41,8 @@ class Kernel:
         self.now = 0.0
         #: wall time in ms, as wrong as the machine's clock
         self.wall = 0
+        #: of the client's request that is being worked on, its id
+        self.request = ""
         self._effects: list[Effect] = []
         self._sequence = 0
         self._heap: list[tuple[float, int, _Timer]] = []
@@ -69,6 +71,8 @@ class Kernel:
 
     def emit(self, event: str, **fields: Any) -> None:
         """One line for the node's event log."""
+        if self.request:
+            fields["request"] = self.request
         self._effects.append(Emit(event, fields))
 
     # ---- time

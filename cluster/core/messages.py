@@ -206,7 +206,8 @@ class ReplicaGetReply(_Base, frozen=True):
 
 class ReplicaPut(_Base, frozen=True):
     """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`.
-    `durable`: answer only once that is durable, however writes are acknowledged."""
+    `durable`: answer only once that is durable, however writes are acknowledged. `request`:
+    the client's, if it comes of one."""
 
     rid: int
     key: bytes
@@ -214,6 +215,7 @@ class ReplicaPut(_Base, frozen=True):
     hint_for: str | None = None
     why: str = "put"
     durable: bool = True
+    request: str = ""
 
 
 class ReplicaPutReply(_Base, frozen=True):

@@ -206,7 +206,7 @@ class PutRequest:
             if self._plan.held_by(node) is None:
                 self._s.kernel.call(
                     node,
-                    lambda rid: ReplicaPut(rid, self._put.key, self._state, None, "pending"),
+                    lambda rid: self._copy(rid, None, "pending"),
                     self._s.params.replica_timeout,
                     lambda outcome: None,
                 )
@@ -217,12 +217,15 @@ class PutRequest:
     def _replicate(self, place: Place) -> None:
         self._s.kernel.call(
             place.holder,
-            lambda rid: ReplicaPut(
-                rid, self._put.key, self._state, place.hint_for, "put", place in self._durable
-            ),
+            lambda rid: self._copy(rid, place.hint_for, "put", place in self._durable),
             self._s.params.replica_timeout,
             lambda outcome: self._acknowledged(place, outcome),
         )
+
+    def _copy(self, rid: int, hint_for: str | None, why: str, durable: bool = True) -> ReplicaPut:
+        """What a replica is told."""
+        put = self._put
+        return ReplicaPut(rid, put.key, self._state, hint_for, why, durable, put.request)
 
     def _acknowledged(self, place: Place, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaPutReply) and outcome.error is None:
@@ -267,7 +270,9 @@ class PutRequest:
 
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
         if not self._responded:
-            self._finish(Refusal(self._put.rid, code, message, retry_after))
+            put = self._put
+            self._s.kernel.emit("put-refused", code=code, key=put.key, request=put.request)
+            self._finish(Refusal(put.rid, code, message, retry_after))
 
     def _expire(self) -> None:
         self._refuse("timeout", f"put: {self._tally.shortfall()} in time")

@@ -22,6 +22,7 @@ from .messages import (
     Gossip,
     Locate,
     LocateReply,
+    Message,
     Options,
     Ping,
     Pong,
@@ -90,7 +91,9 @@ class Questions:
             return
         handler = self._handlers.get(type(message))
         if handler is not None:
+            kernel.request = _request(message)
             handler(message, event.peer, reply)
+            kernel.request = ""
 
     # ---- nodes
 
@@ -216,3 +219,10 @@ def _wrong_option(options: Options, n: int) -> str | None:
     if options.timeout is not None and not 0 < options.timeout <= 3600:
         return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
     return None
+
+
+def _request(message: Message) -> str:
+    """The id of the client's request that a message comes of; empty if there is none."""
+    if isinstance(message, ForwardPut):
+        return message.put.request
+    return message.request if isinstance(message, Put | ReplicaPut) else ""

@@ -12,6 +12,9 @@ def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
     node: Annotated[str | None, Option(help="Only these nodes, by comma.")] = None,
     key: Annotated[str | None, Option(help="Only what names this key.")] = None,
+    request: Annotated[
+        str | None, Option(help="Only what this write did, by its id in the history.")
+    ] = None,
     event: Annotated[str | None, Option(help="Only these events, by comma.")] = None,
 ) -> None:
     """Print what the nodes of a test have logged, merged by time."""
@@ -24,6 +27,6 @@ def run(
         raise Wrong(f"{folder}: no logs of nodes here; give the folder of a test")
     nodes = [one_of("--node", part.strip(), logs) for part in (node or ",".join(logs)).split(",")]
     events = frozenset(part.strip() for part in event.split(",")) if event else None
-    wanted = Wanted(events, key)
+    wanted = Wanted(events, key, request)
     for line in merged({each: logs[each] for each in nodes}, wanted):
         print(line)

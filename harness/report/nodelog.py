@@ -21,13 +21,17 @@ _HEAD = ("time", "mono", "node", "event")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which events to show: of these names, about this key. None: whatever they are."""
+    """Which events to show: of these names, about this key, of this request. None: whatever
+    they are."""
 
     events: frozenset[str] | None
     key: str | None
+    request: str | None = None
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         if self.events is not None and event["event"] not in self.events:
+            return False
+        if self.request is not None and event.get("request") != self.request:
             return False
         return self.key is None or event.get("key") == self.key
 

@@ -460,3 +460,33 @@ class TestDetector:
         sim.run(20)
         assert sim.nodes["n1"].detector.peers["n2"].timeouts > 10
         assert sim.nodes["n1"].detector.healthy("n2")
+
+
+def test_what_a_put_does_anywhere_is_logged_under_its_request(sim: Simulator) -> None:
+    outside = next(node for node in sim.nodes if node not in preference(sim)[:3])
+    asked = sim.ask(outside, Put(1, "mine", KEY, b"v"))
+    sim.ask(preference(sim)[0], Put(1, "other", b"else", b"v"))
+    sim.run(1.0)
+    assert isinstance(sim.replies[asked], PutReply)
+    logged = [
+        (node, emit.fields["why"])
+        for _, node, emit in sim.log
+        if emit.event == "stored" and emit.fields.get("request") == "mine"
+    ]
+    assert sorted(node for node, _ in logged) == sorted(preference(sim)[:3])
+    assert sorted(why for _, why in logged) == ["put", "put", "stamp"]
+
+
+def test_a_refused_put_is_logged_with_the_reason(sim: Simulator) -> None:
+    name, *others = preference(sim)
+    for other in others:
+        sim.crash(other)
+    asked = sim.ask(name, Put(1, "mine", KEY, b"v"))
+    sim.run(5.0)
+    refusal = sim.replies[asked]
+    assert isinstance(refusal, Refusal)
+    assert [
+        (emit.fields["request"], emit.fields["code"])
+        for _, _, emit in sim.log
+        if emit.event == "put-refused"
+    ] == [("mine", refusal.code)]

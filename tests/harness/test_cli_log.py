@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
         ]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    write("n1", (5, "ready", {}), (7, "stored", {"why": "put", "key": "k1"}))
+    write("n1", (5, "ready", {}), (7, "stored", {"why": "put", "key": "k1", "request": "3.1"}))
     write("n2", (6, "ready", {}), (8, "stored", {"why": "put", "key": "k2"}))
     with (tmp_path / "nodes/n1/node.log").open("a") as log:
         log.write('{"time":1,"mo')
@@ -37,7 +37,7 @@ def test_merged_by_the_monotonic_clock(folder: Path, capsys: pytest.CaptureFixtu
     assert shown(capsys, str(folder)) == [
         ["0.0000", "n1", "ready"],
         ["1.0000", "n2", "ready"],
-        ["2.0000", "n1", "stored", "why=put", "key=k1"],
+        ["2.0000", "n1", "stored", "why=put", "key=k1", "request=3.1"],
         ["2.0000", "n1", "(cut", "off)", 'line={"time":1,"mo'],
         ["3.0000", "n2", "stored", "why=put", "key=k2"],
     ]
@@ -48,6 +48,8 @@ def test_merged_by_the_monotonic_clock(folder: Path, capsys: pytest.CaptureFixtu
     [
         (("--node", "n2"), ["0.0000", "2.0000"]),
         (("--key", "k1"), ["2.0000"]),
+        (("--request", "3.1"), ["2.0000"]),
+        (("--request", "3.1", "--key", "k2"), []),
         (("--event", "ready, start"), ["0.0000", "1.0000"]),
         (("--event", "ready", "--key", "k1"), []),
     ],
