@@ -9,8 +9,8 @@ port, one fault at a time:
 - slow-fsync: what a commit stores is there at once, and acknowledged `seconds` later;
 - lost-writes: it is there only `seconds` later, and acknowledged then; a kill meanwhile
   loses it, as it loses what a disk's cache held and nobody had synced;
-- bit-flip: a bit in each of `rows` stored objects is flipped, until they are written anew
-  or the node starts again.
+- bit-flip: a bit in each of `rows` stored objects, and as many hints, is flipped, until
+  they are written anew or the node starts again.
 
 Nobody is lied to: what was acknowledged as durable is. The answer to the command, and
 `disk` in `status`, says how often each fault has bitten.
@@ -27,6 +27,10 @@ from cluster.core.events import Table, Write
 from .base import Engine, ReadError, StorageFailed, seal, unseal
 
 Fault = Literal["none", "full", "read-error", "bit-flip", "torn-tail", "lost-writes", "slow-fsync"]
+
+
+#: The tables in which bits flip.
+DATA: tuple[Table, ...] = ("objects", "hints")
 
 
 class FaultyEngine:
@@ -111,13 +115,14 @@ class FaultyEngine:
             raise ReadError(f"{table}: input/output error (injected)")
 
     def _flip(self, rows: int) -> None:
-        """Flip a bit in some objects, evenly spread over all that there are."""
-        keys = [key for key, _ in self._engine.scan("objects")]
-        for key in keys[:: max(1, len(keys) // rows)][:rows]:
-            row = bytearray(seal("objects", key, self._engine.get("objects", key) or b""))
-            row[-1] ^= 1
-            self._flipped["objects", key] = bytes(row)
-            self._bite("bit-flip")
+        """Flip a bit in some objects, and some hints, evenly spread over all that there are."""
+        for table in DATA:
+            keys = [key for key, _ in self._engine.scan(table)]
+            for key in keys[:: max(1, len(keys) // rows)][:rows]:
+                row = bytearray(seal(table, key, self._engine.get(table, key) or b""))
+                row[-1] ^= 1
+                self._flipped[table, key] = bytes(row)
+                self._bite("bit-flip")
 
 
 def _wait(seconds: float) -> None:

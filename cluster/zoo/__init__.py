@@ -47,7 +47,7 @@ class Bug:
 #: Each key has one copy: what one replica forgets, no other one heals.
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 #: Each key has more coordinators than a clock of 10 actors can name.
-_ELEVEN = ("--nodes=11", "--n=11", "--links=direct")
+_ELEVEN = ("--nodes=11", "--n=11", "--links=direct", "--concurrency=22")
 
 BUGS: dict[str, Bug] = {
     # ---- versions
@@ -84,10 +84,10 @@ BUGS: dict[str, Bug] = {
     "lazy-epoch": Bug(
         versions.lazy_epoch,
         "epochs are used before the disk knows that they are",
-        nemesis="kill.hint-holder",
+        nemesis="kill.primaries,kill.hint-holder",
         workload="register",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--nodes=3", "--keys=2", "--time-limit=15s"),
+        options=(*_ONE_COPY, "--nodes=3", "--keys=1", "--time-limit=20s"),
     ),
     "prune-clock": Bug(
         versions.prune_clock,
@@ -136,7 +136,7 @@ BUGS: dict[str, Bug] = {
     "stale-forward": Bug(
         versions.stale_forward,
         "an earlier answer is taken for that of a forward that failed",
-        nemesis="cut.flapping",
+        nemesis="kill.one,link.slow",
         workload="register",
         anomalies=("lost-write", "duplicate-sibling"),
     ),
@@ -154,6 +154,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut",
         workload="lww",
         anomalies=("resurrection", "divergence", "lost-write"),
+        options=("--keys=60",),
     ),
     "lww-client-time": Bug(
         lww.lww_client_time,
@@ -251,7 +252,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut.one",
         workload="delete",
         anomalies=("resurrection",),
-        options=("--time-limit=20s",),
+        options=("--strict", "--time-limit=20s"),
     ),
     "doomstone": Bug(
         reaping.doomstone,
@@ -272,7 +273,7 @@ BUGS: dict[str, Bug] = {
     "hint-early-delete": Bug(
         hints.hint_early_delete,
         "a hint is deleted when sent, not when acknowledged",
-        nemesis="kill.loop",
+        nemesis="cut.flapping,link.slow",
         workload="bulk",
         anomalies=("lost-write",),
         options=_ONE_COPY,
@@ -302,9 +303,9 @@ BUGS: dict[str, Bug] = {
     "torn-hint": Bug(
         hints.torn_hint,
         "behind a torn hint no other is read",
-        nemesis="disk.torn-tail,kill",
+        nemesis="cut,disk.bit-flip",
         workload="bulk",
-        anomalies=("stuck", "misplaced"),
+        anomalies=("stuck",),
     ),
     "decommission-drops-hints": Bug(
         hints.decommission_drops_hints,
@@ -312,7 +313,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut.one,membership.leave",
         workload="register",
         anomalies=("lost-write",),
-        options=_ONE_COPY,
+        options=(*_ONE_COPY, "--rate=250", "--time-limit=15s"),
     ),
     # ---- transfers
     "handoff-overwrites": Bug(
@@ -381,13 +382,15 @@ BUGS: dict[str, Bug] = {
         nemesis="none",
         workload="register",
         anomalies=("stuck",),
+        options=("--param=tree_expiry=3",),
     ),
     "half-open-slot": Bug(
         antientropy.half_open_slot,
         "an exchange that was cut off holds its slot",
-        nemesis="cut",
+        nemesis="link.stall",
         workload="register",
         anomalies=("stuck",),
+        options=("--links=embedded",),
     ),
     "one-bad-value": Bug(
         antientropy.one_bad_value,

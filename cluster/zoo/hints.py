@@ -8,6 +8,7 @@ from cluster.core.kernel import Failure
 from cluster.core.messages import Answer, State
 from cluster.core.node import Node
 from cluster.core.rows import hint_row, split_hint
+from cluster.core.store import Damaged
 
 
 def hint_early_delete(node: Node) -> None:
@@ -49,16 +50,20 @@ def hint_to_ghost(node: Node) -> None:
 
 
 def torn_hint(node: Node) -> None:
-    """At a start hints are read up to the first that is torn; those behind it wait for ever."""
+    """A hint that cannot be read is tried again and again, and those behind it wait."""
     hints = node.hints
+    send = hints._send
+    blocked: dict[str, None] = {}
 
-    def recover() -> None:
-        for row, record in hints.records.scan():
-            if hints.records.damaged:
-                return
-            hints.changed(row, None, record)
+    def in_turn(target: str, key: bytes, to: str) -> None:
+        try:
+            hints.records.get(hint_row(target, key))
+        except Damaged:
+            blocked[target] = None
+        if target not in blocked:
+            send(target, key, to)
 
-    hints.recover = recover  # type: ignore[method-assign]
+    hints._send = in_turn  # type: ignore[method-assign]
 
 
 def decommission_drops_hints(node: Node) -> None:

@@ -14,7 +14,7 @@ from cluster.core.records import Record
 
 
 def reap_at_w(node: Node) -> None:
-    """Whoever does not answer is taken to agree: a tombstone goes once some have it."""
+    """All are asked and nobody can object: a tombstone goes once those who have it agree."""
     reaper, put = node.reaper, node.reaper._put
 
     def ping(peer: str, done: Callable[[Answer | Failure], None]) -> None:
@@ -22,8 +22,7 @@ def reap_at_w(node: Node) -> None:
 
     def ask(member: str, question: Reap, told: Told) -> None:
         keys = tuple(question.keys)
-        silent = not node.detector.healthy(member)
-        put(member, question, (lambda agreed: told(keys)) if silent else told)
+        put(member, question, told if member == node.params.node else lambda _: told(keys))
 
     reaper.ping = ping
     reaper._put = ask  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cluster.core.messages import State
 from cluster.core.node import Node
+from cluster.core.placement import Placement
 from cluster.core.put import PutRequest
 from cluster.core.rows import split_object
 
@@ -43,18 +44,22 @@ def no_final_sync(node: Node) -> None:
 
 
 def early_cleanup(node: Node) -> None:
-    """Until a join is complete, a newcomer takes what it has fetched for leftovers."""
-    synced = node.anti_entropy.on_synced
+    """A newcomer cleans up, some time after it has heard of the ring, what was not its own
+    then."""
+    heard = node.gossip.on_news
 
-    def clean(peer: str, partitions: list[int], version: int, begun: float) -> None:
-        synced(peer, partitions, version, begun)
-        me, view = node.params.node, node.view
+    def news() -> None:
+        known = node.placement is not None
+        heard()
+        if not known and node.placement is not None and not node.params.members:
+            node.kernel.after(1.0, lambda view=node.view: clean(view))  # type: ignore[misc]
+
+    def clean(view: Placement) -> None:
         for row, _ in list(node.objects.scan()):
-            partition, _ = split_object(row)
-            if view.holds(me, partition) and me not in view.now.primaries(partition):
+            if node.params.node not in view.primaries(split_object(row)[0]):
                 node.objects.remove(row, lambda code: None)
 
-    node.anti_entropy.on_synced = clean
+    node.gossip.on_news = news
 
 
 def handoff_overwrites(node: Node) -> None:

@@ -26,9 +26,8 @@ from workloads.client import Contexts, DynamoClient, decode
 
 #: While a test runs, in its folder: what the processes need and nobody wants afterwards.
 WORK, LINKS = "work", "links"
-#: What takes a day in production takes seconds in a test: tombstones are reaped and hash
-#: trees expire while it lasts.
-HASTE = {"reap_after": 1.0, "tree_expiry": 6.0}
+#: What takes a day in production takes seconds in a test: tombstones are reaped while it lasts.
+HASTE = {"reap_after": 1.0}
 
 
 @contextmanager
