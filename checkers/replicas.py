@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from .causality import Causality
+from .columns import HARNESS
 from .course import Course, final_rows, hint_targets
 from .final import unjudged
 from .history import History
@@ -103,11 +106,32 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
         primaries = ring.primaries(h.keys[key])
         found += _judge_key(c, key, by_replica, primaries)
         undumped += not set(primaries) <= set(by_replica)
+    if not found:
+        found += _needless(h, course)
     reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
     more: dict[str, int] = {}
     for anomaly in found[DESCRIBED:]:
         more[anomaly.name] = more.get(anomaly.name, 0) + 1
     return judge(found[:DESCRIBED], reasons, {"keys": len(dumps), "dumps": len(rows)}, more)
+
+
+def _needless(h: History, course: Course) -> Iterator[Anomaly]:
+    """Read repair by the final gets, though all replicas held the same and nobody wrote. Where
+    there were deletes, replicas may just have been reaping one after the other."""
+    told = np.flatnonzero((h.process == HARNESS) & h.rows("read-repairs")).tolist()
+    if not told or h.rows("delete").any():
+        return
+    counts = h.value_of(told[-1])
+    busy = {node: n for node, n in counts.items() if n} if isinstance(counts, dict) else {}
+    if busy:
+        final = course.final or 0
+        why = (
+            f"the replicas held the same, nobody wrote, and yet the gets after {at(h, final)} had "
+            f"replicas repaired: {', '.join(f'{n} times by {node}' for node, n in busy.items())}. "
+            "Reads that repair what is equal cost a write to every replica, for ever."
+        )
+        rows = (final, told[-1])
+        yield Anomaly("unbounded", why, None, rows, {"read_repairs": busy}, rows)
 
 
 def _holds(h: History, row: int) -> bool:

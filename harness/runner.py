@@ -24,7 +24,7 @@ from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
 from harness.interpreter import Interpreter, Worker
 from harness.links.base import Links, Route
-from harness.quiesce import until_quiet
+from harness.quiesce import look, until_quiet
 from harness.recorder import Recorder
 from harness.store import NODES, TEST, Folder
 from harness.system import EnvironmentFailed, System
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 #: s between two looks whether all processes live
 _LOOK = 0.5
+#: s for a cluster to get quiet that could not be healed
+HOPELESS = 5.0
 
 
 class Nemesis(Protocol):
@@ -77,6 +79,9 @@ class Runner:
     recorder: Recorder
     test: dict[str, Any]
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._patience = self.parts.quiesce
 
     async def run(self) -> None:
         """Raises EnvironmentFailed when the boot fails; whatever happens, nothing that was
@@ -137,12 +142,13 @@ class Runner:
         except (OSError, RuntimeError) as failure:
             log.exception("heal")
             self.recorder.note("heal-failed", str(failure))
+            self._patience = min(self._patience, HOPELESS)
 
     async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
         """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
         ring = await self._current(ring)
-        outcome = await until_quiet(self.parts.system, ring, self.parts.quiesce)
+        outcome = await until_quiet(self.parts.system, ring, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
         await self._views()
         return await self._current(ring)
@@ -179,8 +185,21 @@ class Runner:
         held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
         reads = friendly_exceptions(validate(parts.final(parts.keys)))
         interpreter = Interpreter(self.recorder, parts.clients, self.interrupt)
+        before = await self._read_repairs()
         await interpreter.run(Schedule(reads, _clients_only(workers)))
+        after = await self._read_repairs()
+        repaired = {node: count - before[node] for node, count in after.items() if node in before}
+        self.recorder.note("read-repairs", repaired)
         await keep(parts.system, held, self.folder / NODES)
+
+    async def _read_repairs(self) -> dict[str, int]:
+        """How many replicas each node's reads have repaired so far."""
+        statuses = await look(self.parts.system)
+        return {
+            node: status["read_repairs"]
+            for node, status in statuses.items()
+            if status is not None and "read_repairs" in status
+        }
 
     async def _stop(self) -> None:
         self._phase("stop")

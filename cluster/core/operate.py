@@ -82,6 +82,7 @@ class Operator:
             "hint_bytes": node.hints.bytes,
             "handed_off": node.hints.handed_off,
             "reaped": node.reaper.reaped,
+            "read_repairs": node.stats.read_repairs,
             "transfers": len(moving),
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
