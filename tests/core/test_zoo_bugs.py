@@ -1,0 +1,334 @@
+"""Each planted bug does the wrong thing, and the node without it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from simulator import Simulator
+
+from cluster.core.events import TimerFired
+from cluster.core.messages import Entry, Options, Put, PutReply, Reap, Version
+from cluster.core.rows import hint_row
+from cluster.core.store import ReadFailed
+from cluster.zoo import BUGS
+
+K = b"k"
+Look = Callable[[Simulator], Any]
+
+
+def _node(sim: Simulator, name: str = "n1") -> Any:
+    return sim.nodes[name]
+
+
+def _owner(sim: Simulator, key: bytes = K) -> str:
+    """The first primary of a key."""
+    view = _node(sim).view
+    return str(view.primaries(view.partition(key))[0])
+
+
+def _crashed(sim: Simulator, name: str) -> None:
+    sim.run(0.1)
+    sim.crash(name)
+    sim.boot(name)
+    sim.run(0.1)
+
+
+def same_name_after_a_kill(sim: Simulator) -> bool:
+    first = _node(sim).identity.new_actor()
+    _crashed(sim, "n1")
+    return bool(_node(sim).identity.new_actor() == first)
+
+
+def same_name_after_a_wipe(sim: Simulator) -> bool:
+    first = _node(sim).identity.new_actor()
+    sim.wipe("n1")
+    _crashed(sim, "n1")
+    return bool(_node(sim).identity.new_actor() == first)
+
+
+def same_name_of_two(sim: Simulator) -> bool:
+    return bool(_node(sim).identity.new_actor() == _node(sim, "n2").identity.new_actor())
+
+
+def repair_forgets_actors(sim: Simulator) -> bool:
+    state = {f"a{i}": Entry(1) for i in range(12)}
+    return len(_node(sim).objects.combine({}, state, "read-repair")) < 12
+
+
+def _two_dates() -> dict[str, Entry]:
+    return {name: Entry(1, ((1, Version(b"v", at=at)),)) for name, at in (("a", 5), ("b", 9))}
+
+
+def winner_forgets_loser(sim: Simulator) -> bool:
+    return "a" not in _node(sim).versioning.lww.settle(_two_dates())
+
+
+def dated_before_what_it_replaces(sim: Simulator) -> bool:
+    version = _node(sim).versioning.lww.date(Version(b"v"), {"@": Entry(100)}, {}, 50)
+    return bool(version.at < 100)
+
+
+def older_wins(sim: Simulator) -> bool:
+    both, node = _two_dates(), _node(sim)
+    older = {"a": both["a"], "@": Entry(5)}
+    newer = {"b": both["b"], "@": Entry(9)}
+    stands = node.versioning.lww.settle(node.objects.combine(newer, older, "handoff"))
+    return "b" not in {actor for actor, entry in stands.items() if entry.values}
+
+
+def acknowledged_without_a_primary(sim: Simulator) -> bool:
+    """A primary dies in mid-put, and its answer was asked for."""
+    view = _node(sim).view
+    first, second, _ = view.primaries(view.partition(K))
+    sim.crash(second)
+    return isinstance(sim.put(first, K, b"v", pw=3), PutReply)
+
+
+def durable_too_early(sim: Simulator) -> bool:
+    done: list[str | None] = []
+    kernel = _node(sim).kernel
+    first = kernel.persist((), lambda code: None)
+    kernel.persist((), done.append)
+    kernel.persisted(first)
+    return bool(done)
+
+
+def repairs_what_is_equal(sim: Simulator) -> bool:
+    sim.put("n1", K, b"v")
+    sim.run(3)
+    sim.get("n1", K)
+    sim.run(1)
+    return any(node.stats.read_repairs for node in sim.nodes.values())
+
+
+def late_ones_stay_stale(sim: Simulator) -> bool:
+    """Without anti-entropy and fallbacks a replica that missed a write needs a read."""
+    stale = _owner(sim)
+    other = next(name for name in sim.names if name != stale)
+    for number in range(8):
+        key = b"%d" % number
+        if stale in _node(sim).view.primaries(_node(sim).view.partition(key)):
+            sim.put(other, key, b"old")
+            sim.run(0.1)
+            sim.isolate(stale)
+            sim.put(other, key, b"new", sloppy=False)
+            sim.heal()
+            sim.run(0.1)
+            sim.get(other, key, r=1)
+            sim.run(1)
+            if len(set(map(frozenset, sim.holders(key).values()))) > 1:
+                return True
+    return False
+
+
+def _damage(sim: Simulator, table: str, name: str) -> bytes:
+    """The first row of a table, which now is none."""
+    rows = sim.stores[name].tables[table]
+    row = next(iter(rows))
+    rows[row] = b"no record"
+    return row
+
+
+def unreadable_is_absent(sim: Simulator) -> bool:
+    owner = _owner(sim)
+    sim.put(owner, K, b"v")
+    sim.run(0.1)
+    row = _damage(sim, "objects", owner)
+    try:
+        return _node(sim, owner).objects.get(row) is None
+    except ReadFailed:
+        return False
+
+
+def nobody_can_object(sim: Simulator) -> bool:
+    agreed: list[Any] = []
+    question = Reap(0, "fence", "n1 1", _node(sim).view.layout.version, {b"never written": 1})
+    _node(sim).reaper._put(_owner(sim, b"never written"), question, agreed.extend)
+    _node(sim).reaper._put(_other(sim, b"never written"), question, agreed.extend)
+    sim.feed("n1", TimerFired("next"))
+    sim.run(1)
+    return bool(agreed)
+
+
+def _other(sim: Simulator, key: bytes) -> str:
+    view = _node(sim).view
+    return next(n for n in view.primaries(view.partition(key)) if n != "n1")
+
+
+def named_as_before_it_was_forgotten(sim: Simulator) -> bool:
+    owner = _owner(sim)
+    objects, row = _node(sim, owner).objects, _node(sim, owner).replica.row(K)
+    sim.put(owner, K, b"v")
+    first = objects.get(row).actor
+    objects.remove(row, lambda code: None)
+    sim.put(owner, K, b"v")
+    return bool(objects.get(row).actor == first)
+
+
+def delete_leaves_nothing(sim: Simulator) -> bool:
+    context = sim.put("n1", K, b"v").context
+    sim.call("n1", Put(1, "again", K, b"", context, True, Options()))
+    sim.run(0.1)
+    return not sim.holders(K)
+
+
+def one_hint_replaces_another(sim: Simulator) -> bool:
+    hints = _node(sim).hints
+    state = {"a": Entry(1, ((1, Version(b"v")),))}
+    for target in ("n2", "n3"):
+        hints.records.merge(hint_row(target, K), state, "put", lambda code: None)
+    return len(hints.targets(K)) == 1
+
+
+def hint_goes_to_who_is_no_member(sim: Simulator) -> bool:
+    return bool(_node(sim).hints.destination("n9", K) == "n9")
+
+
+def a_damaged_hint_stays(sim: Simulator) -> bool:
+    away = _owner(sim)
+    sim.isolate(away)
+    sim.put(next(name for name in sim.names if name != away), K, b"v")
+    sim.run(0.1)
+    holder = next(name for name in sim.names if sim.stores[name].tables["hints"])
+    _damage(sim, "hints", holder)
+    sim.heal()
+    sim.run(3)
+    return bool(_node(sim, holder).hints.count())
+
+
+def no_exchange_after_one_that_failed(sim: Simulator) -> bool:
+    sim.run(1)
+    exchanges = _node(sim).anti_entropy
+    exchanges.begin_all()
+    exchange = exchanges._running["n2"]
+    exchanges.finished(exchange, "timeout")
+    return "n2" in exchanges._running
+
+
+def one_damaged_row_ends_a_scan(sim: Simulator) -> bool:
+    owner = _owner(sim)
+    for number in range(40):
+        sim.put(owner, b"%d" % number, b"v")
+    sim.run(0.1)
+    _damage(sim, "objects", owner)
+    try:
+        return not list(_node(sim, owner).objects.scan())
+    except ReadFailed:
+        return True
+
+
+def trusts_trees_of_before_a_crash(sim: Simulator) -> bool:
+    sim.put("n1", K, b"v")
+    sim.run(3)
+    _crashed(sim, "n1")
+    return not _node(sim).trees.rebuilds
+
+
+def has_no_tree_for_a_while(sim: Simulator) -> bool:
+    node = _node(sim)
+    node.trees._expire()
+    return not node.trees.complete
+
+
+def newcomer_throws_away(sim: Simulator) -> bool:
+    for number in range(40):
+        sim.put("n1", b"%d" % number, b"v")
+    sim.add("n6")
+    sim.admin("n1", "join", node="n6")
+    sim.until(lambda: bool(_node(sim, "n6").trees.objects))
+    most = 0
+    for _ in range(1000):
+        sim.run(0.002)
+        held = _node(sim, "n6").trees.objects
+        if held < most // 2:
+            return True
+        most = max(most, held)
+    return False
+
+
+def later_date_wins(sim: Simulator) -> bool:
+    sim.add("n6")
+    sim.admin("n1", "join", node="n6")
+    sim.run(1)
+    return bool(_node(sim).membership.layout.version > 1000)
+
+
+def two_plans_stand(sim: Simulator) -> bool:
+    for name in ("n6", "n7"):
+        sim.add(name)
+    sim.isolate("n1", "n2", "n6")
+    sim.admin("n1", "join", node="n6")
+    sim.admin("n3", "join", node="n7")
+    sim.run(1)
+    made = _node(sim, "n1").membership.layout, _node(sim, "n3").membership.layout
+    return made[1].version > 1 and made[0].target != made[1].target
+
+
+def twice_in_a_row(sim: Simulator) -> bool:
+    rules = _node(sim).rules
+    ring = rules.ring(rules.claim(("n1", "n2", "n3"), 64))
+    return any(len(set(ring.primaries(p))) < 3 for p in range(64))
+
+
+def slices_without_end(sim: Simulator) -> bool:
+    admission = _node(sim).admission
+    for number in range(200):
+        admission._reads.record(sim.now + number / 1000, 9.0)
+    sim.run(1)
+    admission.adjust()
+    return bool(admission.slices > 16)
+
+
+SHOWN: dict[str, Look] = {
+    "lazy-epoch": same_name_after_a_kill,
+    "amnesia": same_name_after_a_wipe,
+    "equal-actors": same_name_of_two,
+    "prune-in-repair": repair_forgets_actors,
+    "lww-own-clock": winner_forgets_loser,
+    "lww-client-time": dated_before_what_it_replaces,
+    "lww-arrival": older_wins,
+    "pw-on-plan": acknowledged_without_a_primary,
+    "log-tail": durable_too_early,
+    "repair-equal": repairs_what_is_equal,
+    "no-linger": late_ones_stay_stale,
+    "error-is-notfound": unreadable_is_absent,
+    "reap-at-w": nobody_can_object,
+    "doomstone": named_as_before_it_was_forgotten,
+    "hard-delete": delete_leaves_nothing,
+    "hint-key-collision": one_hint_replaces_another,
+    "hint-to-ghost": hint_goes_to_who_is_no_member,
+    "torn-hint": a_damaged_hint_stays,
+    "half-open-slot": no_exchange_after_one_that_failed,
+    "one-bad-value": one_damaged_row_ends_a_scan,
+    "aae-dirty-tree": trusts_trees_of_before_a_crash,
+    "aae-expired-tree": has_no_tree_for_a_while,
+    "early-cleanup": newcomer_throws_away,
+    "clock-merge": later_date_wins,
+    "double-claim": two_plans_stand,
+    "tail-violation": twice_in_a_row,
+    "unthrottled": slices_without_end,
+}
+#: what a scenario needs of the cluster
+PARAMS: dict[str, dict[str, Any]] = {"no-linger": {"anti_entropy_interval": 1e6}}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("planted", [True, False])
+def test_only_the_planted_node_does_it(name: str, planted: bool) -> None:
+    sim = Simulator(**PARAMS.get(name, {}))
+    if planted:
+        sim = _planted(name)
+    assert SHOWN[name](sim) is planted
+
+
+def _planted(name: str) -> Simulator:
+    """A cluster in which the bug was planted before its first event."""
+
+    class Planted(Simulator):
+        def boot(self, node: str, intact: bool = True) -> None:
+            self.plant = BUGS[name].plant
+            super().boot(node, intact)
+
+    return Planted(**PARAMS.get(name, {}))
