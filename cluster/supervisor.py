@@ -162,10 +162,12 @@ class Cluster:
             await self.ask(node, "clock", **settings)
 
     async def change(self, kind: str, node: str) -> None:
-        """Ask any member that runs to let `node` "join" or "leave", or be "remove"d as dead.
+        """Ask a member that runs to let `node` "join" or "leave", or be "remove"d as dead:
+        not the same for all, since who makes changes at one time may do so at several places.
         Raises ValueError with the reason if it is refused, RuntimeError if nobody answers."""
         reason: Exception = RuntimeError("no member is running")
-        for asked in self.nodes:
+        first = sum(node.encode()) % len(self.nodes)
+        for asked in (*self.nodes[first:], *self.nodes[:first]):
             if asked == node or self.state(asked) != "running":
                 continue
             try:

@@ -71,7 +71,7 @@ BUGS: dict[str, Bug] = {
         nemesis="wipe.one",
         workload="register",
         anomalies=("lost-write", "divergence"),
-        options=("--keys=1", "--rate=250", "--time-limit=15s"),
+        options=("--keys=3", "--rate=250", "--time-limit=15s"),
     ),
     "equal-actors": Bug(
         versions.equal_actors,
@@ -84,7 +84,7 @@ BUGS: dict[str, Bug] = {
     "lazy-epoch": Bug(
         versions.lazy_epoch,
         "epochs are used before the disk knows that they are",
-        nemesis="kill.primaries,kill.hint-holder",
+        nemesis="kill.primaries,kill.one",
         workload="register",
         anomalies=("lost-write",),
         options=(*_ONE_COPY, "--nodes=3", "--keys=1", "--time-limit=20s"),
@@ -102,7 +102,7 @@ BUGS: dict[str, Bug] = {
         "read repair cuts the clocks that it writes to 10 actors",
         nemesis="none",
         workload="register",
-        anomalies=("divergence", "unbounded", "resurrection"),
+        anomalies=("divergence", "unbounded", "resurrection", "false-sibling"),
         options=_ELEVEN,
     ),
     "self-merge": Bug(
@@ -138,7 +138,7 @@ BUGS: dict[str, Bug] = {
         "an earlier answer is taken for that of a forward that failed",
         nemesis="kill.one,link.slow",
         workload="register",
-        anomalies=("lost-write", "duplicate-sibling"),
+        anomalies=("lost-write", "duplicate-sibling", "false-sibling"),
     ),
     "handoff-coordinates": Bug(
         versions.handoff_coordinates,
@@ -154,7 +154,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut",
         workload="lww",
         anomalies=("resurrection", "divergence", "lost-write"),
-        options=("--keys=60",),
+        options=("--keys=20", "--time-limit=15s"),
     ),
     "lww-client-time": Bug(
         lww.lww_client_time,
@@ -273,10 +273,10 @@ BUGS: dict[str, Bug] = {
     "hint-early-delete": Bug(
         hints.hint_early_delete,
         "a hint is deleted when sent, not when acknowledged",
-        nemesis="cut.flapping,link.slow",
+        nemesis="cut.one,link.lossy",
         workload="bulk",
         anomalies=("lost-write",),
-        options=_ONE_COPY,
+        options=(*_ONE_COPY, "--links=embedded"),
     ),
     "hints-forgotten": Bug(
         hints.hints_forgotten,
@@ -310,10 +310,10 @@ BUGS: dict[str, Bug] = {
     "decommission-drops-hints": Bug(
         hints.decommission_drops_hints,
         "a node that leaves drops its hints",
-        nemesis="cut.one,membership.leave",
-        workload="register",
+        nemesis="cut,membership.leave",
+        workload="bulk",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--rate=250", "--time-limit=15s"),
+        options=(*_ONE_COPY, "--time-limit=15s"),
     ),
     # ---- transfers
     "handoff-overwrites": Bug(

@@ -86,11 +86,11 @@ class Membership:
         return node in self._system.nodes and node not in self._going
 
     async def _carry_out(self, value: dict[str, Any]) -> None:
-        """Ask for the change, wait for it, and see the leavers off."""
+        """Ask for the change, for all of one kind at once, wait for it, and see the leavers
+        off."""
         asked = [(kind, node) for kind in ("join", "leave", "remove") for node in value[f"{kind}s"]]
-        for kind, node in asked:
-            while not await self._asked(kind, node):
-                await asyncio.sleep(_LOOK)
+        for kind in ("join", "leave", "remove"):
+            await asyncio.gather(*(self._until_taken(kind, node) for node in value[f"{kind}s"]))
         while not await self._agreed_within(_ASK_AGAIN, value):
             for kind, node in asked:
                 # who heard of it may have died before anybody else did
@@ -100,6 +100,10 @@ class Membership:
             while not await self._is_done_with(node):
                 await asyncio.sleep(_LOOK)
             await self._system.retire(node)
+
+    async def _until_taken(self, kind: str, node: str) -> None:
+        while not await self._asked(kind, node):
+            await asyncio.sleep(_LOOK)
 
     async def _agreed_within(self, seconds: float, value: dict[str, Any]) -> bool:
         with suppress(TimeoutError):
