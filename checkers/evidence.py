@@ -2,7 +2,7 @@
 
 Unknown, whatever the other checkers say short of invalid, when an `f` was tried and never
 succeeded, when nothing was acknowledged, when there were no final reads, when the history
-ends before the test did, when a node died of no fault, or when a fault is not known to have
+ends before the test did, when a node died of no fault, when the heal failed, or when a fault is not known to have
 bitten. A fault may be over before it can bite (a cut of half a second that nobody sent
 across): one that was lifted within BITES need not have, if another of its kind has.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .causality import Causality
+from .columns import HARNESS
 from .course import Course, Fault, final_rows
 from .history import History
 from .pairing import INVOKE, OK
@@ -31,7 +32,7 @@ def check_evidence(c: Causality, course: Course, _test: Mapping[str, Any] | None
     """Was there evidence enough to say otherwise?"""
     h = c.history
     reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, course)]
-    reasons += [*_cut_off(h, course), *_died(h, course), *_toothless(h, course)]
+    reasons += [*_cut_off(h, course), *_died(h, course), *_toothless(h, course), *_unhealed(h)]
     faults = [{"kind": f.kind, "index": f.started, "bit": f.bit} for f in course.faults]
     return judge((), reasons, {"faults": faults} if faults else {})
 
@@ -62,6 +63,11 @@ def _cut_off(h: History, course: Course) -> Iterator[str]:
             f"the history ends at line {len(h)} in phase {last}: expected phase stop, with which "
             "every test ends"
         )
+
+
+def _unhealed(h: History) -> Iterator[str]:
+    for row in np.flatnonzero((h.process == HARNESS) & h.rows("heal-failed")).tolist():
+        yield f"not everything was healed at {at(h, row)}: {h.value_of(row)}"
 
 
 def _died(h: History, course: Course) -> Iterator[str]:

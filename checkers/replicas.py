@@ -44,20 +44,19 @@ def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
 
 
 def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
-    """Repair that repairs the same again and again although nobody writes."""
+    """Anti-entropy that finds differences again and again although nobody writes."""
     if not isinstance(in_vain, Mapping):
         return
-    done = {
-        str(pair): counts
-        for pair, counts in in_vain.items()
-        if isinstance(counts, Mapping) and counts.get("repaired")
-    }
+    done = {str(pair): counts for pair, counts in in_vain.items() if isinstance(counts, Mapping)}
     if done:
-        told = [f"{pair} {c['repaired']} keys in {c.get('rounds')}" for pair, c in done.items()]
+        told = [
+            f"{pair} {counts.get('rounds')} times ({counts.get('repaired')} keys repaired)"
+            for pair, counts in done.items()
+        ]
         why = (
-            f"without load anti-entropy went on repairing until {at(h, row)}: {listed(told)} "
-            "exchanges, in each of which the two were found to differ: what repair writes does "
-            "not make them equal, or equal records are taken to differ."
+            f"without load anti-entropy found the same replicas to differ until {at(h, row)}, each "
+            f"time that it compared them: {listed(told)}. Where no key was repaired, hash trees "
+            "differ that stand for equal records; else what repair writes does not make them equal."
         )
         yield Anomaly("unbounded", why, None, (row,), {"in_vain": done}, (row,))
 

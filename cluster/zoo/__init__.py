@@ -390,7 +390,7 @@ BUGS: dict[str, Bug] = {
         nemesis="link.stall",
         workload="register",
         anomalies=("stuck",),
-        options=("--links=embedded",),
+        options=("--links=embedded", "--time-limit=15s"),
     ),
     "one-bad-value": Bug(
         antientropy.one_bad_value,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +75,16 @@ class _Watch:
 
 async def _nobody(node: str) -> None:
     raise RuntimeError(f"there is no room for {node}")
+
+
+async def _failure(heal: Callable[[], Awaitable[None]]) -> Exception | None:
+    """What one part of healing failed with: it keeps no other part from being healed."""
+    try:
+        await heal()
+    except (OSError, RuntimeError) as failure:
+        log.exception("heal")
+        return failure
+    return None
 
 
 class Nemesis:
@@ -152,22 +162,31 @@ class Nemesis:
         if a node would not start, or a change not come about."""
         families = {fault: family for fault, (family, _) in self._ledger.open().items()}
         await self._tell([f for f in self._watches if families.get(f) != "membership"])
-        await self._loads.heal_all()
+        failures = [
+            failure
+            for heal in (
+                self._loads.heal_all,
+                self._resume_all,
+                self._wires.heal_all,
+                self._disks.heal_all,
+                self._clocks.heal_all,
+                self._start_dead,
+                self._membership.settle,
+            )
+            if (failure := await _failure(heal)) is not None
+        ]
+        await self._tell(list(self._watches))
+        if failures:
+            raise RuntimeError("; ".join(map(str, failures))) from failures[0]
+        for fault, (family, value) in self._ledger.open().items():
+            self._ledger.healed(fault)
+            self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
+
+    async def _resume_all(self) -> None:
         for node in self._system.nodes:
             if self._system.state(node) == "paused":
                 await self._system.resume(node)
         self._holds.clear()
-        await self._wires.heal_all()
-        await self._disks.heal_all()
-        await self._clocks.heal_all()
-        await self._start_dead()
-        try:
-            await self._membership.settle()
-        finally:
-            await self._tell(list(self._watches))
-        for fault, (family, value) in self._ledger.open().items():
-            self._ledger.healed(fault)
-            self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
 
     async def _start_dead(self) -> None:
         if self._record is not None:
