@@ -2,8 +2,8 @@
 
 Unknown, whatever the other checkers say short of invalid, when an `f` was tried and never
 succeeded, when nothing was acknowledged, when there were no final reads, when the history
-ends before the test did, when a node died of no fault, when the heal failed, or when a fault is not known to have
-bitten. A fault may be over before it can bite (a cut of half a second that nobody sent
+ends before the test did, when a node died of no fault, when the heal failed, or when a fault
+is not known to have bitten. A fault may be over before it can bite (a cut of half a second that nobody sent
 across): one that was lifted within BITES need not have, if another of its kind has.
 """
 
