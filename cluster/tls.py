@@ -24,6 +24,15 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca: Path
 
 
+def in_folder(folder: Path) -> Tls:
+    """node.pem, node.key and ca.pem of a folder. Raises OSError for one that is missing, or
+    is not what it should be."""
+    files = Tls(*(folder.resolve() / name for name in ("node.pem", "node.key", "ca.pem")))
+    accepting(files)
+    dialling(files.ca)
+    return files
+
+
 def accepting(tls: Tls) -> ssl.SSLContext:
     """For a port. Raises OSError for a file that is missing or no certificate, naming it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

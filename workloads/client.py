@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from ssl import SSLContext
 
 import msgspec
 from msgspec import UNSET
@@ -56,12 +57,20 @@ class DynamoClient:
     """One worker's client. It stays with one node as long as that answers; an operation may
     name another (`node`)."""
 
-    def __init__(self, contexts: Contexts, number: int = 0, timeout: float = 3.0) -> None:
+    def __init__(
+        self,
+        contexts: Contexts,
+        number: int = 0,
+        timeout: float = 3.0,
+        tls: SSLContext | None = None,
+    ) -> None:
         """`number`: of this worker, which decides the node it begins with; `timeout`: for
-        one operation, in s, longer than what nodes take to give up themselves."""
+        one operation, in s, longer than what nodes take to give up themselves; `tls`: how
+        to check the nodes' certificates, where they have any."""
         self._contexts = contexts
         self._turn = number
         self._timeout = timeout
+        self._tls = tls
         self._clients: dict[str, Client] = {}
 
     async def open(self, addresses: Mapping[str, str]) -> None:
@@ -71,7 +80,9 @@ class DynamoClient:
             self._clients.pop(node).close()
         for node, address in addresses.items():
             if node not in self._clients:
-                self._clients[node] = Client([address], cluster="", timeout=self._timeout)
+                self._clients[node] = Client(
+                    [address], cluster="", timeout=self._timeout, tls=self._tls
+                )
 
     async def close(self) -> None:
         """Close every connection."""

@@ -22,6 +22,10 @@ def run(
     bug: Annotated[
         list[str] | None, Option(help="Plant a bug in every node; may be repeated.")
     ] = None,
+    tls: Annotated[
+        Path | None,
+        Option(help="Encrypt everything, with node.pem, node.key and ca.pem of this folder."),
+    ] = None,
     param: Annotated[
         list[str] | None,
         Option(help="Tell every node NAME=VALUE, in YAML (docs/node.md); may be repeated."),
@@ -48,6 +52,7 @@ def run(
         bugs=bug or [],
         port_base=port_base,
         param=param,
+        tls=tls,
     )
     within("--spare", spare, 0, MOST_NODES - nodes)
     room(wanted, spare)

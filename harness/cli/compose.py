@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from ssl import SSLContext
 from typing import Any
 
 from checkers.op import Op
+from cluster.tls import dialling
 from harness import generators as gen
 from harness.cli.options import Options
 from harness.cli.pressure import MOST_REQUESTS, Pressure
@@ -50,6 +52,8 @@ def compose(
     if "start-load" in starts:
         wanted = replace(wanted, params={**wanted.params, "max_requests": MOST_REQUESTS})
 
+    tls = None if wanted.tls is None else dialling(wanted.tls.ca)
+
     def restarted(what: dict[str, Any]) -> None:
         recorder.note("links-restarted", what)
 
@@ -72,10 +76,10 @@ def compose(
                 world.links,
                 folder / LEDGER,
                 world.welcome,
-                Pressure(world.address),
+                Pressure(world.address, tls),
                 skips,
             ),
-            clients={i: Client(world, contexts, i) for i in range(options.concurrency)},
+            clients={i: Client(world, contexts, i, tls) for i in range(options.concurrency)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),
             keys=workload.keys(keys),
@@ -94,10 +98,12 @@ def load(options: Options, keys: tuple[str, ...]) -> Generator:
 class Client:
     """A worker's client of the store; contexts are remembered for all workers together."""
 
-    def __init__(self, world: World, contexts: Contexts, number: int) -> None:
+    def __init__(
+        self, world: World, contexts: Contexts, number: int, tls: SSLContext | None
+    ) -> None:
         self._world = world
         self._contexts = contexts
-        self._client = DynamoClient(contexts, number)
+        self._client = DynamoClient(contexts, number, tls=tls)
         self._token: bytes | None = None
         self._nodes: tuple[str, ...] = ()
 

@@ -29,21 +29,23 @@ def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
     plan = replace(wanted.plan(root, root / "links"), spares=spares)
     try:
         with build(plan, print) as world:
-            asyncio.run(_serve(world, store))
+            asyncio.run(_serve(world, store, None if wanted.tls is None else str(wanted.tls.ca)))
     finally:
         state.unlink(missing_ok=True)
         shutil.rmtree(root, ignore_errors=True)
     return 0
 
 
-async def _serve(world: World, store: Path) -> None:
+async def _serve(world: World, store: Path, authority: str | None) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     try:
         await world.links.start(world.routes)
         await world.cluster.start_all()
-        found = Playground(os.getpid(), "dynamesis", world.client_addresses(), world.admin)
+        found = Playground(
+            os.getpid(), "dynamesis", world.client_addresses(), world.admin, authority
+        )
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
         await _until(told, world.cluster)

@@ -12,6 +12,7 @@ import yaml
 
 from cluster.config import ConfigError, check_params
 from cluster.storage import ENGINES
+from cluster.tls import Tls, in_folder
 from cluster.zoo import resolve
 from harness.cli.exits import Wrong
 from harness.cli.values import duration, one_of, within
@@ -33,8 +34,8 @@ SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
     *("workload", "option", "nemesis", "schedule", "nodes", "n", "r", "w", "strict"),
-    *("time_limit", "rate"),
-    *("concurrency", "keys", "seed", "links", "clocks", "storage", "bug", "port_base", "param"),
+    *("time_limit", "rate", "concurrency", "keys", "seed", "links", "clocks", "storage", "bug"),
+    *("port_base", "param", "tls"),
 )
 
 
@@ -51,6 +52,8 @@ class Topology:
     storage: str
     bugs: tuple[str, ...]
     port_base: int | None
+    #: certificates, where everything is to be encrypted
+    tls: Tls | None
     #: what else nodes are told (cluster.core.params)
     params: Mapping[str, Any]
 
@@ -65,6 +68,7 @@ class Topology:
             params=self.told,
             bugs=self.bugs,
             port_base=self.port_base,
+            tls=self.tls,
         )
 
     @property
@@ -108,7 +112,7 @@ def asked(**flags: Any) -> Options:
     or combination that makes no sense."""
     place = {name: flags.pop(name) for name in ("nodes", "n", "r", "w", "links", "storage")}
     bugs, sloppy = flags.pop("bug") or [], not flags.pop("strict")
-    more = {name: flags.pop(name) for name in ("port_base", "param")}
+    more = {name: flags.pop(name) for name in ("port_base", "param", "tls")}
     built = topology(**place, bugs=bugs, sloppy=sloppy, **more)
     return test_options(built, **flags)
 
@@ -123,6 +127,7 @@ def topology(
     storage: str,
     bugs: list[str],
     param: list[str] | None = None,
+    tls: Path | None = None,
     **rest: Any,
 ) -> Topology:
     """Raises Wrong for the first value or combination that makes no sense."""
@@ -143,6 +148,7 @@ def topology(
         storage=one_of("--storage", storage, ENGINES),
         bugs=tuple(_bug(bug) for bug in bugs),
         params=dict(map(_param, param or [])),
+        tls=None if tls is None else _certificates(tls),
         **rest,
     )
     try:
@@ -253,6 +259,13 @@ def _param(given: str) -> tuple[str, Any]:
         return name, yaml.safe_load(text)
     except yaml.YAMLError as malformed:
         raise Wrong(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
+
+
+def _certificates(folder: Path) -> Tls:
+    try:
+        return in_folder(folder)
+    except OSError as error:
+        raise Wrong(f"--{error}") from error
 
 
 def _bug(spec: str) -> str:

@@ -12,11 +12,13 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 from cluster.admin import AdminClient, AdminError
 from cluster.client import Client
 from cluster.failures import BadRequest, DynamoError
+from cluster.tls import dialling
 from harness.cli.exits import Wrong
 from harness.cli.values import one_of
 from harness.system import EnvironmentFailed
@@ -28,12 +30,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Playground:
-    """Who listens where: node id -> host:port, for clients and for administration."""
+    """Who listens where: node id -> host:port, for clients and for administration; the file
+    of the `authority` that signed their certificates, if they have any."""
 
     pid: int
     cluster: str
     clients: dict[str, str]
     admins: dict[str, str]
+    authority: str | None = None
+
+    @property
+    def tls(self) -> SSLContext | None:
+        """How to check the nodes' certificates. Raises EnvironmentFailed."""
+        try:
+            return None if self.authority is None else dialling(Path(self.authority))
+        except OSError as failure:
+            raise EnvironmentFailed(str(failure)) from failure
 
     def save(self, store: Path) -> Path:
         """Let the other commands find it."""
@@ -77,7 +89,7 @@ def act(store: Path, node: str | None, action: Callable[[Client], Awaitable[T]])
     addresses = [found.clients[node]] if node else list(found.clients.values())
 
     async def do() -> T:
-        async with Client(addresses, cluster=found.cluster) as client:
+        async with Client(addresses, cluster=found.cluster, tls=found.tls) as client:
             return await action(client)
 
     try:
@@ -92,9 +104,10 @@ async def ask_all(found: Playground, command: str, **args: Any) -> dict[str, Any
     """node -> its answer to a command of the admin port; None where there is none, and the
     error as text where it refuses."""
     answers: dict[str, Any] = {}
+    tls = found.tls
     for node, address in found.admins.items():
         try:
-            async with AdminClient(address) as admin:
+            async with AdminClient(address, tls=tls) as admin:
                 answers[node] = await admin.ask(command, **args)
         except DynamoError:
             answers[node] = None

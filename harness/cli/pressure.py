@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
+from ssl import SSLContext
 
 from cluster.connection import Connection
 from cluster.core.messages import Get, Hello
@@ -33,8 +34,9 @@ _ASKED = 192 << 10
 class Pressure:
     """Presses the node behind an address: a harness.nemesis.loads.Press."""
 
-    def __init__(self, address: Callable[[str], str]) -> None:
-        """`address`: where clients reach a node, host:port."""
+    def __init__(self, address: Callable[[str], str], tls: SSLContext | None = None) -> None:
+        """`address`: where clients reach a node, host:port; `tls` as cluster.tls makes it."""
+        self._tls = tls
         self._address = address
         self._requests = count(1)
         self._contexts: dict[str, bytes] = {}
@@ -89,7 +91,7 @@ class Pressure:
         finally:
             connection.close()
         deaf = Dialled(Hello("", "", role="client"), NODE_LIMIT, CLIENT_LIMIT)
-        await dial(self._address(node), deaf, _PATIENCE)
+        await dial(self._address(node), deaf, _PATIENCE, self._tls)
         try:
             if deaf.transport is not None:
                 deaf.transport.pause_reading()
@@ -102,4 +104,4 @@ class Pressure:
             deaf.abort("it has not read for long enough")
 
     async def _open(self, node: str) -> Connection:
-        return await Connection.open(self._address(node), "", _PATIENCE)
+        return await Connection.open(self._address(node), "", _PATIENCE, tls=self._tls)

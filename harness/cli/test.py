@@ -46,6 +46,10 @@ def run(
         list[str] | None,
         Option(help="Plant a bug, NAME or FILE.py:NAME, in every node; may be repeated."),
     ] = None,
+    tls: Annotated[
+        Path | None,
+        Option(help="Encrypt everything, with node.pem, node.key and ca.pem of this folder."),
+    ] = None,
     param: Annotated[
         list[str] | None,
         Option(help="Tell every node NAME=VALUE, in YAML (docs/node.md); may be repeated."),

@@ -142,6 +142,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "storage": options.topology.storage,
         "bugs": list(options.topology.bugs),
         "params": dict(options.topology.params),
+        "tls": options.topology.tls is not None,
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),

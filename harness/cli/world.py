@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.supervisor import Cluster, ClusterSpec
+from cluster.tls import Tls
 from harness.links import LINKS, Site
 from harness.links.base import CLIENT, Links, Route, plan_routes, routes_to_newcomer
 from harness.ports import Ports, reserve
@@ -21,9 +22,9 @@ HOST = "127.0.0.1"
 class Plan:
     """What to build. `params` are those of cluster.core.params; nodes keep their data under
     `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
-    free ports; `spares` run, and are no members yet; so many `newcomers` may come later;
-    `disk_faults`: disks can be told to fail; `clock_faults`: wall clocks, to be wrong, where
-    `faketime` is given through that library."""
+    free ports; with `tls` everything is encrypted; `spares` run, and are no members yet; so
+    many `newcomers` may come later; `disk_faults`: disks can be told to fail;
+    `clock_faults`: wall clocks, to be wrong, where `faketime` is given through that library."""
 
     nodes: tuple[str, ...]
     links: str
@@ -33,6 +34,7 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict)
     bugs: tuple[str, ...] = ()
     port_base: int | None = None
+    tls: Tls | None = None
     spares: tuple[str, ...] = ()
     newcomers: int = 0
     disk_faults: bool = False
@@ -98,6 +100,7 @@ def build(
             params=plan.params,
             engine=plan.storage,
             bugs=plan.bugs,
+            tls=plan.tls,
             spares=plan.spares,
             disk_faults=plan.disk_faults,
             clock_faults=plan.clock_faults and plan.faketime is None,
