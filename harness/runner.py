@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: What a node's status says of its own size, and test.json of its bound.
+SIZES = ("requests", "request_bytes", "hint_bytes")
 #: s between two looks whether all processes live
 _LOOK = 0.5
 #: s for a cluster to get quiet that could not be healed
@@ -148,9 +150,10 @@ class Runner:
         """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
         ring = await self._current(ring)
+        await self._sizes()
         outcome = await until_quiet(self.parts.system, ring, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
-        await self._views()
+        await asyncio.gather(self._views(), self._sizes())
         return await self._current(ring)
 
     async def _views(self) -> None:
@@ -163,6 +166,14 @@ class Runner:
                 continue
             view = {"node": node, "members": ring.get("members"), "owners": ring["owners"]}
             self.recorder.note("membership", view)
+
+    async def _sizes(self) -> None:
+        """How much each node has in progress and in hints, for those who know the bounds."""
+        for node, status in (await look(self.parts.system)).items():
+            told = {name: (status or {}).get(name) for name in SIZES}
+            known = {name: size for name, size in told.items() if isinstance(size, int)}
+            if known:
+                self.recorder.note("sizes", {"node": node, **known})
 
     async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
         """The ring, asked again; told to history and test.json if it has changed."""

@@ -8,7 +8,8 @@ import platform
 import shlex
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
+from cluster.core.params import Params
 from harness.cli.compose import HASTE, WORK, compose
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
 from harness.cli.judging import judge, save
@@ -28,7 +30,7 @@ from harness.nemesis.schedule_file import dump
 from harness.progress import view
 from harness.recorder import Recorder
 from harness.report.summary import tell
-from harness.runner import Runner
+from harness.runner import SIZES, Runner
 from harness.store import HISTORY, LOG, SCHEDULE, TEST, Folder, create
 from workloads import WORKLOADS
 
@@ -112,6 +114,12 @@ async def _run(runner: Runner) -> None:
     await runner.run()
 
 
+def _bounds(told: Mapping[str, Any]) -> dict[str, Any]:
+    """How much a node may have in progress and in hints, by what it was told."""
+    defaults = {field.name: field.default for field in fields(Params)}
+    return {size: told.get(f"max_{size}", defaults[f"max_{size}"]) for size in SIZES}
+
+
 def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     """The content of test.json: all that it takes to run the test again."""
     if not any(argument.split("=")[0] == "--seed" for argument in arguments):
@@ -136,6 +144,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(WORKLOADS[options.workload].checkers),
+        "bounds": _bounds(options.topology.told),
         **WORKLOADS[options.workload].promises,
         "links": options.topology.links,
         "clocks": options.clocks,

@@ -136,6 +136,26 @@ class Promises(Dynamo):
                 found.add(("lost-write", key))
         return found
 
+    def discarded(self) -> int:
+        """Acknowledged writes of keys with a final get that no final read covers."""
+        final = self.final_reads("get") + self.final_reads("dump")
+        covered = set().union(*(self.past[v] for r in final for v in self.known(r)))
+        keys = {self.key(r) for r in self.final_reads("get")}
+        return sum(
+            self.ops[self.writes[v]].f == "put" and self.outcome(v) == "ok" and v not in covered
+            for key in keys
+            for v in self.settled(key)
+        )
+
+    def returned(self) -> int:
+        """Items of the final carts that one of the siblings had itself removed."""
+        count = 0
+        for r in self.final_reads("get"):
+            carts = [s.value for s in self.ops[r].siblings or [] if not s.deleted]
+            there = {item for cart in carts for item in cart["items"]}
+            count += len({cart["remove"] for cart in carts if "remove" in cart} & there)
+        return count
+
     def has_cycle(self) -> bool:
         """Do read-from, context and process order close a circle? By closing them."""
         before: set[tuple[int, int]] = set()

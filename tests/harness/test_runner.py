@@ -111,6 +111,16 @@ def test_quiesce_tells_how_it_ended(tmp_path: Path) -> None:
     assert set(event.value) == {"quiet", "seconds", "waiting"}
 
 
+def test_sizes_are_told_before_and_after_the_wait_for_quiet(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    quiet = rig.system.statuses
+    rig.system.statuses = lambda node: {**(quiet(node) or {}), "requests": 3, "hint_bytes": 70}
+    told = [(op.f, op.value) for op in rig.run() if op.f in ("sizes", "quiesce")]
+    sizes = [("sizes", {"node": n, "requests": 3, "hint_bytes": 70}) for n in ("n1", "n2", "n3")]
+    assert [*told[:3], *told[4:]] == sizes * 2
+    assert told[3][0] == "quiesce"
+
+
 def test_a_cluster_that_never_gets_quiet_is_still_dumped(tmp_path: Path) -> None:
     rig = Rig(tmp_path, quiesce=0.01)
     rig.system.statuses = lambda node: None
