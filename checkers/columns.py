@@ -101,8 +101,14 @@ class History:
         return np.isin(self.f, wanted)
 
     def decode(self, value: int) -> Any:
-        """The value of this number in the table; None for -1."""
-        return None if value < 0 else msgspec.json.decode(self.values[value])
+        """The value of this number in the table; None for -1. One with a number or a depth that
+        cannot be held stays text, and so is equal to none but itself."""
+        if value < 0:
+            return None
+        try:
+            return msgspec.json.decode(self.values[value])
+        except (msgspec.DecodeError, RecursionError):
+            return self.values[value].decode()
 
     def value_of(self, row: int) -> Any:
         """The decoded value of a row."""

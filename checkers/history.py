@@ -66,8 +66,15 @@ def read_history(path: str | Path) -> History:
     return history
 
 
+def must_be_text(content: bytes) -> None:
+    """Raises UnicodeDecodeError; decoding leaves values as they are, and would not notice."""
+    if not content.isascii():
+        content.decode()
+
+
 def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
     try:
+        must_be_text(lines)
         decoded = _decoder.decode_lines(lines)
     except UNDECODABLE:
         _find_bad_line(lines, builder.rows, path)
@@ -83,6 +90,7 @@ def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
         if not line.strip():
             raise HistoryError(path, number, "(line)", "expected an event, got an empty line")
         try:
+            must_be_text(line)
             _decoder.decode(line)
         except UNDECODABLE as error:
             raise HistoryError(path, number, *explain(error)) from None

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from .columns import HARNESS, History, Names
@@ -42,7 +41,7 @@ def _parts(h: History) -> Iterator[tuple[str, History]]:
     if not np.any(clients) or np.any(h.value[clients] < 0):
         return
     used = np.unique(h.value[clients]).tolist()
-    pairs = {number: msgspec.json.decode(h.values[number]) for number in used}
+    pairs = {number: h.decode(number) for number in used}
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs.values()):
         return
     keys, values = Names(), Names()

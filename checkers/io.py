@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from .columns import Builder, History
 from .edn import EdnError, Parser, dumps, to_json
-from .history import UNDECODABLE, HistoryError, read_history
+from .history import UNDECODABLE, HistoryError, must_be_text, read_history
 from .op import NO_VALUE, Line, Natural, OpError, RawSibling, Type, encode
 from .quick import no_cycles
 from .wellformed import first_problem
@@ -133,6 +133,7 @@ class _Foreigners:
 
     def decode_array(self, content: bytes) -> list[Foreign]:
         try:
+            must_be_text(content)
             return _array.decode(content)
         except UNDECODABLE as error:
             said, _, where = str(error).partition(" - at `$")
@@ -140,6 +141,7 @@ class _Foreigners:
 
     def add_lines(self, lines: bytes, first: int) -> None:
         try:
+            must_be_text(lines)
             self.add(_line.decode_lines(lines), first)
         except UNDECODABLE:
             for number, line in enumerate(lines.splitlines(), first):
@@ -147,6 +149,7 @@ class _Foreigners:
 
     def _decode(self, line: bytes, number: int) -> Foreign:
         try:
+            must_be_text(line)
             return _line.decode(line)
         except UNDECODABLE as error:
             said, _, where = str(error).partition(" - at `$")
@@ -159,6 +162,7 @@ class _Foreigners:
         plain = to_json(lines)
         if plain is not None:
             try:
+                must_be_text(plain)
                 decoded = _line.decode_lines(plain)
             except UNDECODABLE:
                 decoded = []
@@ -219,7 +223,7 @@ def _error(raw: bytes, definite: bool) -> OpError:
     """An error of ours, or whatever another tool says, as the message."""
     try:
         return msgspec.json.decode(raw, type=OpError)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return OpError("foreign", definite, raw.decode())
 
 

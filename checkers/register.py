@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from .causality import NEVER
@@ -117,7 +116,7 @@ def _keyed(h: History) -> tuple[Ints, Ints, list[Any]] | str:
     if np.any(h.key[clients] >= 0):
         return h.key_of, value, list(h.keys)
     used = np.unique(h.value[clients & (h.value >= 0)]).tolist()
-    decoded = {i: msgspec.json.decode(h.values[i]) for i in used}
+    decoded = {i: h.decode(i) for i in used}
     if not decoded or not all(isinstance(v, list) and len(v) == 2 for v in decoded.values()):
         return np.zeros(len(h), np.int64), value, [None]
     keys, values = Names(), Names()

@@ -225,11 +225,11 @@ def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
     raws = [h.values[v] if v >= 0 else b"[]" for v in h.value[rows].tolist()]
     try:
         return _decoder.decode(b"[" + b",".join(raws) + b"]")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         for row, raw in zip(rows.tolist(), raws, strict=True):
             try:
                 _decoder.decode(b"[" + raw + b"]")
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 raise NotTransactions(
                     f"{h.path}, index {row}, field value: expected a list of micro-operations "
                     f"[f, key, value], got {raw.decode()[:80]}"

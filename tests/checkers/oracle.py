@@ -122,14 +122,7 @@ class Dynamo:
         assert final is not None
         found: set[Finding] = set()
         gets, dumps = self.final_reads("get"), self.final_reads("dump")
-        covered = set().union(
-            *(self.past[v] for r in gets + dumps for v in self.known(r)),
-            *(
-                self.past[v]
-                for v in self.writes
-                if self.ops[self.writes[v]].f == "delete" and self.may_have_taken_effect(v)
-            ),
-        )
+        covered = self.covered_at_the_end()
         for v in self.writes:
             key = self.key(self.writes[v])
             if not self.took_effect_before(v, final):
@@ -139,6 +132,42 @@ class Dynamo:
             for r in gets + dumps:
                 if any(s != v and s in self.past[v] for s in self.known(r)):
                     found.add(("resurrection", key))
+        return found
+
+    def covered_at_the_end(self) -> set[str]:
+        """What a final version or a delete that may have taken effect covers."""
+        return set().union(
+            *(
+                self.past[v]
+                for f in ("get", "dump")
+                for r in self.final_reads(f)
+                for v in self.known(r)
+            ),
+            *(
+                self.past[v]
+                for v in self.writes
+                if self.ops[self.writes[v]].f == "delete" and self.may_have_taken_effect(v)
+            ),
+        )
+
+    def quiet(self) -> bool | None:
+        """What the last word on it was."""
+        said = [op.value["quiet"] for op in self.ops if op.f == "quiesce"]
+        return said[-1] if said else None
+
+    def unquiet(self) -> set[Finding]:
+        """Of a cluster that did not get quiet: stuck, and lost where every node was dumped whole
+        and none holds the version or a successor."""
+        final = self.final()
+        whole = [set(op.value.values()) for op in self.ops if op.f == "dumped" and op.value]
+        found: set[Finding] = {("stuck", None)}
+        if final is not None and whole and whole[-1] == {True}:
+            lost = self.writes.keys() - self.covered_at_the_end()
+            found |= {
+                ("lost-write", self.key(self.writes[v]))
+                for v in lost
+                if self.took_effect_before(v, final)
+            }
         return found
 
     def conclusive(self, key: str | None, gets: list[int], dumps: list[int]) -> bool:

@@ -6,13 +6,16 @@ ok one's with the anomaly that it nearly shows."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checkers import check
-from checkers.history import read_history
+from checkers.history import History, read_history
+from checkers.io import read_any, write_edn, write_json
+from checkers.verdict import Results
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -53,10 +56,14 @@ def named(path: Path) -> set[str]:
     return {*others, next(a for a in ANOMALIES if last.startswith(f"{a}-"))}
 
 
-def judged(path: Path):
-    beside = path.with_suffix(".test.json")
-    test = json.loads(beside.read_text()) if beside.exists() else None
-    return check(read_history(path), test)
+def beside(path: Path) -> dict[str, Any] | None:
+    """What test.json says of a history."""
+    told = path.with_suffix(".test.json")
+    return json.loads(told.read_text()) if told.exists() else None
+
+
+def judged(path: Path) -> Results:
+    return check(read_history(path), beside(path))
 
 
 @pytest.mark.parametrize("path", files("bad"))
@@ -73,6 +80,19 @@ def test_every_anomaly_names_its_proof(path: Path) -> None:
         assert anomaly.ops
         assert all(0 <= row < length for row in anomaly.ops)
         assert anomaly.why.endswith(".")
+
+
+@pytest.mark.parametrize(("suffix", "write"), [("edn", write_edn), ("json", write_json)])
+@pytest.mark.parametrize("kind", ["bad", "ok"])
+def test_what_is_exported_is_judged_the_same(
+    tmp_path: Path, kind: str, suffix: str, write: Callable[[History, Path], None]
+) -> None:
+    exported = tmp_path / f"history.{suffix}"
+    for param in files(kind):
+        path = param.values[0]
+        write(read_history(path), exported)
+        again = check(read_any(exported), beside(path)).to_dict()
+        assert (path.stem, again) == (path.stem, judged(path).to_dict())
 
 
 @pytest.mark.parametrize("path", files("ok"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from checkers import check
 from checkers.history import History, HistoryError, Op, OpError, Sibling, encode, read_history
 
 OPS = [
@@ -175,6 +176,7 @@ BROKEN = {
     "index of 71 bits": (changed(3, b'"index":2', b'"index":%d' % 2**70), 3, "index", "<= 92"),
     "process of 81 bits": (changed(2, b'"process":3', b'"process":%d' % 2**80), 2, "process", ""),
     "key that is no UTF-8": (changed(2, b"k7", b"k\xff"), 2, "(line)", "can't decode byte 0xff"),
+    "value that is no UTF-8": (changed(2, b"sku", b"\xfd"), 2, "(line)", "can't decode byte 0xfd"),
     "nested deep": (changed(2, b'"id"', b'"x":' + b"[" * 200_000), 2, "(line)", "recursion"),
     "f a number": (changed(2, b'"f":"put"', b'"f":3'), 2, "f", "expected `str`, got `int`"),
     "unknown type": (changed(3, b'"ok"', b'"okay"'), 3, "type", "invoke, ok, fail, info"),
@@ -209,6 +211,14 @@ def test_a_malformed_history_is_refused_by_line_and_field(tmp_path: Path, name: 
     assert (raised.value.line, raised.value.field) == (line, field)
     assert str(raised.value).startswith(f"{path}, line {line}, field {field}: ")
     assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [b"1e999", b'{"a":[1e999]}'])
+def test_a_value_that_cannot_be_held_is_equal_only_to_itself(tmp_path: Path, value: bytes) -> None:
+    lines = b"".join(LINES).replace(b'{"add":"sku-9"}', value)
+    history = read_history(written(tmp_path, lines))
+    assert history.value_of(1) == history.siblings(4)[0].value
+    assert check(history).verdicts["reads"].valid is True
 
 
 def test_white_space_around_an_event_says_nothing(tmp_path: Path) -> None:

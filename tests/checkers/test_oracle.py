@@ -55,6 +55,30 @@ def test_dynamo_agrees_on_simulated_stores(seed: int, fault: str | None, operati
     assert fault is not None or not found
 
 
+@LENIENT
+@given(PROGRAMS, st.sampled_from([True, False, None]), st.sampled_from([None, True, False]))
+def test_a_cluster_that_may_not_be_quiet_agrees(program, quiet, dumped) -> None:
+    """`quiet`: what the history says of it, if anything; `dumped`: whether every node was dumped
+    whole, if the history tells."""
+    ops = run(program)
+    [said] = [op for op in ops if op.f == "quiesce"]
+    said.f, said.value = ("quiesce", {"quiet": quiet}) if quiet is not None else ("note", None)
+    if dumped is not None:
+        ops.append(Op(type="info", f="dumped", value={"n1": True, "n2": dumped}))
+    oracle = Dynamo(ops, PRIMARIES)
+    history = History.of(ops)
+    order, told = causality(history), course(history)
+    verdicts = {name: CHECKERS[name](order, told, TEST) for name in ("stuck", "final", "replicas")}
+    found = {(a.name, a.key) for v in verdicts.values() for a in v.anomalies}
+    if quiet is None:
+        assert {v.valid for v in verdicts.values()} == {"unknown"}
+    elif quiet:
+        assert found == oracle.at_the_end() | oracle.of_replicas()
+    else:
+        assert found == oracle.unquiet()
+        assert verdicts["replicas"].skipped is not None
+
+
 #: (process, write, what): which operation to invoke, or how to end the open one
 REGISTER = st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 7)), max_size=16)
 
