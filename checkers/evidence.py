@@ -3,8 +3,9 @@
 Unknown, whatever the other checkers say short of invalid, when an `f` was tried and never
 succeeded, when nothing was acknowledged, when there were no final reads, when the history
 ends before the test did, when a node died of no fault, when the heal failed, or when a fault
-is not known to have bitten. A fault may be over before it can bite (a cut of half a second that nobody sent
-across): one that was lifted within BITES need not have, if another of its kind has.
+is not known to have bitten. A fault may be over before it can bite (a cut of half a second
+that nobody sent across): one that was lifted within BITES need not have, if another of its
+kind has.
 """
 
 from __future__ import annotations
