@@ -25,6 +25,10 @@ REPORT, JUNIT, LOG, LEDGER, NODES, SCHEDULE = (
 )
 
 
+class Damaged(ValueError):
+    """A file of a test or a campaign that cannot be read. The message names it."""
+
+
 class Folder:
     """The files of one test."""
 
@@ -44,12 +48,21 @@ class Folder:
         self.save(name, json.dumps(value, indent=2, default=str) + "\n")
 
     def load_json(self, name: str) -> dict[str, Any]:
-        """The object in a file; {} when the file is not there."""
+        """The object in a file; {} when the file is not there. Raises Damaged."""
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except (ValueError, RecursionError) as error:
+            raise Damaged(f"{self.path / name}: expected JSON: {error}") from error
         return value if isinstance(value, dict) else {}
+
+    def peek_json(self, name: str) -> dict[str, Any]:
+        """The same for those who go on without it: {} when it is damaged, too."""
+        try:
+            return self.load_json(name)
+        except Damaged:
+            return {}
 
 
 def create(root: Path, test: str, now: datetime | None = None) -> Folder:

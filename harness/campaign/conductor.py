@@ -138,7 +138,7 @@ class Conductor:
         store = self.folder / "runs" / f"{ended.number:04}"
         latest = store / "latest"
         folder = Folder(latest.resolve()) if latest.exists() else None
-        results = folder.load_json(RESULTS) if folder else {}
+        results = folder.peek_json(RESULTS) if folder else {}
         why = _why(results) if results else _last_words(store / "output.txt")
         return Run(
             number=ended.number,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 from harness.campaign.journal import VERDICTS, Run
 from harness.campaign.matrix import Cell
 from harness.campaign.spec import Campaign
+from harness.store import Folder
 
 RESULTS = "campaign.json"
 NOT_RUN = "not run"
@@ -70,10 +70,7 @@ def previous(folder: Path) -> dict[str, Any] | None:
     """The results of the campaign of this name before the one in `folder`, if any."""
     files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
     before = sorted(file for file in files if file.parent.name < folder.name and file.exists())
-    if not before:
-        return None
-    found: dict[str, Any] = json.loads(before[-1].read_text(encoding="utf-8"))
-    return found
+    return next(filter(None, (Folder(f.parent).peek_json(f.name) for f in reversed(before))), None)
 
 
 def news(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, list[Any]]:

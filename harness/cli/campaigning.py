@@ -50,7 +50,7 @@ def run_campaign(
     console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
     for cell, reason in campaign.skipped.items():
         console.print(f"skipped   {cell.name}: {reason}")
-    started = str(folder.load_json(RESULTS).get("start") or _now())
+    started = str(folder.peek_json(RESULTS).get("start") or _now())
     with logging_to(folder / LOG, workers=True), hired(jobs) as crew:
         shown = view(console)
         conductor = Conductor(campaign, folder.path, journal, crew)

@@ -16,7 +16,7 @@ from harness.campaign.shrink import shrink
 from harness.cli.checking import stored_test
 from harness.cli.exits import INVALID, UNKNOWN, VALID, Wrong
 from harness.logs import logging_to
-from harness.store import RESULTS, SCHEDULE, TEST, Folder
+from harness.store import RESULTS, SCHEDULE, TEST, Damaged, Folder
 
 SHRUNK, RUNS = "shrunk.yaml", "shrink"
 _HEAD = "# what is left of schedule.yaml: these faults were enough\n"
@@ -108,8 +108,8 @@ def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
 def _results(folder: Folder) -> dict[str, Any]:
     try:
         return folder.load_json(RESULTS)
-    except (ValueError, RecursionError) as error:
-        raise Wrong(f"{folder / RESULTS}: expected JSON: {error}") from error
+    except Damaged as error:
+        raise Wrong(str(error)) from error
 
 
 def _faults(schedule: Path) -> list[Any]:

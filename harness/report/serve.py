@@ -111,14 +111,15 @@ def _tests(store: Path) -> list[dict[str, Any]]:
 
 
 def _test(store: Path, folder: Folder) -> dict[str, Any]:
-    test, results = folder.load_json(TEST), folder.load_json(RESULTS)
+    test, results = folder.peek_json(TEST), folder.peek_json(RESULTS)
+    anomalies = results.get("anomalies")
     return {
         "path": folder.path.relative_to(store),
         "name": test.get("name", folder.path.parent.name),
         "start": test.get("start", ""),
         "seed": test.get("seed", ""),
-        "verdict": word(results["valid"]) if results else "not judged",
-        "anomalies": results.get("anomalies", {}),
+        "verdict": word(results["valid"]) if "valid" in results else "not judged",
+        "anomalies": anomalies if isinstance(anomalies, dict) else {},
     }
 
 
@@ -131,5 +132,9 @@ def _found(store: Path) -> Iterator[dict[str, Any]]:
         if not file.parent.is_symlink():
             yield {
                 "path": file.parent.relative_to(store),
-                **Folder(file.parent).load_json(file.name),
+                "name": file.parent.parent.name,
+                "verdict": "damaged",
+                "counts": {},
+                "start": "",
+                **Folder(file.parent).peek_json(file.name),
             }

@@ -30,6 +30,10 @@ def test_serve(start: Start, tmp_path: Path) -> None:
     (test / "test.json").write_text(json.dumps({"name": "<cart>", "seed": 7}))
     (test / "results.json").write_text(json.dumps({"valid": False, "anomalies": {"lost-write": 3}}))
     (test / "report.html").write_text("the report")
+    damaged = [tmp_path / "store/cart-cut/2", tmp_path / "store/campaigns/smoke/1"]
+    for folder, name in zip(damaged, ("test.json", "campaign.json"), strict=True):
+        folder.mkdir(parents=True)
+        (folder / name).write_text('{"name": ')
     (tmp_path / "secret").write_text("mine")
     (test / "out").symlink_to(tmp_path / "secret")
 
@@ -39,6 +43,7 @@ def test_serve(start: Start, tmp_path: Path) -> None:
     assert status == 200
     assert "&lt;cart&gt;" in page
     assert "lost-write (3)" in page
+    assert "not judged" in page, "what is damaged hides nothing else"
     assert get(run, "/cart-cut/1/report.html") == (200, "the report")
     assert get(run, "/", "HEAD") == (200, "")
     for path in ("/../secret", "/%2e%2e/secret", "/cart-cut/1/out"):

@@ -6,7 +6,9 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.store import RESULTS, TEST, create, runs
+import pytest
+
+from harness.store import RESULTS, TEST, Damaged, Folder, create, runs
 
 WHEN = datetime(2026, 11, 23, 15, 40, 2, 123456, tzinfo=UTC)
 
@@ -58,6 +60,13 @@ def test_a_file_is_saved_whole(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert create(tmp_path, "t").load_json(RESULTS) == {}
+
+
+def test_a_damaged_file_is_named_or_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "test.json").write_text('{"name": ')
+    with pytest.raises(Damaged, match=r"test\.json: expected JSON: .*line 1"):
+        Folder(tmp_path).load_json("test.json")
+    assert Folder(tmp_path).peek_json("test.json") == {}
 
 
 def test_runs_are_listed_oldest_first_and_once(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_cannot_be_is_told_and_changes_no_verdict() -> None:
     assert verdicts(found) == ["valid", "not run"]
     new = news(found, None)
     assert "## Skipped\n\n- `cart/cut/bare/1`: not run: needs links" in summary(found, new, None)
-    (suite,) = ET.fromstring(junit(found))
+    suite = ET.fromstring(junit(found))
     assert suite.attrib["skipped"] == "1"
     assert "needs links" in index(found, new)
 
@@ -107,6 +107,8 @@ def test_the_last_one_is_the_one_before(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("2")
     assert (previous(tmp_path / "3") or {})["start"] == "2"
     assert previous(tmp_path / "1") is None
+    Folder(tmp_path / "2").save("campaign.json", '{"start": ')
+    assert (previous(tmp_path / "3") or {})["start"] == "1", "a damaged one is passed over"
 
 
 def test_it_is_told_in_every_form() -> None:
