@@ -1,0 +1,114 @@
+"""What cannot be judged is skipped or unknown, and says why; and what just can is judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers import check
+from checkers.history import History, Op, Sibling
+from checkers.simulate import TEST as RING
+from checkers.verdict import Verdict
+
+
+def note(f: str, value: Any) -> Op:
+    return Op(type="info", f=f, value=value)
+
+
+CART = {"add": "a", "items": ["a"]}
+PUT = [
+    Op(process=0, f="put", key="k", id="0.1", value=CART, basis=None),
+    Op(type="ok", process=0, f="put", key="k", id="0.1", node="n1"),
+]
+EMPTY = [Op(process=9, f="get", key="k"), Op(type="ok", process=9, f="get", key="k", siblings=[])]
+QUIET, UNQUIET = (note("quiesce", {"quiet": quiet}) for quiet in (True, False))
+FINAL, LOAD = note("phase", "final"), note("phase", "load")
+VIEWS = [note("membership", {"node": n, "members": [n], "owners": []}) for n in ("n1", "n2")]
+WHOLE = note("dumped", {"n1": True})
+
+
+def judged(name: str, *ops: Op, **test: Any) -> Verdict:
+    return check(History.of([LOAD, *ops]), {"n": 3, **test}).verdicts[name]
+
+
+#: checker, events, test.json, whether it is skipped or unknown, and what it says
+LEFT = [
+    ("cart", [*PUT, QUIET, FINAL, *EMPTY], {"workload": "set"}, "skipped", "not the cart"),
+    ("cart", [*PUT, UNQUIET, FINAL, *EMPTY], {"workload": "cart"}, "skipped", "not get quiet"),
+    ("cart", [*PUT, QUIET], {"workload": "cart"}, "unknown", "final reads"),
+    ("cart", [*PUT, FINAL, *EMPTY], {"workload": "cart"}, "unknown", "got quiet"),
+    ("final", [*PUT, UNQUIET, FINAL, *EMPTY], {}, "skipped", "not get quiet"),
+    ("final", [*PUT, QUIET], {}, "unknown", "final reads"),
+    ("final", [*PUT, QUIET, FINAL], {}, "unknown", "1 keys had no conclusive final read: k"),
+    ("replicas", [*PUT, QUIET, FINAL], {}, "skipped", "the ring"),
+    ("replicas", [*PUT, QUIET, FINAL], RING, "unknown", "no replica was dumped"),
+    ("replicas", [*PUT, UNQUIET, FINAL], RING, "skipped", "not get quiet"),
+    ("stuck", [*PUT], {}, "unknown", "whether the cluster got quiet"),
+    ("membership", [*PUT, QUIET], {}, "skipped", "no node was asked"),
+    ("membership", [*PUT, *VIEWS, QUIET], {}, "skipped", "no node was asked"),
+    ("bounds", [*PUT], {}, "skipped", "bounds"),
+    ("bounds", [*PUT], {"bounds": {}}, "skipped", "bounds"),
+    ("bounds", [*PUT], {"bounds": 5}, "skipped", "bounds"),
+    ("ledger", [*PUT], {}, "skipped", "the ring, R and W"),
+    ("ledger", [*PUT], {**RING, "r": 2}, "skipped", "the ring, R and W"),
+    ("ledger", [*PUT], {**RING, "w": 2}, "skipped", "the ring, R and W"),
+]
+
+
+@pytest.mark.parametrize(("name", "ops", "test", "how", "why"), LEFT)
+def test_what_cannot_be_judged_says_why(
+    name: str, ops: list[Op], test: dict[str, Any], how: str, why: str
+) -> None:
+    verdict = judged(name, *ops, **test)
+    assert (verdict.skipped is not None) == (how == "skipped")
+    assert verdict.valid == (True if how == "skipped" else "unknown")
+    assert why in (verdict.skipped or verdict.reasons[0])
+
+
+#: checker, events, test.json, the anomalies
+JUDGED = [
+    ("cart", [*PUT, QUIET, FINAL, *EMPTY], {"workload": "cart"}, {"lost-item": 1}),
+    ("cart", [QUIET, FINAL, *PUT, *EMPTY], {"workload": "cart"}, {}),
+    ("final", [*PUT, QUIET, FINAL, *EMPTY], {}, {"lost-write": 1}),
+    ("final", [QUIET, FINAL, *PUT, *EMPTY], {}, {}),
+    ("final", [*PUT, UNQUIET, FINAL, *EMPTY, WHOLE], {}, {"lost-write": 1}),
+    ("stuck", [*PUT, UNQUIET], {}, {"stuck": 1}),
+    ("stuck", [*PUT, UNQUIET, QUIET], {}, {}),
+    ("membership", [*PUT, QUIET, *VIEWS], {}, {"split-membership": 1}),
+    ("membership", [*PUT, UNQUIET, *VIEWS], {}, {"split-membership": 1}),
+    ("membership", [*PUT, QUIET, *VIEWS[:1]], {}, {}),
+    ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"clock": 5.5}},
+     {"unbounded": 1}),
+    ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"clock": 6}}, {}),
+    ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"hints": 1}}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "ops", "test", "found"), JUDGED)
+def test_what_just_can_be_judged_is(
+    name: str, ops: list[Op], test: dict[str, Any], found: dict[str, int]
+) -> None:
+    verdict = judged(name, *ops, **test)
+    assert verdict.skipped is None
+    assert verdict.counts() == found
+
+
+def test_a_bound_on_siblings_need_not_be_whole() -> None:
+    two = [Sibling("0.1", CART), Sibling("0.2", 1)]
+    read = [
+        Op(process=9, f="get", key="k"),
+        Op(type="ok", process=9, f="get", key="k", siblings=two),
+    ]
+    assert judged("bounds", *read, bounds={"siblings": 1.5}).counts() == {"unbounded": 1}
+    assert judged("bounds", *read, bounds={"siblings": 2.0}).counts() == {}
+
+
+def test_an_event_of_a_node_that_does_not_take_part_is_no_evidence() -> None:
+    ops = [*PUT, QUIET, FINAL, *EMPTY]
+    results = check(History.of(ops), {"nodes": ["n2", "n3"]})
+    assert results.valid == "unknown"
+    assert "index 1, node: expected one of n2, n3; got 'n1'" in results.reasons()[0]
+    joined = [note("membership", {"node": "n1"}), *ops]
+    for test, events in (({"nodes": ["n1"]}, ops), ({"nodes": ["n2"]}, joined), ({}, ops)):
+        assert "history" not in check(History.of(events), test).verdicts
