@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, as_line
+from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, as_line, canonical
 from .pairing import INVOKE, Bools, Ints, pair, threads
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
@@ -109,6 +109,19 @@ class History:
             return msgspec.json.decode(self.values[value])
         except (msgspec.DecodeError, RecursionError):
             return self.values[value].decode()
+
+    @cached_property
+    def same_value(self) -> Ints:
+        """The value column, with one number for all values that say the same, however their
+        JSON is spelled; -1 for null too."""
+        number = {value: i for i, value in enumerate(self.values)}
+        table = np.append(np.arange(len(self.values)), -1)
+        for i, value in enumerate(self.values):
+            if not (value.isdigit() or (value[:1] == b'"' and b"\\" not in value)):
+                table[i] = number.setdefault(canonical(self.decode(i)), i)
+        table[number.get(b"null", -1)] = -1
+        same: Ints = table[self.value]
+        return same
 
     def value_of(self, row: int) -> Any:
         """The decoded value of a row."""

@@ -110,15 +110,13 @@ def _limited(anomalies: Iterator[Anomaly]) -> tuple[list[Anomaly], dict[str, int
 def _keyed(h: History) -> tuple[Ints, Ints, list[Any]] | str:
     """Key and value of each row as numbers, -1 for nil. Without a key field, values that are
     all pairs are [key, value]; else there is one register."""
-    nil = h.values.index(b"null") if b"null" in h.values else -2
-    value = np.where(h.value == nil, -1, h.value).astype(np.int64)
-    clients = h.process >= 0
+    value, clients = h.same_value, h.process >= 0
     if np.any(h.key[clients] >= 0):
         return h.key_of, value, list(h.keys)
     used = np.unique(h.value[clients & (h.value >= 0)]).tolist()
     decoded = {i: h.decode(i) for i in used}
     if not decoded or not all(isinstance(v, list) and len(v) == 2 for v in decoded.values()):
-        return np.zeros(len(h), np.int64), value, [None]
+        return np.zeros(len(h), np.int64), value, ["register"]
     keys, values = Names(), Names()
     table = np.full((len(h.values) + 1, 2), -1, np.int64)
     for i, (k, v) in decoded.items():

@@ -49,7 +49,8 @@ def _sets(h: History) -> Sets | str:
     reads = rows[h.rows("read")[rows] & (h.pair[rows] >= 0)]
     ends = h.pair[reads]
     reads, ends = reads[h.kind[ends] == OK], ends[h.kind[ends] == OK]
-    shown = [h.value_of(row) or [] for row in ends.tolist()]
+    told = map(h.value_of, ends.tolist())
+    shown = [[] if value is None else value for value in told]
     for row, value in zip(ends.tolist(), shown, strict=True):
         if not isinstance(value, list):
             return f"index {row}, field value: expected the list of elements read, got {value!r}"
@@ -182,8 +183,8 @@ def capped(found: list[Anomaly], reasons: list[str], details: dict[str, Any]) ->
 def check_unique_ids(h: History) -> Verdict:
     """Model `unique-ids`: every `generate` gives another value."""
     rows = np.flatnonzero((h.kind == OK) & (h.process >= 0) & h.rows("generate"))
-    order = rows[np.argsort(h.value[rows], kind="stable")]
-    same = np.flatnonzero(h.value[order][1:] == h.value[order][:-1])
+    order = rows[np.argsort(h.same_value[rows], kind="stable")]
+    same = np.flatnonzero(h.same_value[order][1:] == h.same_value[order][:-1])
     found = [
         Anomaly(
             "duplicate-ids",

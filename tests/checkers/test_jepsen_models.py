@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checkers.consistency import UnknownModel
 from checkers.history import History, Op
+from checkers.io import read_any
 from checkers.models import MODELS, BadOption, Options, check_model
 from checkers.verdict import Results
 
@@ -38,6 +40,8 @@ def judged(model: str, *events: Any, **options: Any) -> Results:
 
 CASES: dict[str, tuple[str, list, dict[str, Any], Any]] = {
     "set all there": ("set", [*add(1), *add(2), *read(2, 1)], {}, True),
+    "set read as a number": ("set", [*add(1), *done(1, "read", seen=0)], {}, "unknown"),
+    "set read as nil": ("set", [*add(1), *done(1, "read", seen=None)], {}, {"lost-element"}),
     "set lost": ("set", [*add(1), *add(2), *read(1)], {}, {"lost-element"}),
     "set earlier read does not count": ("set", [*add(1), *read(), *read(1)], {}, True),
     "set added after the read": ("set", [*add(1), *read(1), *add(2)], {}, True),
@@ -205,7 +209,7 @@ def test_how_far_a_register_is_from_linearizable() -> None:
         *done(0, "write", 1), *done(0, "write", 2), *done(0, "write", 3), *done(1, "read", seen=1)
     ]  # fmt: skip
     [verdict] = judged("register", *events).verdicts.values()
-    assert verdict.details["distance"]["None"] == {"delta_ms": 3.0, "k_at_least": 3}
+    assert verdict.details["distance"]["register"] == {"delta_ms": 3.0, "k_at_least": 3}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -228,3 +232,55 @@ def test_options_that_make_no_sense_are_refused() -> None:
         judged("rw-register", assume=("total",))
     with pytest.raises(UnknownModel, match="forbids nothing"):
         judged("list-append", consistency_models=("linearizable",))
+
+
+def spelled(tmp_path: Path, *events: tuple[str, str, str]) -> History:
+    """(type, f, value as JSON) of one client, from a file."""
+    lines = [
+        f'{{"type":"{kind}","f":"{f}","process":0,"key":"k","value":{value}}}'
+        for kind, f, value in events
+    ]
+    path = tmp_path / "history.json"
+    path.write_text("\n".join(lines) + "\n")
+    return read_any(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ('{"a":1,"b":2}', '{ "b": 2, "a": 1 }', True),
+        ('"\\u0061"', '"a"', True),
+        ('"a"', '"\\u0061"', True),
+        ("[1,2]", "[1, 2]", True),
+        ("[1,2]", "[2,1]", False),
+        ("1", '"1"', False),
+        ("1", "true", False),
+    ],
+)
+def test_values_are_compared_and_not_their_spelling(
+    tmp_path: Path, one: str, other: str, same: bool
+) -> None:
+    write = [("invoke", "write", one), ("ok", "write", one)]
+    read = [("invoke", "read", "null"), ("ok", "read", other)]
+    register = spelled(tmp_path, *write, *read)
+    assert check_model("register", register).counts() == ({} if same else {"phantom": 1})
+    ids = [(kind, "generate", value) for value in (one, other) for kind in ("invoke", "ok")]
+    found = check_model("unique-ids", spelled(tmp_path, *ids)).counts()
+    assert found == ({"duplicate-ids": 1} if same else {})
+
+
+BANKS = [
+    ([{"a": 0.1, "b": 0.2}, {"a": 0.3, "b": 0.0}], {}, {}),
+    ([{"a": 0.1, "b": 0.2}, {"a": 0.3, "b": 0.1}], {}, {"wrong-total": 1}),
+    ([{"a": 2**60, "b": 1}, {"a": 2**60, "b": 0}], {}, {"wrong-total": 1}),
+    ([{"a": 3}], {"total_amount": "3"}, {}),
+    ([{"a": 3}], {"total_amount": 4}, {"wrong-total": 1}),
+    ([{"a": 3}], {"accounts": 5}, {}),
+    ([{"a": 3}], {"accounts": ["b"]}, {"unexpected-key": 1}),
+]
+
+
+@pytest.mark.parametrize(("reads", "test", "found"), BANKS)
+def test_banks(reads: list[dict[str, float]], test: dict[str, Any], found: dict[str, int]) -> None:
+    events = [event for balances in reads for event in done(0, "read", seen=balances)]
+    assert judged("bank", *events, test=test).counts() == found
