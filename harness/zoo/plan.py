@@ -16,8 +16,17 @@ from harness.campaign.spec import Budget, Campaign
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
 SUITED, STORM = 60.0, 180.0
-#: What a storm tries one after the other; it knows nothing of any bug.
-MIX = ("register", "delete", "cart", "bulk", "sessions", "set", "counter", "blind")
+#: What a storm tries one after the other, by workload and more arguments of `dynamesis
+#: test`; it knows nothing of any bug. What nodes do rarely, they do often here; and a key
+#: with one copy has nobody who could heal it.
+MIX: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("register", ("--keys=4",)),
+    ("bulk", ("--n=1", "--r=1", "--w=1")),
+    ("delete", ("--strict", "--param=tree_expiry=4")),
+    ("lww", ("--links=embedded",)),
+    ("hot-key", ("--rate=250",)),
+    ("bulk", ("--nodes=7",)),
+)
 _CLEAN = "clean"
 
 
@@ -34,6 +43,11 @@ class Specimen:
     options: tuple[str, ...] = ()
 
     @property
+    def config(self) -> str:
+        """The configuration with the bug."""
+        return " ".join((self.name, *self.options))
+
+    @property
     def pair(self) -> str:
         """The configuration without the bug."""
         return " ".join((_CLEAN, *self.options))
@@ -41,7 +55,7 @@ class Specimen:
 
 def is_clean(cell: Cell) -> bool:
     """Whether nothing is planted in this test."""
-    return cell.config.partition(" ")[0] == _CLEAN
+    return planted_in(cell) == _CLEAN
 
 
 def suited(
@@ -53,24 +67,31 @@ def suited(
         Cell(each.workload, each.nemesis, config, seed)
         for seed in seeds
         for each in specimens
-        for config in (each.pair, each.name)
+        for config in (each.pair, each.config)
     ]
     configs: dict[str, tuple[str, ...]] = {}
     for each in specimens:
-        configs |= {each.pair: each.options, each.name: (f"--bug={each.name}", *each.options)}
+        configs |= {each.pair: each.options, each.config: (f"--bug={each.name}", *each.options)}
     return _campaign("zoo", limit, seconds, configs, cells)
 
 
 def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
     """All bugs in turn under everything at once, with one workload after the other; the
     pairs come last in each round, when it is known whether they are needed."""
-    configs: dict[str, tuple[str, ...]] = {each.name: (f"--bug={each.name}",) for each in specimens}
-    configs[_CLEAN] = ()
-    rounds = [(workload, seed + turn) for turn, workload in enumerate(MIX)]
-    cells = [
-        Cell(workload, "storm", config, seed) for workload, seed in rounds for config in configs
-    ]
+    planted = {each.name: (f"--bug={each.name}",) for each in specimens} | {_CLEAN: ()}
+    configs: dict[str, tuple[str, ...]] = {}
+    cells = []
+    for turn, (workload, options) in enumerate(MIX):
+        for name, bug in planted.items():
+            config = " ".join((name, *options))
+            configs[config] = (*bug, *options)
+            cells.append(Cell(workload, "storm", config, seed + turn))
     return _campaign("zoo-storm", limit, seconds, configs, cells)
+
+
+def planted_in(cell: Cell) -> str:
+    """The name of the bug; "clean" for none."""
+    return cell.config.partition(" ")[0]
 
 
 def _campaign(
@@ -90,7 +111,7 @@ def needed(cell: Cell, cells: Sequence[Cell], runs: Sequence[Run]) -> bool:
     if is_clean(cell):
         paired = (each.name for each in cells if not is_clean(each) and _same(each, cell))
         return bool({run.cell for run in runs} & set(paired))
-    mine = {each.name for each in cells if each.config == cell.config}
+    mine = {each.name for each in cells if planted_in(each) == planted_in(cell)}
     tried = [run for run in runs if run.cell in mine]
     if any(run.verdict == "invalid" for run in tried):
         return False
@@ -99,4 +120,5 @@ def needed(cell: Cell, cells: Sequence[Cell], runs: Sequence[Run]) -> bool:
 
 
 def _same(a: Cell, b: Cell) -> bool:
-    return (a.workload, a.nemesis, a.seed) == (b.workload, b.nemesis, b.seed)
+    """Whether two tests of a storm are of one round: each round has its own seed."""
+    return a.seed == b.seed

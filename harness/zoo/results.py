@@ -15,7 +15,7 @@ from typing import Any
 from harness.campaign.journal import Run
 from harness.campaign.matrix import Cell
 from harness.campaign.spec import Campaign
-from harness.zoo.plan import STORM, SUITED, Specimen, is_clean
+from harness.zoo.plan import STORM, SUITED, Specimen, is_clean, planted_in
 
 RESULTS = "zoo.json"
 
@@ -31,7 +31,7 @@ def collect(
     by_cell = {run.cell: run for run in runs}
     bugs = []
     for specimen in specimens:
-        cells = [cell for cell in campaign.cells if cell.config == specimen.name]
+        cells = [cell for cell in campaign.cells if planted_in(cell) == specimen.name]
         tried = [_test(cell, by_cell[cell.name]) for cell in cells if cell.name in by_cell]
         found = _storm(tried) if stormy else _suited(specimen, tried, len(cells))
         bugs.append(_bug(specimen, tried, found, stormy))

@@ -9,7 +9,7 @@ import pytest
 from harness.campaign.journal import Run
 from harness.campaign.spec import Campaign
 from harness.zoo.page import ended, markdown
-from harness.zoo.plan import MIX, Specimen, is_clean, needed, storm, suited
+from harness.zoo.plan import MIX, Specimen, is_clean, needed, planted_in, storm, suited
 from harness.zoo.results import collect
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
@@ -28,7 +28,8 @@ def ran(cell: str, verdict: str, seconds: float = 10.0, **anomalies: int) -> Run
 
 def outcome(campaign: Campaign, *runs: Run, stormy: bool = False) -> dict[str, Any]:
     told = {"start": "2026-01-01", "seconds": 60.0, "interrupted": False, "command": "zoo"}
-    specimens = [each for each in ALL if each.name in campaign.configs]
+    planted = {planted_in(cell) for cell in campaign.cells}
+    specimens = [each for each in ALL if each.name in planted]
     return collect(specimens, campaign, runs, stormy, **told)
 
 
@@ -39,7 +40,7 @@ def test_bugs_that_share_a_test_share_its_pair() -> None:
         "register/cut/otter/1",
         "register/cut/newt/1",
         "cart/kill/clean --strict/1",
-        "cart/kill/sloth/1",
+        "cart/kill/sloth --strict/1",
     ]
     assert len(campaign.cells) == 10
     with_bug, pair = (campaign.arguments(campaign.cells[i]) for i in (4, 3))
@@ -84,7 +85,7 @@ def test_what_a_pair_shows_is_a_false_alarm() -> None:
 def test_what_escaped_is_told_with_what_runs_it_again() -> None:
     campaign = suited((OTTER, SLOTH), range(1, 2), "8s", 8.0)
     found = outcome(campaign, ran("register/cut/otter/1", "valid"),
-                    ran("cart/kill/sloth/1", "invalid", stuck=1))  # fmt: skip
+                    ran("cart/kill/sloth --strict/1", "invalid", stuck=1))  # fmt: skip
     text = markdown(found)
     assert "1 of 2 caught" in text
     escaped = text.partition("## Escaped")[2].partition("##")[0]
@@ -95,40 +96,48 @@ def test_what_escaped_is_told_with_what_runs_it_again() -> None:
 class TestStorm:
     campaign = storm((OTTER, NEWT), 1, "20s", 20.0)
 
+    def cell(self, turn: int, bug: str) -> str:
+        """The name of a bug's test in a round; the first is 0."""
+        return next(
+            cell.name
+            for cell in self.campaign.cells
+            if cell.seed == 1 + turn and planted_in(cell) == bug
+        )
+
     def wanted(self, *runs: Run) -> list[str]:
         cells = self.campaign.cells
         return [cell.name for cell in cells if needed(cell, cells, runs)]
 
     def test_knows_nothing_of_a_bug(self) -> None:
-        by_bug = {
-            bug: [(c.workload, c.nemesis, c.seed) for c in self.campaign.cells if c.config == bug]
-            for bug in ("otter", "newt", "clean")
-        }
+        by_bug: dict[str, list[list[str]]] = {"otter": [], "newt": [], "clean": []}
+        for cell in self.campaign.cells:
+            arguments = self.campaign.arguments(cell)
+            without = [each for each in arguments if not each.startswith("--bug")]
+            assert len(without) == len(arguments) - (not is_clean(cell))
+            by_bug[planted_in(cell)].append(without)
         assert by_bug["otter"] == by_bug["newt"] == by_bug["clean"]
-        assert [workload for workload, _, _ in by_bug["otter"]] == list(MIX)
+        assert len(by_bug["otter"]) == len(MIX)
 
     def test_ends_with_the_first_catch(self) -> None:
-        left = self.wanted(ran("register/storm/otter/1", "invalid", stuck=1))
+        left = self.wanted(ran(self.cell(0, "otter"), "invalid", stuck=1))
         assert not any("otter" in name for name in left)
         assert any("newt" in name for name in left)
 
     def test_ends_when_the_time_is_up(self) -> None:
-        first, second, *_ = MIX
-        spent = [ran(f"{first}/storm/otter/1", "valid", 80.0)]
+        spent = [ran(self.cell(0, "otter"), "valid", 80.0)]
         assert any("otter" in name for name in self.wanted(*spent))
-        spent.append(ran(f"{second}/storm/otter/2", "valid", 30.0))
+        spent.append(ran(self.cell(1, "otter"), "valid", 30.0))
         assert not any("otter" in name for name in self.wanted(*spent))
 
     def test_pairs_what_was_run_and_nothing_else(self) -> None:
-        left = self.wanted(ran("register/storm/otter/1", "invalid", stuck=1))
-        assert [name for name in left if "clean" in name] == ["register/storm/clean/1"]
+        left = self.wanted(ran(self.cell(0, "otter"), "invalid", stuck=1))
+        assert [name for name in left if "clean" in name] == [self.cell(0, "clean")]
 
     def test_counts_all_that_it_took(self) -> None:
-        first, second, *_ = MIX
         runs = (
-            ran(f"{first}/storm/otter/1", "unknown", 40.0),
-            ran(f"{second}/storm/otter/2", "invalid", 50.0, phantom=1),
-            ran(f"{first}/storm/newt/1", "invalid", 181.0, lost_write=1),
+            ran(self.cell(0, "otter"), "unknown", 40.0),
+            ran(self.cell(1, "otter"), "invalid", 50.0, phantom=1),
+            ran(self.cell(0, "newt"), "invalid", 181.0, lost_write=1),
         )
         otter, newt = outcome(self.campaign, *runs, stormy=True)["bugs"]
         assert (otter["caught"], otter["worst"], otter["tried"]) == (True, 90.0, 2)
