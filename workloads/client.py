@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from ssl import SSLContext
+from time import monotonic
 
 import msgspec
 from msgspec import UNSET
@@ -27,6 +28,10 @@ EVICTED = "context-evicted"
 
 #: After these the next operation goes to the next node: this one may be gone.
 _MOVE_ON = frozenset({"unreachable", "stopping", "not-ready", "timeout", "disconnected"})
+
+
+#: Seconds after which a client tries the node again that it began with.
+HOMESICK = 1.5
 
 
 class Contexts:
@@ -54,8 +59,9 @@ class Contexts:
 
 
 class DynamoClient:
-    """One worker's client. It stays with one node as long as that answers; an operation may
-    name another (`node`)."""
+    """One worker's client. It stays with one node as long as that answers, and comes back to
+    it after a while: a node that was away is where most can be wrong. An operation may name
+    another node (`node`)."""
 
     def __init__(
         self,
@@ -68,7 +74,8 @@ class DynamoClient:
         one operation, in s, longer than what nodes take to give up themselves; `tls`: how
         to check the nodes' certificates, where they have any."""
         self._contexts = contexts
-        self._turn = number
+        self._home = self._turn = number
+        self._away_until = 0.0
         self._timeout = timeout
         self._tls = tls
         self._clients: dict[str, Client] = {}
@@ -93,6 +100,8 @@ class DynamoClient:
         """The completion of a get, put or delete, with the context that came with it: to
         be remembered under the completion's index. Never raises DynamoError."""
         nodes = tuple(self._clients)
+        if monotonic() >= self._away_until:
+            self._turn = self._home
         node = op.node if op.node in self._clients else nodes[self._turn % len(nodes)]
         done = msgspec.structs.replace(op, index=-1, time=-1, value=None, basis=UNSET, node=node)
         try:
@@ -100,6 +109,7 @@ class DynamoClient:
         except DynamoError as error:
             if error.code in _MOVE_ON and op.node is None:
                 self._turn += 1
+                self._away_until = monotonic() + HOMESICK
             done.type = "fail" if error.definite else "info"
             done.error = OpError(error.code, error.definite, error.message)
             return done, None

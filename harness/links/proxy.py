@@ -2,8 +2,8 @@
 
 It is told what to do on its standard input, one JSON object a line, and answers each on
 its standard output; when its input ends, so does it. A route that gets a fault, or loses
-one, loses its connections too, as it does with Toxiproxy; only a stall that ends lets its
-connections live, which is the point of it.
+one, loses its connections too, as it does with Toxiproxy; only a stall lets connections
+live when it begins and when it ends, which is the point of it: neither side is told.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Proxy:
         if isinstance(fault, Refused):
             self._close_listener()
         if fault is None and isinstance(former, Stall):
-            for directions in self._connections.values():
-                for direction in directions:
-                    direction.released.set()
+            self._release()
+        elif former is None and isinstance(fault, Stall):
+            self._hold(fault)
         else:
             await self._drop_all()
         if self._server is None and not isinstance(fault, Refused):
@@ -56,6 +56,18 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    def _hold(self, stall: Stall) -> None:
+        for directions in self._connections.values():
+            for name, direction in zip(("upstream", "downstream"), directions, strict=False):
+                if _in_direction(stall, name) is not None:
+                    direction.open.clear()
+
+    def _release(self) -> None:
+        for directions in self._connections.values():
+            for direction in directions:
+                direction.released.set()
+                direction.open.set()
 
     async def _drop_all(self) -> None:
         for task in list(self._connections):

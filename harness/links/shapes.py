@@ -57,13 +57,18 @@ class Counts:
 
 @dataclass
 class Direction:
-    """One direction of one connection. `released` is set when a stall is over."""
+    """One direction of one connection. `released` is set when a stall is over; `open` is not
+    set while one lasts that came after the connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     counts: Counts
     random: Random
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """What comes, until the end."""
@@ -107,7 +112,9 @@ def shape(fault: Fault | None) -> Shape:
 
 async def _plain(way: Direction) -> None:
     async for data in way.pieces():
+        await way.open.wait()
         await way.send(data)
+    await way.open.wait()
 
 
 async def _swallow(way: Direction) -> None:

@@ -136,6 +136,21 @@ def test_a_stall_delivers_late_on_the_same_connection(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_a_stall_tells_neither_side_that_it_has_come(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        peer = await w.dial("n1", "n2")
+        await peer.hello()
+        await w.links.apply({"n1-n2": Stall()})
+        peer.write(b"old news")
+        assert await peer.is_silent()
+        assert w.nodes["n2"].received == b""
+        assert w.nodes["n2"].ends == 0
+        await w.links.heal()
+        assert await peer.read(8) == b"old news"
+
+    run(tmp_path, scenario)
+
+
 def test_half_close_is_carried_exactly(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         peer = await w.dial("n1", "n2")

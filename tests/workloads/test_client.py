@@ -125,6 +125,9 @@ def test_a_dead_node_is_a_failure_a_paused_one_is_in_doubt_and_the_next_one_serv
                 assert refused.error.code == "unreachable"
                 served = await do(f="get", key="k")
                 assert served.node == "n3"
+                await nodes.start("n2")
+                while (await do(f="get", key="k")).node != "n2":
+                    await asyncio.sleep(0.05)
             async with driver(addresses, number=2, timeout=1.0) as do:
                 assert (await do(f="get", key="k")).node == "n3"
                 await nodes.pause("n3")
