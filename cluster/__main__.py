@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import os
 import sys
 import threading
@@ -19,6 +21,9 @@ from cluster.storage.base import StorageFailed
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
+#: glibc's number for the size (bytes) from which memory comes from the system, one by one
+_M_MMAP_THRESHOLD = -3
+_LARGE = 128 << 10
 
 
 def main(argv: list[str], make_core: MakeCore | None = None) -> int:
@@ -38,6 +43,7 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     if config.parent == "stdin":
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _give_memory_back()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_live(config, make_core))
@@ -72,6 +78,13 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.Loop
+
+
+def _give_memory_back() -> None:
+    """Have large values leave the memory when they are done with. Left alone, glibc raises
+    the size from which it does that, and keeps what a flood took. Elsewhere: nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _end_with_parent() -> None:

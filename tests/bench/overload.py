@@ -22,11 +22,13 @@ from harness.ports import reserve
 
 FLOODS = 8
 PUTS = 400
+#: seconds for one of them
+PATIENCE = 300.0
 
 
 async def main() -> None:
     storage = {"engine": "lmdb", "map_size": 1 << 32, "faults": True}
-    params = {"n": 1, "r": 1, "w": 1, "request_timeout": 60.0}
+    params = {"n": 1, "r": 1, "w": 1, "request_timeout": PATIENCE}
     with tempfile.TemporaryDirectory() as folder, reserve(2) as ports:
         node = NodeAlone(Path(folder), ports.take(), ports.take(), storage=storage, params=params)
         with ended(node):
@@ -36,7 +38,8 @@ async def main() -> None:
             print(f"{'s':>6} {'MiB':>6} {'refused':>8}")
             began = time.monotonic()
             floods = [
-                asyncio.ensure_future(flood(node.address, PUTS, MIB // 4)) for _ in range(FLOODS)
+                asyncio.ensure_future(flood(node.address, PUTS, MIB // 4, PATIENCE))
+                for _ in range(FLOODS)
             ]
             over = None
             while over is None or time.monotonic() < over + 1:
