@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: What a node's status says of its own size, and test.json of its bound.
-SIZES = ("requests", "request_bytes", "hint_bytes")
+SIZES = ("requests", "request_bytes", "hint_bytes", "background_slices")
 #: s between two looks whether all processes live
 _LOOK = 0.5
 #: s for a cluster to get quiet that could not be healed
@@ -168,7 +168,8 @@ class Runner:
             self.recorder.note("membership", view)
 
     async def _sizes(self) -> None:
-        """How much each node has in progress and in hints, for those who know the bounds."""
+        """How much each node has in progress, in hints, and to do at once behind its clients'
+        backs, for those who know the bounds."""
         for node, status in (await look(self.parts.system)).items():
             told = {name: (status or {}).get(name) for name in SIZES}
             known = {name: size for name, size in told.items() if isinstance(size, int)}

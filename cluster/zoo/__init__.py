@@ -151,10 +151,10 @@ BUGS: dict[str, Bug] = {
     "lww-own-clock": Bug(
         lww.lww_own_clock,
         "the winner keeps its own clock only",
-        nemesis="cut",
+        nemesis="kill.one",
         workload="lww",
         anomalies=("resurrection", "divergence", "lost-write"),
-        options=("--keys=20", "--time-limit=15s"),
+        options=("--nodes=3", "--keys=40", "--time-limit=15s"),
     ),
     "lww-client-time": Bug(
         lww.lww_client_time,
@@ -181,7 +181,7 @@ BUGS: dict[str, Bug] = {
     "pw-on-plan": Bug(
         quorum.pw_on_plan,
         "PW is judged on the plan, not on who answered",
-        nemesis="kill",
+        nemesis="pause",
         workload="register",
         anomalies=("impossible-ack",),
     ),
@@ -404,7 +404,7 @@ BUGS: dict[str, Bug] = {
         "background work ignores how long readers wait",
         nemesis="wipe.one",
         workload="bulk",
-        anomalies=("unavailable",),
+        anomalies=("unavailable", "unbounded"),
     ),
     # ---- membership and failure detection
     "ghost-member": Bug(
@@ -427,6 +427,7 @@ BUGS: dict[str, Bug] = {
         nemesis="clock.jump,membership",
         workload="register",
         anomalies=("split-membership", "stuck"),
+        options=("--time-limit=20s",),
     ),
     "double-claim": Bug(
         membership.double_claim,

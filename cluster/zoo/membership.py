@@ -43,7 +43,7 @@ def clock_merge(node: Node) -> None:
 
 
 def double_claim(node: Node) -> None:
-    """Every member plans, and of two plans that were made at one time keeps its own."""
+    """Every member plans, and who has one plan does not hear of another of the same time."""
     membership = node.membership
     advance, adopt = membership.advance, membership.adopt
 
@@ -56,7 +56,7 @@ def double_claim(node: Node) -> None:
     def keep(layout: Layout | None, requests: dict[str, Change]) -> bool:
         ours = membership.layout
         rival = ours and layout and ours.version == layout.version and ours.target != layout.target
-        return adopt(None if rival else layout, requests)
+        return False if rival else adopt(layout, requests)
 
     membership.advance = plan  # type: ignore[method-assign]
     membership.adopt = keep  # type: ignore[method-assign]

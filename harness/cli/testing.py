@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
+from cluster.core.admission import MOST
 from cluster.core.params import Params
 from harness.cli.compose import HASTE, WORK, compose
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
@@ -115,9 +116,11 @@ async def _run(runner: Runner) -> None:
 
 
 def _bounds(told: Mapping[str, Any]) -> dict[str, Any]:
-    """How much a node may have in progress and in hints, by what it was told."""
-    defaults = {field.name: field.default for field in fields(Params)}
-    return {size: told.get(f"max_{size}", defaults[f"max_{size}"]) for size in SIZES}
+    """How much a node may have in progress and in hints, by what it was told, and how much
+    background work at once."""
+    limits = {field.name: field.default for field in fields(Params)} | dict(told)
+    most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
+    return most | {"background_slices": MOST}
 
 
 def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
