@@ -112,3 +112,51 @@ def test_an_event_of_a_node_that_does_not_take_part_is_no_evidence() -> None:
     joined = [note("membership", {"node": "n1"}), *ops]
     for test, events in (({"nodes": ["n1"]}, ops), ({"nodes": ["n2"]}, joined), ({}, ops)):
         assert "history" not in check(History.of(events), test).verdicts
+
+
+@pytest.mark.parametrize(
+    ("r", "w", "n", "sloppy", "strict"),
+    [
+        (2, 2, 3, False, True),
+        (1, 2, 3, False, False),
+        (1, 3, 3, False, True),
+        (2, 2, 3, True, False),
+        (2, 2, 3, None, False),
+        (None, 2, 3, False, False),
+    ],
+)
+def test_reads_must_be_fresh_only_in_strict_mode(
+    r: int | None, w: int, n: int, sloppy: bool | None, strict: bool
+) -> None:
+    verdict = judged("coverage", *PUT, *EMPTY, r=r, w=w, n=n, sloppy=sloppy)
+    assert verdict.details["strict"] is strict
+    assert verdict.counts() == ({"stale-read": 1} if strict else {})
+
+
+def test_of_a_long_history_only_what_is_promised_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ops = [*PUT, *EMPTY]
+    monkeypatch.setattr("checkers.coverage.COUNTED", len(ops) + 1)
+    assert judged("coverage", *ops).skipped is None
+    monkeypatch.setattr("checkers.coverage.COUNTED", len(ops))
+    assert "the history is long" in (judged("coverage", *ops).skipped or "")
+    assert judged("coverage", *ops, promises=["monotonic-reads"]).skipped is None
+
+
+@pytest.mark.parametrize(
+    ("removed", "shown", "found"),
+    [(False, [], {"stale-read": 1}), (True, [], {}), (True, [Sibling("0.1", CART)], {})],
+)
+def test_where_the_last_writer_wins_a_forgotten_delete_may_have_won(
+    removed: bool, shown: list[Sibling], found: dict[str, int]
+) -> None:
+    delete = [
+        Op(process=1, f="delete", key="k", id="1.1", basis=None),
+        Op(type="ok", process=1, f="delete", key="k", id="1.1", worth={"timestamp": 1}),
+    ]
+    get = [Op(process=9, f="get", key="k")]
+    get += [Op(type="ok", process=9, f="get", key="k", siblings=shown)]
+    strict = {"r": 2, "w": 2, "sloppy": False, "reconcile": "lww"}
+    verdict = judged("coverage", *PUT, *(delete if removed else ()), *get, **strict)
+    assert verdict.counts() == found
