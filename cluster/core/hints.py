@@ -37,6 +37,7 @@ class Hints:
         self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
         self._targets: dict[bytes, dict[str, None]] = {}
         self._in_flight: dict[bytes, None] = {}
+        self._going_on = False
         self.bytes = 0
         self.handed_off = 0
         #: where a hint for `target` goes now; None: nowhere yet
@@ -126,8 +127,14 @@ class Hints:
         if kept and self.unchanged(hint, sent):
             self.records.remove(hint, self._removed)
             self._kernel.emit("handed-off", target=target, key=key)
-            if not self._in_flight:
-                self.hand_off()
+            if not self._in_flight and not self._going_on:
+                # not at once: what this node keeps itself is answered before the scan is over
+                self._going_on = True
+                self._kernel.after(0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        self.hand_off()
 
     def discard(self) -> None:
         """Delete all hints, whether or not anybody has them."""

@@ -442,3 +442,19 @@ def test_keys_that_cannot_be_read_fail_their_exchange_once_and_not_the_node() ->
     sim.stores["n1"].get = get  # type: ignore[method-assign]
     sim.until(sim.quiet)
     assert len(sim.stores["n1"].tables["objects"]) == 20
+
+
+def test_many_hints_for_what_this_node_holds_itself_are_handed_off_without_depth() -> None:
+    """After its target was removed, and the node owns its keys, and has them already."""
+    sim = Simulator(members=3, n=2, w=1, anti_entropy_interval=3600.0)
+    target, keeper = "n1", sim.nodes["n2"]
+    sim.crash(target)
+    sim.run(0.1)
+    for i in range(1000):
+        sim.put("n2", b"k%d" % i, b"v", w=2)
+    held = keeper.hints.count()[target]
+    assert held > 300
+    keeper.hints.destination = lambda target, key: keeper.params.node
+    keeper.hints.keep = lambda key, state, done: done(None)
+    sim.until(lambda: not keeper.hints.count())
+    assert keeper.hints.handed_off >= held
