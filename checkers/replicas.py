@@ -70,6 +70,11 @@ def _outstanding(waiting: Any) -> str:
         "hints": "hints were still held by",
         "transfers": "transfers were still under way at",
         "silent": "there was no answer from",
+        "unsettled": "partitions had not come to their new owners as far as was known to",
+        "membership": "different versions of the membership were known to",
+        "rebuilding": "all rows were still being read at",
+        "treeless": "there were no hash trees to compare at",
+        "damaged": "rows could not be read at",
     }
     return "; ".join(
         f"{parts.get(what, what)} {listed([str(item) for item in left])}"

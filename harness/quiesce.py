@@ -112,14 +112,23 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
     versions = {node: view["version"] for node, view in views.items() if "version" in view}
     if len(set(versions.values())) > 1:
         found["membership"] = versions
-    reading = [n for n, s in statuses.items() if ((s or {}).get("trees") or {}).get("rebuilding")]
-    if reading:
+    trees = {node: (status or {}).get("trees") or {} for node, status in statuses.items()}
+    if reading := [node for node, each in trees.items() if each.get("rebuilding")]:
         found["rebuilding"] = reading
+    if without := [node for node, each in trees.items() if not each.get("complete", True)]:
+        found["treeless"] = without
     for what in ("hints", "transfers"):
         left = {node: status[what] for node, status in statuses.items() if status and status[what]}
         if left:
             found[what] = left
     return found
+
+
+def _damaged(statuses: Statuses) -> dict[str, Any]:
+    """What may be why: rows that nodes cannot read."""
+    rows = {node: (status or {}).get("damaged") for node, status in statuses.items()}
+    found = {node: count for node, count in rows.items() if count}
+    return {"damaged": found} if found else {}
 
 
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -144,8 +153,10 @@ async def until_quiet(
     began = time.monotonic()
     watch = Watch(replica_pairs(ring))
     while True:
-        waiting = watch.waiting(await look(system))
+        statuses = await look(system)
+        waiting = watch.waiting(statuses)
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or seconds >= deadline:
-            return Outcome(not waiting, seconds, waiting, watch.hopeless)
+            told = {**waiting, **_damaged(statuses)} if waiting else {}
+            return Outcome(not waiting, seconds, told, watch.hopeless)
         await asyncio.sleep(interval)

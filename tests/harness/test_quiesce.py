@@ -69,6 +69,26 @@ def test_the_deadline_says_what_it_waited_for() -> None:
     assert outcome.waiting == {"hints": {"n1": 1, "n2": 1, "n3": 1}}
 
 
+def test_a_node_without_hash_trees_is_named() -> None:
+    system = FakeSystem()
+    bare = {"hints": 0, "transfers": 0, "exchanges": {}}
+    system.statuses = lambda node: {**bare, "trees": {"complete": node != "n2"}}
+    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    assert outcome.waiting == {"treeless": ["n2"]}
+
+
+def test_rows_that_cannot_be_read_are_told_beside_what_they_may_keep_waiting() -> None:
+    system = FakeSystem()
+    bare = {"hints": 1, "transfers": 0, "exchanges": {}}
+    system.statuses = lambda node: {**bare, "damaged": 3 if node == "n1" else 0}
+    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    assert outcome.waiting["damaged"] == {"n1": 3}
+    system = FakeSystem()
+    quiet = system.statuses
+    system.statuses = lambda node: {**(quiet(node) or {}), "damaged": 3}
+    assert asyncio.run(until_quiet(system, RING, deadline=9, interval=0)).waiting == {}
+
+
 def in_vain(rounds: int, clean: int = 0, *, hints: int = 0) -> list[dict[str, Any]]:
     return [status(rounds, clean, peer="b", hints=hints), status(0, 0, peer="a")]
 
