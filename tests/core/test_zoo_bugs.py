@@ -1,4 +1,5 @@
-"""Each planted bug does the wrong thing, and the node without it does not."""
+"""Each planted bug does the wrong thing, and the node without it does not. The others of the
+zoo are convicted by the random load of test_stress."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 from simulator import Simulator
+from test_stress import CONVICTED
 
+from cluster.core.context import BadContext
 from cluster.core.events import TimerFired
-from cluster.core.messages import Entry, Options, Put, PutReply, Reap, Version
+from cluster.core.messages import Entry, GetReply, Options, Put, PutReply, Reap, Version
 from cluster.core.rows import hint_row
 from cluster.core.store import ReadFailed
 from cluster.zoo import BUGS
@@ -281,7 +284,142 @@ def slices_without_end(sim: Simulator) -> bool:
     return bool(admission.slices > 16)
 
 
+def other_keys_context_is_taken(sim: Simulator) -> bool:
+    contexts = _node(sim).services.contexts
+    try:
+        return bool(contexts.read(b"other", contexts.token(K, {"a": Entry(1)})))
+    except BadContext:
+        return False
+
+
+def put_forgets_actors(sim: Simulator) -> bool:
+    state = {f"a{i}": Entry(1) for i in range(12)}
+    after = _node(sim).objects.apply({}, Version(b"v"), state, "n1:1:1", 1)
+    return len(after) < 13
+
+
+def stamps_again(sim: Simulator) -> bool:
+    return isinstance(_doubtful_put(sim), PutReply)
+
+
+def gives_an_earlier_answer(sim: Simulator) -> bool:
+    sim.put(_forwarder(sim), K, b"earlier")
+    return isinstance(_doubtful_put(sim), PutReply)
+
+
+def _forwarder(sim: Simulator) -> str:
+    """A node that must forward a put of K, and to whom."""
+    view = _node(sim).view
+    return next(name for name in sim.names if name not in view.primaries(view.partition(K)))
+
+
+def _doubtful_put(sim: Simulator) -> Any:
+    """What becomes of a put whose coordinator dies while it is asked."""
+    sim.latency = (0.01, 0.02)
+    channel = sim.ask(_forwarder(sim), Put(1, "doubtful", K, b"v"))
+    sim.run(0.005)
+    sim.crash(_owner(sim))
+    sim.until(lambda: channel in sim.replies)
+    return sim.replies[channel]
+
+
+def alone_is_enough(sim: Simulator) -> bool:
+    owner = _owner(sim)
+    sim.isolate(owner)
+    return isinstance(sim.put(owner, K, b"v"), PutReply)
+
+
+def ignorance_counts(sim: Simulator) -> bool:
+    view = _node(sim).view
+    first, *others = view.primaries(view.partition(K))
+    for name in others:
+        sim.crash(name)
+    sim.run(0.1)
+    return isinstance(sim.get(first, K), GetReply)
+
+
+def answers_before_the_disk(sim: Simulator) -> bool:
+    sim.fsync = (9.0, 9.0)
+    channel = sim.ask(_owner(sim), Put(1, "hasty", K, b"v"))
+    sim.run(0.5)
+    return isinstance(sim.replies.get(channel), PutReply)
+
+
+def silence_is_taken_for_thanks(sim: Simulator) -> bool:
+    return bool(_node(sim).hints.is_kept("timeout"))
+
+
+def _holder(sim: Simulator) -> tuple[str, str]:
+    """(a node that holds a hint, for whom): that one is cut off."""
+    away = _owner(sim)
+    sim.isolate(away)
+    sim.put(next(name for name in sim.names if name != away), K, b"v")
+    sim.run(0.1)
+    return next(name for name in sim.names if sim.stores[name].tables["hints"]), away
+
+
+def hints_are_not_found_again(sim: Simulator) -> bool:
+    holder, _ = _holder(sim)
+    _crashed(sim, holder)
+    return not _node(sim, holder).hints.count()
+
+
+def who_leaves_takes_hints_along(sim: Simulator) -> bool:
+    holder, away = _holder(sim)
+    sim.admin(next(n for n in sim.names if n not in (holder, away)), "leave", node=holder)
+    sim.run(1)
+    return not sim.stores[holder].tables["hints"]
+
+
+def what_comes_replaces(sim: Simulator) -> bool:
+    ours = {"a": Entry(1, ((1, Version(b"new")),))}
+    return "a" not in _node(sim).objects.combine(ours, {"b": Entry(1)}, "handoff")
+
+
+def transfer_is_stamped(sim: Simulator) -> bool:
+    incoming = {"a": Entry(1, ((1, Version(b"v")),))}
+    return len(_node(sim).objects.combine({}, incoming, "pending")) > 1
+
+
+def removed_comes_back(sim: Simulator) -> bool:
+    stale = _node(sim).membership.layout
+    sim.crash("n5")
+    sim.admin("n1", "remove", node="n5")
+    sim.run(1)
+    _node(sim).membership.adopt(stale, {})
+    return "n5" in _node(sim).membership.layout.members
+
+
+def founds_alone(sim: Simulator) -> bool:
+    sim.add("n6")
+    layout = _node(sim, "n6").membership.layout
+    return layout is not None and layout.members == ("n6",)
+
+
+def once_suspected_always_suspected(sim: Simulator) -> bool:
+    detector = _node(sim).detector
+    for _ in range(9):
+        detector.outcome("n2", "timeout")
+    detector.heard("n2")
+    return not detector.healthy("n2")
+
+
 SHOWN: dict[str, Look] = {
+    "foreign-context": other_keys_context_is_taken,
+    "prune-clock": put_forgets_actors,
+    "double-stamp": stamps_again,
+    "stale-forward": gives_an_earlier_answer,
+    "handoff-coordinates": transfer_is_stamped,
+    "w-counts-twice": alone_is_enough,
+    "notfound-quorum": ignorance_counts,
+    "ack-before-durable": answers_before_the_disk,
+    "hint-early-delete": silence_is_taken_for_thanks,
+    "hints-forgotten": hints_are_not_found_again,
+    "decommission-drops-hints": who_leaves_takes_hints_along,
+    "handoff-overwrites": what_comes_replaces,
+    "ghost-member": removed_comes_back,
+    "lone-ring": founds_alone,
+    "banned-forever": once_suspected_always_suspected,
     "lazy-epoch": same_name_after_a_kill,
     "amnesia": same_name_after_a_wipe,
     "equal-actors": same_name_of_two,
@@ -312,6 +450,11 @@ SHOWN: dict[str, Look] = {
 }
 #: what a scenario needs of the cluster
 PARAMS: dict[str, dict[str, Any]] = {"no-linger": {"anti_entropy_interval": 1e6}}
+
+
+def test_every_bug_is_shown_somewhere() -> None:
+    by_transfers = {"source-deletes", "no-final-sync"}  # they need two nodes and a cut link
+    assert set(BUGS) == {*SHOWN, *CONVICTED, *by_transfers}
 
 
 @pytest.mark.parametrize("name", SHOWN)
