@@ -7,6 +7,7 @@ of the whole, so that a part is the whole with the other keys' events given to n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,8 +16,9 @@ import numpy as np
 
 from .columns import HARNESS, History, Names
 from .op import raw
+from .sets import capped
 from .txn import freeze
-from .verdict import Verdict, judge
+from .verdict import Verdict
 
 Check = Callable[[History], Verdict]
 
@@ -28,11 +30,8 @@ def each_key(check: Check, h: History) -> Verdict:
         return check(h)
     found = [replace(a, key=key) for key, v in verdicts.items() for a in v.anomalies]
     reasons = [f"key {key}: {reason}" for key, v in verdicts.items() for reason in v.reasons]
-    more: dict[str, int] = {}
-    for name, count in (item for v in verdicts.values() for item in v.more.items()):
-        more[name] = more.get(name, 0) + count
-    details = {"by_key": {key: v.details for key, v in verdicts.items()}}
-    return judge(found, reasons, details, more)
+    told = capped(found, reasons, {"by_key": {key: v.details for key, v in verdicts.items()}})
+    return replace(told, more=sum((Counter(v.more) for v in verdicts.values()), Counter(told.more)))
 
 
 def _parts(h: History) -> Iterator[tuple[str, History]]:

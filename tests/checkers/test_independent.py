@@ -46,6 +46,14 @@ def test_each_key_of_a_counter_counts_by_itself() -> None:
     assert [(a.name, a.key) for a in results.anomalies] == [("out-of-bounds", "2")]
 
 
+def test_what_is_not_described_is_counted() -> None:
+    events = [e for key in range(150) for e in done("add", [key, 1], [key, 1])]
+    events += [e for key in range(150) for e in done("read", [key, None], [key, []])]
+    [verdict] = check_model("set", history(*events)).verdicts.values()
+    assert len(verdict.anomalies) == 100
+    assert verdict.counts() == {"lost-element": 150}
+
+
 def test_a_key_that_nobody_read_is_unknown() -> None:
     adds = [*done("add", ["x", 1], ["x", 1]), *done("add", ["y", 1], ["y", 1])]
     results = check_model("set", history(*adds, *done("read", ["x", None], ["x", [1]])))
