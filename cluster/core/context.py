@@ -13,11 +13,21 @@ from hmac import compare_digest
 import msgspec
 
 from . import clock
-from .messages import Entry, State
+from .messages import State
 
 _MAC = 16
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[str, Entry]).decode
+
+
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """What a token says: what its holder has seen, and which primary answered that read
+    first, if it comes from one."""
+
+    state: State
+    fastest: str = ""
+
+
+_decode = msgspec.msgpack.Decoder(Seen).decode
 
 
 class BadContext(Exception):
@@ -30,17 +40,17 @@ class Contexts:
     def __init__(self, cluster: str, secret: str) -> None:
         self._key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
 
-    def token(self, key: bytes, context: State) -> bytes:
+    def token(self, key: bytes, context: State, fastest: str = "") -> bytes:
         """The token that covers `context`; empty for one that covers nothing."""
         if not context:
             return b""
-        body = _encode(clock.seen(context))
+        body = _encode(Seen(clock.seen(context), fastest))
         return self.mac(key, body) + body
 
-    def read(self, key: bytes, token: bytes) -> State:
-        """What `token` covers; b"" covers nothing. Raises BadContext."""
+    def read(self, key: bytes, token: bytes) -> Seen:
+        """What `token` says; b"" covers nothing. Raises BadContext."""
         if not token:
-            return {}
+            return Seen({})
         mac, body = token[:_MAC], token[_MAC:]
         if not compare_digest(mac, self.mac(key, body)):
             raise BadContext("the context was not handed out by this cluster for this key")

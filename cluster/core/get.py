@@ -42,6 +42,7 @@ class GetRequest:
         self._open = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}
+        self._fastest = ""
         self._responded = False
         #: a node that takes no part is not asked before a tombstone is forgotten: states that
         #: it has met meanwhile go nowhere
@@ -90,6 +91,7 @@ class GetRequest:
 
     def _hear(self, place: Place, state: State | None, durable: bool) -> None:
         if place.hint_for is None:
+            self._fastest = self._fastest or place.holder
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
             self._tally.count(place, durable)
@@ -132,7 +134,7 @@ class GetRequest:
     def context(self) -> bytes:
         """The token that covers what is shown."""
         return self._s.contexts.token(
-            self._get.key, self._s.versioning.clock.context_of(self._shown)
+            self._get.key, self._s.versioning.clock.context_of(self._shown), self._fastest
         )
 
     def _refuse(self, code: str, message: str) -> None:

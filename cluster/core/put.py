@@ -15,6 +15,7 @@ for them (section 6.1, and the option `dw`).
 from __future__ import annotations
 
 from . import clock
+from .context import Seen
 from .coordinator import Services, Tally
 from .errors import is_definite
 from .kernel import Failure
@@ -37,11 +38,13 @@ class PutRequest:
     """One put in progress; `hops` counts how often it has been forwarded."""
 
     def __init__(
-        self, services: Services, put: Put, context: State, respond: Respond, hops: int = 0
+        self, services: Services, put: Put, seen: Seen, respond: Respond, hops: int = 0
     ) -> None:
+        """`seen`: what the put's context says."""
         self._s = services
         self._put = put
-        self._context = context
+        self._context = seen.state
+        self._fastest = seen.fastest
         self._respond = respond
         self._hops = hops
         self._plan = services.plan(put.key, put.options)
@@ -99,11 +102,12 @@ class PutRequest:
 
     def coordinators(self) -> list[str]:
         """Who may stamp this put, best first: the primaries that can be reached, and where
-        there is none, who stands in for them. This node, being there, comes first."""
+        there is none, who stands in for them. This node, being there, comes first, then
+        who answered the preceding read fastest (section 5)."""
         primaries = [p.holder for p in self._plan.places if p.hint_for is None]
         healthy = [node for node in primaries if self._s.detector.healthy(node)]
         able = healthy or [p.holder for p in self._plan.places if p.hint_for is not None]
-        return sorted(able, key=lambda node: node != self._s.node)
+        return sorted(able, key=lambda node: (node != self._s.node, node != self._fastest))
 
     def _route(self, candidates: list[str]) -> None:
         if not candidates:

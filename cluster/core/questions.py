@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .context import BadContext
+from .context import BadContext, Seen
 from .events import Received
 from .messages import (
     ForwardPut,
@@ -160,9 +160,9 @@ class Questions:
         node = self._node
         respond = self._measured("put", respond)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
-        context: State = {}
+        seen = Seen({})
         try:
-            context = node.services.contexts.read(put.key, put.context)
+            seen = node.services.contexts.read(put.key, put.context)
         except BadContext as e:
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
@@ -171,7 +171,7 @@ class Questions:
         first = node.services.retries.begin(put, respond)
         if first is not None:
             node.admission.enter(len(put.value))
-            node.put_request(node.services, put, context, first, hops).start()
+            node.put_request(node.services, put, seen, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""

@@ -7,7 +7,7 @@ import random
 import pytest
 from simulator import DictStore
 
-from cluster.core.context import BadContext, Contexts
+from cluster.core.context import BadContext, Contexts, Seen
 from cluster.core.events import Persist
 from cluster.core.identity import Identity
 from cluster.core.kernel import Kernel
@@ -20,8 +20,8 @@ class TestContexts:
     token = Contexts("c1", "s").token(b"k", {"n1:1:1": Entry(3)})
 
     def test_a_token_reads_back(self) -> None:
-        assert Contexts("c1", "s").read(b"k", self.token) == {"n1:1:1": Entry(3)}
-        assert Contexts("c1", "s").read(b"k", b"") == {}
+        assert Contexts("c1", "s").read(b"k", self.token).state == {"n1:1:1": Entry(3)}
+        assert Contexts("c1", "s").read(b"k", b"") == Seen({})
 
     @pytest.mark.parametrize(
         ("cluster", "secret", "key"), [("c2", "s", b"k"), ("c1", "x", b"k"), ("c1", "s", b"j")]

@@ -19,6 +19,8 @@ from cluster.core.messages import (
     Put,
     PutReply,
     Refusal,
+    ReplicaGet,
+    ReplicaGetReply,
     ReplicaPut,
 )
 
@@ -203,6 +205,34 @@ def test_a_put_at_any_node_is_coordinated_by_a_primary(sim: Simulator) -> None:
         reply = sim.put(name, KEY, b"v")
         assert reply.worth.coordinator in order[:3]
         assert reply.worth.primaries >= 2
+
+
+def test_a_put_goes_to_the_primary_that_answered_the_read_first(sim: Simulator) -> None:
+    """Unless the node that is asked is a primary itself: that saves the hop."""
+    order = preference(sim)
+    sim.put(order[0], KEY, b"v", w=3)
+    asker = sim.nodes[order[4]]
+    for fastest in order[:3]:
+        effects = asker.handle(sim.now, Received(9, None, Get(1, KEY)))
+        asked = {send.peer: send.message.rid for send in sent(sim, ReplicaGet, effects)}
+        replies = []
+        for peer in (fastest, *(name for name in order[:3] if name != fastest)):
+            record = sim.nodes[peer].replica.own(KEY)
+            assert record is not None
+            answer = ReplicaGetReply(asked[peer], record.state)
+            replies += asker.handle(sim.now, Received(None, peer, answer))
+        (reply,) = [e.message for e in replies if isinstance(e, Reply)]
+        context = reply.context
+        (forward,) = sent(
+            sim,
+            ForwardPut,
+            asker.handle(sim.now, Received(9, None, Put(1, "", KEY, b"w", context))),
+        )
+        assert forward.peer == fastest
+    assert sim.put(order[1], KEY, b"x", context).worth.coordinator == order[1]
+    sim.crash(order[2])
+    sim.run(0.1)
+    assert sim.put(order[4], KEY, b"y", context).worth.coordinator in order[:2]
 
 
 def test_a_forward_in_doubt_is_never_tried_elsewhere(sim: Simulator) -> None:
