@@ -56,12 +56,14 @@ def claimant(layout: Layout, requests: Requests) -> str:
     return min(staying or layout.members)
 
 
-def gone(requests: Requests) -> set[str]:
-    """The nodes that were removed since they last joined: nobody waits for them any more."""
+def gone(layout: Layout, requests: Requests) -> set[str]:
+    """The nodes that were removed since they last joined: nobody waits for them any more. A
+    removal that was passed over is none."""
     removed = set()
     for id in sorted(requests):
         change = requests[id]
-        if change.kind == "remove":
+        passed_over = id in layout.applied and change.node in layout.members
+        if change.kind == "remove" and not passed_over:
             removed.add(change.node)
         elif change.kind == "join":
             removed.discard(change.node)

@@ -53,7 +53,7 @@ class Departure:
             if self.is_empty():
                 self._close(self._node)
         elif settled(layout) and claimant(layout, requests) == self._node:
-            self._wait(sorted(waiting & gone(requests)))
+            self._wait(sorted(waiting & gone(layout, requests)))
 
     def _wait(self, removed: list[str]) -> None:
         """Close whoever was removed for long enough, as far as this life of the node knows."""

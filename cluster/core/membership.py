@@ -117,7 +117,7 @@ class Membership:
             if self._objection(change.kind, change.node, members) is None:
                 members = after(members, [change])
         objection = self._objection(kind, node, members)
-        if kind == "remove" and node not in members and node in gone(self.requests):
+        if kind == "remove" and node not in members and node in gone(layout, self.requests):
             objection = f"{node} was removed before"
         if objection is not None:
             raise Refused(objection)
@@ -206,7 +206,7 @@ class Membership:
 
     def all_ready(self, layout: Layout) -> bool:
         """Whether every newcomer of every partition has its data."""
-        placement = Placement(layout, self._rules, gone(self.requests))
+        placement = Placement(layout, self._rules, gone(layout, self.requests))
         return all(placement.switched(p) for p in range(len(layout.owners)))
 
     def _next(self, layout: Layout, **changes: Any) -> Layout:

@@ -80,6 +80,7 @@ class Node:
         self.placement: Placement | None = None
         #: whose states are merged (Membership.participants, as of the last news)
         self.participants: frozenset[str] = frozenset()
+        self._gone: set[str] = set()
         self.versioning = versioning(params)
         self.fences = Fences()
         self._keep(store, entropy)
@@ -368,7 +369,8 @@ class Node:
             return
         before = self.placement
         self.participants = membership.participants()
-        self.placement = Placement(membership.layout, self.rules, gone(membership.requests))
+        self._gone = gone(membership.layout, membership.requests)
+        self.placement = Placement(membership.layout, self.rules, self._gone)
         self.transfers.layout_changed()
         if before is None or before.layout.version != membership.layout.version:
             layout = membership.layout
@@ -391,7 +393,7 @@ class Node:
             return None
         healthy = self.detector.healthy
         partition = self.view.partition(key)
-        if self.view.holds(target, partition) and target not in gone(self.membership.requests):
+        if self.view.holds(target, partition) and target not in self._gone:
             return target if healthy(target) else None
         owners = self.view.primaries(partition)
         return next((owner for owner in owners if healthy(owner)), None)

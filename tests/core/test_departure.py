@@ -187,7 +187,7 @@ def test_who_left_or_was_removed_takes_part_until_closed() -> None:
     assert participants(layout, requests) == {"n1", "n2", "n3", "n4", "n5"}
     requests["4"] = Change("4", "close", "n5")
     assert participants(layout, requests) == {"n1", "n2", "n3", "n4"}
-    assert "n5" in gone(requests)
+    assert "n5" in gone(layout, requests)
 
 
 def test_ids_are_never_the_same_and_sort_by_what_their_authors_knew() -> None:

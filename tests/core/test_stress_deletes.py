@@ -4,6 +4,7 @@ judged by brute force: no value walks back, and no tombstone eats what it never 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from test_stress import KEYS, Run
@@ -18,8 +19,10 @@ REST = 60
 class Deletes(Run):
     """As Run, with tombstones; `deletes` are those that may have taken effect."""
 
-    def __init__(self, seed: int, plant: Callable[[Node], None] = lambda node: None) -> None:
-        super().__init__(seed, plant, reap_after=0.05)
+    def __init__(
+        self, seed: int, plant: Callable[[Node], None] = lambda node: None, **params: Any
+    ) -> None:
+        super().__init__(seed, plant, reap_after=0.05, **params)
         self.deletes: set[bytes] = set()
         self.resting: dict[bytes, int] = {}
 
