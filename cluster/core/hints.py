@@ -7,7 +7,8 @@ a hint, merged, so that a hot key cannot fill the table.
 
 A hint is deleted by compare-and-delete: only after the target has acknowledged it as
 durable (as far as its storage can be), and only if nothing was merged into it meanwhile.
-A hint for a node that is a member no more goes to a primary of its key.
+A hint for a node that does not own its key any more goes to all primaries of the key: it may
+be one of the W copies that a write was acknowledged for, and a primary may have another.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Hints:
         self._going_on = False
         self.bytes = 0
         self.handed_off = 0
-        #: where a hint for `target` goes now; None: nowhere yet
-        self.destination: Callable[[str, bytes], str | None] = lambda target, key: target
+        #: all who must have a hint for `target` before it is deleted; (): nobody can yet
+        self.destinations: Callable[[str, bytes], tuple[str, ...]] = lambda target, key: (target,)
         #: how many hints a target may have under way
         self.window: Callable[[], int] = lambda: 64
         #: merge a state into this node's own record
@@ -91,11 +92,11 @@ class Hints:
         """Send the oldest hints of every healthy target, some at a time."""
         for target, keys in self._waiting.items():
             for key in list(keys)[: self.window()]:
-                to = self.destination(target, key)
-                if to is not None:
+                to = self.destinations(target, key)
+                if to:
                     self._send(target, key, to)
 
-    def _send(self, target: str, key: bytes, to: str) -> None:
+    def _send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
         hint = hint_row(target, key)
         if hint in self._in_flight:
             return
@@ -110,15 +111,28 @@ class Hints:
         if record is None:
             return
         self._in_flight[hint] = None
-        sent = record
-        if to == self._node:
-            self.keep(key, sent.state, lambda code: self._answered(target, key, sent, code is None))
+        left, everywhere = len(to), True
+
+        def told(kept: bool) -> None:
+            nonlocal left, everywhere
+            left -= 1
+            everywhere &= kept
+            if not left:
+                self._answered(target, key, record, everywhere)
+
+        for node in to:
+            self._give(node, key, record.state, told)
+
+    def _give(self, node: str, key: bytes, state: State, told: Callable[[bool], None]) -> None:
+        """Give a state to `node`; told(whether it is durable there)."""
+        if node == self._node:
+            self.keep(key, state, lambda code: told(code is None))
             return
         self._kernel.call(
-            to,
-            lambda rid: ReplicaPut(rid, key, sent.state, None, "handoff"),
+            node,
+            lambda rid: ReplicaPut(rid, key, state, None, "handoff"),
             self._timeout,
-            lambda answer: self._answered(target, key, sent, self.is_kept(answer)),
+            lambda answer: told(self.is_kept(answer)),
         )
 
     def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:

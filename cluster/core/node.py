@@ -208,7 +208,7 @@ class Node:
         self.reaper.ping = self.detector.ping
         self.hints.window = lambda: self.admission.window
         self.anti_entropy.window = lambda: self.admission.window
-        self.hints.destination = self._destination
+        self.hints.destinations = self._destinations
         self.hints.keep = lambda key, state, done: self.replica.put(
             key, state, None, "handoff", done
         )
@@ -386,17 +386,16 @@ class Node:
         }
         return {peer: partitions for peer, partitions in partners.items() if partitions}
 
-    def _destination(self, target: str, key: bytes) -> str | None:
-        """Where a hint goes: to its target, or, where that owns the key no longer, to a
-        primary that does."""
+    def _destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+        """Where a hint goes: to its target, or, where that owns the key no longer, to all
+        primaries."""
         if self.placement is None:
-            return None
-        healthy = self.detector.healthy
+            return ()
         partition = self.view.partition(key)
-        if self.view.holds(target, partition) and target not in self._gone:
-            return target if healthy(target) else None
-        owners = self.view.primaries(partition)
-        return next((owner for owner in owners if healthy(owner)), None)
+        awaited = self.view.holds(target, partition) and target not in self._gone
+        owners = (target,) if awaited else self.view.primaries(partition)
+        return owners if all(map(self.detector.healthy, owners)) else ()
+
 
 
 #: What a bug of the zoo is given: a freshly built node.

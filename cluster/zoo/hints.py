@@ -43,10 +43,10 @@ def hint_key_collision(node: Node) -> None:
 def hint_to_ghost(node: Node) -> None:
     """Where hints go was looked up when there were other members, and is kept."""
 
-    def cached(target: str, key: bytes) -> str | None:
-        return target if node.detector.healthy(target) else None
+    def cached(target: str, key: bytes) -> tuple[str, ...]:
+        return (target,) if node.detector.healthy(target) else ()
 
-    node.hints.destination = cached
+    node.hints.destinations = cached
 
 
 def torn_hint(node: Node) -> None:
@@ -55,7 +55,7 @@ def torn_hint(node: Node) -> None:
     send = hints._send
     blocked: dict[str, None] = {}
 
-    def in_turn(target: str, key: bytes, to: str) -> None:
+    def in_turn(target: str, key: bytes, to: tuple[str, ...]) -> None:
         try:
             hints.records.get(hint_row(target, key))
         except Damaged:
@@ -68,13 +68,13 @@ def torn_hint(node: Node) -> None:
 
 def decommission_drops_hints(node: Node) -> None:
     """A node that leaves throws its hints away instead of handing them off."""
-    destination = node.hints.destination
+    destinations = node.hints.destinations
 
-    def drop(target: str, key: bytes) -> str | None:
+    def drop(target: str, key: bytes) -> tuple[str, ...]:
         if node.placement is None or node.params.node in node.view.layout.members:
-            return destination(target, key)
+            return destinations(target, key)
         hints = node.hints
         hints.records.remove(hint_row(target, key), lambda code: None)
-        return None
+        return ()
 
-    node.hints.destination = drop
+    node.hints.destinations = drop
