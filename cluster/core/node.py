@@ -397,6 +397,5 @@ class Node:
         return owners if all(map(self.detector.healthy, owners)) else ()
 
 
-
 #: What a bug of the zoo is given: a freshly built node.
 Plant = Callable[[Node], None]

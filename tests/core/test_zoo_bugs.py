@@ -186,7 +186,7 @@ def one_hint_replaces_another(sim: Simulator) -> bool:
 
 
 def hint_goes_to_who_is_no_member(sim: Simulator) -> bool:
-    return bool(_node(sim).hints.destination("n9", K) == "n9")
+    return bool(_node(sim).hints.destinations("n9", K) == ("n9",))
 
 
 def a_damaged_hint_stays(sim: Simulator) -> bool:
