@@ -21,6 +21,10 @@ _PATIENCE = 5.0
 
 Figures = dict[str, Any]
 
+#: upper bounds of buckets: seconds, every doubling of those that a node counts in, and numbers
+_SECONDS = BOUNDS[:: len(BOUNDS) // 20]
+_COUNTS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
+
 
 def render(node: str, status: Figures, figures: Figures) -> bytes:
     """The text format, from a node's answers to `status` and `figures`."""
@@ -57,7 +61,7 @@ def _families(node: str, status: Figures, figures: Figures) -> Iterable[Any]:
         family = HistogramMetricFamily(f"dynamesis_{name}", text, labels=["node"])
         pairs = sorted((int(key), count) for key, count in values.items())
         total = sum(key * count for key, count in pairs)
-        family.add_metric([node], _cumulative(pairs), total)
+        family.add_metric([node], _cumulative(pairs, _COUNTS), total)
         return family
 
     latency = HistogramMetricFamily(
@@ -70,7 +74,7 @@ def _families(node: str, status: Figures, figures: Figures) -> Iterable[Any]:
     )
     for kind, measured in sorted(figures["latency"].items()):
         pairs = list(zip(BOUNDS, measured["buckets"], strict=True))
-        latency.add_metric([node, kind], _cumulative(pairs), measured["sum"])
+        latency.add_metric([node, kind], _cumulative(pairs, _SECONDS), measured["sum"])
         for quantile, seconds in measured["quantiles"].items():
             if seconds is not None:
                 quantiles.add_metric([node, kind, quantile], seconds)
@@ -104,15 +108,18 @@ _GAUGES = {
 }
 
 
-def _cumulative(pairs: Iterable[tuple[float, int]]) -> list[tuple[str, float]]:
-    """Histogram buckets as Prometheus has them; empty ones are left out, but not the last."""
-    seen = 0
+def _cumulative(
+    pairs: Iterable[tuple[float, int]], bounds: Iterable[float]
+) -> list[tuple[str, float]]:
+    """Histogram buckets as Prometheus has them: always the same, since a bucket that only
+    appears once it is filled spoils every rate. `pairs`: (value, how often), ascending."""
+    left, seen = list(pairs), 0
     buckets: list[tuple[str, float]] = []
-    for bound, count in pairs:
-        seen += count
-        if count:
-            buckets.append((f"{bound:.6g}", seen))
-    return [*buckets, ("+Inf", seen)]
+    for bound in bounds:
+        while left and left[0][0] <= bound:
+            seen += left.pop(0)[1]
+        buckets.append((f"{bound:.6g}", seen))
+    return [*buckets, ("+Inf", seen + sum(count for _, count in left))]
 
 
 class MetricsPort:

@@ -24,6 +24,8 @@ ROUNDS = 40
 KEYS = 50
 
 Took = dict[tuple[str, str], list[float]]
+#: who asked -> of each put, whether it had to be forwarded
+forwarded: dict[str, list[bool]] = {}
 
 
 async def measure(store: Client, kind: str, key: bytes, took: Took) -> None:
@@ -31,8 +33,9 @@ async def measure(store: Client, kind: str, key: bytes, took: Took) -> None:
     began = time.perf_counter()
     read = await store.get(key)
     between = time.perf_counter()
-    await store.put(key, bytes(1024), context=read.context)
+    done = await store.put(key, bytes(1024), context=read.context)
     ended = time.perf_counter()
+    forwarded.setdefault(kind, []).append(done.worth.coordinator != done.node)
     took.setdefault(("get", kind), []).append(1000 * (between - began))
     took.setdefault(("put", kind), []).append(1000 * (ended - between))
 
@@ -47,6 +50,7 @@ async def run(engine: str) -> Took:
         any_node = cycle([Client([address], timeout=30.0) for address in addresses])
         straight = Client(addresses, timeout=30.0, client_driven=True)
         took: Took = {}
+        forwarded.clear()
         try:
             await cluster.start_all()
             for round_ in range(-2, ROUNDS):
@@ -68,6 +72,8 @@ def show(engine: str, took: Took) -> None:
         ratio = [b / a for a, b in zip(server, client, strict=True)]
         for name, line in (("server", server), ("client", client), ("ratio", ratio)):
             print(f"{f} {name:8}" + "".join(f"{value:8.2f}" for value in line))
+    for kind, puts in forwarded.items():
+        print(f"puts that were forwarded, {kind}-driven: {sum(puts) / len(puts):.0%}")
 
 
 def _line(values: list[float]) -> list[float]:

@@ -61,6 +61,11 @@ async def test_metrics_tell_what_was_done(tmp_path: Path) -> None:
             assert seen["dynamesis_refusals_total", "bad-request"] == 1
             assert seen["dynamesis_objects",] == 1
             assert seen["dynamesis_resident_bytes",] > 1 << 20
+            buckets = [seen[name] for name in seen if name[0] == "dynamesis_request_seconds_bucket"]
+            assert len(buckets) == 2 * 21, "they are all there, filled or not"
+            assert seen["dynamesis_request_seconds_bucket", "put", "+Inf"] == 3
+            assert seen["dynamesis_siblings_per_read_bucket", "2"] == 0
+            assert seen["dynamesis_siblings_per_read_bucket", "3"] == 1
             assert samples(await alone.ask("metrics")).keys() == seen.keys()
             assert b"404" in await fetch(scraped, b"GET / HTTP/1.1\r\n\r\n")
             assert await fetch(scraped, b"x" * 100_000) == b""
