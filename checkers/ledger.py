@@ -168,7 +168,8 @@ class _Judge:
         named = self.h.worth.get(row, {}).get("coordinator")
         if named is None and self.h.node[row] < 0:
             return set(up)
-        reached = {named or self.h.nodes[self.h.node[row]]} & set(up)
+        # whoever asks need not be a member: a newcomer that knows the ring serves clients too
+        reached = {named or self.h.nodes[self.h.node[row]]} - down
         frontier = list(reached)
         while frontier:
             here = frontier.pop()
