@@ -21,7 +21,7 @@ from harness.campaign.results import RESULTS, collect, news, previous
 from harness.campaign.spec import Campaign, Names, read
 from harness.campaign.view import view
 from harness.cli.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, Wrong
-from harness.cli.options import FLAGS, MOST_NODES, asked
+from harness.cli.options import FLAGS, MOST_DRIVERS, MOST_NODES, asked
 from harness.cli.parsing import command_of
 from harness.cli.values import duration, one_of
 from harness.links import LINKS
@@ -214,6 +214,7 @@ _FLAGS: dict[str, tuple[str, Callable[[Place], tuple[str, ...]]]] = {
     "strict": ("--strict", _switch),
     "rate": ("--rate", _rate),
     "concurrency": ("--concurrency", _integer(1, 10_000)),
+    "drivers": ("--drivers", _integer(0, MOST_DRIVERS)),
     "keys": ("--keys", _integer(1, 1_000_000)),
     "links": ("--links", _name(LINKS)),
     "clocks": ("--clocks", _name(CLOCKS)),

@@ -5,7 +5,7 @@ Only here does the harness meet the store that it tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from ssl import SSLContext
@@ -17,6 +17,7 @@ from harness import generators as gen
 from harness.cli.options import Options
 from harness.cli.pressure import MOST_REQUESTS, Pressure
 from harness.cli.world import World, build
+from harness.drivers import Performer, hired
 from harness.generators import Generator, Rng
 from harness.nemesis import Nemesis, Timeline, newcomers
 from harness.nemesis.libfaketime import FAKETIME, find
@@ -65,8 +66,14 @@ def compose(
             skips["clock"] = found.why_not
             say(f"clock faults are skipped: {found.why_not}")
 
-    with build(wanted, say, restarted) as world:
+    def begin() -> Callable[[int], Hand]:
         contexts = Contexts()
+        return lambda number: Hand(contexts, number, tls)
+
+    with (
+        hired(options.drivers, options.concurrency, begin) as performers,
+        build(wanted, say, restarted) as world,
+    ):
         yield Parts(
             system=world.cluster,
             links=world.links,
@@ -79,7 +86,7 @@ def compose(
                 Pressure(world.address, tls),
                 skips,
             ),
-            clients={i: Client(world, contexts, i, tls) for i in range(options.concurrency)},
+            clients={i: Client(world, each) for i, each in enumerate(performers)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),
             keys=workload.keys(keys),
@@ -95,28 +102,45 @@ def load(options: Options, keys: tuple[str, ...]) -> Generator:
     return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
 
 
-class Client:
-    """A worker's client of the store; contexts are remembered for all workers together."""
+class Hand:
+    """Performs the operations of one thread: a harness.drivers.Performer."""
 
-    def __init__(
-        self, world: World, contexts: Contexts, number: int, tls: SSLContext | None
-    ) -> None:
-        self._world = world
+    def __init__(self, contexts: Contexts, number: int, tls: SSLContext | None) -> None:
         self._contexts = contexts
         self._client = DynamoClient(contexts, number, tls=tls)
         self._token: bytes | None = None
+
+    async def open(self, addresses: Mapping[str, str]) -> None:
+        await self._client.open(addresses)
+
+    async def invoke(self, op: Op) -> Op:
+        completion, self._token = await self._client.invoke(op)
+        return completion
+
+    def recorded(self, index: int) -> None:
+        self._contexts.remember(index, self._token)
+        self._token = None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class Client:
+    """A worker whose operations somebody performs who is told of nodes that come and go."""
+
+    def __init__(self, world: World, performer: Performer) -> None:
+        self._world = world
+        self._performer = performer
         self._nodes: tuple[str, ...] = ()
 
     async def invoke(self, op: Op) -> Op:
         if self._nodes != self._world.cluster.nodes:
             self._nodes = self._world.cluster.nodes
-            await self._client.open(self._world.client_addresses())
-        completion, self._token = await self._client.invoke(op)
-        return completion
+            await self._performer.open(self._world.client_addresses())
+        return await self._performer.invoke(op)
 
     def recorded(self, completion: Op) -> None:
-        self._contexts.remember(completion.index, self._token)
-        self._token = None
+        self._performer.recorded(completion.index)
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._performer.close()

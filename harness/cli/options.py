@@ -29,13 +29,15 @@ from workloads.base import Value
 PARTITIONS = 64
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.
 MOST_NODES = 20
+#: Most processes that make the load.
+MOST_DRIVERS = 64
 #: How long a load may last, s.
 SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The flags of `dynamesis test` that say what is tested, and how.
 FLAGS = (
     *("workload", "option", "nemesis", "schedule", "nodes", "n", "r", "w", "strict"),
     *("time_limit", "rate", "concurrency", "keys", "seed", "links", "clocks", "storage", "bug"),
-    *("port_base", "param", "tls"),
+    *("drivers", "port_base", "param", "tls"),
 )
 
 
@@ -81,8 +83,9 @@ class Topology:
 @dataclass(frozen=True)
 class Options:
     """A test that makes sense. `tuning` has every option of the workload; `time_limit` is in
-    seconds, `rate` in operations a second;
-    `clocks` how they are made wrong; `faults` is what the nemesis does, to the last detail."""
+    seconds, `rate` in operations a second, `drivers` the processes that carry them out (0: the
+    harness's own), `clocks` how clocks are made wrong; `faults` is what the nemesis does, to the
+    last detail."""
 
     topology: Topology
     workload: str
@@ -91,6 +94,7 @@ class Options:
     time_limit: float
     rate: float
     concurrency: int
+    drivers: int
     keys: int
     seed: int
     clocks: str
@@ -174,6 +178,7 @@ def test_options(
     time_limit: str,
     rate: float,
     concurrency: int,
+    drivers: int,
     keys: int,
     seed: int | None,
     schedule: Path | None,
@@ -184,6 +189,7 @@ def test_options(
     given). Raises Wrong for the first value or combination that makes no sense."""
     within("--rate", rate, 0.1, 100_000)
     within("--concurrency", concurrency, 1, 10_000)
+    within("--drivers", drivers, 0, MOST_DRIVERS)
     within("--keys", keys, 1, 1_000_000)
     if seed is not None:
         within("--seed", seed, 0, 2**63 - 1)
@@ -197,6 +203,7 @@ def test_options(
         time_limit=duration("--time-limit", time_limit, SHORTEST, LONGEST),
         rate=rate,
         concurrency=concurrency,
+        drivers=drivers,
         keys=keys,
         seed=secrets.randbelow(2**32) if seed is None else seed,
         clocks=one_of("--clocks", clocks, CLOCKS),

@@ -33,6 +33,9 @@ def run(
     time_limit: Annotated[str, Option(help="How long the load lasts: 500ms, 10s, 2m.")] = "10s",
     rate: Annotated[float, Option(help="Operations a second, over all clients.")] = 100.0,
     concurrency: Annotated[int, Option(help="How many clients.")] = 10,
+    drivers: Annotated[
+        int, Option(help="Processes that carry out the load; 0 for the harness's own.")
+    ] = 0,
     keys: Annotated[int, Option(help="How many keys.")] = 8,
     seed: Annotated[
         int | None, Option(help="Seed of everything that is random; drawn when absent.")

@@ -49,7 +49,7 @@ def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Pat
     folder.save_json(TEST, test)
     folder.save(SCHEDULE, _replay(test) + dump(options.faults))
     console.print(f"seed {options.seed}, results in {folder.path}")
-    with logging_to(folder / LOG):
+    with logging_to(folder / LOG, workers=options.drivers > 0):
         log.info("%s", test["command"])
         finished = _phases(options, folder, test, console)
         if not finished:
@@ -144,6 +144,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,
+        "drivers": options.drivers,
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(WORKLOADS[options.workload].checkers),

@@ -95,7 +95,9 @@ def test_a_second_interrupt_stops_at_once(start: Start) -> None:
 
 
 def test_a_killed_harness_leaves_no_process(start: Start) -> None:
-    run = start("test", "--nemesis", "pause,cut", "--time-limit", "60s", "--seed", "5")
+    run = start(
+        "test", "--nemesis", "pause,cut", "--time-limit", "60s", "--seed", "5", "--drivers", "2"
+    )
     run.until_loaded()
     started = " ".join(run.processes())
     assert "cluster --config" in started
@@ -121,6 +123,15 @@ def test_what_dies_by_itself_is_told_at_once(start: Start) -> None:
     run.wait()
     (found,) = (op["value"] for op in run.history() if op["f"] == "found-dead")
     assert found["nodes"] == ["n3"]
+
+
+def test_load_drivers_perform_and_log(start: Start) -> None:
+    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--drivers", "2",
+                "--time-limit", "2s", "--seed", "5")  # fmt: skip
+    assert run.wait() == 0, run.said()
+    log = (run.results() / "harness.log").read_text("utf-8")
+    for number, threads in (1, "0, 2, 4, 6, 8"), (2, "1, 3, 5, 7, 9"):
+        assert re.search(rf"driver-{number} .*performed \d+ operations of threads {threads}", log)
 
 
 def test_two_at_once_do_not_disturb_each_other(start: Start) -> None:

@@ -174,7 +174,7 @@ def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
     place = topology(nodes=5, n=3, r=2, w=2, links="embedded", storage="lmdb", bugs=[],
                      sloppy=True, port_base=None)  # fmt: skip
     options = options_of(place, workload="bulk", nemesis="cut.primaries", time_limit="60s",
-                         rate=1, concurrency=1, keys=1, seed=3, schedule=None,
+                         rate=1, concurrency=1, drivers=0, keys=1, seed=3, schedule=None,
                          clocks="in-process", option=[])  # fmt: skip
     aimed = {event.value["key"] for event in options.faults if "key" in event.value}
     assert len(aimed) > 3
@@ -304,6 +304,7 @@ def test_a_seed_is_drawn_when_none_is_given() -> None:
             time_limit="1s",
             rate=1,
             concurrency=1,
+            drivers=0,
             keys=1,
             seed=None,
             schedule=None,
