@@ -15,6 +15,7 @@ from functools import cache
 #: other names -> the name used here
 ALIASES = {
     "PL-1": "read-uncommitted",
+    "update-atomic": "ROLA",
     "PL-2": "read-committed",
     "PL-CS": "cursor-stability",
     "PL-2L": "monotonic-view",
