@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from harness.report.summary import word
+from harness.report.summary import printable, word
 
 #: test.json and results.json of one test
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -27,7 +27,7 @@ def junit_of_all(judged: Iterable[Judged]) -> str:
 def document(root: ET.Element) -> str:
     """An element as a whole XML document."""
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return printable(ET.tostring(root, encoding="unicode", xml_declaration=True)) + "\n"
 
 
 def _suite(test: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:

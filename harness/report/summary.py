@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,15 @@ from rich.text import Text
 
 WORDS = {True: "valid", False: "invalid", "unknown": "unknown"}
 STYLES = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
+
+
+#: What neither a terminal nor XML should get: keys and ids of a foreign history are anything.
+_ODD = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def printable(text: str) -> str:
+    """The text with control characters, and what is no character, as escapes."""
+    return _ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
 def word(valid: Any) -> str:
@@ -35,7 +45,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
 
 def tell(console: Console, results: Mapping[str, Any]) -> None:
     """Print the verdict, wrapped where there is a terminal to wrap it for."""
-    for indent, style, text in lines(results):
+    for indent, style, told in lines(results):
+        text = printable(told)
         if console.is_terminal:
             console.print(Padding(Text(text, style), (0, 0, 0, indent)))
         else:

@@ -86,6 +86,15 @@ def test_junit_tells_why() -> None:
     assert failure.get("message") == "lost-write: 3.1 <is> gone"
 
 
+def test_neither_terminal_nor_xml_gets_control_characters() -> None:
+    why = "7\x07\x1b[31m\x00\ufffe\ud83d of <k>\U0001f600é gone"
+    odd = {**INVALID, "checkers": {"final": {"valid": False, "anomalies": [{**LOST, "why": why}]}}}
+    shown = r"7\x07\x1b[31m\x00\ufffe\ud83d of <k>" + "\U0001f600é gone"
+    assert shown in told(odd)
+    (failure,) = ET.fromstring(junit({}, odd)).findall("testcase/failure")
+    assert failure.text == f"lost-write: {shown}"
+
+
 def test_the_page_shows_proofs_and_the_course_of_the_test(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.save_json(TEST, {"name": "cart-cut", "command": "dynamesis test --seed 7"})
