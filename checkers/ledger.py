@@ -53,15 +53,17 @@ class Outage:
 
 def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage]:
     """The ledger as outages."""
-    return [_outage(h, fault, members) for fault in course.faults]
+    heal = course.phases.get("heal", NEVER)
+    return [_outage(h, fault, members, heal) for fault in course.faults]
 
 
-def _outage(h: History, fault: Fault, members: tuple[str, ...]) -> Outage:
+def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
+    """In the phase `heal` faults end, whether or not that is said of each."""
     value = dict(fault.value or {})
     since = NEVER
     if fault.bit and fault.proved is not None:
         since = fault.proved if fault.begun is None else min(fault.begun, fault.proved)
-    until = NEVER if fault.stopping is None else fault.stopping
+    until = heal if fault.stopping is None else min(fault.stopping, heal)
     ended = NEVER if fault.stopped is None else fault.stopped
     kind = fault.kind.partition(".")[0]
     down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()

@@ -38,6 +38,7 @@ class Ledger:
                 waiting[op.process] = i
             elif op.process in waiting:
                 self.begin[i] = waiting.pop(op.process)
+        self.heals = [i for i, op in enumerate(ops) if op.f == "phase" and op.value == "heal"]
         numbers = [op.value["fault"] for op in ops if op.f.startswith("start-")]
         self.troubles = [self.trouble(number) for number in dict.fromkeys(numbers)]
 
@@ -62,7 +63,7 @@ class Ledger:
             starts[0][0],
             stops[-1] if len(stops) > 1 else FOREVER,
             min(complete + bites) if bites and understood else FOREVER,
-            stops[0] if stops else FOREVER,
+            min([*stops[:1], *self.heals, FOREVER]),
             stopped,
             parted,
             understood,
