@@ -153,7 +153,7 @@ BUGS: dict[str, Bug] = {
         "the winner keeps its own clock only",
         nemesis="kill.one",
         workload="lww",
-        anomalies=("resurrection", "divergence", "lost-write"),
+        anomalies=("resurrection", "divergence", "unbounded", "lost-write"),
         options=("--nodes=3", "--keys=40", "--time-limit=15s"),
     ),
     "lww-client-time": Bug(
