@@ -1,4 +1,4 @@
-"""The fixture `dynamesis`, in a pytest session of its own."""
+"""The fixture `dynamesis`, in a pytest session of its own, which finds it as installed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ pytest_plugins = ["pytester"]
 
 def session(pytester: pytest.Pytester, body: str, *options: str) -> pytest.RunResult:
     pytester.makepyfile(body)
-    plugin = ("-p", "harness.pytest_plugin")
-    return pytester.runpytest_subprocess(*plugin, "-p", "no:cacheprovider", *options)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
 
 
 def test_a_verdict_is_there_to_be_asserted(pytester: pytest.Pytester) -> None:
