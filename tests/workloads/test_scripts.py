@@ -214,7 +214,7 @@ def test_the_options_have_their_effect():
     ("options", "message"),
     [
         ({"blnd": 1}, "workload register has no option 'blnd': it has distribution, blind, stale"),
-        ({"blind": 1.5}, "blind: 1.5 is not a number from 0.0 to 1.0"),
+        ({"blind": 1.5}, "blind: 1.5 is not a number from 0 to 1"),
         ({"blind": "some"}, "blind: 'some' is not a number from"),
         ({"distribution": "bell"}, "'bell' is none of uniform, exponential, zipf, hot-key"),
     ],
