@@ -30,7 +30,7 @@ class Recorder:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._file = path.open("ab", buffering=0)
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._clock = clock
         self._began = clock()
         self._next = 0
@@ -44,6 +44,10 @@ class Recorder:
         """When the test began, in ns of the clock: by default the machine's monotonic one, by
         which nodes stamp their logs too."""
         return self._began
+
+    def listen(self, listener: Listener) -> None:
+        """Have one more hear what follows."""
+        self._listeners.append(listener)
 
     def record(self, op: Op) -> Op:
         """Append an event; returns it with its index and time. Time begins with the first."""

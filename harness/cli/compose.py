@@ -74,18 +74,20 @@ def compose(
         hired(options.drivers, options.concurrency, begin) as performers,
         build(wanted, say, restarted) as world,
     ):
+        nemesis = Nemesis(
+            world.cluster,
+            world.links,
+            folder / LEDGER,
+            world.welcome,
+            Pressure(world.address, tls),
+            skips,
+        )
+        recorder.listen(nemesis.hear)
         yield Parts(
             system=world.cluster,
             links=world.links,
             routes=world.routes,
-            nemesis=Nemesis(
-                world.cluster,
-                world.links,
-                folder / LEDGER,
-                world.welcome,
-                Pressure(world.address, tls),
-                skips,
-            ),
+            nemesis=nemesis,
             clients={i: Client(world, each) for i, each in enumerate(performers)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),

@@ -126,6 +126,10 @@ class Nemesis:
         self._dead: set[str] = set()
         self._record: Callable[[Op], Op] | None = None
 
+    def hear(self, op: Op) -> None:
+        """Be told of an event of the history: some targets are what it last did."""
+        self._targets.hear(op)
+
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op:
         """Carry out a start or a stop; the completion. What fails is said in it and in the
         log, and is left to the heal phase."""

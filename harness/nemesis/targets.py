@@ -1,13 +1,14 @@
-"""Targets that are only known when a fault strikes: primaries of a key, its coordinator,
-the holder of the most hints. What was found stands in the history."""
+"""Targets that are only known when a fault strikes: primaries of a key, who coordinated its
+last put, the holder of the most hints. What was found stands in the history."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from checkers.op import Op
 from checkers.ring import Ring
 from harness.links.base import CLIENT, route_name
 from harness.nemesis.cuts import unheard
@@ -19,9 +20,16 @@ TARGETS = ("primaries", "coordinator", "hint-holder")
 
 @dataclass(frozen=True)
 class Targets:
-    """Finds targets in a running system; in one where nobody answers, it is `otherwise`."""
+    """Finds targets in a running system; in one where nobody answers, it is `otherwise`.
+    Before the first put of a key its coordinator is the first primary."""
 
     system: System
+    _coordinated: dict[str, str] = field(default_factory=dict)
+
+    def hear(self, op: Op) -> None:
+        """Learn from the answer to a put who coordinated it."""
+        if op.type == "ok" and op.f in ("put", "delete") and op.key is not None and op.worth:
+            self._coordinated[op.key] = str(op.worth.get("coordinator"))
 
     async def resolve(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
         """`value` with the nodes, or for a cut the grudge, that its target now means."""
@@ -38,6 +46,9 @@ class Targets:
     async def _find(self, value: dict[str, Any]) -> list[str]:
         if value["target"] == "hint-holder":
             return [await self._hint_holder() or value["otherwise"]]
+        coordinator = self._coordinated.get(value["key"])
+        if value["target"] == "coordinator" and coordinator in self.system.nodes:
+            return [coordinator]
         try:
             ring = await self.system.ring()
         except RuntimeError:

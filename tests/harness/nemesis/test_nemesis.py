@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tiny_cluster import Scene, open_scene, until
 
+from checkers.op import Op
 from harness.links.base import Links
 from harness.links.faults import Fault
 from harness.nemesis.ledger import Ledger
@@ -357,6 +358,14 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         (coordinator,) = done.value["grudge"][0]
         assert coordinator in killed
         await s.do("stop-cut", fault=1)
+        (other,) = set(s.system.nodes) - set(killed)
+        for type, key, node in (
+            ("ok", "k2", killed[0]), ("ok", "k1", other), ("info", "k1", killed[1])
+        ):  # fmt: skip
+            s.nemesis.hear(Op(type=type, f="put", key=key, worth={"coordinator": node}))
+        done = await s.do("start-cut", fault=2, kind="refused", target="coordinator", **aim)
+        assert done.value["grudge"][0] == [other], "who coordinated the last put of the key"
+        await s.do("stop-cut", fault=2)
         await until(s.all_hear_all)
 
     run(tmp_path, scenario)
