@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from harness.links.base import CLIENT, Links, route_name
-from harness.links.faults import Fault, Slow, make_fault, strongest
+from harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
 from harness.nemesis.cuts import route_faults, unheard
 from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import Pair, complaints, greeting, worse
+from harness.nemesis.symptoms import Greeting, Pair, complaints, greeting, worse
 from harness.system import System
+
+#: greetings of which the fastest is the usual one
+_SAMPLES = 3
 
 
 class Wires:
@@ -111,19 +114,30 @@ async def _complained(system: System, links: Links, bad: Fault, names: list[str]
 
 
 async def _late(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
-    """Proof by a greeting that takes as long as the fault is meant to delay it, or longer
-    than before by half of that."""
+    """Proof by a greeting that takes as long as the fault is meant to delay it, where it took
+    less before; or longer than before by half of that."""
     name, address = _sample(system, links, names)
-    before = await greeting(address)
-    delay = (bad.latency_ms - bad.jitter_ms) / 1000 if isinstance(bad, Slow) else 0.0
+    before = await greeting(address, _SAMPLES)
 
     async def look() -> Proof:
         now = await greeting(address)
-        usual = before[0] if before else 0.0
-        bit = now is not None and now[0] > max(delay, usual)
-        return Proof(bit, bit, {"link": name, "greeting_s": {"before": before, "now": now}})
+        bit = now is not None and _later(now, before, _delay(bad, now.size))
+        seen = {"before": before and before.seconds, "now": now and now.seconds}
+        return Proof(bit, bit, {"link": name, "greeting_s": seen})
 
     return look
+
+
+def _delay(bad: Fault, size: int) -> float:
+    """By how many s the fault must delay so many bytes."""
+    if isinstance(bad, Slow):
+        return (bad.latency_ms - bad.jitter_ms) / 1000
+    return size / (1000 * bad.rate_kbps) if isinstance(bad, Narrow) else 0.0
+
+
+def _later(now: Greeting, before: Greeting | None, delay: float) -> bool:
+    usual = before.seconds if before else 0.0
+    return now.seconds >= delay and (usual < delay or now.seconds > usual + delay / 2)
 
 
 async def _in_pieces(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
@@ -131,8 +145,8 @@ async def _in_pieces(system: System, links: Links, bad: Fault, names: list[str])
 
     async def look() -> Proof:
         now = await greeting(address)
-        bit = now is not None and now[1] > 1
-        return Proof(bit, bit, {"link": name, "pieces": now[1] if now else 0})
+        bit = now is not None and now.pieces > 1
+        return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0})
 
     return look
 
