@@ -424,7 +424,7 @@ BUGS: dict[str, Bug] = {
     "clock-merge": Bug(
         membership.clock_merge,
         "of two layouts the one with the later date wins",
-        nemesis="clock.jump,membership",
+        nemesis="clock,membership",
         workload="register",
         anomalies=("split-membership", "stuck"),
         options=("--time-limit=20s",),
@@ -432,7 +432,7 @@ BUGS: dict[str, Bug] = {
     "double-claim": Bug(
         membership.double_claim,
         "every member makes plans, and keeps its own",
-        nemesis="membership.two",
+        nemesis="membership.two,link.slow",
         workload="register",
         anomalies=("misplaced", "split-membership", "stuck"),
     ),
