@@ -284,3 +284,32 @@ BANKS = [
 def test_banks(reads: list[dict[str, float]], test: dict[str, Any], found: dict[str, int]) -> None:
     events = [event for balances in reads for event in done(0, "read", seen=balances)]
     assert judged("bank", *events, test=test).counts() == found
+
+
+#: model, events, what it says of why it cannot judge
+UNKNOWN = [
+    ("bank", done(0, "read", seen=[1, 2]), "index 1, field value: expected balances by account"),
+    ("bank", done(0, "transfer", {"from": 1}), "no read succeeded"),
+    ("long-fork", [*done(0, "w", [["w", 1, 1]]), *done(0, "w", [["w", 1, 2]])], "more than once"),
+    ("long-fork", done(0, "r", [["r", 1, None]]), "no transaction read several keys"),
+    ("long-fork", done(0, "r", 7), "expected a list of micro-operations"),
+    ("set", [*add(1), *add(1), *read(1)], "added twice"),
+    ("set", [*add(1, "info"), *read(1)], "no add was acknowledged"),
+    ("set-full", [*add(1, "info"), *read()], "no element was known and read"),
+    ("counter", [*done(0, "add", "1"), *read()], "expected integers"),
+    ("counter", [*done(0, "add", True), *read()], "expected integers"),
+    ("unique-ids", done(0, "generate", end="fail"), "no id was generated"),
+]
+
+
+@pytest.mark.parametrize(("model", "events", "why"), UNKNOWN)
+def test_what_cannot_be_judged_says_why(model: str, events: list, why: str) -> None:
+    results = judged(model, *events)
+    assert results.valid == "unknown"
+    assert why in results.reasons()[0]
+
+
+def test_transfers_are_no_reads() -> None:
+    balances = {"a": 3, "b": 4}
+    events = [*done(0, "read", seen=balances), *done(0, "transfer", {"from": "a", "amount": 9})]
+    assert judged("bank", *events, *done(0, "read", seen=balances)).valid is True
