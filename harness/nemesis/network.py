@@ -10,11 +10,11 @@ from harness.links.base import CLIENT, Links, route_name
 from harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
 from harness.nemesis.cuts import route_faults, unheard
 from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import Greeting, Pair, complaints, greeting, worse
+from harness.nemesis.symptoms import Pair, complaints, greeting, worse
 from harness.system import System
 
 #: greetings of which the fastest is the usual one
-_SAMPLES = 3
+_SAMPLES = 4
 
 
 class Wires:
@@ -114,16 +114,21 @@ async def _complained(system: System, links: Links, bad: Fault, names: list[str]
 
 
 async def _late(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
-    """Proof by a greeting that takes as long as the fault is meant to delay it, where it took
-    less before; or longer than before by half of that."""
+    """Proof by a greeting that takes as long as the fault is meant to delay it, where another
+    took less, before it or once it was lifted; or longer than before by half of that."""
     name, address = _sample(system, links, names)
-    before = await greeting(address, _SAMPLES)
+    usual = await greeting(address, _SAMPLES)
+    before = usual.seconds if usual else 0.0
+    took: list[float] = []
 
     async def look() -> Proof:
         now = await greeting(address)
-        bit = now is not None and _later(now, before, _delay(bad, now.size))
-        seen = {"before": before and before.seconds, "now": now and now.seconds}
-        return Proof(bit, bit, {"link": name, "greeting_s": seen})
+        bit = False
+        if now is not None:
+            took.append(now.seconds)
+            delay, longest = _delay(bad, now.size), max(took)
+            bit = longest >= delay and (min(before, *took) < delay or longest > before + delay / 2)
+        return Proof(bit, bit, {"link": name, "greeting_s": {"before": before, "then": took}})
 
     return look
 
@@ -133,11 +138,6 @@ def _delay(bad: Fault, size: int) -> float:
     if isinstance(bad, Slow):
         return (bad.latency_ms - bad.jitter_ms) / 1000
     return size / (1000 * bad.rate_kbps) if isinstance(bad, Narrow) else 0.0
-
-
-def _later(now: Greeting, before: Greeting | None, delay: float) -> bool:
-    usual = before.seconds if before else 0.0
-    return now.seconds >= delay and (usual < delay or now.seconds > usual + delay / 2)
 
 
 async def _in_pieces(system: System, links: Links, bad: Fault, names: list[str]) -> Look:

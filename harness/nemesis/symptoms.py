@@ -80,4 +80,4 @@ def _segments(sock: socket.socket) -> int:
 
 def _quiet(size: int) -> float:
     """s of silence after which the greeting is over."""
-    return 0.1 if size else _GREETING
+    return 0.05 if size else _GREETING
