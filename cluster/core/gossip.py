@@ -48,6 +48,7 @@ class Gossip:
         self._timeout = timeout
         self._dice = Dice(entropy)
         self._recovered = False
+        self._saving = 0
         self.on_news: Callable[[], None] = lambda: None
         membership.on_change = self._changed
 
@@ -78,15 +79,16 @@ class Gossip:
 
     def heard(self, asked: messages.Gossip) -> GossipReply | Refusal:
         """Somebody told us what they know. As long as nothing could be read, to answer that
-        nothing is known here would be a lie."""
-        if not self._recovered:
-            return Refusal(asked.rid, "not-ready", f"{self._node} is starting")
-        self._learn(asked.layout, asked.requests)
+        nothing is known here would be a lie; and what is not durable is told once it is."""
+        if self._recovered:
+            self._learn(asked.layout, asked.requests)
+        if not self._recovered or self._saving:
+            return Refusal(asked.rid, "not-ready", f"{self._node} is starting, or storing this")
         return GossipReply(asked.rid, self._membership.layout, self._membership.requests)
 
     def _round(self) -> None:
         audience = self.audience()
-        if audience:
+        if audience and not self._saving:
             self._tell(self._dice.choice(audience))
 
     def _tell(self, peer: str) -> None:
@@ -114,10 +116,14 @@ class Gossip:
         m = self._membership
         self.on_news()
         row = msgspec.msgpack.encode(_Row(m.layout, m.requests))
+        self._saving += 1
         self._kernel.persist((Write("meta", _ROW, row),), self._kept)
 
     def _kept(self, reason: str | None) -> None:
+        self._saving -= 1
         if reason is not None:
             self._kernel.emit("storage-error", table="meta", reason=reason)
+        if self._saving:
+            return
         for peer in self.audience():
             self._tell(peer)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .admission import Admission
 from .antientropy import AntiEntropy
-from .changes import gone, known
+from .changes import closed, gone, known
 from .context import Contexts
 from .coordinator import Services
 from .departure import Departure
@@ -81,6 +81,7 @@ class Node:
         #: whose states are merged (Membership.participants, as of the last news)
         self.participants: frozenset[str] = frozenset()
         self._gone: set[str] = set()
+        self._closed: set[str] = set()
         self.versioning = versioning(params)
         self.fences = Fences()
         self._keep(store, entropy)
@@ -320,9 +321,16 @@ class Node:
         self.reaper.start()
         self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
+    @property
+    def serves(self) -> bool:
+        """Whether clients' requests are taken."""
+        return self.ready and self.params.node not in self._closed
+
     def why_not_ready(self) -> str:
         """Why clients are refused while it is not."""
         me, silent = self.params.node, self.founding.waiting_for()
+        if self.ready:
+            return f"{me} has gone from the cluster"
         if self.placement is not None or not self._recovered_identity:
             return f"{me} is starting"
         if not silent:
@@ -370,7 +378,8 @@ class Node:
         before = self.placement
         self.participants = membership.participants()
         self._gone = gone(membership.layout, membership.requests)
-        self.placement = Placement(membership.layout, self.rules, self._gone)
+        self._closed = closed(membership.requests)
+        self.placement = Placement(membership.layout, self.rules, self._gone, self._closed)
         self.transfers.layout_changed()
         if before is None or before.layout.version != membership.layout.version:
             layout = membership.layout

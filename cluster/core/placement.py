@@ -42,9 +42,15 @@ class Rules:
 class Placement:
     """A layout, read: N primaries a partition, its newcomers, and the fallbacks.
 
-    `gone` are nodes that nobody waits for."""
+    `gone` are nodes that nobody waits for, of which those that are `closed` hold nothing."""
 
-    def __init__(self, layout: Layout, rules: Rules, gone: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        rules: Rules,
+        gone: Collection[str] = (),
+        closed: Collection[str] = (),
+    ) -> None:
         self.layout = layout
         self.now = rules.ring(layout.owners)
         self.then = rules.ring(layout.target)
@@ -53,7 +59,8 @@ class Placement:
         self._newcomers = [self._find_newcomers(p) for p in self.partitions]
         self._switched = [self._is_switched(p) for p in self.partitions]
         self._holders = [
-            frozenset((*self.primaries(p), *self._newcomers[p])) for p in self.partitions
+            frozenset((*self.primaries(p), *self._newcomers[p])) - frozenset(closed)
+            for p in self.partitions
         ]
 
     def partition(self, key: bytes) -> int:

@@ -176,7 +176,7 @@ class Questions:
     def _admit(self, rid: int, key: bytes, value: bytes, options: Options) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         node, p = self._node, self._node.params
-        if not node.ready:
+        if not node.serves:
             return Refusal(rid, "not-ready", node.why_not_ready(), _RETRY_AFTER)
         overload = node.admission.objection(len(value))
         if overload is not None:

@@ -63,6 +63,12 @@ class Transfers:
             self._first = len(self.incoming())
         self._since = {p: self._since[p] for p in self.leftover()}
         self._given = {p: heard for p, heard in self._given.items() if p in self._since}
+        self._kernel.soon(self._await_nobody)
+
+    def _await_nobody(self) -> None:
+        """Where all owners were removed there is nobody to wait for."""
+        for partition in self.incoming():
+            self._perhaps_ready(partition)
 
     def incoming(self) -> list[int]:
         """The partitions that this node still fetches."""
@@ -70,7 +76,9 @@ class Transfers:
         return [
             p
             for p in view.partitions
-            if self._node in view.pending(p) and self._node not in view.layout.ready.get(p, ())
+            if self._node in view.pending(p)
+            and view.holds(self._node, p)
+            and self._node not in view.layout.ready.get(p, ())
         ]
 
     def leftover(self) -> list[int]:

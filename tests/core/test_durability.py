@@ -454,7 +454,7 @@ def test_many_hints_for_what_this_node_holds_itself_are_handed_off_without_depth
         sim.put("n2", b"k%d" % i, b"v", w=2)
     held = keeper.hints.count()[target]
     assert held > 300
-    keeper.hints.destination = lambda target, key: keeper.params.node
+    keeper.hints.destinations = lambda target, key: (keeper.params.node,)
     keeper.hints.keep = lambda key, state, done: done(None)
     sim.until(lambda: not keeper.hints.count())
     assert keeper.hints.handed_off >= held

@@ -110,7 +110,10 @@ class Run:
         held = self.sim.holders(key)
         if not self.acked[key]:
             return
-        if len({frozenset(values) for values in held.values()}) != 1 or len(held) != 3:
+        if (
+            len({frozenset(values) for values in held.values()}) != 1
+            or len(held) != self.sim.params.n
+        ):
             self.wrong.append(f"diverged on {key!r}: {held}")
         final = next(iter(held.values()))
         covered = frozenset().union(*(self.past[v] for v in final))

@@ -56,7 +56,9 @@ class Deletes(Run):
 
     def judge(self, key: bytes) -> None:
         held = self.sim.holders(key)
-        if held and (len(held) != 3 or len({frozenset(v) for v in held.values()}) != 1):
+        if held and (
+            len(held) != self.sim.params.n or len({frozenset(v) for v in held.values()}) != 1
+        ):
             self.wrong.append(f"diverged on {key!r}: {held}")
         final = next(iter(held.values()), set())
         standing = [self.past[v] for v in (*final, *self.deletes) if v.startswith(key)]
