@@ -295,6 +295,10 @@ UNKNOWN = [
     ("long-fork", done(0, "r", 7), "expected a list of micro-operations"),
     ("set", [*add(1), *add(1), *read(1)], "added twice"),
     ("set", [*add(1, "info"), *read(1)], "no add was acknowledged"),
+    ("set", add(1), "no read succeeded"),
+    ("set", [*add(1), *done(1, "read", seen=7)], "expected the list of elements read, got 7"),
+    ("set-full", add(1), "no read succeeded"),
+    ("set-full", [*add(1), *add(1), *read(1)], "added twice"),
     ("set-full", [*add(1, "info"), *read()], "no element was known and read"),
     ("counter", [*done(0, "add", "1"), *read()], "expected integers"),
     ("counter", [*done(0, "add", True), *read()], "expected integers"),
@@ -307,6 +311,20 @@ def test_what_cannot_be_judged_says_why(model: str, events: list, why: str) -> N
     results = judged(model, *events)
     assert results.valid == "unknown"
     assert why in results.reasons()[0]
+
+
+def test_what_became_of_the_elements_of_a_set() -> None:
+    """One in every read, one lost, one late, one never seen; and one of unknown outcome."""
+    adds = [*add(1), *add(2), *add(3), *add(4), *add(5, "info")]
+    events = [*adds, *read(1, 2), *read(1, 2, 3), *read(1, 3)]
+    for linearizable, found in ((False, {}), (True, {"stale-read": 1})):
+        results = judged("set-full", *events, linearizable=linearizable)
+        assert results.counts() == {"lost-element": 2, **found}
+        details = results.verdicts["set-full"].details
+        assert details == {"stable": 2, "lost": 2, "stale": 1, "never_read": 2}
+    last = judged("set", *events).verdicts["set"]
+    assert last.details == {"acknowledged": 4, "read": 2, "recovered": 0}
+    assert judged("set", *events, *read(5)).verdicts["set"].details["recovered"] == 1
 
 
 def test_transfers_are_no_reads() -> None:
