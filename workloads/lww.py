@@ -48,7 +48,8 @@ def _misdated(c: Causality, version: int) -> Iterator[Anomaly]:
                 f"{effect(c, version)}, on the context of {name(c, parent)}: it is stamped "
                 f"{date}, and what it replaces {before}, so that it loses where the two meet."
             )
-            rows = (int(c.ended[parent]), int(c.written[version]), int(c.ended[version]))
+            begun, ended = int(c.written[version]), int(c.ended[version])
+            rows = {int(c.ended[parent]), int(h.basis[begun]), begun, ended}
             yield Anomaly("misdated", why, h.keys[int(c.key[version])], tuple(sorted(rows)))
 
 
