@@ -10,10 +10,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
+from math import ceil
 from ssl import SSLContext
 
 from cluster.connection import Connection
-from cluster.core.messages import Get, Hello
+from cluster.core.messages import Get, Hello, Options
 from cluster.failures import DynamoError
 from cluster.stream import DialFailed, Dialled, dial
 from cluster.wire import CLIENT_LIMIT, NODE_LIMIT
@@ -29,6 +30,8 @@ _PATIENCE = 3.0
 _LARGE = 4
 #: bytes of what slow readers ask for
 _ASKED = 192 << 10
+#: ... of any one replica: it is the answers that are to pile up, not the questions to others
+_ANY = Options(r=1)
 
 
 class Pressure:
@@ -83,7 +86,7 @@ class Pressure:
             ended["ok"] += 1
 
     async def _deaf(self, node: str, gets: int, ended: Counter[str]) -> None:
-        """Ask, and read no answer, until cancelled or cut off."""
+        """Ask, `gets` times a second, and read no answer, until cancelled or cut off."""
         key = f"{EXTRA}{node}/asked"
         connection = await self._open(node)
         try:
@@ -95,10 +98,10 @@ class Pressure:
         try:
             if deaf.transport is not None:
                 deaf.transport.pause_reading()
-            for number in range(gets):
-                deaf.send(Get(number + 1, key.encode()))
-            ended["asked"] += gets
             while not deaf.closing:
+                for _ in range(ceil(gets * _PAUSE)):
+                    deaf.send(Get(next(self._requests), key.encode(), _ANY))
+                    ended["asked"] += 1
                 await asyncio.sleep(_PAUSE)
         finally:
             deaf.abort("it has not read for long enough")
