@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-
 # what is started in the background of a script ignores ctrl-C, and so would what tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
