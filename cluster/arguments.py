@@ -33,6 +33,13 @@ def some_bytes(name: str, value: object) -> bytes:
     raise _wrong(name, "bytes", value, hint)
 
 
+def some_text(name: str, value: object) -> str:
+    """Text, "" for None. Raises BadRequest."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise _wrong(name, "str", value)
+
+
 def checked(options: object) -> Options:
     """Options whose fields are of the right types. Raises BadRequest."""
     if not isinstance(options, Options):

@@ -38,7 +38,7 @@ from itertools import count
 from typing import Self, TypeVar
 
 from cluster.arguments import addresses as checked_addresses
-from cluster.arguments import checked, duration, key_bytes, some_bytes, whole
+from cluster.arguments import checked, duration, key_bytes, some_bytes, some_text, whole
 from cluster.connection import Connection, GetResult, PutResult
 from cluster.core.errors import ERRORS
 from cluster.core.messages import Options, Version, Worth
@@ -209,7 +209,7 @@ class Client:
         name, limit = key_bytes(key), self._limit(options)
         content = some_bytes("note" if deleted else "value", value)
         basis = some_bytes("context", context)
-        known_as = request or f"{self._name}.{next(self._requests)}"
+        known_as = some_text("request", request) or f"{self._name}.{next(self._requests)}"
 
         def put(node: Connection, timeout: float, again: bool) -> Awaitable[PutResult]:
             return node.put(

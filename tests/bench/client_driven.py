@@ -22,6 +22,8 @@ from harness.ports import reserve
 NODES = tuple(f"n{i}" for i in range(1, 6))
 ROUNDS = 40
 KEYS = 50
+#: a machine that stands still for a while is no reason to give up
+PATIENT = {"replica_timeout": 20.0, "request_timeout": 30.0}
 
 Took = dict[tuple[str, str], list[float]]
 #: who asked -> of each put, whether it had to be forwarded
@@ -45,7 +47,8 @@ async def run(engine: str) -> Took:
         listen = {node: f"127.0.0.1:{ports.take()}" for node in NODES}
         admin = {node: f"127.0.0.1:{ports.take()}" for node in NODES}
         peers = {a: {b: listen[b] for b in NODES if b != a} for a in NODES}
-        cluster = Cluster(ClusterSpec(NODES, Path(folder), listen, admin, peers, engine=engine))
+        spec = ClusterSpec(NODES, Path(folder), listen, admin, peers, PATIENT, engine)
+        cluster = Cluster(spec)
         addresses = list(listen.values())
         any_node = cycle([Client([address], timeout=30.0) for address in addresses])
         straight = Client(addresses, timeout=30.0, client_driven=True)

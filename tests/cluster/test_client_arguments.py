@@ -50,6 +50,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
         "get",
         {"key": b"k", "options": Options(timeout="soon")},  # type: ignore[arg-type]
     ),
+    "request must be str, not int": ("put", {"key": b"k", "value": b"", "request": 7}),
     "option sloppy is 1": ("get", {"key": b"k", "options": Options(sloppy=1)}),  # type: ignore[arg-type]
 }
 
