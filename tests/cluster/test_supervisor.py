@@ -181,6 +181,27 @@ async def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        cluster = w.cluster
+        await cluster.start_all()
+        await asyncio.gather(*map(cluster.kill, NODES))
+        await cluster.wipe("n1")
+        await cluster.start("n1")
+        status = await cluster.status("n1")
+        assert status is not None
+        assert (status["ready"], status["waiting_for"]) == (False, ["n2", "n3"])
+        async with w.store("n1") as store:
+            with pytest.raises(DynamoError, match="it waits for n2, n3") as caught:
+                await store.get(b"k")
+            assert caught.value.definite
+            await cluster.start("n2")
+            async with asyncio.timeout(30):  # until n2 tells n1 of the ring
+                while not ((await cluster.status("n1")) or {}).get("ready"):
+                    await asyncio.sleep(0.01)
+
+
+@in_loop
 async def test_a_ctrl_c_in_the_terminal_is_not_for_nodes(tmp_path: Path) -> None:
     async with world(tmp_path, engine="memory") as w:
         await w.cluster.start("n1")
