@@ -71,7 +71,7 @@ BUGS: dict[str, Bug] = {
         nemesis="wipe.one",
         workload="register",
         anomalies=("lost-write", "divergence"),
-        options=("--keys=3", "--rate=250", "--time-limit=15s"),
+        options=("--nodes=3", "--keys=1", "--rate=250", "--time-limit=15s"),
     ),
     "equal-actors": Bug(
         versions.equal_actors,
@@ -410,9 +410,10 @@ BUGS: dict[str, Bug] = {
     "ghost-member": Bug(
         membership.ghost_member,
         "stale gossip revives a node that was removed",
-        nemesis="membership",
+        nemesis="membership.remove",
         workload="register",
         anomalies=("split-membership", "stuck", "misplaced"),
+        options=("--time-limit=5s",),
     ),
     "lone-ring": Bug(
         membership.lone_ring,
