@@ -38,6 +38,8 @@ def check_membership(c: Causality, course: Course, test: Mapping[str, Any] | Non
         view = _view(h, row)
         views.setdefault(canonical(view if course.quiet else view["members"]), []).append(row)
     found = [*_split(h, course, list(views.values())), *_missing(h, course, told, test or {})]
+    if course.quiet:
+        found += _ghosts(h, course, told)
     return judge(found, (), {"asked": len(told)})
 
 
@@ -72,6 +74,21 @@ def _missing(
         )
         during = (course.phases.get("load", 0), rows[0])
         yield Anomaly("split-membership", why, None, (rows[0],), {"missing": gone}, during)
+
+
+def _ghosts(h: History, course: Course, told: list[int]) -> Iterator[Anomaly]:
+    """Nodes that were removed as dead and are members all the same, though all is quiet."""
+    removed = _asked(course, "removes")
+    for name in sorted(removed - _asked(course, "joins")):
+        rows = [row for row in told if name in _members(h, row)]
+        if rows:
+            who = listed([str(h.value_of(row).get("node")) for row in rows])
+            why = (
+                f"{name} is a member still, or again, as far as {who} know at {at(h, rows[0])}, "
+                f"although all is quiet.{_changes(h, course, {name})}"
+            )
+            during = (course.phases.get("load", 0), rows[0])
+            yield Anomaly("split-membership", why, None, (rows[0],), {"removed": name}, during)
 
 
 def _asked(course: Course, *kinds: str) -> set[str]:
