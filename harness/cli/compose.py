@@ -30,7 +30,15 @@ from workloads.client import Contexts, DynamoClient, decode
 #: While a test runs, in its folder: what the processes need and nobody wants afterwards.
 WORK, LINKS = "work", "links"
 #: What takes a day in production takes seconds in a test: tombstones are reaped while it lasts.
-HASTE = {"reap_after": 1.0}
+_HASTE = {"reap_after": 1.0}
+
+
+def node_params(options: Options) -> dict[str, Any]:
+    """The parameters that nodes are told. Where a fault puts an old disk back, tombstones stay
+    as long as in production: a disk from before one was reaped brings back what was deleted,
+    and no operator may put it back (docs/node.md)."""
+    restores = any(event.value.get("disk") == "restored" for event in options.faults)
+    return {**({} if restores else _HASTE), **options.topology.told}
 
 
 @contextmanager
@@ -48,7 +56,7 @@ def compose(
         newcomers=newcomers(options.faults),
         disk_faults="start-disk" in starts,
         clock_faults="start-clock" in starts,
-        params={**HASTE, **wanted.params, **workload.params},
+        params={**node_params(options), **wanted.params, **workload.params},
     )
     if "start-load" in starts:
         wanted = replace(wanted, params={**wanted.params, "max_requests": MOST_REQUESTS})

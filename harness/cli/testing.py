@@ -20,7 +20,7 @@ from rich.console import Console
 
 from cluster.core.admission import MOST
 from cluster.core.params import Params
-from harness.cli.compose import HASTE, WORK, compose
+from harness.cli.compose import WORK, compose, node_params
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
 from harness.cli.judging import judge, save
 from harness.cli.options import Options
@@ -140,7 +140,7 @@ def describe(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "w": options.topology.w,
         "sloppy": options.topology.sloppy,
         "partitions": options.topology.told["partitions"],
-        "reap": {**HASTE, **options.topology.told}["reap_after"],
+        "reap": node_params(options).get("reap_after", Params.reap_after),
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,
