@@ -69,8 +69,8 @@ def compose(
     skips: dict[str, str] = {}
     if wanted.clock_faults and options.clocks == FAKETIME:
         found = find()
-        wanted = replace(wanted, faketime=found.library)
-        if found.library is None:
+        wanted = replace(wanted, faketime=found.path)
+        if found.path is None:
             skips["clock"] = found.why_not
             say(f"clock faults are skipped: {found.why_not}")
 

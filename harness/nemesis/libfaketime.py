@@ -22,9 +22,9 @@ _DEBIAN = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaket
 
 @dataclass(frozen=True)
 class Found:
-    """The library, or None; and where it was looked for, in words."""
+    """The path of the library, or None; and where it was looked for, in words."""
 
-    library: Path | None
+    path: Path | None
     tried: tuple[str, ...]
 
     @property

@@ -18,9 +18,9 @@ FAKETIME = find()
 ENGINES = [
     pytest.param(None, id="in-process"),
     pytest.param(
-        FAKETIME.library,
+        FAKETIME.path,
         id="faketime",
-        marks=pytest.mark.skipif(FAKETIME.library is None, reason=FAKETIME.why_not),
+        marks=pytest.mark.skipif(FAKETIME.path is None, reason=FAKETIME.why_not),
     ),
 ]
 
@@ -103,10 +103,10 @@ def test_a_node_that_is_started_again_has_a_sound_clock(
 def test_libfaketime_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
     library = tmp_path / "libfaketime.so.1"
     library.touch()
-    assert find({"LIBFAKETIME": str(library)}).library == library.resolve()
+    assert find({"LIBFAKETIME": str(library)}).path == library.resolve()
     missing = find({"LIBFAKETIME": str(tmp_path / "none.so")})
     assert missing.tried[0] == f"$LIBFAKETIME is {tmp_path / 'none.so'}, which is no file"
-    assert missing.library != library.resolve()
+    assert missing.path != library.resolve()
 
 
 def test_without_libfaketime_clock_faults_are_skipped_and_say_so(tmp_path: Path) -> None:
