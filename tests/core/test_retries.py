@@ -1,0 +1,130 @@
+"""What is sent again is never stamped twice: request ids, retries and what stays in doubt."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from simulator import Simulator
+
+from cluster.core.errors import is_definite
+from cluster.core.messages import (
+    Put,
+    PutReply,
+    Refusal,
+)
+
+KEY = b"cart"
+
+
+@pytest.fixture
+def sim() -> Simulator:
+    return Simulator()
+
+
+def preference(sim: Simulator) -> tuple[str, ...]:
+    view = sim.nodes["n1"].view
+    return view.preference(view.partition(KEY))
+
+
+def test_a_retry_with_the_same_request_id_is_not_stamped_again(sim: Simulator) -> None:
+    name = preference(sim)[1]
+    first = sim.call(name, Put(1, "same", KEY, b"v"))
+    again = sim.call(name, Put(2, "same", KEY, b"v"))
+    assert again.context == first.context
+    assert len(sim.get(name, KEY).siblings) == 1
+
+
+def test_a_retry_while_the_first_is_in_progress_gets_the_same_answer(sim: Simulator) -> None:
+    name = preference(sim)[1]
+    channels = [sim.ask(name, Put(i, "same", KEY, b"v")) for i in (1, 2)]
+    sim.until(lambda: all(c in sim.replies for c in channels))
+    one, two = (sim.replies[c] for c in channels)
+    assert one.context == two.context
+    assert len(sim.get(name, KEY).siblings) == 1
+
+
+def test_a_retry_after_an_open_refusal_goes_on_from_the_first_stamp(sim: Simulator) -> None:
+    lonely = preference(sim)[0]
+    sim.isolate(lonely)
+    sim.run(0.1)
+    assert isinstance(sim.call(lonely, Put(1, "same", KEY, b"v")), Refusal)
+    sim.heal()
+    sim.run(0.1)
+    assert isinstance(sim.call(lonely, Put(2, "same", KEY, b"v")), PutReply)
+    assert len(sim.get(lonely, KEY).siblings) == 1
+
+
+def again(sim: Simulator, name: str, request: str = "same") -> object:
+    return sim.call(name, Put(9, request, KEY, b"v", again=True))
+
+
+def test_what_is_sent_again_goes_on_from_the_stamp_wherever_that_was_made(sim: Simulator) -> None:
+    order = preference(sim)
+    coordinator, asker = order[0], order[4]
+    sim.isolate(coordinator)
+    sim.run(0.1)
+    first = sim.call(coordinator, Put(1, "same", KEY, b"v"))
+    assert isinstance(first, Refusal)
+    assert not is_definite(first.code)
+    sim.heal()
+    sim.run(0.1)
+    assert isinstance(again(sim, asker), PutReply)
+    assert isinstance(again(sim, coordinator), PutReply)
+    assert len(sim.get(asker, KEY).siblings) == 1
+
+
+def test_what_is_sent_again_is_never_stamped_however_often_and_wherever(sim: Simulator) -> None:
+    """Nobody remembers it: it never came, or whoever stamped it has forgotten."""
+    order = preference(sim)
+    sim.call(order[0], Put(1, "same", KEY, b"v"))
+    sim.crash(order[0])
+    sim.boot(order[0])
+    sim.run(0.1)
+    for name in order:
+        refusal = again(sim, name)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, is_definite(refusal.code)) == ("forgotten", False)
+    assert [v.value for v in sim.get(order[1], KEY).siblings] == [b"v"]
+    assert isinstance(again(sim, order[1], "never sent"), Refusal)
+    assert len(sim.get(order[1], KEY).siblings) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_stamped_twice_however_clients_insist(seed: int) -> None:
+    sim = Simulator(seed=seed)
+    dots: dict[bytes, set[tuple[str, int]]] = {}
+
+    def look() -> None:
+        for node in sim.nodes.values():
+            for records in (node.objects, node.hints.records):
+                for _, record in records.scan():
+                    for actor, entry in record.state.items():
+                        for event, version in entry.values:
+                            dots.setdefault(version.value, set()).add((actor, event))
+
+    doubts = 0
+    for number in range(60):
+        victim = sim.random.choice(sim.names)
+        put = Put(1, f"r{number}", KEY, b"%d" % number)
+        channel = sim.ask(sim.random.choice(sim.names), put)
+        sim.run(sim.random.uniform(0, 0.003))
+        if number % 2:
+            sim.isolate(victim)
+        else:
+            sim.crash(victim)
+        for _ in range(3):
+            sim.run(0.3)
+            reply = sim.replies.get(channel)
+            if isinstance(reply, PutReply) or (reply and is_definite(reply.code)):
+                break
+            doubts += 1
+            name = sim.random.choice(sorted(sim.nodes))
+            channel = sim.ask(name, msgspec.structs.replace(put, again=True))
+        if victim not in sim.nodes:
+            sim.boot(victim)
+        sim.heal()
+        sim.run(0.2)
+        look()
+    assert doubts > 10
+    assert len(dots) > 30
+    assert not {value: named for value, named in dots.items() if len(named) > 1}
