@@ -7,6 +7,21 @@ from typing import Annotated
 
 from typer import Context, Option
 
+from harness.cli.flags import (
+    Bug,
+    LinksKind,
+    N,
+    Nodes,
+    Param,
+    PortBase,
+    R,
+    Storage,
+    Store,
+    Strict,
+    Tls,
+    W,
+)
+
 
 def run(
     context: Context,
@@ -23,13 +38,11 @@ def run(
         Path | None,
         Option(help="Replay the faults in this file, such as the schedule.yaml of a test."),
     ] = None,
-    nodes: Annotated[int, Option(help="How many nodes.")] = 5,
-    n: Annotated[int, Option("--n", help="Copies of each key.")] = 3,
-    r: Annotated[int, Option("--r", help="Copies that must answer a get.")] = 2,
-    w: Annotated[int, Option("--w", help="Copies that must acknowledge a put.")] = 2,
-    strict: Annotated[
-        bool, Option("--strict", help="No sloppy quorum: only primaries count.")
-    ] = False,
+    nodes: Nodes = 5,
+    n: N = 3,
+    r: R = 2,
+    w: W = 2,
+    strict: Strict = False,
     time_limit: Annotated[str, Option(help="How long the load lasts: 500ms, 10s, 2m.")] = "10s",
     rate: Annotated[float, Option(help="Operations a second, over all clients.")] = 100.0,
     concurrency: Annotated[int, Option(help="How many clients.")] = 10,
@@ -40,27 +53,16 @@ def run(
     seed: Annotated[
         int | None, Option(help="Seed of everything that is random; drawn when absent.")
     ] = None,
-    links: Annotated[str, Option(help="What the network is made of.")] = "auto",
+    links: LinksKind = "auto",
     clocks: Annotated[
         str, Option(help="How wall clocks are made wrong: in-process, or through faketime.")
     ] = "in-process",
-    storage: Annotated[str, Option(help="What nodes persist into.")] = "lmdb",
-    bug: Annotated[
-        list[str] | None,
-        Option(help="Plant a bug, NAME or FILE.py:NAME, in every node; may be repeated."),
-    ] = None,
-    tls: Annotated[
-        Path | None,
-        Option(help="Encrypt everything, with node.pem, node.key and ca.pem of this folder."),
-    ] = None,
-    param: Annotated[
-        list[str] | None,
-        Option(help="Tell every node NAME=VALUE, in YAML (docs/node.md); may be repeated."),
-    ] = None,
-    port_base: Annotated[
-        int | None, Option(help="First of the ports to use; by default free ones are found.")
-    ] = None,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    storage: Storage = "lmdb",
+    bug: Bug = None,
+    tls: Tls = None,
+    param: Param = None,
+    port_base: PortBase = None,
+    store: Store = Path("store"),
     junit: Annotated[Path | None, Option(help="Write the verdict here too, as JUnit XML.")] = None,
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge what it did."""
