@@ -27,6 +27,13 @@ from harness.system import EnvironmentFailed
 
 #: s until a server must have answered after its start
 _START = 10.0
+#: A process that ends at once, or does not answer, is started so many times in all: a
+#: busy machine has been seen to lose one, and a whole test is too much to lose with it.
+_ATTEMPTS = 3
+
+
+class NotUp(EnvironmentFailed):
+    """The process ended, or did not answer, before it was of use."""
 
 
 class Server:
@@ -50,6 +57,22 @@ class Server:
         EnvironmentFailed, or what the API raises."""
         if not is_free(self.port):
             raise EnvironmentFailed(f"port {self.port}, meant for a Toxiproxy API, is taken")
+        api.bind(self.port)
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._launch()
+            try:
+                self._wait_until_ours()
+                break
+            except NotUp:
+                self.stop()
+                if attempt == _ATTEMPTS:
+                    raise
+        self._api.populate(self._body(route) for route in self._routes.values())
+        for name in self._faults:
+            self._recreate(name)
+        self.verify()
+
+    def _launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._binary), "-host", "127.0.0.1", "-port", str(self.port)],
@@ -61,12 +84,6 @@ class Server:
             )
         self.pid = self._process.pid
         self._reaper.add(self.pid)
-        api.bind(self.port)
-        self._wait_until_ours()
-        self._api.populate(self._body(route) for route in self._routes.values())
-        for name in self._faults:
-            self._recreate(name)
-        self.verify()
 
     def add(self, routes: Sequence[Route]) -> str | None:
         """Carry these routes too. Returns what `set` does."""
@@ -155,10 +172,12 @@ class Server:
 
     def _give_up_if(self, late: bool, error: Exception) -> None:
         assert self._process is not None
-        if late or self._process.poll() is not None:
-            raise EnvironmentFailed(
-                f"{self._binary} did not come up on port {self.port} ({error}); "
-                f"its log is {self._log}"
+        code = self._process.poll()
+        if late or code is not None:
+            why = f"no answer within {_START:g} s" if code is None else f"exit code {code}"
+            raise NotUp(
+                f"{self._binary} did not come up on port {self.port} ({why}; {error}); "
+                f"its log is {self._log}{_last_line(self._log)}"
             ) from error
 
     def _body(self, route: Route, enabled: bool = True) -> dict[str, Any]:
@@ -180,3 +199,9 @@ def _shape(proxy: api.Proxy | None) -> tuple[Any, ...] | None:
         return None
     names = sorted(toxic["name"] for toxic in proxy.standing)
     return proxy.listen, proxy.upstream, proxy.enabled, names
+
+
+def _last_line(log: Path) -> str:
+    """What it last wrote, as the end of a message."""
+    lines = log.read_text(errors="replace").splitlines()
+    return f", and ends with: {lines[-1]}" if lines else ", and is empty"

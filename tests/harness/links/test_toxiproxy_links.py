@@ -165,11 +165,49 @@ def test_a_program_that_is_no_toxiproxy_fails_the_start(tmp_path: Path) -> None:
     async def scenario() -> None:
         with reserve(20) as ports, Reaper.start() as reaper:
             bed = Bed(Path("/bin/false"), tmp_path, ports, reaper)
-            with pytest.raises(EnvironmentFailed, match="/bin/false did not come up"):
+            with pytest.raises(
+                EnvironmentFailed, match=r"/bin/false did not come up .*exit code 1.* is empty"
+            ):
                 await bed.links.start(bed.routes)
             bed.target.close()
 
     asyncio.run(scenario())
+
+
+#: Runs Toxiproxy only from a certain start on.
+STUMBLING = """#!/bin/sh
+echo start >> {starts}
+[ $(wc -l < {starts}) -ge {works} ] && exec {binary} "$@"
+echo "no luck today"
+exit 3
+"""
+
+
+def stumbling(binary: Path, folder: Path, works: int) -> Path:
+    script = folder / "stumbling"
+    script.write_text(STUMBLING.format(binary=binary, starts=folder / "starts", works=works))
+    script.chmod(0o755)
+    return script
+
+
+def test_a_server_that_does_not_come_up_is_started_again(binary: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_bed(stumbling(binary, tmp_path, works=3), tmp_path) as bed:
+            assert bed.accepts("n1", "n2")
+
+    asyncio.run(scenario())
+    assert (tmp_path / "starts").read_text().count("start") == 4, "two of them were in vain"
+
+
+def test_a_server_that_never_comes_up_is_told_with_its_last_words(
+    binary: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with open_bed(stumbling(binary, tmp_path, works=100), tmp_path):
+            pass
+
+    with pytest.raises(EnvironmentFailed, match=r"exit code 3.* ends with: no luck today"):
+        asyncio.run(scenario())
 
 
 def test_a_proxy_changed_behind_our_back_is_noticed(binary: Path, tmp_path: Path) -> None:
