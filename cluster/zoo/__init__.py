@@ -46,6 +46,9 @@ class Bug:
 
 #: Each key has one copy: what one replica forgets, no other one heals.
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
+#: Many keys, written without a look at what is there: whoever has forgotten something
+#: of them writes before anybody has told it.
+_FORGETFUL = ("--keys=100", "--rate=300", "--option=blind=1")
 #: Each key has more coordinators than a clock of 10 actors can name.
 _ELEVEN = ("--nodes=11", "--n=11", "--links=direct", "--concurrency=22")
 
@@ -68,10 +71,10 @@ BUGS: dict[str, Bug] = {
     "amnesia": Bug(
         versions.amnesia,
         "a wiped node names its versions as in its earlier life",
-        nemesis="wipe.one",
-        workload="register",
+        nemesis="wipe.one,link.slow",
+        workload="blind",
         anomalies=("lost-write", "divergence"),
-        options=("--nodes=3", "--keys=1", "--rate=250", "--time-limit=15s"),
+        options=(*_FORGETFUL, "--time-limit=25s"),
     ),
     "equal-actors": Bug(
         versions.equal_actors,
@@ -84,10 +87,15 @@ BUGS: dict[str, Bug] = {
     "lazy-epoch": Bug(
         versions.lazy_epoch,
         "epochs are used before the disk knows that they are",
-        nemesis="kill.primaries,kill.one",
-        workload="register",
-        anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--nodes=3", "--keys=1", "--time-limit=20s"),
+        nemesis="kill.minority,link.slow",
+        workload="blind",
+        anomalies=("lost-write", "divergence"),
+        options=(
+            *_FORGETFUL,
+            "--param=durability=buffered",
+            "--param=buffer_interval=2",
+            "--time-limit=30s",
+        ),
     ),
     "prune-clock": Bug(
         versions.prune_clock,
@@ -425,15 +433,15 @@ BUGS: dict[str, Bug] = {
     "clock-merge": Bug(
         membership.clock_merge,
         "of two layouts the one with the later date wins",
-        nemesis="clock,membership",
+        nemesis="clock.jump,membership",
         workload="register",
         anomalies=("split-membership", "stuck"),
-        options=("--time-limit=20s",),
+        options=("--time-limit=10s",),
     ),
     "double-claim": Bug(
         membership.double_claim,
         "every member makes plans, and keeps its own",
-        nemesis="membership.two,link.slow",
+        nemesis="membership.two",
         workload="register",
         anomalies=("misplaced", "split-membership", "stuck"),
     ),

@@ -33,17 +33,26 @@ def ghost_member(node: Node) -> None:
 
 
 def clock_merge(node: Node) -> None:
-    """The later of two layouts is the one with the later date, by whose clock ever."""
-    following = node.membership._next
+    """Who belongs, and who is ready, is one value with a date, by whose clock ever: of two
+    the later one is kept."""
+    membership, following = node.membership, node.membership._next
 
     def dated(layout: Layout, **changes: Any) -> Layout:
         return msgspec.structs.replace(following(layout, **changes), version=node.kernel.wall)
 
-    node.membership._next = dated  # type: ignore[method-assign]
+    def mark_ready(partition: int) -> None:
+        layout = membership.layout
+        assert layout is not None
+        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), membership._node)}
+        later = msgspec.structs.replace(layout, ready=ready, version=node.kernel.wall)
+        membership.adopt(later, {})
+
+    membership._next = dated  # type: ignore[method-assign]
+    membership.mark_ready = mark_ready  # type: ignore[method-assign]
 
 
 def double_claim(node: Node) -> None:
-    """Every member plans, and who has one plan does not hear of another of the same time."""
+    """Every member plans, and who has a plan takes none that does not go on from it."""
     membership = node.membership
     advance, adopt = membership.advance, membership.adopt
 
@@ -55,7 +64,7 @@ def double_claim(node: Node) -> None:
 
     def keep(layout: Layout | None, requests: dict[str, Change]) -> bool:
         ours = membership.layout
-        rival = ours and layout and ours.version == layout.version and ours.target != layout.target
+        rival = ours and layout and not set(ours.applied) <= set(layout.applied)
         return False if rival else adopt(layout, requests)
 
     membership.advance = plan  # type: ignore[method-assign]

@@ -58,16 +58,18 @@ def _keep(state: State, context: State) -> State:
 
 
 def amnesia(node: Node) -> None:
-    """A wiped node names its versions as before: nothing tells its lives apart."""
-    identity = node.identity
-    identity._draw = lambda: 0  # type: ignore[method-assign]
-    identity._row.incarnation = 0
+    """A node has one name for all its versions: after a wipe it uses it from 1 on again."""
+    _always(node, f"{node.params.node}:0:1")
 
 
 def equal_actors(node: Node) -> None:
     """All nodes stamp as one actor."""
-    amnesia(node)
-    node.identity.node = "v"
+    _always(node, "v:0:1")
+
+
+def _always(node: Node, actor: str) -> None:
+    node.identity.new_actor = lambda: actor  # type: ignore[method-assign]
+    node.identity.usable = lambda name: name == actor  # type: ignore[method-assign]
 
 
 def lazy_epoch(node: Node) -> None:

@@ -21,7 +21,7 @@ def run(
         Option("--storm", help="One campaign that knows nothing of the bug, until it is caught."),
     ] = False,
     time_limit: Annotated[
-        str | None, Option(help="How long the load of a test lasts: 8s; in a storm 20s.")
+        str | None, Option(help="How long the load of a test lasts: 8s; in a storm 15s.")
     ] = None,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     markdown: Annotated[
@@ -39,7 +39,7 @@ def run(
     for flag, path in (("--json", json), ("--markdown", markdown)):
         if path is not None:
             writable_file(flag, path)
-    limit = time_limit or ("20s" if storm else "8s")
+    limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
     visit = Visit(only, range(seed, seed + seeds), storm, limit, seconds)
     return run_zoo(visit, jobs, store, json, markdown, context.obj)

@@ -16,16 +16,21 @@ from harness.campaign.spec import Budget, Campaign
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
 SUITED, STORM = 60.0, 180.0
-#: What a storm tries one after the other, by workload and more arguments of `dynamesis
-#: test`; it knows nothing of any bug. What nodes do rarely, they do often here; and a key
-#: with one copy has nobody who could heal it.
-MIX: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("register", ("--keys=4",)),
-    ("bulk", ("--n=1", "--r=1", "--w=1")),
-    ("delete", ("--strict", "--param=tree_expiry=4")),
-    ("lww", ("--links=embedded",)),
-    ("hot-key", ("--rate=250",)),
-    ("bulk", ("--nodes=7",)),
+_ONE_COPY = ("--n=1", "--r=1", "--w=1")
+_ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
+#: What a storm tries one after the other, by workload, nemesis and more arguments of
+#: `dynamesis test`; it knows nothing of any bug. First everything at once. Then fewer faults
+#: at a time, which therefore come more often; in clusters in which little hides: one copy of
+#: a key has nobody who could heal it, three nodes own it all, eleven all write to it; and
+#: what nodes do rarely, they do often here.
+MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("register", "storm", ("--keys=4",)),
+    ("bulk", "cut,disk,membership", (*_ONE_COPY, "--links=embedded")),
+    ("delete", "cut,kill", ("--strict", "--param=tree_expiry=4")),
+    ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40")),
+    ("bulk", "load,pause,wipe", ("--nodes=3",)),
+    ("register", "kill,link", ("--keys=4", *_ELEVEN)),
+    ("bulk", "cut,disk", ()),
 )
 _CLEAN = "clean"
 
@@ -76,16 +81,16 @@ def suited(
 
 
 def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
-    """All bugs in turn under everything at once, with one workload after the other; the
-    pairs come last in each round, when it is known whether they are needed."""
+    """All bugs in turn through one round after the other; the pairs come last in each, when
+    it is known whether they are needed."""
     planted = {each.name: (f"--bug={each.name}",) for each in specimens} | {_CLEAN: ()}
     configs: dict[str, tuple[str, ...]] = {}
     cells = []
-    for turn, (workload, options) in enumerate(MIX):
+    for turn, (workload, nemesis, options) in enumerate(MIX):
         for name, bug in planted.items():
             config = " ".join((name, *options))
             configs[config] = (*bug, *options)
-            cells.append(Cell(workload, "storm", config, seed + turn))
+            cells.append(Cell(workload, nemesis, config, seed + turn))
     return _campaign("zoo-storm", limit, seconds, configs, cells)
 
 
