@@ -1,10 +1,11 @@
-"""What the nodes themselves say when all is quiet: split-membership and unbounded.
+"""What the nodes themselves say when all is quiet: split-membership, unbounded, lost-hint.
 
 The harness asks every node after quiescence and writes what it says as events of f
 `membership` ({"node", "members", "owners"}) and `sizes` ({"node", name: number, ...};
 docs/history.md). Members and owners must be the same everywhere, and a founder whom nobody
 asked to leave, or removed, must be among them. `bounds` in test.json
 gives the most that each size may reach; its `siblings` also bounds what a read may show.
+Hints that a node kept in its present life are handed off, given up or held by it.
 """
 
 from __future__ import annotations
@@ -158,6 +159,48 @@ def check_bounds(c: Causality, _course: Course, test: Mapping[str, Any] | None) 
     found = [*_too_many_siblings(c, bounds.get("siblings")), *_oversized(c, bounds)]
     more = {"unbounded": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(found[:DESCRIBED], (), {"bounds": dict(bounds)}, more)
+
+
+#: What became of the hints of a node, and how many it kept: the sum, if none was lost.
+_FATES = ("hints_handed_off", "hints_given_up", "hints_held")
+_KEPT = "hints_kept"
+
+
+def check_hints(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
+    not, so replicas may agree all the same: until the other copies are lost too. A node whose
+    disk was made to fail has an excuse."""
+    h = c.history
+    excused = {
+        node
+        for fault in course.faults
+        if fault.kind == "disk"
+        for node in (fault.value or {}).get("nodes") or ()
+    }
+    last: dict[str, int] = {}
+    for row in _said(h, "sizes"):
+        value = h.value_of(row)
+        if all(isinstance(value.get(name), int) for name in (_KEPT, *_FATES)):
+            last[str(value.get("node"))] = row
+    asked = {node: row for node, row in last.items() if node not in excused}
+    if not asked:
+        return skip("no node accounted for its hints")
+    return judge(list(_unaccounted(h, asked)), (), {"asked": len(asked)})
+
+
+def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
+    for node, row in told.items():
+        value = h.value_of(row)
+        kept, (handed_off, given_up, held) = value[_KEPT], (value[name] for name in _FATES)
+        missing = kept - handed_off - given_up - held
+        if missing > 0:
+            why = (
+                f"{node} cannot account for {missing} of its hints at {at(h, row)}: of {kept} that "
+                f"it has kept since it started, it handed {handed_off} off, gave {given_up} up "
+                f"and holds {held}. What such a hint was for, its target did not get from it."
+            )
+            data = {"node": node, "kept": kept, "missing": missing}
+            yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
 
 
 def _said(h: History, f: str) -> list[int]:

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: What a node's status says of its own size, and test.json of its bound.
-SIZES = ("requests", "request_bytes", "hint_bytes", "background_slices")
+SIZES = (
+    *("requests", "request_bytes", "hint_bytes", "background_slices"),
+    *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
+)
 #: s between two looks whether all processes live
 _LOOK = 0.5
 #: s for a cluster to get quiet that could not be healed

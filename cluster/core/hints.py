@@ -40,7 +40,9 @@ class Hints:
         self._in_flight: dict[bytes, None] = {}
         self._going_on = False
         self.bytes = 0
+        self.kept = 0
         self.handed_off = 0
+        self.given_up = 0
         #: all who must have a hint for `target` before it is deleted; (): nobody can yet
         self.destinations: Callable[[str, bytes], tuple[str, ...]] = lambda target, key: (target,)
         #: how many hints a target may have under way
@@ -64,6 +66,7 @@ class Hints:
         size = 0 if new is None else _size(new)
         self.bytes += size - before
         if new is not None:
+            self.kept += key not in self._waiting.get(target, {})
             self._waiting.setdefault(target, {})[key] = (size, since)
             self._targets.setdefault(key, {})[target] = None
         elif key in self._waiting.get(target, {}):
@@ -79,6 +82,16 @@ class Hints:
     def count(self) -> dict[str, int]:
         """target -> hints kept for it."""
         return {target: len(keys) for target, keys in self._waiting.items() if keys}
+
+    def account(self) -> dict[str, int]:
+        """What became of all hints of this life: `kept` is the sum of the others."""
+        held = sum(self.count().values())
+        return {
+            "hints_kept": self.kept,
+            "hints_handed_off": self.handed_off,
+            "hints_given_up": self.given_up,
+            "hints_held": held,
+        }
 
     def oldest(self) -> float:
         """How long the oldest hint has waited in this life of the node (s); 0 without any."""
@@ -103,7 +116,7 @@ class Hints:
         try:
             record = self.records.get(hint)
         except Damaged:
-            self.records.remove(hint, lambda code: None)  # the other copies have to do
+            self._give_up(hint)  # the other copies have to do
             return
         except ReadFailed:
             self._kernel.emit("hint-unreadable", target=target, key=key)
@@ -139,7 +152,8 @@ class Hints:
         hint = hint_row(target, key)
         self._in_flight.pop(hint, None)
         if kept and self.unchanged(hint, sent):
-            self.records.remove(hint, self._removed)
+            self.handed_off += 1
+            self.records.remove(hint, lambda code: None)
             self._kernel.emit("handed-off", target=target, key=key)
             if not self._in_flight and not self._going_on:
                 # not at once: what this node keeps itself is answered before the scan is over
@@ -154,7 +168,11 @@ class Hints:
         """Delete all hints, whether or not anybody has them."""
         for target, keys in self._waiting.items():
             for key in list(keys):
-                self.records.remove(hint_row(target, key), lambda code: None)
+                self._give_up(hint_row(target, key))
+
+    def _give_up(self, hint: bytes) -> None:
+        self.given_up += 1
+        self.records.remove(hint, lambda code: None)
 
     def is_kept(self, answer: Answer | Failure) -> bool:
         """True when the hint is durable where it belongs."""
@@ -167,10 +185,6 @@ class Hints:
         except ReadFailed:
             return False
         return now is not None and now.hash == sent.hash
-
-    def _removed(self, code: str | None) -> None:
-        if code is None:
-            self.handed_off += 1
 
 
 def _label(hint: bytes) -> dict[str, object]:

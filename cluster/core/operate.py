@@ -81,6 +81,7 @@ class Operator:
             "hints_for": waiting,
             "hint_bytes": node.hints.bytes,
             "handed_off": node.hints.handed_off,
+            **node.hints.account(),
             "reaped": node.reaper.reaped,
             "read_repairs": node.stats.read_repairs,
             "transfers": len(moving),

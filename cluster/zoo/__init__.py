@@ -296,10 +296,9 @@ BUGS: dict[str, Bug] = {
     "hint-key-collision": Bug(
         hints.hint_key_collision,
         "a hint's key lacks its target",
-        nemesis="cut.majorities-ring",
+        nemesis="cut",
         workload="register",
-        anomalies=("divergence", "lost-write"),
-        options=("--n=2", "--r=1", "--w=1", "--keys=2", "--time-limit=15s"),
+        anomalies=("divergence", "lost-write", "lost-hint"),
     ),
     "hint-to-ghost": Bug(
         hints.hint_to_ghost,

@@ -67,9 +67,9 @@ def equal_actors(node: Node) -> None:
     _always(node, "v:0:1")
 
 
-def _always(node: Node, actor: str) -> None:
-    node.identity.new_actor = lambda: actor  # type: ignore[method-assign]
-    node.identity.usable = lambda name: name == actor  # type: ignore[method-assign]
+def _always(node: Node, name: str) -> None:
+    node.identity.new_actor = lambda: name  # type: ignore[method-assign]
+    node.identity.usable = lambda actor: actor == name  # type: ignore[method-assign]
 
 
 def lazy_epoch(node: Node) -> None:

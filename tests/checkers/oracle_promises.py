@@ -193,6 +193,16 @@ class Promises(Dynamo):
                     found.add(("unbounded", None))
         return found
 
+    def without_account(self) -> set[str]:
+        """Nodes whose last word on their hints leaves some out."""
+        lacking: dict[str, bool] = {}
+        for op in self.ops:
+            if op.f == "sizes":
+                size = {name.removeprefix("hints_"): size for name, size in op.value.items()}
+                there = size["handed_off"] + size["given_up"] + size["held"]
+                lacking[op.value["node"]] = size["kept"] > there
+        return {node for node, lacks in lacking.items() if lacks}
+
     def is_split(self) -> bool:
         """Do two nodes, asked once all was quiet, tell other members or owners?"""
         quiet = [i for i, op in enumerate(self.ops) if op.f == "quiesce"]

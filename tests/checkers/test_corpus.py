@@ -30,6 +30,7 @@ ANOMALIES = (
     "false-sibling",
     "future-read",
     "impossible-ack",
+    "lost-hint",
     "lost-item",
     "lost-write",
     "misplaced",

@@ -112,6 +112,23 @@ def test_lww_agrees(program, stamps: list[int]) -> None:
     assert told.details["acknowledged_writes_discarded"] == oracle.discarded()
 
 
+#: (node, hints kept, handed off, given up, held), as often as somebody asked
+HINTS = st.lists(st.tuples(*[st.integers(0, 3)] * 5), max_size=4)
+
+
+@LENIENT
+@given(PROGRAMS, HINTS)
+def test_hints_agree(program, told) -> None:
+    ops = run(program)
+    for node, *counts in told:
+        names = ("kept", "handed_off", "given_up", "held")
+        value = {f"hints_{name}": count for name, count in zip(names, counts, strict=True)}
+        ops.append(Op(type="info", f="sizes", value={"node": f"n{node}", **value}))
+    found = [anomaly.data["node"] for anomaly in verdict("hints", ops, TEST).anomalies]
+    assert set(found) == Promises(ops, PRIMARIES).without_account()
+    assert len(found) == len(set(found))
+
+
 #: (node's view of the members, of the owners, a size it reports), of nodes asked after the end
 ASKED = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 5)), max_size=4)
 

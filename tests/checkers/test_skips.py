@@ -66,6 +66,11 @@ def test_what_cannot_be_judged_says_why(
     assert why in (verdict.skipped or verdict.reasons[0])
 
 
+def hints(kept: int, handed_off: int, given_up: int, held: int) -> dict[str, Any]:
+    fates = {"handed_off": handed_off, "given_up": given_up, "held": held, "kept": kept}
+    return {"node": "n1", **{f"hints_{name}": number for name, number in fates.items()}}
+
+
 #: checker, events, test.json, the anomalies
 JUDGED = [
     ("cart", [*PUT, QUIET, FINAL, *EMPTY], {"workload": "cart"}, {"lost-item": 1}),
@@ -82,6 +87,9 @@ JUDGED = [
      {"unbounded": 1}),
     ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"clock": 6}}, {}),
     ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"hints": 1}}, {}),
+    ("hints", [note("sizes", hints(3, 1, 1, 0))], {}, {"lost-hint": 1}),
+    ("hints", [note("sizes", hints(3, 1, 1, 0)), note("sizes", hints(3, 1, 1, 1))], {}, {}),
+    ("hints", [note("sizes", hints(3, 1, 1, 1)), note("sizes", hints(3, 2, 1, 1))], {}, {}),
 ]  # fmt: skip
 
 

@@ -53,6 +53,10 @@ class Run:
             self.wrong.append("the cluster did not become quiet")
         for key in KEYS:
             self.judge(key)
+        for name, node in self.sim.nodes.items():
+            account = node.hints.account()
+            if account.pop("hints_kept") != sum(account.values()):
+                self.wrong.append(f"{name} lost a hint: {account}")
         return self
 
     def fault(self, step: int) -> None:
