@@ -180,7 +180,7 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
-        if key in ("durable_replicas", "reap_after"):
+        if key in ("durable_replicas", "reap_after", "anti_entropy_interval"):
             _at_least(f"params.{key}", value, 0)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             _positive(f"params.{key}", value)

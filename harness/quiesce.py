@@ -145,13 +145,30 @@ async def look(system: System) -> dict[str, dict[str, Any] | None]:
     return dict(zip(system.nodes, answers, strict=True))
 
 
+async def until_idle(system: System, deadline: float, interval: float = INTERVAL) -> None:
+    """Wait until no node has a request in progress, nor has repaired anything at two looks
+    running; at most `deadline` seconds."""
+    before, end = None, time.monotonic() + deadline
+    while time.monotonic() < end:
+        statuses = (await look(system)).values()
+        now = [(status or {}).get("read_repairs") for status in statuses]
+        if now == before and not any((status or {}).get("requests") for status in statuses):
+            return
+        before = now
+        await asyncio.sleep(interval)
+
+
 async def until_quiet(
-    system: System, ring: Mapping[str, Any], deadline: float, interval: float = INTERVAL
+    system: System,
+    ring: Mapping[str, Any],
+    deadline: float,
+    interval: float = INTERVAL,
+    exchanges: bool = True,
 ) -> Outcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
-    `deadline` seconds have passed."""
+    `deadline` seconds have passed. `exchanges`: whether replicas have any."""
     began = time.monotonic()
-    watch = Watch(replica_pairs(ring))
+    watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
         statuses = await look(system)
         waiting = watch.waiting(statuses)

@@ -24,7 +24,7 @@ from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
 from harness.interpreter import Interpreter, Worker
 from harness.links.base import Links, Route
-from harness.quiesce import look, until_quiet
+from harness.quiesce import look, until_idle, until_quiet
 from harness.recorder import Recorder
 from harness.store import NODES, TEST, Folder
 from harness.system import EnvironmentFailed, System
@@ -69,6 +69,8 @@ class Parts:
     decode: Decode
     #: how long the cluster may take to get quiet, s
     quiesce: float = 20.0
+    #: whether nodes compare what they hold; where not, a key must be read to be repaired
+    anti_entropy: bool = True
 
 
 class Interrupted(Exception):
@@ -98,7 +100,7 @@ class Runner:
             workers = await self._load()
             await self._heal()
             self._go_on()
-            ring = await self._unless_interrupted(self._quiesce(ring))
+            ring = await self._unless_interrupted(self._quiesce(ring, workers))
             await self._final(ring, workers)
         except Interrupted:
             log.warning("interrupted")
@@ -149,12 +151,16 @@ class Runner:
             self.recorder.note("heal-failed", str(failure))
             self._patience = min(self._patience, HOPELESS)
 
-    async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
+    async def _quiesce(self, ring: dict[str, Any], workers: Workers) -> dict[str, Any]:
         """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
         ring = await self._current(ring)
         await self._sizes()
-        outcome = await until_quiet(self.parts.system, ring, self._patience)
+        exchanges = self.parts.anti_entropy
+        outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
+        if not exchanges:
+            await self._read_all(workers)
+            await until_idle(self.parts.system, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes())
         return await self._current(ring)
@@ -198,14 +204,18 @@ class Runner:
         parts = self.parts
         placement = Ring.told(ring, ring["n"])
         held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
-        reads = friendly_exceptions(validate(parts.final(parts.keys)))
-        interpreter = Interpreter(self.recorder, parts.clients, self.interrupt)
         before = await self._read_repairs()
-        await interpreter.run(Schedule(reads, _clients_only(workers)))
+        await self._read_all(workers)
         after = await self._read_repairs()
         repaired = {node: count - before[node] for node, count in after.items() if node in before}
         self.recorder.note("read-repairs", repaired)
         await keep(parts.system, held, self.folder / NODES)
+
+    async def _read_all(self, workers: Workers) -> None:
+        """Read every key once."""
+        reads = friendly_exceptions(validate(self.parts.final(self.parts.keys)))
+        interpreter = Interpreter(self.recorder, self.parts.clients, self.interrupt)
+        await interpreter.run(Schedule(reads, _clients_only(workers)))
 
     async def _read_repairs(self) -> dict[str, int]:
         """How many replicas each node's reads have repaired so far."""

@@ -82,7 +82,8 @@ class AntiEntropy:
         self.on_synced: Callable[[str, list[int], int, float], None] = lambda p, ps, v, t: None
 
     def start(self) -> None:
-        self.kernel.every(self._interval, self.begin_all)
+        if self._interval:
+            self.kernel.every(self._interval, self.begin_all)
 
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""

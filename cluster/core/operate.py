@@ -135,7 +135,9 @@ class Operator:
         }
 
     def change(self, kind: Kind, args: dict[str, Any]) -> dict[str, Any]:
-        """Ask for `node` to join, leave, or be removed as dead."""
+        """Ask for `node` to join, leave, or be removed as dead. Raises Refused."""
+        if not self._node.params.anti_entropy_interval:
+            raise Refused("anti_entropy_interval is 0: nothing would bring its data to a new owner")
         change = self._node.membership.request(kind, args["node"])
         return {"id": change.id, "kind": change.kind, "node": change.node}
 

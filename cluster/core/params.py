@@ -39,6 +39,7 @@ class Params:
     gossip_interval: float = 1.0
     probe_interval: float = 0.5
     handoff_interval: float = 0.25
+    #: 0: no anti-entropy; replicas agree on a key again once it is read
     anti_entropy_interval: float = 0.5
     #: tombstones unchanged for this long are reaped; 0: never
     reap_after: float = 86_400.0

@@ -241,9 +241,10 @@ BUGS: dict[str, Bug] = {
     "no-linger": Bug(
         repair.no_linger,
         "who answers a read late is not repaired",
-        nemesis="pause",
-        workload="register",
-        anomalies=("divergence",),
+        nemesis="wipe.one",
+        workload="bulk",
+        anomalies=("divergence", "misplaced"),
+        options=("--param=anti_entropy_interval=0",),
     ),
     "error-is-notfound": Bug(
         repair.error_is_notfound,

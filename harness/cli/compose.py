@@ -101,6 +101,7 @@ def compose(
             final=lambda _: workload.final_generator(keys),
             keys=workload.keys(keys),
             decode=decode,
+            anti_entropy=wanted.params.get("anti_entropy_interval") != 0,
         )
 
 

@@ -224,7 +224,8 @@ def _arena(options: Options) -> Arena:
     top = options.topology
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
     keys = WORKLOADS[options.workload].keys(options.given_keys)
-    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys, top.n)
+    compares = top.told.get("anti_entropy_interval") != 0
+    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys, top.n, compares)
 
 
 def _replayed(options: Options, path: Path) -> Options:

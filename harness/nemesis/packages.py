@@ -24,9 +24,9 @@ class Impossible(ValueError):
 @dataclass(frozen=True)
 class Arena:
     """What faults have to do with: the nodes, the kinds of fault that the links can do, W
-    and N, whether a node forgets all when its process dies (`volatile`), keys whose replicas may
-    be aimed at, and which node may lose its memory: always the same one, or an
-    acknowledged write could rightly lose its last copy."""
+    and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
+    compared (`anti_entropy`), keys whose replicas may be aimed at, and which node may lose its
+    memory: always the same one, or an acknowledged write could rightly lose its last copy."""
 
     nodes: Nodes
     kinds: frozenset[str]
@@ -35,6 +35,7 @@ class Arena:
     volatile: bool = False
     keys: tuple[str, ...] = ("k0", "k1", "k2")
     n: int = 3
+    anti_entropy: bool = True
 
     @classmethod
     def draw(
@@ -46,10 +47,11 @@ class Arena:
         volatile: bool = False,
         keys: tuple[str, ...] = ("k0", "k1", "k2"),
         n: int = 3,
+        anti_entropy: bool = True,
     ) -> Arena:
         """The arena in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
-        return cls(nodes, kinds, forgetful, w, volatile, keys, n)
+        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy)
 
 
 Value = dict[str, Any]
@@ -86,6 +88,8 @@ class Member:
             return f"needs {self.least} nodes and there are {len(arena.nodes)}"
         if self.spare and len(arena.nodes) < arena.n + self.spare:
             return f"needs {arena.n + self.spare} nodes with {arena.n} copies of each key"
+        if self.family == "membership" and not arena.anti_entropy:
+            return "needs anti-entropy, which brings new owners their data"
         if self.kinds and not self.kinds & arena.kinds:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
         if arena.volatile and self.name == "wipe.old-disk":

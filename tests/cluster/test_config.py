@@ -71,6 +71,10 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
         (GOOD | {"tls": {"kee": "c"}}, "tls: .*; allowed: cert, key, ca"),
         (GOOD | {"params": {"durability": "no"}}, "params.durability: Invalid enum value 'no'"),
         (GOOD | {"params": {"durable_replicas": -1}}, "params.durable_replicas: -1; allowed: 0 or"),
+        (
+            GOOD | {"params": {"anti_entropy_interval": -1}},
+            "params.anti_entropy_interval: -1.0; allowed: 0 or",
+        ),
         (GOOD | {"peers": {"n2": "h:1"}}, "peers: no address for 'n3'"),
         (GOOD | {"members": []}, "members: none; allowed: all founders, or `seeds` for a node"),
         (GOOD | {"members": [], "seeds": ["n8"]}, "peers: no address for 'n8'"),

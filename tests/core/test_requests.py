@@ -273,6 +273,25 @@ class TestReadRepair:
         sim.get(order[1], KEY)
         sim.until(lambda: sim.holders(KEY).get(order[0]) == {b"v"})
 
+    def test_without_anti_entropy_nothing_but_a_read_repairs(self) -> None:
+        sim = Simulator(anti_entropy_interval=0.0)
+        order = preference(sim)
+        sim.put(order[0], KEY, b"v")
+        sim.until(lambda: len(sim.holders(KEY)) == 3)
+        sim.crash(order[0])
+        sim.wipe(order[0])
+        sim.boot(order[0])
+        sim.run(30)
+        assert order[0] not in sim.holders(KEY)
+        assert all(not node.anti_entropy.standing for node in sim.nodes.values())
+        sim.get(order[1], KEY)
+        sim.until(lambda: sim.holders(KEY).get(order[0]) == {b"v"})
+
+    def test_without_anti_entropy_the_membership_stays(self) -> None:
+        sim = Simulator(anti_entropy_interval=0.0)
+        with pytest.raises(AssertionError, match="leave: anti_entropy_interval is 0"):
+            sim.admin("n1", "leave", node="n2")
+
     def test_replicas_that_agree_are_not_written(self, sim: Simulator) -> None:
         order = preference(sim)
         sim.put(order[0], KEY, b"v")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from harness.quiesce import HOPELESS, Watch, replica_pairs, until_quiet
+from harness.quiesce import HOPELESS, Watch, replica_pairs, until_idle, until_quiet
 from tests.harness.fakes import RING, FakeSystem
 
 PAIR = {("a", "b")}
@@ -45,6 +45,32 @@ def test_a_hint_starts_the_count_anew() -> None:
     found = looks(look(1, 0), look(2, 3), look(3, 0), look(4, 0), look(5, 0))
     assert found[1] == {"hints": {"a": 3}}
     assert found[2:] == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
+
+
+def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
+    system = FakeSystem()
+    system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
+    assert not asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01)).quiet
+    assert asyncio.run(until_quiet(system, RING, deadline=9, interval=0, exchanges=False)).quiet
+
+
+def test_idle_is_who_has_no_request_in_progress_and_repairs_nothing_more() -> None:
+    def idle_after(*looks: tuple[int, int]) -> int:
+        asked: list[str] = []
+
+        def status(node: str) -> dict[str, Any]:
+            asked.append(node)
+            requests, repairs = looks[min((len(asked) - 1) // len(system.nodes), len(looks) - 1)]
+            return {"requests": requests, "read_repairs": repairs}
+
+        system = FakeSystem()
+        system.statuses = status
+        asyncio.run(until_idle(system, 9, interval=0))
+        return len(asked) // len(system.nodes)
+
+    assert idle_after((0, 0)) == 2
+    assert idle_after((1, 0), (1, 0), (0, 0)) == 3
+    assert idle_after((0, 0), (0, 1), (0, 2), (0, 2)) == 4
 
 
 def test_transfers_and_silence_are_waited_for() -> None:

@@ -121,6 +121,21 @@ def test_sizes_are_told_before_and_after_the_wait_for_quiet(tmp_path: Path) -> N
     assert told[3][0] == "quiesce"
 
 
+@pytest.mark.parametrize("anti_entropy", [True, False])
+def test_where_nodes_compare_nothing_every_key_is_read_before_the_dumps(
+    tmp_path: Path, anti_entropy: bool
+) -> None:
+    rig = Rig(tmp_path, anti_entropy=anti_entropy)
+    told = rig.system.statuses
+    rig.system.statuses = lambda node: {**(told(node) or {}), "requests": 0, "read_repairs": 0}
+    history = [op for op in rig.run() if op.type == "invoke" or op.f in ("phase", "quiesce")]
+    names = [(op.f, op.key or op.value) for op in history if op.f != "quiesce"]
+    waiting = names[names.index(("phase", "quiesce")) : names.index(("phase", "final"))]
+    reads = [] if anti_entropy else [("get", key) for key in KEYS]
+    assert waiting == [("phase", "quiesce"), *reads]
+    assert [f for f, _ in names[-len(KEYS) - 1 :]] == [*["get"] * len(KEYS), "phase"]
+
+
 def test_a_cluster_that_never_gets_quiet_is_still_dumped(tmp_path: Path) -> None:
     rig = Rig(tmp_path, quiesce=0.01)
     rig.system.statuses = lambda node: None

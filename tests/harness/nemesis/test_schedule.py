@@ -236,6 +236,7 @@ def test_none_does_nothing() -> None:
         (["cut"], Arena(FIVE, frozenset(), "n1"), "it needs links that can do black-hole or"),
         (["cut.one-way"], Arena(FIVE, frozenset({"refused"}), "n1"), "needs links that can do"),
         (["cut.bridge"], Arena(("n1", "n2"), ALL_KINDS, "n1"), "needs 3 nodes and there are 2"),
+        (["membership"], Arena(FIVE, ALL_KINDS, "n1", anti_entropy=False), "it needs anti-entropy"),
         (["cut"], Arena(("n1",), ALL_KINDS, "n1"), "needs 2 nodes and there are 1"),
         (["wipe"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
         (["membership.leave"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes with 3 copies"),
