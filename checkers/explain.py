@@ -10,7 +10,7 @@ the logs hands in their events; a verdict stands without them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,18 @@ from .course import Course
 from .verdict import Anomaly, Results, Verdict
 from .words import concerned, listed
 
-#: key -> node -> its last event about the key
-Touches = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Event = Mapping[str, Any]
+
+
+@dataclass
+class Touches:
+    """What nodes did with the keys of anomalies. `last`: key -> node -> its last event about
+    the key. `copies`: id of a lost write -> node -> the event that stored it there, and the next
+    one there about its key, if any."""
+
+    last: dict[str, dict[str, Event]] = field(default_factory=dict)
+    copies: dict[str, dict[str, tuple[Event, Event | None]]] = field(default_factory=dict)
+
 
 #: fields of an event that say nothing of the mechanism
 _HEAD = ("time", "mono", "node", "event", "key", "hash")
@@ -39,20 +49,30 @@ def _with_faults(course: Course, anomaly: Anomaly) -> Anomaly:
     return replace(anomaly, why=f"{anomaly.why} Faults active meanwhile: {told}.", data=data)
 
 
-def last_touches(events: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> Touches:
-    """The last event about each of these keys, node by node; events of one node are in
-    order."""
-    found: dict[str, dict[str, Mapping[str, Any]]] = {key: {} for key in keys}
+def touches(events: Iterable[Event], results: Results) -> Touches:
+    """What the events say of these anomalies; events of one node are in order."""
+    found = Touches({a.key: {} for a in results.anomalies if a.key is not None})
+    found.copies = {id: {} for id in map(_lost, results.anomalies) if id is not None}
+    stored: dict[tuple[str, str], set[str]] = {}
     for event in events:
         key, node = event.get("key"), event.get("node")
-        if isinstance(node, str) and key in found:
-            found[key][node] = event
+        if not isinstance(node, str) or key not in found.last:
+            continue
+        found.last[key][node] = event
+        for id in stored.pop((key, node), ()):
+            found.copies[id][node] = (found.copies[id][node][0], event)
+        request = str(event.get("request"))
+        known = found.copies.get(request) if event.get("event") == "stored" else None
+        if known is not None and node not in known:
+            known[node] = (event, None)
+            stored.setdefault((key, node), set()).add(request)
     return found
 
 
-def anomalous_keys(results: Results) -> tuple[str, ...]:
-    """The keys that anomalies name, each once."""
-    return tuple(dict.fromkeys(a.key for a in results.anomalies if a.key is not None))
+def _lost(anomaly: Anomaly) -> str | None:
+    """The id of the write that is lost."""
+    id = anomaly.data.get("id")
+    return id if anomaly.name == "lost-write" and isinstance(id, str) else None
 
 
 def with_touches(results: Results, touches: Touches) -> Results:
@@ -68,13 +88,40 @@ def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
 
 
 def _with_touches(touches: Touches, anomaly: Anomaly) -> Anomaly:
-    by_node = touches.get(anomaly.key or "")
-    if not by_node:
-        return anomaly
-    told = ", ".join(f"{node} by {_mechanism(by_node[node])}" for node in sorted(by_node))
-    why = f"{anomaly.why} Last touched on {told}."
-    data = {**anomaly.data, "last_touched": {n: dict(e) for n, e in sorted(by_node.items())}}
+    why, data = anomaly.why, dict(anomaly.data)
+    copies = touches.copies.get(_lost(anomaly) or "")
+    if copies:
+        why += f" {_copied(copies)}"
+        data["copies"] = {
+            node: {"stored": dict(stored), "next": following and dict(following)}
+            for node, (stored, following) in sorted(copies.items())
+        }
+    by_node = touches.last.get(anomaly.key or "")
+    if by_node:
+        told = ", ".join(f"{node} by {_mechanism(by_node[node])}" for node in sorted(by_node))
+        why += f" Last touched on {told}."
+        data["last_touched"] = {n: dict(e) for n, e in sorted(by_node.items())}
     return replace(anomaly, why=why, data=data)
+
+
+def _copied(copies: Mapping[str, tuple[Event, Event | None]]) -> str:
+    """Where a write was stored, and what came over it there."""
+    held = ", ".join(
+        f"{node} by {_mechanism(stored)}{_as_hint(stored)}" for node, (stored, _) in copies.items()
+    )
+    after = ", ".join(
+        f"{node} by {_mechanism(following)}{_of(following)}" if following else f"{node} by nothing"
+        for node, (_, following) in copies.items()
+    )
+    return f"It was stored on {held}; its key was touched next on {after}."
+
+
+def _as_hint(event: Event) -> str:
+    return f" (a hint for {event['hint_for']})" if "hint_for" in event else ""
+
+
+def _of(event: Event) -> str:
+    return f" of {event['request']}" if "why" in event and "request" in event else ""
 
 
 def _mechanism(event: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from checkers.course import course
-from checkers.explain import anomalous_keys, last_touches, with_touches
+from checkers.explain import touches, with_touches
 from checkers.history import History, HistoryError
 from checkers.io import Format, read_any
 from checkers.models import Options, check_model
@@ -73,11 +73,10 @@ def _logs(history: History) -> Mapping[str, Path]:
 def _explained(found: Results, logs: Mapping[str, Path]) -> Results:
     """The anomalies with what last touched their keys on each node. Logs explain a verdict
     and make none: what is wrong with them costs no more than the explanation."""
-    keys = anomalous_keys(found)
-    if not keys or not logs:
+    if not found.anomalies or not logs:
         return found
     try:
-        return with_touches(found, last_touches(events(logs), keys))
+        return with_touches(found, touches(events(logs), found))
     except Exception:
         log.exception("the nodes' logs explain nothing")
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checkers.course import course
-from checkers.explain import anomalous_keys, last_touches, with_faults, with_touches
+from checkers.explain import touches, with_faults, with_touches
 from checkers.history import History, Op
 from checkers.verdict import Anomaly, Results, judge
 
@@ -20,8 +20,7 @@ EVENTS = [
 
 def test_the_last_event_about_the_key_on_each_node_is_told() -> None:
     results = Results({"final": judge([Anomaly("lost-write", "3.1 is gone.", "k", (1, 2))])})
-    touches = last_touches(EVENTS, anomalous_keys(results))
-    [anomaly] = with_touches(results, touches).anomalies
+    [anomaly] = with_touches(results, touches(EVENTS, results)).anomalies
     why = "3.1 is gone. Last touched on n1 by handed-off (target n3), n2 by hint."
     assert anomaly.why == why
     assert anomaly.data["last_touched"]["n2"]["time"] == 2.0
@@ -29,7 +28,37 @@ def test_the_last_event_about_the_key_on_each_node_is_told() -> None:
 
 def test_without_logs_nothing_changes() -> None:
     results = Results({"final": judge([Anomaly("lost-write", "3.1 is gone.", "k", (1, 2))])})
-    assert with_touches(results, last_touches([], ["k"])) == results
+    assert with_touches(results, touches([], results)) == results
+
+
+def stored(node: str, why: str, request: str | None = None, key: str = "k") -> dict[str, object]:
+    event = {"node": node, "event": "stored", "key": key, "why": why}
+    return event if request is None else {**event, "request": request}
+
+
+def test_a_lost_write_tells_where_it_was_stored_and_what_came_next_there() -> None:
+    lost = Anomaly("lost-write", "3.1 is gone.", "k", (1,), {"id": "3.1"})
+    stale = Anomaly("stale-read", "3.1 was not shown.", "k", (1,), {"id": "3.1"})
+    results = Results({"final": judge([lost, stale])})
+    log = [
+        stored("n1", "stamp", "2.0"),
+        stored("n1", "stamp", "3.1"),
+        stored("n2", "put", "3.1"),
+        {**stored("n3", "put", "3.1"), "hint_for": "n4"},
+        stored("n1", "put", "9.9", key="other"),
+        stored("n1", "put", "5.0"),
+        stored("n2", "read-repair"),
+        stored("n2", "put", "3.1"),
+    ]
+    told, other = with_touches(results, touches(log, results)).anomalies
+    assert told.why == (
+        "3.1 is gone. It was stored on n1 by stamp, n2 by put, n3 by put (a hint for n4); its key "
+        "was touched next on n1 by put of 5.0, n2 by read-repair, n3 by nothing. "
+        "Last touched on n1 by put, n2 by put, n3 by put."
+    )
+    assert told.data["copies"]["n2"]["next"]["why"] == "read-repair"
+    assert told.data["copies"]["n3"]["next"] is None
+    assert "copies" not in other.data
 
 
 def nemesis(f: str, **value: object) -> Op:
