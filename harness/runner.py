@@ -97,11 +97,11 @@ class Runner:
         try:
             ring = await self._unless_interrupted(self._boot())
             watch = asyncio.create_task(self._watch())
-            workers = await self._load()
+            self._workers = await self._load()
             await self._heal()
             self._go_on()
-            ring = await self._unless_interrupted(self._quiesce(ring, workers))
-            await self._final(ring, workers)
+            ring = await self._unless_interrupted(self._quiesce(ring))
+            await self._final(ring)
         except Interrupted:
             log.warning("interrupted")
         finally:
@@ -151,7 +151,7 @@ class Runner:
             self.recorder.note("heal-failed", str(failure))
             self._patience = min(self._patience, HOPELESS)
 
-    async def _quiesce(self, ring: dict[str, Any], workers: Workers) -> dict[str, Any]:
+    async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
         """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
         ring = await self._current(ring)
@@ -159,7 +159,7 @@ class Runner:
         exchanges = self.parts.anti_entropy
         outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
         if not exchanges:
-            await self._read_all(workers)
+            await self._read_all()
             await until_idle(self.parts.system, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes())
@@ -199,23 +199,25 @@ class Runner:
             self.folder.save_json(TEST, self.test)
         return ring
 
-    async def _final(self, ring: Mapping[str, Any], workers: Workers) -> None:
+    async def _final(self, ring: Mapping[str, Any]) -> None:
         self._phase("final")
         parts = self.parts
         placement = Ring.told(ring, ring["n"])
         held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
         before = await self._read_repairs()
-        await self._read_all(workers)
+        await self._read_all()
         after = await self._read_repairs()
         repaired = {node: count - before[node] for node, count in after.items() if node in before}
         self.recorder.note("read-repairs", repaired)
         await keep(parts.system, held, self.folder / NODES)
 
-    async def _read_all(self, workers: Workers) -> None:
-        """Read every key once."""
+    async def _read_all(self) -> None:
+        """Read every key once. The processes go on as they are: a number that was retired never
+        comes back."""
         reads = friendly_exceptions(validate(self.parts.final(self.parts.keys)))
         interpreter = Interpreter(self.recorder, self.parts.clients, self.interrupt)
-        await interpreter.run(Schedule(reads, _clients_only(workers)))
+        ended = await interpreter.run(Schedule(reads, _clients_only(self._workers)))
+        self._workers = ended.workers
 
     async def _read_repairs(self) -> dict[str, int]:
         """How many replicas each node's reads have repaired so far."""
@@ -255,7 +257,7 @@ class Runner:
 
 
 def _clients_only(workers: Workers) -> Workers:
-    """The processes go on as they are: a number that was retired never comes back."""
+    """Without the nemesis."""
     free = tuple(thread for thread in workers.free if thread != NEMESIS)
     processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
     return replace(workers, free=free, processes=processes)

@@ -121,6 +121,16 @@ def test_sizes_are_told_before_and_after_the_wait_for_quiet(tmp_path: Path) -> N
     assert told[3][0] == "quiesce"
 
 
+def test_a_process_that_was_retired_before_the_dumps_does_not_come_back(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, anti_entropy=False, clients={0: Scripted("info"), 1: Scripted("ok")})
+    history = rig.run()
+    gone: set[Any] = set()
+    for op in history:
+        assert op.type != "invoke" or op.process not in gone
+        gone |= {op.process} if op.type == "info" and isinstance(op.process, int) else set()
+    assert gone
+
+
 @pytest.mark.parametrize("anti_entropy", [True, False])
 def test_where_nodes_compare_nothing_every_key_is_read_before_the_dumps(
     tmp_path: Path, anti_entropy: bool
