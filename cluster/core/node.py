@@ -184,7 +184,11 @@ class Node:
         )
         self.founding = Founding(params.node, kernel, params.members, params.gossip_interval)
         self.departure = Departure(
-            params.node, kernel, self.membership, params.gossip_interval, params.reap_after
+            params.node,
+            kernel,
+            self.membership,
+            params.anti_entropy_interval or params.gossip_interval,
+            params.reap_after,
         )
         self.reaper = Reaper(
             params.node,
