@@ -31,6 +31,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("bulk", "load,pause,wipe", ("--nodes=3",)),
     ("register", "kill,link", ("--keys=4", *_ELEVEN)),
     ("bulk", "cut,disk", ()),
+    ("bulk", "cut,membership", (*_ONE_COPY, "--links=embedded")),
 )
 _CLEAN = "clean"
 
