@@ -25,7 +25,8 @@ class Fault:
     """One injected fault, active at most from row `started` (its start was invoked) to
     `stopped` (its end completed; None if never). `proved`: there was evidence (`bit` is None
     without), which says that it was active from `begun` (its start completed; None if that
-    failed, or nobody says) to `stopping` (its end was invoked)."""
+    failed, or nobody says) to `stopping` (its end was invoked). `met_nobody`: the evidence says
+    that nobody was there to be bitten."""
 
     number: int
     kind: str
@@ -35,6 +36,7 @@ class Fault:
     stopped: int | None = None
     bit: bool | None = None
     proved: int | None = None
+    met_nobody: bool = False
     value: Mapping[str, Any] | None = None
 
 
@@ -116,7 +118,10 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
             begun = h.kind[row] == INFO and row not in h.errors
             _begin(faults, fields, kind, row, begun)
         elif f == "evidence":
-            _amend(faults, fields, None, bit=fields.get("bit") is True, proved=row)
+            detail = fields.get("detail")
+            nobody = isinstance(detail, dict) and detail.get("nobody") is True
+            bit = fields.get("bit") is True
+            _amend(faults, fields, None, bit=bit, proved=row, met_nobody=nobody)
         elif verb == "stop":
             ending = {"stopping": row} if h.kind[row] == INVOKE else {"stopped": row}
             _amend(faults, fields, kind, **ending)

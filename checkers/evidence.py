@@ -4,8 +4,9 @@ Unknown, whatever the other checkers say short of invalid, when an `f` was tried
 succeeded, when nothing was acknowledged, when there were no final reads, when the history
 ends before the test did, when a node died of no fault, when the heal failed, or when a fault
 is not known to have bitten. A fault may be over before it can bite (a cut of half a second
-that nobody sent across): one that was lifted within BITES need not have, if another of its
-kind has.
+that nobody sent across), or meet nobody (a node is cut off that is dead): one that was lifted
+within BITES, or of which the evidence says that nobody was there, need not have, if another
+of its kind has.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _toothless(h: History, course: Course) -> Iterator[str]:
 
 def _had_time(h: History, fault: Fault) -> bool:
     """Did the fault find a target, and last long enough?"""
-    if "skipped" in (fault.value or {}):
+    if fault.met_nobody or "skipped" in (fault.value or {}):
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
     return int(h.time[end] - h.time[fault.started]) >= BITES

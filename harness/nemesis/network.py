@@ -93,7 +93,8 @@ class BadLink:
 
 
 async def _felt(system: System, pairs: Iterable[Pair]) -> Look:
-    """Proof by the complaints of the nodes, compared with those of now."""
+    """Proof by the complaints of the nodes, compared with those of now. Where nobody is there
+    to complain, as with a node that was cut off when it was dead, it says so."""
     pairs = sorted(pairs)
     before = await complaints(system, pairs)
 
@@ -101,7 +102,8 @@ async def _felt(system: System, pairs: Iterable[Pair]) -> Look:
         after = await complaints(system, pairs)
         felt = {f"{a}-{b}": now for (a, b), now in after.items() if worse(before.get((a, b)), now)}
         numb = [f"{a}-{b}" for a, b in after if f"{a}-{b}" not in felt]
-        return Proof(bool(felt), bool(felt) and not numb, {"felt": felt, "not_felt": numb})
+        detail = {"felt": felt, "not_felt": numb, **({} if after else {"nobody": True})}
+        return Proof(bool(felt), bool(felt) and not numb, detail)
 
     return look
 

@@ -127,6 +127,15 @@ def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
     assert (judged.valid, judged.reasons()) == (True, ())
 
 
+def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has() -> None:
+    nobody = nemesis("evidence", fault=2, bit=False, detail={"felt": {}, "nobody": True})
+    judged = timed(*put(), *lasting(LONG, nobody), *QUIET, *get("0.1"), STOP)
+    assert judged.valid is True
+    alone = [nemesis("start-cut", fault=2), nobody]
+    judged = timed(*put(), *alone, *QUIET, *get("0.1"), STOP)
+    assert "no cut fault is known to have bitten" in judged.reasons()[0]
+
+
 def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
     judged = timed(*put(), *lasting(LONG, skipped="nobody"), *QUIET, *get("0.1"), STOP)
     assert judged.valid is True
