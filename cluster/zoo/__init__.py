@@ -109,7 +109,7 @@ BUGS: dict[str, Bug] = {
         versions.prune_in_repair,
         "read repair cuts the clocks that it writes to 10 actors",
         nemesis="none",
-        workload="register",
+        workload="hot-key",
         anomalies=("divergence", "unbounded", "resurrection", "false-sibling"),
         options=_ELEVEN,
     ),
@@ -137,7 +137,7 @@ BUGS: dict[str, Bug] = {
     "double-stamp": Bug(
         versions.double_stamp,
         "a forwarded put in doubt is stamped again elsewhere",
-        nemesis="cut",
+        nemesis="cut.one-way,link.cut-off",
         workload="register",
         anomalies=("duplicate-sibling",),
     ),
