@@ -29,7 +29,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("delete", "cut,kill", ("--strict", "--param=tree_expiry=4")),
     ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40")),
     ("bulk", "load,pause,wipe", ("--nodes=3",)),
-    ("register", "kill,link", ("--keys=4", *_ELEVEN)),
+    ("hot-key", "kill,link", _ELEVEN),
     ("bulk", "cut,disk", ()),
     ("bulk", "cut,membership", (*_ONE_COPY, "--links=embedded")),
 )
