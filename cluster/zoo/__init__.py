@@ -285,7 +285,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut.one,link.lossy",
         workload="bulk",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--links=embedded"),
+        options=(*_ONE_COPY, "--links=embedded", "--time-limit=16s"),
     ),
     "hints-forgotten": Bug(
         hints.hints_forgotten,
