@@ -75,6 +75,7 @@ def _outstanding(waiting: Any) -> str:
         "rebuilding": "all rows were still being read at",
         "treeless": "there were no hash trees to compare at",
         "damaged": "rows could not be read at",
+        "unreadable": "what they hold could not be told by",
     }
     return "; ".join(
         f"{parts.get(what, what)} {listed([str(item) for item in left])}"

@@ -292,11 +292,14 @@ class Cluster:
     async def dump(self, node: str) -> list[dict[str, Any]]:
         """Everything that one node holds, hints too, read without repair: rows {"key": str,
         "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}. Raises
-        RuntimeError if the node does not answer."""
+        ValueError with its reason if it refuses, RuntimeError if it does not answer."""
         rows: list[dict[str, Any]] = []
         after = None
         while True:
-            page = await self.ask(node, "dump", after=after, limit=PAGE)
+            try:
+                page = await self.ask(node, "dump", after=after, limit=PAGE)
+            except AdminError as error:
+                raise ValueError(f"{node} refuses: {error}") from error
             for row in page["rows"]:
                 rows.append(row | {"key": row["key"].decode("utf-8", "backslashreplace")})
             after = page["next"]

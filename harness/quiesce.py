@@ -1,4 +1,5 @@
-"""Waits until the cluster is quiet: nothing left to hand off, nothing left to repair.
+"""Waits until the cluster is quiet: nothing left to hand off, nothing left to repair, and
+every node able to tell what it holds.
 
 Anti-entropy proves agreement only for what already lies on the primaries, and hints
 still bring more. So the count of clean exchanges begins anew whenever a hint or a
@@ -131,6 +132,14 @@ def _damaged(statuses: Statuses) -> dict[str, Any]:
     return {"damaged": found} if found else {}
 
 
+async def _unreadable(system: System) -> dict[str, Any]:
+    """Nodes that answer, and cannot tell what they hold."""
+    answers = await asyncio.gather(*map(system.dump, system.nodes), return_exceptions=True)
+    told = zip(system.nodes, answers, strict=True)
+    nodes = [node for node, answer in told if isinstance(answer, ValueError)]
+    return {"unreadable": nodes} if nodes else {}
+
+
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
     is as System.ring tells it."""
@@ -171,7 +180,7 @@ async def until_quiet(
     watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
         statuses = await look(system)
-        waiting = watch.waiting(statuses)
+        waiting = watch.waiting(statuses) or await _unreadable(system)
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or seconds >= deadline:
             told = {**waiting, **_damaged(statuses)} if waiting else {}

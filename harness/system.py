@@ -90,7 +90,8 @@ class System(Protocol):
 
     async def dump(self, node: str) -> list[dict[str, Any]]:
         """Everything one node holds, without read repair: rows
-        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}."""
+        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}.
+        Raises ValueError if it cannot tell, RuntimeError if it does not answer."""
 
     async def ring(self, node: str | None = None) -> dict[str, Any]:
         """{"partitions": Q, "owners": [node id] * Q, "members": [node id], "n": N, "r": R,

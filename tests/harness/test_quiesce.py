@@ -47,6 +47,27 @@ def test_a_hint_starts_the_count_anew() -> None:
     assert found[2:] == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
 
 
+def test_a_node_that_cannot_tell_what_it_holds_is_not_quiet() -> None:
+    class Torn(FakeSystem):
+        asked = 0
+
+        async def dump(self, node: str) -> list[dict[str, Any]]:
+            self.asked += node == "n2"
+            if node == "n2" and self.asked <= self.refusals:
+                raise ValueError("n2 refuses: dump: a row is damaged")
+            if node == "n3":
+                raise RuntimeError("n3 does not answer")
+            return []
+
+        refusals = 3
+
+    mended = asyncio.run(until_quiet(Torn(), RING, deadline=10, interval=0))
+    assert mended.quiet
+    Torn.refusals = 1 << 30
+    outcome = asyncio.run(until_quiet(Torn(), RING, deadline=0.05, interval=0.01))
+    assert (outcome.quiet, outcome.waiting) == (False, {"unreadable": ["n2"]})
+
+
 def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
