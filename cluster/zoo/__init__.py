@@ -334,10 +334,10 @@ BUGS: dict[str, Bug] = {
     "source-deletes": Bug(
         transfers.source_deletes,
         "the source gives a transfer so much time, and deletes though it failed",
-        nemesis="membership,cut",
+        nemesis="membership,link.stall",
         workload="bulk",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--time-limit=20s"),
+        options=(*_ONE_COPY, "--links=embedded", "--time-limit=15s"),
     ),
     "no-final-sync": Bug(
         transfers.no_final_sync,
