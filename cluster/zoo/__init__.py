@@ -174,9 +174,10 @@ BUGS: dict[str, Bug] = {
     "lww-arrival": Bug(
         lww.lww_arrival,
         "a replica keeps what arrived last",
-        nemesis="cut",
+        nemesis="cut,link.jitter",
         workload="lww",
         anomalies=("divergence", "lost-write", "unbounded"),
+        options=("--time-limit=12s",),
     ),
     # ---- quorums and durability
     "w-counts-twice": Bug(
