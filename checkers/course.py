@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ import numpy as np
 from .columns import HARNESS, NEMESIS, History
 from .pairing import INFO, INVOKE, OK, Ints
 
+#: EX_SOFTWARE, and the signals of a process's own making
+CRASHES = (
+    70,
+    *(-number for number in (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)),
+)
 #: The phases of a test in order; an interrupted one leaves some out, but never the last.
 PHASES = ("boot", "load", "heal", "quiesce", "final", "stop")
 
@@ -155,6 +161,22 @@ def _amend(faults: list[Fault], fields: dict[str, Any], kind: str | None, **fact
                 facts["stopping"] = facts["stopped"]
             faults[i] = replace(fault, **facts)
             return
+
+
+def exits(h: History, row: int) -> Mapping[str, int]:
+    """How the nodes of a found-dead event had ended, as far as it says so: the exit code, or
+    minus the number of the signal."""
+    value = h.value_of(row)
+    told = value.get("exits") if isinstance(value, dict) else None
+    ends = told.items() if isinstance(told, dict) else ()
+    return {node: code for node, code in ends if isinstance(code, int)}
+
+
+def crashed(code: int | None) -> bool:
+    """Whether a process that ended so has failed by itself: 70 is EX_SOFTWARE of sysexits.h, and
+    of the signals it is those that a process's own errors raise. Who else ended it, an
+    administrator or the kernel for want of memory, is not said by any other."""
+    return code in CRASHES
 
 
 def final_rows(h: History, course: Course, f: str) -> Ints:

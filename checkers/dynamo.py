@@ -19,7 +19,7 @@ from .explain import with_faults
 from .final import check_final
 from .history import History
 from .ledger import check_ledger
-from .nodes import check_bounds, check_hints, check_membership
+from .nodes import check_bounds, check_crashes, check_hints, check_membership
 from .order import check_order
 from .reads import check_reads
 from .replicas import check_replicas, check_stuck
@@ -43,6 +43,7 @@ CHECKERS: dict[str, Checker] = {
     "membership": check_membership,
     "bounds": check_bounds,
     "hints": check_hints,
+    "crashes": check_crashes,
     "order": check_order,
     "evidence": check_evidence,
     "stats": check_stats,

@@ -18,7 +18,7 @@ import numpy as np
 
 from .causality import Causality
 from .columns import HARNESS
-from .course import Course, Fault, final_rows
+from .course import Course, Fault, crashed, exits, final_rows
 from .history import History
 from .pairing import INVOKE, OK
 from .verdict import Verdict, judge
@@ -82,8 +82,9 @@ def _died(h: History, course: Course) -> Iterator[str]:
             if fault.kind in DEADLY
             for node in (fault.value or {}).get("nodes", ())
         }
+        ends = exits(h, row)
         for node in named if isinstance(named, list) else ["a node"]:
-            if node not in hit:
+            if node not in hit and not crashed(ends.get(node)):
                 yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
 
 

@@ -1,11 +1,13 @@
-"""What the nodes themselves say when all is quiet: split-membership, unbounded, lost-hint.
+"""What the nodes themselves show: split-membership, unbounded, lost-hint, crash.
 
 The harness asks every node after quiescence and writes what it says as events of f
 `membership` ({"node", "members", "owners"}) and `sizes` ({"node", name: number, ...};
 docs/history.md). Members and owners must be the same everywhere, and a founder whom nobody
 asked to leave, or removed, must be among them. `bounds` in test.json
 gives the most that each size may reach; its `siblings` also bounds what a read may show.
-Hints that a node kept in its present life are handed off, given up or held by it.
+Hints that a node kept in its present life are handed off, given up or held by it. And no node
+ends of an error of its own, whatever is done to it: the nemesis tells how those ended that it
+found dead.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 
 from .causality import Causality
 from .columns import HARNESS, History
-from .course import Course
+from .course import Course, crashed, exits
 from .op import canonical
 from .pairing import INFO, OK
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
@@ -201,6 +203,26 @@ def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
             )
             data = {"node": node, "kept": kept, "missing": missing}
             yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
+
+
+def check_crashes(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Did a node end by an error of its own?"""
+    h = c.history
+    found = []
+    for row in course.found_dead:
+        last = h.value_of(row).get("last")
+        for node, code in exits(h, row).items():
+            if crashed(code):
+                said = str(last.get(node) or "") if isinstance(last, dict) else ""
+                reason = next(reversed(said.split("\n")), "").strip()
+                why = (
+                    f"{node} ended by an error of its own (exit code {code}) before {at(h, row)}"
+                    f"{': ' * bool(reason)}{reason}."
+                )
+                data = {"node": node, "exit": code, "last": said}
+                found.append(Anomaly("crash", why, None, (row,), data))
+    more = {"crash": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
+    return judge(found[:DESCRIBED], more=more)
 
 
 def _said(h: History, f: str) -> list[int]:

@@ -239,6 +239,12 @@ class Cluster:
         process = self._processes.get(node)
         return "down" if process is None else process.state
 
+    def exit_code(self, node: str) -> int | None:
+        """How the process of a node ended: minus the signal's number if one ended it; None
+        while it lives, or if it was never started."""
+        process = self._processes.get(node)
+        return None if process is None else process.exit_code
+
     def last_words(self, node: str) -> str:
         """How the process of a node ended, and the last lines of its logs."""
         return self._with_logs(node, f"ended with exit code {self._process(node).exit_code}")

@@ -73,6 +73,10 @@ class System(Protocol):
     def state(self, node: str) -> str:
         """ "running", "paused" or "down"."""
 
+    def exit_code(self, node: str) -> int | None:
+        """How the process of a node ended: minus the signal's number if one ended it; None
+        while it lives, or if it was never started."""
+
     def last_words(self, node: str) -> str:
         """How the process of a node ended, and the last lines of its logs."""
 

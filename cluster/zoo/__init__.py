@@ -334,7 +334,7 @@ BUGS: dict[str, Bug] = {
     ),
     "source-deletes": Bug(
         transfers.source_deletes,
-        "the source gives a transfer so much time, and deletes though it failed",
+        "the source deletes at the end of a transfer, though it failed",
         nemesis="membership,link.stall",
         workload="bulk",
         anomalies=("lost-write",),
@@ -437,7 +437,7 @@ BUGS: dict[str, Bug] = {
         nemesis="clock.jump,membership",
         workload="register",
         anomalies=("split-membership", "stuck"),
-        options=("--time-limit=10s",),
+        options=("--time-limit=20s",),
     ),
     "double-claim": Bug(
         membership.double_claim,

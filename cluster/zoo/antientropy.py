@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from cluster.core.antientropy import Exchange
 from cluster.core.buffer import Done
@@ -97,10 +98,11 @@ def one_bad_value(node: Node) -> None:
     scan = objects.scan
 
     def brittle(prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, Record]]:
-        for row in scan(prefix, after):
+        for row in chain(scan(prefix, after), (None,)):
             if objects.damaged:
                 raise ReadFailed("a row is damaged")
-            yield row
+            if row is not None:
+                yield row
 
     objects.scan = brittle  # type: ignore[method-assign]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cluster.core.antientropy import Exchange
 from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.placement import Placement
@@ -10,19 +11,31 @@ from cluster.core.rows import split_object
 
 
 def source_deletes(node: Node) -> None:
-    """The old owner gives a transfer so much time, and then deletes, though it failed."""
-    changed = node.transfers.layout_changed
+    """The old owner deletes when a transfer has ended, although it failed, and although there was
+    nobody to take it."""
+    anti_entropy = node.anti_entropy
+    begin, finished = anti_entropy.begin_all, anti_entropy.finished
 
-    def delete() -> None:
+    def refused() -> None:
+        begin()
+        for peer in anti_entropy.partners():
+            if not node.detector.healthy(peer):
+                delete(peer)
+
+    def ended(exchange: Exchange, error: str | None) -> None:
+        finished(exchange, error)
+        if error is not None:
+            delete(exchange.peer)
+
+    def delete(peer: str) -> None:
+        me, then = node.params.node, node.view.then
         for row, _ in list(node.objects.scan()):
-            if node.params.node not in node.view.then.primaries(split_object(row)[0]):
+            owners = then.primaries(split_object(row)[0])
+            if peer in owners and me not in owners:
                 node.objects.remove(row, lambda code: None)
 
-    def in_time() -> None:
-        changed()
-        node.kernel.after(node.params.request_timeout, delete)
-
-    node.transfers.layout_changed = in_time  # type: ignore[method-assign]
+    anti_entropy.begin_all = refused  # type: ignore[method-assign]
+    anti_entropy.finished = ended  # type: ignore[method-assign]
 
 
 def no_final_sync(node: Node) -> None:

@@ -148,13 +148,13 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
 
 
 def _clock(name: str, description: str) -> Member:
-    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 4.4 min, or running at
+    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, or running at
     5 to 50 per cent too fast or too slow."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         count, rng = rng.between(1, len(arena.nodes))
         nodes, rng = rng.sample(arena.nodes, count)
-        exponent, rng = rng.between(7, 18)
+        exponent, rng = rng.between(7, 22)
         ahead, rng = rng.choice((-1, 1))
         period, rng = rng.between(10, 200)
         drift, rng = rng.between(50_000, 500_000)

@@ -20,7 +20,7 @@ from harness.system import System
 #: Starts a node that is no member yet, with links to and from all others.
 Welcome = Callable[[str], Awaitable[None]]
 #: s that all changes together may take once everything else has been healed
-_SETTLE = 25.0
+_SETTLE = 15.0
 _LOOK = 0.1
 #: s until a change is asked for again that has not come about
 _ASK_AGAIN = 3.0

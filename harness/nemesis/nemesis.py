@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from checkers.course import crashed
 from checkers.op import Op, OpError
 from harness.links.base import Links
 from harness.nemesis.clocks import BadClock
@@ -148,16 +149,20 @@ class Nemesis:
         return Op(type="info", process=NEMESIS, f=op.f, value=value)
 
     def look(self, record: Callable[[Op], Op]) -> None:
-        """Record each node that has died and that no fault holds down: once a death."""
+        """Record each node that has died and that no fault holds down, or that no fault can
+        have ended so: once a death."""
         self._record = record
         down = {node for node in self._system.nodes if self._system.state(node) == "down"}
         self._dead &= down
-        if found := sorted(down - self._dead - self._held()):
+        exits = {node: self._system.exit_code(node) for node in down}
+        held = {node for node in self._held() if not crashed(exits.get(node))}
+        if found := sorted(down - self._dead - held):
             last = {node: self._system.last_words(node) for node in found}
             for node in found:
                 log.error("%s died by itself: %s", node, last[node])
             self._dead.update(found)
-            self._say("found-dead", {"nodes": found, "last": last})
+            told = {node: exits[node] for node in found}
+            self._say("found-dead", {"nodes": found, "exits": told, "last": last})
 
     async def heal_all(self) -> None:
         """Take back every fault in the ledger: let what is paused go on, heal all links,

@@ -62,6 +62,9 @@ class FakeSystem:
     def state(self, node: str) -> str:
         return "running"
 
+    def exit_code(self, node: str) -> int | None:
+        return None
+
     def last_words(self, node: str) -> str:
         return f"{node} said nothing"
 

@@ -74,6 +74,9 @@ class TinySystem:
         self._paused.discard(node)
         os.kill(self.pid(node), signal.SIGCONT)
 
+    def exit_code(self, node: str) -> int | None:
+        return self._processes[node].poll()
+
     def last_words(self, node: str) -> str:
         return f"ended with exit code {self._processes[node].returncode}"
 
