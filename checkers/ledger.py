@@ -11,7 +11,9 @@ themselves, or that; or a get that showed nothing and counts stand-ins, who woul
 nothing whatever was written. `unavailable`: a refusal for want of a quorum although no
 fault was near (within `grace` seconds, 5 if test.json does not say), or although enough
 nodes were certainly up and reachable. A busy machine may delay an operation or two:
-time-outs count only when they are at least three and more than one in a hundred.
+time-outs count only when they are at least three and more than one in a hundred, and so
+does a refusal that came only after WAITED: nodes were asked, and answered too late. (A write that
+was refused for good is none: nobody was asked.)
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from .words import at, listed
 REFUSALS = ("read-quorum", "write-quorum", "no-coordinator")
 DELAYS = ("timeout", "disconnected", "forward-lost")
 DOWN = ("kill", "pause", "stop")
+#: ns after which a coordinator gives a replica up, and with it perhaps the quorum
+WAITED = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -191,11 +195,17 @@ class _Judge:
         for row in ended.tolist():
             code = h.errors[row].code if row in h.errors else ""
             if code in (*REFUSALS, *DELAYS) and self.was_fair(row):
-                (refused if code in REFUSALS else delayed).append(row)
+                (delayed if code in DELAYS or self.waited(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*self.need) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
             refused += delayed
         return [self.anomaly("unavailable", row, self.excuse(row)) for row in sorted(refused)]
+
+    def waited(self, row: int) -> bool:
+        """Did a refusal come only because nodes that were asked were slow?"""
+        h = self.h
+        asked = h.kind[row] == INFO or h.fs[h.f[row]] == "get"
+        return bool(asked and h.time[row] - h.time[h.pair[row]] >= WAITED)
 
     def was_fair(self, row: int) -> bool:
         """Were enough nodes certainly up and in reach, from `grace` before it began?"""

@@ -111,7 +111,7 @@ BUGS: dict[str, Bug] = {
         nemesis="none",
         workload="hot-key",
         anomalies=("divergence", "unbounded", "resurrection", "false-sibling"),
-        options=_ELEVEN,
+        options=(*_ELEVEN, "--time-limit=16s"),
     ),
     "self-merge": Bug(
         versions.self_merge,

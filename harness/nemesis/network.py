@@ -49,6 +49,10 @@ class Wires:
         self._faults.clear()
         await self.links.heal()
 
+    def burden(self, name: str) -> int:
+        """How many faults are on this route."""
+        return len(self._faults[name])
+
     def _effective(self, name: str) -> Fault | None:
         faults = self._faults[name].values()
         return strongest(faults) if faults else None
@@ -84,7 +88,7 @@ class BadLink:
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         bad = make_fault(value["kind"], **value.get("with", {}))
         watch = _PROOFS[bad.kind]
-        look = await watch(self._system, self._wires.links, bad, value["links"])
+        look = await watch(self._system, self._wires, bad, value["links"])
         await self._wires.lay(fault, dict.fromkeys(value["links"], bad))
         return look
 
@@ -108,29 +112,33 @@ async def _felt(system: System, pairs: Iterable[Pair]) -> Look:
     return look
 
 
-Watch = Callable[[System, Links, Fault, list[str]], Awaitable[Look]]
+Watch = Callable[[System, Wires, Fault, list[str]], Awaitable[Look]]
 
 
-async def _complained(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
+async def _complained(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
     return await _felt(system, _pairs(system, names))
 
 
-async def _late(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
+async def _late(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
     """Proof by a greeting that takes as long as the fault is meant to delay it, where another
-    took less, before it or once it was lifted; or longer than before by half of that."""
-    name, address = _sample(system, links, names)
+    took less, before it or once it was lifted; or longer than before by half of that. Where
+    nobody greeted before, and nobody does now, nobody is there to be late."""
+    _, address = _sample(system, wires, names)
     usual = await greeting(address, _SAMPLES)
     before = usual.seconds if usual else 0.0
     took: list[float] = []
 
     async def look() -> Proof:
+        name, address = _sample(system, wires, names)
         now = await greeting(address)
         bit = False
         if now is not None:
             took.append(now.seconds)
             delay, longest = _delay(bad, now.size), max(took)
             bit = longest >= delay and (min(before, *took) < delay or longest > before + delay / 2)
-        return Proof(bit, bit, {"link": name, "greeting_s": {"before": before, "then": took}})
+        nobody = {} if usual or took else {"nobody": True}
+        detail = {"link": name, "greeting_s": {"before": before, "then": took}, **nobody}
+        return Proof(bit, bit, detail)
 
     return look
 
@@ -142,10 +150,9 @@ def _delay(bad: Fault, size: int) -> float:
     return size / (1000 * bad.rate_kbps) if isinstance(bad, Narrow) else 0.0
 
 
-async def _in_pieces(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
-    name, address = _sample(system, links, names)
-
+async def _in_pieces(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
     async def look() -> Proof:
+        name, address = _sample(system, wires, names)
         now = await greeting(address)
         bit = now is not None and now.pieces > 1
         return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0})
@@ -153,12 +160,12 @@ async def _in_pieces(system: System, links: Links, bad: Fault, names: list[str])
     return look
 
 
-async def _counted(system: System, links: Links, bad: Fault, names: list[str]) -> Look:
+async def _counted(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
     """Proof by the links' own count of frames that they harmed."""
-    before = await links.count()
+    before = await wires.links.count()
 
     async def look() -> Proof:
-        after = await links.count()
+        after = await wires.links.count()
         harmed = {
             what: sum(after[name][what] - before[name][what] for name in names)
             for what in ("dropped", "duplicated", "reordered")
@@ -187,13 +194,17 @@ def _pairs(system: System, names: list[str]) -> set[Pair]:
     return {(a, b) for a in system.nodes for b in system.nodes if route_name(a, b) in names}
 
 
-def _sample(system: System, links: Links, names: list[str]) -> tuple[str, str]:
-    """One of the links, towards a node that runs if there is such a one; its address."""
+def _sample(system: System, wires: Wires, names: list[str]) -> tuple[str, str]:
+    """One of the links, and its address: towards a node that runs now if there is such a one,
+    and one with as few other faults as can be, which would hide this one."""
     ends = [
         (a, b)
         for a in (CLIENT, *system.nodes)
         for b in system.nodes
         if a != b and route_name(a, b) in names
     ]
-    a, b = min(ends, key=lambda end: system.state(end[1]) != "running")
-    return route_name(a, b), links.address(a, b)
+    a, b = min(
+        ends,
+        key=lambda end: (system.state(end[1]) != "running", wires.burden(route_name(*end))),
+    )
+    return route_name(a, b), wires.links.address(a, b)

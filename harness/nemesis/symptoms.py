@@ -50,8 +50,13 @@ class Greeting:
 
 
 async def greeting(address: str, times: int = 1) -> Greeting | None:
-    """The fastest of so many greetings through this address; None if there were none."""
-    heard = [found for _ in range(times) if (found := await _greeting(address)) is not None]
+    """The fastest of so many greetings through this address; None if there were none. Where
+    one does not come, no other is waited for."""
+    heard: list[Greeting] = []
+    for _ in range(times):
+        if (found := await _greeting(address)) is None:
+            break
+        heard.append(found)
     return min(heard, key=lambda found: found.seconds, default=None)
 
 

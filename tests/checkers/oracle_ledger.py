@@ -134,6 +134,12 @@ class Ledger:
         enough = len(whole & self.who_counts(self.ops[end].key)) >= self.need(end)
         return sure and enough and self.ops[end].node in whole
 
+    def kept_waiting(self, end: int) -> bool:
+        """Whether half a second passed before it was refused, unless as a write and for good."""
+        op = self.ops[end]
+        for_good = op.type == "fail" and op.f != "get"
+        return not for_good and op.time - self.ops[self.begin[end]].time >= 500_000_000
+
     def unavailable(self) -> set[int]:
         """Rows of refusals that nothing excuses; of time-outs, when they are many."""
         refused, late, begun = set(), set(), 0
@@ -141,6 +147,7 @@ class Ledger:
             if op.f in ("get", "put"):
                 begun += op.type == "invoke"
                 if op.error is not None and self.fair(end):
-                    (late if op.error.code == "timeout" else refused).add(end)
+                    slow = op.error.code == "timeout" or self.kept_waiting(end)
+                    (late if slow else refused).add(end)
         many = len(late) >= 3 and len(late) / begun > 0.01
         return refused | late if many else refused

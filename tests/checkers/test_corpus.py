@@ -23,6 +23,7 @@ ANOMALIES = (
     "aborted-read",
     "altered-value",
     "causal-cycle",
+    "crash",
     "crossed-key",
     "divergence",
     "duplicate-sibling",

@@ -93,6 +93,33 @@ def test_a_node_that_no_fault_killed_leaves_the_verdict_unknown() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "counts"),
+    [(70, {"crash": 1}), (-11, {"crash": 1}), (-6, {"crash": 1}), (-9, {}), (-15, {}), (4, {}),
+     (0, {}), (1, {}), ("70", {}), (None, {})],
+)  # fmt: skip
+def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
+    code: Any, counts: dict[str, int]
+) -> None:
+    last = {"n3": "ended; its last lines:\n  Traceback\n  KeyError: 'k'"}
+    found = nemesis("found-dead", nodes=["n3"], exits={"n3": code}, last=last)
+    judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
+    assert judged.valid == (False if counts else "unknown")
+    assert judged.counts() == counts
+    for anomaly in judged.anomalies:
+        assert anomaly.why == (
+            f"n3 ended by an error of its own (exit code {code}) before 0.002 s (index 2): "
+            "KeyError: 'k'."
+        )
+
+
+@pytest.mark.parametrize("last", [None, "words", {"n3": None}, {"n3": ""}, {}])
+def test_a_crash_without_last_words_is_one_all_the_same(last: Any) -> None:
+    found = nemesis("found-dead", nodes=["n3"], exits={"n3": 70}, last=last)
+    (anomaly,) = results(*put(), found, *QUIET, *get("0.1"), STOP).anomalies
+    assert anomaly.why == "n3 ended by an error of its own (exit code 70) before 0.002 s (index 2)."
+
+
 @pytest.mark.parametrize(("kind", "nodes", "dead"), [
     ("kill", ["n3"], False),
     ("kill", ["n2"], True),

@@ -125,6 +125,23 @@ def test_what_dies_by_itself_is_told_at_once(start: Start) -> None:
     assert found["nodes"] == ["n3"]
 
 
+def test_a_node_that_fails_of_itself_is_a_finding(start: Start, tmp_path: Path) -> None:
+    bug = tmp_path / "bug.py"
+    bug.write_text(
+        "def brittle(node):\n"
+        "    def failing(ours, incoming, why):\n"
+        "        raise KeyError('a tombstone of ' + why)\n"
+        "    node.objects.combine = failing\n"
+    )
+    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--nodes", "3",
+                "--bug", f"{bug}:brittle", "--time-limit", "2s", "--seed", "5")  # fmt: skip
+    assert run.wait() == 1, run.said()
+    results = json.loads((run.results() / "results.json").read_text())
+    assert results["anomalies"]["crash"] >= 1
+    assert "ended by an error of its own (exit code 70)" in run.said()
+    assert "KeyError: 'a tombstone of " in run.said()
+
+
 def test_load_drivers_perform_and_log(start: Start) -> None:
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--drivers", "2",
                 "--time-limit", "2s", "--seed", "5")  # fmt: skip

@@ -237,10 +237,35 @@ def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None
         await s.system.kill("n3")
         await s.nemesis.heal_all()
         (found,) = [op.value for op in s.history if op.f == "found-dead"]
-        assert found == {"nodes": ["n3"], "last": {"n3": "ended with exit code -9"}}
+        assert found == {
+            "nodes": ["n3"],
+            "exits": {"n3": -9},
+            "last": {"n3": "ended with exit code -9"},
+        }
         await until(s.all_hear_all)
 
     run(tmp_path, scenario)
+
+
+def test_no_fault_hides_a_death_that_it_cannot_have_been(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        def ends() -> list[dict[str, int]]:
+            return [op.value["exits"] for op in s.history if op.f == "found-dead"]
+
+        await s.do("start-wipe", fault=0, nodes=["n3"])
+        s.nemesis.look(s.record)
+        assert ends() == [], "it was killed"
+        await s.system.start("n3")
+        os.kill(s.system.pid("n3"), signal.SIGSEGV)
+        await until(partial(down, s, "n3"))
+        s.nemesis.look(s.record)
+        assert ends() == [{"n3": -signal.SIGSEGV}]
+
+    run(tmp_path, scenario)
+
+
+async def down(s: Scene, node: str) -> bool:
+    return s.system.state(node) == "down"
 
 
 def test_each_death_is_told_once_though_no_fault_was_ever_injected(tmp_path: Path) -> None:
@@ -312,6 +337,48 @@ def test_bad_links_show_and_heal(
             await until(s.all_hear_all)
 
     run(tmp_path, scenario, links)
+
+
+@pytest.mark.parametrize("kind", ["slow", "torn"])
+def test_a_cut_hides_no_bad_link_beside_it(tmp_path: Path, kind: str) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2", "n3"]])
+        fields = {"latency_ms": 150} if kind == "slow" else {}
+        links = ["n1-n2", "n2-n1", "n2-n3", "n3-n2"]
+        await s.do("start-link", fault=1, kind=kind, links=links, **{"with": fields})
+        await until_over(s.nemesis._watches[1])
+        await s.do("stop-link", fault=1)
+        proof = s.proofs()[1]
+        assert proof["bit"]
+        assert proof["detail"]["link"] == "n2-n3"
+
+    run(tmp_path, scenario)
+
+
+def test_a_node_that_dies_takes_no_proof_of_a_slow_link_along(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        links = ["n1-n2", "n2-n1", "n2-n3", "n3-n2"]
+        value = {"kind": "slow", "with": {"latency_ms": 150}, "links": links}
+        look = await BadLink(s.system, Wires(s.links)).inject(0, value)
+        await s.system.kill("n2")
+        proof = await look()
+        assert proof.bit
+        assert proof.detail["link"] in ("n2-n1", "n2-n3")
+
+    run(tmp_path, scenario)
+
+
+def test_a_bad_link_on_which_nobody_can_speak_meets_nobody(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2", "n3"]])
+        value = {"kind": "slow", "with": {"latency_ms": 150}, "links": ["n1-n2", "n2-n1"]}
+        await s.do("start-link", fault=1, **value)
+        await s.do("stop-link", fault=1)
+        proof = s.proofs()[1]
+        assert not proof["bit"]
+        assert proof["detail"]["nobody"]
+
+    run(tmp_path, scenario)
 
 
 async def until_over(watch: _Watch) -> None:
