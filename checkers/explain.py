@@ -9,7 +9,7 @@ the logs hands in their events; a verdict stands without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -25,14 +25,16 @@ Event = Mapping[str, Any]
 class Touches:
     """What nodes did with the keys of anomalies. `last`: key -> node -> its last event about
     the key. `copies`: id of a lost write -> node -> the event that stored it there, and the next
-    one there about its key, if any."""
+    one there about its key, if any. `stamps`: key -> name of a version (dot) -> id of each write
+    that was stamped so -> the node that did it."""
 
     last: dict[str, dict[str, Event]] = field(default_factory=dict)
     copies: dict[str, dict[str, tuple[Event, Event | None]]] = field(default_factory=dict)
+    stamps: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
 
 
 #: fields of an event that say nothing of the mechanism
-_HEAD = ("time", "mono", "node", "event", "key", "hash")
+_HEAD = ("time", "mono", "node", "event", "key", "hash", "dot")
 
 
 def with_faults(results: Results, course: Course) -> Results:
@@ -62,6 +64,9 @@ def touches(events: Iterable[Event], results: Results) -> Touches:
         for id in stored.pop((key, node), ()):
             found.copies[id][node] = (found.copies[id][node][0], event)
         request = str(event.get("request"))
+        if event.get("why") == "stamp" and "dot" in event:
+            dots = found.stamps.setdefault(key, {})
+            dots.setdefault(str(event["dot"]), {}).setdefault(request, node)
         known = found.copies.get(request) if event.get("event") == "stored" else None
         if known is not None and node not in known:
             known[node] = (event, None)
@@ -96,6 +101,10 @@ def _with_touches(touches: Touches, anomaly: Anomaly) -> Anomaly:
             node: {"stored": dict(stored), "next": following and dict(following)}
             for node, (stored, following) in sorted(copies.items())
         }
+    doubles = list(_doubles(touches.stamps.get(anomaly.key or "", {}), _lost(anomaly)))
+    if doubles:
+        why += f" In the nodes' logs {listed(doubles, separator='; ')}."
+        data["doubles"] = doubles
     by_node = touches.last.get(anomaly.key or "")
     if by_node:
         told = ", ".join(f"{node} by {_mechanism(by_node[node])}" for node in sorted(by_node))
@@ -114,6 +123,24 @@ def _copied(copies: Mapping[str, tuple[Event, Event | None]]) -> str:
         for node, (_, following) in copies.items()
     )
     return f"It was stored on {held}; its key was touched next on {after}."
+
+
+def _doubles(stamps: Mapping[str, Mapping[str, str]], id: str | None) -> Iterator[str]:
+    """Versions of a key that were named alike, of which whoever meets both keeps one; and
+    writes that were stamped twice, which then are two versions. `id`: of which write alone."""
+    names: dict[str, dict[str, str]] = {}
+    for dot, writes in stamps.items():
+        for write, node in writes.items():
+            names.setdefault(write, {})[dot] = node
+        if len(writes) > 1 and (id is None or id in writes):
+            told = listed(
+                [f"{write} on {node}" for write, node in writes.items()], separator=" and "
+            )
+            yield f"{dot} was the name of {told}"
+    for write, dots in names.items():
+        if len(dots) > 1 and id in (None, write):
+            told = listed([f"{dot} on {node}" for dot, node in dots.items()], separator=" and ")
+            yield f"{write} was stamped as {told}"
 
 
 def _as_hint(event: Event) -> str:

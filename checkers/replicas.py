@@ -67,7 +67,9 @@ def _outstanding(waiting: Any) -> str:
         return f"it still waited for {waiting}"
     parts = {
         "exchanges": "anti-entropy came to no end between",
+        "idle": "none has ended between",
         "hints": "hints were still held by",
+        "hints_for": "these were for",
         "transfers": "transfers were still under way at",
         "silent": "there was no answer from",
         "unsettled": "partitions had not come to their new owners as far as was known to",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -98,8 +98,20 @@ def concerned(fault: Fault) -> str:
     """A fault as a noun: "cut.one refused n3 | n1,n2,n4,n5 (index 249)"."""
     value = fault.value or {}
     whom = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
-    told = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom))
+    told = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom), _change(value))
     return f"{' '.join(str(part) for part in told if part)} (index {fault.started})"
+
+
+def _change(value: Mapping[str, Any]) -> str:
+    """Who joined, left and was removed: "n6 joins, n2 leaves"."""
+    words = {"joins": "joins", "leaves": "leaves", "removes": "is removed"}
+    asked = {word: value.get(kind) for kind, word in words.items()}
+    return ", ".join(
+        f"{node} {word}"
+        for word, nodes in asked.items()
+        if isinstance(nodes, list)
+        for node in nodes
+    )
 
 
 def _spelled(whom: Any) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -53,17 +54,19 @@ class Outcome:
 class Watch:
     """Judges looks at the cluster, one after the other. `hopeless` once all that the last
     look still waited for are pairs whose exchanges repair and repair and come to no end:
-    by pair, how many exchanges there were since the count began, and keys repaired."""
+    by pair, how many exchanges there were since the count began, and keys repaired. `idle`: the
+    pairs that it waited for and that have finished none since."""
 
     pairs: set[tuple[str, str]]
     hopeless: dict[str, dict[str, int]] = field(default_factory=dict)
+    idle: list[str] = field(default_factory=list)
     _base: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
 
     def waiting(self, statuses: Statuses) -> dict[str, Any]:
         """What is still outstanding at this look: {} when the cluster is quiet."""
         moving = _moving(statuses)
         if moving:
-            self._base, self.hopeless = {}, {}
+            self._base, self.hopeless, self.idle = {}, {}, []
             return moving
         rounds = {
             (node, peer): exchange
@@ -75,7 +78,11 @@ class Watch:
         late = [pair for pair in sorted(self.pairs) if not self._agreed(pair, rounds)]
         vain = {f"{a}-{b}": self._in_vain((a, b), rounds) for a, b in late}
         self.hopeless = vain if all(vain.values()) else {}
+        self.idle = [f"{a}-{b}" for a, b in late if not self._ended((a, b), rounds)]
         return {"exchanges": [f"{a}-{b}" for a, b in late]} if late else {}
+
+    def _ended(self, pair: tuple[str, str], rounds: Rounds) -> bool:
+        return any(done["rounds"] for _, done in self._since(pair, rounds))
 
     def _agreed(self, pair: tuple[str, str], rounds: Rounds) -> bool:
         return any(
@@ -125,11 +132,15 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
     return found
 
 
-def _damaged(statuses: Statuses) -> dict[str, Any]:
-    """What may be why: rows that nodes cannot read."""
-    rows = {node: (status or {}).get("damaged") for node, status in statuses.items()}
-    found = {node: count for node, count in rows.items() if count}
-    return {"damaged": found} if found else {}
+def _reasons(statuses: Statuses) -> dict[str, Any]:
+    """What may be why: for whom hints are, and rows that nodes cannot read."""
+    told = {node: status or {} for node, status in statuses.items()}
+    targets: Counter[str] = Counter()
+    for status in told.values():
+        targets.update(status.get("hints_for") or {})
+    rows = {node: status["damaged"] for node, status in told.items() if status.get("damaged")}
+    found = {"hints_for": dict(sorted(targets.items())), "damaged": rows}
+    return {what: counts for what, counts in found.items() if counts}
 
 
 async def _unreadable(system: System) -> dict[str, Any]:
@@ -183,6 +194,7 @@ async def until_quiet(
         waiting = watch.waiting(statuses) or await _unreadable(system)
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or seconds >= deadline:
-            told = {**waiting, **_damaged(statuses)} if waiting else {}
+            idle = {"idle": watch.idle} if watch.idle else {}
+            told = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return Outcome(not waiting, seconds, told, watch.hopeless)
         await asyncio.sleep(interval)

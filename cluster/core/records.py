@@ -165,7 +165,7 @@ class Records:
         version = reconcile.date(version, context, state, self._kernel.wall)
         event = self._clock.next_event(state, actor)
         after = reconcile.settle(self.apply(context, version, state, actor, event))
-        self._save(key, old, after, actor, "stamp", done, durable)
+        self._save(key, old, after, actor, "stamp", done, durable, dot=f"{actor}:{event}")
         covers = self._clock.with_dot(context, actor, event, version.at)
         return after, reconcile.cover(covers, version)
 
@@ -215,6 +215,7 @@ class Records:
             old = self.get(key)
         except Damaged:
             old = None
+        self._kernel.emit("deleted", **self.label(key))
         self._put(key, old, None, done, durable=True)
 
     def _actor(self, old: Record | None, context: State) -> str:
@@ -239,9 +240,11 @@ class Records:
         why: str,
         done: Done,
         durable: bool,
+        **told: str,
     ) -> None:
+        """`told`: what else the event log says of it."""
         new = Record(state, actor, clock.digest(state))
-        self._kernel.emit("stored", why=why, hash=f"{new.hash:016x}", **self.label(key))
+        self._kernel.emit("stored", why=why, hash=f"{new.hash:016x}", **told, **self.label(key))
         self._put(key, old, new, done, durable)
 
     def _put(

@@ -61,6 +61,31 @@ def test_a_lost_write_tells_where_it_was_stored_and_what_came_next_there() -> No
     assert "copies" not in other.data
 
 
+def stamped(node: str, request: str, dot: str) -> dict[str, object]:
+    return {**stored(node, "stamp", request), "dot": dot}
+
+
+def test_names_given_twice_are_told() -> None:
+    lost = Anomaly("lost-write", "3.1 is gone.", "k", (1,), {"id": "3.1"})
+    split = Anomaly("divergence", "k differs.", "k", (2,))
+    results = Results({"final": judge([lost, split])})
+    log = [
+        stamped("n1", "3.1", "a:1"),
+        stamped("n2", "4.0", "a:1"),
+        stamped("n2", "5.0", "a:2"),
+        stamped("n3", "5.0", "c:1"),
+        stamped("n3", "6.0", "c:2"),
+    ]
+    told, other = with_touches(results, touches(log, results)).anomalies
+    assert told.data["doubles"] == ["a:1 was the name of 3.1 on n1 and 4.0 on n2"]
+    assert " In the nodes' logs a:1 was the name of 3.1 on n1 and 4.0 on n2. Last" in told.why
+    both = [
+        "a:1 was the name of 3.1 on n1 and 4.0 on n2",
+        "5.0 was stamped as a:2 on n2 and c:1 on n3",
+    ]
+    assert other.data["doubles"] == both
+
+
 def nemesis(f: str, **value: object) -> Op:
     return Op(type="info", process="nemesis", f=f, value=value)
 

@@ -23,6 +23,13 @@ FAULTS = {
         {"member": "cut.one-way", "grudge": {"n2": ["n1", "n3"], "n5": ["n1"]}}
     ),
     "kill.one n4 (index 249)": {"member": "kill.one", "nodes": ["n4"]},
+    "membership.replace n6 joins, n2 leaves (index 249)": (
+        {"member": "membership.replace", "joins": ["n6"], "leaves": ["n2"], "removes": []}
+    ),
+    "membership.remove n5 is removed (index 249)": (
+        {"member": "membership.remove", "joins": [], "leaves": [], "removes": ["n5"]}
+    ),
+    "membership.join (index 249)": {"member": "membership.join", "joins": 1},
     "cut (index 249)": {},
 }
 

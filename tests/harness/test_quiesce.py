@@ -27,6 +27,31 @@ def test_two_clean_rounds_since_the_first_look() -> None:
     assert found == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
 
 
+def test_pairs_that_finish_nothing_are_told_apart() -> None:
+    watch = Watch({("a", "b"), ("b", "c")})
+
+    def look(rounds: int) -> list[str]:
+        a, b = status(rounds, 0, peer="b"), status(0, 0, peer="c")
+        assert watch.waiting({"a": a, "b": b, "c": status(0, 0, peer="b")})
+        return watch.idle
+
+    assert [look(5), look(6), look(7)] == [["a-b", "b-c"], ["b-c"], ["b-c"]]
+
+
+def test_what_may_be_why_is_told_at_the_end() -> None:
+    system = FakeSystem()
+    system.statuses = lambda node: {
+        "hints": 2, "hints_for": {"n9": 2}, "transfers": 0, "exchanges": {}, "damaged": 1
+    }  # fmt: skip
+    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    nodes = len(system.nodes)
+    assert outcome.waiting["hints_for"] == {"n9": 2 * nodes}
+    assert outcome.waiting["damaged"] == dict.fromkeys(system.nodes, 1)
+    system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
+    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    assert outcome.waiting["idle"] == outcome.waiting["exchanges"]
+
+
 def test_either_side_may_have_begun_the_exchanges() -> None:
     idle = status(0, 0, peer="b")
     assert looks((idle, status(3, 3, peer="a")), (idle, status(5, 5, peer="a")))[-1] == {}
