@@ -33,6 +33,8 @@ class Touches:
     stamps: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
 
 
+#: how many doubles are told in words
+_TOLD = 2
 #: fields of an event that say nothing of the mechanism
 _HEAD = ("time", "mono", "node", "event", "key", "hash", "dot")
 
@@ -103,7 +105,8 @@ def _with_touches(touches: Touches, anomaly: Anomaly) -> Anomaly:
         }
     doubles = list(_doubles(touches.stamps.get(anomaly.key or "", {}), _lost(anomaly)))
     if doubles:
-        why += f" In the nodes' logs {listed(doubles, separator='; ')}."
+        more = f", and there are {len(doubles) - _TOLD} more such" * (len(doubles) > _TOLD)
+        why += f" In the nodes' logs {'; '.join(doubles[:_TOLD])}{more}."
         data["doubles"] = doubles
     by_node = touches.last.get(anomaly.key or "")
     if by_node:

@@ -177,7 +177,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut,link.jitter",
         workload="lww",
         anomalies=("divergence", "lost-write", "unbounded"),
-        options=("--time-limit=12s",),
+        options=("--keys=2", "--time-limit=12s"),
     ),
     # ---- quorums and durability
     "w-counts-twice": Bug(
