@@ -14,6 +14,7 @@ from .cart import check_cart
 from .causality import Causality, causality
 from .course import Course, course
 from .coverage import check_coverage
+from .dots import check_dots
 from .evidence import check_evidence
 from .explain import with_faults
 from .final import check_final
@@ -44,6 +45,7 @@ CHECKERS: dict[str, Checker] = {
     "bounds": check_bounds,
     "hints": check_hints,
     "crashes": check_crashes,
+    "dots": check_dots,
     "order": check_order,
     "evidence": check_evidence,
     "stats": check_stats,

@@ -34,6 +34,13 @@ def knows(entry: Entry, event: int) -> bool:
     return event <= entry.n or event in entry.extra
 
 
+def newest(entry: Entry, known: Entry | None) -> int:
+    """The last event of an entry's actor that `known` does not know; 0 without any."""
+    known = known or _NOTHING
+    events = (*range(known.n + 1, entry.n + 1), *entry.extra)
+    return max((event for event in events if not knows(known, event)), default=0)
+
+
 def sync(a: State, b: State) -> State:
     """The merge of two states of one key: commutative, associative, idempotent."""
     merged = dict(a)

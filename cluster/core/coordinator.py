@@ -121,10 +121,12 @@ class Tally:
             and self.local >= self._need_local
         )
 
-    def worth(self, coordinator: str, timestamp: int | None = None) -> Worth:
+    def worth(
+        self, coordinator: str, timestamp: int | None = None, dot: str | None = None
+    ) -> Worth:
         replicas, primaries = len(self._answered), self.primaries
         fallbacks = replicas - primaries
-        return Worth(replicas, primaries, self.durable, fallbacks, coordinator, timestamp)
+        return Worth(replicas, primaries, self.durable, fallbacks, coordinator, timestamp, dot)
 
     def shortfall(self) -> str:
         """How far the answers are from enough, in words."""

@@ -64,7 +64,7 @@ class Worth(msgspec.Struct, array_like=True, frozen=True):
     """What an answer was worth: how many nodes, of these how many primaries, durable
     copies (of what each of them showed or took) and fallbacks, and who coordinated.
     `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
-    since 1970."""
+    since 1970. `dot`: the name under which it was stamped, "actor:event"."""
 
     replicas: int
     primaries: int
@@ -72,6 +72,7 @@ class Worth(msgspec.Struct, array_like=True, frozen=True):
     fallbacks: int
     coordinator: str
     timestamp: int | None = None
+    dot: str | None = None
 
 
 ChangeKind = Literal["join", "leave", "remove", "close"]

@@ -263,14 +263,13 @@ class PutRequest:
         siblings = clock.versions(self._state) if self._put.options.return_body else ()
         versioning = self._s.versioning
         covers = versioning.clock.context_of(self._state) if siblings else self._covers
-        self._finish(
-            PutReply(
-                self._put.rid,
-                self._s.contexts.token(self._put.key, covers),
-                self._tally.worth(self._s.node, versioning.timestamp(self._covers)),
-                siblings,
-            )
+        worth = self._tally.worth(
+            self._s.node,
+            versioning.timestamp(self._covers),
+            versioning.dot(self._covers, self._context),
         )
+        token = self._s.contexts.token(self._put.key, covers)
+        self._finish(PutReply(self._put.rid, token, worth, siblings))
 
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
         if not self._responded:

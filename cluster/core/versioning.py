@@ -122,6 +122,14 @@ class Versioning:
         writer wins."""
         return covers[_LATEST].n if _LATEST in covers else None
 
+    def dot(self, covers: State, context: State) -> str | None:
+        """The name of the version that was put with this context and whose answer covers that;
+        None where names are not for ever (plain vectors, which are cut)."""
+        if self.clock is not clock:
+            return None
+        new = ((a, clock.newest(entry, context.get(a))) for a, entry in covers.items())
+        return next((f"{a}:{event}" for a, event in new if event and a != _LATEST), None)
+
 
 def versioning(params: Params) -> Versioning:
     """What `params` choose."""

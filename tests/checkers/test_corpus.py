@@ -26,6 +26,7 @@ ANOMALIES = (
     "crash",
     "crossed-key",
     "divergence",
+    "duplicate-dot",
     "duplicate-sibling",
     "extra-item",
     "false-sibling",

@@ -66,6 +66,14 @@ def test_what_cannot_be_judged_says_why(
     assert why in (verdict.skipped or verdict.reasons[0])
 
 
+def named(id: str, dot: Any, key: str = "k", f: str = "put") -> list[Op]:
+    """An acknowledged write, and what it says it was stamped."""
+    process = int(id.partition(".")[0])
+    write: dict[str, Any] = {"process": process, "f": f, "key": key, "id": id}
+    done = Op(type="ok", **write, worth={"dot": dot})
+    return [Op(**write, value=1, basis=None), done]
+
+
 def hints(kept: int, handed_off: int, given_up: int, held: int) -> dict[str, Any]:
     fates = {"handed_off": handed_off, "given_up": given_up, "held": held, "kept": kept}
     return {"node": "n1", **{f"hints_{name}": number for name, number in fates.items()}}
@@ -88,6 +96,10 @@ JUDGED = [
     ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"clock": 6}}, {}),
     ("bounds", [note("sizes", {"node": "n1", "clock": 6})], {"bounds": {"hints": 1}}, {}),
     ("hints", [note("sizes", hints(3, 1, 1, 0))], {}, {"lost-hint": 1}),
+    ("dots", [*named("1.1", "a:1"), *named("2.1", "a:1")], {}, {"duplicate-dot": 1}),
+    ("dots", [*named("1.1", "a:1"), *named("2.1", "a:1", f="delete")], {}, {"duplicate-dot": 1}),
+    ("dots", [*named("1.1", "a:1"), *named("2.1", "a:1", key="j")], {}, {}),
+    ("dots", [*named("1.1", "a:1"), *named("2.1", "a:2"), *named("3.1", None)], {}, {}),
     ("hints", [note("sizes", hints(3, 1, 1, 0)), note("sizes", hints(3, 1, 1, 1))], {}, {}),
     ("hints", [note("sizes", hints(3, 1, 1, 1)), note("sizes", hints(3, 2, 1, 1))], {}, {}),
 ]  # fmt: skip

@@ -47,6 +47,18 @@ def test_the_answer_of_a_put_covers_its_own_version_and_no_concurrent_one() -> N
     assert values(state) == [b"mary", b"peter again"]
 
 
+@given(st.integers(0, 5), st.frozensets(st.integers(1, 9)), st.integers(1, 9))
+def test_the_newest_event_is_the_dot_that_a_put_added(n: int, more: frozenset[int], e: int) -> None:
+    extra = tuple(sorted(event for event in more if event > n))
+    known = Entry(n, (), extra)
+    if clock.knows(known, e):
+        return
+    covers = clock.with_dot({"A": known, "B": Entry(3)}, "A", e)
+    assert clock.newest(covers["A"], known) == e
+    assert clock.newest(covers["B"], Entry(3)) == 0
+    assert clock.newest(Entry(0, (), (e,)), None) == e
+
+
 def test_a_context_with_a_hole_leaves_the_unseen_version_alone_on_another_replica() -> None:
     state, _ = put({}, {}, b"mary", "A")
     state, covers = put(state, {}, b"peter", "A")
