@@ -59,7 +59,7 @@ BUGS: dict[str, Bug] = {
         "the event is the context's plus 1; the local clock is ignored",
         nemesis="none",
         workload="register",
-        anomalies=("lost-write", "false-sibling"),
+        anomalies=("lost-write", "false-sibling", "duplicate-dot"),
     ),
     "merged-clock-siblings": Bug(
         versions.merged_clock_siblings,
@@ -73,7 +73,7 @@ BUGS: dict[str, Bug] = {
         "a wiped node names its versions as in its earlier life",
         nemesis="wipe.one,link.slow",
         workload="blind",
-        anomalies=("lost-write", "divergence"),
+        anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(*_FORGETFUL, "--time-limit=25s"),
     ),
     "equal-actors": Bug(
@@ -81,7 +81,7 @@ BUGS: dict[str, Bug] = {
         "all nodes stamp under one actor id",
         nemesis="cut",
         workload="register",
-        anomalies=("lost-write", "divergence", "altered-value"),
+        anomalies=("lost-write", "divergence", "altered-value", "duplicate-dot"),
         options=("--keys=1",),
     ),
     "lazy-epoch": Bug(
@@ -89,7 +89,7 @@ BUGS: dict[str, Bug] = {
         "epochs are used before the disk knows that they are",
         nemesis="kill.minority,link.slow",
         workload="blind",
-        anomalies=("lost-write", "divergence"),
+        anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
             *_FORGETFUL,
             "--param=durability=buffered",
@@ -161,7 +161,7 @@ BUGS: dict[str, Bug] = {
         "the winner keeps its own clock only",
         nemesis="kill.one",
         workload="lww",
-        anomalies=("resurrection", "divergence", "unbounded", "lost-write"),
+        anomalies=("resurrection", "divergence", "unbounded", "lost-write", "duplicate-dot"),
         options=("--nodes=3", "--keys=40", "--time-limit=15s"),
     ),
     "lww-client-time": Bug(
