@@ -93,6 +93,24 @@ def test_a_get_says_how_many_copies_are_durable() -> None:
     assert sim.get(name, KEY, r=3).worth.durable == 3
 
 
+def test_a_put_says_under_which_dot_it_was_stamped(sim: Simulator) -> None:
+    order = preference(sim)
+    dots = []
+    for name in (order[0], order[0], order[1], order[4]):
+        dots.append(sim.put(name, KEY, b"v", w=3).worth.dot)
+        sim.crash(order[0])
+        sim.boot(order[0])
+        sim.run(0.5)
+    assert len(set(dots)) == 4
+    record = sim.nodes[order[1]].replica.own(KEY)
+    assert record is not None
+    held = {f"{a}:{event}" for a, entry in record.state.items() for event, _ in entry.values}
+    assert held == set(dots)
+    assert sim.get(order[1], KEY).worth.dot is None
+    vectors = Simulator(clock="vector")
+    assert vectors.put(order[0], KEY, b"v").worth.dot is None, "these names may come again"
+
+
 def test_a_put_at_any_node_is_coordinated_by_a_primary(sim: Simulator) -> None:
     order = preference(sim)
     for name in sim.names:

@@ -33,6 +33,7 @@ class Run:
             plant(self.sim.nodes[name])
         self.past: dict[bytes, frozenset[bytes]] = {}
         self.acked: dict[bytes, set[bytes]] = {key: set() for key in KEYS}
+        self.dots: dict[bytes, dict[str, bytes]] = {key: {} for key in KEYS}
         self.contexts: dict[bytes, list[tuple[bytes, frozenset[bytes]]]] = {k: [] for k in KEYS}
         self.open: dict[int, tuple[bytes, bytes]] = {}
         self.wrong: list[str] = []
@@ -95,6 +96,7 @@ class Run:
             reply = self.sim.replies[channel]
             if isinstance(reply, PutReply):
                 self.acked[key].add(value)
+                self.named(key, reply.worth.dot, value)
                 self.contexts[key].append((reply.context, self.past[value]))
             elif isinstance(reply, GetReply):
                 shown = [v.value for v in reply.siblings]
@@ -102,6 +104,10 @@ class Run:
                 covered = frozenset().union(*(self.past[v] for v in shown))
                 self.contexts[key].append((reply.context, covered))
                 self.acked[key].update(shown)
+
+    def named(self, key: bytes, dot: str | None, value: bytes) -> None:
+        if dot is None or self.dots[key].setdefault(dot, value) != value:
+            self.wrong.append(f"{value!r} was stamped {dot}")
 
     def check_shown(self, shown: list[bytes]) -> None:
         if len(set(shown)) != len(shown):
