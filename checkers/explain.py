@@ -9,7 +9,7 @@ the logs hands in their events; a verdict stands without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -66,7 +66,7 @@ def touches(events: Iterable[Event], results: Results) -> Touches:
         for id in stored.pop((key, node), ()):
             found.copies[id][node] = (found.copies[id][node][0], event)
         request = str(event.get("request"))
-        if event.get("why") == "stamp" and "dot" in event:
+        if event.get("why") == "stamp" and "dot" in event and "request" in event:
             dots = found.stamps.setdefault(key, {})
             dots.setdefault(str(event["dot"]), {}).setdefault(request, node)
         known = found.copies.get(request) if event.get("event") == "stored" else None
@@ -97,14 +97,16 @@ def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
 def _with_touches(touches: Touches, anomaly: Anomaly) -> Anomaly:
     why, data = anomaly.why, dict(anomaly.data)
     copies = touches.copies.get(_lost(anomaly) or "")
+    if copies is not None and not copies and touches.last.get(anomaly.key or ""):
+        why += " No node's log has it stored."
     if copies:
         why += f" {_copied(copies)}"
         data["copies"] = {
             node: {"stored": dict(stored), "next": following and dict(following)}
             for node, (stored, following) in sorted(copies.items())
         }
-    doubles = list(_doubles(touches.stamps.get(anomaly.key or "", {}), _lost(anomaly)))
-    if doubles:
+    doubles = list(_doubles(touches.stamps.get(anomaly.key or "", {}), _concerned(anomaly)))
+    if doubles and "dot" not in anomaly.data:
         more = f", and there are {len(doubles) - _TOLD} more such" * (len(doubles) > _TOLD)
         why += f" In the nodes' logs {'; '.join(doubles[:_TOLD])}{more}."
         data["doubles"] = doubles
@@ -128,22 +130,29 @@ def _copied(copies: Mapping[str, tuple[Event, Event | None]]) -> str:
     return f"It was stored on {held}; its key was touched next on {after}."
 
 
-def _doubles(stamps: Mapping[str, Mapping[str, str]], id: str | None) -> Iterator[str]:
+def _doubles(stamps: Mapping[str, Mapping[str, str]], ids: Collection[str]) -> Iterator[str]:
     """Versions of a key that were named alike, of which whoever meets both keeps one; and
-    writes that were stamped twice, which then are two versions. `id`: of which write alone."""
+    writes that were stamped twice, which then are two versions. `ids`: of which writes; of
+    all, if there are none."""
     names: dict[str, dict[str, str]] = {}
     for dot, writes in stamps.items():
         for write, node in writes.items():
             names.setdefault(write, {})[dot] = node
-        if len(writes) > 1 and (id is None or id in writes):
+        if len(writes) > 1 and (not ids or any(id in writes for id in ids)):
             told = listed(
                 [f"{write} on {node}" for write, node in writes.items()], separator=" and "
             )
             yield f"{dot} was the name of {told}"
     for write, dots in names.items():
-        if len(dots) > 1 and id in (None, write):
-            told = listed([f"{dot} on {node}" for dot, node in dots.items()], separator=" and ")
+        if len(dots) > 1 and (not ids or write in ids):
+            told = " and ".join(f"{dot} on {node}" for dot, node in dots.items())
             yield f"{write} was stamped as {told}"
+
+
+def _concerned(anomaly: Anomaly) -> Collection[str]:
+    """The writes that an anomaly is about, where it says so."""
+    lost, lacking = _lost(anomaly), anomaly.data.get("lacking")
+    return [lost] if lost is not None else list(lacking) if isinstance(lacking, Mapping) else []
 
 
 def _as_hint(event: Event) -> str:

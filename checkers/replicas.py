@@ -196,8 +196,15 @@ def _divergence(c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]]
     for row, content in dumps.values():
         differing.setdefault(content, row)
     rows = tuple(sorted(differing.values()))
-    held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
-    lacking = _lacking({node: {i for i, _, _ in content} for node, (_, content) in dumps.items()})
+    ids = {node: {i for i, _, _ in content} for node, (_, content) in dumps.items()}
+    lacking = _lacking(ids)
+    common = len(set().union(*ids.values())) - len(lacking)
+    if lacking and common > SPELLED:
+        beside = {node: [str(h.ids[i]) for i in sorted(ids[node] & {*lacking})] for node in dumps}
+        held = "; ".join(f"{node} held {listed(own)}" for node, own in beside.items())
+        held = f"{common} are the same, and beside these {held}"
+    else:
+        held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
     what = "different versions" if lacking else "the same ids with different values"
     which = lacking or {i: [] for content in differing for i, _, _ in content}
     why = (

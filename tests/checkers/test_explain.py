@@ -86,6 +86,24 @@ def test_names_given_twice_are_told() -> None:
     assert other.data["doubles"] == both
 
 
+def test_only_what_an_anomaly_is_about_is_told() -> None:
+    log = [stamped("n1", "3.1", "a:1"), stamped("n2", "4.0", "a:1"), stamped("n3", "8.0", "c:1"),
+           stamped("n1", "9.0", "c:1"), {**stored("n3", "stamp"), "dot": "c:1"}]  # fmt: skip
+
+    def why(name: str, **data: object) -> str:
+        results = Results({"some": judge([Anomaly(name, "It is so.", "k", (1,), dict(data))])})
+        return with_touches(results, touches(log, results)).anomalies[0].why
+
+    ours, theirs = "a:1 was the name of 3.1 on n1 and 4.0 on n2", "c:1 was the name of"
+    assert ours in why("divergence", lacking={"4.0": ["n3"]})
+    assert theirs not in why("divergence", lacking={"4.0": ["n3"]})
+    assert ours in why("false-sibling")
+    assert theirs in why("false-sibling")
+    assert ours not in why("duplicate-dot", dot="a:1"), "it says so itself"
+    assert "No node's log has it stored." in why("lost-write", id="5.5")
+    assert "No node's log" not in why("lost-write", id="3.1")
+
+
 def nemesis(f: str, **value: object) -> Op:
     return Op(type="info", process="nemesis", f=f, value=value)
 

@@ -56,6 +56,23 @@ def test_a_lost_write_is_told_with_where_it_was_last_seen(name: str, seen: str) 
     assert seen in lost.why
 
 
+def test_replicas_that_share_much_are_told_by_what_they_do_not_share() -> None:
+    ops: list[Op] = []
+    shared = [Sibling(f"{p}.0", 1) for p in range(9)]
+    for number, sibling in enumerate([*shared, Sibling("9.0", 1)]):
+        write = {"process": number, "f": "put", "key": "k", "id": sibling.id}
+        ops += [Op(**write, value=1, basis=None), Op(type="ok", **write)]
+    ops.append(Op(type="info", process="harness", f="quiesce", value={"quiet": True}))
+    ops.append(Op(type="info", process="harness", f="phase", value="final"))
+    for node in ("n1", "n2"):
+        held = shared if node == "n1" else [*shared, Sibling("9.0", 1)]
+        dump = {"process": "harness", "f": "dump", "key": "k", "replica": node}
+        ops += [Op(**dump), Op(type="ok", **dump, siblings=held)]
+    test = {"nodes": ["n1", "n2"], "n": 2, "ring": {"partitions": 2, "owners": ["n1", "n2"]}}
+    [split] = check(History.of(ops), test).verdicts["replicas"].anomalies
+    assert "9 are the same, and beside these n2 held 9.0; n1 held nothing" in split.why
+
+
 def test_false_siblings_are_counted_by_key() -> None:
     ops: list[Op] = []
     for key, reads in (("a", 2), ("b", 1)):
