@@ -98,7 +98,7 @@ def _with_touches(touches: Touches, anomaly: Anomaly) -> Anomaly:
     why, data = anomaly.why, dict(anomaly.data)
     copies = touches.copies.get(_lost(anomaly) or "")
     if copies is not None and not copies and touches.last.get(anomaly.key or ""):
-        why += " No node's log has it stored."
+        why += " No node's log has it stored, unless the last lines before a kill are missing."
     if copies:
         why += f" {_copied(copies)}"
         data["copies"] = {

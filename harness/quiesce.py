@@ -133,14 +133,29 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
 
 
 def _reasons(statuses: Statuses) -> dict[str, Any]:
-    """What may be why: for whom hints are, and rows that nodes cannot read."""
+    """What may be why: for whom hints are, whom nodes suspect, which version of the membership
+    they know where that is not settled, and rows that they cannot read."""
     told = {node: status or {} for node, status in statuses.items()}
     targets: Counter[str] = Counter()
     for status in told.values():
         targets.update(status.get("hints_for") or {})
     rows = {node: status["damaged"] for node, status in told.items() if status.get("damaged")}
-    found = {"hints_for": dict(sorted(targets.items())), "damaged": rows}
+    suspects = {node: _suspected(status) for node, status in told.items()}
+    views = {node: status.get("membership") or {} for node, status in told.items()}
+    known = {node: view.get("version") for node, view in views.items()}
+    unsettled = not all(view.get("settled", True) for view in views.values())
+    found = {
+        "hints_for": dict(sorted(targets.items())),
+        "suspects": {node: ", ".join(peers) for node, peers in suspects.items() if peers},
+        "versions": known if unsettled else {},
+        "damaged": rows,
+    }
     return {what: counts for what, counts in found.items() if counts}
+
+
+def _suspected(status: Mapping[str, Any]) -> list[str]:
+    peers = status.get("peers") or {}
+    return [peer for peer, seen in peers.items() if seen.get("suspected")]
 
 
 async def _unreadable(system: System) -> dict[str, Any]:

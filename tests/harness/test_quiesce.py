@@ -41,12 +41,16 @@ def test_pairs_that_finish_nothing_are_told_apart() -> None:
 def test_what_may_be_why_is_told_at_the_end() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {
-        "hints": 2, "hints_for": {"n9": 2}, "transfers": 0, "exchanges": {}, "damaged": 1
+        "hints": 2, "hints_for": {"n9": 2}, "transfers": 0, "exchanges": {}, "damaged": 1,
+        "peers": {"n8": {"suspected": True}, "n9": {"suspected": False}},
+        "membership": {"version": 7, "settled": node != "n1"},
     }  # fmt: skip
     outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
     nodes = len(system.nodes)
     assert outcome.waiting["hints_for"] == {"n9": 2 * nodes}
     assert outcome.waiting["damaged"] == dict.fromkeys(system.nodes, 1)
+    assert outcome.waiting["suspects"] == dict.fromkeys(system.nodes, "n8")
+    assert outcome.waiting["versions"] == dict.fromkeys(system.nodes, 7)
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
     outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
     assert outcome.waiting["idle"] == outcome.waiting["exchanges"]
