@@ -334,7 +334,7 @@ BUGS: dict[str, Bug] = {
     ),
     "source-deletes": Bug(
         transfers.source_deletes,
-        "the source deletes at the end of a transfer, though it failed",
+        "the source gives a transfer so much time, and deletes though it failed",
         nemesis="membership,link.stall",
         workload="bulk",
         anomalies=("lost-write",),
@@ -344,9 +344,9 @@ BUGS: dict[str, Bug] = {
         transfers.no_final_sync,
         "the tail of a transfer is missing",
         nemesis="membership,link",
-        workload="register",
+        workload="blind",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--time-limit=20s"),
+        options=(*_ONE_COPY, *_FORGETFUL, "--time-limit=20s"),
     ),
     "early-cleanup": Bug(
         transfers.early_cleanup,

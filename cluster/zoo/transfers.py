@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from cluster.core.antientropy import Exchange
 from cluster.core.messages import State
 from cluster.core.node import Node
 from cluster.core.placement import Placement
 from cluster.core.put import PutRequest
 from cluster.core.rows import split_object
 
+#: s that a transfer may take
+_PATIENCE = 0.3
+
 
 def source_deletes(node: Node) -> None:
-    """The old owner deletes when a transfer has ended, although it failed, and although there was
-    nobody to take it."""
-    anti_entropy = node.anti_entropy
-    begin, finished = anti_entropy.begin_all, anti_entropy.finished
+    """The old owner gives a transfer so much time, and then deletes, though it failed."""
+    changed = node.transfers.layout_changed
 
-    def refused() -> None:
-        begin()
-        for peer in anti_entropy.partners():
-            if not node.detector.healthy(peer):
-                delete(peer)
-
-    def ended(exchange: Exchange, error: str | None) -> None:
-        finished(exchange, error)
-        if error is not None:
-            delete(exchange.peer)
-
-    def delete(peer: str) -> None:
-        me, then = node.params.node, node.view.then
+    def delete() -> None:
         for row, _ in list(node.objects.scan()):
-            owners = then.primaries(split_object(row)[0])
-            if peer in owners and me not in owners:
+            if node.params.node not in node.view.then.primaries(split_object(row)[0]):
                 node.objects.remove(row, lambda code: None)
 
-    anti_entropy.begin_all = refused  # type: ignore[method-assign]
-    anti_entropy.finished = ended  # type: ignore[method-assign]
+    def in_time() -> None:
+        changed()
+        node.kernel.after(_PATIENCE, delete)
+
+    node.transfers.layout_changed = in_time  # type: ignore[method-assign]
 
 
 def no_final_sync(node: Node) -> None:
