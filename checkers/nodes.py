@@ -210,7 +210,8 @@ def check_crashes(c: Causality, course: Course, _test: Mapping[str, Any] | None)
     h = c.history
     found = []
     for row in course.found_dead:
-        last = h.value_of(row).get("last")
+        value = h.value_of(row)
+        last = value.get("last") if isinstance(value, dict) else None
         for node, code in exits(h, row).items():
             if crashed(code):
                 said = str(last.get(node) or "") if isinstance(last, dict) else ""

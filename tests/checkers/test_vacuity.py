@@ -113,6 +113,14 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
         )
 
 
+@pytest.mark.parametrize("value", [None, "n3", ["n3"], {"exits": 70}, {"exits": {"n3": True}}])
+def test_who_was_found_dead_need_not_be_told_well(value: Any) -> None:
+    found = Op(type="info", process="nemesis", f="found-dead", value=value)
+    judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
+    assert (judged.valid, judged.counts()) == ("unknown", {})
+    assert "was found dead" in judged.reasons()[0]
+
+
 @pytest.mark.parametrize("last", [None, "words", {"n3": None}, {"n3": ""}, {}])
 def test_a_crash_without_last_words_is_one_all_the_same(last: Any) -> None:
     found = nemesis("found-dead", nodes=["n3"], exits={"n3": 70}, last=last)
