@@ -48,7 +48,7 @@ def tell(console: Console, results: Mapping[str, Any]) -> None:
     for indent, style, told in lines(results):
         text = printable(told)
         if console.is_terminal:
-            console.print(Padding(Text(text, style), (0, 0, 0, indent)))
+            console.print(Padding(Text(text, style), (0, 0, 0, indent)), soft_wrap=False)
         else:
             console.print(" " * indent + text, markup=False, highlight=False, soft_wrap=True)
 

@@ -66,8 +66,11 @@ def test_a_valid_verdict_is_one_word() -> None:
 def test_long_proofs_are_wrapped_only_for_a_terminal() -> None:
     results = {**INVALID, "checkers": {"final": {"anomalies": [{**LOST, "why": "word " * 40}]}}}
     assert max(map(len, told(results).splitlines())) > 80
-    wrapped = told(results, force_terminal=True, width=80, color_system=None)
+    # as the commands do it: their other lines are not wrapped
+    terminal = {"force_terminal": True, "width": 80, "color_system": None, "soft_wrap": True}
+    wrapped = told(results, **terminal)
     assert max(map(len, wrapped.splitlines())) <= 80
+    assert wrapped.count("word") == 40
 
 
 @pytest.mark.parametrize(
