@@ -102,6 +102,11 @@ def test_a_put_says_under_which_dot_it_was_stamped(sim: Simulator) -> None:
         sim.boot(order[0])
         sim.run(0.5)
     assert len(set(dots)) == 4
+    told = [emit.fields for _, _, emit in sim.log if emit.event == "stored"]
+    assert [fields["dot"] for fields in told if fields["why"] == "stamp"] == dots
+    sim.nodes[order[2]].objects.remove(sim.nodes[order[2]].replica.row(KEY), lambda code: None)
+    sim.run(0.1)
+    assert [name for _, name, emit in sim.log if emit.event == "deleted"][-1] == order[2]
     record = sim.nodes[order[1]].replica.own(KEY)
     assert record is not None
     held = {f"{a}:{event}" for a, entry in record.state.items() for event, _ in entry.values}
