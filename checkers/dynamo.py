@@ -27,7 +27,7 @@ from .replicas import check_replicas, check_stuck
 from .staleness import check_staleness
 from .stats import check_stats
 from .told import first_stranger
-from .verdict import Results, Verdict, check_safely
+from .verdict import UNKNOWN, Results, Verdict, check_safely
 from .wellformed import first_problem
 
 Checker = Callable[[Causality, Course, Mapping[str, Any] | None], Verdict]
@@ -63,11 +63,11 @@ def check(
         problem = first_problem(history) or first_stranger(history, test)
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
-            return Results({"history": Verdict("unknown", reasons=(said,))})
+            return Results({"history": Verdict(UNKNOWN, reasons=(said,))})
         order, told = causality(history), course(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"history": Verdict("unknown", reasons=(reason,))})
+        return Results({"history": Verdict(UNKNOWN, reasons=(reason,))})
     found = {
         name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted
     }

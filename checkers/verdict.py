@@ -2,6 +2,10 @@
 
 A checker that crashes says unknown, never valid; so does one that had no evidence. A
 checker that does not apply at all is skipped and says why, and decides nothing.
+
+`assert` must not pass by accident: an unknown has no truth value, and neither has a Verdict or
+Results as a whole (any object is true, whatever it found). Their `valid` is compared, with
+True, False or "unknown".
 """
 
 from __future__ import annotations
@@ -10,9 +14,43 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, NoReturn
 
-Valid = Literal[True, False, "unknown"]
+
+class NoTruthValue(AssertionError, TypeError):
+    """Something that is neither true nor false was used as a condition."""
+
+
+class Unknown(StrEnum):
+    """The third truth value. Equal to the string "unknown", and encoded as it; `bool` raises
+    NoTruthValue, since both `assert valid` and `assert not valid` would be wrong."""
+
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> NoReturn:
+        raise NoTruthValue(
+            "the verdict is unknown, which is neither valid nor invalid: compare `valid` with "
+            'True, False or "unknown"; `reasons` tells why'
+        )
+
+
+UNKNOWN = Unknown.UNKNOWN
+Valid = bool | Unknown
+
+
+def valid_of(found: object) -> Valid:
+    """The verdict that a decoded results.json names. What it does not know is unknown."""
+    return found if isinstance(found, bool) else UNKNOWN
+
+
+def no_truth_value(thing: object) -> NoReturn:
+    """The `__bool__` of what holds a verdict: an object would always be true."""
+    raise NoTruthValue(
+        f"{type(thing).__name__} has no truth value: compare its `valid` with True, False or "
+        '"unknown"'
+    )
+
 
 #: anomalies of one name that a checker describes; the rest are only counted
 DESCRIBED = 100
@@ -50,6 +88,12 @@ class Verdict:
     skipped: str | None = None
     more: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.valid == UNKNOWN:  # also the plain string
+            object.__setattr__(self, "valid", UNKNOWN)
+
+    __bool__ = no_truth_value
+
     def counts(self) -> dict[str, int]:
         """How many anomalies there are of each name."""
         return dict(Counter(a.name for a in self.anomalies) + Counter(self.more))
@@ -74,7 +118,7 @@ def judge(
 ) -> Verdict:
     """Invalid with anomalies, else unknown with reasons, else valid."""
     found, why = tuple(anomalies), tuple(reasons)
-    valid: Valid = False if found else "unknown" if why else True
+    valid: Valid = False if found else UNKNOWN if why else True
     return Verdict(valid, found, why, details or {}, more=more or {})
 
 
@@ -86,7 +130,7 @@ def skip(reason: str) -> Verdict:
 def merge(verdicts: Iterable[Valid]) -> Valid:
     """The worst of several; True of none."""
     seen = list(verdicts)
-    return False if False in seen else "unknown" if "unknown" in seen else True
+    return False if False in seen else UNKNOWN if UNKNOWN in seen else True
 
 
 def check_safely(name: str, fn: Callable[[], Verdict]) -> Verdict:
@@ -97,7 +141,7 @@ def check_safely(name: str, fn: Callable[[], Verdict]) -> Verdict:
         last = traceback.format_exception_only(error)[-1].strip()
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-        return Verdict("unknown", reasons=(f"checker {name} crashed at {where}: {last}",))
+        return Verdict(UNKNOWN, reasons=(f"checker {name} crashed at {where}: {last}",))
 
 
 @dataclass(frozen=True)
@@ -106,11 +150,13 @@ class Results:
 
     verdicts: Mapping[str, Verdict]
 
+    __bool__ = no_truth_value
+
     @property
     def valid(self) -> Valid:
         """Skipped checkers decide nothing, but where all were skipped nothing is known."""
         judged = [v.valid for v in self.verdicts.values() if v.skipped is None]
-        return merge(judged) if judged else "unknown"
+        return merge(judged) if judged else UNKNOWN
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:

@@ -16,9 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from checkers.verdict import Valid
 
 #: s after which a test counts as stuck, and is killed
 _PATIENCE = 600.0
@@ -29,7 +32,7 @@ _NO_VERDICT = (2, 4)
 @dataclass(frozen=True)
 class Outcome:
     """How a test ended: its exit code, the folder with all that it left, results.json, and
-    what it said on the terminal."""
+    what it printed on the terminal. It has no truth value itself; assert its `valid`."""
 
     exit_code: int
     folder: Path
@@ -37,9 +40,16 @@ class Outcome:
     results: dict[str, Any] = field(repr=False)
 
     @property
-    def valid(self) -> bool:
-        """True only where the evidence was there to say otherwise; unknown is not valid."""
-        return self.results["valid"] is True
+    def valid(self) -> Valid:
+        """True only where the evidence was there to say otherwise. An unknown verdict equals
+        "unknown" and cannot be asserted, nor can its negation: `bool` raises NoTruthValue."""
+        found: Valid = self.results["valid"]
+        return found
+
+    def __bool__(self) -> bool:
+        from checkers.verdict import no_truth_value
+
+        no_truth_value(self)
 
     @property
     def anomalies(self) -> dict[str, int]:
@@ -96,4 +106,16 @@ def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
     if code < 0 or code in _NO_VERDICT:
         pytest.fail(f"dynamesis {' '.join(arguments)}: exit code {code}\n{output}", pytrace=False)
     folder = (store / "latest").resolve()
-    return Outcome(code, folder, output, json.loads((folder / "results.json").read_bytes()))
+    results = json.loads((folder / "results.json").read_bytes(), object_hook=_asserted)
+    if results["valid"] == "unknown":
+        print(output)  # pytest shows it where the assertion of an unknown verdict fails
+    return Outcome(code, folder, output, results)
+
+
+def _asserted(decoded: dict[str, Any]) -> dict[str, Any]:
+    """An object of results.json, with a `valid` that is unknown as what has no truth value."""
+    from checkers.verdict import valid_of
+
+    if decoded.get("valid") == "unknown":
+        decoded["valid"] = valid_of(decoded["valid"])
+    return decoded
