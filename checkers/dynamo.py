@@ -21,6 +21,7 @@ from .final import check_final
 from .history import History
 from .ledger import check_ledger
 from .nodes import check_bounds, check_crashes, check_hints, check_membership
+from .operations import not_understood
 from .order import check_order
 from .reads import check_reads
 from .replicas import check_replicas, check_stuck
@@ -64,6 +65,9 @@ def check(
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
             return Results({"history": Verdict(UNKNOWN, reasons=(said,))})
+        strange = not_understood(history, "dynamo")
+        if strange:
+            return Results({"history": Verdict(UNKNOWN, reasons=tuple(strange))})
         order, told = causality(history), course(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"

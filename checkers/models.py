@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -17,25 +18,28 @@ from .elle import check_list_append, check_rw_register, wanted
 from .explain import with_faults
 from .history import History
 from .independent import each_key
+from .operations import not_understood
 from .register import check_register
 from .rw_register import INFERENCES
 from .sets import check_counter, check_set, check_set_full, check_unique_ids
 from .snapshots import check_bank, check_long_fork
-from .verdict import Results, Verdict, check_safely
+from .verdict import Results, Verdict, check_safely, judge
 
 
 @dataclass(frozen=True)
 class Options:
     """What may be asked for beside the model. `consistency_models` and `anomalies` as in
     elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
-    accounts add up to (None: what the first read shows), and whether one may be negative."""
+    accounts add up to (None: what the first read shows), and whether one may be negative.
+    `initial` is the value that every register holds at first."""
 
     consistency_models: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     assume: tuple[str, ...] = ()
     linearizable: bool = False
-    total_amount: int | None = None
+    total_amount: int | Fraction | None = None
     negative_balances: bool = False
+    initial: Any = None
     test: Mapping[str, Any] | None = None
 
 
@@ -71,6 +75,11 @@ def _bank_of(options: Options) -> dict[str, Any]:
     return {**(options.test or {}), **asked}
 
 
+def _initial_of(options: Options) -> Any:
+    """What a register holds at first: as asked, else as test.json says, else nil."""
+    return (options.test or {}).get("initial") if options.initial is None else options.initial
+
+
 _ELLE = ("consistency_models", "anomalies")
 
 #: name -> model
@@ -97,7 +106,12 @@ MODELS: dict[str, Model] = dict(
             *_ELLE,
             "assume",
         ),
-        _model("register", lambda h, o: check_register(h), "linearizable registers, key by key"),
+        _model(
+            "register",
+            lambda h, o: check_register(h, _initial_of(o)),
+            "linearizable registers, key by key",
+            "initial",
+        ),
         _model(
             "set",
             lambda h, o: each_key(check_set, h),
@@ -145,6 +159,9 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     _refuse_strange(asked.assume, INFERENCES)
     if "consistency_models" in known:
         wanted(asked.consistency_models, asked.anomalies)
+    reasons = not_understood(history, model)
+    if reasons:
+        return Results({model: judge((), reasons)})
     return with_faults(MODELS[model].judge(history, asked), course(history))
 
 

@@ -52,7 +52,7 @@ def _masks(c: Causality) -> dict[str, Bools]:
     other_key = exists & (h.key_of[row] != h.key_of[owner])
     return {
         "phantom": reads & (version < 0),
-        "aborted-read": exists & _take(c.outcome == FAIL, version),
+        "aborted-read": exists & _take(c.outcome == FAIL, version) & (row < owner),
         "future-read": exists & (row > owner),
         "crossed-key": other_key,
         "altered-value": _altered(c, exists, version),

@@ -9,7 +9,9 @@ forward zones overlap, and no backward zone lies inside a forward one. Gibbons a
 Testing Shared Memories (1997), theorem 4.2: O(n log n) for any concurrency.
 
 A write of unknown outcome counts if its value was read, and then ends never. Where a
-value is written twice, a read does not name its write, and the verdict is unknown.
+value is written twice, a read does not name its write, and the verdict is unknown. The value
+that a register holds at first (nil unless given) counts as written before everything, so that
+a write of it is such a second write.
 
 How far from linearizable a key is, is measured in `katomicity`.
 """
@@ -25,11 +27,13 @@ import numpy as np
 from .causality import NEVER
 from .columns import History, Names
 from .katomicity import Register, smallest_delta
+from .op import canonical
+from .operations import altered, not_understood
 from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from .spelling import freeze
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 
-READS, WRITES = ("read", "r"), ("write", "w")
+WRITES = ("write", "w")
 #: keys for which their distance is measured
 MEASURED = 20
 
@@ -37,7 +41,7 @@ MEASURED = 20
 @dataclass(frozen=True, eq=False)
 class Operations:
     """The reads and writes that count, one row each: `key` and `value` as numbers (value -1:
-    the initial nil), begin and end (rows; NEVER for a write of unknown outcome)."""
+    the initial one), begin and end (rows; NEVER for a write of unknown outcome)."""
 
     row: Ints
     write: Bools
@@ -69,12 +73,12 @@ class Zones:
         return forward
 
 
-def check_register(h: History) -> Verdict:
-    """Judge linearizability key by key."""
-    strange = [f for f in _client_fs(h) if f not in (*READS, *WRITES)]
-    if strange:
-        return judge((), [f"expected only reads and writes, got {strange[0]!r}"])
-    keys = _keyed(h)
+def check_register(h: History, initial: Any = None) -> Verdict:
+    """Judge linearizability key by key; `initial` is what each register holds at first."""
+    reasons = [*not_understood(h, "register"), *altered(h, *WRITES)]
+    if reasons:
+        return judge((), reasons)
+    keys = _keyed(h, initial)
     if isinstance(keys, str):
         return judge((), [keys])
     key, value, names = keys
@@ -88,12 +92,10 @@ def check_register(h: History) -> Verdict:
     broken, beyond = _limited(_conflicts(h, ops, zones))
     details: dict[str, Any] = {"operations": len(ops.row), "keys": len(names)}
     if broken:
-        details["distance"] = _distances(h, ops, [a.data["key"] for a in broken])
-    return judge([*found, *broken], (), details, {**more, **beyond})
-
-
-def _client_fs(h: History) -> list[str]:
-    return [h.fs[i] for i in np.unique(h.f[h.process >= 0]).tolist()]
+        details |= _distances(h, ops, [a.data["key"] for a in broken])
+    if not np.any(ops.write):
+        reasons = ["no write was acknowledged, and none was read"]
+    return judge([*found, *broken], reasons, details, {**more, **beyond})
 
 
 def _limited(anomalies: Iterator[Anomaly]) -> tuple[list[Anomaly], dict[str, int]]:
@@ -107,26 +109,66 @@ def _limited(anomalies: Iterator[Anomaly]) -> tuple[list[Anomaly], dict[str, int
     return kept, more
 
 
-def _keyed(h: History) -> tuple[Ints, Ints, list[Any]] | str:
-    """Key and value of each row as numbers, -1 for nil. Without a key field, values that are
-    all pairs are [key, value]; else there is one register."""
-    value, clients = h.same_value, h.process >= 0
+def _keyed(h: History, initial: Any) -> tuple[Ints, Ints, list[Any]] | str:
+    """Key and value of each row as numbers, -1 for the initial value. Without a key field,
+    values that are all pairs are [key, value]; else there is one register. A reason where some
+    operations name a key and others do not."""
+    clients = h.process >= 0
     if np.any(h.key[clients] >= 0):
-        return h.key_of, value, list(h.keys)
-    used = np.unique(h.value[clients & (h.value >= 0)]).tolist()
-    decoded = {i: h.decode(i) for i in used}
-    if not decoded or not all(isinstance(v, list) and len(v) == 2 for v in decoded.values()):
-        return np.zeros(len(h), np.int64), value, ["register"]
+        key, value, names = h.key_of, _plain_values(h, initial), list(h.keys)
+    else:
+        used = np.unique(h.value[clients & (h.value >= 0)]).tolist()
+        decoded = {i: h.decode(i) for i in used}
+        pairs = {i: v for i, v in decoded.items() if v is not None}
+        if not pairs or not all(isinstance(v, list) and len(v) == 2 for v in pairs.values()):
+            return np.zeros(len(h), np.int64), _plain_values(h, initial), ["register"]
+        key, value, names = _paired_values(h, pairs, initial)
+    write = h.rows(*WRITES)
+    counts = (write & (h.kind == INVOKE)) | (~write & (h.kind == OK))
+    nameless = np.flatnonzero(clients & (key < 0) & counts)
+    if len(nameless):
+        return f"index {nameless[0]}, field key: expected a key, as other operations have one"
+    return key, value, names
+
+
+def _plain_values(h: History, initial: Any) -> Ints:
+    """The number of each row's value, -1 for the initial one; where that is not nil, nil gets
+    a number like any other value."""
+    value = h.same_value
+    if initial is None:
+        return value
+    at = _number_of(h, initial)
+    nil = len(h.values)
+    return np.where(value < 0, nil, np.where(value == at, -1, value))
+
+
+def _number_of(h: History, wanted: Any) -> int:
+    """The number that `same_value` gives to a value, -2 if nothing in the history equals it."""
+    text = canonical(wanted)
+    for number in np.unique(h.same_value[h.same_value >= 0]).tolist():
+        raw = h.values[number]
+        plain = raw.isdigit() or (raw[:1] == b'"' and b"\\" not in raw)
+        if raw == text or (not plain and canonical(h.decode(number)) == text):
+            return int(number)
+    return -2
+
+
+def _paired_values(
+    h: History, pairs: dict[int, Any], initial: Any
+) -> tuple[Ints, Ints, list[Any]]:
+    """Keys and values of rows whose values are [key, value]."""
     keys, values = Names(), Names()
+    first = freeze(initial)
     table = np.full((len(h.values) + 1, 2), -1, np.int64)
-    for i, (k, v) in decoded.items():
-        table[i] = keys[freeze(k)], -1 if v is None else values[freeze(v)]
+    for i, (k, v) in pairs.items():
+        frozen = freeze(v)
+        table[i] = keys[freeze(k)], -1 if frozen == first else values[frozen]
     both = table[h.value]
-    return both[:, 0], both[:, 1], [_shown(k) for k in keys.all()]
+    return both[:, 0], both[:, 1], [h.spelled(k) if _odd(k) else k for k in keys.all()]
 
 
-def _shown(key: Any) -> Any:
-    return key if isinstance(key, str | int) else str(key)
+def _odd(key: Any) -> bool:
+    return not isinstance(key, str | int)
 
 
 def _operations(
@@ -148,8 +190,9 @@ def _operations(
     if np.any(times > 1) or np.any(writes.value < 0):
         at = int(writes.row[np.isin(code, values[times > 1]) | (writes.value < 0)][-1])
         reasons.append(
-            f"index {at} writes a value that another write writes too (or nil): a read of it "
-            "does not name its write, and zones cannot judge"
+            f"index {at} writes {h.spelled(h.value_of(at))}, which another write writes too, or "
+            "which is the initial value: a read of it does not name its write, and zones cannot "
+            "judge"
         )
     unread = ops.write & (ops.end == NEVER) & ~_is_read(ops, value)
     return ops.only(~unread), reasons
@@ -166,7 +209,8 @@ def _is_read(ops: Operations, value: Ints) -> Bools:
 
 
 def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Iterator[Anomaly]:
-    """Reads that no order can explain: of what nobody wrote, or wrote in vain, or not yet."""
+    """Reads that no order can explain: of what nobody wrote, or wrote in vain, or not yet. An
+    initial value is never among them."""
     span = int(value.max(initial=0)) + 2
     reads, writes = ops.only(~ops.write & (ops.value >= 0)), ops.only(ops.write)
     written = _code(writes.key, writes.value, span)
@@ -177,15 +221,13 @@ def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Itera
     known[known] = written[order][place[known]] == wanted[known]
     refused = _refused(h, key, value, span)
     for i in np.flatnonzero(~known).tolist():
-        failed = refused.get(int(wanted[i]))
         read = int(reads.end[i])
-        name, more = ("phantom", "which nobody wrote") if failed is None else (
-            "aborted-read", f"whose write at index {failed} had failed"
-        )  # fmt: skip
-        rows = (read,) if failed is None else tuple(sorted((failed, read)))
-        yield _anomaly(
-            h, ops, name, int(reads.key[i]), rows, f"the read at {read} saw {{}}, {more}", read
-        )
+        failed = refused.get(int(wanted[i]), NEVER)
+        name, rows, more = "aborted-read", (failed, read), f"whose write at index {failed} failed"
+        if failed > read:  # a write that began after the read ended cannot be what it saw
+            name, rows, more = "phantom", (read,), "which nobody had written"
+        why = f"the read at index {read} saw {{}}, {more}"
+        yield _anomaly(h, ops, name, int(reads.key[i]), rows, why, read)
     write = order[place[known]]
     early = np.flatnonzero(reads.end[known] < writes.begin[write])
     for i in early.tolist():
@@ -195,15 +237,17 @@ def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Itera
 
 
 def _refused(h: History, key: Ints, value: Ints, span: int) -> dict[int, int]:
+    """By key and value: the first write of it that failed."""
     row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0) & h.rows(*WRITES) & (h.pair >= 0))
     row = row[h.kind[h.pair[row]] == FAIL]
+    row = row[::-1]
     return dict(zip(_code(key[row], value[row], span).tolist(), row.tolist(), strict=True))
 
 
 def _anomaly(
     h: History, ops: Operations, name: str, key: int, rows: tuple[int, ...], why: str, read: int
 ) -> Anomaly:
-    shown = why.replace("{}", repr(h.value_of(read)))
+    shown = why.replace("{}", h.spelled(h.value_of(read)))
     return Anomaly(name, f"{shown}.", str(ops.keys[key]), rows, {"key": key})
 
 
@@ -256,7 +300,7 @@ def _overlap(h: History, ops: Operations, zones: Zones, one: int, other: int) ->
 def _held(h: History, ops: Operations, zones: Zones, cluster: int) -> str:
     op = int(zones.ends_first[cluster])
     row = int(ops.row[op]) if ops.write[op] else int(ops.end[op])
-    value = repr(h.value_of(row))
+    value = h.spelled(h.value_of(row))
     end, begin = int(zones.first_end[cluster]), int(zones.last_begin[cluster])
     if end < begin:
         since = "the beginning" if end < 0 else f"index {end}"
@@ -265,23 +309,26 @@ def _held(h: History, ops: Operations, zones: Zones, cluster: int) -> str:
 
 
 def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, Any]:
-    """By key: how far it is from linearizable."""
-    return {
-        str(ops.keys[key]): _distance(h, ops.only(ops.key == key))
-        for key in list(dict.fromkeys(keys))[:MEASURED]
-    }
+    """By key how far it is from linearizable, and for how many that was not measured."""
+    wrong = list(dict.fromkeys(keys))
+    measured = {str(ops.keys[k]): _distance(h, ops.only(ops.key == k)) for k in wrong[:MEASURED]}
+    beyond = len(wrong) - len(measured)
+    return {"distance": measured, **({"distance_not_measured": beyond} if beyond > 0 else {})}
 
 
 def _distance(h: History, ops: Operations) -> dict[str, Any]:
     """Delta in ms, and k: exact if it is 2, else a lower bound; null where some read cannot
-    have seen what it saw, so that no k and no delta explains it."""
+    have seen what it saw, so that no k and no delta explains it. Delta is null too where times
+    are absent or too coarse to order the operations."""
     one = Register.of(ops.write, ops.value, ops.begin, ops.end)
     if one is None:
         return {"delta_ms": None, "k": None}
-    delta = smallest_delta(_with_earlier_reads(h, ops), int(h.time[-1] - h.time[0]) + 1)
+    fits, most = _with_earlier_reads(h, ops), int(h.time.max() - h.time.min()) + 1
+    measurable = not fits(0) and fits(most)
+    delta = smallest_delta(fits, most) / 1e6 if measurable else None
     if one.is_two_atomic():
-        return {"delta_ms": delta / 1e6, "k": 2}
-    return {"delta_ms": delta / 1e6, "k_at_least": max(3, one.certain_staleness())}
+        return {"delta_ms": delta, "k": 2}
+    return {"delta_ms": delta, "k_at_least": max(3, one.certain_staleness())}
 
 
 def _with_earlier_reads(h: History, ops: Operations) -> Callable[[int], bool]:
