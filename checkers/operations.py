@@ -54,8 +54,9 @@ def _strange_fs(h: History, model: str, known: frozenset[str]) -> Iterator[str]:
         if h.fs[number] not in known:
             count = int(np.count_nonzero((h.f[rows] == number) & (h.kind[rows] == INVOKE)))
             yield (
-                f"index {at}, field f: model {model} knows {expected}, and not {h.fs[number] or 'none'} "
-                f"({count} operation{'s' * (count != 1)}), which may have done anything"
+                f"index {at}, field f: model {model} knows {expected}, and not "
+                f"{h.fs[number] or 'none'} ({count} operation{'s' * (count != 1)}), which may "
+                "have done anything"
             )
 
 

@@ -153,9 +153,7 @@ def _number_of(h: History, wanted: Any) -> int:
     return -2
 
 
-def _paired_values(
-    h: History, pairs: dict[int, Any], initial: Any
-) -> tuple[Ints, Ints, list[Any]]:
+def _paired_values(h: History, pairs: dict[int, Any], initial: Any) -> tuple[Ints, Ints, list[Any]]:
     """Keys and values of rows whose values are [key, value]."""
     keys, values = Names(), Names()
     first = freeze(initial)
