@@ -25,7 +25,7 @@ Number = int | Fraction
 #: digits, and power of ten, beyond which a number is not held (Python converts 4,300 digits)
 _DIGITS = 4000
 _RATIO = re.compile(r"[+-]?[0-9]+/[0-9]+")
-_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)M?")
 
 
 def exact_value(h: History, row: int) -> Any:
@@ -53,11 +53,15 @@ def _decode(h: History, raw: bytes) -> Any:
 
 
 def _named(h: History, text: str) -> Any:
-    """A string that stands for a number which JSON cannot write: a ratio."""
+    """A string that stands for a number which JSON cannot write: a ratio of EDN, or a decimal
+    (`0.1M`) with more digits than a double has."""
     spelled = h.spelled.words.get(text)
-    if spelled is None or not _RATIO.fullmatch(spelled) or len(spelled) > _DIGITS:
+    if spelled is None or len(spelled) > _DIGITS:
         return text
-    return text if int(spelled.rpartition("/")[2]) == 0 else Fraction(spelled)
+    if _RATIO.fullmatch(spelled):
+        return Fraction(spelled) if int(spelled.rpartition("/")[2]) else text
+    decimal = _DECIMAL.fullmatch(spelled)
+    return _fraction(decimal[1]) if decimal else text
 
 
 def _whole(text: str) -> Any:
@@ -78,11 +82,12 @@ def is_number(value: Any) -> bool:
 def parse_number(text: str) -> Number:
     """A number as a user writes it: 10, -3, 0.5, 1e3, 1/3. Raises ValueError."""
     plain = text.strip()
-    if _RATIO.fullmatch(plain) and int(plain.rpartition("/")[2]):
+    decimal = _DECIMAL.fullmatch(plain)
+    if len(plain) <= _DIGITS and _RATIO.fullmatch(plain) and int(plain.rpartition("/")[2]):
         return Fraction(plain)
-    if not _DECIMAL.fullmatch(plain):
-        raise ValueError(f"expected a number, got {text!r}")
-    found = _whole(plain) if plain.lstrip("+-").isdigit() else _fraction(plain)
+    if decimal is None:
+        raise ValueError(f"expected a number, got {plain[:40]!r}")
+    found = _whole(plain) if plain.lstrip("+-").isdigit() else _fraction(decimal[1])
     if not is_number(found):
         raise ValueError(f"expected a number that can be held, got {plain[:20]!r}")
     number: Number = found
@@ -125,4 +130,4 @@ def rounding(values: Iterable[Number]) -> Fraction:
     numbers = list(values)
     if all(type(value) is int for value in numbers):
         return Fraction(0)
-    return len(numbers) * sum(map(abs, numbers), Fraction(0)) / 2**52
+    return sum((abs(Fraction(value)) for value in numbers), Fraction(0)) * len(numbers) / 2**52

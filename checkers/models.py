@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any
 
 from . import dynamo
+from .bank import check_bank
+from .counters import check_counter, check_unique_ids
 from .course import course
 from .elle import check_list_append, check_rw_register, wanted
 from .explain import with_faults
@@ -21,8 +23,8 @@ from .independent import each_key
 from .operations import not_understood
 from .register import check_register
 from .rw_register import INFERENCES
-from .sets import check_counter, check_set, check_set_full, check_unique_ids
-from .snapshots import check_bank, check_long_fork
+from .sets import check_set, check_set_full
+from .snapshots import check_long_fork
 from .verdict import Results, Verdict, check_safely, judge
 
 

@@ -221,10 +221,11 @@ def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Itera
     for i in np.flatnonzero(~known).tolist():
         read = int(reads.end[i])
         failed = refused.get(int(wanted[i]), NEVER)
-        name, rows, more = "aborted-read", (failed, read), f"whose write at index {failed} failed"
+        name, rows = "aborted-read", tuple(sorted((failed, read)))
+        why = f"the read at index {read} saw {{}}, whose write at index {failed} failed"
         if failed > read:  # a write that began after the read ended cannot be what it saw
-            name, rows, more = "phantom", (read,), "which nobody had written"
-        why = f"the read at index {read} saw {{}}, {more}"
+            name, rows = "phantom", (read,)
+            why = f"the read at index {read} saw {{}}, which nobody had written"
         yield _anomaly(h, ops, name, int(reads.key[i]), rows, why, read)
     write = order[place[known]]
     early = np.flatnonzero(reads.end[known] < writes.begin[write])

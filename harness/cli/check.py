@@ -35,12 +35,17 @@ def run(
         bool, Option("--linearizable", help="In set-full, stale reads are anomalies.")
     ] = False,
     total_amount: Annotated[
-        int | None, Option("--total-amount", "-o", help="What a bank's accounts add up to.")
+        str | None,
+        Option("--total-amount", "-o", help="What a bank's accounts add up to.", metavar="NUMBER"),
     ] = None,
     negative_balances: Annotated[
         bool,
         Option("--allow-negative-balances", "-n", help="A bank's accounts may be below zero."),
     ] = False,
+    initial: Annotated[
+        str | None,
+        Option(help="What every register holds at first, as JSON or EDN; nil when absent."),
+    ] = None,
     verbose: Annotated[
         bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
     ] = False,
@@ -52,14 +57,16 @@ def run(
     """Judge histories again; a verdict a line where there are several, or a model is named."""
     from checkers.models import Options
     from harness.cli.checking import Request, check_all
+    from harness.cli.values import exact_number, value_of
 
     options = Options(
         consistency_models=_parts(consistency_models),
         anomalies=_parts(anomalies),
         assume=_parts(assume),
         linearizable=linearizable,
-        total_amount=total_amount,
+        total_amount=None if total_amount is None else exact_number("--total-amount", total_amount),
         negative_balances=negative_balances,
+        initial=None if initial is None else value_of("--initial", initial),
     )
     return check_all(paths, Request.of(model, options, format, verbose, export, junit))
 

@@ -53,8 +53,8 @@ class Request:
         """Raises Wrong for what makes no sense."""
         if model is None and options != Options():
             raise Wrong(
-                "--consistency-models, --anomalies, --assume, --linearizable, --total-amount and "
-                "--allow-negative-balances need --model"
+                "--consistency-models, --anomalies, --assume, --linearizable, --total-amount, "
+                "--allow-negative-balances and --initial need --model"
             )
         if export is not None:
             one_of("--export", export, _WRITERS)

@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.exits import Wrong
+
+if TYPE_CHECKING:
+    from checkers.exact import Number
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -46,3 +50,30 @@ def writable_file(flag: str, path: Path) -> None:
     """Complain unless a file can be written at `path`."""
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise Wrong(f"{flag}: {path} cannot be written; name a file in a folder that exists")
+
+
+def exact_number(flag: str, text: str) -> Number:
+    """A number without rounding, from `10`, `-0.5`, `1e3` or `1/3`. Raises Wrong."""
+    from checkers.exact import parse_number
+
+    try:
+        return parse_number(text)
+    except ValueError as wrong:
+        raise Wrong(f"{flag}: {wrong}") from wrong
+
+
+def value_of(flag: str, text: str) -> Any:
+    """A value as a history spells it, in JSON or in EDN; a bare word is text. Raises Wrong."""
+    import msgspec
+
+    from checkers.edn import EdnError, Parser
+
+    try:
+        return msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        [value] = Parser(text).forms()
+    except (EdnError, ValueError, RecursionError) as wrong:
+        raise Wrong(f"{flag}: expected one value in JSON or EDN, got {text[:40]!r}") from wrong
+    return value

@@ -93,7 +93,7 @@ class Dynamo:
                     found.add(("phantom", key))
                     continue
                 w = self.writes[s.id]
-                if self.outcome(s.id) == "fail":
+                if self.outcome(s.id) == "fail" and w < r:
                     found.add(("aborted-read", key))
                 if w > r:
                     found.add(("future-read", key))
