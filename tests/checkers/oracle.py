@@ -207,10 +207,11 @@ class Dynamo:
         return found | self.of_replicas() if self.primaries is not None else found
 
 
-def linearizable(ops: list[Op], k: int = 1, earlier: int = 0) -> bool:
-    """A register with unique values: is there any order that respects real time, in which each
-    read sees one of the last k writes? Tries all. An operation is (begin, end, write, value);
-    a write that may not have happened may be left out; reads begin `earlier` by so much."""
+def linearizable(ops: list[Op], k: int = 1, earlier: int = 0, initial: object = None) -> bool:
+    """A register with unique values, which holds `initial` at first: is there any order that
+    respects real time, in which each read sees one of the last k writes? Tries all. An
+    operation is (begin, end, write, value); a write that may not have happened may be left
+    out; reads begin `earlier` by so much."""
     ends: dict[int, int] = {}
     waiting: dict[object, int] = {}
     for i, op in enumerate(ops):
@@ -231,7 +232,7 @@ def linearizable(ops: list[Op], k: int = 1, earlier: int = 0) -> bool:
         elif how == "info" and op.f == "write":
             unsure.append((begin, 10**9, True, op.value))
     return any(
-        _serves(frozenset(sure + list(some)), (None,), k)
+        _serves(frozenset(sure + list(some)), (initial,), k)
         for n in range(len(unsure) + 1)
         for some in combinations(unsure, n)
     )

@@ -57,11 +57,14 @@ class Sets(Paired):
         found: Counter[str] = Counter()
         for _, end, shown in reads:
             for element in shown:
-                if element not in self.add:
+                begun = element in self.add and self.add[element] < end
+                refused = element in self.add and self.outcome(self.add[element]) == "fail"
+                if begun:
+                    found["aborted-read"] += refused
+                elif element in self.add and not refused:
+                    found["future-read"] += 1
+                else:
                     found["phantom"] += 1
-                    continue
-                found["aborted-read"] += self.outcome(self.add[element]) == "fail"
-                found["future-read"] += self.add[element] > end
             found["duplicate-elements"] += sum(n > 1 for n in Counter(shown).values())
         return +found
 
@@ -77,7 +80,10 @@ class Sets(Paired):
         found = self.strange(reads)
         for element in {*self.add, *chain.from_iterable(shown for _, _, shown in reads)}:
             showing = [(begin, end) for begin, end, shown in reads if element in shown]
-            known = min([self.acknowledged(element), *(end for _, end in showing)])
+            known = self.acknowledged(element)
+            if element in self.add and self.outcome(self.add[element]) != "fail":
+                ends = [end for _, end in showing if end > self.add[element]]
+                known = min([known, *ends])
             lacking = [b for b, _, shown in reads if b > known and element not in shown]
             if lacking and all(begin < max(lacking) for begin, _ in showing):
                 found["lost-element"] += 1
@@ -102,7 +108,15 @@ def counter(ops: list[Op]) -> int:
     return wrong
 
 
-def bank(ops: list[Op], accounts: set[str], total: int, may_owe: bool) -> Counter[str]:
+def first_total(ops: list[Op], accounts: set[str]) -> int | None:
+    """What the first read of whole balances adds up to."""
+    for _, _, balances in Paired(ops).reads():
+        if set(balances) <= accounts and None not in balances.values():
+            return sum(balances.values())
+    return None
+
+
+def bank(ops: list[Op], accounts: set[str], total: int | None, may_owe: bool) -> Counter[str]:
     """Each read by the first thing that is wrong with it."""
     found: Counter[str] = Counter()
     for _, _, balances in Paired(ops).reads():
@@ -110,7 +124,7 @@ def bank(ops: list[Op], accounts: set[str], total: int, may_owe: bool) -> Counte
             found["unexpected-key"] += 1
         elif None in balances.values():
             found["nil-balance"] += 1
-        elif sum(balances.values()) != total:
+        elif total is not None and sum(balances.values()) != total:
             found["wrong-total"] += 1
         elif not may_owe and any(balance < 0 for balance in balances.values()):
             found["negative-value"] += 1
@@ -125,11 +139,32 @@ def has_long_fork(ops: list[Op]) -> bool:
         if op.type == "ok" and all(f == "r" for f, _, _ in op.value)
     ]
     return any(
-        set(one) == set(other)
-        and any(one[x] and not other[x] for x in one)
-        and any(other[y] and not one[y] for y in one)
+        any(one[x] and not other[x] for x in one.keys() & other)
+        and any(other[y] and not one[y] for y in one.keys() & other)
         for one, other in permutations(seen, 2)
     )
+
+
+def impossible_reads(ops: list[Op]) -> Counter[str]:
+    """What transactions read of keys that were not written, or in vain, or not yet."""
+    paired = Paired(ops)
+    written = {
+        op.value[0][1]: i
+        for i, op in enumerate(ops)
+        if op.type == "invoke" and op.value[0][0] == "w"
+    }
+    found: Counter[str] = Counter()
+    for i, op in enumerate(ops):
+        for f, key, value in op.value if op.type == "ok" else ():
+            if f == "w" or value is None:
+                continue
+            write = written.get(key, NEVER)
+            failed = write < NEVER and paired.outcome(write) == "fail"
+            if write > i:
+                found["future-read" if write < NEVER and not failed else "phantom"] += 1
+            else:
+                found["aborted-read"] += failed
+    return +found
 
 
 def repeated(ops: list[Op]) -> int:

@@ -162,3 +162,16 @@ def test_register_zones_agree_with_trying_all_orders(program) -> None:
         assert not reads or not (written or any(value is not None for value in reads))
     else:
         assert verdict.valid is linearizable(ops)
+
+
+@LENIENT
+@given(REGISTER, st.integers(-2, -1))
+def test_registers_that_begin_with_a_value_agree(program, initial: int) -> None:
+    """Reads of nothing show -1, which is right only where registers begin with it."""
+    ops = register_history(program)
+    for op in ops:
+        if op.type == "ok" and op.f == "read" and op.value is None:
+            op.value = -1
+    verdict = check_register(History.of(ops), initial)
+    if verdict.valid != "unknown":
+        assert verdict.valid is linearizable(ops, initial=initial)
