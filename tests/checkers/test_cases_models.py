@@ -64,14 +64,10 @@ def test_a_counter_that_wraps_is_wrong(tmp_path: Path) -> None:
 
 
 def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
-    events = [
-        ("invoke", "read", None), ("ok", "read", 0), ("invoke", "write", 7), ("ok", "write", 7),
-    ]  # fmt: skip
+    events = ["invoke", "read", "null"], ["ok", "read", "0"], ["invoke", "write", "7"]
     lines = [
-        f'{{"index":{i},"time":{i},"type":"{type}","process":0,"f":"{f}","value":{value or 0}}}'
-        if type == "ok" or value is not None
-        else f'{{"index":{i},"time":{i},"type":"{type}","process":0,"f":"{f}"}}'
-        for i, (type, f, value) in enumerate(events)
+        f'{{"index":{i},"time":{i},"type":"{type}","process":0,"f":"{f}","value":{value}}}'
+        for i, (type, f, value) in enumerate([*events, ["ok", "write", "7"]])
     ]
     (tmp_path / "history.jsonl").write_text("\n".join(lines) + "\n")
     (tmp_path / "test.json").write_text('{"initial": 0}')

@@ -33,7 +33,7 @@ ANOMALIES: dict[str, tuple[str, ...]] = {
     ),
     "counter": ("out-of-bounds",),
     "bank": ("wrong-total", "negative-value", "nil-balance", "unexpected-key"),
-    "long-fork": ("long-fork",),
+    "long-fork": ("long-fork", "phantom", "aborted-read", "future-read"),
     "unique-ids": ("duplicate-ids",),
 }  # fmt: skip
 
@@ -63,6 +63,7 @@ READ: dict[str, Any] = {
     "consistency-models": lambda text: tuple(text.split(",")),
     "assume": lambda text: tuple(text.split(",")),
     "total-amount": int,
+    "initial": int,
     "negative-balances": lambda text: text == "true",
     "linearizable": lambda text: text == "true",
 }
