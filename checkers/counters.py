@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .causality import NEVER
 from .columns import History
-from .exact import Number, exact_value, is_number, number_json, number_text, rounding
+from .exact import Number, exact_values, is_number, number_json, number_text, rounding
 from .operations import altered, limited
 from .pairing import FAIL, INFO, INVOKE, OK, Ints
 from .sets import capped
@@ -51,12 +51,12 @@ def check_counter(h: History) -> Verdict:
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     adds, reads = rows[h.rows("add")[rows]], rows[h.rows("read")[rows] & (h.pair[rows] >= 0)]
     reads = reads[h.kind[h.pair[reads]] == OK]
-    asked = [exact_value(h, row) for row in adds.tolist()]
+    asked = exact_values(h, adds.tolist())
     odd = [row for row, a in zip(adds.tolist(), asked, strict=True) if not is_number(a)]
     reasons = [*_no_numbers(h, odd, "to add"), *altered(h, "add")]
     if reasons:
         return judge((), reasons)
-    shown = [exact_value(h, row) for row in h.pair[reads].tolist()]
+    shown = exact_values(h, h.pair[reads].tolist())
     good = np.array([is_number(value) for value in shown], np.bool_)
     reasons = _no_numbers(h, h.pair[reads[~good]].tolist(), "as the sum read")
     bounds = _Bounds.of(h, adds, asked, reads[good])

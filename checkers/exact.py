@@ -24,6 +24,8 @@ Number = int | Fraction
 
 #: digits, and power of ten, beyond which a number is not held (Python converts 4,300 digits)
 _DIGITS = 4000
+#: bytes of a number that is read at once
+_SHORT = 20
 _RATIO = re.compile(r"[+-]?[0-9]+/[0-9]+")
 _DECIMAL = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)M?")
 
@@ -35,7 +37,19 @@ def exact_value(h: History, row: int) -> Any:
     return None if number < 0 else _decode(h, h.values[number])
 
 
+def exact_values(h: History, rows: Iterable[int]) -> list[Any]:
+    """The exact values of many rows, each distinct one decoded once."""
+    known: dict[int, Any] = {-1: None}
+    numbers = h.value[list(rows)].tolist()
+    for number in set(numbers) - known.keys():
+        known[number] = _decode(h, h.values[number])
+    return [known[number] for number in numbers]
+
+
 def _decode(h: History, raw: bytes) -> Any:
+    if len(raw) < _SHORT and raw.isdigit():
+        return int(raw)
+
     def text(value: Any) -> Any:
         return _named(h, value) if isinstance(value, str) else value
 
