@@ -64,7 +64,16 @@ def _sets(h: History) -> Sets | str:
     added[numbers] = adds
     acknowledged[numbers] = np.where(status == OK, pair, NEVER)
     refused[numbers] = status == FAIL
-    return Sets(names.all(), added, acknowledged, refused, reads, ends, read, element)
+    return Sets(
+        [h.spelled(n) for n in names.all()],
+        added,
+        acknowledged,
+        refused,
+        reads,
+        ends,
+        read,
+        element,
+    )
 
 
 def check_set(h: History) -> Verdict:
@@ -147,13 +156,13 @@ def _unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
     ):
         for i in np.flatnonzero(bad).tolist():
             rows = {int(end[i])} | ({int(s.added[element[i]])} - {NEVER})
-            text = f"the read that ended at index {end[i]} shows {s.names[element[i]]!r}, {why}."
+            text = f"the read that ended at index {end[i]} shows {s.names[element[i]]}, {why}."
             yield Anomaly(name, text, None, tuple(sorted(rows)))
     code = read * (len(s.names) + 1) + element
     twice, count = np.unique(code, return_counts=True)
     for c in twice[count > 1].tolist():
         row, what = int(s.end[c // (len(s.names) + 1)]), s.names[c % (len(s.names) + 1)]
-        text = f"the read that ended at index {row} shows {what!r} more than once."
+        text = f"the read that ended at index {row} shows {what} more than once."
         yield Anomaly("duplicate-elements", text, None, (row,))
 
 
@@ -161,13 +170,13 @@ def _lost(s: Sets, element: int, read: int) -> Anomaly:
     known = int(s.acknowledged[element])
     when = f"acknowledged at index {known}" if known < NEVER else "shown by an earlier read"
     rows = {int(s.added[element]), known, int(s.end[read])} - {NEVER}
-    why = f"{s.names[element]!r} was {when}, but the read at index {s.end[read]} lacks it for good."
+    why = f"{s.names[element]} was {when}, but the read at index {s.end[read]} lacks it for good."
     return Anomaly("lost-element", why, None, tuple(sorted(rows)))
 
 
 def _stale(s: Sets, element: int, read: int) -> Anomaly:
     rows = {int(s.added[element]), int(s.acknowledged[element]), int(s.end[read])} - {NEVER}
-    why = f"{s.names[element]!r} was known before the read at index {s.end[read]}, which lacks it."
+    why = f"{s.names[element]} was known before the read at index {s.end[read]}, which lacks it."
     return Anomaly("stale-read", why, None, tuple(sorted(rows)))
 
 
