@@ -30,6 +30,7 @@ class Values:
         self._strings: set[str] = set()
         self._keys: dict[str, str] = {}
         self._sets: set[bytes] = set()
+        self._micro: set[str] = set()
         #: names that are two things: in values, and as keys of maps
         self.clashes: set[str] = set()
         self.key_clashes: set[str] = set()
@@ -44,8 +45,10 @@ class Values:
 
     def note(self, words: set[bytes], strings: set[bytes]) -> None:
         """Names that were read without this class: keywords, and strings (EDN, unescaped)."""
-        for word in words:
-            self._word(Word.of(word.decode(), f":{word.decode()}"))
+        for name in map(bytes.decode, words):
+            self._word(Word.of(name, f":{name}"))
+            if name in MICRO:
+                self._micro.add(name)
         for string in strings:
             self._string(string.decode())
 
@@ -55,7 +58,8 @@ class Values:
 
     def spelling(self) -> Spelling:
         """How the values so far are spelled."""
-        return Spelling(True, self._words, self._keys, frozenset(self._sets))
+        sets, micro = frozenset(self._sets), frozenset(self._micro)
+        return Spelling(True, self._words, self._keys, sets, micro)
 
     def _hold(self, value: Any) -> Any:
         kind = value.__class__
@@ -65,7 +69,8 @@ class Values:
             return self._string(value)
         if kind is list:
             first = value[0] if len(value) == 3 else None
-            if first.__class__ is Word and first in MICRO:
+            if first.__class__ is Word and first in MICRO and first.text == f":{first}":
+                self._micro.add(str(first))
                 return [str(first), self._hold(value[1]), self._hold(value[2])]
             return [self._hold(item) for item in value]
         if kind is EdnSet:

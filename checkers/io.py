@@ -26,6 +26,9 @@ FORMATS: tuple[Format, ...] = ("jsonl", "edn", "json")
 
 _JSON = re.compile(rb'\s*(\[?)\s*\{\s*"(\w*)')
 
+#: a name that can be a keyword as it is
+_NAME = re.compile(r"[A-Za-z*!_?<>=.][\w*!?<>=.+-]*")
+
 
 def read_any(path: str | PurePath, fmt: Format | None = None) -> History:
     """Read a history in any of FORMATS; None: by the file's name, else by its content. "-" is
@@ -78,10 +81,14 @@ def write_json(history: History, path: str | PurePath) -> None:
 
 
 def write_edn(history: History, path: str | PurePath) -> None:
-    """One map a line, as Jepsen writes it."""
+    """One map a line, as Jepsen writes it. Raises ValueError for a value that EDN cannot hold."""
     with open(path, "w", encoding="utf-8") as file:
         for op in history.ops():
-            event = msgspec.json.decode(encode(op))
+            try:
+                event = msgspec.json.decode(encode(op))
+            except (msgspec.DecodeError, RecursionError):
+                said = f"index {op.index} has a number or a depth that EDN cannot hold"
+                raise ValueError(said) from None
             file.write(_edn_line(event, history.spelled) + "\n")
 
 
@@ -90,9 +97,9 @@ def _edn_line(event: dict[str, Any], spelled: Spelling) -> str:
     words = []
     for name, value in event.items():
         keyword = name in ("type", "f", "process") and isinstance(value, str)
-        if keyword:
+        if keyword and _NAME.fullmatch(value):
             text = f":{value}"
-        elif spelled.edn and name == "value":
+        elif spelled.edn and name in ("value", "key"):
             text = spelled(value)
         else:
             text = dumps(value, keywords=event["f"] == "txn")
