@@ -8,7 +8,7 @@ Siblings are flattened: those of row i are `sib_id[sib_start[i]:sib_start[i + 1]
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -21,11 +21,13 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, Unheld, as_line, canonical
-from .pairing import INVOKE, Bools, Ints, pair, threads
+from .pairing import INVOKE, OK, Bools, Ints, pair, threads
 from .spelling import JSON, Spelling
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
 HARNESS, NEMESIS = -1, -2
+#: The fs of model `dynamo`, whose fields are held to its rules.
+DYNAMO = ("put", "delete", "get", "dump")
 #: in the basis column: a blind write, and no basis field at all
 BLIND, ABSENT = -1, -2
 
@@ -256,10 +258,12 @@ class Builder:
         columns.pop("index")
         counts = columns.pop("sib_count")
         thread = threads(columns["process"], columns["f"], columns["key"], columns["replica"])
+        other = pair(columns["kind"], thread)
+        columns["value"] = self._completed(columns, other)
         return History(
             **columns,
             sib_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            pair=pair(columns["kind"], thread),
+            pair=other,
             fs=self._names["f"].all(),
             keys=self._names["key"].all(),
             ids=self._names["id"].all(),
@@ -271,6 +275,18 @@ class Builder:
             path=path,
             spelled=spelled,
         )
+
+    def _completed(self, columns: Mapping[str, Ints], other: Ints) -> Ints:
+        """The value column, where completions of clients without a value have that of their
+        invocation. One that did not succeed says nothing by null either; one that did may
+        have read it. Versions of model `dynamo` go by their ids instead."""
+        kind, value = columns["kind"], columns["value"]
+        nothing = (value == self._values.get(b"null", -1)) & (kind != OK)
+        own = [number for f, number in self._names["f"].items() if f in DYNAMO]
+        ends = (columns["process"] >= 0) & (kind != INVOKE) & (other >= 0)
+        ends &= ~np.isin(columns["f"], own)
+        asked: Ints = np.where(ends & ((value < 0) | nothing), value[other], value)
+        return asked
 
     @property
     def indices(self) -> Ints:

@@ -14,6 +14,7 @@ from .columns import TYPES, History
 from .columns import Builder as _Builder
 from .op import Line, Op, OpError, Sibling, Type, encode
 from .quick import no_cycles
+from .source import HistoryError, Source, opened
 from .told import first_oddity
 from .wellformed import first_problem
 
@@ -29,26 +30,19 @@ _decoder = msgspec.json.Decoder(Line)
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class HistoryError(ValueError):
-    """A history that cannot be judged. The message has file, line, field, and what was
-    expected; `line` counts from 1."""
-
-    def __init__(self, path: str | Path, line: int, field: str, expected: str) -> None:
-        super().__init__(f"{path}, line {line}, field {field}: {expected}")
-        self.path, self.line, self.field, self.expected = str(path), line, field, expected
-
-    def __reduce__(self) -> tuple[type, tuple[str, int, str, str]]:
-        # exceptions are pickled by what they were called with, to come back from a pool
-        return type(self), (self.path, self.line, self.field, self.expected)
-
-
 def read_history(path: str | Path) -> History:
     """Read our JSON Lines. Raises HistoryError when it is malformed or cut off, OSError when
     it cannot be read."""
-    builder = _Builder()
-    with open(path, "rb") as file, no_cycles():
+    with opened(path) as source:
+        return read_lines(source)
+
+
+def read_lines(source: Source) -> History:
+    """As `read_history`, from a source that is open."""
+    builder, path = _Builder(), source.name
+    with no_cycles():
         rest = b""
-        while chunk := file.read(_CHUNK):
+        while chunk := source.read(_CHUNK):
             cut = chunk.rfind(b"\n") + 1
             if cut:
                 _add(builder, rest + chunk[:cut], path)
@@ -57,7 +51,7 @@ def read_history(path: str | Path) -> History:
                 rest += chunk
         if rest:
             _refuse_tail(rest, builder.rows + 1, path)
-    history = builder.build(str(path))
+    history = builder.build(path)
     problem = first_problem(history, builder.indices) or first_oddity(history)
     if problem is not None:
         raise HistoryError(path, problem.row + 1, problem.field, problem.message)

@@ -97,13 +97,21 @@ MODELS: dict[str, Model] = dict(
         ),
         _model(
             "list-append",
-            lambda h, o: check_list_append(h, o.consistency_models, o.anomalies),
+            lambda h, o: each_key(
+                lambda part: check_list_append(part, o.consistency_models, o.anomalies),
+                h,
+                transactions=True,
+            ),
             "transactions that append to lists and read them",
             *_ELLE,
         ),
         _model(
             "rw-register",
-            lambda h, o: check_rw_register(h, o.consistency_models, o.anomalies, o.assume),
+            lambda h, o: each_key(
+                lambda part: check_rw_register(part, o.consistency_models, o.anomalies, o.assume),
+                h,
+                transactions=True,
+            ),
             "transactions that write unique values to registers and read them",
             *_ELLE,
             "assume",
@@ -138,8 +146,14 @@ MODELS: dict[str, Model] = dict(
             "total_amount",
             "negative_balances",
         ),
-        _model("long-fork", lambda h, o: check_long_fork(h), "no two reads order writes apart"),
-        _model("unique-ids", lambda h, o: check_unique_ids(h), "every id is generated once"),
+        _model(
+            "long-fork",
+            lambda h, o: each_key(check_long_fork, h, transactions=True),
+            "no two reads order writes apart",
+        ),
+        _model(
+            "unique-ids", lambda h, o: each_key(check_unique_ids, h), "every id is generated once"
+        ),
     ]
 )
 

@@ -48,12 +48,14 @@ def thaw(name: Any) -> Any:
 class Spelling:
     """How one history writes values. For EDN: `words`, the spelling of strings that were
     keywords, symbols, characters or tagged text (`{"a": ":a"}`); `keys`, the same for keys of
-    maps (`{"1": "1"}`); `sets`, by their JSON, arrays that were sets."""
+    maps (`{"1": "1"}`); `sets`, the JSON of arrays that were sets;
+    `micro`, which of MICRO were keywords at the head of a micro-operation."""
 
     edn: bool = False
     words: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
-    sets: Mapping[bytes, str] = field(default_factory=dict)
+    sets: frozenset[bytes] = frozenset()
+    micro: frozenset[str] = frozenset()
 
     def __call__(self, value: Any) -> str:
         """The text of a value (also of one that is frozen): `[3 1]` and `{:id 9}` in EDN,
@@ -76,11 +78,10 @@ class Spelling:
         return "nil" if value is None else _encode(value).decode()
 
     def _list(self, value: list[Any]) -> str:
-        known = self.sets and self.sets.get(_encode(value))
-        if known:
-            return known
         words = [self._edn(item) for item in value]
-        if len(value) == 3 and isinstance(value[0], str) and value[0] in MICRO:
+        if self.sets and _encode(value) in self.sets:
+            return "#{" + " ".join(words) + "}"
+        if len(value) == 3 and isinstance(value[0], str) and value[0] in self.micro:
             words[0] = f":{value[0]}"
         return "[" + " ".join(words) + "]"
 

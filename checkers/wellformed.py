@@ -16,8 +16,6 @@ from .columns import ABSENT, History
 from .pairing import INFO, INVOKE, OK, Bools, Ints, previous, threads
 
 WRITES = ("put", "delete")
-#: The fs of model `dynamo` whose fields are held to its rules.
-DYNAMO = (*WRITES, "get", "dump")
 
 
 class Problem(NamedTuple):

@@ -9,15 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from checkers.history import History
-from checkers.io import FORMATS, Format, write_edn, write_json
+from checkers.io import FORMATS, Format
 from checkers.models import MODELS, Options
 from harness.cli.exits import INVALID, UNKNOWN, USAGE, VALID, Wrong, exit_code
+from harness.cli.exporting import WRITERS, export, target_of
 from harness.cli.judging import Model, judge_history, locate, read
 from harness.cli.values import one_of, writable_file
 from harness.report.junit import Judged, junit_of_all
@@ -25,7 +26,6 @@ from harness.report.summary import left_out, tell, word
 from harness.store import Folder
 from harness.stored import BadTest, load_test
 
-_WRITERS: dict[str, Callable[[History, Path], None]] = {"edn": write_edn, "json": write_json}
 #: What elle-cli says for each verdict.
 _ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
@@ -57,7 +57,7 @@ class Request:
                 "--allow-negative-balances and --initial need --model"
             )
         if export is not None:
-            one_of("--export", export, _WRITERS)
+            one_of("--export", export, WRITERS)
         if junit is not None:
             writable_file("--junit", junit)
         chosen = None if model is None else Model(one_of("--model", model, MODELS), options)
@@ -73,32 +73,38 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
     """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     lone = len(paths) == 1
-    codes, judged = [], []
+    codes: list[int] = []
+    judged: list[Judged] = []
+
+    def told(path: Path, done: Judged) -> None:
+        judged.append(done)
+        codes.append(exit_code(done[1]["valid"]))
+        _tell(console, path, done[1], asked, lone)
+
     for path in paths:
         try:
-            done = _check(path, asked)
+            _check(path, asked, partial(told, path))
         except Wrong as wrong:
             if lone:
                 raise
             print(f"dynamesis check: {wrong}", file=sys.stderr)
             codes.append(USAGE)
-            continue
-        judged.append(done)
-        codes.append(exit_code(done[1]["valid"]))
-        _tell(console, path, done[1], asked, lone)
     if asked.junit is not None:
         asked.junit.write_text(junit_of_all(judged), encoding="utf-8")
     return _worst(codes)
 
 
-def _check(path: Path, asked: Request) -> Judged:
+def _check(path: Path, asked: Request, told: Callable[[Judged], None]) -> None:
+    """Judge a history, hand its test and its results to `told`, and then export it."""
     folder, file = locate(path)
     test = stored_test(folder) if folder else {}
+    if asked.export is not None:
+        target_of(file, asked.export)
     history = read(file, asked.format)
     results = judge_history(history, test, asked.model)
+    told(({"name": str(path), **test}, results))
     if asked.export is not None:
-        _export(history, file, asked.export)
-    return {"name": str(path), **test}, results
+        export(history, file, asked.export)
 
 
 def stored_test(folder: Folder) -> dict[str, Any]:
@@ -107,17 +113,6 @@ def stored_test(folder: Folder) -> dict[str, Any]:
         return load_test(folder)
     except BadTest as bad:
         raise Wrong(str(bad)) from bad
-
-
-def _export(history: History, file: Path, fmt: str) -> None:
-    target = file.with_suffix(f".{fmt}")
-    if target.exists():
-        raise Wrong(f"--export: {target} is there already")
-    try:
-        _WRITERS[fmt](history, target)
-    except OSError as failure:
-        raise Wrong(f"--export: {target}: {failure.strerror}") from failure
-    print(f"wrote {target}", file=sys.stderr)
 
 
 def _tell(

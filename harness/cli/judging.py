@@ -14,6 +14,7 @@ from checkers.history import History, HistoryError
 from checkers.io import Format, read_any
 from checkers.models import Options, check_model
 from checkers.repairs import repairs
+from checkers.source import STDIN
 from checkers.verdict import Results
 from harness.cli.exits import Wrong
 from harness.report.junit import junit
@@ -121,7 +122,10 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
 
 
 def locate(path: Path) -> tuple[Folder | None, Path]:
-    """The test folder (None for a lone file) and the history that `path` stands for."""
+    """The test folder (None for a lone file) and the history that `path` stands for; "-" is
+    standard input."""
+    if str(path) in STDIN:
+        return None, path
     if path.is_dir():
         history = path / HISTORY
         if not history.is_file():

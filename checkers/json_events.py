@@ -1,0 +1,102 @@
+"""A history in JSON: an array of events, as elle-cli reads it, or one event a line.
+
+Events are decoded all at once. Where an event stands is found out only when a message must
+name its line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import msgspec
+
+from .columns import History
+from .foreign import Foreign, Foreigners, decode_lines, explained
+from .history import UNDECODABLE
+from .quick import no_cycles
+from .source import HistoryError
+
+_array = msgspec.json.Decoder(list[Foreign])
+_BLANK = re.compile(r"[ \t\r\n]*")
+_EVENT = re.compile(r"\[(\d+)\]\.?(.*)")
+_BYTE = re.compile(r" \(byte (\d+)\)")
+
+
+def read_json(content: bytes, path: str) -> History:
+    """The history that a text in UTF-8 holds. Raises HistoryError."""
+    events = Foreigners(path)
+    with no_cycles():
+        if content.lstrip().startswith(b"["):
+            _add_array(events, content)
+        else:
+            _add_lines(events, content)
+    return events.build()
+
+
+def _add_array(events: Foreigners, content: bytes) -> None:
+    @cache
+    def lines() -> list[int]:
+        return list(_lines_of(content.decode()))
+
+    try:
+        found = _array.decode(content)
+    except UNDECODABLE as error:
+        raise _refused(events, content, error) from None
+    events.lines = lambda row: lines()[row]
+    events.add(found)
+
+
+def _refused(events: Foreigners, content: bytes, error: Exception) -> HistoryError:
+    """The line of the event that cannot be decoded, or where JSON ends to be JSON."""
+    field, expected = explained(error)
+    at = _EVENT.match(field)
+    if at is not None:
+        lines = list(_lines_of(content.decode(), int(at[1])))
+        return events.refuse(lines[-1], at[2] or "(event)", expected)
+    byte = _BYTE.search(expected)
+    if byte is not None:
+        line = content.count(b"\n", 0, int(byte[1])) + 1
+        return events.refuse(line, "(array)", _BYTE.sub("", expected))
+    if isinstance(error, RecursionError):
+        line = list(_lines_of(content.decode()))[-1]
+    else:
+        line = content.rstrip().count(b"\n") + 1
+        if "truncated" in expected:
+            expected = "expected the rest of the array, which is cut off"
+    return events.refuse(line, "(array)", expected)
+
+
+def _lines_of(text: str, last: int | None = None) -> Iterator[int]:
+    """The line of each element of an array, up to number `last`, or to one that is not JSON."""
+    decoder = json.JSONDecoder()
+    at, line, counted, number = text.index("[") + 1, 1, 0, 0
+    while True:
+        at = _skip(text, at)
+        line, counted = line + text.count("\n", counted, at), at
+        yield line
+        if number == last:
+            return
+        try:
+            at = _skip(text, decoder.raw_decode(text, at)[1])
+        except (ValueError, RecursionError):
+            return
+        if text[at : at + 1] != ",":
+            return
+        at, number = at + 1, number + 1
+
+
+def _skip(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
+
+
+def _add_lines(events: Foreigners, content: bytes) -> None:
+    found = decode_lines(content)
+    lines = content.split(b"\n")
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    if found is None or len(found) != len(numbers):
+        found = [events.decode(lines[number - 1], number) for number in numbers]
+    events.add(found, numbers)
