@@ -14,6 +14,7 @@ from typing import Any
 from . import dynamo
 from .course import course
 from .elle import check_list_append, check_rw_register, wanted
+from .evidence import with_evidence
 from .explain import with_faults
 from .history import History
 from .independent import each_key
@@ -145,7 +146,8 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     _refuse_strange(asked.assume, INFERENCES)
     if "consistency_models" in known:
         wanted(asked.consistency_models, asked.anomalies)
-    return with_faults(MODELS[model].judge(history, asked), course(history))
+    found = with_evidence(MODELS[model].judge(history, asked), history, asked.test)
+    return with_faults(found, course(history))
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

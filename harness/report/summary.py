@@ -41,6 +41,33 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     if verdict == "unknown":
         for reason in dict.fromkeys(reasons(results)):
             yield 2, "", reason
+    if "evidence" in results:
+        yield 2, "", evidence(results["evidence"])
+
+
+def evidence(told: Mapping[str, Any]) -> str:
+    """What the verdict rests on, in a line; of what a history cannot have, nothing."""
+    by_f = [f"{f} {n['acknowledged']}" for f, n in told["operations"].items()]
+    parts = [
+        f"{told['acknowledged']} of {told['tried']} operations acknowledged"
+        f"{' (with final reads: ' * bool(by_f)}{', '.join(by_f)}{')' * bool(by_f)}"
+    ]
+    if faults := told["faults"]:
+        took = sum(fault["took_effect"] is True for fault in faults)
+        parts.append(f"{took} of {len(faults)} faults took effect")
+    if died := told["died"]:
+        parts.append(f"died: {', '.join(died)}")
+    if (final := told["final_reads"])["asked"]:
+        parts.append(f"{final['answered']} of {final['asked']} final reads answered")
+    if (compared := told["compared"])["keys"]:
+        parts.append(f"{compared['keys']} keys compared on {compared['replicas']} replicas")
+    if final["asked"] or faults:
+        floor = told["floor"]
+        parts.append(
+            f"floor {floor['acknowledged']} operations, {floor['writes']} writes, "
+            f"{floor['share']:.0%}"
+        )
+    return f"evidence: {'; '.join(parts)}"
 
 
 def tell(console: Console, results: Mapping[str, Any]) -> None:
