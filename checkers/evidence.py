@@ -31,6 +31,8 @@ from .words import at, concerned, listed
 
 #: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
 BITES = 2_000_000_000
+#: Tries of a kind of operation after which one should have succeeded: a single one says little.
+AGAIN = 2
 #: Faults that leave the nodes they name dead, or as good as that.
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
@@ -96,7 +98,7 @@ def _never_again(h: History, course: Course) -> Iterator[str]:
         of_f = clients & (h.f == number)
         tried = int(np.count_nonzero(of_f & later & (h.kind == INVOKE)))
         before = bool(np.any(of_f & (h.kind == OK)))
-        if tried and before and not np.any(done & of_f):
+        if tried >= AGAIN and before and not np.any(done & of_f):
             yield (
                 f"{f} never succeeded once the faults had begun at {at(h, first.started)}: it was "
                 f"tried {tried} times"
