@@ -222,4 +222,3 @@ def _had_time(h: History, fault: Fault) -> bool:
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
     return int(h.time[end] - h.time[fault.started]) >= BITES
-

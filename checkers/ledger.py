@@ -90,9 +90,7 @@ def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage
         named = _names(value.get("nodes")) if isinstance(value, dict) else []
         gone = int(np.searchsorted(h.time, h.time[row] - UNSEEN))
         end = back if back > row else NEVER
-        found.append(
-            Outage(NEVER, row, gone, end, frozenset(named), frozenset(), False, "dead")
-        )
+        found.append(Outage(NEVER, row, gone, end, frozenset(named), frozenset(), False, "dead"))
     return found
 
 

@@ -45,13 +45,20 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
         yield 2, "", evidence(results["evidence"])
 
 
+def operations(told: Mapping[str, Any]) -> str:
+    """How many operations of the load were acknowledged, and by f, of all phases; while faults
+    were active and after them, where there were any."""
+    by_f = []
+    for f, n in told["operations"].items():
+        faults = f"{n['during_faults']} during faults, {n['after_faults']} after"
+        by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(told["faults"]))
+    shown = f"{told['acknowledged']} of {told['tried']} operations acknowledged"
+    return f"{shown}: {', '.join(by_f)}" if by_f else shown
+
+
 def evidence(told: Mapping[str, Any]) -> str:
     """What the verdict rests on, in a line; of what a history cannot have, nothing."""
-    by_f = [f"{f} {n['acknowledged']}" for f, n in told["operations"].items()]
-    parts = [
-        f"{told['acknowledged']} of {told['tried']} operations acknowledged"
-        f"{' (with final reads: ' * bool(by_f)}{', '.join(by_f)}{')' * bool(by_f)}"
-    ]
+    parts = [operations(told)]
     if faults := told["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
         parts.append(f"{took} of {len(faults)} faults took effect")
