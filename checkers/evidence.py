@@ -203,8 +203,8 @@ def _toothless(h: History, course: Course) -> Iterator[str]:
         if kind not in bitten:
             first = next(f.started for f in faults if f.kind == kind)
             yield (
-                f"no {kind} fault is known to have bitten, that is, to have taken effect (the first "
-                f"is index {first})"
+                f"no {kind} fault is known to have bitten (the first is index {first}): none is "
+                "known to have taken effect"
             )
     for fault in faults:
         if fault.kind in bitten and not fault.bit and _had_time(h, fault):

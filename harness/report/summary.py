@@ -41,8 +41,6 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     if verdict == "unknown":
         for reason in dict.fromkeys(reasons(results)):
             yield 2, "", reason
-    if "evidence" in results:
-        yield 2, "", evidence(results["evidence"])
 
 
 def operations(told: Mapping[str, Any]) -> str:
@@ -77,9 +75,13 @@ def evidence(told: Mapping[str, Any]) -> str:
     return f"evidence: {'; '.join(parts)}"
 
 
-def tell(console: Console, results: Mapping[str, Any]) -> None:
-    """Print the verdict, wrapped where there is a terminal to wrap it for."""
-    for indent, style, told in lines(results):
+def tell(console: Console, results: Mapping[str, Any], figures: bool = True) -> None:
+    """Print the verdict, wrapped where there is a terminal to wrap it for; with `figures` also
+    what it rests on, whatever it is."""
+    shown = list(lines(results))
+    if figures and "evidence" in results:
+        shown.append((2, "", evidence(results["evidence"])))
+    for indent, style, told in shown:
         text = printable(told)
         if console.is_terminal:
             console.print(Padding(Text(text, style), (0, 0, 0, indent)), soft_wrap=False)
