@@ -21,7 +21,7 @@ from harness.cli.exits import INVALID, UNKNOWN, USAGE, VALID, Wrong, exit_code
 from harness.cli.judging import Model, judge_history, locate, read
 from harness.cli.values import one_of, writable_file
 from harness.report.junit import Judged, junit_of_all
-from harness.report.summary import left_out, operations, tell, word
+from harness.report.summary import left_out, tell, word
 from harness.store import Folder
 from harness.stored import BadTest, load_test
 
@@ -129,8 +129,6 @@ def _tell(
             console.print(left_out(results))
         return
     print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
-    if locate(path)[0] is None:
-        print(f"{path}: {operations(results['evidence'])}", file=sys.stderr)
     if asked.verbose:
         tell(console, results)
 
