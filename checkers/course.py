@@ -52,7 +52,8 @@ class Course:
     which row that was said, what it still waited for, and which pairs of nodes repaired
     without end; whether every node was dumped
     whole, hints included (None: nobody says); the faults by start; the rows in which nodes
-    were found dead that no fault in the ledger of the nemesis accounts for."""
+    were found dead that no fault in the ledger of the nemesis accounts for; the rows of what
+    the nemesis could not do (inject or lift a fault), and of what could not be healed."""
 
     phases: Mapping[str, int]
     quiet: bool | None
@@ -62,6 +63,20 @@ class Course:
     dumped: bool | None
     faults: tuple[Fault, ...]
     found_dead: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+    unhealed: tuple[int, ...] = ()
+
+    @property
+    def healed(self) -> bool:
+        """Whether all faults were taken back, and every node lived from then on."""
+        heal = self.phases.get("heal")
+        after = self.phases.get("quiesce", heal)
+        return (
+            heal is not None
+            and after is not None
+            and not self.unhealed
+            and all(row < after for row in self.found_dead)
+        )
 
     @property
     def final(self) -> int | None:
@@ -103,7 +118,22 @@ def course(h: History) -> Course:
     faults = _faults(h, np.flatnonzero(told).tolist())
     dead = np.flatnonzero(info & (h.process == NEMESIS) & h.rows("found-dead"))
     dead_rows = tuple(dead.tolist())
-    return Course(phases, quiet, quiesced, waiting, in_vain, dumped, faults, dead_rows)
+    failed, unhealed = _failures(h)
+    return Course(
+        phases, quiet, quiesced, waiting, in_vain, dumped, faults, dead_rows, failed, unhealed
+    )
+
+
+def _failures(h: History) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The rows in which something could not be injected or lifted, and healed: by the f of the
+    event, or by the code of the error with which the nemesis completed it."""
+    by_f = {f: (h.process < 0) & h.rows(f) for f in ("nemesis-failed", "heal-failed")}
+    failed = set(np.flatnonzero(by_f["nemesis-failed"]).tolist())
+    unhealed = set(np.flatnonzero(by_f["heal-failed"]).tolist())
+    for row, error in h.errors.items():
+        if h.process[row] in (NEMESIS, HARNESS) and h.fs[h.f[row]] != "dump":
+            (unhealed if error.code == "heal-failed" else failed).add(row)
+    return tuple(sorted(failed - unhealed)), tuple(sorted(unhealed))
 
 
 def _quiet(f: str, value: Any) -> bool | None:

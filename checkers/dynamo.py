@@ -19,6 +19,7 @@ from .evidence import check_evidence
 from .explain import with_faults
 from .final import check_final
 from .history import History
+from .leaks import check_leaks
 from .ledger import check_ledger
 from .nodes import check_bounds, check_crashes, check_hints, check_membership
 from .operations import not_understood
@@ -45,6 +46,7 @@ CHECKERS: dict[str, Checker] = {
     "membership": check_membership,
     "bounds": check_bounds,
     "hints": check_hints,
+    "leaks": check_leaks,
     "crashes": check_crashes,
     "dots": check_dots,
     "order": check_order,

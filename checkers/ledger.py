@@ -8,17 +8,24 @@ known to this page (say, a slow disk) makes all nodes doubtful: nothing is judge
 its coordinator, each of the others being certainly down or cut off from before the
 operation began until after it ended; or an answer whose claims (`worth`) contradict
 themselves, or that; or a get that showed nothing and counts stand-ins, who would know of
-nothing whatever was written. `unavailable`: a refusal for want of a quorum although no
-fault was near (within `grace` seconds, 5 if test.json does not say), or although enough
-nodes were certainly up and reachable. A busy machine may delay an operation or two:
-time-outs count only when they are at least three and more than one in a hundred, and so
-does a refusal that came only after WAITED: nodes were asked, and answered too late. (A write that
-was refused for good is none: nobody was asked.)
+nothing whatever was written.
+
+`unavailable`: an operation that was refused, with whatever code, although no fault that can
+excuse it was near (within `grace` seconds, 5 if test.json does not say), or although enough
+nodes were certainly up and reachable. What a client refused itself, or had to be refused
+whatever the cluster's health, is not counted (`_of_client`). A fault excuses only what it can
+cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
+when they are at least three and more than one in a hundred, and so does a lack of a quorum
+that showed only after WAITED: nodes were asked, and answered too late. (A write that was
+refused for good is not such a case: no node was asked.)
+
+After the heal nothing excuses: a key of which no final read succeeded is unavailable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -28,23 +35,39 @@ import numpy as np
 from .causality import NEVER, Causality
 from .columns import History
 from .course import Course, Fault
+from .op import canonical
 from .pairing import FAIL, INFO, INVOKE, OK
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, listed
 
-REFUSALS = ("read-quorum", "write-quorum", "no-coordinator")
-DELAYS = ("timeout", "disconnected", "forward-lost")
+#: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
+DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
+#: codes that a slow machine causes if the answer took WAITED: replicas answered too late
+QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
+#: codes that clients and the harness give themselves; nothing was sent, or the client broke
+CLIENTS = ("closed", "context-evicted", "client-broke")
+#: families of faults after which a node starts anew, and is not ready for a while
+RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "dead")
+#: families of faults that make storage fail: by themselves, or by ending a node as it stores
+DISKS = ("disk", "kill", "wipe", "stop", "membership", "dead")
+#: bytes of a value, or characters of a key, that a store may find too large
+LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
+#: time-outs of one key's final reads, without any answer, that no slow machine excuses
+FINAL_DELAYS = 3
 DOWN = ("kill", "pause", "stop")
 #: ns after which a coordinator gives a replica up, and with it perhaps the quorum
 WAITED = 500_000_000
+#: ns for which a node may have been dead before the harness notices
+UNSEEN = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class Outage:
     """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
     the row from which that is certain (where there is evidence, since its start was
-    complete), `until`: when it began to end; it may have lasted from `started` to `ended`."""
+    complete), `until`: when it began to end; it may have lasted from `started` to `ended`.
+    `family`: of the fault, or "dead" for a node that was found dead."""
 
     since: int
     until: int
@@ -53,12 +76,22 @@ class Outage:
     down: frozenset[str]
     cut: frozenset[tuple[str, str]]
     known: bool
+    family: str
 
 
 def outages(h: History, course: Course, members: tuple[str, ...]) -> list[Outage]:
-    """The ledger as outages."""
+    """The ledger as outages, and the nodes that were found dead: they stay down until the
+    harness has healed the cluster."""
     heal = course.phases.get("heal", NEVER)
-    return [_outage(h, fault, members, heal) for fault in course.faults]
+    found = [_outage(h, fault, members, heal) for fault in course.faults]
+    back = course.phases.get("quiesce", NEVER)
+    for row in course.found_dead:
+        value = h.value_of(row)
+        named = _names(value.get("nodes")) if isinstance(value, dict) else []
+        gone = int(np.searchsorted(h.time, h.time[row] - UNSEEN))
+        end = back if back > row else NEVER
+        found.append(Outage(NEVER, row, gone, end, frozenset(named), frozenset(), False, "dead"))
+    return found
 
 
 def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
@@ -76,7 +109,7 @@ def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Ou
     steady = "flap" not in f"{fault.kind} {value.get('kind')} {value.get('member')}"
     known = steady and (bool(down) or (kind == "cut" and grudge is not None))
     since = since if known else NEVER
-    return Outage(since, until, fault.started, ended, down & set(members), cut, known)
+    return Outage(since, until, fault.started, ended, down & set(members), cut, known, kind)
 
 
 def _names(nodes: Any) -> list[str]:
@@ -113,18 +146,60 @@ def sides(grudge: Any) -> list[tuple[str, ...]]:
 
 def check_ledger(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Judge impossible-ack and unavailable."""
+    unread = list(_unread(c.history, course))
     ring, told = Ring.of(test), test or {}
     if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):
-        return skip("needs the ring, R and W in test.json")
+        return judge(unread) if unread else skip("needs the ring, R and W in test.json")
     judge_of = _Judge(c.history, course, told, ring)
     acks = judge_of.impossible()
     found = list(islice(acks, DESCRIBED))
     rest = sum(1 for _ in acks)
-    down = judge_of.unavailable()
+    counted = {row for anomaly in unread for row in anomaly.ops}
+    down = [*unread, *judge_of.unavailable(counted)]
     more = {"impossible-ack": rest} if rest else {}
     if len(down) > DESCRIBED:
         more["unavailable"] = len(down) - DESCRIBED
     return judge([*found, *down[:DESCRIBED]], (), {"outages": len(judge_of.outages)}, more)
+
+
+def _unread(h: History, course: Course) -> Iterator[Anomaly]:
+    """Keys of which no final read succeeded, although all faults were taken back. A final read
+    that was never completed says nothing: the harness gave up, not the store."""
+    if course.final is None or course.phases.get("heal") is None or not course.healed:
+        return
+    gets = np.flatnonzero((h.kind != INVOKE) & h.rows("get") & (h.process >= 0) & (h.pair >= 0))
+    gets = gets[h.pair[gets] > course.final]
+    answered = set(h.key_of[gets[h.kind[gets] == OK]].tolist())
+    failed: dict[int, list[int]] = {}
+    for row in gets[h.kind[gets] != OK].tolist():
+        if int(h.key_of[row]) not in answered and not _of_client(h, row):
+            failed.setdefault(int(h.key_of[row]), []).append(row)
+    for key, rows in failed.items():
+        codes = Counter(h.errors[row].code if row in h.errors else "?" for row in rows)
+        if len(rows) < FINAL_DELAYS and all(code in DELAYS for code in codes):
+            continue
+        what = listed([f"{times} times {code}" for code, times in codes.items()])
+        why = (
+            f"no final read of {h.keys[key]} succeeded, although all was healed: it was tried "
+            f"{len(rows)} times between {at(h, int(h.pair[rows[0]]))} and {at(h, rows[-1])} "
+            f"and ended in {what}."
+        )
+        ops = tuple(sorted(each for row in rows for each in (int(h.pair[row]), row)))
+        yield Anomaly("unavailable", why, h.keys[key], ops, {"codes": dict(codes)})
+
+
+def _of_client(h: History, row: int) -> bool:
+    """Whether an operation failed by what the client itself did: it was never sent, or it had
+    to be refused by any cluster."""
+    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
+    if code == "bad-context":
+        basis = int(h.basis[begin])
+        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
+    if code == "value-too-large":
+        return len(canonical(h.value_of(begin))) > LARGE[code]
+    if code == "key-too-large":
+        return len(h.keys[h.key_of[begin]]) > LARGE[code]
+    return code in CLIENTS
 
 
 class _Judge:
@@ -185,7 +260,8 @@ class _Judge:
                 frontier += sorted(beyond)
         return reached
 
-    def unavailable(self) -> list[Anomaly]:
+    def unavailable(self, counted: Collection[int] = ()) -> list[Anomaly]:
+        """Refusals that nothing excuses, but for those in rows that were `counted` already."""
         h = self.h
         ended = np.flatnonzero(
             ((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*self.need) & (h.pair >= 0)
@@ -193,19 +269,22 @@ class _Judge:
         refused: list[int] = []
         delayed: list[int] = []
         for row in ended.tolist():
-            code = h.errors[row].code if row in h.errors else ""
-            if code in (*REFUSALS, *DELAYS) and self.was_fair(row):
-                (delayed if code in DELAYS or self.waited(row) else refused).append(row)
+            if row in h.errors and not _of_client(h, row) and self.was_fair(row):
+                (delayed if self.was_late(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*self.need) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
             refused += delayed
-        return [self.anomaly("unavailable", row, self.excuse(row)) for row in sorted(refused)]
+        rows = [row for row in sorted(refused) if row not in counted]
+        return [self.anomaly("unavailable", row, self.excuse(row)) for row in rows]
 
-    def waited(self, row: int) -> bool:
-        """Did a refusal come only because nodes that were asked were slow?"""
+    def was_late(self, row: int) -> bool:
+        """Whether a slow machine explains it: nothing came in time; or a quorum was lacking only
+        because nodes that were asked were slow."""
         h = self.h
+        code = h.errors[row].code
         asked = h.kind[row] == INFO or h.fs[h.f[row]] == "get"
-        return bool(asked and h.time[row] - h.time[h.pair[row]] >= WAITED)
+        waited = asked and h.time[row] - h.time[h.pair[row]] >= WAITED
+        return code in DELAYS or (code in QUORUMS and bool(waited))
 
     def was_fair(self, row: int) -> bool:
         """Were enough nodes certainly up and in reach, from `grace` before it began?"""
@@ -224,9 +303,20 @@ class _Judge:
         return len(up) >= self.need[h.fs[h.f[row]]] and h.nodes[h.node[row]] in up
 
     def near(self, row: int) -> list[Outage]:
-        """The faults that may have been felt by an operation, from `grace` before it began."""
+        """The faults that may have been felt by an operation, from `grace` before it began, and
+        that may cause what it ended in: storage fails by faults of disks, or as a node ends;
+        and a node that was never started anew since the load began has no reason not to be
+        ready."""
         since = self.since(row)
-        return [o for o in self.outages if o.started < row and o.ended >= since]
+        near = [o for o in self.outages if o.started < row and o.ended >= since]
+        code = self.h.errors[row].code
+        if code in ("storage-read", "storage-write"):
+            return [o for o in near if o.family in DISKS]
+        if code == "not-ready" and not any(
+            o.started < row and o.family in RESTARTS for o in self.outages
+        ):
+            return []
+        return near
 
     def since(self, row: int) -> int:
         """The row that lies `grace` before an operation began."""

@@ -17,6 +17,7 @@ from .bank import check_bank
 from .counters import check_counter, check_unique_ids
 from .course import course
 from .elle import check_list_append, check_rw_register, wanted
+from .evidence import with_evidence
 from .explain import with_faults
 from .history import History
 from .independent import each_key
@@ -178,7 +179,8 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     reasons = not_understood(history, model)
     if reasons:
         return Results({model: judge((), reasons)})
-    return with_faults(MODELS[model].judge(history, asked), course(history))
+    found = with_evidence(MODELS[model].judge(history, asked), history, asked.test)
+    return with_faults(found, course(history))
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

@@ -274,6 +274,7 @@ class Server:
             "disk": self._disk and self._disk.status(),
             "clock": self._clock.status(),
             "unsent": self._data.unsent,
+            "owed": self._data.owed,
             "links": self._peers.status(),
         }
 

@@ -31,6 +31,9 @@ CLEAN = 2
 #: Exchanges after which a pair that still differs is taken to differ for ever.
 HOPELESS = 12
 
+#: What a node counts that must come to nothing without load.
+IN_PROGRESS = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")
+
 Statuses = Mapping[str, dict[str, Any] | None]
 Rounds = Mapping[tuple[str, str], dict[str, int]]
 
@@ -180,17 +183,34 @@ async def look(system: System) -> dict[str, dict[str, Any] | None]:
     return dict(zip(system.nodes, answers, strict=True))
 
 
-async def until_idle(system: System, deadline: float, interval: float = INTERVAL) -> None:
-    """Wait until no node has a request in progress, nor has repaired anything at two looks
-    running; at most `deadline` seconds."""
+async def until_idle(
+    system: System, deadline: float, interval: float = INTERVAL
+) -> dict[str, dict[str, int]]:
+    """Wait until no node has anything in progress, nor has repaired anything at two looks
+    running; at most `deadline` seconds. Requests end a little later than the load, when their
+    last replica has answered or timed out. Returns by node the least that was seen of each
+    figure of IN_PROGRESS: what comes and goes, such as answers to other nodes, is not left over.
+    """
     before, end = None, time.monotonic() + deadline
-    while time.monotonic() < end:
-        statuses = (await look(system)).values()
-        now = [(status or {}).get("read_repairs") for status in statuses]
-        if now == before and not any((status or {}).get("requests") for status in statuses):
-            return
+    least: dict[str, dict[str, int]] = {}
+    while True:
+        statuses = await look(system)
+        for node, status in statuses.items():
+            _lower(least.setdefault(node, {}), status or {})
+        now = {node: (status or {}).get("read_repairs") for node, status in statuses.items()}
+        left = any(any(figures.values()) for figures in least.values())
+        if (now == before and not left) or time.monotonic() >= end:
+            return least
         before = now
         await asyncio.sleep(interval)
+
+
+def _lower(least: dict[str, int], status: Mapping[str, Any]) -> None:
+    """Lower each figure that is nearer to nothing at this look."""
+    for name in IN_PROGRESS:
+        size = status.get(name)
+        if isinstance(size, int) and abs(size) <= abs(least.get(name, size)):
+            least[name] = size
 
 
 async def until_quiet(

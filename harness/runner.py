@@ -24,7 +24,7 @@ from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
 from harness.interpreter import Interpreter, Worker
 from harness.links.base import Links, Route
-from harness.quiesce import look, until_idle, until_quiet
+from harness.quiesce import IN_PROGRESS, look, until_idle, until_quiet
 from harness.recorder import Recorder
 from harness.store import NODES, TEST, Folder
 from harness.system import EnvironmentFailed, System
@@ -35,7 +35,8 @@ T = TypeVar("T")
 
 #: What a node's status says of its own size, and test.json of its bound.
 SIZES = (
-    *("requests", "request_bytes", "hint_bytes", "background_slices"),
+    *IN_PROGRESS,
+    *("hint_bytes", "background_slices"),
     *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
 )
 #: s between two looks whether all processes live
@@ -160,9 +161,9 @@ class Runner:
         outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
         if not exchanges:
             await self._read_all()
-            await until_idle(self.parts.system, self._patience)
+        least = await until_idle(self.parts.system, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
-        await asyncio.gather(self._views(), self._sizes())
+        await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)
 
     async def _views(self) -> None:
@@ -176,11 +177,13 @@ class Runner:
             view = {"node": node, "members": ring.get("members"), "owners": ring["owners"]}
             self.recorder.note("membership", view)
 
-    async def _sizes(self) -> None:
-        """How much each node has in progress, in hints, and to do at once behind its clients'
-        backs, for those who know the bounds."""
+    async def _sizes(self, least: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        """Records how much each node has in progress, in hints, and to do at once behind its
+        clients' backs, for those who know the bounds. `least`: what is known to have come to
+        less in the meantime (until_idle)."""
         for node, status in (await look(self.parts.system)).items():
             told = {name: (status or {}).get(name) for name in SIZES}
+            told |= (least or {}).get(node, {})
             known = {name: size for name, size in told.items() if isinstance(size, int)}
             if known:
                 self.recorder.note("sizes", {"node": node, **known})

@@ -8,6 +8,7 @@ from typing import Any
 
 from checkers import check
 from checkers.course import course
+from checkers.evidence import with_evidence
 from checkers.explain import with_faults
 from checkers.history import History
 from checkers.verdict import Results, check_safely
@@ -18,7 +19,7 @@ from . import WORKLOADS
 def judge(history: History, test: Mapping[str, Any]) -> Results:
     """Judge a history by the checkers that test.json names (all, if none), and by the own
     check of the workload that it names. Never raises, as `checkers.check` does not."""
-    results = check(history, test, test.get("checkers"))
+    results = with_evidence(check(history, test, test.get("checkers")), history, test)
     workload = WORKLOADS.get(str(test.get("workload")))
     if workload is None or workload.check is None or "history" in results.verdicts:
         return results

@@ -28,6 +28,10 @@ class Fences:
         if not self._busy[key]:
             del self._busy[key]
 
+    def __len__(self) -> int:
+        """How many keys something is under way for."""
+        return len(self._busy)
+
     def busy(self, key: bytes) -> bool:
         return key in self._busy
 

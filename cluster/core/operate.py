@@ -90,6 +90,7 @@ class Operator:
             "waiting_for": node.founding.waiting_for(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
+            "keys_in_progress": len(node.fences),
             "background_slices": node.admission.slices,
             "oldest_hint": round(node.hints.oldest(), 3),
             "oldest_exchange": round(node.anti_entropy.oldest(), 3),

@@ -119,7 +119,7 @@ def _tell(
     console: Console, path: Path, results: Mapping[str, Any], asked: Request, lone: bool
 ) -> None:
     if lone and asked.model is None:
-        tell(console, results)
+        tell(console, results, figures=asked.verbose)
         if locate(path)[0] is None:
             console.print(left_out(results))
         return

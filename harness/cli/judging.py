@@ -10,6 +10,7 @@ from typing import Any
 
 from checkers.course import course
 from checkers.explain import touches, with_touches
+from checkers.figures import figures
 from checkers.history import History, HistoryError
 from checkers.io import Format, read_any
 from checkers.models import Options, check_model
@@ -62,7 +63,8 @@ def judge_history(
     if repaired is not None:
         stats["repaired"] = repaired
     told = {name: test.get(name) for name in ("seed", "command")}
-    return {**verdicts, "stats": stats, **told}
+    rests = figures(history, course(history), test)
+    return {**verdicts, "stats": stats, "evidence": rests, **told}
 
 
 def _logs(history: History) -> Mapping[str, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from harness.report.summary import described, reasons, word
+from harness.report.summary import described, evidence, reasons, word
 from harness.store import HISTORY, RESULTS, TEST, Folder
 
 #: Anomalies of one name that are shown unfolded.
@@ -44,6 +44,7 @@ def page(folder: Folder) -> str:
         reasons=list(dict.fromkeys(reasons(results))),
         groups=_by_name(found, proof),
         shown=_SHOWN,
+        evidence=evidence(results["evidence"]) if results.get("evidence") else "",
         story=story,
     )
 

@@ -43,9 +43,45 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
             yield 2, "", reason
 
 
-def tell(console: Console, results: Mapping[str, Any]) -> None:
-    """Print the verdict, wrapped where there is a terminal to wrap it for."""
-    for indent, style, told in lines(results):
+def operations(told: Mapping[str, Any]) -> str:
+    """How many operations of the load were acknowledged, and by f, of all phases; while faults
+    were active and after them, where there were any."""
+    by_f = []
+    for f, n in told["operations"].items():
+        faults = f"{n['during_faults']} during faults, {n['after_faults']} after"
+        by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(told["faults"]))
+    shown = f"{told['acknowledged']} of {told['tried']} operations acknowledged"
+    return f"{shown}: {', '.join(by_f)}" if by_f else shown
+
+
+def evidence(told: Mapping[str, Any]) -> str:
+    """What the verdict rests on, in a line; of what a history cannot have, nothing."""
+    parts = [operations(told)]
+    if faults := told["faults"]:
+        took = sum(fault["took_effect"] is True for fault in faults)
+        parts.append(f"{took} of {len(faults)} faults took effect")
+    if died := told["died"]:
+        parts.append(f"died: {', '.join(died)}")
+    if (final := told["final_reads"])["asked"]:
+        parts.append(f"{final['answered']} of {final['asked']} final reads answered")
+    if (compared := told["compared"])["keys"]:
+        parts.append(f"{compared['keys']} keys compared on {compared['replicas']} replicas")
+    if final["asked"] or faults:
+        floor = told["floor"]
+        parts.append(
+            f"floor {floor['acknowledged']} operations, {floor['writes']} writes, "
+            f"{floor['share']:.0%}"
+        )
+    return f"evidence: {'; '.join(parts)}"
+
+
+def tell(console: Console, results: Mapping[str, Any], figures: bool = True) -> None:
+    """Print the verdict, wrapped where there is a terminal to wrap it for; with `figures` also
+    what it rests on, whatever it is."""
+    shown = list(lines(results))
+    if figures and "evidence" in results:
+        shown.append((2, "", evidence(results["evidence"])))
+    for indent, style, told in shown:
         text = printable(told)
         if console.is_terminal:
             console.print(Padding(Text(text, style), (0, 0, 0, indent)), soft_wrap=False)

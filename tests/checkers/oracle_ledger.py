@@ -11,6 +11,14 @@ from itertools import pairwise, permutations
 from checkers.history import Op
 
 FOREVER = 10**9
+#: what a slow machine may cause at once, and what it may cause only after half a second
+SLOW = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
+QUORUM = ("read-quorum", "write-quorum", "no-coordinator")
+#: which faults may be the cause of such a refusal
+CAUSES = {
+    "storage-write": ("kill", "disk"),
+    "storage-read": ("kill", "disk"),
+}
 
 
 @dataclass
@@ -24,6 +32,7 @@ class Trouble:
     stops: set[str]
     parts: set[frozenset[str]]
     understood: bool
+    family: str
 
 
 class Ledger:
@@ -67,6 +76,7 @@ class Ledger:
             stopped,
             parted,
             understood,
+            kind.split(".")[0],
         )
 
     def need(self, i: int) -> int:
@@ -126,6 +136,11 @@ class Ledger:
             return False
         recent = [i for i, op in enumerate(self.ops) if op.time >= self.ops[begin].time - grace]
         near = [t for t in self.troubles if t.first < end and t.last >= recent[0]]
+        code = self.ops[end].error.code
+        near = [t for t in near if t.family in CAUSES.get(code, (t.family,))]
+        restarted = any(t.first < end and t.family in ("kill", "disk") for t in self.troubles)
+        if code == "not-ready" and not restarted:
+            near = []
         if not near:
             return True
         sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
@@ -137,6 +152,8 @@ class Ledger:
     def kept_waiting(self, end: int) -> bool:
         """Whether half a second passed before it was refused, unless as a write and for good."""
         op = self.ops[end]
+        if op.error.code not in QUORUM:
+            return False
         for_good = op.type == "fail" and op.f != "get"
         return not for_good and op.time - self.ops[self.begin[end]].time >= 500_000_000
 
@@ -147,7 +164,26 @@ class Ledger:
             if op.f in ("get", "put"):
                 begun += op.type == "invoke"
                 if op.error is not None and self.fair(end):
-                    slow = op.error.code == "timeout" or self.kept_waiting(end)
+                    slow = op.error.code in SLOW or self.kept_waiting(end)
                     (late if slow else refused).add(end)
         many = len(late) >= 3 and len(late) / begun > 0.01
         return refused | late if many else refused
+
+    def unread(self) -> dict[str, set[int]]:
+        """Keys of which no final read came back, with the ends of those reads: unless all were
+        late, and fewer than three. Nothing is known where the heal failed."""
+        names = [op.value for op in self.ops if op.f == "phase"]
+        if "final" not in names or any(op.f == "heal-failed" for op in self.ops):
+            return {}
+        (final,) = (i for i, op in enumerate(self.ops) if op.f == "phase" and op.value == "final")
+        ends = [end for end, begin in self.begin.items() if begin > final]
+        by_key: dict[str, set[int]] = {}
+        for end in ends:
+            if self.ops[end].f == "get":
+                by_key.setdefault(self.ops[end].key, set()).add(end)
+        return {
+            key: rows
+            for key, rows in by_key.items()
+            if all(self.ops[end].error is not None for end in rows)
+            and (len(rows) >= 3 or any(self.ops[end].error.code not in SLOW for end in rows))
+        }

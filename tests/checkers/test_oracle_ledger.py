@@ -20,7 +20,19 @@ EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
-FAULTS = ("kill", "pause", "cut.halves", "cut.flapping", "disk")
+FAULTS = ("kill", "pause", "cut.halves", "cut.flapping", "disk", "load", "clock")
+#: how an operation may end without success, and whether it certainly had no effect
+CODES = (
+    ("write-quorum", True),
+    ("write-quorum", False),
+    ("overloaded", True),
+    ("not-ready", True),
+    ("storage-write", False),
+    ("storage-read", True),
+    ("unreachable", True),
+    ("disconnected", False),
+    ("never-heard-of", True),
+)
 SHOWN = [Sibling("nobody's", 1)]
 GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
 
@@ -33,9 +45,13 @@ STEP = st.tuples(
     st.integers(0, 80),
     st.sampled_from([1, 1, 1, 499, 2000, 5000]),
 )
+#: a final read: key, how it ends (0: ok), and ms that pass
+FINAL = st.tuples(st.integers(0, 1), st.integers(0, 12), st.sampled_from([1, 600, 5000]))
+FINALS = st.tuples(st.booleans(), st.lists(FINAL, max_size=6))
 PROGRAMS = st.tuples(
-    st.lists(STEP, max_size=30), st.booleans(), st.integers(1, 2), st.integers(1, 3)
-)
+    st.lists(STEP, max_size=30), st.booleans(), st.integers(1, 2), st.integers(1, 3),
+    st.none() | FINALS,
+)  # fmt: skip
 
 
 class Run:
@@ -76,8 +92,9 @@ class Run:
             self.event(type="info", error=error, **end)
             self.process[who] += 3
         elif what < 4:
-            unknown = what == 3 and op.f == "put"
-            error = OpError("write-quorum", not unknown)
+            code, definite = CODES[(claims + what) % len(CODES)]
+            unknown = not definite and op.f == "put"
+            error = OpError(code, not unknown)
             self.event(type="info" if unknown else "fail", error=error, **end)
             self.process[who] += 3 * unknown
         else:
@@ -113,28 +130,55 @@ class Run:
         self.faults[fault] = (stage + 1 + at_once, kind, hit)
 
 
+    def finish(self, healed: bool, finals) -> None:
+        """Heals, and reads each of these keys once."""
+        for value in ("heal", "quiesce", "final"):
+            self.event(type="info", process="harness", f="phase", value=value)
+            if value == "heal" and not healed:
+                self.event(type="info", process="harness", f="heal-failed", value="n2")
+        for number, (key, how, ms) in enumerate(finals):
+            op = {"process": 90 + number, "f": "get", "key": KEYS[key]}
+            self.event(**op)
+            self.now += ms
+            code, _ = ("", True) if not how else (*CODES, ("timeout", False))[how % 10]
+            if how:
+                self.event(type="fail", error=OpError(code, True), node="n1", **op)
+            else:
+                self.event(type="ok", siblings=SHOWN, node="n1", **op)
+
+
 def _digits(number: int) -> list[int]:
     return [1 + number % 3, number // 3 % 3, number // 9 % 4, number // 36 % 2]
 
 
-def run(steps) -> list[Op]:
+def run(steps, finals) -> list[Op]:
     running = Run()
     for step in steps:
         running.step(*step)
+    if finals is not None:
+        running.finish(*finals)
     return running.ops
 
 
 @LENIENT
 @given(PROGRAMS)
 def test_the_ledger_agrees(program) -> None:
-    steps, sloppy, r, w = program
+    steps, sloppy, r, w, finals = program
     w = w if sloppy else min(w, TEST["n"])
     test = {**TEST, "nodes": list(NODES), "r": r, "w": w, "sloppy": sloppy, "grace": 5.0}
-    ops = run(steps)
+    ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None
     told = check_ledger(causality(history), course(history), test)
     oracle = Ledger(ops, test, PRIMARIES)
-    by_name = {"impossible-ack": oracle.impossible(), "unavailable": oracle.unavailable()}
+    unread = oracle.unread()
+    counted = {row for rows in unread.values() for row in rows}
+    by_name = {
+        "impossible-ack": oracle.impossible(),
+        "unavailable": oracle.unavailable() - counted,
+    }
+    of_keys = {a.key: a for a in told.anomalies if "codes" in a.data}
+    assert {key: counted & set(a.ops) for key, a in of_keys.items()} == unread
     for name, rows in by_name.items():
-        assert {a.ops[-1] for a in told.anomalies if a.name == name} == rows, name
+        single = [a for a in told.anomalies if a.name == name and "codes" not in a.data]
+        assert {a.ops[-1] for a in single} == rows, name

@@ -16,12 +16,23 @@ def note(f, value):
     return Op(type="info", process="harness", f=f, value=value)
 
 
+#: The disks of the store fail now and then as long as the load lasts: what it refuses has a cause.
+FULL = {"fault": 0, "member": "disk.full", "kind": "full", "nodes": list(REPLICAS)}
+
+
+def nemesis(f, **value):
+    return Op(type="info", process="nemesis", f=f, value={**FULL, **value})
+
+
 def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrency=6, **options):
     """The history of workload `name` against `store`."""
     workload, names = WORKLOADS[name], [f"k{i}" for i in range(keys)]
     source = gen.phases(
         note("phase", "load"),
+        nemesis("start-disk"),
+        nemesis("evidence", bit=True),
         gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options)),
+        nemesis("stop-disk"),
         note("quiesce", {"quiet": True}),
         note("phase", "final"),
         workload.final_generator(names),
