@@ -60,6 +60,8 @@ class Sweep:
     owed_reads: dict[int, int] = field(default_factory=dict)
     acknowledged: int = 0
     removed: int = 0
+    #: the deletes that may have taken effect
+    deletes: list[int] = field(default_factory=list)
     sessions: dict[int, Session] = field(default_factory=lambda: defaultdict(Session))
     #: what was acknowledged, and the session's own, when each open get began
     begun: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -182,6 +184,7 @@ def _write(c: Causality, sweep: Sweep, version: int) -> None:
     sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
     if c.deletes[version] and c.may_take_effect[version]:
         sweep.removed |= past
+        sweep.deletes.append(version)
 
 
 def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
@@ -207,13 +210,11 @@ def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
 
 
 def _lost_to(sweep: Sweep, shown: list[int]) -> int:
-    """What need not show as it lost, or may have: to what is shown, or where nothing is, to a
-    delete that is forgotten by now."""
+    """What need not show as it lost, or may have: to what is shown, or to a delete that is
+    forgotten by now."""
     if sweep.ranks is None:
         return 0
-    if not shown:
-        return sum(sweep.bits.values()) if sweep.removed else 0
-    return sweep.ranks.beaten(shown)
+    return sweep.ranks.beaten([*shown, *sweep.deletes])
 
 
 def _members(versions: Ints, bits: int) -> list[int]:
