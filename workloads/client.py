@@ -35,8 +35,9 @@ _MOVE_ON = frozenset({"unreachable", "stopping", "not-ready", "timeout", "discon
 #: Seconds after which a client tries the node again that it began with.
 HOMESICK = 1.5
 
-#: How often an operation is sent that is to be sent again while it is in doubt, and s between.
-TRIES, PAUSE = 3, 0.05
+#: How often an operation is sent that is to be sent again while it is in doubt, and the first
+#: pause between two tries, s; each of the others is twice as long as the one before.
+TRIES, PAUSE = 4, 0.05
 
 #: s after which a client that looks for primaries itself asks again who they are.
 REFRESH = 2.0
@@ -152,7 +153,7 @@ class DynamoClient:
                     self._move_on()
                 if doubt is None or RETRY not in asked or tries == TRIES:
                     return _refused(done, doubt or error, tries), None
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE * 2 ** (tries - 1))
                 node = self._other(node) if asked[RETRY] == OTHER else node
             else:
                 return _answered(done, result, tries), result.context

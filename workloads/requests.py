@@ -26,13 +26,13 @@ TO_NODES = ("n", "r", "w", "pr", "pw", "dw", "timeout", "return_body")
 #: ... and the client: RETRY, one of SAME and OTHER, and DIRECT.
 RETRY, SAME, OTHER, DIRECT = "retry", "same", "other", "direct"
 #: s; the shortest and the longest time-out that a request asks for
-_HASTY, _PATIENT = 0.01, 1.0
+_HASTY, _PATIENT = 0.002, 1.0
 #: how likely a request with quorums of its own asks for fewer than all primaries
 _FEWER = 0.25
 
 _MEANINGS = {
     "quorums": "share of operations that ask for quorums of their own: n, r, w, pr, pw, dw",
-    "timeouts": "share of operations that give the nodes 10 ms to 1 s to answer",
+    "timeouts": "share of operations that give the nodes 2 ms to 1 s to answer",
     "bodies": "share of writes that ask for all that stands after them (return_body)",
     "retries": "share of writes that are sent again, under one id, as long as they are in doubt",
     "direct": "share of operations for which the client itself looks for a primary",
