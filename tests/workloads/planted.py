@@ -164,11 +164,9 @@ def one_slice(node: Node) -> None:
 
 
 def epoch_blind(node: Node) -> None:
-    """A context of a former life of a node is taken for one of its present life."""
-
-    def modern(context: State, state: State) -> State:
-        latest = {actor.partition(":")[0]: actor for actor in state}
-        return {latest.get(a.partition(":")[0], a): entry for a, entry in context.items()}
+    """What a context says of a former life of the node that stamps is taken to be said of its
+    present one."""
+    own = f"{node.params.node}:"
 
     for records in (node.objects, node.hints.records):
         apply = records.apply
@@ -181,6 +179,10 @@ def epoch_blind(node: Node) -> None:
             event: int,
             apply: Any = apply,
         ) -> State:
-            return apply(modern(context, state), version, state, actor, event)
+            former = [entry for a, entry in context.items() if a.startswith(own) and a != actor]
+            if former and actor not in context:
+                most = max(former, key=lambda entry: entry.n)
+                context = {**context, actor: most}
+            return apply(context, version, state, actor, event)
 
         records.apply = renamed  # type: ignore[method-assign]
