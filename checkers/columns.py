@@ -9,7 +9,7 @@ Siblings are flattened: those of row i are `sib_id[sib_start[i]:sib_start[i + 1]
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -84,6 +84,7 @@ class History:
     worth: dict[int, dict[str, Any]]
     path: str = "history"
     spelled: Spelling = JSON
+    options: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -179,6 +180,7 @@ class History:
             siblings=self.siblings(row) if self.shown[row] else None,
             error=self.errors.get(row),
             worth=self.worth.get(row),
+            options=self.options.get(row),
         )
 
     def ops(self) -> Iterable[Op]:
@@ -202,6 +204,7 @@ class Builder:
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
         self._worth: dict[int, dict[str, Any]] = {}
+        self._options: dict[int, dict[str, Any]] = {}
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -212,8 +215,8 @@ class Builder:
         put("time", map(attrgetter("time"), lines), np.int64)
         put("kind", map(_KIND.__getitem__, map(attrgetter("type"), lines)), np.int8)
         put("process", self._processes_of(lines), np.int64)
-        for field in ("f", "key", "id", "node"):
-            put(field, map(names[field].__getitem__, map(attrgetter(field), lines)), np.int32)
+        for name in ("f", "key", "id", "node"):
+            put(name, map(names[name].__getitem__, map(attrgetter(name), lines)), np.int32)
         put("replica", map(nodes.__getitem__, map(attrgetter("replica"), lines)), np.int32)
         put("value", _numbers(values, map(attrgetter("value"), lines)), np.int32)
         bases = map(attrgetter("basis"), lines)
@@ -247,6 +250,8 @@ class Builder:
                 self._errors[row] = line.error
             if line.worth is not None:
                 self._worth[row] = line.worth
+            if line.options is not None:
+                self._options[row] = line.options
 
     def build(self, path: str, spelled: Spelling = JSON) -> History:
         """The history so far, paired; `spelled` is how its file writes values."""
@@ -274,6 +279,7 @@ class Builder:
             worth=self._worth,
             path=path,
             spelled=spelled,
+            options=self._options,
         )
 
     def _completed(self, columns: Mapping[str, Ints], other: Ints) -> Ints:

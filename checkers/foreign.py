@@ -39,6 +39,7 @@ class Foreign(msgspec.Struct, gc=False):
     replica: str | None = None
     siblings: list[RawSibling] | None = None
     worth: dict[str, Any] | None = None
+    options: Any = None
 
 
 FIELDS = frozenset(Foreign.__struct_fields__)
@@ -110,6 +111,7 @@ class Foreigners:
         return Line(
             index, self._time, e.type, process, e.f or "", key, e.id, e.value, e.basis,
             e.node, e.replica, e.siblings, error, e.worth,
+            e.options if isinstance(e.options, dict) else None,
         )  # fmt: skip
 
     def _key(self, key: Any) -> str:
