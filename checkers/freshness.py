@@ -10,7 +10,8 @@ drawn from the same N, and none of these has forgotten. So a get owes no write t
 
 A get that itself overlaps a change of the membership owes nothing: nodes know different
 layouts. A change is over once its evidence shows that all members agree on one settled layout
-(`detail.membership.settled`). And once the cluster is quiet, replicas agree: then every write is owed again.
+(`detail.membership.settled`). And once the cluster is quiet, replicas agree: then every write is
+owed again.
 """
 
 from __future__ import annotations

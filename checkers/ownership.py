@@ -82,9 +82,11 @@ def check_ownership(
         if claim.missing:
             about = (claim.event["node"], claim.layout.version, claim.partition)
             found.setdefault(about, claim)
-    anomalies = [_anomaly(c, course, ring, logs, claim) for claim in found.values()]
+    used = {ring.partition(key) for key in c.history.keys}
+    first = sorted(found.values(), key=lambda claim: claim.partition not in used)
+    anomalies = [_anomaly(c, course, ring, logs, claim) for claim in first[:DESCRIBED]]
     more = {"early-ownership": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
-    return judge(anomalies[:DESCRIBED], (), {"claims": judged}, more)
+    return judge(anomalies, (), {"claims": judged}, more)
 
 
 def _layouts(logs: Logs, ring: Ring) -> dict[int, list[Layout]]:

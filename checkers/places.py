@@ -7,25 +7,30 @@ and of the nodes that it might have asked, whether they were healthy). So a plac
 no log shows anything lacks a copy that nobody will hand off; without anti-entropy only a read
 repairs it.
 
+Where replicas compare nothing, they are dumped once their hints have been handed off and before
+the final reads: then each holds what it, or a hint for it, was given, unless a disk forgot.
+
 Not judged are writes about whose places the logs may not say everything: a process ended, or
-stood still, while the coordinator was at work; or the membership changed then or later.
+stood still, while the coordinator was at work; or the membership changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .causality import NEVER, Causality
-from .course import Course
+from .course import Course, hint_targets
+from .freshness import Freshness
 from .logs import ENDING, Event, Logs
-from .pairing import OK
+from .lww import is_lww
+from .pairing import OK, Bools
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
-from .words import fate, listed, name
+from .words import contents, fate, listed, name, reading
 
 #: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
 WORKS = 3_000_000_000
@@ -64,15 +69,65 @@ def check_places(
         return skip("no log says which write a copy is of")
     found: list[Anomaly] = []
     judged, more = 0, 0
+    dumps = Dumps.of(c, course, test or {})
+    rings = Rings.of(logs, ring)
     for version in _judged(c, course):
+        then = rings.at(c, logs, course, version)
+        if then is None:
+            continue
         judged += 1
         known = kept.get(name(c, version), Kept())
-        for primary in _lacking(c, ring, version, known):
+        for primary in _lacking(c, then, version, known):
             if len(found) < DESCRIBED:
-                found.append(_anomaly(c, ring, version, primary, known))
+                found.append(_anomaly(c, then, version, primary, known))
+            else:
+                more += 1
+        for row in dumps.without(c, version, known):
+            if len(found) < DESCRIBED:
+                found.append(_undelivered(c, version, row, known))
             else:
                 more += 1
     return judge(found, (), {"writes": judged}, {"lost-hint": more} if more else {})
+
+
+@dataclass(frozen=True)
+class Dumps:
+    """What replicas held once all hints had been handed off, and before any read could repair
+    them: (key, node) -> row of its dump, and which versions that row covers. Empty where
+    replicas compare what they hold: then there are no such dumps."""
+
+    rows: Mapping[tuple[int, str], int]
+    covered: Mapping[int, Bools]
+    removed: Bools
+    fresh: Freshness
+
+    @classmethod
+    def of(cls, c: Causality, course: Course, test: Mapping[str, Any]) -> Dumps:
+        """The dumps of the phase `quiesce`, if that ended quietly."""
+        h, begin, end = c.history, course.phases.get("quiesce"), course.quiesced
+        rows: dict[tuple[int, str], int] = {}
+        if course.quiet and begin is not None and end is not None and not is_lww(test):
+            shown = np.flatnonzero((h.kind == OK) & h.rows("dump"))
+            shown = shown[(shown > begin) & (shown < end)]
+            hints = hint_targets(h, shown)
+            for row in shown.tolist():
+                if row not in hints:
+                    rows[int(h.key_of[row]), h.nodes[h.replica[h.pair[row]]]] = row
+        covered = {row: c.covered(np.array(c.siblings_of(row), np.int64)) for row in rows.values()}
+        removed = c.covered(np.flatnonzero(c.deletes & c.may_take_effect))
+        return cls(rows, covered, removed, Freshness.of(course, test))
+
+    def without(self, c: Causality, version: int, known: Kept) -> Iterator[int]:
+        """The dumps of nodes that lack a version although they had it, or a hint was kept for
+        them, and no disk has forgotten."""
+        written = int(c.written[version])
+        forgot = any(written <= end for _, end in self.fresh.forgetting)
+        if self.removed[version] or c.deletes[version] or forgot:
+            return
+        for node in sorted(known.copies | set(known.hints)):
+            row = self.rows.get((int(c.key[version]), node))
+            if row is not None and not self.covered[row][version]:
+                yield row
 
 
 def _kept(logs: Logs) -> dict[str, Kept]:
@@ -101,13 +156,16 @@ def _judged(c: Causality, course: Course) -> Iterator[int]:
     h, time = c.history, c.history.time
     ends = [_span(h, course, fault.started, fault.stopped, fault.kind) for fault in course.faults]
     ends += [(int(time[row]), int(time[row])) for row in course.found_dead]
-    since = _settled(course)
+    moving = Freshness.of(course, {}).moving
     quiesced = course.quiesced or 0
     for version in np.flatnonzero(c.outcome == OK).tolist():
         begun, ended = int(c.written[version]), int(c.ended[version])
-        if begun < since or ended > quiesced or h.process[begun] < 0:
-            continue
         first, last = int(time[begun]), int(time[ended]) + WORKS
+        until = int(time.searchsorted(last))
+        if ended > quiesced or h.process[begun] < 0:
+            continue
+        if any(start <= until and begun <= end for start, end in moving):
+            continue
         if not any(start <= last and first <= end for start, end in ends):
             yield version
 
@@ -122,13 +180,30 @@ def _span(h: Any, course: Course, started: int, stopped: int | None, kind: str) 
     return (begin, begin + WORKS) if family in ENDING else (NEVER, -1)
 
 
-def _settled(course: Course) -> int:
-    """The row from which the ring is what it was at the end."""
-    changes = [fault for fault in course.faults if fault.kind == "membership"]
-    if not changes:
-        return 0
-    proved = [fault.proved if fault.bit and fault.settled else None for fault in changes]
-    return NEVER if None in proved else max(row for row in proved if row is not None)
+@dataclass(frozen=True)
+class Rings:
+    """The rings that stood while nothing moved: (when it was first logged, ring), in order."""
+
+    known: tuple[tuple[int, Ring], ...]
+    last: Ring
+
+    @classmethod
+    def of(cls, logs: Logs, last: Ring) -> Rings:
+        """By the layouts in the logs; `last` is the ring of test.json."""
+        known = [
+            (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
+            for event in logs.events
+            if event["event"] == "layout" and "owners" in event and "target" not in event
+        ]
+        return cls(tuple(known), last)
+
+    def at(self, c: Causality, logs: Logs, course: Course, version: int) -> Ring | None:
+        """The ring of a write during which nothing moved; None where that is not known."""
+        if not any(fault.kind == "membership" for fault in course.faults):
+            return self.last
+        begun = logs.mono_at(c.history, int(c.written[version]))
+        before = [ring for first, ring in self.known if begun is not None and first <= begun]
+        return before[-1] if before else None
 
 
 def _lacking(c: Causality, ring: Ring, version: int, known: Kept) -> Iterator[str]:
@@ -161,3 +236,17 @@ def _anomaly(c: Causality, ring: Ring, version: int, primary: str, known: Kept) 
     data["copies"] = sorted(known.copies)
     data["hints"] = {target: sorted(nodes) for target, nodes in known.hints.items()}
     return Anomaly("lost-hint", why, key, rows, data)
+
+
+def _undelivered(c: Causality, version: int, row: int, known: Kept) -> Anomaly:
+    h = c.history
+    node = h.nodes[h.replica[h.pair[row]]]
+    from_whom = sorted(known.hints.get(node, ()))
+    had = f"a hint for {node} was kept by {listed(from_whom)}" if from_whom else "a copy was there"
+    why = (
+        f"{fate(c, version)}, and by the nodes' logs {had}; but once all hints had been handed "
+        f"off, and before any read could repair it, {reading(h, row)} showed {contents(h, row)}."
+    )
+    rows = (int(c.written[version]), int(c.ended[version]), row)
+    data = {"id": name(c, version), "primary": node}
+    return Anomaly("lost-hint", why, h.keys[int(c.key[version])], rows, data)

@@ -85,7 +85,9 @@ class Promises(Dynamo):
                 if any(first <= over and start <= last for first, last in both):
                     return False
             if op.type == "invoke" and op.f == "start-wipe":
-                stops = [i for i in self.of_fault("stop-wipe", number) if self.ops[i].type == "info"]
+                stops = [
+                    i for i in self.of_fault("stop-wipe", number) if self.ops[i].type == "info"
+                ]
                 if start <= begun and write <= min(stops, default=len(self.ops)):
                     return False
         return True
