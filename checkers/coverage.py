@@ -28,7 +28,7 @@ from .causality import Causality
 from .course import Course
 from .debts import debt
 from .freshness import Freshness
-from .lww import Ranks, is_lww
+from .lww import Ranks, is_lww, timestamp
 from .pairing import OK, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, contents, fate, listed, name, reading
@@ -208,9 +208,20 @@ def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
     if c.outcome[version] == OK:
         rows.add(int(c.ended[version]))
     proof = tuple(sorted(rows))
+    later = _later(c, row, version)
     why = (
         f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
         f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
-        f"{fate(c, version)}{owed.why and '; '}{owed.why}."
+        f"{fate(c, version)}{owed.why and '; '}{owed.why}{later}."
     )
     return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})
+
+
+def _later(c: Causality, row: int, version: int) -> str:
+    """Where the last writer wins: the timestamps by which the version should have won."""
+    mine = timestamp(c, version)
+    shown = {name(c, v): timestamp(c, v) for v in c.siblings_of(row)}
+    told = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
+    if mine is None or not told:
+        return ""
+    return f"; its timestamp {mine} is later than {listed(told)}"

@@ -87,7 +87,7 @@ def _explained(
     if not found.anomalies or logs is None:
         return found
     try:
-        return with_touches(found, touches(logs.events, found))
+        return with_touches(found, touches(logs, found, history, course(history), test))
     except Exception:
         log.exception("the nodes' logs explain nothing")
         return found
