@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .causality import Causality, causality
 from .course import Course, Fault
 from .history import History
 from .logs import Event, Logs
 from .ring import Ring
 from .verdict import Anomaly
-from .words import listed
+from .words import listed, name
 
 #: lines about a key that leave all copies as they are
 UNTOUCHING = ("read", "held", "read-repair", "put-refused", "unplaced", "fewer-places")
@@ -58,6 +59,26 @@ class Beside:
         events = self.by_key.get(anomaly.key or "", [])
         end = self.mono(max(anomaly.ops)) if anomaly.ops else None
         return events if end is None else [e for e in events if e.get("mono", 0) <= end]
+
+    def written_upon(self, id: str) -> set[str]:
+        """A write, and all that were written on contexts that cover it: these may replace it,
+        and as long as one of them is there, it is not lost."""
+        if self.history is None or id not in self.history.ids:
+            return {id}
+        c = self._order
+        first = int(c.of_id[self.history.ids.index(id)])
+        found = {first} if first >= 0 else set()
+        order, starts = c.by_key
+        key = int(c.key[first])
+        for version in order[starts[key] : starts[key + 1]].tolist():
+            if version > first and not found.isdisjoint(c.parents_of(version)):
+                found.add(version)
+        return {id, *(name(c, version) for version in found)}
+
+    @cached_property
+    def _order(self) -> Causality:
+        assert self.history is not None
+        return causality(self.history)
 
     def mono(self, row: int) -> int | None:
         """When a row was written, by the logs' clock (ns)."""
@@ -146,7 +167,8 @@ def _where_from(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
     id = lost(anomaly)
     if id is None:
         return Told("", {})
-    dots = {e["dot"] for e in events if e.get("request") == id and "dot" in e}
+    ids = beside.written_upon(id)
+    dots = {e["dot"] for e in events if e.get("request") in ids and "dot" in e}
     held: dict[str, tuple[Event, Event | None]] = {}
     for i, event in enumerate(events):
         node = event["node"]
@@ -176,8 +198,8 @@ def _touches(event: Event) -> bool:
 
 
 def _taken(after: list[Event], dots: set[str], stored: Event) -> Event | None:
-    """The first line of the same copy after which it lacks these versions; without names, the
-    next line."""
+    """The first line of the same copy after which it has none of these versions; without names,
+    the next line."""
     if not dots or "holds" not in stored:
         return after[0] if after else None
     same = [e for e in after if e.get("hint_for") == stored.get("hint_for")]
