@@ -17,15 +17,16 @@ stood still, while the coordinator was at work; or the membership changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .causality import NEVER, Causality
+from .causality import Causality
 from .course import Course, hint_targets
+from .endings import Endings, Rings, Window
 from .freshness import Freshness
-from .logs import ENDING, Event, Logs
+from .logs import Event, Logs
 from .lww import is_lww
 from .pairing import OK, Bools
 from .ring import Ring
@@ -40,12 +41,17 @@ WORKS = 3_000_000_000
 class Kept:
     """What the logs say of one write: who stored a copy, who a hint for whom (target -> nodes),
     what the coordinator said of places that nobody took (primary -> line), and how many places
-    the client asked for."""
+    the client asked for; `stamped`: its coordinators."""
 
     copies: set[str] = field(default_factory=set)
     hints: dict[str, set[str]] = field(default_factory=dict)
     unplaced: dict[str, Event] = field(default_factory=dict)
     places: int | None = None
+    stamped: set[str] = field(default_factory=set)
+
+    def others(self, endings: Endings, window: Window, primaries: tuple[str, ...]) -> set[str]:
+        """The nodes beyond the primaries whose processes ended then."""
+        return endings.nodes(window) - {*primaries}
 
     def excused(self, primary: str) -> bool:
         """Whether the coordinator had nobody left that was healthy."""
@@ -71,13 +77,14 @@ def check_places(
     judged, more = 0, 0
     dumps = Dumps.of(c, course, test or {})
     rings = Rings.of(logs, ring)
-    for version in _judged(c, course):
+    endings = Endings.of(c.history, course)
+    for version, window in _judged(c, course):
         then = rings.at(c, logs, course, version)
-        if then is None:
+        known = kept.get(name(c, version), Kept())
+        if then is None or endings.hide(window, known.stamped):
             continue
         judged += 1
-        known = kept.get(name(c, version), Kept())
-        for primary in _lacking(c, then, version, known):
+        for primary in _lacking(c, then, version, known, endings, window):
             if len(found) < DESCRIBED:
                 found.append(_anomaly(c, then, version, primary, known))
             else:
@@ -138,6 +145,8 @@ def _kept(logs: Logs) -> dict[str, Kept]:
         if not isinstance(id, str) or not id:
             continue
         one = found.setdefault(id, Kept())
+        if event.get("why") in ("stamp", "retry"):
+            one.stamped.add(event["node"])
         if what in ("stored", "held"):
             target = event.get("hint_for")
             if target is None:
@@ -151,68 +160,33 @@ def _kept(logs: Logs) -> dict[str, Kept]:
     return found
 
 
-def _judged(c: Causality, course: Course) -> Iterator[int]:
-    """The acknowledged writes of which the logs must say where they went."""
+def _judged(c: Causality, course: Course) -> Iterator[tuple[int, Window]]:
+    """The acknowledged writes of which the logs must say where they went, each with the time
+    that its coordinator may have taken."""
     h, time = c.history, c.history.time
-    ends = [_span(h, course, fault.started, fault.stopped, fault.kind) for fault in course.faults]
-    ends += [(int(time[row]), int(time[row])) for row in course.found_dead]
     moving = Freshness.of(course, {}).moving
     quiesced = course.quiesced or 0
     for version in np.flatnonzero(c.outcome == OK).tolist():
         begun, ended = int(c.written[version]), int(c.ended[version])
-        first, last = int(time[begun]), int(time[ended]) + WORKS
+        last = int(time[ended]) + WORKS
         until = int(time.searchsorted(last))
-        if ended > quiesced or h.process[begun] < 0:
-            continue
-        if any(start <= until and begun <= end for start, end in moving):
-            continue
-        if not any(start <= last and first <= end for start, end in ends):
-            yield version
+        moved = any(start <= until and begun <= end for start, end in moving)
+        if not moved and ended <= quiesced and h.process[begun] >= 0:
+            yield version, (int(time[begun]), last)
 
 
-def _span(h: Any, course: Course, started: int, stopped: int | None, kind: str) -> tuple[int, int]:
-    """When a process may have lost the end of its log (ns): as it is ended, and for the time
-    that it stands still. Other faults cost no log anything."""
-    family, begin = kind.partition(".")[0], int(h.time[started])
-    if family == "pause":
-        end = len(h) - 1 if stopped is None else stopped
-        return begin, int(h.time[end]) + WORKS
-    return (begin, begin + WORKS) if family in ENDING else (NEVER, -1)
-
-
-@dataclass(frozen=True)
-class Rings:
-    """The rings that stood while nothing moved: (when it was first logged, ring), in order."""
-
-    known: tuple[tuple[int, Ring], ...]
-    last: Ring
-
-    @classmethod
-    def of(cls, logs: Logs, last: Ring) -> Rings:
-        """By the layouts in the logs; `last` is the ring of test.json."""
-        known = [
-            (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
-            for event in logs.events
-            if event["event"] == "layout" and "owners" in event and "target" not in event
-        ]
-        return cls(tuple(known), last)
-
-    def at(self, c: Causality, logs: Logs, course: Course, version: int) -> Ring | None:
-        """The ring of a write during which nothing moved; None where that is not known."""
-        if not any(fault.kind == "membership" for fault in course.faults):
-            return self.last
-        begun = logs.mono_at(c.history, int(c.written[version]))
-        before = [ring for first, ring in self.known if begun is not None and first <= begun]
-        return before[-1] if before else None
-
-
-def _lacking(c: Causality, ring: Ring, version: int, known: Kept) -> Iterator[str]:
-    """The primaries without copy, hint and excuse."""
-    key = c.history.keys[int(c.key[version])]
-    for primary in ring.primaries(key)[: known.places]:
+def _lacking(
+    c: Causality, ring: Ring, version: int, known: Kept, endings: Endings, window: Window
+) -> Iterator[str]:
+    """The primaries without copy, hint and excuse. A copy may stand in the lost end of the log of
+    the primary itself, a hint in that of a node that is none."""
+    primaries = ring.primaries(c.history.keys[int(c.key[version])])
+    for primary in primaries[: known.places]:
         there = primary in known.copies or primary in known.hints
         if not there and not known.excused(primary):
-            yield primary
+            others = {primary, *known.others(endings, window, primaries)}
+            if not endings.hide(window, others):
+                yield primary
 
 
 def _anomaly(c: Causality, ring: Ring, version: int, primary: str, known: Kept) -> Anomaly:
