@@ -26,9 +26,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from .columns import History
+from .columns import DYNAMO, History
 from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
-from .wellformed import DYNAMO
 
 #: a row number that never comes
 NEVER = np.iinfo(np.int64).max

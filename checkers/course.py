@@ -32,7 +32,8 @@ class Fault:
     `stopped` (its end completed; None if never). `proved`: there was evidence (`bit` is None
     without), which says that it was active from `begun` (its start completed; None if that
     failed, or nobody says) to `stopping` (its end was invoked). `met_nobody`: the evidence says
-    that nobody was there to be bitten."""
+    that nobody was there to be bitten; `settled`: that all members agree on one layout, by which
+    nothing moves."""
 
     number: int
     kind: str
@@ -43,6 +44,7 @@ class Fault:
     bit: bool | None = None
     proved: int | None = None
     met_nobody: bool = False
+    settled: bool = False
     value: Mapping[str, Any] | None = None
 
 
@@ -156,12 +158,18 @@ def _faults(h: History, rows: list[int]) -> tuple[Fault, ...]:
         elif f == "evidence":
             detail = fields.get("detail")
             nobody = isinstance(detail, dict) and detail.get("nobody") is True
-            bit = fields.get("bit") is True
-            _amend(faults, fields, None, bit=bit, proved=row, met_nobody=nobody)
+            told = {"bit": fields.get("bit") is True, "settled": _is_settled(detail)}
+            _amend(faults, fields, None, proved=row, met_nobody=nobody, **told)
         elif verb == "stop":
             ending = {"stopping": row} if h.kind[row] == INVOKE else {"stopped": row}
             _amend(faults, fields, kind, **ending)
     return tuple(faults)
+
+
+def _is_settled(detail: Any) -> bool:
+    """Whether the evidence of a change of the membership shows a layout that has settled."""
+    view = detail.get("membership") if isinstance(detail, dict) else None
+    return isinstance(view, dict) and view.get("settled") is True
 
 
 def _begin(faults: list[Fault], fields: dict[str, Any], kind: str, row: int, begun: bool) -> None:

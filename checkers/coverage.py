@@ -2,7 +2,8 @@
 
 A get *covers* versions (docs/checkers.md). In strict mode (not sloppy, R + W > N) it must
 cover every version that was acknowledged before it began, save those that a delete above
-them may have removed. The session guarantees ask the same of one process and key (Terry
+them may have removed, or that a change of the membership or a disk that forgot excuses
+(`freshness`). The session guarantees ask the same of one process and key (Terry
 et al., Session Guarantees for Weakly Consistent Replicated Data, 1994): its own writes
 (read-your-writes), what its earlier gets covered (monotonic-reads), and, with any write
 that a get covers, what that writer wrote before (monotonic-writes) and had read before
@@ -23,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from .causality import NEVER, Causality
+from .causality import Causality
 from .course import Course
 from .debts import debt
-from .lww import Ranks, is_lww
+from .freshness import Freshness
+from .lww import Ranks, is_lww, timestamp
 from .pairing import OK, Ints
 from .quorums import Needs
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
@@ -82,12 +84,12 @@ def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None)
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    until = _fresh_until(course)
+    fresh = Freshness.of(course, told)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
-        if kind == "stale-read" and row > until:
-            continue
-        if kind == "stale-read" and strict and needs is not None:
-            missing = _owed(c, needs, versions, row, missing)
+        if kind == "stale-read":
+            missing = fresh.owed(c, row, versions, missing)
+            if strict and needs is not None:
+                missing = _owed(c, needs, versions, row, missing)
             if not missing:
                 continue
         counts[kind] += 1
@@ -97,19 +99,6 @@ def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None)
     more = {kind: counts[kind] - len(some) for kind, some in found.items() if kind in judged}
     details = {"strict": strict, "counts": {k: n for k, n in counts.items() if n}}
     return judge(anomalies, (), details, {kind: n for kind, n in more.items() if n})
-
-
-def _fresh_until(course: Course) -> int:
-    """The row from which R + W > N says nothing any more: R of the nodes that are asked and W
-    of those that were written to meet only as long as they are drawn from the same N, and
-    none of these has forgotten."""
-    faults = (
-        fault.started
-        for fault in course.faults
-        if fault.kind.partition(".")[0] in ("membership", "wipe")
-        or (fault.value or {}).get("kind") == "bit-flip"
-    )
-    return min(faults, default=NEVER)
 
 
 def _needs(c: Causality, test: Mapping[str, Any]) -> Needs | None:
@@ -234,9 +223,20 @@ def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
     if c.outcome[version] == OK:
         rows.add(int(c.ended[version]))
     proof = tuple(sorted(rows))
+    later = _later(c, row, version)
     why = (
         f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
         f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
-        f"{fate(c, version)}{owed.why and '; '}{owed.why}."
+        f"{fate(c, version)}{owed.why and '; '}{owed.why}{later}."
     )
     return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})
+
+
+def _later(c: Causality, row: int, version: int) -> str:
+    """Where the last writer wins: the timestamps by which the version should have won."""
+    mine = timestamp(c, version)
+    shown = {name(c, v): timestamp(c, v) for v in c.siblings_of(row)}
+    told = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
+    if mine is None or not told:
+        return ""
+    return f"; its timestamp {mine} is later than {listed(told)}"

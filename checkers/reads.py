@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from .causality import Causality
+from .columns import DYNAMO
 from .course import Course
 from .op import canonical
 from .pairing import FAIL, OK, Bools, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
-from .wellformed import DYNAMO, WRITES
+from .wellformed import WRITES
 from .words import at, contents, covering, fate, name, reading
 
 

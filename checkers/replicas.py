@@ -113,7 +113,7 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
     found, undumped = [_hint(c, row, target) for row, target in hints.items() if _holds(h, row)], 0
     for key, by_replica in dumps.items():
         primaries = ring.primaries(h.keys[key])
-        found += _judge_key(c, key, by_replica, primaries)
+        found += _judge_key(c, course, key, by_replica, ring)
         undumped += not set(primaries) <= set(by_replica)
     if not found:
         found += _needless(h, course)
@@ -162,14 +162,15 @@ def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
 
 
 def _judge_key(
-    c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]], primaries: tuple[str, ...]
+    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]], ring: Ring
 ) -> list[Anomaly]:
+    primaries = ring.primaries(c.history.keys[key])
     mine = {node: dumps[node] for node in primaries if node in dumps}
     found = []
     if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
-        found.append(_divergence(c, key, mine))
+        found.append(_divergence(c, course, key, mine))
     found += [
-        _misplaced(c, key, row, f"{node} is not among its primaries {listed(primaries)}")
+        _misplaced(c, key, row, f"{node} is not among its primaries {in_zones(ring, primaries)}")
         for node, (row, content) in dumps.items()
         if content and node not in primaries
     ]
@@ -182,6 +183,12 @@ def _judge_key(
     return found
 
 
+def in_zones(ring: Ring, nodes: Iterable[str]) -> str:
+    """Nodes, each with the zone by which it was chosen, where there are any."""
+    zones = dict(ring.zones)
+    return listed([f"{node} (zone {zones[node]})" if node in zones else node for node in nodes])
+
+
 def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
     """Do they differ as values too, or only in how the same JSON is spelled?"""
     told = {
@@ -191,7 +198,9 @@ def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
     return len(told) > 1
 
 
-def _divergence(c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]]) -> Anomaly:
+def _divergence(
+    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]]
+) -> Anomaly:
     """The proof is one dump of each differing content."""
     h = c.history
     differing: dict[Content, int] = {}
@@ -209,10 +218,8 @@ def _divergence(c: Causality, key: int, dumps: Mapping[str, tuple[int, Content]]
         held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
     what = "different versions" if lacking else "the same ids with different values"
     which = lacking or {i: [] for content in differing for i, _, _ in content}
-    why = (
-        f"the primaries of {h.keys[key]} hold {what} although the cluster was quiet: {held}."
-        f"{_written(c, which)}"
-    )
+    when = "although the cluster was quiet" if course.quiet else "when the wait for quiet ended"
+    why = f"the primaries of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
     data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
     return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))
 

@@ -91,12 +91,19 @@ def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         said = (
             f"that the acknowledgement of {name(c, lower)} gave (index {basis})"
             if h.pair[basis] == c.written[lower]
-            else f"of the {h.fs[h.f[basis]]} at index {basis}, which showed {name(c, lower)}"
+            else f"of the {h.fs[h.f[basis]]} at index {basis}, which showed "
+            f"{_beside(h, basis, name(c, lower))}"
         )
         clauses.append(f"{name(c, upper)} was written at index {row} on the context {said}")
     if chain:
         rows.append(int(c.written[chain[-1]]))
     return listed(clauses, separator="; "), tuple(sorted(set(rows)))
+
+
+def _beside(h: History, row: int, id: str) -> str:
+    """What a get showed beside this version: whoever writes on its context replaces all of it."""
+    others = [s.id for s in h.siblings(row) if s.id != id]
+    return f"{id} beside {listed(others)}" if others else f"{id} alone"
 
 
 def concerned(fault: Fault) -> str:

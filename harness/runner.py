@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from checkers.op import Op
 from checkers.ring import Ring
-from harness.final import Decode, dump_all, keep
+from harness.final import Decode, Held, dump_all, keep
 from harness.generators.base import Generator, Thread
 from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
@@ -158,8 +158,11 @@ class Runner:
         ring = await self._current(ring)
         await self._sizes()
         exchanges = self.parts.anti_entropy
+        if not exchanges:
+            await until_idle(self.parts.system, self._patience)
         outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
         if not exchanges:
+            await self._dump(ring)  # before the reads that repair: what was never repaired shows
             await self._read_all()
         least = await until_idle(self.parts.system, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
@@ -204,15 +207,17 @@ class Runner:
 
     async def _final(self, ring: Mapping[str, Any]) -> None:
         self._phase("final")
-        parts = self.parts
-        placement = Ring.told(ring, ring["n"])
-        held = await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
+        held = await self._dump(ring)
         before = await self._read_repairs()
         await self._read_all()
         after = await self._read_repairs()
         repaired = {node: count - before[node] for node, count in after.items() if node in before}
         self.recorder.note("read-repairs", repaired)
-        await keep(parts.system, held, self.folder / NODES)
+        await keep(self.parts.system, held, self.folder / NODES)
+
+    async def _dump(self, ring: Mapping[str, Any]) -> Held:
+        parts, placement = self.parts, Ring.told(ring, ring["n"])
+        return await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never

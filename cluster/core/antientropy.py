@@ -75,6 +75,8 @@ class AntiEntropy:
         self._running: dict[str, Exchange] = {}
         self.exchange: type[Exchange] = Exchange
         self.standing: dict[str, Standing] = {}
+        #: what the last exchange with each peer that was logged was about
+        self._logged: dict[str, tuple[int, list[int]]] = {}
         self.partners: Callable[[], dict[str, list[int]]] = dict
         self.version: Callable[[], int] = lambda: 0
         #: how many keys one exchange may have under way
@@ -110,9 +112,17 @@ class AntiEntropy:
         standing.finished = self.kernel.now
         standing.clean = 0 if exchange.differed else standing.clean + 1
         standing.repaired += exchange.repaired
-        if exchange.differed:
-            self.kernel.emit("exchange", peer=peer, repaired=exchange.repaired)
+        self._log(exchange)
         self.on_synced(peer, exchange.partitions, exchange.version, exchange.begun)
+
+    def _log(self, exchange: Exchange) -> None:
+        """An exchange that found a difference, or is the first about these partitions under its
+        layout: what a newcomer's readiness rests on can be read from the log."""
+        about = (exchange.version, exchange.partitions)
+        if exchange.differed or self._logged.get(exchange.peer) != about:
+            self._logged[exchange.peer] = about
+            told = {"layout": exchange.version, "partitions": exchange.partitions}
+            self.kernel.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
 
     def oldest(self) -> float:
         """Seconds since the last exchange with the peer that has waited longest for one; a

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .events import Table, Write
 from .kernel import Kernel
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: done(None) once it is so, done(code) with a code of cluster.core.errors otherwise.
 Done = Callable[[str | None], None]
+#: keys that one line of the event log names at most
+_NAMED = 100
 
 
 @dataclass(slots=True)
@@ -44,13 +46,16 @@ class Buffer(Generic[T]):
         lost: Callable[[bytes, T | None], None],
         memory: int = 0,
         interval: float = 0.1,
+        label: Callable[[bytes], dict[str, Any]] = lambda key: {"key": key},
     ) -> None:
         """`memory`: rows that may be acknowledged before they are durable; `interval`: the
-        longest that one waits before it is written (s)."""
+        longest that one waits before it is written (s); `label`: how a row is named in the
+        event log."""
         self._table = table
         self._kernel = kernel
         self._encode = encode
         self._lost = lost
+        self._label = label
         self._memory = memory
         self._interval = interval
         self._rows: dict[bytes, Unsaved[T]] = {}
@@ -143,10 +148,16 @@ class Buffer(Generic[T]):
             if row is not None and row.token == token:
                 self._settle(key, row, reason is None)
         if reason is not None:
-            self._kernel.emit("storage-error", table=self._table, key=keys[0], reason=reason)
+            self._failed(keys, reason)
         code = None if reason is None else "storage-write"
         for told in self._waiting.pop(token):
             told(code)
+
+    def _failed(self, keys: list[bytes], reason: str) -> None:
+        """Log which rows could not be stored, named as in the rest of the log."""
+        rows = [self._label(key) for key in keys[:_NAMED]]
+        told = rows[0] if len(keys) == 1 else {"rows": rows, "failed": len(keys)}
+        self._kernel.emit("storage-error", table=self._table, reason=reason, **told)
 
     def _settle(self, key: bytes, row: Unsaved[T], stored: bool) -> None:
         if stored:

@@ -119,6 +119,11 @@ def versions(state: State) -> tuple[Version, ...]:
     return tuple(version for actor in sorted(state) for _, version in state[actor].values)
 
 
+def dots(state: State) -> list[str]:
+    """The names of the versions that stand, in the order of `versions`."""
+    return [f"{actor}:{event}" for actor in sorted(state) for event, _ in state[actor].values]
+
+
 def digest(state: State) -> int:
     """A 64-bit hash over dots and values; equal states have equal hashes on every node."""
     h = blake2b(digest_size=8)

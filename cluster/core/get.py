@@ -42,6 +42,7 @@ class GetRequest:
         self._open = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}
+        self._heard: list[tuple[Place, list[str]]] = []
         self._fastest = ""
         self._responded = False
         #: a node that takes no part is not asked before a tombstone is forgotten: states that
@@ -95,6 +96,7 @@ class GetRequest:
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
             self._tally.count(place, durable)
+        self._heard.append((place, clock.dots(state or {})))
         merged = self.merge(self._shown, state or {})
         self._shown = self._s.versioning.of(self._get.key).settle(merged)
 
@@ -120,7 +122,16 @@ class GetRequest:
         self._s.fences.leave(self._get.key)
         self._s.admission.leave(0)
 
+    def _log(self) -> None:
+        """Which versions each node answered with, by dot."""
+        answers = {
+            f"{place.holder}{f' for {place.primary}' if place.hint_for else ''}": dots
+            for place, dots in self._heard
+        }
+        self._s.kernel.emit("read", key=self._get.key, answers=answers)
+
     def _answer(self) -> None:
+        self._log()
         self._s.stats.read(len(clock.versions(self._shown)), len(self._shown))
         self._finish(
             GetReply(

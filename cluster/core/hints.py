@@ -37,7 +37,7 @@ class Hints:
         #: target -> key -> (size, since when), oldest first
         self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
         self._targets: dict[bytes, dict[str, None]] = {}
-        self._in_flight: dict[bytes, None] = {}
+        self._in_flight: dict[bytes, tuple[str, ...]] = {}
         self._going_on = False
         self.bytes = 0
         self.kept = 0
@@ -123,7 +123,7 @@ class Hints:
             return
         if record is None:
             return
-        self._in_flight[hint] = None
+        self._in_flight[hint] = to
         left, everywhere = len(to), True
 
         def told(kept: bool) -> None:
@@ -150,11 +150,12 @@ class Hints:
 
     def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
         hint = hint_row(target, key)
-        self._in_flight.pop(hint, None)
+        to = self._in_flight.pop(hint, ())
         if kept and self.unchanged(hint, sent):
             self.handed_off += 1
             self.records.remove(hint, lambda code: None)
-            self._kernel.emit("handed-off", target=target, key=key)
+            told = {"hash": f"{sent.hash:016x}", "to": list(to)}
+            self._kernel.emit("handed-off", target=target, key=key, **told)
             if not self._in_flight and not self._going_on:
                 # not at once: what this node keeps itself is answered before the scan is over
                 self._going_on = True
@@ -172,6 +173,7 @@ class Hints:
 
     def _give_up(self, hint: bytes) -> None:
         self.given_up += 1
+        self._kernel.emit("hint-given-up", **_label(hint))
         self.records.remove(hint, lambda code: None)
 
     def is_kept(self, answer: Answer | Failure) -> bool:

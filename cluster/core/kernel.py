@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,6 +75,15 @@ class Kernel:
         if self.request:
             fields["request"] = self.request
         self._effects.append(Emit(event, fields))
+
+    @contextmanager
+    def working_on(self, request: str) -> Iterator[None]:
+        """What is logged within comes of this client's request."""
+        before, self.request = self.request, request
+        try:
+            yield
+        finally:
+            self.request = before
 
     # ---- time
 

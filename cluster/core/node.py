@@ -81,6 +81,7 @@ class Node:
         #: whose states are merged (Membership.participants, as of the last news)
         self.participants: frozenset[str] = frozenset()
         self._gone: set[str] = set()
+        self._logged_layout: tuple[int, str, list[str]] | None = None
         self._closed: set[str] = set()
         self.versioning = versioning(params)
         self.fences = Fences()
@@ -384,11 +385,33 @@ class Node:
         self._gone = gone(membership.layout, membership.requests)
         self._closed = closed(membership.requests)
         self.placement = Placement(membership.layout, self.rules, self._gone, self._closed)
+        self._log_layout(before, self.placement)
         self.transfers.layout_changed()
-        if before is None or before.layout.version != membership.layout.version:
-            layout = membership.layout
-            self.kernel.emit("layout", version=layout.version, members=list(layout.members))
         self._become_ready()
+
+    def _log_layout(self, before: Placement | None, now: Placement) -> None:
+        """Log a layout, or another list of nodes that nobody waits for; and the partitions that
+        this node serves from now on, and no longer."""
+        layout, gone = now.layout, sorted(self._gone)
+        what = (layout.version, layout.author, gone)
+        if what != self._logged_layout:
+            self._logged_layout = what
+            moving = {} if settled(layout) else {"target": list(layout.target)}
+            told = {"members": list(layout.members), "owners": list(layout.owners), **moving}
+            self.kernel.emit("layout", version=layout.version, **told, gone=gone)
+        me = self.params.node
+        said = {p for p, nodes in layout.ready.items() if me in nodes}
+        if before is not None and before.layout.version == layout.version:
+            said -= {p for p, nodes in before.layout.ready.items() if me in nodes}
+        if said:
+            self.kernel.emit("ready-for", layout=layout.version, partitions=sorted(said))
+        serves, served = (
+            {p for p in view.partitions if me in view.primaries(p)} if view is not None else set()
+            for view in (now, before)
+        )
+        if serves != served:
+            changed = {"gained": sorted(serves - served), "lost": sorted(served - serves)}
+            self.kernel.emit("serves", layout=layout.version, **changed)
 
     def _partners(self) -> dict[str, list[int]]:
         """peer -> the partitions to compare with it."""

@@ -40,6 +40,9 @@ class Plan:
         """`most`: places that the request asks for, if not all N."""
         self._healthy = healthy
         self._zone = zone
+        self.sloppy = sloppy
+        #: nodes that held a place and did not answer well
+        self.failed: dict[str, None] = {}
         self._spares = list(preference[n:]) if sloppy else []
         self.places = [Place(primary, primary) for primary in preference[:n][:most]]
         for place in self.places:
@@ -52,6 +55,7 @@ class Plan:
         if not able:
             return False
         home = self._zone(place.primary)
+        self.failed[place.holder] = None
         place.holder = next((node for node in able if self._zone(node) == home), able[0])
         self._spares.remove(place.holder)
         return True

@@ -169,15 +169,22 @@ class PutRequest:
             self._stamped(place, code, rest)
 
         key, durable = self._put.key, place in self._durable
-        if before is not None:
-            self._state, self._covers = before.state, before.covers
-            self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)
-            return
-        version = Version(self._put.value, self._put.deleted)
-        stamped = self._s.replica.stamp(key, place.hint_for, self._context, version, done, durable)
-        if stamped is not None:
-            self._state, self._covers = stamped
-            self._s.retries.stamped(self._put, self._state, self._covers)
+        if self._put.options.n is not None:
+            told = {"n": self._put.options.n, "request": self._put.request}
+            self._s.kernel.emit("fewer-places", key=key, **told)
+        # also where the answer of another node led here, what is logged is this request's
+        with self._s.kernel.working_on(self._put.request):
+            if before is not None:
+                self._state, self._covers = before.state, before.covers
+                self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)
+                return
+            version = Version(self._put.value, self._put.deleted)
+            stamped = self._s.replica.stamp(
+                key, place.hint_for, self._context, version, done, durable
+            )
+            if stamped is not None:
+                self._state, self._covers = stamped
+                self._s.retries.stamped(self._put, self._state, self._covers)
 
     def durable_places(self, own: Place) -> list[Place]:
         """Whose holders are to answer only once the version is durable with them."""
@@ -237,9 +244,21 @@ class PutRequest:
         elif self._plan.replace(place):
             self._replicate(place)
             return
+        else:
+            self._unplaced(place)
         self._open -= 1
         self._progress()
         self._leave()
+
+    def _unplaced(self, place: Place) -> None:
+        """Log that a place got neither a copy nor a hint, and which nodes it might have had: by
+        name, whether they were healthy."""
+        healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
+        others = order if self._plan.sloppy else ()
+        left = {n: healthy(n) for n in others if self._plan.held_by(n) is None}
+        left = {n: well for n, well in left.items() if n not in self._plan.failed}
+        told = {"primary": place.primary, "left": left, "failed": list(self._plan.failed)}
+        self._s.kernel.emit("unplaced", key=self._put.key, request=self._put.request, **told)
 
     def _leave(self) -> None:
         """The put is over once it is answered and every place has answered or failed."""

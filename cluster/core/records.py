@@ -36,6 +36,11 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     hash: int
 
 
+def hash_of(state: State) -> str:
+    """A state as the event log names it: equal on every node that holds the same."""
+    return f"{clock.digest(state):016x}"
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 
@@ -61,7 +66,9 @@ class Records:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer."""
         self.table = table
-        self.buffer = Buffer[Record](table, kernel, _encode, self._lost, memory, interval)
+        self.buffer = Buffer[Record](
+            table, kernel, _encode, self._lost, memory, interval, lambda key: self.label(key)
+        )
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[bytes, None] = {}
         self._clock = versioning.clock
@@ -161,6 +168,9 @@ class Records:
             done("not-ready")
             return None
         state = {} if old is None else old.state
+        if old is not None and old.actor not in (None, actor):
+            told = {"was": old.actor, "actor": actor}
+            self._kernel.emit("epoch-renewed", **told, **self.label(key))
         reconcile = self._reconcile(self._key_of(key))
         version = reconcile.date(version, context, state, self._kernel.wall)
         event = self._clock.next_event(state, actor)
@@ -188,17 +198,19 @@ class Records:
         except ReadFailed:
             done("storage-read")
             return None
+        came = {"incoming": hash_of(incoming)} if why.startswith("handoff") else {}
         if old is None:
-            self._save(key, None, incoming, None, why, done, durable)
+            self._save(key, None, incoming, None, why, done, durable, **came)
             return incoming
         merged = self._reconcile(self._key_of(key)).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
+            self._kernel.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(key))
             (self.buffer.when_saved if durable else self.buffer.when_kept)(key, done)
             return merged
         actor = old.actor
         if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
-        self._save(key, old, merged, actor, why, done, durable)
+        self._save(key, old, merged, actor, why, done, durable, **came)
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
@@ -222,10 +234,13 @@ class Records:
         """The actor to stamp with. A new epoch begins where there is no record, where none
         was stamped yet, and where a client knows more of the actor than the record does."""
         self._identity.look_at(context)
-        if old is not None and old.actor is not None and self._identity.usable(old.actor):
-            if self._clock.covers(old.state, context, old.actor):
-                return old.actor
-            self._kernel.emit("epoch-behind", actor=old.actor)
+        if (
+            old is not None
+            and old.actor is not None
+            and self._identity.usable(old.actor)
+            and self._clock.covers(old.state, context, old.actor)
+        ):
+            return old.actor
         actor = self._identity.new_actor()
         if actor is None:
             raise NoActor
@@ -240,11 +255,12 @@ class Records:
         why: str,
         done: Done,
         durable: bool,
-        **told: str,
+        **told: Any,
     ) -> None:
         """`told`: what else the event log says of it."""
         new = Record(state, actor, clock.digest(state))
-        self._kernel.emit("stored", why=why, hash=f"{new.hash:016x}", **told, **self.label(key))
+        told |= {"holds": clock.dots(state), **self.label(key)}
+        self._kernel.emit("stored", why=why, hash=f"{new.hash:016x}", **told)
         self._put(key, old, new, done, durable)
 
     def _put(

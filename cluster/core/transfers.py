@@ -116,7 +116,9 @@ class Transfers:
         heard = self._synced.get(partition, {})
         view = self._placement()
         if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
-            self._kernel.emit("transfer-ready", partition=partition)
+            sources = [s for s in view.sources(partition) if s != self._node]
+            told = {"layout": self._version, "sources": sources}
+            self._kernel.emit("transfer-ready", partition=partition, **told)
             self._membership.mark_ready(partition)
 
     def _perhaps_drop(self, partition: int) -> None:
@@ -147,7 +149,9 @@ class Transfers:
             return
         if not rows:
             self._dropping.pop(partition, None)
-            self._kernel.emit("partition-dropped", partition=partition)
+            owners = list(self._placement().primaries(partition))
+            told = {"owners": owners, "layout": self._version}
+            self._kernel.emit("partition-dropped", partition=partition, **told)
             return
         left, failed = len(rows), False
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from checkers.by_logs import check_logs
 from checkers.course import course
 from checkers.explain import touches, with_touches
 from checkers.figures import figures
 from checkers.history import History, HistoryError
 from checkers.io import Format, read_any
+from checkers.logs import Logs
 from checkers.models import Options, check_model
 from checkers.repairs import repairs
 from checkers.source import STDIN
@@ -56,10 +58,12 @@ def judge_history(
             found = check_model(model.name, history, options)
         except ValueError as senseless:
             raise Wrong(f"--model {model.name}: {senseless}") from senseless
-    logs = _logs(history)
-    verdicts = _explained(found, logs).to_dict()
+    logs = _logs(history, test)
+    if model is None and logs is not None and "history" not in found.verdicts:
+        found = Results({**found.verdicts, **check_logs(history, test, logs).verdicts})
+    verdicts = _explained(history, found, test, logs).to_dict()
     stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
-    repaired = _repaired(history, test, logs)
+    repaired = _repaired(history, logs)
     if repaired is not None:
         stats["repaired"] = repaired
     told = {name: test.get(name) for name in ("seed", "command")}
@@ -67,33 +71,37 @@ def judge_history(
     return {**verdicts, "stats": stats, "evidence": rests, **told}
 
 
-def _logs(history: History) -> Mapping[str, Path]:
-    """The nodes' event logs, where the history stands in the folder of a test."""
+def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
+    """The nodes' event logs, where the history stands in the folder of a test that has some."""
     path = Path(history.path)
-    return nodes_of(path.parent) if path.name == HISTORY else {}
+    found = nodes_of(path.parent) if path.name == HISTORY else {}
+    try:
+        return Logs.of(events(found), test.get("began")) if found else None
+    except OSError:
+        log.exception("the nodes' logs cannot be read")
+        return None
 
 
-def _explained(found: Results, logs: Mapping[str, Path]) -> Results:
-    """The anomalies with what last touched their keys on each node. Logs explain a verdict
-    and make none: what is wrong with them costs no more than the explanation."""
-    if not found.anomalies or not logs:
+def _explained(
+    history: History, found: Results, test: Mapping[str, Any], logs: Logs | None
+) -> Results:
+    """The anomalies with what the nodes did with their keys. Logs explain a verdict that
+    stands: what is wrong with them costs no more than the explanation."""
+    if not found.anomalies or logs is None:
         return found
     try:
-        return with_touches(found, touches(events(logs), found))
+        return with_touches(found, touches(logs, found, history, course(history), test))
     except Exception:
         log.exception("the nodes' logs explain nothing")
         return found
 
 
-def _repaired(
-    history: History, test: Mapping[str, Any], logs: Mapping[str, Path]
-) -> dict[str, Any] | None:
+def _repaired(history: History, logs: Logs | None) -> dict[str, Any] | None:
     """What repaired the keys after the heal, if the logs can be laid beside the history."""
-    began = test.get("began")
-    if not logs or not isinstance(began, int):
+    if logs is None or logs.began is None:
         return None
     try:
-        return repairs(course(history), history, events(logs), began)
+        return repairs(course(history), history, logs.events, logs.began)
     except Exception:
         log.exception("the nodes' logs tell no repairs")
         return None

@@ -69,6 +69,38 @@ class Promises(Dynamo):
         removed = set().union(*(self.past[d] for d in self.deletes(key, read)))
         return {name: due - covered - removed for name, due in owed.items()}
 
+    def meets(self, read: int, version: str) -> bool:
+        """Must the R nodes asked for this get meet the W that acknowledged this write?"""
+        begun, write = self.begin[read], self.writes[version]
+        ended = self.end.get(write, len(self.ops))
+        quiet = [i for i, op in enumerate(self.ops) if op.f == "quiesce" and op.value["quiet"]]
+        if any(ended < q < begun for q in quiet):
+            return True
+        for start, op in enumerate(self.ops):
+            number = op.value.get("fault") if isinstance(op.value, dict) else None
+            if op.type == "invoke" and op.f == "start-membership":
+                proofs = self.of_fault("evidence", number)
+                over = self.settled_at(proofs)
+                both = [(write, ended), (begun, read)]
+                if any(first <= over and start <= last for first, last in both):
+                    return False
+            if op.type == "invoke" and op.f == "start-wipe":
+                stops = [
+                    i for i in self.of_fault("stop-wipe", number) if self.ops[i].type == "info"
+                ]
+                if start <= begun and write <= min(stops, default=len(self.ops)):
+                    return False
+        return True
+
+    def settled_at(self, proofs: list[int]) -> int:
+        """The first evidence of a bite decides; it must show a layout that has settled."""
+        bites = [i for i in proofs if self.ops[i].value["bit"]]
+        shown = [self.ops[i].value.get("detail", {}).get("membership", {}) for i in bites[:1]]
+        return bites[0] if [view.get("settled") for view in shown] == [True] else len(self.ops)
+
+    def of_fault(self, f: str, number: object) -> list[int]:
+        return [i for i, op in enumerate(self.ops) if op.f == f and op.value["fault"] == number]
+
     def coverage(self) -> tuple[set[Finding], dict[str, int], dict[str, int]]:
         """The findings, how many gets each anomaly has, and how many gets missed how many of
         what had been acknowledged."""
@@ -79,6 +111,7 @@ class Promises(Dynamo):
             missed = self.missed(r)
             much = str(len(missed["stale-read"]))
             k[much] = k.get(much, 0) + 1
+            missed["stale-read"] = {v for v in missed["stale-read"] if self.meets(r, v)}
             for name in (name for name, versions in missed.items() if versions):
                 found.add((name, self.key(r)))
                 counts[name] = counts.get(name, 0) + 1

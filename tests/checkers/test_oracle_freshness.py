@@ -1,0 +1,68 @@
+"""Stale reads around changes of the membership and wipes agree with brute force."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle_promises import Promises
+from programs import PRIMARIES, Run
+from test_oracle_promises import LENIENT, STRICT, named, verdict
+
+from checkers.history import Op
+
+#: as programs.STEP, with one more slot: the nemesis
+STEP = st.tuples(
+    st.integers(0, 3), st.integers(0, 9), st.integers(0, 1), st.integers(0, 63), st.integers(6, 15)
+)
+
+
+class Faulty(Run):
+    """A run in which nodes come, go, and forget."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[tuple[int, str]] = []
+
+    def step(self, slot: int, what: int, key: int, bits: int, twist: int) -> None:
+        if slot < 3:
+            super().step(slot, what, key, bits, twist)
+        elif what < 4:
+            self.faults.append((len(self.faults), "wipe" if what < 2 else "membership"))
+            number, kind = self.faults[-1]
+            self.nemesis("invoke", f"start-{kind}", {"fault": number, "nodes": ["n1"]})
+            self.nemesis("info", f"start-{kind}", {"fault": number, "nodes": ["n1"]})
+        elif self.faults:
+            number, kind = self.faults[bits % len(self.faults)]
+            if what < 7:
+                value = {"fault": number, "bit": what < 6}
+                if key:
+                    value["detail"] = {"membership": {"settled": bits % 4 > 0}}
+                self.nemesis("info", "evidence", value)
+            else:
+                self.nemesis("invoke", f"stop-{kind}", {"fault": number})
+                self.nemesis("info", f"stop-{kind}", {"fault": number})
+
+    def nemesis(self, type: str, f: str, value: dict[str, object]) -> None:
+        self.event(type=type, process="nemesis", f=f, value=value)
+
+
+def ran(program) -> list[Op]:
+    steps, finals = program
+    running = Faulty()
+    for step in steps:
+        running.step(*step)
+    running.finish(finals, True)
+    return running.ops
+
+
+FINAL = st.tuples(st.integers(0, 63), st.integers(6, 15))
+
+
+@LENIENT
+@given(st.tuples(st.lists(STEP, max_size=24), st.lists(FINAL, min_size=8, max_size=8)))
+def test_stale_reads_agree_whatever_moves_and_forgets(program) -> None:
+    ops = ran(program)
+    found, counts, _ = Promises(ops, PRIMARIES).coverage()
+    told = verdict("coverage", ops, STRICT)
+    assert named(told) == found
+    assert told.counts() == told.details["counts"] == counts

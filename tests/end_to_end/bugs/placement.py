@@ -1,0 +1,94 @@
+"""Bugs that are planted from outside: of places, hints and ownership."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.core.messages import State
+from cluster.core.node import Node
+from cluster.core.plan import Place
+from cluster.core.put import PutRequest
+
+
+def serve_before_transfer_ended(node: Node) -> None:
+    """A newcomer says that it is ready as soon as it hears that it is to be one."""
+    changed = node.transfers.layout_changed
+
+    def at_once() -> None:
+        changed()
+        node.kernel.after(0.0, claim)
+
+    def claim() -> None:
+        for partition in node.transfers.incoming() if node.placement is not None else ():
+            if partition in node.transfers.incoming():
+                node.membership.mark_ready(partition)
+
+    node.transfers.layout_changed = at_once  # type: ignore[method-assign]
+
+
+def owners_change_at_once(node: Node) -> None:
+    """Who makes the layouts ends one without waiting for its newcomers."""
+    node.membership.all_ready = lambda layout: True  # type: ignore[method-assign]
+
+
+def no_hint_for_unreachable(node: Node) -> None:
+    """A place whose holder does not answer goes to no other node."""
+
+    class Hintless(PutRequest):
+        def _acknowledged(self, place: Place, outcome: Any) -> None:
+            self._plan.replace = lambda place: False  # type: ignore[method-assign]
+            super()._acknowledged(place, outcome)
+
+        def _replicate(self, place: Place) -> None:
+            if place.hint_for is None:
+                super()._replicate(place)
+            else:
+                self.count(place, True)
+                self._open -= 1
+
+    node.put_request = Hintless
+
+
+def hint_taken_and_thrown_away(node: Node) -> None:
+    """Who is to keep a hint says that it does, and does not."""
+    put = node.replica.put
+
+    def forget(
+        key: bytes, state: State, hint_for: str | None, why: str, done: Any, *rest: Any
+    ) -> None:
+        if hint_for is not None and hint_for != node.params.node:
+            done(None)
+        else:
+            put(key, state, hint_for, why, done, *rest)
+
+    node.replica.put = forget  # type: ignore[method-assign,assignment]
+
+
+def hands_off_what_was_first(node: Node) -> None:
+    """A hint is sent as it was when it was begun, whatever it took in since."""
+    first: dict[tuple[str, bytes], State] = {}
+    hints = node.hints
+    send, changed = hints._send, hints.records.on_change
+
+    def remember(hint: bytes, old: Any, new: Any) -> None:
+        changed(hint, old, new)
+        target, _, key = hint.partition(b"\0")
+        about = (target.decode(), key)
+        if new is None:
+            first.pop(about, None)
+        else:
+            first.setdefault(about, new.state)
+
+    give = hints._give
+
+    def older(to: str, key: bytes, state: State, told: Any) -> None:
+        give(to, key, first.get((to, key), state), told)
+
+    hints.records.on_change = remember
+    hints._give = older  # type: ignore[method-assign]
+    hints._send = send  # type: ignore[method-assign]
+
+
+def deletes_what_came_meanwhile(node: Node) -> None:
+    """A hint is deleted once what was sent has arrived, whatever it took in meanwhile."""
+    node.hints.unchanged = lambda hint, sent: True  # type: ignore[method-assign]
