@@ -25,8 +25,9 @@ class Impossible(ValueError):
 class Arena:
     """What faults have to do with: the nodes, the kinds of fault that the links can do, W
     and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
-    compared (`anti_entropy`), keys whose replicas may be aimed at, and which node may lose its
-    memory: always the same one, or an acknowledged write could rightly lose its last copy."""
+    compared (`anti_entropy`), keys whose replicas may be aimed at, which node may lose its
+    memory: always the same one, or an acknowledged write could rightly lose its last copy; and
+    whether that copy may be the only one that is durable (`buffered`)."""
 
     nodes: Nodes
     kinds: frozenset[str]
@@ -36,6 +37,7 @@ class Arena:
     keys: tuple[str, ...] = ("k0", "k1", "k2")
     n: int = 3
     anti_entropy: bool = True
+    buffered: bool = False
 
     @classmethod
     def draw(
@@ -48,10 +50,11 @@ class Arena:
         keys: tuple[str, ...] = ("k0", "k1", "k2"),
         n: int = 3,
         anti_entropy: bool = True,
+        buffered: bool = False,
     ) -> Arena:
         """The arena in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
-        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy)
+        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
 
 
 Value = dict[str, Any]
@@ -82,6 +85,11 @@ class Member:
     def family(self) -> str:
         return self.name.partition(".")[0]
 
+    @property
+    def removes(self) -> bool:
+        """Whether a node is removed as dead, and its data with it."""
+        return self.forgets and self.lasts
+
     def why_not(self, arena: Arena) -> str | None:
         """Why it cannot be done there; None if it can."""
         if len(arena.nodes) < self.least:
@@ -92,11 +100,13 @@ class Member:
             return "needs anti-entropy, which brings new owners their data"
         if self.kinds and not self.kinds & arena.kinds:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
-        if arena.volatile and self.name == "wipe.old-disk":
+        if arena.volatile and self.name in ("wipe.old-disk", "wipe.old-coordinator"):
             return "needs storage that outlives the process"
         deadly = arena.volatile and (self.family == "kill" or self.name == "disk.lost-writes")
         if deadly and self.name != "kill.one":
             return "would destroy every copy of a write that is only in memory"
+        if self.forgets and arena.buffered:
+            return "could destroy the only durable copy of an acknowledged write"
         if (deadly or self.forgets) and arena.w < 2:
             return "could destroy the only copy of an acknowledged write (it takes w of 2 or more)"
         return None
