@@ -46,6 +46,16 @@ def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
     return draw
 
 
+def _victim(times: int = 1, **more: str) -> Draw:
+    """One node, so many times: any, or, where it forgets what is in memory, the one that may."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (value,), rng = (_forgetful if arena.frail else _ONE)(rng, arena)
+        return [{**value, **more}] * times, rng
+
+    return draw
+
+
 _ONE = _some(lambda n: 1)
 _MINORITY = _some(lambda n: max(1, (n - 1) // 2))
 _MAJORITY = _some(lambda n: n // 2 + 1)
@@ -75,7 +85,7 @@ def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
     """One node; how long (ms) lies between what is done to it first and the SIGKILL."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-        (value,), rng = _some(lambda n: 1, 1, **more)(rng, arena)
+        (value,), rng = _victim(1, **more)(rng, arena)
         value[setting], rng = rng.between(low, high)
         return [value], rng
 
@@ -84,12 +94,8 @@ def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
 
 def _stopped_before(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
     """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
-    (value,), rng = _some(lambda n: 1)(rng, arena)
+    (value,), rng = _victim()(rng, arena)
     return [{**value, "signal": "SIGTERM"}, value], rng
-
-
-def _killed(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-    return (_forgetful if arena.volatile else _ONE)(rng, arena)
 
 
 def _aimed(target: str, cut: bool = False) -> Draw:
@@ -163,7 +169,8 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
     memory."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-        (value,), rng = (_forgetful if name == "bit-flip" else _MINORITY)(rng, arena)
+        lost = name == "lost-writes" and arena.frail
+        (value,), rng = (_forgetful if forgets or lost else _MINORITY)(rng, arena)
         settings: dict[str, float] = {}
         for setting, (low, high) in ranges.items():
             drawn, rng = rng.between(low, high)
@@ -267,16 +274,16 @@ MEMBERS: tuple[Member, ...] = (
           {"drop": (0, 0), "duplicate": (10, 50), "seed": (0, 1 << 30)}, clients=False),
     _link("reorder", "frames overtake each other", "frames",
           {"drop": (0, 0), "reorder": (10, 50), "seed": (0, 1 << 30)}, clients=False),
-    Member("kill.one", "SIGKILL a node, start it again", _killed),
-    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3),
-    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1),
-    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1),
-    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1),
+    Member("kill.one", "SIGKILL a node, start it again", _victim()),
+    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3, several=True),
+    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1, several=True),
+    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1, several=True),
+    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1,
+           several=True),
     Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
-           _handoff("kill"), least=3, gap=0.1),
-    Member("kill.loop", "SIGKILL a node again and again", _some(lambda n: 1, times=3), weight=1),
-    Member("kill.graceful", "SIGTERM a node, start it again",
-           _some(lambda n: 1, signal="SIGTERM"), weight=1),
+           _handoff("kill"), least=3, gap=0.1, several=True),
+    Member("kill.loop", "SIGKILL a node again and again", _victim(times=3), weight=1),
+    Member("kill.graceful", "SIGTERM a node, start it again", _victim(signal="SIGTERM"), weight=1),
     Member("kill.after-pause", "SIGSTOP a node, and SIGKILL it while it is stopped",
            _delayed("pause_ms", 100, 1000), weight=1),
     Member("kill.after-stop", "SIGTERM a node, start it again, and soon SIGKILL it",

@@ -27,7 +27,8 @@ class Arena:
     and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
     compared (`anti_entropy`), keys whose replicas may be aimed at, which node may lose its
     memory: always the same one, or an acknowledged write could rightly lose its last copy; and
-    whether that copy may be the only one that is durable (`buffered`)."""
+    whether writes are acknowledged from memory, so that a copy may be the only durable one, and
+    a kill loses some (`buffered`)."""
 
     nodes: Nodes
     kinds: frozenset[str]
@@ -56,6 +57,11 @@ class Arena:
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
         return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
 
+    @property
+    def frail(self) -> bool:
+        """Whether a node whose process dies forgets anything."""
+        return self.volatile or self.buffered
+
 
 Value = dict[str, Any]
 #: Draws the acts of one period, one after the other; most have one.
@@ -67,7 +73,8 @@ class Member:
     """One way to break things. `kinds`: the link faults of which it needs at least one;
     `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
     act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
-    what it stored; `spare`: of how many members more than N it needs; `lasts`: it is never
+    what it stored; `several`: it ends other nodes than the one that may forget; `spare`: of
+    how many members more than N it needs; `lasts`: it is never
     taken back, and ends by itself."""
 
     name: str
@@ -78,6 +85,7 @@ class Member:
     gap: float = 1.0
     weight: int = 2
     forgets: bool = False
+    several: bool = False
     spare: int = 0
     lasts: bool = False
 
@@ -102,8 +110,10 @@ class Member:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
         if arena.volatile and self.name in ("wipe.old-disk", "wipe.old-coordinator"):
             return "needs storage that outlives the process"
-        deadly = arena.volatile and (self.family == "kill" or self.name == "disk.lost-writes")
-        if deadly and self.name != "kill.one":
+        if arena.volatile and self.name == "disk.lost-writes":
+            return "needs storage that outlives the process"
+        deadly = arena.frail and (self.family == "kill" or self.name == "disk.lost-writes")
+        if deadly and self.several:
             return "would destroy every copy of a write that is only in memory"
         if self.forgets and arena.buffered:
             return "could destroy the only durable copy of an acknowledged write"

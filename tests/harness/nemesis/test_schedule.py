@@ -222,9 +222,12 @@ def test_only_one_node_ever_loses_its_memory() -> None:
 
 
 def test_in_memory_storage_a_kill_is_a_wipe() -> None:
-    arena = Arena.draw(FIVE, ALL_KINDS, 7, volatile=True)
-    for event in plan(["kill", "wipe"], arena, 1, 30.0):
-        assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
+    for frail in ("volatile", "buffered"):
+        arena = Arena.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
+        for seed in range(10):
+            names = ["kill", "wipe"] if arena.volatile else ["kill", "disk.lost-writes"]
+            for event in plan(names, arena, seed, 30.0):
+                assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
 
 
 def test_who_is_removed_is_the_one_who_forgets_and_never_leaves() -> None:
@@ -260,7 +263,8 @@ def test_none_does_nothing() -> None:
         (["membership.remove"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
         (["membership.rejoin"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
         (["membership.leave-and-back"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes"),
-        (["kill.after-stop"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
+        (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "only in memory"),
+        (["disk.lost-writes"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
         (["wipe.old-coordinator"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
         (["wipe"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
         (["disk.bit-flip"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
