@@ -120,6 +120,12 @@ def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Ou
     return Outage(since, until, fault.started, ended, down & set(members), cut, known, kind)
 
 
+def _joined(course: Course) -> Iterator[str]:
+    """The nodes that joined in the course of a test."""
+    for fault in course.faults:
+        yield from _names((fault.value or {}).get("joins"))
+
+
 def _names(nodes: Any) -> list[str]:
     if isinstance(nodes, str):
         return [nodes]
@@ -215,7 +221,9 @@ class _Judge:
 
     def __init__(self, h: History, course: Course, test: Mapping[str, Any], ring: Ring) -> None:
         self.h, self.course, self.ring = h, course, ring
-        self.members = tuple(test.get("nodes") or ring.members)
+        # who came may have left again, and answered meanwhile
+        came = _joined(course)
+        self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
         self.needs = Needs(h, test)
         #: whether all copies are durable at once, if a node that holds one answers at all
         buffered = (test.get("params") or {}).get("durability") == "buffered"

@@ -4,7 +4,8 @@ The library is preloaded into the node, and adds to every reading of wall time w
 in a file. It looks there each time, for some 10 us: with its cache, the shortest of which
 lasts up to two seconds, a strobe would often not be seen at all. Monotonic time, by which
 everything waits, is left alone: hence a drift is no rate of the library's, which would
-stretch every wait too, but many small steps.
+stretch every wait too, but many small steps. A clock that stands still, or goes on in steps,
+is a date in that file instead of a difference.
 
 The file is replaced by rename, so that nobody reads half of it.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,14 +48,17 @@ class FakeClock:
             "NO_FAKE_STAT": "1",
         }
 
-    def set(self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0) -> None:
+    def set(
+        self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
+    ) -> None:
         """Be wrong from now on as cluster.wallclock says; by nothing, be right again. Raises
         ValueError."""
-        self._clock.set(offset_ms, strobe_ms, drift_ppm)
+        self._clock.set(offset_ms, strobe_ms, drift_ppm, grain_ms)
         self.stop()
         self._write()
-        if strobe_ms or drift_ppm:
-            step = max(_LEAST, strobe_ms / 1000 or _STEP)
+        if strobe_ms or drift_ppm or grain_ms:
+            periods = [period / 1000 for period in (strobe_ms, grain_ms) if period]
+            step = max(_LEAST, min([*periods, _STEP]))
             self._writer = asyncio.get_running_loop().create_task(self._go_on(step))
 
     @staticmethod
@@ -75,5 +80,14 @@ class FakeClock:
 
     def _write(self) -> None:
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{self._clock.error_ns() / 1e9:+.6f}\n", encoding="ascii")
+        fresh.write_text(f"{self._content()}\n", encoding="ascii")
         os.replace(fresh, self._file)
+
+    def _content(self) -> str:
+        """What the library adds to all wall time; or, where the clock stands still, what it
+        shows instead: local time, which is how the library reads a date."""
+        if not self._clock.steps:
+            return f"{self._clock.error_ns() / 1e9:+.6f}"
+        seconds, rest = divmod(self._clock.ns(), 1_000_000_000)
+        shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        return f"{shown}.{rest // 1000:06d}"

@@ -80,6 +80,8 @@ class Cluster:
         self._on_exit = on_exit
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
+        #: founders that have gone and came again, as anybody who joins
+        self._came_again: set[str] = set()
         self._tls = None if spec.tls is None else dialling(spec.tls.ca)
 
     # ---- processes
@@ -118,9 +120,9 @@ class Cluster:
         reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
         spec = self._spec
         peers = {
-            other: {**known, node: dialled_by[other]}
+            # who has gone does not know it, but may come again
+            other: {**known, node: dialled_by[other]} if other in dialled_by else known
             for other, known in spec.peers.items()
-            if other in dialled_by
         }
         self._spec = replace(
             spec,
@@ -131,6 +133,31 @@ class Cluster:
         for other in self.nodes:
             if self.state(other) == "running":
                 await self._introduce(other, node, dialled_by[other])
+        self.nodes = (*self.nodes, node)
+        self._spawn(node)
+        await self._until_answering(node)
+
+    def strangers(self, node: str) -> tuple[str, ...]:
+        """The nodes that came after this one had gone: neither knows where the other is."""
+        known = self._spec.peers[node]
+        return tuple(other for other in self.nodes if other != node and other not in known)
+
+    async def add_again(
+        self, node: str, dials: Mapping[str, str], dialled_by: Mapping[str, str]
+    ) -> None:
+        """Start a node that has retired, with nothing on its disk, under its old name and at its
+        old address: it is no member. It reaches its `strangers` at `dials`, and they reach it at
+        `dialled_by`."""
+        peers = {other: dict(known) for other, known in self._spec.peers.items()}
+        peers[node].update(dials)
+        for other in dials:
+            peers[other][node] = dialled_by[other]
+        self._spec = replace(self._spec, peers=peers)
+        for other in dials:
+            if self.state(other) == "running":
+                await self._introduce(other, node, dialled_by[other])
+        await self.wipe(node)
+        self._came_again.add(node)
         self.nodes = (*self.nodes, node)
         self._spawn(node)
         await self._until_answering(node)
@@ -180,8 +207,8 @@ class Cluster:
         raise reason
 
     async def retire(self, node: str) -> None:
-        """Stop a node that is no member any more, for good: it is not among `nodes` from now
-        on. Its log is still collected."""
+        """Stop a node that is no member any more: it is not among `nodes` from now on. Its log
+        is still collected."""
         self.nodes = tuple(other for other in self.nodes if other != node)
         await self._process(node).stop(GRACE)
 
@@ -205,7 +232,8 @@ class Cluster:
         paused = self.state(node) == "paused"
         self._process(node).signal(signal.SIGCONT)
         for other in self.nodes if paused else ():
-            if other not in self._spec.nodes and other != node:
+            came = other not in self._spec.nodes or other in self._came_again
+            if came and other != node and other in self._spec.peers[node]:
                 address = self._spec.peers[node][other]
                 await self.ask(node, "introduce", id=other, address=address)
 
@@ -384,12 +412,13 @@ class Cluster:
 
     def _config(self, node: str) -> Config:
         spec = self._spec
+        founder = node in spec.nodes and node not in self._came_again
         return Config(
             node=node,
             listen=spec.listen[node],
             admin=spec.admin[node],
-            members=spec.nodes if node in spec.nodes else (),
-            seeds=() if node in spec.nodes else tuple(spec.peers[node]),
+            members=spec.nodes if founder else (),
+            seeds=() if founder else tuple(spec.peers[node]),
             peers=dict(spec.peers[node]),
             cluster=spec.cluster,
             secret=spec.secret,

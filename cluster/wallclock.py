@@ -3,7 +3,9 @@ told to be wrong by the command `clock` of the admin port:
 
 - `offset_ms`: so much ahead, or behind where it is below zero;
 - `strobe_ms`: and that only every other stretch of so many ms;
-- `drift_ppm`: so much more every second, in millionths of the time that has passed since.
+- `drift_ppm`: so much more every second, in millionths of the time that has passed since; at
+  -1,000,000 the clock stands still;
+- `grain_ms`: nothing between two multiples of so many ms is ever shown.
 
 Monotonic time, by which everything waits, is left alone, as in a machine whose wall clock
 somebody sets. What the clock shows now stands in `clock` in `status`.
@@ -27,20 +29,28 @@ class WallClock:
         self._offset = 0
         self._drift = 0
         self._strobe = 0
+        self._grain = 0
         self._since = 0
+        self._frozen: int | None = None
 
-    def set(self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0) -> None:
+    def set(
+        self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
+    ) -> None:
         """Be wrong from now on as said here, and in no other way; by nothing, be right
         again. Raises ValueError."""
         _within("offset_ms", offset_ms, -MOST_OFF, MOST_OFF)
         _within("strobe_ms", strobe_ms, 0, MOST_OFF)
         _within("drift_ppm", drift_ppm, -MOST_DRIFT, MOST_DRIFT)
+        _within("grain_ms", grain_ms, 0, MOST_OFF)
         self._offset, self._strobe, self._drift = offset_ms, strobe_ms, drift_ppm
-        self._since = time.monotonic_ns()
+        self._grain = grain_ms * 1_000_000
+        self._since, now = time.monotonic_ns(), time.time_ns()
+        self._frozen = now if drift_ppm == -MOST_DRIFT else None
 
     def ns(self) -> int:
         """ns since 1970, as far as this node knows."""
-        return time.time_ns() + self.error_ns()
+        now = time.time_ns()
+        return now + self.error_ns(now)
 
     def status(self) -> dict[str, Any]:
         """The time in ms, and how the clock was told to be wrong."""
@@ -49,15 +59,26 @@ class WallClock:
             "offset_ms": self._offset,
             "strobe_ms": self._strobe,
             "drift_ppm": self._drift,
+            "grain_ms": self._grain // 1_000_000,
         }
 
-    def error_ns(self) -> int:
-        """ns by which it is ahead of the machine's."""
+    @property
+    def steps(self) -> bool:
+        """Whether it stands still, for good or until its next step."""
+        return self._frozen is not None or self._grain > 0
+
+    def error_ns(self, now: int | None = None) -> int:
+        """ns by which it is ahead of the machine's, which shows `now`."""
+        now = time.time_ns() if now is None else now
         passed = time.monotonic_ns() - self._since
         off = self._offset * 1_000_000
         if self._strobe and passed // (self._strobe * 1_000_000) % 2:
             off = 0
-        return off + passed * self._drift // 1_000_000
+        if self._frozen is not None:
+            off += self._frozen - now
+        else:
+            off += passed * self._drift // 1_000_000
+        return off - ((now + off) % self._grain if self._grain else 0)
 
 
 def _within(name: str, value: object, low: int, high: int) -> None:

@@ -91,6 +91,13 @@ class Place:
             raise self.wrong(f"{value!r} is no integer from {low} to {high}")
         return value
 
+    def boolean(self) -> bool:
+        """True or false."""
+        value = self.value()
+        if not isinstance(value, bool):
+            raise self.wrong(f"{value!r} is neither true nor false")
+        return value
+
     def milliseconds(self) -> int:
         """A time given in seconds after the load began."""
         value = self.value()

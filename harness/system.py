@@ -68,7 +68,7 @@ class System(Protocol):
         ValueError if it is refused, RuntimeError if nobody answers."""
 
     async def retire(self, node: str) -> None:
-        """Stop a node that is no member any more, for good."""
+        """Stop a node that is no member any more. It is not among `nodes` from then on."""
 
     def state(self, node: str) -> str:
         """ "running", "paused" or "down"."""
@@ -88,7 +88,8 @@ class System(Protocol):
         unsent (bytes of answers that were not read), where it is known hints_for {id: int} and
         damaged (rows that could not be read), and where the membership can change
         membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
-        (gone, and may still hold something)} or None."""
+        (gone, and may still hold something)} or None, and moving [{"partition": int, "state":
+        "receiving" or "giving up", "waiting_for": [id]}]."""
 
     async def metrics(self, node: str) -> str | None:
         """What the node measures of itself, as Prometheus text; None if it does not answer."""

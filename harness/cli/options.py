@@ -225,7 +225,11 @@ def _arena(options: Options) -> Arena:
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
     keys = WORKLOADS[options.workload].keys(options.given_keys)
     compares = top.told.get("anti_entropy_interval") != 0
-    return Arena.draw(top.nodes, kinds, options.seed, top.w, volatile, keys, top.n, compares)
+    told = top.told
+    buffered = told.get("durability") == "buffered" and told.get("durable_replicas", 1) < 2
+    return Arena.draw(
+        top.nodes, kinds, options.seed, top.w, volatile, keys, top.n, compares, buffered
+    )
 
 
 def _replayed(options: Options, path: Path) -> Options:

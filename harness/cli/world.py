@@ -64,7 +64,11 @@ class World:
 
     async def welcome(self, node: str) -> None:
         """Start a node that is no member yet, behind links of its own to and from everybody
-        else. Raises EnvironmentFailed or RuntimeError if it would not start."""
+        else; or one that has gone, with nothing on its disk, at its old address. Raises
+        EnvironmentFailed or RuntimeError if it would not start."""
+        if node in self.listen:
+            await self._welcome_back(node)
+            return
         others = self.cluster.nodes
         listen, self.admin[node] = _address(self.ports), _address(self.ports)
         self.listen[node] = listen
@@ -74,6 +78,18 @@ class World:
         dials = {other: self.links.address(node, other) for other in others}
         dialled_by = {other: self.links.address(other, node) for other in others}
         await self.cluster.add(node, listen, self.admin[node], dials, dialled_by)
+
+    async def _welcome_back(self, node: str) -> None:
+        """Links to whoever came since it went, then the node."""
+        strangers = self.cluster.strangers(node)
+        if strangers:
+            upstreams = {other: self.listen[other] for other in (*strangers, node)}
+            ports = [self.ports.take() for _ in range(2 * len(strangers) + 1)]
+            routes = routes_to_newcomer(node, upstreams, ports)
+            await self.links.add(route for route in routes if route.source != CLIENT)
+        dials = {other: self.links.address(node, other) for other in strangers}
+        dialled_by = {other: self.links.address(other, node) for other in strangers}
+        await self.cluster.add_again(node, dials, dialled_by)
 
 
 @contextmanager

@@ -46,6 +46,16 @@ def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
     return draw
 
 
+def _victim(times: int = 1, **more: str) -> Draw:
+    """One node, so many times: any, or, where it forgets what is in memory, the one that may."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (value,), rng = (_forgetful if arena.frail else _ONE)(rng, arena)
+        return [{**value, **more}] * times, rng
+
+    return draw
+
+
 _ONE = _some(lambda n: 1)
 _MINORITY = _some(lambda n: max(1, (n - 1) // 2))
 _MAJORITY = _some(lambda n: n // 2 + 1)
@@ -61,8 +71,31 @@ def _old_disk(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
     return [{"nodes": [arena.forgetful], "disk": disk} for disk in ("copied", "restored")], rng
 
 
-def _killed(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-    return (_forgetful if arena.volatile else _ONE)(rng, arena)
+def _apart(draw: Draw) -> Draw:
+    """The last act leaves the node to its clients alone, for a while, once it runs again."""
+
+    def drawn(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        acts, rng = draw(rng, arena)
+        return [*acts[:-1], {**acts[-1], "apart": True}], rng
+
+    return drawn
+
+
+def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
+    """One node; how long (ms) lies between what is done to it first and the SIGKILL."""
+
+    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+        (value,), rng = _victim(1, **more)(rng, arena)
+        value[setting], rng = rng.between(low, high)
+        return [value], rng
+
+    return draw
+
+
+def _stopped_before(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
+    (value,), rng = _victim()(rng, arena)
+    return [{**value, "signal": "SIGTERM"}, value], rng
 
 
 def _aimed(target: str, cut: bool = False) -> Draw:
@@ -136,7 +169,8 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
     memory."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
-        (value,), rng = (_forgetful if name == "bit-flip" else _MINORITY)(rng, arena)
+        lost = name == "lost-writes" and arena.frail
+        (value,), rng = (_forgetful if forgets or lost else _MINORITY)(rng, arena)
         settings: dict[str, float] = {}
         for setting, (low, high) in ranges.items():
             drawn, rng = rng.between(low, high)
@@ -148,8 +182,8 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
 
 
 def _clock(name: str, description: str) -> Member:
-    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, or running at
-    5 to 50 per cent too fast or too slow."""
+    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, running at 5 to
+    50 per cent too fast or too slow, standing still, or in steps of 15 ms to 1 s."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         count, rng = rng.between(1, len(arena.nodes))
@@ -159,6 +193,10 @@ def _clock(name: str, description: str) -> Member:
         period, rng = rng.between(10, 200)
         drift, rng = rng.between(50_000, 500_000)
         drawn = {"offset_ms": ahead << exponent, "strobe_ms": period, "drift_ppm": ahead * drift}
+        if name == "freeze":
+            drawn["drift_ppm"] = -1_000_000
+        if name == "coarse":
+            drawn["grain_ms"], rng = rng.choice((15, 100, 1000))
         settings = {setting: drawn[setting] for setting in CLOCK_FAULTS[name]}
         return [{"kind": name, "with": settings, "nodes": sorted(nodes)}], rng
 
@@ -179,15 +217,24 @@ def _load(name: str, description: str, **ranges: tuple[int, int]) -> Member:
 
 
 def _change(
-    name: str, description: str, joins: int = 0, leaves: int = 0, removes: int = 0
+    name: str,
+    description: str,
+    joins: int = 0,
+    leaves: int = 0,
+    removes: int = 0,
+    back: int | None = None,
 ) -> Member:
     """A change of the membership. Who leaves is the first of `among` that can; only the
-    node that may lose its memory is ever removed, and it never leaves."""
+    node that may lose its memory is ever removed, and it never leaves. `back`: the contrary
+    follows, up to so many ms later."""
 
     def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
         others, rng = rng.shuffle([node for node in arena.nodes if node != arena.forgetful])
         among = [arena.forgetful] if removes else list(others)
-        value = {"joins": joins, "leaves": leaves, "removes": removes}
+        value: Value = {"joins": joins, "leaves": leaves, "removes": removes}
+        if back is not None:
+            pause, rng = rng.between(0, back)
+            value |= {"back": True, "after_ms": pause}
         return [{**value, "among": among, "keep": arena.n}], rng
 
     return Member(f"membership.{name}", description, draw, least=2, forgets=removes > 0,
@@ -209,6 +256,8 @@ MEMBERS: tuple[Member, ...] = (
            _aimed("coordinator", cut=True), frozenset(cuts.KINDS), least=2),
     Member("cut.hint-holder", "one node, and after it the holder of its hints",
            _handoff("cut"), frozenset(cuts.KINDS), least=3, gap=0.1),
+    Member("cut.exchange", "a node that gives up partitions from their new owners",
+           _aimed("giver", cut=True), frozenset(cuts.KINDS), least=2),
     _link("slow", "everything is late", "slow", {"latency_ms": (30, 400)}),
     _link("jitter", "everything is late, now more, now less", "slow",
           {"latency_ms": (100, 200), "jitter_ms": (50, 100)}),
@@ -225,16 +274,22 @@ MEMBERS: tuple[Member, ...] = (
           {"drop": (0, 0), "duplicate": (10, 50), "seed": (0, 1 << 30)}, clients=False),
     _link("reorder", "frames overtake each other", "frames",
           {"drop": (0, 0), "reorder": (10, 50), "seed": (0, 1 << 30)}, clients=False),
-    Member("kill.one", "SIGKILL a node, start it again", _killed),
-    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3),
-    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1),
-    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1),
-    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1),
+    Member("kill.one", "SIGKILL a node, start it again", _victim()),
+    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3, several=True),
+    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1, several=True),
+    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1, several=True),
+    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1,
+           several=True),
     Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
-           _handoff("kill"), least=3, gap=0.1),
-    Member("kill.loop", "SIGKILL a node again and again", _some(lambda n: 1, times=3), weight=1),
-    Member("kill.graceful", "SIGTERM a node, start it again",
-           _some(lambda n: 1, signal="SIGTERM"), weight=1),
+           _handoff("kill"), least=3, gap=0.1, several=True),
+    Member("kill.loop", "SIGKILL a node again and again", _victim(times=3), weight=1),
+    Member("kill.graceful", "SIGTERM a node, start it again", _victim(signal="SIGTERM"), weight=1),
+    Member("kill.after-pause", "SIGSTOP a node, and SIGKILL it while it is stopped",
+           _delayed("pause_ms", 100, 1000), weight=1),
+    Member("kill.after-stop", "SIGTERM a node, start it again, and soon SIGKILL it",
+           _stopped_before, weight=1, gap=0.3),
+    Member("kill.mid-stop", "SIGTERM a node, and SIGKILL it before it is down",
+           _delayed("grace_ms", 0, 60, signal="SIGTERM"), weight=1),
     Member("pause.one", "SIGSTOP a node, let it go on", _ONE),
     Member("pause.minority", "SIGSTOP less than half", _MINORITY, least=3),
     Member("pause.majority", "SIGSTOP more than half", _MAJORITY, least=3, weight=1),
@@ -244,6 +299,10 @@ MEMBERS: tuple[Member, ...] = (
            least=2, forgets=True),
     Member("wipe.old-disk", "SIGKILL a node and copy its data, later put them back",
            _old_disk, least=2, forgets=True),
+    Member("wipe.coordinator", "a wiped node coordinates writes before its peers reach it",
+           _apart(_forgetful), least=2, forgets=True),
+    Member("wipe.old-coordinator", "the same, with a copy of its data put back",
+           _apart(_old_disk), least=2, forgets=True, weight=1),
     _disk("full", "a disk takes nothing more"),
     _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
     _disk("read-error", "a disk cannot be read"),
@@ -253,6 +312,8 @@ MEMBERS: tuple[Member, ...] = (
     _clock("jump", "wall clocks are set off, ahead or back"),
     _clock("strobe", "wall clocks jump to and fro all the time"),
     _clock("drift", "wall clocks run too fast or too slow"),
+    _clock("freeze", "wall clocks stand still"),
+    _clock("coarse", "wall clocks go on in steps"),
     _load("burst", "more puts at once than a node takes", puts=(200, 400)),
     _load("large-values", "large values, several at once", bytes=(1 << 16, 1 << 19)),
     _load("slow-readers", "connections that ask and do not read", gets=(60, 120)),
@@ -261,6 +322,11 @@ MEMBERS: tuple[Member, ...] = (
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
     _change("replace", "a new node joins and another leaves, at once", joins=1, leaves=1),
     _change("two", "two nodes join at once", joins=2),
+    _change("away-and-back", "a new node joins and leaves again", joins=1, back=500),
+    _change("leave-and-back", "a node leaves, and is asked in again when it is hardly out",
+            leaves=1, back=1000),
+    _change("rejoin", "SIGKILL a node, remove it, and let it join again with an empty disk",
+            removes=1, back=2000),
 )  # fmt: skip
 
 FAMILIES = {
@@ -270,7 +336,7 @@ FAMILIES = {
     "pause": "SIGSTOP nodes and let them go on",
     "wipe": "kill one node, delete its data, start it again",
     "disk": "make disks fail: full, torn, unreadable, flipped bits, slow",
-    "clock": "make wall clocks wrong: jumps, to and fro, too fast, too slow",
+    "clock": "make wall clocks wrong: jumps, to and fro, too fast, too slow, stopped, coarse",
     "load": "more load than nodes take: bursts, large values, readers who do not read",
     "membership": "let nodes join and leave, remove dead ones",
 }
@@ -300,9 +366,9 @@ def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ..
             raise Impossible(f"{name} cannot be done here: {_why_not(members, arena)}")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
-    if "wipe" in families and "membership.remove" not in names:
+    if "wipe" in families:
         # both want the one node that may lose its memory, and after a removal it is gone
-        kept = {member: None for member in kept if member.name != "membership.remove"}
+        kept = {m: None for m in kept if not m.removes or m.name in names}
     return {family: tuple(m for m in kept if m.family == family) for family in families}
 
 

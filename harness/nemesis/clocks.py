@@ -1,8 +1,9 @@
-"""Wall clocks that are wrong: set off at once, on and off again and again, or too fast and
-too slow.
+"""Wall clocks that are wrong: set off at once, on and off again and again, too fast or too
+slow, standing still, or going on in coarse steps.
 
 The node is told to be wrong, and asked over its admin port what time it is. That its clock then
-differs from the harness's by more than the question took is the proof. A node that is
+differs from the harness's by more than the question took is the proof; of coarse steps also
+that several readings are all whole steps. A node that is
 started again has a sound clock. Whether the node itself is told, or libfaketime around it, is
 the system's business.
 """
@@ -22,7 +23,11 @@ CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {
     "jump": {"offset_ms": (-(1 << 40), 1 << 40)},
     "strobe": {"offset_ms": (-(1 << 40), 1 << 40), "strobe_ms": (1, 60_000)},
     "drift": {"drift_ppm": (-1_000_000, 1_000_000)},
+    "freeze": {"drift_ppm": (-1_000_000, -1_000_000)},
+    "coarse": {"grain_ms": (2, 60_000)},
 }
+#: readings that must all be whole steps of a coarse clock; of 15 ms by chance: 1 in 50,000
+_READINGS = 4
 #: s that a clock may take to be right again, and between two looks whether it is
 _PATIENCE = 5.0
 _LOOK = 0.05
@@ -43,12 +48,18 @@ class BadClock:
             self._told.add(node)
             await self.system.clock(node, **value["with"])
         worst = dict.fromkeys(told, 0)
+        grain = value["with"].get("grain_ms", 0)
+        steps: dict[str, set[int]] = {node: set() for node in told}
 
         async def look() -> Proof:
             for node in told:
-                worst[node] = max(worst[node], await self._skew(node), key=abs)
-            seen = [abs(skew) > 0 for skew in worst.values()]
-            return Proof(any(seen), bool(seen) and all(seen), {"skew_ms": dict(worst)})
+                skew, wall = await self._reading(node)
+                worst[node] = max(worst[node], skew, key=abs)
+                steps[node].update([] if wall is None else [wall])
+            seen = [abs(worst[n]) > 0 or _is_coarse(steps[n], grain) for n in told]
+            shown = {"readings": {n: sorted(steps[n])[:_READINGS] for n in told}} if grain else {}
+            detail = {"skew_ms": dict(worst), **shown}
+            return Proof(any(seen), bool(seen) and all(seen), detail)
 
         return look
 
@@ -77,10 +88,19 @@ class BadClock:
     async def _skew(self, node: str) -> int:
         """ms by which a node's clock is certainly ahead (below zero: behind); 0 if it may be
         right, or does not answer."""
+        return (await self._reading(node))[0]
+
+    async def _reading(self, node: str) -> tuple[int, int | None]:
+        """That, and what the clock showed, ms; None if the node does not answer."""
         asked = time.time_ns() // 1_000_000
         status = await self.system.status(node)
         answered = time.time_ns() // 1_000_000
         if status is None:
-            return 0
+            return 0, None
         wall = int(status["clock"]["wall"])
-        return max(0, wall - answered) + min(0, wall - asked)
+        return max(0, wall - answered) + min(0, wall - asked), wall
+
+
+def _is_coarse(readings: set[int], grain: int) -> bool:
+    """Whether enough different readings show that a clock goes on in steps of so many ms."""
+    return grain > 0 and len(readings) >= _READINGS and not any(wall % grain for wall in readings)

@@ -4,6 +4,12 @@ A change is not taken back. It ends by itself, once all members agree on a settl
 with those in it who joined and without those who left; its proof is that layout. A leaver
 that then holds nothing any more is stopped for good; a dead node is not started again.
 Where a change cannot be asked for at once, since nobody runs, it is asked for later.
+
+With `back` a change is followed by its contrary, `after_ms` later: a newcomer leaves again,
+so that its partitions move away and back; a leaver that is hardly out is asked in again,
+with all that it still has; a node that was removed as dead comes again under its name, with
+nothing on its disk. A store may refuse a name that was used before: then that is part of the
+proof, and the node is stopped.
 """
 
 from __future__ import annotations
@@ -17,10 +23,15 @@ from harness.nemesis.effects import Look, Proof
 from harness.nemesis.packages import NEWCOMERS
 from harness.system import System
 
-#: Starts a node that is no member yet, with links to and from all others.
+#: Starts a node that is no member yet, with links to and from all others; under a name that
+#: was used before, with nothing on its disk.
 Welcome = Callable[[str], Awaitable[None]]
-#: s that all changes together may take once everything else has been healed
+#: s that all changes together may take once everything else has been healed; one that comes
+#: back is two
 _SETTLE = 15.0
+_BACK = 10.0
+#: s in which a request that was taken, although no answer said so, comes about
+_TAKEN_BEFORE = 1.0
 _LOOK = 0.1
 #: s until a change is asked for again that has not come about
 _ASK_AGAIN = 3.0
@@ -36,6 +47,9 @@ class Membership:
         self._came = 0
         self._going: set[str] = set()
         self._changes: list[asyncio.Task[None]] = []
+        self._patience = _SETTLE
+        #: by fault: how a name that was used before was taken
+        self._again: dict[int, dict[str, Any]] = {}
 
     def resolve(self, value: dict[str, Any]) -> dict[str, Any] | None:
         """`value` with the names of those who now join, leave and are removed: no more
@@ -51,10 +65,14 @@ class Membership:
         leaves = [] if removes else among[: min(value["leaves"], room)]
         if not joins and not leaves and (not removes or not room):
             return None
+        if value.get("back"):
+            joins, leaves = joins or leaves or removes, leaves or joins
         return {**value, "joins": joins, "leaves": leaves, "removes": removes}
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         before = await self._views()
+        founders = set(self._system.nodes)
+        value = value if not value.get("back") else _first_half(value, founders)
         for node in value["joins"]:
             self._came += 1
             await self._welcome(node)
@@ -63,10 +81,11 @@ class Membership:
             await self._system.kill(node)
             await self._system.retire(node)
         self._going.update(value["leaves"])
-        change = asyncio.create_task(self._carry_out(value))
+        change = asyncio.create_task(self._whole(fault, value))
         self._changes.append(change)
+        self._patience += _BACK if value.get("back") else 0
         version = max((view["version"] for view in before.values() if view), default=0)
-        return self._proof(change, version, value)
+        return self._proof(change, version, fault, value)
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
         """There is no way back."""
@@ -75,15 +94,61 @@ class Membership:
         """Wait until all changes have come about. Raises RuntimeError if they do not."""
         if not self._changes:
             return
-        _, pending = await asyncio.wait(self._changes, timeout=_SETTLE)
+        _, pending = await asyncio.wait(self._changes, timeout=self._patience)
         for change in pending:
             change.cancel()
         if pending:
             views = await self._views()
-            raise RuntimeError(f"membership not settled after {_SETTLE:g} s: {views}")
+            raise RuntimeError(f"membership not settled after {self._patience:g} s: {views}")
 
     def _stays(self, node: str) -> bool:
         return node in self._system.nodes and node not in self._going
+
+    async def _whole(self, fault: int, value: dict[str, Any]) -> None:
+        """A change, and its contrary where that is wanted."""
+        if not value.get("back"):
+            await self._carry_out(value)
+            return
+        seen = self._again.setdefault(fault, {})
+        pause = value.get("after_ms", 0) / 1000
+        for node in value["leaves"]:
+            await self._until_taken("leave", node)
+            # not until all agree: it is to come back while it still gives away what it has
+            while not await self._is_out(node):
+                await asyncio.sleep(_LOOK)
+            await asyncio.sleep(pause)
+            seen[node] = await self._come_back(node)
+        if value["removes"]:
+            await self._carry_out(value)
+            await asyncio.sleep(pause)
+            for node in value["removes"]:
+                await self._welcome(node)
+                seen[node] = await self._come_back(node)
+        elif not value["leaves"]:
+            await self._carry_out(value)
+            await asyncio.sleep(pause)
+            self._going.update(value["joins"])
+            await self._carry_out({**value, "joins": [], "leaves": value["joins"]})
+
+    async def _come_back(self, node: str) -> str:
+        """Ask for a node that has gone to join; what came of it, in words."""
+        self._going.discard(node)
+        change = {"joins": [node], "leaves": [], "removes": []}
+        try:
+            await self._carry_out(change)
+        except ValueError as refused:
+            # who asked again because no answer came is refused since it is a member by now
+            if await self._agreed_within(_TAKEN_BEFORE, change):
+                return "joined"
+            self._going.add(node)
+            await self._see_off(node)
+            return str(refused)
+        return "joined"
+
+    async def _is_out(self, node: str) -> bool:
+        """Whether somebody knows of a layout without this node."""
+        views = await self._views()
+        return any(view is not None and node not in view["members"] for view in views.values())
 
     async def _carry_out(self, value: dict[str, Any]) -> None:
         """Ask for the change, for all of one kind at once, wait for it, and see the leavers
@@ -97,9 +162,13 @@ class Membership:
                 with suppress(ValueError):
                     await self._asked(kind, node)
         for node in value["leaves"]:
-            while not await self._is_done_with(node):
-                await asyncio.sleep(_LOOK)
-            await self._system.retire(node)
+            await self._see_off(node)
+
+    async def _see_off(self, node: str) -> None:
+        """Stop a leaver once it holds nothing any more."""
+        while not await self._is_done_with(node):
+            await asyncio.sleep(_LOOK)
+        await self._system.retire(node)
 
     async def _until_taken(self, kind: str, node: str) -> None:
         while not await self._asked(kind, node):
@@ -152,7 +221,9 @@ class Membership:
             for node, answer in zip(nodes, answers, strict=True)
         }
 
-    def _proof(self, change: asyncio.Task[None], before: int, value: dict[str, Any]) -> Look:
+    def _proof(
+        self, change: asyncio.Task[None], before: int, fault: int, value: dict[str, Any]
+    ) -> Look:
         async def look() -> Proof:
             views = await self._views()
             view = max(filter(None, views.values()), key=lambda view: view["version"], default={})
@@ -162,6 +233,17 @@ class Membership:
             if (failure := change.exception()) is not None:
                 return Proof(False, True, {**detail, "failure": str(failure)})
             grown = view.get("version", 0) > before
-            return Proof(grown, grown, {**detail, "retired": value["leaves"]}, over=True)
+            back = self._again.get(fault)
+            if back is None:
+                return Proof(grown, grown, {**detail, "retired": value["leaves"]}, over=True)
+            return Proof(grown, grown, {**detail, "back": dict(back)}, over=True)
 
         return look
+
+
+def _first_half(value: dict[str, Any], members: set[str]) -> dict[str, Any]:
+    """Of a change that comes back, only what is asked for at first: that newcomers join, or
+    that members go."""
+    joins = [node for node in value["joins"] if node not in members]
+    leaves = [] if value["removes"] else [n for n in value["leaves"] if n in members]
+    return {**value, "joins": joins, "leaves": leaves}

@@ -117,7 +117,7 @@ class Nemesis:
             "link": BadLink(system, self._wires),
             "kill": Kill(system, self._holds),
             "pause": Pause(system, self._holds),
-            "wipe": Wipe(system, self._holds),
+            "wipe": Wipe(system, self._holds, self._wires),
             "disk": self._disks,
             "clock": self._clocks,
             "load": self._loads,

@@ -25,8 +25,10 @@ class Impossible(ValueError):
 class Arena:
     """What faults have to do with: the nodes, the kinds of fault that the links can do, W
     and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
-    compared (`anti_entropy`), keys whose replicas may be aimed at, and which node may lose its
-    memory: always the same one, or an acknowledged write could rightly lose its last copy."""
+    compared (`anti_entropy`), keys whose replicas may be aimed at, which node may lose its
+    memory: always the same one, or an acknowledged write could rightly lose its last copy; and
+    whether writes are acknowledged from memory, so that a copy may be the only durable one, and
+    a kill loses some (`buffered`)."""
 
     nodes: Nodes
     kinds: frozenset[str]
@@ -36,6 +38,7 @@ class Arena:
     keys: tuple[str, ...] = ("k0", "k1", "k2")
     n: int = 3
     anti_entropy: bool = True
+    buffered: bool = False
 
     @classmethod
     def draw(
@@ -48,10 +51,16 @@ class Arena:
         keys: tuple[str, ...] = ("k0", "k1", "k2"),
         n: int = 3,
         anti_entropy: bool = True,
+        buffered: bool = False,
     ) -> Arena:
         """The arena in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
-        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy)
+        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
+
+    @property
+    def frail(self) -> bool:
+        """Whether a node whose process dies forgets anything."""
+        return self.volatile or self.buffered
 
 
 Value = dict[str, Any]
@@ -64,7 +73,8 @@ class Member:
     """One way to break things. `kinds`: the link faults of which it needs at least one;
     `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
     act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
-    what it stored; `spare`: of how many members more than N it needs; `lasts`: it is never
+    what it stored; `several`: it ends other nodes than the one that may forget; `spare`: of
+    how many members more than N it needs; `lasts`: it is never
     taken back, and ends by itself."""
 
     name: str
@@ -75,12 +85,18 @@ class Member:
     gap: float = 1.0
     weight: int = 2
     forgets: bool = False
+    several: bool = False
     spare: int = 0
     lasts: bool = False
 
     @property
     def family(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def removes(self) -> bool:
+        """Whether a node is removed as dead, and its data with it."""
+        return self.forgets and self.lasts
 
     def why_not(self, arena: Arena) -> str | None:
         """Why it cannot be done there; None if it can."""
@@ -92,11 +108,15 @@ class Member:
             return "needs anti-entropy, which brings new owners their data"
         if self.kinds and not self.kinds & arena.kinds:
             return f"needs links that can do {' or '.join(sorted(self.kinds))}"
-        if arena.volatile and self.name == "wipe.old-disk":
+        if arena.volatile and self.name in ("wipe.old-disk", "wipe.old-coordinator"):
             return "needs storage that outlives the process"
-        deadly = arena.volatile and (self.family == "kill" or self.name == "disk.lost-writes")
-        if deadly and self.name != "kill.one":
+        if arena.volatile and self.name == "disk.lost-writes":
+            return "needs storage that outlives the process"
+        deadly = arena.frail and (self.family == "kill" or self.name == "disk.lost-writes")
+        if deadly and self.several:
             return "would destroy every copy of a write that is only in memory"
+        if self.forgets and arena.buffered:
+            return "could destroy the only durable copy of an acknowledged write"
         if (deadly or self.forgets) and arena.w < 2:
             return "could destroy the only copy of an acknowledged write (it takes w of 2 or more)"
         return None

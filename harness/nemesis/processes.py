@@ -7,15 +7,22 @@ Where holds differ, down outranks paused.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.nemesis.cuts import route_faults
 from harness.nemesis.effects import Look, Proof, proven
+from harness.nemesis.network import Wires
 from harness.system import System
 
 Held = Literal["down", "paused"]
+#: s for which a node without its last writes is kept from its peers, at most, so that it
+#: coordinates writes before it hears of those; and between two looks whether it has
+_APART = 1.5
+_LOOK = 0.05
 
 
 class Holds:
@@ -50,43 +57,106 @@ class Holds:
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL, or SIGTERM where the value says so. The proof is that the kernel has given
-    the process up."""
+    """SIGKILL, or SIGTERM where the value says so. `pause_ms`: SIGSTOP, and SIGKILL so much
+    later, while what was sent to the node waits unread; `grace_ms`: SIGTERM, and SIGKILL so
+    much later, in the middle of the shutdown. The proof is that the kernel has given the
+    process up."""
 
     system: System
     holds: Holds
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        graceful = value.get("signal") == "SIGTERM"
-        pids = await _each(value["nodes"], lambda node: self._end(fault, node, graceful))
+        pids = await _each(value["nodes"], lambda node: self._end(fault, node, value))
         down = [node for node in pids if self.system.state(node) == "down"]
         return proven(bool(down), gone={node: pids[node] for node in down})
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
         await _each(value["nodes"], lambda node: self.holds.release(fault, node))
 
-    async def _end(self, fault: int, node: str, graceful: bool) -> int | None:
+    async def _end(self, fault: int, node: str, value: dict[str, Any]) -> int | None:
         """The pid that is gone, as far as it is known."""
         self.holds.take(fault, node, "down")
         if self.system.state(node) == "down":
             return None
-        if graceful and self.system.state(node) == "running":
+        if value.get("signal") == "SIGTERM" and self.system.state(node) == "running":
+            if "grace_ms" in value:
+                return await self._cut_short(node, value["grace_ms"] / 1000)
             await self.system.stop(node)
             return None
+        if "pause_ms" in value and await self.system.pause(node):
+            await asyncio.sleep(value["pause_ms"] / 1000)
         return await self.system.kill(node)
+
+    async def _cut_short(self, node: str, grace: float) -> int:
+        """Stop a node, and kill it if it is not down after so many s."""
+        stopping = asyncio.create_task(self.system.stop(node))
+        await asyncio.wait({stopping}, timeout=grace)
+        pid = await self.system.kill(node)
+        await stopping
+        return pid
 
 
 @dataclass(frozen=True)
 class Wipe(Kill):
     """SIGKILL, and everything the node stored is deleted; or copied; or replaced by what was
-    copied before."""
+    copied before. `apart`: once it runs again, it is cut off from its peers until it has
+    coordinated a write, for _APART s at most: it has to name versions without what they know."""
+
+    wires: Wires
+    _seen: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         look = await super().inject(fault, value)
         what = value.get("disk", "wiped")
         await _each(value["nodes"], self._act(what))
         proof = await look()
-        return proven(proof.bit, **proof.detail, **{what: value["nodes"]})
+        detail = {**proof.detail, what: value["nodes"]}
+
+        async def looked() -> Proof:
+            seen = self._seen.get(fault)
+            told = {} if seen is None else {"apart": seen}
+            return Proof(proof.bit, seen is not None or not value.get("apart"), detail | told)
+
+        return looked
+
+    async def lift(self, fault: int, value: dict[str, Any]) -> None:
+        if not value.get("apart"):
+            await super().lift(fault, value)
+            return
+        # only a disk that was put back knows the ring; any other node must ask for it first
+        early = value.get("disk") == "restored"
+        self._seen[fault] = {}
+        for node in value["nodes"]:
+            self._seen[fault][node] = await self._start_apart(fault, node, early)
+
+    async def _start_apart(self, fault: int, node: str, early: bool) -> dict[str, Any]:
+        """Give a node back, cut off from its peers: before it starts, or once it is ready.
+        What it had stored when it was cut off, and when it was not any more: (objects, hints)."""
+        try:
+            if early:
+                await self._cut_off(fault, node)
+            await self.holds.release(fault, node)
+            if self.system.state(node) != "running":
+                return {}
+            if not early:
+                await self._cut_off(fault, node)
+            before = stored = await self._stored(node)
+            deadline = time.monotonic() + _APART
+            while stored == before and time.monotonic() < deadline:
+                await asyncio.sleep(_LOOK)
+                stored = await self._stored(node) or before
+            return {"before": before, "then": stored}
+        finally:
+            await self.wires.lift(fault)
+
+    async def _cut_off(self, fault: int, node: str) -> None:
+        rest = [other for other in self.system.nodes if other != node]
+        await self.wires.lay(fault, route_faults("refused", [[node], rest]))
+
+    async def _stored(self, node: str) -> list[int] | None:
+        """How many objects and hints a node has; None if it does not answer."""
+        status = await self.system.status(node)
+        return None if status is None else [int(status["objects"]), int(status["hints"])]
 
     def _act(self, what: str) -> Callable[[str], Awaitable[None]]:
         match what:

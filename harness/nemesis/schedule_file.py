@@ -95,6 +95,13 @@ _CHANGE: dict[str, Read] = {
     ),
     "among": lambda place, arena: place.some_of(arena.nodes),
 }
+_BACK: dict[str, Read] = {
+    "back": lambda place, arena: place.boolean(),
+    "after_ms": lambda place, arena: place.integer(0, 60_000),
+}
+_DELAY: dict[str, Read] = dict.fromkeys(
+    ("pause_ms", "grace_ms"), lambda place, arena: place.integer(0, 60_000)
+)
 
 #: What a fault of each family may say, beside start, stop and member.
 _FIELDS: dict[str, dict[str, Read]] = {
@@ -108,9 +115,13 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "with": lambda place, arena: place.value(),
         "links": lambda place, arena: place.some_of(_routes(arena)),
     },
-    "kill": _NODES | _TARGET | _SIGNAL,
+    "kill": _NODES | _TARGET | _SIGNAL | _DELAY,
     "pause": _NODES | _TARGET,
-    "wipe": _NODES | {"disk": lambda place, arena: place.one_of(_DISKS)},
+    "wipe": _NODES
+    | {
+        "disk": lambda place, arena: place.one_of(_DISKS),
+        "apart": lambda place, arena: place.boolean(),
+    },
     "disk": _NODES
     | {
         "kind": lambda place, arena: place.one_of(DISK_FAULTS),
@@ -126,7 +137,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "kind": lambda place, arena: place.one_of(LOADS),
         "with": lambda place, arena: place.value(),
     },
-    "membership": _CHANGE,
+    "membership": _CHANGE | _BACK,
 }
 #: Of these, one whole group must be there.
 _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {

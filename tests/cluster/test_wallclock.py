@@ -30,6 +30,13 @@ def test_a_clock_is_off_as_it_was_told_and_right_again() -> None:
     clock.set(offset_ms=10**9, strobe_ms=20)
     for wanted in (True, False, True):
         wait_until(lambda wanted=wanted: (off(clock) > 0) == wanted, "it goes to and fro")
+    clock.set(drift_ppm=-1_000_000)
+    shown = clock.ns()
+    wait_until(lambda: off(clock) < -0.01, "it has fallen behind")
+    assert clock.ns() == shown, "it stands still"
+    clock.set(offset_ms=10_000, grain_ms=1000)
+    assert clock.ns() % 1_000_000_000 == 0
+    assert off(clock) == pytest.approx(9.5, abs=0.6)
     clock.set()
     assert off(clock) == 0
 

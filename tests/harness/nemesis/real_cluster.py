@@ -71,6 +71,7 @@ async def open_scene(
 ) -> AsyncIterator[Scene]:
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
     params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
+    params |= plan.pop("params", {})
     wanted = Plan(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
     with build(wanted, print) as world:
         try:

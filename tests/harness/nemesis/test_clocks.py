@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, int]] = {
     "jump": {"offset_ms": -60_000},
     "strobe": {"offset_ms": 60_000, "strobe_ms": 50},
     "drift": {"drift_ppm": 500_000},
+    "freeze": {"drift_ppm": -1_000_000},
 }
 
 
@@ -62,6 +63,32 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Pat
             assert proof["detail"]["skew_ms"][node] * wanted > 0, "the way it was told to go"
             assert await is_right(s, node)
         await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+
+
+@pytest.mark.parametrize("faketime", ENGINES)
+@pytest.mark.parametrize("grain", [15, 1000])
+def test_a_clock_goes_on_in_steps_until_it_is_healed(
+    tmp_path: Path, grain: int, faketime: Path | None
+) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-clock", fault=0, kind="coarse", nodes=["n1"],
+                   **{"with": {"grain_ms": grain}})  # fmt: skip
+
+        async def seen() -> bool:
+            return s.nemesis._watches[0].over
+
+        await until(seen)
+        status = await s.world.cluster.status("n1")
+        assert status is not None
+        assert status["clock"]["wall"] % grain == 0
+        await s.do("stop-clock", fault=0)
+        await s.nemesis.heal_all()
+        (proof,) = s.said("evidence")
+        assert proof["bit"]
+        assert all(wall % grain == 0 for wall in proof["detail"]["readings"]["n1"])
+        assert await is_right(s, "n1")
 
     run(tmp_path, scenario, clock_faults=True, faketime=faketime)
 

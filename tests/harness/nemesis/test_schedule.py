@@ -14,78 +14,95 @@ ARENA = Arena.draw(FIVE, ALL_KINDS, seed=7)
 
 
 def test_a_whole_plan() -> None:
-    assert plan(["cut", "kill", "link"], ARENA, seed=7, limit=4.0) == (
+    assert plan(["cut", "kill", "link"], ARENA, seed=10, limit=4.0) == (
         Event(
-            at=250,
-            f="start-link",
+            at=238,
+            f="start-cut",
             value={
                 "fault": 0,
-                "member": "link.duplicate",
-                "kind": "frames",
-                "with": {"drop": 0, "duplicate": 37, "seed": 1062848320},
-                "links": ["n1-n3", "n2-n3", "n3-n1", "n3-n2", "n3-n4", "n3-n5", "n4-n3", "n5-n3"],
-            },
-        ),
-        Event(
-            at=516,
-            f="start-cut",
-            value={
-                "fault": 1,
-                "member": "cut.one-way",
+                "member": "cut.exchange",
+                "target": "giver",
+                "key": "k0",
+                "otherwise": "n2",
                 "kind": "black-hole",
-                "grudge": {"n2": ["n1", "n3", "n4"], "n5": ["n1", "n3", "n4"]},
-            },
-        ),
-        Event(at=1200, f="start-kill", value={"fault": 2, "member": "kill.one", "nodes": ["n2"]}),
-        Event(at=1962, f="stop-cut", value={"fault": 1, "member": "cut.one-way"}),
-        Event(at=2012, f="stop-kill", value={"fault": 2, "member": "kill.one"}),
-        Event(at=2142, f="stop-link", value={"fault": 0, "member": "link.duplicate"}),
-        Event(
-            at=2684,
-            f="start-kill",
-            value={"fault": 3, "member": "kill.hint-holder", "nodes": ["n2"]},
-        ),
-        Event(at=3362, f="stop-kill", value={"fault": 3, "member": "kill.hint-holder"}),
-        Event(
-            at=3430,
-            f="start-kill",
-            value={
-                "fault": 4,
-                "member": "kill.hint-holder",
-                "target": "hint-holder",
-                "key": "k2",
-                "otherwise": "n5",
             },
         ),
         Event(
-            at=3444,
-            f="start-cut",
-            value={
-                "fault": 5,
-                "member": "cut.halves",
-                "kind": "black-hole",
-                "grudge": [["n1", "n2"], ["n3", "n4", "n5"]],
-            },
-        ),
-        Event(
-            at=3470,
+            at=266,
             f="start-link",
             value={
-                "fault": 6,
+                "fault": 1,
                 "member": "link.torn",
                 "kind": "torn",
-                "with": {"piece_bytes": 16, "vary_bytes": 0},
+                "with": {"piece_bytes": 10, "vary_bytes": 1},
                 "links": [
                     "n1-n2",
+                    "n1-n3",
+                    "n1-n4",
+                    "n1-n5",
                     "n2-n1",
                     "n2-n3",
                     "n2-n4",
                     "n2-n5",
+                    "n3-n1",
                     "n3-n2",
+                    "n3-n4",
+                    "n3-n5",
+                    "n4-n1",
                     "n4-n2",
+                    "n4-n3",
+                    "n4-n5",
+                    "n5-n1",
                     "n5-n2",
-                    "client-n2",
+                    "n5-n3",
+                    "n5-n4",
                 ],
+            },
+        ),
+        Event(
+            at=759,
+            f="start-kill",
+            value={"fault": 2, "member": "kill.all", "nodes": ["n1", "n2", "n3", "n4", "n5"]},
+        ),
+        Event(at=1132, f="stop-link", value={"fault": 1, "member": "link.torn"}),
+        Event(at=1378, f="stop-cut", value={"fault": 0, "member": "cut.exchange"}),
+        Event(at=2228, f="stop-kill", value={"fault": 2, "member": "kill.all"}),
+        Event(
+            at=2898,
+            f="start-link",
+            value={
+                "fault": 3,
+                "member": "link.reorder",
+                "kind": "frames",
+                "with": {"drop": 0, "reorder": 27, "seed": 861738544},
+                "links": ["n1-n2", "n2-n1", "n2-n3", "n2-n4", "n2-n5", "n3-n2", "n4-n2", "n5-n2"],
+            },
+        ),
+        Event(
+            at=3138,
+            f="start-cut",
+            value={
+                "fault": 4,
+                "member": "cut.one-way",
+                "kind": "black-hole",
+                "grudge": {"n2": ["n1", "n4", "n5"], "n3": ["n1", "n4", "n5"]},
+            },
+        ),
+        Event(
+            at=3323,
+            f="start-kill",
+            value={"fault": 5, "member": "kill.hint-holder", "nodes": ["n3"]},
+        ),
+        Event(at=3825, f="stop-kill", value={"fault": 5, "member": "kill.hint-holder"}),
+        Event(
+            at=3876,
+            f="start-kill",
+            value={
+                "fault": 6,
+                "member": "kill.hint-holder",
+                "target": "hint-holder",
+                "key": "k0",
+                "otherwise": "n2",
             },
         ),
     )
@@ -205,9 +222,12 @@ def test_only_one_node_ever_loses_its_memory() -> None:
 
 
 def test_in_memory_storage_a_kill_is_a_wipe() -> None:
-    arena = Arena.draw(FIVE, ALL_KINDS, 7, volatile=True)
-    for event in plan(["kill", "wipe"], arena, 1, 30.0):
-        assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
+    for frail in ("volatile", "buffered"):
+        arena = Arena.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
+        for seed in range(10):
+            names = ["kill", "wipe"] if arena.volatile else ["kill", "disk.lost-writes"]
+            for event in plan(names, arena, seed, 30.0):
+                assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
 
 
 def test_who_is_removed_is_the_one_who_forgets_and_never_leaves() -> None:
@@ -241,6 +261,13 @@ def test_none_does_nothing() -> None:
         (["wipe"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
         (["membership.leave"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes with 3 copies"),
         (["membership.remove"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["membership.rejoin"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["membership.leave-and-back"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes"),
+        (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "only in memory"),
+        (["disk.lost-writes"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
+        (["wipe.old-coordinator"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
+        (["wipe"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
+        (["disk.bit-flip"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
         (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
     ],
 )
@@ -273,3 +300,34 @@ def test_no_disk_is_put_back_that_was_not_copied(seed: int) -> None:
             copied.update(event.value["nodes"])
         if event.value.get("disk") == "restored":
             assert copied >= set(event.value["nodes"])
+
+
+def test_what_needs_a_node_that_forgets_beside_a_wipe_is_left_out_unless_it_is_named() -> None:
+    for names, wanted in (
+        (["wipe", "membership"], set()),
+        (["storm"], set()),
+        (["wipe", "membership", "membership.rejoin"], {"membership.rejoin"}),
+        (["membership"], {"membership.remove", "membership.rejoin"}),
+    ):
+        kept = possible(names, ARENA)["membership"]
+        assert {member.name for member in kept if member.forgets} == wanted
+
+
+def test_a_node_that_stopped_is_soon_killed() -> None:
+    stop, start, kill = plan(["kill.after-stop"], ARENA, 3, 10.0)[:3]
+    assert stop.value["signal"] == "SIGTERM"
+    assert start.f == "stop-kill"
+    assert kill.value["nodes"] == stop.value["nodes"]
+    assert "signal" not in kill.value
+    assert kill.at - start.at < start.at - stop.at
+
+
+def test_two_lives_of_a_wiped_node_and_of_its_old_disk_begin_apart() -> None:
+    for name, disks in (
+        ("wipe.coordinator", [None]),
+        ("wipe.old-coordinator", ["copied", "restored"]),
+    ):
+        starts = [e.value for e in plan([name], ARENA, 3, 10.0) if e.f == "start-wipe"]
+        assert [value.get("disk") for value in starts[: len(disks)]] == disks
+        assert starts[len(disks) - 1]["apart"]
+        assert {*starts[0]["nodes"]} == {ARENA.forgetful}

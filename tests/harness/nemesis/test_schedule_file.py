@@ -104,7 +104,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ("faults:\n- {start: 1}", "s.yaml, line 2: faults: there is no 'member'"),
         (
             "faults:\n- {start: 1, member: cut.on}",
-            "s.yaml, line 2: member: 'cut.on' is not allowed; allowed: clock, clock.drift",
+            "s.yaml, line 2: member: 'cut.on' is not allowed; allowed: clock, clock.coarse",
         ),
         (
             "faults:\n- {start: 1, member: kill.one, nodes: [n1, n9]}",
@@ -120,7 +120,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ),
         (
             "faults:\n- start: 1\n  member: kill.one\n  kind: refused",
-            "s.yaml, line 4: kind: no such key here; allowed: key, member, nodes",
+            "s.yaml, line 4: kind: no such key here; allowed: grace_ms, key, member, nodes",
         ),
         (
             "faults:\n- start: 1\n  stop: 1\n  member: kill.one\n  nodes: [n1]",
@@ -145,6 +145,18 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         (
             "faults:\n- {start: 1, member: link, kind: slow, with: 3, links: [n1-n2]}",
             "s.yaml, line 2: with: should be a mapping",
+        ),
+        (
+            "faults:\n- {start: 1, member: wipe.one, nodes: [n1], apart: 3}",
+            "s.yaml, line 2: apart: 3 is neither true nor false",
+        ),
+        (
+            "faults:\n- {start: 1, member: kill.one, nodes: [n1], pause_ms: long}",
+            "s.yaml, line 2: pause_ms: 'long' is no integer from 0 to 60000",
+        ),
+        (
+            "faults:\n- {start: 1, member: clock, kind: coarse, nodes: [n1], with: {grain_ms: 1}}",
+            "s.yaml, line 2: with: grain_ms is 1, not a whole number, 2 to 60000",
         ),
         (
             "faults:\n- {start: 1, member: clock, kind: jump, nodes: [n1], with: {drift_ppm: 1}}",
