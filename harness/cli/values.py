@@ -10,6 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.cli.exits import Wrong
+from harness.limits import shortage
+from harness.store import Folder, create
+from harness.system import EnvironmentFailed
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -40,6 +43,18 @@ def within(flag: str, value: float, low: float, high: float) -> None:
     """Complain unless low <= value <= high."""
     if not low <= value <= high:
         raise Wrong(f"{flag}: {value} is out of range; allowed: {low} to {high}")
+
+
+def results_folder(root: Path, name: str) -> Folder:
+    """A new folder for one run. Raises Wrong where `root` is no folder, EnvironmentFailed where
+    it takes nothing."""
+    try:
+        return create(root, name)
+    except (NotADirectoryError, FileExistsError) as failure:
+        raise Wrong(f"--store: {root} takes no results: {failure.strerror}") from failure
+    except OSError as failure:
+        why = shortage(failure) or str(failure)
+        raise EnvironmentFailed(f"--store: {root} takes no results: {why}") from failure
 
 
 def writable_file(flag: str, path: Path) -> None:

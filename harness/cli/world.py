@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster.supervisor import Cluster, ClusterSpec
 from cluster.tls import Tls
+from harness.limits import files_of, require
 from harness.links import LINKS, Site
 from harness.links.base import CLIENT, Links, Route, plan_routes, routes_to_newcomer
 from harness.ports import Ports, reserve
@@ -40,6 +41,8 @@ class Plan:
     disk_faults: bool = False
     clock_faults: bool = False
     faketime: Path | None = None
+    #: who will talk to each node beside the others
+    clients: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def build(
     everyone = (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
     wanted = ports_for(plan.links, count + plan.newcomers)
+    require(files_of(count + plan.newcomers, plan.clients))
     with Reaper.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])

@@ -18,6 +18,7 @@ import sys
 from random import Random
 from typing import Any
 
+from harness.lifeline import follow_parent
 from harness.links.base import Route
 from harness.links.faults import Fault, Refused, Stall, make_fault
 from harness.links.shapes import Broken, Counts, CutShort, Direction, shape
@@ -185,6 +186,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    follow_parent()
     try:
         import uvloop
     except ImportError:
