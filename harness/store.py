@@ -45,7 +45,8 @@ class Folder:
         try:
             part.write_text(text, encoding="utf-8")
             part.replace(self.path / name)
-        except OSError:
+        except OSError as failure:
+            failure.filename = failure.filename or str(self.path / name)
             with suppress(OSError):
                 part.unlink()
             raise
