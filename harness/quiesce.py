@@ -22,6 +22,7 @@ from itertools import combinations
 from typing import Any
 
 from checkers.ring import Ring
+from harness.patience import Patience
 from harness.system import System
 
 #: Pause between two looks at the cluster, s.
@@ -183,8 +184,8 @@ async def look(system: System) -> dict[str, dict[str, Any] | None]:
 async def until_idle(system: System, deadline: float, interval: float = INTERVAL) -> None:
     """Wait until no node has a request in progress, nor has repaired anything at two looks
     running; at most `deadline` seconds."""
-    before, end = None, time.monotonic() + deadline
-    while time.monotonic() < end:
+    before, patience = None, Patience(deadline)
+    while not patience.over:
         statuses = (await look(system)).values()
         now = [(status or {}).get("read_repairs") for status in statuses]
         if now == before and not any((status or {}).get("requests") for status in statuses):
@@ -201,14 +202,16 @@ async def until_quiet(
     exchanges: bool = True,
 ) -> Outcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
-    `deadline` seconds have passed. `exchanges`: whether replicas have any."""
+    `deadline` seconds of a machine that is not busy have passed. `exchanges`: whether replicas
+    have any."""
     began = time.monotonic()
+    patience = Patience(deadline)
     watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
         statuses = await look(system)
         waiting = watch.waiting(statuses) or await _unreadable(system)
         seconds = round(time.monotonic() - began, 3)
-        if not waiting or watch.hopeless or seconds >= deadline:
+        if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             told = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return Outcome(not waiting, seconds, told, watch.hopeless)

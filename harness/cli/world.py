@@ -13,6 +13,7 @@ from cluster.tls import Tls
 from harness.limits import files_of, require
 from harness.links import LINKS, Site
 from harness.links.base import CLIENT, Links, Route, plan_routes, routes_to_newcomer
+from harness.patience import stretch
 from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 
@@ -110,7 +111,7 @@ def build(
             clock_faults=plan.clock_faults and plan.faketime is None,
             faketime=plan.faketime if plan.clock_faults else None,
         )
-        cluster = Cluster(spec, reaper.add, reaper.drop)
+        cluster = Cluster(spec, reaper.add, reaper.drop, stretch)
         yield World(cluster, links, tuple(routes), listen, admin, ports)
 
 

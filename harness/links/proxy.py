@@ -41,6 +41,7 @@ class Proxy:
         former, self._fault = self._fault, fault
         if isinstance(fault, Refused):
             self._close_listener()
+            self.counts.bitten += len(self._connections)
         if fault is None and isinstance(former, Stall):
             self._release()
         elif former is None and isinstance(fault, Stall):
