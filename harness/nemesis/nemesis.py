@@ -53,7 +53,7 @@ class _Watch:
     look: Look
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[Proof] | None = None
-    seen: Proof = Proof(False, False)
+    seen: Proof = field(default_factory=lambda: Proof(False, False))
     began: float = 0.0
 
     def begin(self) -> None:
