@@ -34,7 +34,7 @@ def reached(run: Run, phase: str) -> bool:
 
 def closely(condition: Callable[[], bool], run: Run) -> None:
     """Wait without ever looking away for long: phases are short."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition() and run.process.poll() is None:
         assert time.monotonic() < deadline, run.said()
         time.sleep(0.005)
