@@ -18,7 +18,7 @@ from .history import History
 from .logs import Logs
 from .ownership import check_ownership
 from .places import check_places
-from .verdict import Results, Verdict, check_safely
+from .verdict import UNKNOWN, Results, Verdict, check_safely
 
 LogChecker = Callable[[Causality, Course, Mapping[str, Any] | None, Logs], Verdict]
 
@@ -36,7 +36,7 @@ def check_logs(history: History, test: Mapping[str, Any] | None, logs: Logs) -> 
         order, told = causality(history), course(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"logs": Verdict("unknown", reasons=(reason,))})
+        return Results({"logs": Verdict(UNKNOWN, reasons=(reason,))})
     found = {
         name: check_safely(name, partial(checker, order, told, test, logs))
         for name, checker in LOG_CHECKERS.items()

@@ -10,12 +10,11 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
-import os
 import sys
-import threading
 from pathlib import Path
 
 from cluster.config import Config, ConfigError, load
+from cluster.parent import follow, follow_stdin
 from cluster.server import SWITCH_INTERVAL, MakeCore, Server
 from cluster.storage.base import StorageFailed
 
@@ -41,7 +40,7 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     except ValueError as error:
         return _fail(EXIT_USAGE, f"{path}: bugs: {error}")
     if config.parent == "stdin":
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        follow_stdin()
     sys.setswitchinterval(SWITCH_INTERVAL)
     _give_memory_back()
     try:
@@ -87,13 +86,6 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
-def _end_with_parent() -> None:
-    """Whoever started us holds the other end of stdin. It is gone when that ends; a thread
-    of its own sees it even if the loop is stuck."""
-    while os.read(0, 1024):
-        pass
-    os._exit(0)
-
-
 if __name__ == "__main__":
+    follow()
     sys.exit(main(sys.argv[1:]))

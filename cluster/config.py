@@ -128,12 +128,16 @@ def _parse(text: str) -> Any:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
             raise ConfigError(f"malformed JSON: {error}") from error
+        except RecursionError:
+            raise ConfigError("malformed JSON: nested too deep") from None
     import yaml  # slow to import, so only for those who use it
 
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise ConfigError("malformed YAML: nested too deep") from None
 
 
 def _path(kind: type, value: Any) -> Path:

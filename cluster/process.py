@@ -1,7 +1,8 @@
 """One node as an operating-system process: started, signalled, watched, reaped.
 
 It runs in a session of its own, so that a ctrl-C in the terminal reaches only whoever
-started it, and it holds the other end of a pipe that ends with us, so that it does too.
+started it. It ends with us, however we end: by the other end of a pipe, and by the signal that
+the kernel sends when the thread that started it has ended (cluster.parent).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from cluster.parent import PARENT
 
 #: seconds between two looks at a process that is about to change
 LOOK = 0.002
@@ -38,7 +41,7 @@ class NodeProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+                env={**os.environ, **(environment or {}), "PYTHONPATH": path, **_tie()},
                 start_new_session=True,
             )
         self._on_exit = on_exit
@@ -102,6 +105,10 @@ class NodeProcess:
             self.signal(signal.SIGTERM)
         if paused or not await self.ended(grace):
             await self.kill()
+
+
+def _tie() -> dict[str, str]:
+    return {PARENT: str(os.getpid())}
 
 
 def _kernel_state(pid: int) -> str:

@@ -31,7 +31,7 @@ ASK_AGAIN = 0.01
 #: seconds for a graceful stop before SIGKILL
 GRACE = 5.0
 #: seconds for an answer: to a status, and to a page of a dump
-STATUS_WITHIN = 1.0
+STATUS_WITHIN = 3.0
 ANSWER_WITHIN = 10.0
 #: rows in a page of a dump
 PAGE = 64
@@ -66,18 +66,21 @@ class ClusterSpec:
 
 class Cluster:
     """The processes of a ClusterSpec. `on_spawn` and `on_exit` hear of every pid: as soon
-    as it runs, and once it was reaped."""
+    as it runs, and once it was reaped. `busy`: how many times as long as on an idle machine
+    things may take now."""
 
     def __init__(
         self,
         spec: ClusterSpec,
         on_spawn: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda pid: None,
+        busy: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
         self._on_spawn = on_spawn
         self._on_exit = on_exit
+        self._busy = busy
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
         #: founders that have gone and came again, as anybody who joins
@@ -213,9 +216,9 @@ class Cluster:
         await self._process(node).stop(GRACE)
 
     async def _until_answering(self, node: str) -> None:
-        deadline = asyncio.get_running_loop().time() + READY_WITHIN
+        late = self._deadline(READY_WITHIN)
         while (status := await self.status(node)) is None:
-            if self.state(node) == "down" or asyncio.get_running_loop().time() > deadline:
+            if self.state(node) == "down" or late():
                 raise RuntimeError(self._why_not_ready(node, status))
             await asyncio.sleep(ASK_AGAIN)
 
@@ -298,7 +301,7 @@ class Cluster:
     async def ask(self, node: str, command: str, /, **args: Any) -> Any:
         """Any command of the admin port. Raises RuntimeError if there is no answer."""
         try:
-            async with self._admin(node, ANSWER_WITHIN) as admin:
+            async with self._admin(node, ANSWER_WITHIN * max(1.0, self._busy())) as admin:
                 return await admin.ask(command, **args)
         except DynamoError as error:
             raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
@@ -378,17 +381,31 @@ class Cluster:
         clock.set()
         return clock.environment(os.environ)
 
+    def _deadline(self, seconds: float) -> Callable[[], bool]:
+        """Says whether so many seconds of an idle machine have passed."""
+        clock = asyncio.get_running_loop().time
+        left, asked = seconds, clock()
+
+        def late() -> bool:
+            nonlocal left, asked
+            now = clock()
+            left -= (now - asked) / max(1.0, self._busy())
+            asked = now
+            return left < 0
+
+        return late
+
     async def _until_ready(
         self, node: str, linked: bool = False, waits_after: float = READY_WITHIN
     ) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        deadline = began + READY_WITHIN
+        late = self._deadline(READY_WITHIN)
         status = None
         while not _is_ready(status, linked):
             if status and status["waiting_for"] and loop.time() > began + waits_after:
                 return
-            if self.state(node) == "down" or loop.time() > deadline:
+            if self.state(node) == "down" or late():
                 raise RuntimeError(self._why_not_ready(node, status))
             await asyncio.sleep(ASK_AGAIN)
             status = await self.status(node)

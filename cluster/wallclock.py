@@ -53,9 +53,13 @@ class WallClock:
         return now + self.error_ns(now)
 
     def status(self) -> dict[str, Any]:
-        """The time in ms, and how the clock was told to be wrong."""
+        """The time in ms, between which two moments (ns) of the machine's monotonic clock it was
+        read, and how the clock was told to be wrong."""
+        before = time.monotonic_ns()
+        wall = self.ns()
         return {
-            "wall": self.ns() // 1_000_000,
+            "wall": wall // 1_000_000,
+            "between_ns": [before, time.monotonic_ns()],
             "offset_ms": self._offset,
             "strobe_ms": self._strobe,
             "drift_ppm": self._drift,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import signal
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +24,8 @@ import msgspec
 import uvloop
 
 from checkers.op import Op
+from harness.lifeline import end_with
+from harness.signals import ignore
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class _Driver:
         self._name = f"driver-{number}"
         self._socket, theirs = socket.socketpair()
         process = multiprocessing.get_context("fork").Process(
-            target=_drive, args=(theirs, self._socket, begin), name=self._name
+            target=_drive, args=(theirs, self._socket, begin, os.getpid()), name=self._name
         )
         process.start()
         theirs.close()
@@ -191,10 +193,10 @@ class _Seat:
         self._driver.close()
 
 
-def _drive(theirs: socket.socket, ours: socket.socket, begin: Begin) -> None:
+def _drive(theirs: socket.socket, ours: socket.socket, begin: Begin, parent: int) -> None:
     """A driver's life. Signals are the harness's to understand."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore()
+    end_with(parent)
     ours.close()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         loop.run(_Program(begin()).run(theirs))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multiprocessing_logging import MultiProcessingHandler, install_mp_handler
@@ -22,7 +23,7 @@ _LAYOUT = "%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s"
 def logging_to(path: Path, workers: bool = False) -> Iterator[None]:
     """Everything the harness logs goes to a file, and nothing to the terminal. `workers`:
     also what processes log that are forked within, and that end within."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _Lossy(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_LAYOUT))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -38,6 +39,18 @@ def logging_to(path: Path, workers: bool = False) -> Iterator[None]:
             if each is handler or getattr(each, "sub_handler", None) is handler:
                 root.removeHandler(each)
                 _finish(each)
+
+
+class _Lossy(logging.FileHandler):
+    """A log is no evidence: where it cannot be written, the test goes on without it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def _finish(handler: logging.Handler) -> None:

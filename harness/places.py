@@ -21,6 +21,8 @@ def document(text: str, name: str, content: str) -> Place:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise BadYaml(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise BadYaml(f"{name}: nested too deep; it takes {content}") from None
     if root is None:
         raise BadYaml(f"{name}: empty; it takes {content}")
     return Place(name, root)
@@ -67,6 +69,8 @@ class Place:
             return loader.construct_document(self.node)
         except yaml.YAMLError as error:
             raise self.wrong(" ".join(str(error).split())) from error
+        except RecursionError:
+            raise self.wrong("is nested too deep") from None
         finally:
             loader.dispose()
 

@@ -1,29 +1,35 @@
 """Which ports a test may use, so that two tests on one machine never meet.
 
-Ports come in blocks of 100. A block belongs to whoever holds the lock on its file,
-and a lock vanishes with its holder, however that one dies. Ports below 32768 only:
-above lies the range from which the kernel takes the ports of outgoing connections,
-where a closed port can even connect to itself.
+Ports come in blocks of 100. A block belongs to the process that holds its lock, and a lock
+vanishes with its holder, however that one dies. On Linux the lock is a socket with an abstract
+name: those names are the machine's as its ports are (both belong to the network namespace),
+whoever the user is and wherever TMPDIR points. Elsewhere it is a file in /tmp. Ports below
+32768 only: above lies the range from which the kernel takes the ports of outgoing
+connections, where a closed port can even connect to itself.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
-import tempfile
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from harness.limits import shortage
 from harness.system import EnvironmentFailed
 
 BLOCK = 100
 FIRST, LAST = 10_000, 31_999
 #: The first port that everybody may listen on.
 UNPRIVILEGED = 1024
-_FOLDER = Path(tempfile.gettempdir()) / "dynamesis-ports"
+#: For systems without abstract names; the same folder for everybody.
+_FOLDER = Path("/tmp/dynamesis-ports")
+_NAME = "\0dynamesis-ports-{}"
 
 
 class Ports:
@@ -66,10 +72,8 @@ def reserve(count: int, base: int | None = None) -> Ports:
     try:
         return _anywhere(count) if base is None else _from_base(count, base)
     except OSError as error:
-        raise EnvironmentFailed(
-            f"ports cannot be reserved in {_FOLDER}: {error}; set TMPDIR to a folder that can be "
-            f"written"
-        ) from error
+        why = shortage(error) or str(error)
+        raise EnvironmentFailed(f"no port can be reserved: {why}") from error
 
 
 def _anywhere(count: int) -> Ports:
@@ -121,20 +125,37 @@ def _from_base(count: int, base: int) -> Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address now."""
+    """Whether a server could listen on this port of the loopback address now. Raises OSError
+    where nothing can be found out."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
             probe.listen(1)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
             return False
     return True
 
 
 def _lock(block: int) -> int | None:
-    """The descriptor that holds the block's lock; None if another process has it."""
-    path = _FOLDER / f"{block}.lock"
+    """The descriptor that holds the block's lock; None if another process has it. Raises
+    OSError."""
+    if not sys.platform.startswith("linux"):
+        return _lock_file(_FOLDER / f"{block}.lock")
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        lock.bind(_NAME.format(block))
+    except OSError as error:
+        lock.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
+    return lock.detach()
+
+
+def _lock_file(path: Path) -> int | None:
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

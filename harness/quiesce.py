@@ -22,6 +22,7 @@ from itertools import combinations
 from typing import Any
 
 from checkers.ring import Ring
+from harness.patience import Patience
 from harness.system import System
 
 #: Pause between two looks at the cluster, s.
@@ -191,7 +192,7 @@ async def until_idle(
     last replica has answered or timed out. Returns by node the least that was seen of each
     figure of IN_PROGRESS: what comes and goes, such as answers to other nodes, is not left over.
     """
-    before, end = None, time.monotonic() + deadline
+    before, patience = None, Patience(deadline)
     least: dict[str, dict[str, int]] = {}
     while True:
         statuses = await look(system)
@@ -199,7 +200,7 @@ async def until_idle(
             _lower(least.setdefault(node, {}), status or {})
         now = {node: (status or {}).get("read_repairs") for node, status in statuses.items()}
         left = any(any(figures.values()) for figures in least.values())
-        if (now == before and not left) or time.monotonic() >= end:
+        if (now == before and not left) or patience.over:
             return least
         before = now
         await asyncio.sleep(interval)
@@ -221,14 +222,16 @@ async def until_quiet(
     exchanges: bool = True,
 ) -> Outcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
-    `deadline` seconds have passed. `exchanges`: whether replicas have any."""
+    `deadline` seconds of a machine that is not busy have passed. `exchanges`: whether replicas
+    have any."""
     began = time.monotonic()
+    patience = Patience(deadline)
     watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
         statuses = await look(system)
         waiting = watch.waiting(statuses) or await _unreadable(system)
         seconds = round(time.monotonic() - began, 3)
-        if not waiting or watch.hopeless or seconds >= deadline:
+        if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             told = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return Outcome(not waiting, seconds, told, watch.hopeless)

@@ -7,8 +7,10 @@ order.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import msgspec
 
 from checkers.op import Op, encode
+from harness.limits import shortage
+from harness.system import EnvironmentFailed
 
 Listener = Callable[[Op], None]
 
@@ -34,6 +38,9 @@ class Recorder:
         self._clock = clock
         self._began = clock()
         self._next = 0
+        self._path = path
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._broken: EnvironmentFailed | None = None
 
     def now(self) -> int:
         """ns since the test began."""
@@ -50,15 +57,33 @@ class Recorder:
         self._listeners.append(listener)
 
     def record(self, op: Op) -> Op:
-        """Append an event; returns it with its index and time. Time begins with the first."""
+        """Append an event; returns it with its index and time. Time begins with the first.
+        Raises EnvironmentFailed from the first event on that cannot be written."""
+        if self._broken is not None:
+            raise self._broken
         if self._next == 0:
             self._began = self._clock()
         event = msgspec.structs.replace(op, index=self._next, time=self.now())
         self._next += 1
-        self._file.write(encode(event))
+        self._append(encode(event))
         for listener in self._listeners:
             listener(event)
         return event
+
+    def _append(self, line: bytes) -> None:
+        """A whole line or none: half of one would make the history one that nobody can read."""
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
+        except OSError as failure:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
+            self._broken = EnvironmentFailed(
+                f"the history {self._path} takes no more events: {shortage(failure) or failure}"
+            )
+            raise self._broken from failure
+        self._size += written
 
     def note(self, f: str, value: Any) -> Op:
         """An event of the harness itself."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -23,10 +24,11 @@ from harness.generators.base import Generator, Thread
 from harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from harness.generators.validate import friendly_exceptions, validate
 from harness.interpreter import Interpreter, Worker
+from harness.limits import require_space, shortage
 from harness.links.base import Links, Route
 from harness.quiesce import IN_PROGRESS, look, until_idle, until_quiet
 from harness.recorder import Recorder
-from harness.store import NODES, TEST, Folder
+from harness.store import LOG, NODES, TEST, Folder
 from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._patience = self.parts.quiesce
+        self._failure: EnvironmentFailed | None = None
 
     async def run(self) -> None:
         """Raises EnvironmentFailed when the boot fails; whatever happens, nothing that was
@@ -109,6 +112,8 @@ class Runner:
             if watch is not None:
                 watch.cancel()
             await asyncio.shield(self._stop())
+        if self._failure is not None:
+            raise self._failure
 
     async def _boot(self) -> dict[str, Any]:
         self._phase("boot")
@@ -117,7 +122,8 @@ class Runner:
             await self.parts.system.start_all()
             ring = await self.parts.system.ring()
         except (OSError, RuntimeError) as failure:
-            raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
+            log.error("boot: %s", failure)
+            raise EnvironmentFailed(_gist(failure, self.folder)) from failure
         self.test["ring"] = ring
         self.folder.save_json(TEST, self.test)
         return ring
@@ -126,7 +132,14 @@ class Runner:
         """See to it that no process dies unnoticed: the history names a node, which stays
         down until the heal phase; links are replaced at once, since no fault ends them."""
         while True:
-            self.parts.nemesis.look(self.recorder.record)
+            try:
+                require_space(self.folder.path)
+                self.parts.nemesis.look(self.recorder.record)
+            except EnvironmentFailed as failure:
+                log.error("%s", failure)
+                self._failure = failure
+                self.interrupt.set()
+                return
             try:
                 await self.parts.links.revive()
             except (OSError, RuntimeError, EnvironmentFailed):
@@ -237,10 +250,14 @@ class Runner:
         }
 
     async def _stop(self) -> None:
-        self._phase("stop")
+        with suppress(EnvironmentFailed):
+            self._phase("stop")
         await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
         await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
-        self.parts.system.collect(self.folder / NODES)
+        try:
+            self.parts.system.collect(self.folder / NODES)
+        except OSError:
+            log.exception("the nodes' logs are not kept")
 
     def _phase(self, name: str) -> None:
         log.info("phase %s", name)
@@ -262,6 +279,13 @@ class Runner:
             interrupted.cancel()
             working.cancel()
             await asyncio.wait({working})
+
+
+def _gist(failure: Exception, folder: Folder) -> str:
+    """The first and the last line of what went wrong; the log has all of them."""
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    told = shortage(failure) or " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+    return f"{told or type(failure).__name__}; more in {folder / LOG}"
 
 
 def _clients_only(workers: Workers) -> Workers:

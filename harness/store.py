@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,14 @@ class Folder:
     def save(self, name: str, text: str) -> None:
         """Write a file whole, or not at all."""
         part = self.path / f".{name}.{os.getpid()}"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.path / name)
+        except OSError as failure:
+            failure.filename = failure.filename or str(self.path / name)
+            with suppress(OSError):
+                part.unlink()
+            raise
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         self.save(name, json.dumps(value, indent=2, default=str) + "\n")

@@ -7,6 +7,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# a machine that is busy with other things is slow, and no input is at fault for that
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 # what is started in the background of a script ignores ctrl-C, and so would what tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from harness.lifeline import PARENT, end_with
 from harness.reaper import Reaper
 from harness.system import EnvironmentFailed
 
@@ -123,7 +124,9 @@ def hired(jobs: int) -> Iterator[Crew]:
     workers = []
     for number in range(jobs):
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), name=f"job-{number + 1}")
+        process = context.Process(
+            target=_work, args=(theirs, os.getpid()), name=f"job-{number + 1}"
+        )
         process.start()
         theirs.close()
         workers.append(_Worker(process, ours))
@@ -165,7 +168,7 @@ class _Test:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"PYTHONPATH": path},
+                env=os.environ | {"PYTHONPATH": path, PARENT: str(os.getpid())},
                 start_new_session=True,
             )
         pipe.send(self._process.pid)
@@ -190,10 +193,12 @@ class _Test:
         return None
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, parent: int) -> None:
     """A worker's life. SIGINT is the campaign's to understand; its SIGTERM means: tell the
     test to end."""
     test = _Test()
+    end_with(parent)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: test.interrupt())
     while (task := pipe.recv()) is not None:

@@ -39,6 +39,7 @@ from harness.cli import (
 )
 from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
 from harness.cli.parsing import Complaint
+from harness.limits import shortage
 from harness.system import EnvironmentFailed
 
 #: What some versions of typer make of a KeyboardInterrupt.
@@ -109,13 +110,16 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(program, str(failure), ENVIRONMENT)
     except (KeyboardInterrupt, typer.Abort):
         return _tell(program, "stopped; nothing was judged", UNKNOWN)
-    except Exception:
+    except Exception as error:
+        if (lacking := shortage(error)) is not None:
+            return _tell(program, lacking, ENVIRONMENT)
         traceback.print_exc()
         return _tell(program, "a defect of dynamesis itself; nothing was judged", UNKNOWN)
 
 
 def _tell(program: str, what: str, code: int) -> int:
-    print(f"{program}: {what}", file=sys.stderr)
+    """In one line, whatever it was made of."""
+    print(f"{program}: {' '.join(what.split())}", file=sys.stderr)
     return code
 
 

@@ -23,13 +23,14 @@ from harness.campaign.view import view
 from harness.cli.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, Wrong
 from harness.cli.options import FLAGS, MOST_DRIVERS, MOST_NODES, asked
 from harness.cli.parsing import command_of
-from harness.cli.values import duration, one_of
+from harness.cli.values import duration, one_of, results_folder
 from harness.links import LINKS
 from harness.logs import logging_to
 from harness.nemesis import CLOCKS, PACKAGES
 from harness.places import BadYaml, Place
 from harness.report.campaign import index, junit, summary
-from harness.store import Folder, create
+from harness.signals import ending
+from harness.store import Folder
 from workloads import WORKLOADS
 
 CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
@@ -109,10 +110,7 @@ def _folder(root: Path, name: str, resume: bool) -> Folder:
         if not latest.exists():
             raise Wrong(f"--resume: there is no campaign {name} in {root}; leave --resume out")
         return Folder(root / name / latest.readlink())
-    try:
-        return create(root, name)
-    except OSError as failure:
-        raise Wrong(f"--store: {root} takes no results: {failure.strerror}") from failure
+    return results_folder(root, name)
 
 
 def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
@@ -143,9 +141,8 @@ def _now() -> str:
 
 @contextmanager
 def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM mean `interrupt`."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: interrupt()) for number in numbers}
+    """SIGINT, SIGTERM and SIGHUP mean `interrupt`."""
+    before = {number: signal.signal(number, lambda *_: interrupt()) for number in ending()}
     try:
         yield
     finally:

@@ -56,6 +56,7 @@ def compose(
     wanted = replace(
         wanted,
         newcomers=newcomers(options.faults),
+        clients=options.concurrency,
         disk_faults="start-disk" in starts,
         clock_faults="start-clock" in starts,
         params={**node_params(options), **wanted.params, **workload.params},

@@ -119,7 +119,8 @@ def read(path: Path, fmt: Format | None = None) -> History:
 
 def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:
     """Write the results first, and then what only shows them: a page that cannot be drawn
-    costs no verdict. `also` is a second place for the JUnit XML."""
+    costs no verdict. `also` is a second place for the JUnit XML. Raises OSError where the disk
+    takes one of them not."""
     folder.save_json(RESULTS, results)
     xml = junit(folder.load_json(TEST), results)
     folder.save(JUNIT, xml)
@@ -127,6 +128,8 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
         also.write_text(xml, encoding="utf-8")
     try:
         folder.save(REPORT, page(folder))
+    except OSError:
+        raise
     except Exception:
         log.exception("no report")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from cluster.supervisor import Cluster
 from harness.cli.options import Topology
 from harness.cli.playing import STATE, Playground, up
 from harness.cli.world import World, build
+from harness.signals import ending
 from harness.system import EnvironmentFailed
 
 #: s between two looks whether all nodes live
@@ -38,7 +38,7 @@ def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
 
 async def _serve(world: World, store: Path, authority: str | None) -> None:
     told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending():
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     try:
         await world.links.start(world.routes)

@@ -271,6 +271,8 @@ def _param(given: str) -> tuple[str, Any]:
         return name, yaml.safe_load(text)
     except yaml.YAMLError as malformed:
         raise Wrong(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
+    except RecursionError:
+        raise Wrong(f"--param: {name}: its value is nested too deep") from None
 
 
 def _certificates(folder: Path) -> Tls:

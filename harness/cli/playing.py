@@ -74,7 +74,7 @@ def up(path: Path) -> Playground | None:
         os.kill(found.pid, 0)
     except (FileNotFoundError, ProcessLookupError):
         return None
-    except (ValueError, TypeError) as malformed:
+    except (ValueError, TypeError, RecursionError) as malformed:
         raise Wrong(f"{path}: not written by `dynamesis cluster` ({malformed})") from malformed
     except PermissionError:
         pass  # somebody else's process, but it lives

@@ -116,7 +116,7 @@ def _faults(schedule: Path) -> list[Any]:
     try:
         value = yaml.safe_load(schedule.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Wrong(f"{schedule}: expected YAML: {error}") from error
+        raise Wrong(f"{schedule}: expected YAML: {' '.join(str(error).split())}") from error
     faults = value.get("faults") if isinstance(value, dict) else None
     if not isinstance(faults, list):
         raise Wrong(f"{schedule}, field faults: expected a list")

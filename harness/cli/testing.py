@@ -7,7 +7,6 @@ import logging
 import platform
 import shlex
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -24,7 +23,8 @@ from harness.cli.compose import WORK, compose, node_params
 from harness.cli.exits import UNKNOWN, Wrong, exit_code
 from harness.cli.judging import judge, save
 from harness.cli.options import Options
-from harness.cli.values import writable_file
+from harness.cli.values import results_folder, writable_file
+from harness.limits import shortage
 from harness.links.provision import VERSION as TOXIPROXY
 from harness.logs import logging_to
 from harness.nemesis.schedule_file import dump
@@ -32,7 +32,9 @@ from harness.progress import view
 from harness.recorder import Recorder
 from harness.report.summary import tell
 from harness.runner import SIZES, Runner
-from harness.store import HISTORY, LOG, SCHEDULE, TEST, Folder, create
+from harness.signals import end_by_interrupt, ending
+from harness.store import HISTORY, LOG, SCHEDULE, TEST, Folder
+from harness.system import EnvironmentFailed
 from workloads import WORKLOADS
 
 log = logging.getLogger("harness")
@@ -44,36 +46,60 @@ def run_test(options: Options, arguments: Sequence[str], store: Path, junit: Pat
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if junit is not None:
         writable_file("--junit", junit)
-    folder = _folder(store, options.name)
+    folder = results_folder(store, options.name)
     test = describe(options, arguments)
     folder.save_json(TEST, test)
     folder.save(SCHEDULE, _replay(test) + dump(options.faults))
     console.print(f"seed {options.seed}, results in {folder.path}")
     with logging_to(folder / LOG, workers=options.drivers > 0):
         log.info("%s", test["command"])
-        finished = _phases(options, folder, test, console)
+        failure: BaseException | None = None
+        try:
+            finished = _phases(options, folder, test, console)
+        except (EnvironmentFailed, OSError) as failed:
+            if "ring" not in test:  # it never came up: there is nothing to judge
+                raise
+            failure, finished = failed, True
         if not finished:
             again = shlex.join(["dynamesis", "check", str(folder.path)])
             console.print(f"stopped at once; judge what there is with: {again}")
             return UNKNOWN
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        results = judge(folder / HISTORY, test)
-        save(folder, results, junit)
-    tell(console, results)
+        end_by_interrupt()
+        code = _judged(folder, test, junit, console, failure)
     console.print(f"folder  {folder.path}")
     console.print(f"again   {test['command']}")
+    return code
+
+
+def _judged(
+    folder: Folder,
+    test: dict[str, Any],
+    junit: Path | None,
+    console: Console,
+    failure: BaseException | None,
+) -> int:
+    """Tells the verdict of the history that stands there, whatever else failed; its exit code.
+    Raises `failure`, which kept the test from its end, or what kept the results from being
+    saved: a verdict without its files is one that nobody can look at."""
+    try:
+        results = judge(folder / HISTORY, test)
+    except Wrong:
+        if failure is None:
+            raise
+        raise failure from None
+    try:
+        save(folder, results, junit)
+    except OSError as unsaved:
+        failure = failure or EnvironmentFailed(f"no results: {shortage(unsaved) or unsaved}")
+    tell(console, results)
+    if failure is not None:
+        console.print(f"folder  {folder.path}")
+        raise failure
     return exit_code(results["valid"])
 
 
 def _replay(test: dict[str, Any]) -> str:
     return f"# the faults of: {test['command']}\n# replayed, from any folder, with --schedule\n"
-
-
-def _folder(store: Path, name: str) -> Folder:
-    try:
-        return create(store, name)
-    except OSError as failure:
-        raise Wrong(f"--store: {store} takes no results: {failure.strerror}") from failure
 
 
 def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Console) -> bool:
@@ -94,8 +120,8 @@ def _phases(options: Options, folder: Folder, test: dict[str, Any], console: Con
     except asyncio.CancelledError:
         return False
     finally:
-        folder.save_json(TEST, test)
         shutil.rmtree(folder / WORK, ignore_errors=True)
+        folder.save_json(TEST, test)
     return True
 
 
@@ -110,7 +136,7 @@ async def _run(runner: Runner) -> None:
         runner.test["interrupted"] = True
         runner.interrupt.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending():
         asyncio.get_running_loop().add_signal_handler(number, stop)
     await runner.run()
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.exits import Wrong
+from harness.limits import shortage
+from harness.store import Folder, create
+from harness.system import EnvironmentFailed
 
 if TYPE_CHECKING:
     from checkers.exact import Number
@@ -44,6 +47,18 @@ def within(flag: str, value: float, low: float, high: float) -> None:
     """Complain unless low <= value <= high."""
     if not low <= value <= high:
         raise Wrong(f"{flag}: {value} is out of range; allowed: {low} to {high}")
+
+
+def results_folder(root: Path, name: str) -> Folder:
+    """A new folder for one run. Raises Wrong where `root` is no folder, EnvironmentFailed where
+    it takes nothing."""
+    try:
+        return create(root, name)
+    except (NotADirectoryError, FileExistsError) as failure:
+        raise Wrong(f"--store: {root} takes no results: {failure.strerror}") from failure
+    except OSError as failure:
+        why = shortage(failure) or str(failure)
+        raise EnvironmentFailed(f"--store: {root} takes no results: {why}") from failure
 
 
 def writable_file(flag: str, path: Path) -> None:

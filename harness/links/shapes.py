@@ -45,7 +45,8 @@ class CutShort(Exception):
 
 @dataclass
 class Counts:
-    """Of one route: connections that it took, bytes and frames that went in and came out."""
+    """Of one route: connections that it took, bytes and frames that went in and came out.
+    `bitten`: how often its faults did what they are for, to a piece of data or a connection."""
 
     connections: int = 0
     bytes_in: int = 0
@@ -53,6 +54,7 @@ class Counts:
     dropped: int = 0
     duplicated: int = 0
     reordered: int = 0
+    bitten: int = 0
 
 
 @dataclass
@@ -112,6 +114,7 @@ def shape(fault: Fault | None) -> Shape:
 
 async def _plain(way: Direction) -> None:
     async for data in way.pieces():
+        way.counts.bitten += not way.open.is_set()
         await way.open.wait()
         await way.send(data)
     await way.open.wait()
@@ -120,12 +123,13 @@ async def _plain(way: Direction) -> None:
 async def _swallow(way: Direction) -> None:
     with suppress(OSError):
         async for _ in way.pieces():
-            pass
+            way.counts.bitten += 1
     await asyncio.Event().wait()
 
 
 async def _reset(way: Direction) -> None:
     async for _ in way.pieces():
+        way.counts.bitten += 1
         raise Broken
 
 
@@ -143,6 +147,7 @@ async def _hold(way: Direction) -> None:
                 break
             ended = not reading.result()
             way.counts.bytes_in += len(reading.result())
+            way.counts.bitten += 1
             held += reading.result()
         await released
     finally:
@@ -156,6 +161,7 @@ async def _cut_off(way: Direction, limit: int) -> None:
         await way.send(data[:limit])
         limit -= len(data)
         if limit <= 0:
+            way.counts.bitten += 1
             raise CutShort
 
 
@@ -166,6 +172,7 @@ async def _narrow(way: Direction, rate: int) -> None:
             piece = data[start : start + step]
             await asyncio.sleep(len(piece) / rate)
             await way.send(piece)
+            way.counts.bitten += 1
 
 
 async def _torn(way: Direction, fault: Torn) -> None:
@@ -175,6 +182,7 @@ async def _torn(way: Direction, fault: Torn) -> None:
             size = fault.piece_bytes + vary
             piece, data = data[:size], data[size:]
             await way.send(piece)
+            way.counts.bitten += bool(data)
             await asyncio.sleep(fault.pause_us / 1e6)
 
 
@@ -190,6 +198,7 @@ async def _slow(way: Direction, fault: Slow) -> None:
             if not data:
                 return
             await way.send(data)
+            way.counts.bitten += 1
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(deliver())
@@ -212,12 +221,15 @@ async def _frames(way: Direction, fault: Frames) -> None:
         first = False
         if chance < fault.drop:
             way.counts.dropped += 1
+            way.counts.bitten += 1
             continue
         if chance < fault.drop + fault.duplicate:
             way.counts.duplicated += 1
+            way.counts.bitten += 1
             frame += frame
         elif chance < fault.drop + fault.duplicate + fault.reorder:
             way.counts.reordered += 1
+            way.counts.bitten += 1
             waiting.append(frame)
             loop.call_later(_OVERTAKEN, _let_go, way, waiting)
             continue

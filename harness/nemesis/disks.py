@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.nemesis.effects import Look, Proof
+from harness.nemesis.symptoms import asked
 from harness.system import System
 
 #: What a disk can be told to do, and the settings of each.
@@ -48,10 +49,13 @@ class BadDisk:
                 self._bad.add(node)
                 await self.system.disk(node, kind, **settings)
 
+        bites = dict.fromkeys(before, 0)
+
         async def look() -> Proof:
-            bites = {node: await self._bites(node, kind) - count for node, count in before.items()}
+            for node, count in before.items():
+                bites[node] = max(bites[node], await self._bites(node, kind) - count)
             bit = any(count > 0 for count in bites.values())
-            return Proof(bit, bit, {"bites": bites})
+            return Proof(bit, bit, {"bites": dict(bites)})
 
         return look
 
@@ -79,5 +83,5 @@ class BadDisk:
                 self._bad.discard(node)
 
     async def _bites(self, node: str, kind: str) -> int:
-        status = await self.system.status(node) or {}
+        status = await asked(self.system, node) or {}
         return int((status.get("disk") or {"bites": {}})["bites"].get(kind, 0))

@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.nemesis.effects import Look, Proof
 from harness.nemesis.packages import NEWCOMERS
+from harness.patience import Patience
 from harness.system import System
 
 #: Starts a node that is no member yet, with links to and from all others; under a name that
@@ -94,7 +95,9 @@ class Membership:
         """Wait until all changes have come about. Raises RuntimeError if they do not."""
         if not self._changes:
             return
-        _, pending = await asyncio.wait(self._changes, timeout=self._patience)
+        patience, pending = Patience(self._patience), set(self._changes)
+        while pending and not patience.over:
+            _, pending = await asyncio.wait(pending, timeout=_LOOK)
         for change in pending:
             change.cancel()
         if pending:

@@ -28,6 +28,7 @@ from harness.nemesis.network import BadLink, Cut, Wires
 from harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from harness.nemesis.schedule import NEMESIS
 from harness.nemesis.targets import Targets, present
+from harness.patience import Patience
 from harness.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
+#: s that a fault should have lasted to show an effect, as checkers.evidence has it, and s by
+#: which one that has shown none lasts longer, both of a machine that is not busy
+_SHOULD_BITE = 2.0
+_LONGER = 4.0
 #: the families whose faults end nodes, and where their values name them
 _DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes", "disk": "nodes"}
 
@@ -48,9 +53,27 @@ class _Watch:
     look: Look
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[Proof] | None = None
+    seen: Proof = field(default_factory=lambda: Proof(False, False))
+    began: float = 0.0
 
     def begin(self) -> None:
+        self.began = asyncio.get_running_loop().time()
         self.task = asyncio.create_task(self._watch())
+
+    @property
+    def lasted(self) -> float:
+        """s since it began."""
+        return asyncio.get_running_loop().time() - self.began
+
+    async def bite(self, seconds: float) -> None:
+        """Wait until there is a proof, or so many seconds of an idle machine have passed, or
+        nobody is there who could be bitten."""
+        assert self.task is not None
+        patience = Patience(seconds)
+        while not (self.seen.bit or self.seen.detail.get("nobody") or self.task.done()):
+            if patience.over:
+                return
+            await asyncio.wait({self.task}, timeout=_EVERY)
 
     async def end(self) -> Proof:
         """The proof as it stands now."""
@@ -66,7 +89,7 @@ class _Watch:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while True:
             last = self.hurry.is_set()
-            proof = await self.look()
+            proof = self.seen = await self.look()
             late = asyncio.get_running_loop().time() > deadline
             if last or proof.complete or (late and proof.bit):
                 return proof
@@ -124,6 +147,7 @@ class Nemesis:
             "membership": self._membership,
         }
         self._watches: dict[int, _Watch] = {}
+        self._bitten: set[str] = set()
         self._dead: set[str] = set()
         self._record: Callable[[Op], Op] | None = None
 
@@ -170,6 +194,9 @@ class Nemesis:
         proxies in front of a paused node can get stuck. May be repeated. Raises RuntimeError
         if a node would not start, or a change not come about."""
         families = {fault: family for fault, (family, _) in self._ledger.open().items()}
+        await asyncio.gather(
+            *(self._bite(f, families.get(f, "")) for f in self._watches if f in families)
+        )
         await self._tell([f for f in self._watches if families.get(f) != "membership"])
         failures = [
             failure
@@ -239,15 +266,27 @@ class Nemesis:
         if fault not in self._ledger.open():
             return {"fault": fault, "skipped": "it never began"}
         family, value = self._ledger.open()[fault]
+        await self._bite(fault, family)
         await self._effects[family].lift(fault, value)
         await self._tell([fault] if fault in self._watches else [])
         self._ledger.healed(fault)
         return value
 
+    async def _bite(self, fault: int, family: str) -> None:
+        """Let a fault last until it is known to have bitten, within bounds, where the verdict
+        rests on that: it has lasted for as long as it should take, or none of its kind has."""
+        watch = self._watches.get(fault)
+        if watch is None or family == "membership":
+            return
+        if family not in self._bitten or watch.lasted >= _SHOULD_BITE:
+            await watch.bite(_LONGER)
+
     async def _tell(self, faults: list[int]) -> None:
         """Record the proof of each of these faults."""
         for fault in faults:
             proof = await self._watches.pop(fault).end()
+            if proof.bit:
+                self._bitten.add(self._ledger.open().get(fault, ("", {}))[0])
             self._say("evidence", {"fault": fault, "bit": proof.bit, "detail": proof.detail})
             if proof.over:
                 family, value = self._ledger.open()[fault]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from harness.links.base import CLIENT, Links, route_name
 from harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
 from harness.nemesis.cuts import route_faults, unheard
 from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import Pair, complaints, greeting, worse
+from harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
 from harness.system import System
 
 #: greetings of which the fastest is the usual one
@@ -68,8 +69,10 @@ class Cut:
 
     async def inject(self, fault: int, value: dict[str, Any]) -> Look:
         silent = unheard(value["grudge"])
-        look = await _felt(self._system, silent | {(b, a) for a, b in silent})
-        await self._wires.lay(fault, route_faults(value["kind"], value["grudge"]))
+        routes = route_faults(value["kind"], value["grudge"])
+        pairs = silent | {(b, a) for a, b in silent}
+        look = await _felt(self._system, self._wires, pairs, list(routes))
+        await self._wires.lay(fault, routes)
         return look
 
     async def lift(self, fault: int, value: dict[str, Any]) -> None:
@@ -96,51 +99,122 @@ class BadLink:
         await self._wires.lift(fault)
 
 
-async def _felt(system: System, pairs: Iterable[Pair]) -> Look:
-    """Proof by the complaints of the nodes, compared with those of now. Where nobody is there
-    to complain, as with a node that was cut off when it was dead, it says so."""
+async def _felt(system: System, wires: Wires, pairs: Iterable[Pair], names: list[str]) -> Look:
+    """Proof by the complaints of the nodes, compared with those of now, or by the links' own
+    count of what their faults did. What was seen once stays seen: a busy node may not answer
+    the next time. Where nobody is there to complain, as with a node that was cut off when it
+    was dead, it says so."""
     pairs = sorted(pairs)
     before = await complaints(system, pairs)
+    harmed = await _harm(wires, names)
+    felt: dict[str, Any] = {}
+    heard: set[str] = set()
 
     async def look() -> Proof:
-        after = await complaints(system, pairs)
-        felt = {f"{a}-{b}": now for (a, b), now in after.items() if worse(before.get((a, b)), now)}
-        numb = [f"{a}-{b}" for a, b in after if f"{a}-{b}" not in felt]
-        detail = {"felt": felt, "not_felt": numb, **({} if after else {"nobody": True})}
-        return Proof(bool(felt), bool(felt) and not numb, detail)
+        for (a, b), now in (await complaints(system, pairs)).items():
+            heard.add(f"{a}-{b}")
+            if worse(before.get((a, b)), now):
+                felt[f"{a}-{b}"] = now
+        numb = sorted(heard - felt.keys())
+        harm = await harmed()
+        nobody = {} if heard else {"nobody": True}
+        detail = {"felt": dict(felt), "not_felt": numb, **harm, **nobody}
+        return Proof(bool(felt or harm), bool(felt) and not numb, detail)
 
     return look
+
+
+async def _harm(wires: Wires, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Says how often the faults of these links have bitten since now, as the links count it;
+    {} where they did not, or do not count."""
+    before = await wires.links.count()
+
+    async def harm() -> dict[str, Any]:
+        after = await wires.links.count()
+        bitten = sum(
+            max(0, after[name]["bitten"] - before.get(name, {}).get("bitten", 0))
+            for name in names
+            if name in after
+        )
+        return {"bitten": bitten} if bitten else {}
+
+    return harm
 
 
 Watch = Callable[[System, Wires, Fault, list[str]], Awaitable[Look]]
 
 
 async def _complained(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
-    return await _felt(system, _pairs(system, names))
+    return await _felt(system, wires, _pairs(system, names), names)
 
 
 async def _late(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
     """Proof by a greeting that takes as long as the fault is meant to delay it, where another
-    took less, before it or once it was lifted; or longer than before by half of that. Where
-    nobody greeted before, and nobody does now, nobody is there to be late."""
+    took less, before it or once it was lifted; or longer than before by half of that. On a busy
+    machine every greeting is late: there it is that something came through the links while they
+    had the fault. Where nobody greeted before, and nobody does now, nobody is there to be
+    late."""
     _, address = _sample(system, wires, names)
     usual = await greeting(address, _SAMPLES)
     before = usual.seconds if usual else 0.0
     took: list[float] = []
+    through = await _through(system, wires, names)
 
     async def look() -> Proof:
+        carried = await through()
         name, address = _sample(system, wires, names)
         now = await greeting(address)
-        bit = False
+        bit = bool(carried)
         if now is not None:
             took.append(now.seconds)
             delay, longest = _delay(bad, now.size), max(took)
-            bit = longest >= delay and (min(before, *took) < delay or longest > before + delay / 2)
+            late = longest >= delay
+            bit |= late and (min(before, *took) < delay or longest > before + delay / 2)
         nobody = {} if usual or took else {"nobody": True}
-        detail = {"link": name, "greeting_s": {"before": before, "then": took}, **nobody}
-        return Proof(bit, bit, detail)
+        seconds = {"before": before, "then": list(took)}
+        return Proof(bit, bit, {"link": name, "greeting_s": seconds, **carried, **nobody})
 
     return look
+
+
+async def _through(
+    system: System, wires: Wires, names: list[str]
+) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Says what has come through these links, and so suffered their fault: as the links count
+    it, or, since the first look, as the nodes count what they received through them. That a
+    link has the fault was read back from its proxy when it was laid; {} while nothing came."""
+    harmed = await _harm(wires, names)
+    pairs = sorted(_pairs(system, names))
+    first: dict[Pair, int] = {}
+    most: dict[str, int] = {}
+
+    async def through() -> dict[str, Any]:
+        for (a, b), received in (await _received(system, pairs)).items():
+            if not wires.burden(route_name(a, b)):
+                continue  # lifted by now: what came may have come since
+            base = first.setdefault((a, b), received)
+            if received < base:  # it was started since
+                first[a, b] = received
+            elif received > base:
+                most[f"{a}-{b}"] = received - base
+        harm = await harmed()
+        return harm | ({"came_through": dict(most)} if most else {})
+
+    return through
+
+
+async def _received(system: System, pairs: list[Pair]) -> dict[Pair, int]:
+    """How many bytes each node a says that it received over its link to b."""
+    askable = [a for a in dict.fromkeys(a for a, _ in pairs) if system.state(a) == "running"]
+    answers = await asyncio.gather(*(asked(system, node) for node in askable))
+    links = {
+        a: (answer or {}).get("links") or {} for a, answer in zip(askable, answers, strict=True)
+    }
+    return {
+        (a, b): int(links[a][b]["bytes_in"])
+        for a, b in pairs
+        if b in links.get(a, {}) and "bytes_in" in links[a][b]
+    }
 
 
 def _delay(bad: Fault, size: int) -> float:
@@ -151,11 +225,15 @@ def _delay(bad: Fault, size: int) -> float:
 
 
 async def _in_pieces(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
+    """Proof by a greeting that comes in several segments, or by the links' own count."""
+    harmed = await _harm(wires, names)
+
     async def look() -> Proof:
         name, address = _sample(system, wires, names)
         now = await greeting(address)
-        bit = now is not None and now.pieces > 1
-        return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0})
+        harm = await harmed()
+        bit = bool(harm) or (now is not None and now.pieces > 1)
+        return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0, **harm})
 
     return look
 

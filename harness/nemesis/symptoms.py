@@ -15,17 +15,29 @@ from harness.system import System
 Pair = tuple[str, str]
 
 _COUNTS = ("failures", "timeouts")
+#: times that a node is asked for its status
+_TRIES = 3
 #: s that a greeting may take
 _GREETING = 3.0
+#: bytes that no greeting comes to: what announces more is no frame
+_LONGEST = 1 << 20
 #: bytes of Linux's struct tcp_info to ask for, and where in it tcpi_data_segs_in is
 _TCP_INFO, _DATA_SEGS_IN = 256, 152
+
+
+async def asked(system: System, node: str) -> dict[str, Any] | None:
+    """A node's status, asked for again where a busy machine kept it from answering in time."""
+    for _ in range(_TRIES):
+        if (status := await system.status(node)) is not None or system.state(node) != "running":
+            return status
+    return None
 
 
 async def complaints(system: System, pairs: Iterable[Pair]) -> dict[Pair, Any]:
     """What each running node a counts against b, for these pairs (a, b)."""
     pairs = list(pairs)
     askable = [a for a in dict.fromkeys(a for a, _ in pairs) if system.state(a) == "running"]
-    answers = await asyncio.gather(*map(system.status, askable))
+    answers = await asyncio.gather(*(asked(system, node) for node in askable))
     peers = {node: known["peers"] for node, known in zip(askable, answers, strict=True) if known}
     return {(a, b): peers[a][b] for a, b in pairs if a in peers and b in peers[a]}
 
@@ -63,18 +75,20 @@ async def greeting(address: str, times: int = 1) -> Greeting | None:
 async def _greeting(address: str) -> Greeting | None:
     host, port = address.split(":")
     loop = asyncio.get_running_loop()
-    began, size, last, pieces = loop.time(), 0, 0.0, 0
+    began, heard, last, pieces = loop.time(), b"", 0.0, 0
     with socket.socket() as sock:
         sock.setblocking(False)
         try:
             async with asyncio.timeout(_GREETING):
                 await loop.sock_connect(sock, (host, int(port)))
-                while data := await asyncio.wait_for(loop.sock_recv(sock, 4096), _quiet(size)):
-                    size, last = size + len(data), loop.time() - began
+                while data := await asyncio.wait_for(loop.sock_recv(sock, 4096), _quiet(heard)):
+                    heard, last = heard + data, loop.time() - began
                     pieces = _segments(sock)
+                    if _missing(heard) == 0:
+                        break
         except (OSError, TimeoutError):
             pass
-    return Greeting(last, size, pieces) if size else None
+    return Greeting(last, len(heard), pieces) if heard else None
 
 
 def _segments(sock: socket.socket) -> int:
@@ -83,6 +97,16 @@ def _segments(sock: socket.socket) -> int:
     return int.from_bytes(told[_DATA_SEGS_IN : _DATA_SEGS_IN + 4], sys.byteorder)
 
 
-def _quiet(size: int) -> float:
-    """s of silence after which the greeting is over."""
-    return 0.05 if size else _GREETING
+def _quiet(heard: bytes) -> float:
+    """s of silence after which the greeting is over: at once where it is no whole frame and
+    none is announced, since then nothing says how much is to come."""
+    return 0.05 if heard and _missing(heard) is None else _GREETING
+
+
+def _missing(heard: bytes) -> int | None:
+    """How many bytes of the frame are to come that these begin, if it is one: a 4-byte
+    big-endian length, and so many bytes."""
+    if len(heard) < 4:
+        return 4 - len(heard)
+    size = 4 + int.from_bytes(heard[:4], "big")
+    return max(0, size - len(heard)) if size <= _LONGEST else None

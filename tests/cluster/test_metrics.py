@@ -20,7 +20,7 @@ async def fetch(address: str, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
     try:
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), 100)
     except ConnectionResetError:  # it hung up with some of the request unread
         return b""
     finally:

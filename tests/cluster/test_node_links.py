@@ -61,16 +61,23 @@ class Peer:
 
 
 class World:
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, hello_timeout: float) -> None:
         self.peer = peer
         self.events: list[Event] = []
+        self.on_down: Callable[[], None] | None = None
         self.log: list[tuple[str, dict[str, object]]] = []
         self.peers = Peers(
             ME,
-            0.3,
-            self.events.append,
+            hello_timeout,
+            self.take,
             lambda event, **fields: self.log.append((event, fields)),
         )
+
+    def take(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, LinkDown) and self.on_down is not None:
+            asyncio.get_running_loop().call_soon(self.on_down)
+            self.on_down = None
 
     def link(self) -> dict[str, object]:
         return dict(self.peers.status()["n2"])
@@ -88,7 +95,8 @@ async def world(hello: Hello | None = PEER, listening: bool = True) -> AsyncIter
         peer = Peer(ports.take(), hello)
         if listening:
             await peer.open()
-        w = World(peer)
+        # a peer that greets may be late on a busy machine, and is not to be given up for that
+        w = World(peer, 0.3 if hello is None else 60.0)
         try:
             w.peers.add("n2", peer.address)
             yield w
@@ -141,14 +149,13 @@ async def test_a_peer_that_is_not_there_yet_is_found() -> None:
 @in_loop
 async def test_what_waited_for_a_dial_that_failed_was_certainly_not_sent() -> None:
     async with world(hello=None) as w:
-        await until(lambda: w.peer.writers, "it is connected")
-        w.peers.send("n2", Ping(1))
+        w.peers.send("n2", Ping(1))  # both wait for the first dial: nothing was awaited since
         w.peers.send("n2", Ping(2))
         await w.until_event(refused(1), refused(2))
         first_down = next(e for e in w.events if isinstance(e, LinkDown))
         assert w.events.index(refused(2)) < w.events.index(first_down)
         assert first_down.reason == "no HELLO within 0.3 s"
-        assert w.link()["hello_timeouts"] == 1
+        assert w.link()["hello_timeouts"] >= 1
         assert w.peer.heard == []
         w.peer.hello = PEER
         await w.until_event(LinkUp("n2"))
@@ -157,9 +164,15 @@ async def test_what_waited_for_a_dial_that_failed_was_certainly_not_sent() -> No
 @in_loop
 async def test_a_peer_that_was_just_tried_fails_at_once() -> None:
     async with world(listening=False) as w:
-        await until(lambda: w.downs(), "the first dial failed")
-        w.peers.send("n2", Ping(1))
-        assert w.events[-1] == refused(1)
+        seen: list[Event] = []
+
+        def send() -> None:
+            w.peers.send("n2", Ping(1))
+            seen.extend(w.events[-1:])
+
+        w.on_down = send
+        await until(lambda: seen, "the first dial failed")
+        assert seen == [refused(1)]
 
 
 async def _never_up(hello: Hello | None, then: Callable[[World], None], reason: str) -> None:

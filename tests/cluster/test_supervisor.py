@@ -196,7 +196,7 @@ async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_pa
                 await store.get(b"k")
             assert caught.value.definite
             await cluster.start("n2")
-            async with asyncio.timeout(30):  # until n2 tells n1 of the ring
+            async with asyncio.timeout(120):  # until n2 tells n1 of the ring
                 while not ((await cluster.status("n1")) or {}).get("ready"):
                     await asyncio.sleep(0.01)
 

@@ -76,7 +76,7 @@ class Peer:
         self._writer.write(data)
 
     async def read(self, count: int) -> bytes:
-        return await asyncio.wait_for(self._reader.readexactly(count), 10)
+        return await asyncio.wait_for(self._reader.readexactly(count), 100)
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         """Whether neither bytes nor an end come for so long."""
@@ -89,7 +89,7 @@ class Peer:
     async def ended(self) -> None:
         """Wait until the connection is at its end, cleanly or by a reset."""
         try:
-            while await asyncio.wait_for(self._reader.read(65536), 10):
+            while await asyncio.wait_for(self._reader.read(65536), 100):
                 pass
         except ConnectionError:
             return
@@ -121,7 +121,7 @@ class World:
 
     async def dial(self, source: str, dest: str) -> Peer:
         host, port = self.links.address(source, dest).split(":")
-        peer = Peer(*await asyncio.wait_for(asyncio.open_connection(host, int(port)), 5))
+        peer = Peer(*await asyncio.wait_for(asyncio.open_connection(host, int(port)), 60))
         self._peers.append(peer)
         return peer
 

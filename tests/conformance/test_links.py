@@ -35,7 +35,7 @@ def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         await asyncio.sleep(0.01)

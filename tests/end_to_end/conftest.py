@@ -39,7 +39,7 @@ class Run:
 
     def wait(self) -> int:
         """The exit code, once it has ended."""
-        return self.process.wait(timeout=100)
+        return self.process.wait(timeout=500)
 
     def said(self) -> str:
         return self.output.read_text("utf-8")
@@ -76,7 +76,7 @@ class Run:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something that must come about."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not condition():
             assert time.monotonic() < deadline, f"never came: {what}\n{self.said()}"
             time.sleep(0.05)

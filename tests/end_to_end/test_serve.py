@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 def get(run: Run, path: str, method: str = "GET", host: str | None = None) -> tuple[int, str]:
     port = int(run.said().partition("127.0.0.1:")[2].partition("/")[0])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=100)
     connection.request(method, path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
     body = answer.read().decode(errors="replace")

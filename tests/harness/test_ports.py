@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import subprocess
 import sys
@@ -12,14 +14,18 @@ from harness.ports import reserve
 from harness.system import EnvironmentFailed
 
 
-def holder(count: int) -> subprocess.Popen[str]:
+def holder(count: int, **environment: str) -> subprocess.Popen[str]:
     """Another process that reserves ports and prints them, and holds them until killed."""
     program = (
         "from harness.ports import reserve; import sys\n"
         f"held = reserve({count}); print(*held.numbers, flush=True); sys.stdin.read()"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
     )
 
 
@@ -91,10 +97,40 @@ def test_take_gives_each_port_once() -> None:
             held.take()
 
 
-def test_a_folder_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(ports, "_FOLDER", tmp_path / "file" / "ports")
-    with pytest.raises(EnvironmentFailed, match="set TMPDIR"):
-        reserve(1)
+def test_ports_are_the_machines_and_no_folders(tmp_path: Path) -> None:
+    """Another TMPDIR, and another user, see the same reservations."""
+    with reserve(40) as mine:
+        other = holder(40, TMPDIR=str(tmp_path))
+        try:
+            assert not set(mine.numbers) & numbers_of(other)
+        finally:
+            other.kill()
+            other.communicate()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_does_not_take_them() -> None:
+    with reserve(40) as mine:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.setuid(54321)
+            with reserve(40) as theirs:
+                os.write(writing, " ".join(map(str, theirs.numbers)).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            theirs = {int(word) for word in answer.read().split()}
+        os.waitpid(child, 0)
+        assert len(theirs) == 40
+        assert not theirs & set(mine.numbers)
+
+
+def test_too_few_files_are_named() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
+        with pytest.raises(EnvironmentFailed, match="ulimit -n"):
+            reserve(1_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -263,7 +263,7 @@ def test_servers_do_not_outlive_a_killed_harness(binary: Path, tmp_path: Path) -
     assert len(pids) == 3
     harness.kill()
     harness.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < deadline, "a server outlived the harness"
         time.sleep(0.01)

@@ -95,7 +95,7 @@ class TinySystem:
 
     async def status(self, node: str) -> dict[str, Any] | None:
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._admin[node])
                 answer = await reader.read()
                 writer.close()
@@ -171,7 +171,7 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
 
 async def until(condition: Callable[[], Any]) -> None:
     """Wait until what `condition` returns, when awaited, is true."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while not await condition():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.01)

@@ -1,0 +1,50 @@
+"""Deadlines in the seconds of a machine that is not busy.
+
+Where four processes want each core, everything takes four times as long: what is waited for is
+not late, and a deadline by the wall clock would call it so. So time counts less the more
+processes want to run, as the kernel says at each look. A deadline is still one: no second is
+stretched to more than MOST.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+#: s of a wall clock that one second may take
+MOST = 8.0
+
+
+def stretch() -> float:
+    """How many times as long as on an idle machine things take now: 1 to MOST."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            running = int(file.read().split()[3].partition("/")[0])
+        cores = len(os.sched_getaffinity(0))
+    except (OSError, AttributeError, IndexError, ValueError):
+        return 1.0
+    return max(1.0, min(MOST, (running - 1) / cores))  # whoever asks runs, too
+
+
+class Patience:
+    """A deadline of `seconds`, in such time. Ask often: it goes by what it sees when asked."""
+
+    def __init__(
+        self,
+        seconds: float,
+        busy: Callable[[], float] = stretch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._left = seconds
+        self._busy = busy
+        self._clock = clock
+        self._asked = clock()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        now = self._clock()
+        self._left -= (now - self._asked) / self._busy()
+        self._asked = now
+        return self._left <= 0

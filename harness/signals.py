@@ -1,0 +1,29 @@
+"""The signals by which a user, a service manager or a closed terminal ends a command.
+
+SIGHUP means what SIGTERM means: a terminal that is closed must leave no half-healed cluster.
+Where it is ignored from the start, as under nohup, it stays so.
+"""
+
+from __future__ import annotations
+
+import signal
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def ending() -> tuple[signal.Signals, ...]:
+    """The signals that are to end this process in order."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return _ENDING[:2] if ignored else _ENDING
+
+
+def end_by_interrupt() -> None:
+    """Have each of them raise KeyboardInterrupt, as ctrl-C does."""
+    for number in ending():
+        signal.signal(number, signal.default_int_handler)
+
+
+def ignore() -> None:
+    """Leave them to the process that started this one."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
