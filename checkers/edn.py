@@ -111,10 +111,11 @@ class Parser:
         rest = self._text[self.began : self.began + 20]
         if rest:
             ended = rest.startswith(('"', "#", "\\"))
-            what = (
-                "the end of a string, got the end" if rest[0] == '"' else f"a value, got {rest!r}"
-            )
+            what = f"a value, got {rest!r}"
+            if rest[0] == '"':
+                what = "the end of a string, got the end"
             raise EdnError(f"expected {what}", self.began, ended)
+        self.began = len(self._text.rstrip())
         return None
 
     def form(self, match: re.Match[str]) -> Any:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(
-    path for folder in ("checkers", "cluster", "harness", "workloads") for path in (ROOT / folder).rglob("*.py")
-)  # fmt: skip
+OURS = ("checkers", "cluster", "harness", "workloads")
+SOURCES = sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py"))
 
 _MODE = re.compile(r"[rwaxbt+]+")
 #: which positional argument is the encoding
