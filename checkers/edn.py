@@ -44,6 +44,7 @@ _CHARS = {
     "backspace": "\b",
     "formfeed": "\f",
 }
+_CHAR_NAMES = {char: name for name, char in _CHARS.items()}
 _WORDS = {"nil": None, "true": True, "false": False}
 
 
@@ -132,7 +133,8 @@ class Parser:
             if kind == "string":
                 return _string(match["string"])
             if kind == "char":
-                return Word.of(_char(match["char"][1:]), match["char"])
+                char = _char(match["char"][1:])
+                return Word.of(char, f"\\{_CHAR_NAMES.get(char, char)}")
             if kind == "regex":
                 return Word.of(match["regex"][2:-1], match["regex"])
         except _Bad as bad:

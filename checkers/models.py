@@ -16,12 +16,12 @@ from .course import course
 from .elle import check_list_append, check_rw_register, wanted
 from .explain import with_faults
 from .history import History
-from .independent import each_key
+from .independent import each_key, unkeyed
 from .register import check_register
 from .rw_register import INFERENCES
 from .sets import check_counter, check_set, check_set_full, check_unique_ids
 from .snapshots import check_bank, check_long_fork
-from .verdict import Results, Verdict, check_safely
+from .verdict import Results, Verdict, check_safely, judge
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,13 @@ class Model:
 
 
 def _one(name: str, check: Callable[[History, Options], Verdict]) -> Callable[..., Results]:
-    def judge(history: History, options: Options) -> Results:
+    def judge_all(history: History, options: Options) -> Results:
+        mixed = unkeyed(history)
+        if mixed is not None:
+            return Results({name: judge((), [mixed])})
         return Results({name: check_safely(name, partial(check, history, options))})
 
-    return judge
+    return judge_all
 
 
 def _model(
