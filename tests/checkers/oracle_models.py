@@ -146,7 +146,8 @@ def has_long_fork(ops: list[Op]) -> bool:
 
 
 def impossible_reads(ops: list[Op]) -> Counter[str]:
-    """What transactions read of keys that were not written, or in vain, or not yet."""
+    """What transactions read of keys that were not written, or in vain, or not yet; nothing
+    where the history has no writes at all."""
     paired = Paired(ops)
     written = {
         op.value[0][1]: i
@@ -154,6 +155,8 @@ def impossible_reads(ops: list[Op]) -> Counter[str]:
         if op.type == "invoke" and op.value[0][0] == "w"
     }
     found: Counter[str] = Counter()
+    if not written:
+        return found
     for i, op in enumerate(ops):
         for f, key, value in op.value if op.type == "ok" else ():
             if f == "w" or value is None:

@@ -9,6 +9,7 @@ import pytest
 from test_jepsen_models import add, done, history, judged, read
 
 from checkers import check
+from checkers.exact import parse_number
 from checkers.history import Op
 from checkers.io import read_any
 from checkers.models import MODELS, Options, check_model
@@ -249,10 +250,42 @@ def test_sums_are_not_rounded(tmp_path: Path, values: tuple[str, ...], valid: An
     ],
 )
 def test_totals_are_not_rounded(tmp_path: Path, balances: str, total: str, valid: Any) -> None:
-    from checkers.exact import parse_number
-
     options = {"total_amount": parse_number(total), "negative_balances": True}
     assert spelled(tmp_path, "bank", balances, **options).valid == valid
+
+
+EDN = """{:process 0, :type :invoke, :f :read, :value nil}
+{:process 0, :type :ok, :f :read, :value {"a" %s, "b" %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("balances", "total", "valid"),
+    [
+        (("1/3", "2/3"), "1", True),
+        (("1/3", "1/3"), "2/3", True),
+        (("1/3", "1/3"), "1", False),
+        (("0.1M", "0.2M"), "0.3", True),
+        (("0.10000000000000000000000001M", "0.2M"), "0.3", False),
+        (("0.10000000000000000000000001M", "0.19999999999999999999999999M"), "0.3", True),
+        (("0.30000000000000004", "0.0"), "0.3", "unknown"),
+        (("100000000000000000001N", "-1"), "100000000000000000000", True),
+        (("##Inf", "1"), "1", "unknown"),
+        (("##NaN", "1"), "1", "unknown"),
+        ((":rich", "1"), "1", "unknown"),
+        (('"1/3"', "2/3"), "1", "unknown"),
+    ],
+)
+def test_decimals_and_ratios_of_edn(
+    tmp_path: Path, balances: tuple[str, str], total: str, valid: Any
+) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(EDN % balances)
+    options = Options(total_amount=parse_number(total), negative_balances=True)
+    results = check_model("bank", read_any(path), options)
+    assert results.valid == valid, results.reasons()
+    if valid == "unknown":
+        assert any(balances[0] in why or "floats" in why for why in results.reasons())
 
 
 #: an anomaly is proved by what had happened before it
