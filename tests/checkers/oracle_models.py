@@ -109,8 +109,8 @@ def counter(ops: list[Op]) -> int:
 
 
 def first_total(ops: list[Op], accounts: set[str]) -> int | None:
-    """What the first read of whole balances adds up to."""
-    for _, _, balances in Paired(ops).reads():
+    """What the read of whole balances that ended first adds up to."""
+    for _, _, balances in sorted(Paired(ops).reads(), key=lambda read: read[1]):
         if set(balances) <= accounts and None not in balances.values():
             return sum(balances.values())
     return None
