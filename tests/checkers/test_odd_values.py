@@ -130,6 +130,47 @@ def test_many_unknown_fs_are_counted() -> None:
     assert reasons[-1] == "and 5 more of that kind"
 
 
+def ended(events: list, end: str) -> list:
+    """The same operations, of which none succeeded: each client then has a number of its own."""
+    return [
+        (10 * i + event[0] if end == "info" else event[0], *rest)
+        for i in range(0, len(events), 2)
+        for event, rest in (
+            (events[i], events[i][1:]),
+            (events[i + 1], (end, *events[i + 1][2:])),
+        )
+    ]
+
+
+@pytest.mark.parametrize("model", GOOD)
+@pytest.mark.parametrize("end", ["fail", "info"])
+def test_where_nothing_succeeded_nothing_is_valid(model: str, end: str) -> None:
+    events, options = GOOD[model]
+    results = judged(model, *ended(events, end), **options)
+    assert (results.valid, results.counts()) == ("unknown", {})
+    assert results.reasons()
+
+
+@pytest.mark.parametrize("model", GOOD)
+def test_what_never_ended_is_no_evidence(model: str) -> None:
+    events, options = GOOD[model]
+    begun = [(10 * i, *event[1:]) for i, event in enumerate(events) if event[1] == "invoke"]
+    results = judged(model, *begun, **options)
+    assert (results.valid, results.counts()) == ("unknown", {})
+
+
+@pytest.mark.parametrize("model", ["register", "set", "set-full", "counter", "long-fork"])
+def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: str) -> None:
+    events, options = GOOD[model]
+    nothing = {"register": None, "set": [], "set-full": [], "counter": 0}.get(model)
+    lone = done(1, "read", seen=nothing) if model != "long-fork" else done(
+        1, "txn", [["r", "x", None], ["r", "y", None]]
+    )  # fmt: skip
+    for history_ in (events[:2], lone, [*ended(events[:2], "fail"), *lone]):
+        results = judged(model, *history_, **options)
+        assert (results.valid, results.counts()) == ("unknown", {}), history_
+
+
 #: (model, operations added to what is valid, what the reason says)
 ODD: list[tuple[str, list, str]] = [
     ("set", done(1, "read", seen={"a": 1}), 'the list of elements read, got {"a":1}'),
