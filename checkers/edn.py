@@ -44,6 +44,7 @@ _CHARS = {
     "backspace": "\b",
     "formfeed": "\f",
 }
+_CHAR_NAMES = {char: name for name, char in _CHARS.items()}
 _WORDS = {"nil": None, "true": True, "false": False}
 
 
@@ -111,10 +112,11 @@ class Parser:
         rest = self._text[self.began : self.began + 20]
         if rest:
             ended = rest.startswith(('"', "#", "\\"))
-            what = (
-                "the end of a string, got the end" if rest[0] == '"' else f"a value, got {rest!r}"
-            )
+            what = f"a value, got {rest!r}"
+            if rest[0] == '"':
+                what = "the end of a string, got the end"
             raise EdnError(f"expected {what}", self.began, ended)
+        self.began = len(self._text.rstrip())
         return None
 
     def form(self, match: re.Match[str]) -> Any:
@@ -131,7 +133,8 @@ class Parser:
             if kind == "string":
                 return _string(match["string"])
             if kind == "char":
-                return Word.of(_char(match["char"][1:]), match["char"])
+                char = _char(match["char"][1:])
+                return Word.of(char, f"\\{_CHAR_NAMES.get(char, char)}")
             if kind == "regex":
                 return Word.of(match["regex"][2:-1], match["regex"])
         except _Bad as bad:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from .columns import Builder, History
-from .history import UNDECODABLE, must_be_text
+from .history import UNDECODABLE, explain, must_be_text
 from .op import NO_VALUE, Line, Natural, OpError, RawSibling, Type
 from .source import HistoryError
 from .spelling import JSON, Spelling
@@ -56,14 +56,6 @@ def decode_lines(lines: bytes) -> list[Foreign] | None:
         return None
 
 
-def explained(error: Exception) -> tuple[str, str]:
-    """The field of an event that cannot be decoded, and what was expected."""
-    said, _, where = str(error).partition(" - at `$")
-    if isinstance(error, RecursionError):
-        said = "expected values nested less deeply"
-    return where.rstrip("`").lstrip(".") or "(line)", said[0].lower() + said[1:]
-
-
 class Foreigners:
     """Gathers foreign events as rows. `numbers` are the lines where they stand; a reader that
     knows no lines until one is asked for sets `lines` instead."""
@@ -87,7 +79,7 @@ class Foreigners:
             must_be_text(line)
             return _line.decode(line)
         except UNDECODABLE as error:
-            raise self.refuse(number, *explained(error)) from None
+            raise self.refuse(number, *explain(error)) from None
 
     def add(self, events: Sequence[Foreign], numbers: Iterable[int] = ()) -> None:
         """Append events, which stand on these lines."""

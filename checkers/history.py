@@ -91,8 +91,10 @@ def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """What the decoder says of one line, cut into field and expectation."""
+    """What the decoder says of one event, cut into field and expectation."""
     text = str(error)
+    if isinstance(error, RecursionError):
+        return "(line)", "expected values nested less deeply"
     if not isinstance(error, msgspec.ValidationError):
         return "(line)", f"expected one JSON object: {text}"
     said, _, where = text.partition(" - at `$")

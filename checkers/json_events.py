@@ -14,14 +14,14 @@ from functools import cache
 import msgspec
 
 from .columns import History
-from .foreign import Foreign, Foreigners, decode_lines, explained
-from .history import UNDECODABLE
+from .foreign import Foreign, Foreigners, decode_lines
+from .history import UNDECODABLE, explain
 from .quick import no_cycles
 from .source import HistoryError
 
 _array = msgspec.json.Decoder(list[Foreign])
 _BLANK = re.compile(r"[ \t\r\n]*")
-_EVENT = re.compile(r"\[(\d+)\]\.?(.*)")
+_EVENT = re.compile(r" - at `\$\[(\d+)\]")
 _BYTE = re.compile(r" \(byte (\d+)\)")
 
 
@@ -51,22 +51,21 @@ def _add_array(events: Foreigners, content: bytes) -> None:
 
 def _refused(events: Foreigners, content: bytes, error: Exception) -> HistoryError:
     """The line of the event that cannot be decoded, or where JSON ends to be JSON."""
-    field, expected = explained(error)
-    at = _EVENT.match(field)
+    text, last = str(error), content.rstrip().count(b"\n") + 1
+    at, byte = _EVENT.search(text), _BYTE.search(text)
+    field, expected = explain(error)
     if at is not None:
         lines = list(_lines_of(content.decode(), int(at[1])))
-        return events.refuse(lines[-1], at[2] or "(event)", expected)
-    byte = _BYTE.search(expected)
-    if byte is not None:
-        line = content.count(b"\n", 0, int(byte[1])) + 1
-        return events.refuse(line, "(array)", _BYTE.sub("", expected))
+        field = field.removeprefix(f"[{at[1]}]").lstrip(".") or "(event)"
+        return events.refuse(lines[-1], field, expected)
     if isinstance(error, RecursionError):
-        line = list(_lines_of(content.decode()))[-1]
-    else:
-        line = content.rstrip().count(b"\n") + 1
-        if "truncated" in expected:
-            expected = "expected the rest of the array, which is cut off"
-    return events.refuse(line, "(array)", expected)
+        return events.refuse(list(_lines_of(content.decode()))[-1], "(event)", expected)
+    if byte is not None:
+        last = content.count(b"\n", 0, int(byte[1])) + 1
+        text = _BYTE.sub("", text)
+    if "truncated" in text:
+        text = "the array is cut off"
+    return events.refuse(last, "(array)", f"expected an array of events: {text}")
 
 
 def _lines_of(text: str, last: int | None = None) -> Iterator[int]:

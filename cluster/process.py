@@ -111,4 +111,6 @@ def _kernel_state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2]
     except OSError:
         command = ["ps", "-o", "state=", "-p", str(pid)]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=False
+        ).stdout.strip()

@@ -100,7 +100,7 @@ def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
         crew.give(Task(0, arguments, said, patience))
         while not (ended := crew.ended(1.0)):
             pass
-    code, output = ended[0].code, said.read_text() if said.exists() else ""
+    code, output = ended[0].code, said.read_text("utf-8", "replace") if said.exists() else ""
     if code is None:
         pytest.fail(f"the test did not end within {patience:g} s\n{output}", pytrace=False)
     if code < 0 or code in _NO_VERDICT:

@@ -33,7 +33,7 @@ def start_time(pid: int) -> str | None:
     except ProcessLookupError:
         return None
     listing = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, encoding="utf-8", check=False
     )
     return "_".join(listing.stdout.split()) or None
 

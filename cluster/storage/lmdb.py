@@ -173,7 +173,7 @@ def _check(folder: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if walk.returncode == 2:

@@ -88,7 +88,12 @@ def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
 def _verified(binary: Path) -> Path:
     try:
         answer = subprocess.run(
-            [binary, "-version"], capture_output=True, text=True, timeout=10, check=False
+            [binary, "-version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _No(f"{binary} does not run: {error}") from error
@@ -136,7 +141,7 @@ def _one_at_a_time(say: Say) -> Iterator[None]:
     folder = _cache().parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
+        lock = (folder / "lock").open("a", encoding="utf-8")
     except OSError as error:
         raise EnvironmentFailed(
             f"the cache {folder} cannot be written ({error}); set XDG_CACHE_HOME to a "
@@ -234,7 +239,8 @@ def _run(command: list[str], env: dict[str, str]) -> None:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TOOL,
             check=False,
             env=os.environ | env,

@@ -203,5 +203,5 @@ def _shape(proxy: api.Proxy | None) -> tuple[Any, ...] | None:
 
 def _last_line(log: Path) -> str:
     """What it last wrote, as the end of a message."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text("utf-8", "replace").splitlines()
     return f", and ends with: {lines[-1]}" if lines else ", and is empty"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +29,7 @@ LEAVES = st.one_of(
     FLOATS.map(lambda f: ("float", repr(f))),
     NAMES.map(lambda n: ("word", f":{n}")),
     NAMES.map(lambda n: ("word", n)),
-    st.sampled_from([":1", ":k/v", "a.b/c", "->", "##Inf", "##NaN", "1/3", "2/7", "\\a", "\\newline",
+    st.sampled_from([":1", ":k/v", "a.b/c", "->", "##Inf", "##NaN", "1/3", "2/7", "\\a", "\\tab",
                      "\\(", '#inst "2020-01-01"', '#uuid "a"']).map(lambda t: ("word", t)),
     st.one_of(NAMES, QUOTED, st.sampled_from(["1/3", "##Inf", ":a", "\\a", '"a"', "1"])).map(
         lambda s: ("string", s)
@@ -55,6 +56,10 @@ def escaped(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
+def ordered(held: Any) -> list[Any]:
+    return sorted(held, key=repr)
+
+
 def printed(value: Any, blank: Callable[[], str]) -> str:
     """The tree as EDN, with what separates forms drawn anew each time."""
     kind, held = value
@@ -64,9 +69,10 @@ def printed(value: Any, blank: Callable[[], str]) -> str:
         opening, closing = ("(", ")") if blank() == "\n" else ("[", "]")
         return opening + "".join(printed(v, blank) + blank() for v in held) + closing
     if kind == "set":
-        return "#{" + blank() + "".join(printed(v, blank) + blank() for v in held) + "}"
+        return "#{" + blank() + "".join(printed(v, blank) + blank() for v in ordered(held)) + "}"
     if kind == "map":
-        parts = [printed(k, blank) + blank() + printed(v, blank) + blank() for k, v in held]
+        pairs = ordered(held)
+        parts = [printed(k, blank) + blank() + printed(v, blank) + blank() for k, v in pairs]
         return "{" + "".join(parts) + blank() + "}"
     return held or "nil"
 
@@ -128,26 +134,28 @@ def flat_keys(value: Any) -> bool:
     return all(map(flat_keys, held)) if kind in ("list", "set") else True
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data(), st.lists(VALUES.filter(flat_keys), min_size=1, max_size=4))
-def test_any_value_in_any_layout(data: st.DataObject, values: list[Any]) -> None:
-    def blank() -> str:
-        return data.draw(BLANKS)
-
-    text = ""
-    open_: list[str] = []
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(VALUES.filter(flat_keys), min_size=1, max_size=4),
+    st.lists(BLANKS, min_size=1, max_size=20),
+    st.lists(st.sampled_from(["", "[", "(", "]"]), min_size=4, max_size=4),
+    st.sampled_from(["", "#jepsen.history.Op", "#op "]),
+)
+def test_any_value_in_any_layout(
+    values: list[Any], blanks: list[str], brackets: list[str], tag: str
+) -> None:
+    blank = cycle(blanks).__next__
+    text, closing = "", [""]
     for process, value in enumerate(values):
-        if data.draw(st.booleans()):
-            opening = data.draw(st.sampled_from("[("))
-            open_.append({"[": "]", "(": ")"}[opening])
-            text += opening + blank()
-        tag = data.draw(st.sampled_from(["", "#jepsen.history.Op", "#op "]))
+        bracket = brackets[process]
+        if bracket == "]":
+            text += closing.pop() if len(closing) > 1 else ""
+        elif bracket:
+            closing.append({"[": "]", "(": ")"}[bracket])
+            text += bracket + blank()
         text += f"{tag}{{:type :invoke{blank()}:f :add,:process {process}{blank()}"
         text += f":value{blank()}{printed(value, blank)}{blank()}}}{blank()}"
-        if open_ and data.draw(st.booleans()):
-            text += open_.pop() + blank()
-    text += "".join(reversed(open_))
-    history = read(text.encode())
+    history = read((text + "".join(reversed(closing))).encode())
     held = [history.value_of(row) for row in range(len(history))]
     shown = [next(Parser(history.spelled(value)).forms()) for value in held]
     assert [tree(form) for form in shown] == [comparable(value) for value in values]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from checkers.history import History, Op
 from checkers.models import Options, check_model
 
@@ -67,3 +69,113 @@ def test_a_bank_by_key() -> None:
     assert check_model("bank", history(*reads), Options(negative_balances=True)).valid is True
     asked = Options(negative_balances=True, total_amount=3)
     assert [a.key for a in check_model("bank", history(*reads), asked).anomalies] == ["2", "2"]
+
+
+def keyed(*events: tuple[str, str, str | None, Any]) -> History:
+    """(type, f, key, value) of one client."""
+    return History.of(
+        [Op(type=t, process=0, f=f, key=key, value=value) for t, f, key, value in events]  # type: ignore[arg-type]
+    )
+
+
+def pair(f: str, key: str | None, asked: Any, told: Any) -> list[tuple[str, str, str | None, Any]]:
+    return [("invoke", f, key, asked), ("ok", f, key, told)]
+
+
+#: by model: what is done to key a, what shows something wrong of it, and what is right of b
+BY_KEY = {
+    "set": (pair("add", "a", 1, 1), pair("read", "a", None, []), pair("read", "b", None, [])),
+    "set-full": (pair("add", "a", 1, 1), pair("read", "a", None, []), pair("read", "b", None, [])),
+    "counter": (pair("add", "a", 1, 1), pair("read", "a", None, 0), pair("read", "b", None, 0)),
+    "bank": (
+        pair("read", "a", None, {"x": 1}),
+        pair("read", "a", None, {"x": 2}),
+        pair("read", "b", None, {"x": 2}),
+    ),
+    "unique-ids": (
+        pair("generate", "a", None, 1),
+        pair("generate", "a", None, 1),
+        pair("generate", "b", None, 1),
+    ),
+    "register": (pair("write", "a", 1, 1), pair("read", "a", None, 2), pair("write", "b", 1, 1)),
+    "rw-register": (
+        pair("txn", "a", [["w", "x", 1]], [["w", "x", 1]]),
+        pair("txn", "a", [["r", "x", None]], [["r", "x", 2]]),
+        pair("txn", "b", [["w", "x", 1]], [["w", "x", 1]]),
+    ),
+    "list-append": (
+        pair("txn", "a", [["append", "x", 1]], [["append", "x", 1]]),
+        pair("txn", "a", [["r", "x", None]], [["r", "x", [2]]]),
+        pair("txn", "b", [["append", "x", 1]], [["append", "x", 1]]),
+    ),
+}
+#: what shows that key a is right
+RIGHT = {
+    "set": pair("read", "a", None, [1]),
+    "set-full": pair("read", "a", None, [1]),
+    "counter": pair("read", "a", None, 1),
+    "bank": [],
+    "unique-ids": [],
+    "register": pair("read", "a", None, 1),
+    "rw-register": pair("txn", "a", [["r", "x", None]], [["r", "x", 1]]),
+    "list-append": pair("txn", "a", [["r", "x", None]], [["r", "x", [1]]]),
+}
+
+
+@pytest.mark.parametrize("model", BY_KEY)
+def test_the_field_key_is_heeded_by_every_model(model: str) -> None:
+    did, wrong, other = BY_KEY[model]
+    good = check_model(model, keyed(*did, *other, *RIGHT[model]))
+    assert not good.anomalies, "what stands in one key says nothing about another"
+    bad = check_model(model, keyed(*did, *other, *wrong))
+    assert bad.valid is False
+    assert {a.key for a in bad.anomalies} <= {"a", "x"}
+
+
+@pytest.mark.parametrize("model", BY_KEY)
+def test_keys_on_some_operations_only_are_unknown(model: str) -> None:
+    did, _, other = BY_KEY[model]
+    bare = [(t, f, None, value) for t, f, _, value in RIGHT[model] or did]
+    results = check_model(model, keyed(*did, *other, *bare))
+    assert results.valid == "unknown"
+    assert f"index {len(did) + len(other)}, field key: expected a key" in results.reasons()[0]
+
+
+def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
+    did, _, other = BY_KEY["set-full"]
+    assert check_model("set-full", keyed(*did, *other, *RIGHT["set-full"])).valid is True
+    assert check_model("set-full", keyed(*other)).valid == "unknown"
+    unread = pair("add", "c", 1, 1)
+    assert check_model("set-full", keyed(*did, *unread, *RIGHT["set-full"])).valid == "unknown"
+
+
+def test_transactions_of_two_operations_are_no_pairs() -> None:
+    two = [["append", "x", 1], ["append", "x", 2]]
+    read = [["r", "x", None], ["r", "x", None]]
+    ops = [*pair("txn", None, two, two), *pair("txn", None, read, [["r", "x", [1, 2]]] * 2)]
+    assert check_model("list-append", keyed(*ops)).valid is True
+
+
+def test_transactions_by_key_as_values() -> None:
+    def txn(key: int, asked: Any, told: Any) -> list[tuple[str, str, Any]]:
+        return done("txn", [key, asked], [key, told])
+
+    write = [["append", "x", 1]]
+    right = [*txn(1, write, write), *txn(2, write, write)]
+    read = txn(1, [["r", "x", None]], [["r", "x", [1]]])
+    other = txn(2, [["r", "x", None]], [["r", "x", [1]]])
+    assert check_model("list-append", history(*right, *read, *other)).valid is True
+    wrong = txn(2, [["r", "x", None]], [["r", "x", [2]]])
+    results = check_model("list-append", history(*right, *read, *wrong))
+    assert (results.valid, {a.key for a in results.anomalies}) == (False, {"2"})
+
+
+def test_a_read_of_null_has_the_key_of_its_invocation() -> None:
+    events = [
+        *done("add", ["x", 1], ["x", 1]),
+        ("invoke", "add", ["x", 2]),
+        ("info", "add", None),
+        *done("read", ["x", None], ["x", [1]]),
+        *done("read", ["y", None], ["y", []]),
+    ]
+    assert check_model("set-full", history(*events)).valid is True
