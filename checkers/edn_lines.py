@@ -15,6 +15,8 @@ _SPECIAL = (b"#", b";", b"\\", b"(", b"'", b"/", b"N", b"M", b"\t")
 #: where a string was taken out
 _HOLE = b"\x00"
 _FIELDS = (b"type", b"f", b"value", b"process", b"time", b"index", b"key", b"error")
+#: what would change an event if it stood there twice
+_ONCE = (b"type", b"f", b"value", b"process", b"key")
 _WORDS_OF_FIELDS = (b"invoke", b"ok", b"fail", b"info", b"txn", b"read", b"write", b"nemesis")
 _MOPS = (b"r", b"append", b"w")
 _KEYWORD = re.compile(rb'(?<!"):([A-Za-z][\w.*+!?<>=-]*)(?=[,\]}\n])')
@@ -58,7 +60,7 @@ def to_json(lines: bytes) -> Plain | None:
         words |= set(_KEYWORD.findall(text))
         text = _KEYWORD.sub(rb'"\1"', text)
     count = lines.count(b"\n")
-    if any(text.count(b'"' + field + b'":') > count for field in (b"type", b"f", b"value")):
+    if any(text.count(b'"' + field + b'":') > count for field in _ONCE):
         return None  # twice in one map, or in a map inside: the parser tells
     nested = text.count(b"{") > count
     return Plain(_woven(text, strings) if strings else text, count, words, seen, nested)

@@ -26,6 +26,7 @@ from .history import History
 from .lww import check_lww, is_lww
 from .pairing import Bools, Ints
 from .ring import Ring
+from .spelling import JSON
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import (
     at,
@@ -152,7 +153,7 @@ def _lost_write(c: Causality, version: int, rows: Ints) -> Anomaly:
     last = _last_shown(c, version)
     proof = tuple(sorted({*effect_rows(c, version), *reads, *last}))
     seen = f"last seen in {_place(h, last[0])}" if last else "no read ever showed it"
-    value = "" if c.deletes[version] else f", value {h.value_of(int(c.written[version]))!r}"
+    value = "" if c.deletes[version] else f", value {JSON(h.value_of(int(c.written[version])))}"
     why = (
         f"{effect(c, version)} (written at {at(h, int(c.written[version]))}{value}); {seen}. No "
         f"version in the final reads knew of it, and no delete can have removed it: {instead}."

@@ -94,7 +94,7 @@ def explain(error: Exception) -> tuple[str, str]:
     """What the decoder says of one event, cut into field and expectation."""
     text = str(error)
     if isinstance(error, RecursionError):
-        return "(line)", "expected values nested less deeply"
+        return "(line)", f"expected values nested less deeply: {text}"
     if not isinstance(error, msgspec.ValidationError):
         return "(line)", f"expected one JSON object: {text}"
     said, _, where = text.partition(" - at `$")

@@ -18,6 +18,7 @@ from .causality import Causality
 from .course import Course
 from .op import canonical
 from .pairing import FAIL, OK, Bools, Ints
+from .spelling import JSON
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 from .words import at, contents, covering, fate, name, reading
 
@@ -141,8 +142,8 @@ def _altered_value(c: Causality, place: int) -> Anomaly:
     shown, read = _shown(c, place)
     h, (version, row) = c.history, _write_rows(c, place)
     deleted = bool(h.sib_deleted[place])
-    got = "a tombstone" if deleted else f"{h.decode(int(h.sib_value[place]))!r}"
-    put = "a delete" if c.deletes[version] else f"{h.value_of(row)!r}"
+    got = "a tombstone" if deleted else JSON(h.decode(int(h.sib_value[place])))
+    put = "a delete" if c.deletes[version] else JSON(h.value_of(row))
     why = f"{read} showed {shown} as {got}; what was written at {at(h, row)} is {put}."
     return _anomaly(c, "altered-value", place, [row], why)
 
