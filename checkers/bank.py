@@ -152,7 +152,7 @@ def _off(bank: Bank, balances: Balances) -> tuple[Number, Number]:
     """By how much the balances miss the total, and how much of that floats may be blamed for."""
     total: Number = 0 if bank.total is None else bank.total
     off: Number = _total(balances) - total
-    return max(off, -off), rounding([*balances.values(), total])
+    return (max(off, -off), rounding([*balances.values(), total])) if off else (0, 0)
 
 
 def _wrong(bank: Bank, row: int, balances: Balances) -> Iterator[Anomaly]:

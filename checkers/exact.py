@@ -24,6 +24,8 @@ Number = int | Fraction
 
 #: digits, and power of ten, beyond which a number is not held (Python converts 4,300 digits)
 _DIGITS = 4000
+#: digits that tell any float of 64 bits from all others
+_FLOAT_DIGITS = 17
 #: bytes of a number that is read at once
 _SHORT = 20
 _RATIO = re.compile(r"[+-]?[0-9]+/[0-9]+")
@@ -138,10 +140,23 @@ def number_json(value: Number) -> int | float | str:
     return float(text) if repr(float(value)) == text else text
 
 
-def rounding(values: Iterable[Number]) -> Fraction:
+def rounding(values: Iterable[Number]) -> Number:
     """How far a sum of these may be off where a store adds them as binary floats of 64 bits,
-    in whatever order; 0 where all are integers, which need not be floats."""
+    in whatever order. 0 where all are integers, which need not be floats, and where one is
+    given more exactly than a float can be: then the store has decimals or ratios."""
     numbers = list(values)
-    if all(type(value) is int for value in numbers):
-        return Fraction(0)
+    if all(type(value) is int for value in numbers) or not all(map(_may_be_float, numbers)):
+        return 0
     return sum((abs(Fraction(value)) for value in numbers), Fraction(0)) * len(numbers) / 2**52
+
+
+def _may_be_float(value: Number) -> bool:
+    """Can this stand for a binary float of 64 bits? None is printed with more than 17 digits,
+    unless all digits that it has are."""
+    try:
+        if Fraction(float(value)) == value:
+            return True
+    except OverflowError:
+        return False
+    text = number_text(value)
+    return "/" not in text and len(text.replace(".", "").lstrip("-0")) <= _FLOAT_DIGITS

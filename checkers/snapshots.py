@@ -31,24 +31,19 @@ def check_long_fork(h: History) -> Verdict:
     written = t.key[t.write]
     if len(np.unique(written)) < len(written):
         return judge((), ["a key is written more than once: forks cannot be told"])
-    wrong, bad = _impossible(t, writes)
     reads, reasons = _reads(t)
     states: dict[tuple[frozenset[int], frozenset[int]], int] = {}
     for txn, mops in reads:
-        if txn not in bad:
-            seen = frozenset(int(t.key[m]) for m in mops if t.value[m] != NIL)
-            unseen = frozenset(int(t.key[m]) for m in mops if t.value[m] == NIL)
-            states.setdefault((seen, unseen), txn)
+        seen = frozenset(int(t.key[m]) for m in mops if t.value[m] != NIL)
+        unseen = frozenset(int(t.key[m]) for m in mops if t.value[m] == NIL)
+        states.setdefault((seen, unseen), txn)
     if not reads:
         reasons.append("no transaction read several keys")
-    elif not np.any(t.write) or not (np.any(t.status[t.txn[t.write]] == OK) or _saw(states)):
+    elif not np.any(t.status[t.txn[t.write]] == OK) and not any(seen for seen, _ in states):
         reasons.append("no write was acknowledged, and none was read")
+    found = [*_impossible(t, writes), *_forks(t, states)]
     groups = len({seen | unseen for seen, unseen in states})
-    return capped([*wrong, *_forks(t, states)], reasons, {"groups": groups, "states": len(states)})
-
-
-def _saw(states: Mapping[tuple[frozenset[int], frozenset[int]], int]) -> bool:
-    return any(len(seen) for seen, _ in states)
+    return capped(found, reasons, {"groups": groups, "states": len(states)})
 
 
 def _reads(t: Txns) -> tuple[list[tuple[int, range]], list[str]]:
@@ -78,28 +73,23 @@ def _repeats(t: Txns) -> Bools:
     return repeats
 
 
-def _impossible(t: Txns, writes: Writes) -> tuple[list[Anomaly], set[int]]:
-    """Reads of what nobody wrote, wrote in vain, or had not yet begun to write; and the
-    transactions that did them."""
-    reads = np.flatnonzero(~t.write & t.known & (t.value != NIL))
-    found, bad = [], set()
+def _impossible(t: Txns, writes: Writes) -> Iterator[Anomaly]:
+    """Reads of what nobody wrote, wrote in vain, or had not yet begun to write. A history
+    without any write is one of reads alone, which says nothing of who wrote."""
+    reads = np.flatnonzero(~t.write & t.known & (t.value != NIL) & bool(len(writes)))
     by = writes.find(t.key[reads], t.value[reads])
     writer = np.append(writes.mops, 0)[by]
     for mop, number, source in zip(reads.tolist(), by.tolist(), writer.tolist(), strict=True):
         txn, wrote = int(t.txn[mop]), int(t.txn[source])
-        later = t.row[wrote] > t.ended[txn]
-        failed = t.status[wrote] == FAIL
+        later, failed = t.row[wrote] > t.ended[txn], t.status[wrote] == FAIL
         if number < 0 or (later and failed):
-            name, why = "phantom", "which nobody had written"
+            yield _impossible_read(t, mop, "phantom", "which nobody had written", None)
         elif failed:
-            name, why = "aborted-read", f"whose write at index {t.row[wrote]} failed"
+            why = f"whose write at index {t.row[wrote]} failed"
+            yield _impossible_read(t, mop, "aborted-read", why, wrote)
         elif later:
-            name, why = "future-read", f"whose write began at index {t.row[wrote]}"
-        else:
-            continue
-        bad.add(txn)
-        found.append(_impossible_read(t, mop, name, why, None if name == "phantom" else wrote))
-    return found, bad
+            why = f"whose write began at index {t.row[wrote]}"
+            yield _impossible_read(t, mop, "future-read", why, wrote)
 
 
 def _impossible_read(t: Txns, mop: int, name: str, why: str, wrote: int | None) -> Anomaly:

@@ -109,8 +109,8 @@ def counter(ops: list[Op]) -> int:
 
 
 def first_total(ops: list[Op], accounts: set[str]) -> int | None:
-    """What the first read of whole balances adds up to."""
-    for _, _, balances in Paired(ops).reads():
+    """What the read of whole balances that ended first adds up to."""
+    for _, _, balances in sorted(Paired(ops).reads(), key=lambda read: read[1]):
         if set(balances) <= accounts and None not in balances.values():
             return sum(balances.values())
     return None
@@ -146,7 +146,8 @@ def has_long_fork(ops: list[Op]) -> bool:
 
 
 def impossible_reads(ops: list[Op]) -> Counter[str]:
-    """What transactions read of keys that were not written, or in vain, or not yet."""
+    """What transactions read of keys that were not written, or in vain, or not yet; nothing
+    where the history has no writes at all."""
     paired = Paired(ops)
     written = {
         op.value[0][1]: i
@@ -154,6 +155,8 @@ def impossible_reads(ops: list[Op]) -> Counter[str]:
         if op.type == "invoke" and op.value[0][0] == "w"
     }
     found: Counter[str] = Counter()
+    if not written:
+        return found
     for i, op in enumerate(ops):
         for f, key, value in op.value if op.type == "ok" else ():
             if f == "w" or value is None:

@@ -9,6 +9,7 @@ import pytest
 from test_jepsen_models import add, done, history, judged, read
 
 from checkers import check
+from checkers.exact import parse_number
 from checkers.history import Op
 from checkers.io import read_any
 from checkers.models import MODELS, Options, check_model
@@ -127,6 +128,47 @@ def test_many_unknown_fs_are_counted() -> None:
     reasons = judged("set", *add(1), *read(1), *odd).reasons()
     assert len(reasons) == 11
     assert reasons[-1] == "and 5 more of that kind"
+
+
+def ended(events: list, end: str) -> list:
+    """The same operations, of which none succeeded: each client then has a number of its own."""
+    return [
+        (10 * i + event[0] if end == "info" else event[0], *rest)
+        for i in range(0, len(events), 2)
+        for event, rest in (
+            (events[i], events[i][1:]),
+            (events[i + 1], (end, *events[i + 1][2:])),
+        )
+    ]
+
+
+@pytest.mark.parametrize("model", GOOD)
+@pytest.mark.parametrize("end", ["fail", "info"])
+def test_where_nothing_succeeded_nothing_is_valid(model: str, end: str) -> None:
+    events, options = GOOD[model]
+    results = judged(model, *ended(events, end), **options)
+    assert (results.valid, results.counts()) == ("unknown", {})
+    assert results.reasons()
+
+
+@pytest.mark.parametrize("model", GOOD)
+def test_what_never_ended_is_no_evidence(model: str) -> None:
+    events, options = GOOD[model]
+    begun = [(10 * i, *event[1:]) for i, event in enumerate(events) if event[1] == "invoke"]
+    results = judged(model, *begun, **options)
+    assert (results.valid, results.counts()) == ("unknown", {})
+
+
+@pytest.mark.parametrize("model", ["register", "set", "set-full", "counter", "long-fork"])
+def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: str) -> None:
+    events, options = GOOD[model]
+    nothing = {"register": None, "set": [], "set-full": [], "counter": 0}.get(model)
+    lone = done(1, "read", seen=nothing) if model != "long-fork" else done(
+        1, "txn", [["r", "x", None], ["r", "y", None]]
+    )  # fmt: skip
+    for history_ in (events[:2], lone, [*ended(events[:2], "fail"), *lone]):
+        results = judged(model, *history_, **options)
+        assert (results.valid, results.counts()) == ("unknown", {}), history_
 
 
 #: (model, operations added to what is valid, what the reason says)
@@ -249,10 +291,42 @@ def test_sums_are_not_rounded(tmp_path: Path, values: tuple[str, ...], valid: An
     ],
 )
 def test_totals_are_not_rounded(tmp_path: Path, balances: str, total: str, valid: Any) -> None:
-    from checkers.exact import parse_number
-
     options = {"total_amount": parse_number(total), "negative_balances": True}
     assert spelled(tmp_path, "bank", balances, **options).valid == valid
+
+
+EDN = """{:process 0, :type :invoke, :f :read, :value nil}
+{:process 0, :type :ok, :f :read, :value {"a" %s, "b" %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("balances", "total", "valid"),
+    [
+        (("1/3", "2/3"), "1", True),
+        (("1/3", "1/3"), "2/3", True),
+        (("1/3", "1/3"), "1", False),
+        (("0.1M", "0.2M"), "0.3", True),
+        (("0.10000000000000000000000001M", "0.2M"), "0.3", False),
+        (("0.10000000000000000000000001M", "0.19999999999999999999999999M"), "0.3", True),
+        (("0.30000000000000004", "0.0"), "0.3", "unknown"),
+        (("100000000000000000001N", "-1"), "100000000000000000000", True),
+        (("##Inf", "1"), "1", "unknown"),
+        (("##NaN", "1"), "1", "unknown"),
+        ((":rich", "1"), "1", "unknown"),
+        (('"1/3"', "2/3"), "1", "unknown"),
+    ],
+)
+def test_decimals_and_ratios_of_edn(
+    tmp_path: Path, balances: tuple[str, str], total: str, valid: Any
+) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(EDN % balances)
+    options = Options(total_amount=parse_number(total), negative_balances=True)
+    results = check_model("bank", read_any(path), options)
+    assert results.valid == valid, results.reasons()
+    if valid == "unknown":
+        assert any(balances[0] in why or "floats" in why for why in results.reasons())
 
 
 #: an anomaly is proved by what had happened before it
