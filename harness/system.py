@@ -87,9 +87,9 @@ class System(Protocol):
         exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
         unsent (bytes of answers that were not read), owed (requests without an answer),
         keys_in_progress (keys that work is under way for), where it is known
-        hints_for {id: int} and damaged (rows that could not be read), and where the membership can change
-        membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
-        (gone, and may still hold something)} or None."""
+        hints_for {id: int} and damaged (rows that could not be read), and where the
+        membership can change membership {version: int, members: [id], settled: bool,
+        owned {id: int}, former: [id] (gone, and may still hold something)} or None."""
 
     async def metrics(self, node: str) -> str | None:
         """What the node measures of itself, as Prometheus text; None if it does not answer."""
