@@ -85,8 +85,9 @@ class System(Protocol):
         answer. Has at least: node, hints (int), transfers (int), objects (int),
         peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
         exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
-        unsent (bytes of answers that were not read), where it is known hints_for {id: int} and
-        damaged (rows that could not be read), and where the membership can change
+        unsent (bytes of answers that were not read), owed (requests without an answer),
+        keys_in_progress (keys that work is under way for), where it is known hints_for
+        {id: int} and damaged (rows that could not be read), and where the membership can change
         membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
         (gone, and may still hold something)} or None, and moving [{"partition": int, "state":
         "receiving" or "giving up", "waiting_for": [id]}]."""

@@ -32,6 +32,7 @@ ANOMALIES = (
     "false-sibling",
     "future-read",
     "impossible-ack",
+    "leak",
     "lost-hint",
     "lost-item",
     "lost-write",

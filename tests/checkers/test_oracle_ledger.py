@@ -129,7 +129,6 @@ class Run:
         self.at_work = fault if stage in (0, 3) and not at_once else None
         self.faults[fault] = (stage + 1 + at_once, kind, hit)
 
-
     def finish(self, healed: bool, finals) -> None:
         """Heals, and reads each of these keys once."""
         for value in ("heal", "quiesce", "final"):
