@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +96,7 @@ def operations(run: Run) -> Iterator[Pair]:
 def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
     """On a cluster that is fine, which every checker calls valid."""
     asked = options(
-        "quorums=0.5", "timeouts=0.2", "bodies=0.4", "retries=1", "direct=0.3", "deletes=0.2",
+        "quorums=0.5", "timeouts=0.4", "bodies=0.4", "retries=1", "direct=0.3", "deletes=0.2",
         "recreate=0.5", "old=0.1",
     )  # fmt: skip
     run = start("test", *BRIEF, "--workload", "register", *asked, "--seed", "7", "--strict")
@@ -118,10 +117,11 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
     assert all(end["id"] in {s["id"] for s in end["siblings"]} for end in bodies)
     assert max(len(end["siblings"]) for end in bodies) > 1
     assert any(end["worth"]["coordinator"] == end["node"] for o, end in answered if "direct" in o)
-    hasty = [end for o, end in done if o.get("timeout", 9) < 0.01 and end["type"] != "ok"]
-    assert Counter(end["error"]["code"] for end in hasty)["timeout"] > 0
-    again = [(o["retry"], end) for o, end in answered if end.get("options", {}).get("tries", 1) > 1]
-    assert again, "no retry ever succeeded"
+    hasty = [end for o, end in done if o.get("timeout", 9) < 0.05]
+    tried = [end for end in hasty if end.get("options", {}).get("tries", 1) > 1]
+    late = [end for end in hasty if end.get("error", {}).get("code") == "timeout"]
+    assert tried + late, "nothing timed out"
+    assert any(end["type"] == "ok" for end in tried), "no retry ever succeeded"
     assert {begun["f"] for begun, _ in pairs} == {"get", "put", "delete"}
 
 
