@@ -293,8 +293,9 @@ class _Judge:
         refused: list[int] = []
         delayed: list[int] = []
         for row in ended.tolist():
-            fair = row in h.errors and not _of_client(h, row) and not self.own_fault(row)
-            if fair and self.was_fair(row):
+            code = h.errors[row].code if row in h.errors else ""
+            judged = code and not _of_client(h, row) and not self.own_fault(row, code)
+            if judged and self.was_fair(row):
                 (delayed if self.was_late(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
@@ -302,11 +303,11 @@ class _Judge:
         rows = [row for row in sorted(refused) if row not in counted]
         return [self.anomaly("unavailable", row, self.excuse(row)) for row in rows]
 
-    def own_fault(self, row: int) -> bool:
+    def own_fault(self, row: int, code: str) -> bool:
         """Whether an operation asked for what its nodes do not promise."""
         need = self.needs.at(row)
         hasty = need.timeout is not None and need.timeout < PATIENT
-        return hasty or bool(need.durable and not self.durable)
+        return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
     def was_late(self, row: int) -> bool:
         """Whether a slow machine explains it: nothing came in time; or a quorum was lacking only

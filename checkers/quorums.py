@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from .columns import History
+from .pairing import INVOKE
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Needs:
         """The need of the operation that an event begins or ends."""
         h = self._h
         f = "get" if h.fs[h.f[row]] == "get" else "put"
-        asked = h.options.get(row) or h.options.get(int(h.pair[row]))
+        begun = row if h.kind[row] == INVOKE else int(h.pair[row])
+        asked = h.options.get(begun)
         return self._need(f, asked) if asked else self._defaults[f]
 
     def _need(self, f: str, asked: Mapping[str, Any]) -> Need:
@@ -83,7 +85,7 @@ class Needs:
         """Whether some gets must show what was acknowledged before them."""
         if self._strict and self._r + self._w > self._n:
             return True
-        asked = self._h.options.values()
+        asked = [o for row, o in self._h.options.items() if self._h.kind[row] == INVOKE]
         return (self._strict and bool(asked)) or any(o.get("sloppy") is False for o in asked)
 
     @cached_property

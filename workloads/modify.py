@@ -213,10 +213,11 @@ class ReadModifyWrite:
         covered = (self.wrote,) if self.wrote is not None else ()
         answered = last.f == "get" or last.siblings is not None
         siblings = tuple(last.siblings or ()) if answered else covered
-        if self.shares.old and key not in self.oldest and len(self.oldest) < REMEMBERED:
-            oldest = {**self.oldest, key: Known(last.index, siblings)}
-            return replace(self, oldest=oldest)._knowing(key, Known(last.index, siblings))
-        return self._knowing(key, Known(last.index, siblings))
+        now = Known(last.index, siblings)
+        first = siblings and key not in self.oldest and len(self.oldest) < REMEMBERED
+        if self.shares.old and first:
+            return replace(self, oldest={**self.oldest, key: now})._knowing(key, now)
+        return self._knowing(key, now)
 
     def _knowing(self, key: str, now: Known) -> ReadModifyWrite:
         known = {k: v for k, v in self.known.items() if k != key}

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from cluster.core import clock
 from cluster.core.antientropy import Exchange
 from cluster.core.get import GetRequest
 from cluster.core.messages import PutReply, State, Version
@@ -163,15 +164,14 @@ def one_slice(node: Node) -> None:
     transfers._slice = once  # type: ignore[method-assign]
 
 
-def epoch_blind(node: Node) -> None:
-    """What a context says of a former life of the node that stamps is taken to be said of its
-    present one."""
-    own = f"{node.params.node}:"
+def far_behind(node: Node) -> None:
+    """A context that is far behind what stands is taken for one that was cut: it covers all."""
+    far = 10
 
     for records in (node.objects, node.hints.records):
         apply = records.apply
 
-        def renamed(
+        def believing(
             context: State,
             version: Version,
             state: State,
@@ -179,10 +179,9 @@ def epoch_blind(node: Node) -> None:
             event: int,
             apply: Any = apply,
         ) -> State:
-            former = [entry for a, entry in context.items() if a.startswith(own) and a != actor]
-            if former and actor not in context:
-                most = max(former, key=lambda entry: entry.n)
-                context = {**context, actor: most}
+            behind = [state[a].n - entry.n for a, entry in context.items() if a in state]
+            if behind and max(behind) >= far:
+                context = clock.context_of(state)
             return apply(context, version, state, actor, event)
 
-        records.apply = renamed  # type: ignore[method-assign]
+        records.apply = believing  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from checkers.op import Op
 from harness import generators as gen
 from harness.generators.simulate import simulate
 from workloads import WORKLOADS, judging
+from workloads.base import Setting
 
 
 def note(f, value):
@@ -27,11 +28,12 @@ def nemesis(f, **value):
 def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrency=6, **options):
     """The history of workload `name` against `store`."""
     workload, names = WORKLOADS[name], [f"k{i}" for i in range(keys)]
+    setting = Setting(clients=concurrency)
     source = gen.phases(
         note("phase", "load"),
         nemesis("start-disk"),
         nemesis("evidence", bit=True),
-        gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options)),
+        gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options, setting)),
         nemesis("stop-disk"),
         note("quiesce", {"quiet": True}),
         note("phase", "final"),
