@@ -169,11 +169,10 @@ def _anomaly(c: Causality, course: Course, ring: Ring, logs: Logs, claim: Claim)
     node, partition = event["node"], claim.partition
     keys = [key for key in h.keys if ring.partition(key) == partition]
     row = logs.row_at(h, event.get("mono", 0))
-    when = "" if row is None else f" at {h.seconds(row):.3f} s"
     what = "served" if event["event"] == "serves" else "said that it was ready for"
     why = (
-        f"{node} {what} partition {partition}{when}, under layout {claim.layout.version}, before "
-        f"an exchange with {listed(claim.missing)}, which owned it until then, had ended: what "
+        f"{node} {what} partition {partition}{logs.when(event)}, under layout "
+        f"{claim.layout.version}, before an exchange with {listed(claim.missing)}, which owned it until then, had ended: what "
         f"only they held is not there. Keys of it: {listed(keys)}."
     )
     changes = [f.started for f in course.faults if f.kind == "membership"]
