@@ -145,3 +145,13 @@ def test_two_stamps_of_one_write_name_it() -> None:
         stored(1.6, "n2", "1.1", "b:1", why="stamp", dot="b:1"),
     )
     assert "1.1 was stamped as a:1 on n1 and b:1 on n2" in told.why
+
+
+def test_a_copy_that_the_disk_refused_was_taken_by_that() -> None:
+    h = history(put("1.1", 1, 2), get(80, 81))
+    stamp = stored(1.5, "n1", "1.1", "a:1", why="stamp", dot="a:1")
+    failed = line(1.6, "n1", "storage-error", table="objects", key="k", reason="full")
+    told = explained(h, lost(h, "1.1"), stamp, failed)
+    assert "taken from n1 by storage-error (table objects reason full)" in told.why
+    kept = stored(1.7, "n1", "2.1", "a:1", "a:2")
+    assert "by nothing that it logged" in explained(h, lost(h, "1.1"), stamp, failed, kept).why
