@@ -130,3 +130,13 @@ def test_a_delete_excuses_the_dump() -> None:
         op(3, type="info", process=7, f="delete", key="k", id="7.1"),
     ]
     assert verdict(HINTED, gone, dump(45, X)).valid is True
+
+
+def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_the_answer() -> None:
+    kill = fault(1, "kill", 1.25, 5, nodes=[P])
+    only = [stored(Q)]
+    for named, judged in ((P, 0), (Q, 1), (None, 0)):
+        worth = {} if named is None else {"worth": {"coordinator": named}}
+        h = history(put("1.1", 1, 1.2, **worth), kill)
+        said = check_logs(h, TEST, logs(*only)).verdicts["places"]
+        assert said.details == {"writes": judged}
