@@ -111,11 +111,10 @@ def _named(line: Event) -> str:
 def _anomaly(c: Causality, logs: Logs, event: Event, last: Event | None, wrong: str) -> Anomaly:
     h, node, key = c.history, event["node"], str(event.get("key"))
     row = logs.row_at(h, event.get("mono", 0))
-    when = "" if row is None else f" at {h.seconds(row):.3f} s"
     begun = _begun(c, last)
     why = (
-        f"{node} deleted its hint of {key} for {event.get('target')}{when} as handed off, but "
-        f"{wrong}. What such a hint was for, its target did not get from it."
+        f"{node} deleted its hint of {key} for {event.get('target')}{logs.when(event)} as handed "
+        f"off, but {wrong}. What such a hint was for, its target did not get from it."
     )
     data = {"node": node, "target": event.get("target"), "handed_off": dict(event)}
     if last is not None:

@@ -61,6 +61,12 @@ class Logs:
         events = self.by_node.get(node, [])
         return place < len(events) and events[place]["event"] != "start"
 
+    def when(self, event: Event) -> str:
+        """When a line was logged, as a clause; empty where that is not known."""
+        if self.began is None or "mono" not in event:
+            return ""
+        return f" at {(event['mono'] - self.began) / 1e9:.3f} s"
+
     def row_at(self, h: History, mono: int) -> int | None:
         """The last row of the history before this instant; None where that is not known."""
         if self.began is None:

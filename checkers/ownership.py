@@ -169,12 +169,11 @@ def _anomaly(c: Causality, course: Course, ring: Ring, logs: Logs, claim: Claim)
     node, partition = event["node"], claim.partition
     keys = [key for key in h.keys if ring.partition(key) == partition]
     row = logs.row_at(h, event.get("mono", 0))
-    when = "" if row is None else f" at {h.seconds(row):.3f} s"
     what = "served" if event["event"] == "serves" else "said that it was ready for"
     why = (
-        f"{node} {what} partition {partition}{when}, under layout {claim.layout.version}, before "
-        f"an exchange with {listed(claim.missing)}, which owned it until then, had ended: what "
-        f"only they held is not there. Keys of it: {listed(keys)}."
+        f"{node} {what} partition {partition}{logs.when(event)}, under layout "
+        f"{claim.layout.version}, before an exchange with {listed(claim.missing)}, which owned it "
+        f"until then, had ended: what only they held is not there. Keys of it: {listed(keys)}."
     )
     changes = [f.started for f in course.faults if f.kind == "membership"]
     near = [start for start in changes if row is None or start <= row][-1:]

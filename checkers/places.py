@@ -81,7 +81,7 @@ def check_places(
     for version, window in _judged(c, course):
         then = rings.at(c, logs, course, version)
         known = kept.get(name(c, version), Kept())
-        if then is None or endings.hide(window, known.stamped):
+        if then is None or endings.hide(window, _coordinators(c, version, known, endings, window)):
             continue
         judged += 1
         for primary in _lacking(c, then, version, known, endings, window):
@@ -173,6 +173,16 @@ def _judged(c: Causality, course: Course) -> Iterator[tuple[int, Window]]:
         moved = any(start <= until and begun <= end for start, end in moving)
         if not moved and ended <= quiesced and h.process[begun] >= 0:
             yield version, (int(time[begun]), last)
+
+
+def _coordinators(
+    c: Causality, version: int, known: Kept, endings: Endings, window: Window
+) -> set[str]:
+    """Who may have been at work on a write: by its answer, and by the logs. The line of a stamp
+    may itself be lost; where nothing names a node, it may be any of those that ended."""
+    named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
+    found = known.stamped | ({named} if isinstance(named, str) else set())
+    return found or endings.nodes(window)
 
 
 def _lacking(

@@ -203,8 +203,11 @@ def _taken(after: list[Event], dots: set[str], stored: Event) -> Event | None:
     if not dots or "holds" not in stored:
         return after[0] if after else None
     same = [e for e in after if e.get("hint_for") == stored.get("hint_for")]
-    for event in same:
-        if event["event"] == "deleted" or ("holds" in event and not dots & {*event["holds"]}):
+    for i, event in enumerate(same):
+        if event["event"] == "storage-error":  # what a buffer keeps is tried again
+            if not any(dots & {*later.get("holds", ())} for later in same[i + 1 :]):
+                return event
+        elif event["event"] == "deleted" or ("holds" in event and not dots & {*event["holds"]}):
             return event
     return None
 

@@ -51,11 +51,11 @@ class Plan:
 
     def replace(self, place: Place) -> bool:
         """Hand `place` to the next healthy fallback; False when there is none left."""
+        self.failed[place.holder] = None
         able = [node for node in self._spares if self._healthy(node)]
         if not able:
             return False
         home = self._zone(place.primary)
-        self.failed[place.holder] = None
         place.holder = next((node for node in able if self._zone(node) == home), able[0])
         self._spares.remove(place.holder)
         return True

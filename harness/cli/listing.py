@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 def run() -> None:
     """Show the workloads, nemeses, checkers, models, bugs, storage engines and links."""
     from checkers import CHECKERS
+    from checkers.by_logs import LOG_CHECKERS
     from checkers.models import MODELS
     from cluster.storage import ENGINES
     from cluster.zoo import BUGS
@@ -20,6 +21,10 @@ def run() -> None:
         ("workloads", _workloads()),
         ("nemeses", _nemeses()),
         ("checkers", ((name, _first_line(check)) for name, check in CHECKERS.items())),
+        (
+            "checkers that need the nodes' logs",
+            ((n, _first_line(c)) for n, c in LOG_CHECKERS.items()),
+        ),
         ("models", ((name, model.about) for name, model in MODELS.items())),
         ("bugs (with the workload and nemesis that should show them)", bugs),
         ("storage", ((name, _first_line(engine)) for name, engine in ENGINES.items())),

@@ -33,7 +33,15 @@ class Wanted:
             return False
         if self.request is not None and event.get("request") != self.request:
             return False
-        return self.key is None or event.get("key") == self.key
+        return self.key is None or self.key in _keys(event)
+
+
+def _keys(event: Mapping[str, Any]) -> list[Any]:
+    """The keys that an event is about; one row that could not be stored may be of many."""
+    rows = event.get("rows")
+    listed = rows if isinstance(rows, list) else []
+    named = [row.get("key") for row in listed if isinstance(row, dict)]
+    return [event.get("key"), *named]
 
 
 def nodes_of(folder: Path) -> dict[str, Path]:

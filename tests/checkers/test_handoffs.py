@@ -1,0 +1,79 @@
+"""What was handed off is what was kept last: by logs made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from log_lines import TEST, fault, history, line, logs, put
+
+from checkers.by_logs import check_logs
+from checkers.logs import Event, Logs
+from checkers.verdict import Verdict
+
+
+def kept(hash: str, at: float = 1.1, id: str = "1.1", what: str = "stored") -> Event:
+    return line(at, "n4", what, key="k", hint_for="n3", request=id, why="put", hash=hash)
+
+
+def sent(hash: str, at: float = 5, to: tuple[str, ...] = ("n3",)) -> Event:
+    return line(at, "n4", "handed-off", key="k", target="n3", hash=hash, to=list(to))
+
+
+def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored") -> Event:
+    return line(at, node, what, key="k", why="handoff", incoming=hash, hash="ff")
+
+
+def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> Verdict:
+    h = history(put("1.1", 1, 1.2), ops)
+    return check_logs(h, TEST, among or logs(*lines)).verdicts["handoffs"]
+
+
+def test_what_arrives_as_it_was_kept_is_right() -> None:
+    told = verdict(kept("aa"), came("aa"), sent("aa"))
+    assert (told.valid, told.details) == (True, {"handed_off": 1})
+    assert verdict(kept("aa"), came("aa", what="held"), sent("aa")).valid is True
+
+
+def test_an_older_version_that_arrived_is_a_lost_hint() -> None:
+    (anomaly,) = verdict(kept("aa"), kept("bb", 2), came("aa"), sent("bb")).anomalies
+    assert (anomaly.name, anomaly.key) == ("lost-hint", "k")
+    assert "n3 never received bb; what came there last was aa" in anomaly.why
+    assert len(anomaly.ops) == 2
+
+
+def test_a_hint_that_took_in_more_than_was_sent_is_lost() -> None:
+    (anomaly,) = verdict(kept("aa"), came("aa"), kept("bb", 4.95), sent("aa")).anomalies
+    assert "what it had kept last was bb with 1.1, and it handed aa off" in anomaly.why
+
+
+def test_what_was_sent_to_a_node_that_heard_nothing_is_lost() -> None:
+    assert verdict(kept("aa"), sent("aa")).counts() == {"lost-hint": 1}
+    assert verdict(kept("aa"), came("aa", node="n2"), sent("aa")).counts() == {"lost-hint": 1}
+
+
+def test_all_destinations_must_have_it() -> None:
+    both = (kept("aa"), came("aa"), sent("aa", to=("n3", "n2")))
+    assert verdict(*both).counts() == {"lost-hint": 1}
+    assert verdict(*both, came("aa", node="n2")).valid is True
+
+
+@pytest.mark.parametrize(("down", "valid"), [(False, True), (True, False)])
+def test_the_end_of_a_log_that_a_kill_cut_off_excuses_unless_it_was_down_before(
+    down: bool, valid: bool
+) -> None:
+    cut = [kept("aa"), sent("aa"), line(0.2, "n3", "ready"), line(8, "n3", "start")]
+    killed = fault(1, "kill", 2 if down else 5.1, 7, nodes=["n3"])
+    assert verdict(*cut, ops=killed).valid is valid
+
+
+def test_what_an_earlier_life_kept_is_not_compared() -> None:
+    again = line(3, "n4", "start")
+    assert verdict(kept("bb"), again, came("aa"), sent("aa")).valid is True
+    failed = line(3, "n4", "storage-error", table="hints", key="k", hint_for="n3")
+    assert verdict(kept("bb"), failed, came("aa"), sent("aa")).valid is True
+
+
+def test_older_logs_are_skipped() -> None:
+    old = {k: v for k, v in sent("aa").items() if k != "hash"}
+    assert verdict(kept("aa"), old).skipped == "no node logged that it handed a hint off"

@@ -1,0 +1,116 @@
+"""Nobody serves a partition before it has all of it: by logs made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from log_lines import NODES, TEST, fault, history, line, logs, put
+
+from checkers.by_logs import check_logs
+from checkers.logs import Event
+from checkers.ring import Ring
+from checkers.verdict import Verdict
+
+OWNERS = list(NODES)
+#: n5 takes n1's place
+TARGET = ["n5", "n2", "n3", "n4"]
+NOW, THEN = Ring(tuple(OWNERS), 3), Ring(tuple(TARGET), 3)
+#: a partition that n5 is to fetch, and from whom
+PARTITION = 0
+SOURCES = NOW.holders(PARTITION)
+
+
+def layout(at: float, node: str, version: int, moving: bool, **more: Any) -> Event:
+    told = {"version": version, "members": TARGET, "gone": [], **more}
+    if moving:
+        return line(at, node, "layout", owners=OWNERS, target=TARGET, **told)
+    return line(at, node, "layout", owners=TARGET, **told)
+
+
+def exchange(at: float, peer: str, version: int = 2, partition: int = PARTITION) -> Event:
+    told = {"layout": version, "partitions": [partition], "repaired": 1}
+    return line(at, "n5", "exchange", peer=peer, **told)
+
+
+def gained(at: float, version: int, *partitions: int) -> Event:
+    return line(at, "n5", "serves", layout=version, gained=list(partitions), lost=[])
+
+
+BEGIN = [line(0.1, "n5", "start"), layout(1, "n1", 2, True), layout(1.1, "n5", 2, True)]
+
+
+def verdict(*lines: Event) -> Verdict:
+    change = fault(1, "membership", 0.9, 9, joins=["n5"], leaves=["n1"])
+    h = history(put("1.1", 0.2, 0.3), change)
+    test = {**TEST, "ring": {**TEST["ring"], "owners": TARGET}}
+    return check_logs(h, test, logs(*BEGIN, *lines)).verdicts["ownership"]
+
+
+def heard(*peers: str) -> list[Event]:
+    return [exchange(2 + i / 10, peer) for i, peer in enumerate(peers)]
+
+
+CLAIMS = [
+    line(3, "n5", "transfer-ready", partition=PARTITION, layout=2, sources=[]),
+    line(3, "n5", "ready-for", partitions=[PARTITION], layout=2),
+    gained(3, 2, PARTITION),
+    gained(3, 3, PARTITION),
+]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_who_heard_all_owners_may_say_so(claim: Event) -> None:
+    told = verdict(*heard(*SOURCES), layout(2.9, "n1", 3, False), claim)
+    assert (told.valid, told.details) == (True, {"claims": 1})
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("lacking", SOURCES)
+def test_who_did_not_hear_one_of_them_owns_too_early(claim: Event, lacking: str) -> None:
+    others = [source for source in SOURCES if source != lacking]
+    (anomaly,) = verdict(*heard(*others), layout(2.9, "n1", 3, False), claim).anomalies
+    assert anomaly.name == "early-ownership"
+    assert anomaly.data["missing"] == [lacking]
+    what = "served" if claim["event"] == "serves" else "said that it was ready for"
+    said = f"n5 {what} partition 0 at 3.000 s, under layout 2, before an exchange with {lacking}"
+    assert f"{said}, which owned it until then" in anomaly.why
+
+
+def test_an_exchange_under_another_layout_or_of_another_partition_counts_for_nothing() -> None:
+    for more in ({"version": 1}, {"partition": 3}):
+        early = [exchange(2, peer, **more) for peer in SOURCES]
+        assert verdict(*early, CLAIMS[2]).counts() == {"early-ownership": 1}
+
+
+def test_an_exchange_that_ends_later_comes_too_late() -> None:
+    late = [exchange(4, peer) for peer in SOURCES]
+    assert verdict(CLAIMS[2], *late).counts() == {"early-ownership": 1}
+
+
+def test_nobody_waits_for_who_was_removed() -> None:
+    removed = layout(1.5, "n5", 2, True, gone=[SOURCES[0]])
+    assert verdict(removed, *heard(*SOURCES[1:]), CLAIMS[2]).valid is True
+
+
+def test_what_a_later_life_says_is_not_judged() -> None:
+    again = line(2.5, "n5", "start")
+    assert verdict(again, CLAIMS[2], CLAIMS[1]).valid is True
+
+
+def test_who_owned_it_before_may_serve_it() -> None:
+    kept = next(p for p in range(4) if "n2" in NOW.holders(p) and "n2" in THEN.holders(p))
+    back = line(3, "n2", "serves", layout=2, gained=[kept], lost=[])
+    assert verdict(back).details == {"claims": 0}
+
+
+def test_one_claim_is_told_once() -> None:
+    told = verdict(*CLAIMS, layout(2.9, "n1", 3, False))
+    assert told.counts() == {"early-ownership": 1}
+
+
+def test_without_a_change_it_is_skipped() -> None:
+    h = history(put("1.1", 0.2, 0.3))
+    still = [line(1, "n1", "layout", version=1, owners=OWNERS, members=OWNERS, gone=[])]
+    said = check_logs(h, TEST, logs(*still)).verdicts["ownership"]
+    assert said.skipped == "no partition was on the move in the nodes' logs"

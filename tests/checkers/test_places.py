@@ -1,0 +1,142 @@
+"""Every place of an acknowledged write has a copy or a hint: by logs made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from log_lines import TEST, dump, fault, history, line, logs, op, put
+
+from checkers.by_logs import check_logs
+from checkers.ring import Ring
+from checkers.verdict import Verdict
+
+P, Q, X = Ring.of(TEST).primaries("k")  # type: ignore[union-attr]
+(SPARE,) = {"n1", "n2", "n3", "n4"} - {P, Q, X}
+
+
+def stored(node: str, at: float = 1.1, what: str = "stored", **more: Any) -> dict[str, Any]:
+    why = "stamp" if node == P and not more else "put"
+    return dict(line(at, node, what, key="k", request="1.1", why=why, hash="aa", **more))
+
+
+def verdict(lines: list[Any], *ops: Any, test: dict[str, Any] = TEST) -> Verdict:
+    h = history(put("1.1", 1, 1.2), *ops)
+    return check_logs(h, test, logs(*lines)).verdicts["places"]
+
+
+TWO = [stored(P), stored(Q)]
+
+
+def test_a_copy_on_each_place_is_right() -> None:
+    told = verdict([*TWO, stored(X)])
+    assert (told.valid, told.details) == (True, {"writes": 1})
+
+
+@pytest.mark.parametrize("what", ["stored", "held"])
+def test_a_hint_stands_in_for_a_copy(what: str) -> None:
+    assert verdict([*TWO, stored(SPARE, what=what, hint_for=X)]).valid is True
+
+
+def test_a_place_with_neither_is_a_lost_hint() -> None:
+    (anomaly,) = verdict(TWO).anomalies
+    assert (anomaly.name, anomaly.key) == ("lost-hint", "k")
+    assert anomaly.data["primary"] == X
+    assert f"{P} a copy, {Q} a copy was stored of it" in anomaly.why.replace(f"{Q} a copy, {P} a "
+        "copy", f"{P} a copy, {Q} a copy")  # fmt: skip
+    assert f"neither a copy on {X} nor a hint for it" in anomaly.why
+
+
+def test_a_hint_for_another_node_is_none_for_this() -> None:
+    assert verdict([*TWO, stored(SPARE, hint_for=Q)]).counts() == {"lost-hint": 1}
+
+
+def test_another_write_of_the_key_says_nothing_of_this() -> None:
+    other = {**stored(X), "request": "2.1"}
+    assert verdict([*TWO, other]).counts() == {"lost-hint": 1}
+
+
+@pytest.mark.parametrize(("left", "valid"), [({}, True), ({SPARE: False}, True),
+                                             ({SPARE: True}, False)])  # fmt: skip
+def test_a_coordinator_without_anybody_to_ask_is_excused(left: Any, valid: bool) -> None:
+    said = line(1.6, P, "unplaced", key="k", request="1.1", primary=X, left=left, failed=[X])
+    told = verdict([*TWO, said])
+    assert told.valid is valid
+    assert all(f"It could have gone to {SPARE}" in a.why for a in told.anomalies)
+
+
+@pytest.mark.parametrize(
+    ("node", "start", "valid"),
+    [(P, 1.5, True), (X, 1.5, True), (SPARE, 1.5, True), (Q, 1.5, False), (X, 9.0, False),
+     (X, 0.5, False)],
+)  # fmt: skip
+def test_a_kill_excuses_only_who_may_have_lost_the_line(
+    node: str, start: float, valid: bool
+) -> None:
+    """One that was down before the write began has lost nothing of it."""
+    assert verdict(TWO, fault(1, "kill", start, start + 5, nodes=[node])).valid is valid
+
+
+def test_a_coordinator_that_stood_still_is_not_judged() -> None:
+    assert verdict(TWO, fault(1, "pause", 0.5, 5, nodes=[P])).details == {"writes": 0}
+
+
+def test_a_request_for_fewer_places_is_owed_no_more() -> None:
+    said = line(1, P, "fewer-places", key="k", request="1.1", n=2)
+    assert verdict([*TWO, said]).valid is True
+
+
+def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> None:
+    change = fault(1, "membership", 0.5, 1.5, joins=[], leaves=["n9"])
+    assert verdict(TWO, change).details == {"writes": 0}
+    earlier = fault(1, "membership", 0.3, 0.4, joins=[], leaves=["n9"])
+    layout = line(0.4, P, "layout", version=2, members=[], owners=TEST["ring"]["owners"], gone=[])
+    said = check_logs(history(put("1.1", 1, 1.2), earlier), TEST, logs(*TWO, layout))
+    assert said.verdicts["places"].details["writes"] == 1
+
+
+def test_logs_that_say_nothing_leave_it_skipped() -> None:
+    assert verdict([]).skipped is not None
+    one = [each for each in logs(*TWO).events if each["node"] != X]
+    h = history(put("1.1", 1, 1.2))
+    silent = check_logs(h, TEST, type(logs()).of(one, 0)).verdicts["places"]
+    assert silent.skipped == f"there is no log of {X}"
+    assert check_logs(h, {}, logs(*TWO)).verdicts["places"].skipped is not None
+
+
+HINTED = [*TWO, stored(SPARE, hint_for=X)]
+
+
+@pytest.mark.parametrize(("shown", "valid"), [(["1.1"], True), ([], False)])
+def test_a_dump_before_the_repairing_reads_must_show_what_was_handed_off(
+    shown: list[str], valid: bool
+) -> None:
+    told = verdict(HINTED, dump(45, X, *shown), dump(45, P, "1.1"))
+    assert told.valid is valid
+    for anomaly in told.anomalies:
+        assert anomaly.name == "lost-hint"
+        assert f"a hint for {X} was kept by {SPARE}" in anomaly.why
+        assert "before any read could repair it" in anomaly.why
+
+
+def test_a_disk_that_forgot_excuses_the_dump() -> None:
+    wipe = fault(1, "wipe", 9, 10, nodes=[X])
+    assert verdict(HINTED, dump(45, X), wipe).valid is True
+
+
+def test_a_delete_excuses_the_dump() -> None:
+    gone = [
+        op(2, process=7, f="delete", key="k", id="7.1", basis=2),
+        op(3, type="info", process=7, f="delete", key="k", id="7.1"),
+    ]
+    assert verdict(HINTED, gone, dump(45, X)).valid is True
+
+
+def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_the_answer() -> None:
+    kill = fault(1, "kill", 1.25, 5, nodes=[P])
+    only = [stored(Q)]
+    for named, judged in ((P, 0), (Q, 1), (None, 0)):
+        worth = {} if named is None else {"worth": {"coordinator": named}}
+        h = history(put("1.1", 1, 1.2, **worth), kill)
+        said = check_logs(h, TEST, logs(*only)).verdicts["places"]
+        assert said.details == {"writes": judged}

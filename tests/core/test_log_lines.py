@@ -1,0 +1,153 @@
+"""What a node logs of copies, hints and partitions: the lines that verdicts rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator import Simulator
+
+from cluster.core.buffer import Buffer
+from cluster.core.events import Emit, Persist
+from cluster.core.kernel import Kernel
+from cluster.core.messages import PutReply
+from cluster.core.rows import hint_row, object_row
+from cluster.eventlog import printable
+
+K = b"k"
+
+
+def lines(sim: Simulator, event: str, node: str | None = None) -> list[dict[str, Any]]:
+    return [
+        {"node": name, **emit.fields}
+        for _, name, emit in sim.log
+        if emit.event == event and node in (None, name)
+    ]
+
+
+def primaries(sim: Simulator, key: bytes = K) -> tuple[str, ...]:
+    view = sim.nodes["n1"].view
+    return tuple(view.primaries(view.partition(key)))
+
+
+def without(sim: Simulator, target: str) -> str:
+    """Put while a primary is out of reach; returns who kept the hint."""
+    other = next(n for n in primaries(sim) if n != target)
+    sim.isolate(target)
+    sim.run(3)
+    assert isinstance(sim.put(other, K, b"v"), PutReply)
+    sim.run(1)
+    (holder,) = {line["node"] for line in lines(sim, "stored") if line.get("hint_for") == target}
+    return holder
+
+
+def test_a_hint_is_named_alike_where_it_is_kept_handed_off_and_received() -> None:
+    sim = Simulator()
+    target = primaries(sim)[0]
+    holder = without(sim, target)
+    sim.heal()
+    sim.until(lambda: bool(lines(sim, "handed-off")))
+    (sent,) = lines(sim, "handed-off")
+    kept = [line for line in lines(sim, "stored", holder) if line.get("hint_for") == target]
+    came = [
+        line
+        for what in ("stored", "held")
+        for line in lines(sim, what, target)
+        if line["why"] == "handoff"
+    ]
+    assert sent["node"] == holder
+    assert sent["to"] == [target]
+    assert sent["hash"] == kept[-1]["hash"] == came[-1]["incoming"]
+
+
+def test_a_place_that_nobody_takes_is_told_with_who_was_left() -> None:
+    sim = Simulator(members=3)
+    target = primaries(sim)[2]
+    sim.crash(target)
+    assert isinstance(sim.put(primaries(sim)[0], K, b"v"), PutReply)
+    sim.run(2)
+    (line,) = lines(sim, "unplaced")
+    assert (line["primary"], line["left"]) == (target, {})
+    assert target in line["failed"]
+    strict = Simulator()
+    strict.crash(primaries(strict)[2])
+    strict.put(primaries(strict)[0], K, b"v", sloppy=False)
+    strict.run(2)
+    assert lines(strict, "unplaced")[0]["left"] == {}
+
+
+def test_a_copy_that_was_no_news_is_told() -> None:
+    sim = Simulator()
+    sim.put("n1", K, b"v")
+    sim.run(0.2)
+    for node in primaries(sim)[1:]:
+        sim.nodes[node].replica.put(
+            K, sim.nodes[node].replica.own(K).state, None, "put", lambda code: None
+        )
+        sim.run(2)
+    assert {line["node"] for line in lines(sim, "held")} >= set(primaries(sim)[1:])
+
+
+def test_a_get_tells_who_answered_with_which_versions() -> None:
+    sim = Simulator()
+    sim.put("n1", K, b"v")
+    sim.run(0.5)
+    sim.get("n1", K)
+    (line,) = lines(sim, "read")
+    (dot,) = {line["dot"] for line in lines(sim, "stored") if line["why"] == "stamp"}
+    assert set(line["answers"]) <= set(primaries(sim))
+    assert all(dots == [dot] for dots in line["answers"].values())
+
+
+def test_a_newcomer_tells_whom_it_heard_before_it_serves() -> None:
+    sim = Simulator()
+    sim.put("n1", K, b"v")
+    sim.add("n6")
+    sim.boot("n6")
+    sim.run(1)
+    sim.admin("n1", "join", node="n6")
+    sim.until(lambda: any(line["gained"] for line in lines(sim, "serves", "n6")), 60)
+    gained = {p for line in lines(sim, "serves", "n6") for p in line["gained"]}
+    ready = {p for line in lines(sim, "ready-for", "n6") for p in line["partitions"]}
+    heard = {(line["peer"], p) for line in lines(sim, "exchange", "n6") for p in line["partitions"]}
+    moving = [line for line in lines(sim, "layout", "n6") if "target" in line]
+    assert moving
+    assert gained <= ready
+    for line in lines(sim, "transfer-ready", "n6"):
+        assert line["sources"]
+        assert {(peer, line["partition"]) for peer in line["sources"]} <= heard
+
+
+def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:
+    kernel = Kernel()
+    label = lambda row: {"key": row[4:]}  # noqa: E731
+    buffer = Buffer[bytes]("objects", kernel, bytes, lambda key, value: None, 10, 0.1, label)
+    for key in (b"a", b"b"):
+        buffer.put(object_row(3, key), b"v", False, lambda code: None)
+    buffer.flush()
+    (persist,) = (effect for effect in kernel.drain() if isinstance(effect, Persist))
+    kernel.persisted(persist.token, "disk full")
+    (line,) = (effect.fields for effect in kernel.drain() if isinstance(effect, Emit))
+    assert printable(line["rows"]) == [{"key": "a"}, {"key": "b"}]
+    buffer.put(object_row(3, b"c"), b"v", True, lambda code: None)
+    (persist,) = (effect for effect in kernel.drain() if isinstance(effect, Persist))
+    kernel.persisted(persist.token, "disk full")
+    (line,) = (effect.fields for effect in kernel.drain() if isinstance(effect, Emit))
+    assert (line["key"], line["reason"], line["table"]) == (b"c", "disk full", "objects")
+
+
+def test_a_hint_that_could_not_be_stored_is_named_by_key_and_target() -> None:
+    sim = Simulator()
+    records = sim.nodes["n1"].hints.records
+    assert records.buffer._label(hint_row("n2", K)) == {"key": K, "hint_for": "n2"}
+
+
+def test_what_a_put_stamps_after_a_failed_forward_names_its_request() -> None:
+    """A put that comes to be stamped here only because another node could not be reached."""
+    sim = Simulator()
+    kernel = sim.nodes["n1"].kernel
+    with kernel.working_on("7.7"):
+        kernel.emit("any")
+    kernel.emit("other")
+    first, second = (e for e in kernel.drain() if isinstance(e, Emit))
+    assert first.fields["request"] == "7.7"
+    assert "request" not in second.fields

@@ -1,0 +1,76 @@
+"""Copies that are lacking, hints that are lost, partitions owned too early: bugs from outside,
+planted in real nodes, are caught by what the nodes log, and the same tests without are valid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import Run, Start
+
+pytestmark = pytest.mark.cluster
+
+BUGS = Path(__file__).parent / "bugs" / "placement.py"
+#: replicas compare nothing, nodes are cut off: who is out of reach needs a hint
+HINTS = ("--workload", "register", "--nemesis", "cut", "--param", "anti_entropy_interval=0",
+         "--time-limit", "6s", "--seed", "5")  # fmt: skip
+#: partitions move under load, and reads must be fresh
+MOVES = ("--workload", "register", "--nemesis", "membership", "--strict", "--links", "direct",
+         "--time-limit", "6s", "--seed", "5")  # fmt: skip
+CASES = {
+    "serve_before_transfer_ended": (MOVES, "early-ownership", "ownership"),
+    "owners_change_at_once": (MOVES, "early-ownership", "ownership"),
+    "no_hint_for_unreachable": (HINTS, "lost-hint", "places"),
+    "hint_taken_and_thrown_away": (HINTS, "lost-hint", "places"),
+    "hands_off_what_was_first": (HINTS, "lost-hint", "handoffs"),
+}
+
+
+def finished(start: Start, *args: str) -> tuple[Run, dict[str, Any]]:
+    run = start("test", *args)
+    run.wait()
+    return run, json.loads((run.results() / "results.json").read_text())
+
+
+@pytest.mark.parametrize("bug", [
+    pytest.param("serve_before_transfer_ended", marks=pytest.mark.nightly),
+    "no_hint_for_unreachable",
+    pytest.param("hands_off_what_was_first", marks=pytest.mark.nightly),
+    pytest.param("owners_change_at_once", marks=pytest.mark.nightly),
+    pytest.param("hint_taken_and_thrown_away", marks=pytest.mark.nightly),
+])  # fmt: skip
+def test_a_planted_bug_is_caught_by_the_logs(start: Start, bug: str) -> None:
+    args, anomaly, checker = CASES[bug]
+    run, results = finished(start, *args, "--bug", f"{BUGS}:{bug}")
+    assert results["valid"] is False, run.said()
+    assert anomaly in results["anomalies"]
+    first = results["checkers"][checker]["anomalies"][0]
+    assert first["name"] == anomaly
+    assert first["why"].count(".") >= 1
+
+
+@pytest.mark.parametrize(("args", "judged"), [
+    pytest.param(MOVES, "ownership", marks=pytest.mark.nightly), (HINTS, "places"),
+])  # fmt: skip
+def test_without_a_bug_the_same_is_valid(start: Start, args: tuple[str, ...], judged: str) -> None:
+    run, results = finished(start, *args)
+    assert results["valid"] is True, run.said()
+    checker = results["checkers"][judged]
+    assert "skipped" not in checker
+    assert max(checker["details"].values()) > 50
+    phases = [op["value"] for op in run.history() if op["f"] == "phase"]
+    assert phases == ["boot", "load", "heal", "quiesce", "final", "stop"]
+
+
+def test_what_a_test_without_anti_entropy_dumps_comes_before_its_reads(start: Start) -> None:
+    run, _ = finished(start, "--workload", "register", "--nemesis", "none", "--param",
+                      "anti_entropy_interval=0", "--links", "direct", "--time-limit", "1s",
+                      "--seed", "5")  # fmt: skip
+    ops = run.history()
+    quiesce = next(i for i, op in enumerate(ops) if op.get("value") == "quiesce")
+    told = [op["f"] for op in ops[quiesce:] if op["f"] in ("dump", "get") and op["type"] == "ok"]
+    assert told[0] == "dump"
+    assert told.index("get") > 0
