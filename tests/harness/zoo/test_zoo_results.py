@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.campaign.journal import Run
+from harness.campaign.results import collect as campaign_results
+from harness.campaign.results import news
 from harness.campaign.spec import Campaign
+from harness.report.campaign import index
+from harness.report.serve import listing
+from harness.store import Folder
 from harness.zoo.page import ended, markdown
 from harness.zoo.plan import MIX, Specimen, is_clean, needed, planted_in, storm, suited
-from harness.zoo.results import collect
+from harness.zoo.results import collect, finish
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
 NEWT = Specimen("newt", "sees double", "register", "cut", ("duplicate-sibling", "lost-write"))
@@ -160,3 +166,44 @@ def test_good_news_is_green(cell: str, verdict: str, good: bool) -> None:
 def test_only_pairs_are_clean() -> None:
     clean = [cell.config for cell in suited(ALL, range(1), "8s", 8.0).cells if is_clean(cell)]
     assert clean == ["clean", "clean --strict"]
+
+
+class TestPages:
+    """A zoo in which all is caught is a success, though all its tests with a bug are invalid."""
+
+    @staticmethod
+    def campaign(tmp_path: Path, *verdicts: str) -> tuple[str, str]:
+        """The campaign's page, and the list of all, for a bug's test and its pair."""
+        zoo = suited((OTTER,), range(1, 2), "8s", 8.0)
+        bug, pair = verdicts
+        runs = (
+            ran("register/cut/clean/1", pair),
+            ran("register/cut/otter/1", bug, **({"lost_write": 1} if bug == "invalid" else {})),
+        )
+        tests = campaign_results(zoo, runs, "2026-01-01", 60.0)
+        finish(tests, zoo, outcome(zoo, *runs))
+        folder = tmp_path / "campaigns/zoo/1"
+        folder.mkdir(parents=True)
+        Folder(folder).save_json("campaign.json", tests)
+        return index(tests, news(tests, None)), listing(tmp_path)
+
+    def test_all_caught_is_shown_as_a_success(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "invalid", "valid")
+        assert '<span class="verdict valid">1 of 1 caught</span>' in page
+        assert "What failed" not in page
+        assert "What was caught" in page
+        assert "since the" not in page, "there was none before"
+        assert page.count('class="dot valid"') == 2
+        assert '<span class="verdict valid">1 of 1 caught</span>' in front
+
+    def test_what_escaped_is_not(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "valid", "valid")
+        assert '<span class="verdict invalid">0 of 1 caught</span>' in page
+        assert page.count('class="dot invalid"') == 1
+        assert '<span class="verdict invalid">0 of 1 caught</span>' in front
+
+    def test_nor_is_a_false_alarm(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "invalid", "invalid")
+        assert '<span class="verdict invalid">1 of 1 caught</span>' in page
+        assert "What failed" in page
+        assert '<span class="verdict invalid">1 of 1 caught, 1 false alarms</span>' in front
