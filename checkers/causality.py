@@ -1,10 +1,11 @@
 """The true causal order, key by key, from ids and bases only (never the store's clocks).
 
 A version is a put or delete invocation. What it knew of is what the completion named by
-its `basis` covered: the siblings of a get, or the version of an acknowledged put, and all
-that these knew in turn. So each version has a few *parents*, and q <= p exactly when p
-leads back to q. Versions are numbered in order of invocation; a context exists before it
-is sent, so a parent's number is always the smaller one and the order has no cycle.
+its `basis` covered: the siblings of a get, or the version of an acknowledged put and the
+siblings that its answer showed beside it (`return_body`), and all that these knew in turn.
+So each version has a few *parents*, and q <= p exactly when p leads back to q. Versions are
+numbered in order of invocation; a context exists before it is sent, so a parent's number is
+always the smaller one and the order has no cycle.
 
 What nobody wrote to this key, or not yet, cannot be covered: such siblings (an anomaly of
 their own) are left out here. A basis of another key covers nothing.
@@ -27,6 +28,7 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from .columns import History
 from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
+from .wellformed import DYNAMO
 
 #: a row number that never comes
 NEVER = np.iinfo(np.int64).max
@@ -48,7 +50,7 @@ class Causality:
     refused, INFO indeterminate), `ended` (completion row or NEVER), `deletes`; parents are
     `parents[parent_start[v]:parent_start[v + 1]]`. By id: `of_id` (-1: nobody wrote it).
     By flattened sibling: `owner` (the row that showed it), `sibling` (its version; -1 when
-    the row is no ok read, or nobody had written it to this key when the read ended)."""
+    the row is no ok operation, or nobody had written it to this key when the read ended)."""
 
     history: History
     written: Ints
@@ -265,7 +267,7 @@ def causality(h: History) -> Causality:
 
 def _known_siblings(h: History, of_id: Ints, written: Ints, keys: Ints, owner: Ints) -> Ints:
     version = of_id[h.sib_id]
-    reads = (h.kind == OK) & h.rows("get", "dump")
+    reads = (h.kind == OK) & h.rows(*DYNAMO)
     known = (version >= 0) & reads[owner]
     at = version[known]
     known[known] = (written[at] < owner[known]) & (keys[written[at]] == keys[owner[known]])
@@ -279,14 +281,17 @@ def _parents(
     basis = h.basis[written]
     same_key = (basis >= 0) & (keys[basis] == keys[written])
     of_put = same_key & h.rows("put", "delete")[basis]
-    of_get = same_key & ~of_put
-    count = np.zeros(len(written), np.int64)
-    count[of_put] = 1
-    count[of_get] = np.diff(h.sib_start)[basis[of_get]]
-    parents = np.empty(int(count.sum()), np.int64)
+    own = np.full(len(written), -1, np.int64)
+    own[of_put] = of_id[h.id[h.pair[basis[of_put]]]]
+    shown = np.where(same_key, np.diff(h.sib_start)[basis], 0)
+    count = shown + of_put
+    start = np.cumsum(count) - count
     child = np.repeat(np.arange(len(written)), count)
-    parents[of_put[child]] = of_id[h.id[h.pair[basis[of_put]]]]
-    parents[of_get[child]] = sibling[spans(h.sib_start[basis[of_get]], count[of_get])]
+    parents = np.empty(len(child), np.int64)
+    parents[start[of_put]] = own[of_put]
+    beside = sibling[spans(h.sib_start[np.where(same_key, basis, 0)], shown)]
+    beside[beside == np.repeat(own, shown)] = -1
+    parents[spans(start + of_put, shown)] = beside
     kept = parents >= 0
     kept_count = np.bincount(child[kept], minlength=len(written))
     return np.concatenate([[0], np.cumsum(kept_count)]).astype(np.int64), parents[kept]

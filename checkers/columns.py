@@ -9,7 +9,7 @@ Siblings are flattened: those of row i are `sib_id[sib_start[i]:sib_start[i + 1]
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -79,6 +79,7 @@ class History:
     errors: dict[int, OpError]
     worth: dict[int, dict[str, Any]]
     path: str = "history"
+    options: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -172,6 +173,7 @@ class History:
             siblings=self.siblings(row) if self.shown[row] else None,
             error=self.errors.get(row),
             worth=self.worth.get(row),
+            options=self.options.get(row),
         )
 
     def ops(self) -> Iterable[Op]:
@@ -195,6 +197,7 @@ class Builder:
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
         self._worth: dict[int, dict[str, Any]] = {}
+        self._options: dict[int, dict[str, Any]] = {}
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -205,8 +208,8 @@ class Builder:
         put("time", map(attrgetter("time"), lines), np.int64)
         put("kind", map(_KIND.__getitem__, map(attrgetter("type"), lines)), np.int8)
         put("process", self._processes_of(lines), np.int64)
-        for field in ("f", "key", "id", "node"):
-            put(field, map(names[field].__getitem__, map(attrgetter(field), lines)), np.int32)
+        for name in ("f", "key", "id", "node"):
+            put(name, map(names[name].__getitem__, map(attrgetter(name), lines)), np.int32)
         put("replica", map(nodes.__getitem__, map(attrgetter("replica"), lines)), np.int32)
         put("value", _numbers(values, map(attrgetter("value"), lines)), np.int32)
         bases = map(attrgetter("basis"), lines)
@@ -240,6 +243,8 @@ class Builder:
                 self._errors[row] = line.error
             if line.worth is not None:
                 self._worth[row] = line.worth
+            if line.options is not None:
+                self._options[row] = line.options
 
     def build(self, path: str) -> History:
         """The history so far, paired."""
@@ -262,6 +267,7 @@ class Builder:
             errors=self._errors,
             worth=self._worth,
             path=path,
+            options=self._options,
         )
 
     @property

@@ -28,6 +28,7 @@ from .course import Course
 from .debts import debt
 from .lww import Ranks, is_lww
 from .pairing import OK, Ints
+from .quorums import Needs
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, contents, fate, listed, name, reading
 
@@ -59,6 +60,8 @@ class Sweep:
     owed_reads: dict[int, int] = field(default_factory=dict)
     acknowledged: int = 0
     removed: int = 0
+    #: the deletes that may have taken effect
+    deletes: list[int] = field(default_factory=list)
     sessions: dict[int, Session] = field(default_factory=lambda: defaultdict(Session))
     #: what was acknowledged, and the session's own, when each open get began
     begun: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -71,7 +74,8 @@ Missing = tuple[str, int, int]
 def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
     """Judge stale-read in strict mode, count the session guarantees."""
     told = test or {}
-    strict = is_strict(told)
+    needs = _needs(c, told)
+    strict = needs is not None and needs.promise
     promised = {p for p in told.get("promises", ()) if p in SESSIONS}
     judged = promised | ({"stale-read"} if strict else set())
     if not judged and len(c.history) > COUNTED:
@@ -82,6 +86,10 @@ def check_coverage(c: Causality, course: Course, test: Mapping[str, Any] | None)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         if kind == "stale-read" and row > until:
             continue
+        if kind == "stale-read" and strict and needs is not None:
+            missing = _owed(c, needs, versions, row, missing)
+            if not missing:
+                continue
         counts[kind] += 1
         if kind in judged and len(found[kind]) < DESCRIBED:
             found[kind].append(_anomaly(c, kind, row, _members(versions, missing)))
@@ -104,12 +112,22 @@ def _fresh_until(course: Course) -> int:
     return min(faults, default=NEVER)
 
 
-def is_strict(test: Mapping[str, Any]) -> bool:
-    """Must a read see what was acknowledged before it?"""
+def _needs(c: Causality, test: Mapping[str, Any]) -> Needs | None:
     sizes = [test.get(k) for k in ("r", "w", "n")]
-    if test.get("sloppy") is not False or not all(isinstance(s, int) for s in sizes):
-        return False
-    return int(test["r"]) + int(test["w"]) > int(test["n"])
+    return Needs(c.history, test) if all(isinstance(s, int) for s in sizes) else None
+
+
+def _owed(c: Causality, needs: Needs, versions: Ints, row: int, missing: int) -> int:
+    """Those of the versions that a get lacks whose writes must have met it (quorums)."""
+    if needs.uniform:
+        return missing
+    owed, left = 0, missing
+    while left:
+        bit = left & -left
+        left ^= bit
+        if needs.meet(row, int(c.written[versions[bit.bit_length() - 1]])):
+            owed |= bit
+    return owed
 
 
 def missing_of_gets(c: Causality, lww: bool) -> Iterator[tuple[Ints, str, int, int]]:
@@ -166,6 +184,7 @@ def _write(c: Causality, sweep: Sweep, version: int) -> None:
     sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
     if c.deletes[version] and c.may_take_effect[version]:
         sweep.removed |= past
+        sweep.deletes.append(version)
 
 
 def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
@@ -191,13 +210,11 @@ def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
 
 
 def _lost_to(sweep: Sweep, shown: list[int]) -> int:
-    """What need not show as it lost, or may have: to what is shown, or where nothing is, to a
-    delete that is forgotten by now."""
+    """What need not show as it lost, or may have: to what is shown, or to a delete that is
+    forgotten by now."""
     if sweep.ranks is None:
         return 0
-    if not shown:
-        return sum(sweep.bits.values()) if sweep.removed else 0
-    return sweep.ranks.beaten(shown)
+    return sweep.ranks.beaten([*shown, *sweep.deletes])
 
 
 def _members(versions: Ints, bits: int) -> list[int]:

@@ -62,7 +62,7 @@ def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) ->
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
     settled = c.effective < (course.final or 0)
     if is_lww(test):
-        return check_lww(c, rows, settled)
+        return _with_risen(c, course, check_lww(c, rows, settled, test), settled, places)
     lost = _lost(c, settled, c.sibling[places])
     conclusive = _conclusive_keys(c, rows, Ring.of(test))
     judged = np.isin(c.key, conclusive)
@@ -77,6 +77,16 @@ def check_final(c: Causality, course: Course, test: Mapping[str, Any] | None) ->
     }
     unread = np.unique(c.key[settled & ~judged])
     return judge(found, _unread_reason(c, unread), _details(c, rows), more)
+
+
+def _with_risen(
+    c: Causality, course: Course, told: Verdict, settled: Bools, places: Ints
+) -> Verdict:
+    """What is replaced is dated earlier, and so comes back nowhere."""
+    back = _risen(c, settled, places)
+    found = [_resurrection(c, course, place) for place in back[:DESCRIBED].tolist()]
+    more = {"resurrection": len(back) - DESCRIBED} if len(back) > DESCRIBED else {}
+    return judge([*told.anomalies, *found], told.reasons, told.details, {**told.more, **more})
 
 
 def _check_everywhere(c: Causality, course: Course) -> Verdict:

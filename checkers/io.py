@@ -45,6 +45,7 @@ class Foreign(msgspec.Struct, gc=False):
     replica: str | None = None
     siblings: list[RawSibling] | None = None
     worth: dict[str, Any] | None = None
+    options: Any = None
 
 
 _line = msgspec.json.Decoder(Foreign)
@@ -203,6 +204,7 @@ class _Foreigners:
         return Line(
             index, self._time, e.type, process, e.f or "", key, e.id, e.value, e.basis,
             e.node, e.replica, e.siblings, error, e.worth,
+            e.options if isinstance(e.options, dict) else None,
         )  # fmt: skip
 
     def build(self) -> History:

@@ -1,7 +1,8 @@
 """What the fault ledger allows: unavailable and impossible-ack.
 
 The nemesis' events say which nodes were down or paused, and who could not reach whom; the
-ring says whose answers an operation needed. A fault of a kind whose effect on nodes is not
+ring says whose answers an operation needed, and the operation itself how many and of whom,
+where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
 known to this page (say, a slow disk) makes all nodes doubtful: nothing is judged meanwhile.
 
 `impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
@@ -13,7 +14,9 @@ fault was near (within `grace` seconds, 5 if test.json does not say), or althoug
 nodes were certainly up and reachable. A busy machine may delay an operation or two:
 time-outs count only when they are at least three and more than one in a hundred, and so
 does a refusal that came only after WAITED: nodes were asked, and answered too late. (A write that
-was refused for good is none: nobody was asked.)
+was refused for good is none: nobody was asked.) An operation that gave the nodes less than
+PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
+where they are made late, or never, for a refusal.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from .causality import NEVER, Causality
 from .columns import History
 from .course import Course, Fault
 from .pairing import FAIL, INFO, INVOKE, OK
+from .quorums import Need, Needs
 from .ring import Ring
 from .verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 from .words import at, listed
@@ -38,6 +42,10 @@ DELAYS = ("timeout", "disconnected", "forward-lost")
 DOWN = ("kill", "pause", "stop")
 #: ns after which a coordinator gives a replica up, and with it perhaps the quorum
 WAITED = 500_000_000
+#: s that nodes have for a request of their own accord
+PATIENT = 2.0
+#: what is judged
+_FS = ("get", "put", "delete")
 
 
 @dataclass(frozen=True)
@@ -141,35 +149,45 @@ class _Judge:
         # who came may have left again, and answered meanwhile
         came = _joined(course)
         self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
-        self.need = {"get": int(test["r"]), "put": int(test["w"]), "delete": int(test["w"])}
-        self.strict = test.get("sloppy") is False
+        self.needs = Needs(h, test)
+        #: whether all copies are durable at once, if a node that holds one answers at all
+        buffered = (test.get("params") or {}).get("durability") == "buffered"
+        self.durable = test.get("storage") != "memory" and not buffered
         self.grace = float(test.get("grace", 5.0))
         self.outages = outages(h, course, self.members)
         self.moved = any(fault.kind == "membership" for fault in course.faults)
 
-    def primaries(self, key: str) -> tuple[str, ...]:
-        """Who may have been a primary of the key; the ring is known as it was at the end."""
-        return self.members if self.moved else self.ring.primaries(key)
+    def primaries(self, row: int) -> tuple[str, ...]:
+        """Who may have been a primary that an operation asked; the ring is known as it was at
+        the end."""
+        key = self.h.keys[self.h.key_of[row]]
+        return self.members if self.moved else self.ring.primaries(key)[: self.needs.at(row).n]
 
-    def candidates(self, key: str) -> tuple[str, ...]:
-        """Whose answers count."""
-        return self.primaries(key) if self.strict else self.members
+    def candidates(self, row: int) -> tuple[str, ...]:
+        """Whose answers count. Nobody stands in who is a primary himself."""
+        asked = self.primaries(row)
+        if self.needs.at(row).strict or self.moved:
+            return asked
+        passed = set(self.ring.primaries(self.h.keys[self.h.key_of[row]])) - set(asked)
+        return tuple(node for node in self.members if node not in passed)
 
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h
-        acknowledged = (h.kind == OK) & h.rows(*self.need) & (h.process >= 0)
+        acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
         told = [row for row in h.worth if acknowledged[row]]
         for row in np.flatnonzero(acknowledged).tolist() if self.outages else told:
             begin = int(h.pair[row])
-            need = self.need[h.fs[h.f[row]]]
-            key = h.keys[h.key_of[row]]
+            need = self.needs.at(row)
             could = self.could_answer(row, begin, row)
-            answered = could & set(self.candidates(key))
-            showed = h.fs[h.f[row]] != "get" or bool(h.sib_start[row + 1] > h.sib_start[row])
-            lie = _lie(h.worth.get(row), need, could, set(self.primaries(key)), showed)
-            if len(answered) < need or lie:
+            answered = could & set(self.candidates(row))
+            possible = len(could & set(self.primaries(row)))
+            known = h.fs[h.f[row]] != "get" or bool(h.sib_start[row + 1] > h.sib_start[row])
+            lie = _lie(h.worth.get(row), need, possible, known or need.notfound_ok)
+            if possible < need.primaries and not lie:
+                lie = f"only {possible} of the primaries that it needs can have answered"
+            if len(answered) < need.answers or lie:
                 reason = lie or f"only {listed(sorted(answered))} can have answered"
-                yield self.anomaly("impossible-ack", row, f"needs {need} nodes, but {reason}")
+                yield self.anomaly("impossible-ack", row, f"needs {_told(need)}, but {reason}")
 
     def could_answer(self, row: int, begin: int, end: int) -> set[str]:
         """Nodes that may have answered the coordinator of an operation from one row to
@@ -195,19 +213,23 @@ class _Judge:
 
     def unavailable(self) -> list[Anomaly]:
         h = self.h
-        ended = np.flatnonzero(
-            ((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*self.need) & (h.pair >= 0)
-        )
+        ended = np.flatnonzero(((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*_FS) & (h.pair >= 0))
         refused: list[int] = []
         delayed: list[int] = []
         for row in ended.tolist():
             code = h.errors[row].code if row in h.errors else ""
-            if code in (*REFUSALS, *DELAYS) and self.was_fair(row):
+            if code in (*REFUSALS, *DELAYS) and not self.own_fault(row) and self.was_fair(row):
                 (delayed if code in DELAYS or self.waited(row) else refused).append(row)
-        begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*self.need) & (h.process >= 0))
+        begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
             refused += delayed
         return [self.anomaly("unavailable", row, self.excuse(row)) for row in sorted(refused)]
+
+    def own_fault(self, row: int) -> bool:
+        """Whether an operation asked for what its nodes do not promise."""
+        need = self.needs.at(row)
+        hasty = need.timeout is not None and need.timeout < PATIENT
+        return hasty or bool(need.durable and not self.durable)
 
     def waited(self, row: int) -> bool:
         """Did a refusal come only because nodes that were asked were slow?"""
@@ -228,8 +250,10 @@ class _Judge:
         settled = all(o.known and o.since < since and o.until > row for o in near)
         if not settled or h.node[row] < 0:
             return False
-        up = self.untouched(row)
-        return len(up) >= self.need[h.fs[h.f[row]]] and h.nodes[h.node[row]] in up
+        up, need = self.untouched(row), self.needs.at(row)
+        primaries = len(up & set(self.primaries(row)))
+        enough = len(up) >= need.answers and primaries >= need.primaries
+        return enough and h.nodes[h.node[row]] in up
 
     def near(self, row: int) -> list[Outage]:
         """The faults that may have been felt by an operation, from `grace` before it began."""
@@ -246,7 +270,7 @@ class _Judge:
         near = self.near(row)
         down = {node for o in near for node in o.down}
         apart = {node for o in near for pair in o.cut for node in pair}
-        return set(self.candidates(self.h.keys[self.h.key_of[row]])) - down - apart
+        return set(self.candidates(row)) - down - apart
 
     def excuse(self, row: int) -> str:
         """What happened, and that nothing excuses it."""
@@ -256,8 +280,8 @@ class _Judge:
             if self.near(row)
             else f"no fault had been active for {self.grace:g} s"
         )
-        need = self.need[h.fs[h.f[row]]]
-        return f"ended in {h.errors[row].code}, although it needed {need} nodes and {there}"
+        need = _told(self.needs.at(row))
+        return f"ended in {h.errors[row].code}, although it needed {need} and {there}"
 
     def anomaly(self, name: str, row: int, why: str) -> Anomaly:
         h, begin = self.h, int(self.h.pair[row])
@@ -270,23 +294,33 @@ class _Judge:
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
 
 
-def _lie(worth: Any, need: int, could: set[str], primaries: set[str], showed: bool) -> str | None:
-    """How an answer's claims about itself contradict what they must be. `showed`: False for a
-    get that showed nothing."""
+def _told(need: Need) -> str:
+    """A need in words."""
+    parts = [f"{need.enough} nodes"]
+    parts += [f"{need.primaries} primaries"] if need.primaries else []
+    parts += [f"{need.durable} durable copies"] if need.durable else []
+    return ", ".join(parts)
+
+
+def _lie(worth: Any, need: Need, possible: int, known: bool) -> str | None:
+    """How an answer's claims about itself contradict what they must be. `possible`: primaries
+    that could answer; `known`: False for a get whose stand-ins count for nothing."""
     if not isinstance(worth, Mapping):
         return None
     claims = {k: v for k, v in worth.items() if isinstance(v, int)}
-    replicas = claims.get("replicas", need)
-    if replicas < need:
+    replicas = claims.get("replicas", need.answers)
+    if replicas < need.answers:
         return f"the answer itself claims only {replicas} replicas"
-    possible = len(could & primaries)
+    for name, least in (("primaries", need.primaries), ("durable", need.durable)):
+        if claims.get(name, least) < least:
+            return f"the answer itself claims only {claims[name]} {name}"
     if claims.get("primaries", 0) > possible:
         return (
             f"the answer claims {claims['primaries']} primaries, of which {possible} could answer"
         )
     if claims.get("durable", 0) > replicas:
         return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
-    if not showed and claims.get("fallbacks", 0) > 0:
+    if not known and claims.get("fallbacks", 0) > 0:
         return (
             f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
             "held nothing (it showed nothing): that they know of nothing says nothing"

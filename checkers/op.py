@@ -37,7 +37,9 @@ class Op(msgspec.Struct, omit_defaults=True, gc=False):
     """One event. `time` is ns since the test began; `basis` is the index of the
     completion whose context was sent, null for a blind write, absent elsewhere.
     `worth` is what the answer said of itself: {replicas, primaries, durable, fallbacks,
-    coordinator}, and timestamp where the last writer wins."""
+    coordinator}, and timestamp where the last writer wins. `options`: what an invocation
+    asks for itself (n, r, w, pr, pw, dw, timeout, return_body, ...); of a completion, how
+    often it was sent, if more than once ({tries})."""
 
     index: int = -1
     time: int = -1
@@ -53,6 +55,7 @@ class Op(msgspec.Struct, omit_defaults=True, gc=False):
     siblings: list[Sibling] | None = None
     error: OpError | None = None
     worth: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
 
 
 #: A value that is not there; it decodes to None.
@@ -84,6 +87,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     siblings: list[RawSibling] | None = None
     error: OpError | None = None
     worth: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -117,6 +121,7 @@ def as_line(op: Op) -> Line:
         None if siblings is None else [RawSibling(s.id, raw(s.value), s.deleted) for s in siblings],
         op.error,
         op.worth,
+        op.options,
     )
 
 

@@ -1,6 +1,9 @@
 """What a single read must never show: phantom, aborted-read, future-read, crossed-key,
 altered-value, duplicate-sibling, false-sibling.
 
+What a write's answer shows (`return_body`) is held to the same, and must hold the write
+itself: an answer that lacks it, and what replaced it, is an impossible-ack.
+
 The conditions are those of docs/checkers.md. Each is one mask over all siblings that
 anyone was shown, so that a clean history costs a few passes over its arrays; only what is
 found is looked at one by one.
@@ -19,13 +22,15 @@ from .course import Course
 from .op import canonical
 from .pairing import FAIL, OK, Bools, Ints
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
+from .wellformed import DYNAMO, WRITES
 from .words import at, contents, covering, fate, name, reading
 
 
 def check_reads(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
     """Judge each read by itself."""
-    found: list[Anomaly] = []
-    more: dict[str, int] = {}
+    without = _without_itself(c)
+    found: list[Anomaly] = [_no_such_answer(c, row) for row in without[:DESCRIBED]]
+    more = {"impossible-ack": len(without) - DESCRIBED} if len(without) > DESCRIBED else {}
     for kind, places in _masks(c).items():
         rows = np.flatnonzero(places)
         found += [_DESCRIBE[kind](c, place) for place in rows[:DESCRIBED].tolist()]
@@ -45,7 +50,7 @@ def check_reads(c: Causality, _course: Course, _test: Mapping[str, Any] | None) 
 def _masks(c: Causality) -> dict[str, Bools]:
     """By anomaly: which of the flattened siblings show it."""
     h = c.history
-    reads = ((h.kind == OK) & h.rows("get", "dump"))[c.owner]
+    reads = ((h.kind == OK) & h.rows(*DYNAMO))[c.owner]
     version = c.of_id[h.sib_id]
     exists = reads & (version >= 0)
     row, owner = c.written[version] if len(c) else version, c.owner
@@ -58,6 +63,28 @@ def _masks(c: Causality) -> dict[str, Bools]:
         "altered-value": _altered(c, exists, version),
         "duplicate-sibling": reads & _repeated(owner, h.sib_id),
     }
+
+
+def _without_itself(c: Causality) -> list[int]:
+    """Rows of writes whose answers show siblings, and neither them nor what replaced them."""
+    h = c.history
+    bodies = np.flatnonzero((h.kind == OK) & h.rows(*WRITES) & h.shown & (h.pair >= 0))
+    found = []
+    for row in bodies.tolist():
+        own, shown = int(c.of_id[h.id[h.pair[row]]]), c.siblings_of(row)
+        if own not in shown and not any(c.path(other, own) for other in shown):
+            found.append(row)
+    return found
+
+
+def _no_such_answer(c: Causality, row: int) -> Anomaly:
+    h = c.history
+    begin = int(h.pair[row])
+    why = (
+        f"{reading(h, row)} acknowledged {h.ids[h.id[begin]]} and showed what stood then, "
+        f"{contents(h, row)}, without it and without anything that replaced it."
+    )
+    return Anomaly("impossible-ack", why, h.keys[h.key_of[row]], (begin, row))
 
 
 def _take(mask: Bools, version: Ints) -> Any:

@@ -43,6 +43,11 @@ def reading(h: History, row: int) -> str:
     """A read as a noun: "the dump of n2 at 3.1 s (index 40)"."""
     if h.fs[h.f[row]] == "dump":
         return f"the dump of {h.nodes[h.replica[h.pair[row]]]} at {at(h, row)}"
+    if h.fs[h.f[row]] != "get":
+        return (
+            f"the answer to the {h.fs[h.f[row]]} of process "
+            f"{h.name_of(int(h.process[row]))} at {at(h, row)}"
+        )
     return f"the get of process {h.name_of(int(h.process[row]))} at {at(h, row)}"
 
 
@@ -86,7 +91,7 @@ def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         said = (
             f"that the acknowledgement of {name(c, lower)} gave (index {basis})"
             if h.pair[basis] == c.written[lower]
-            else f"of the get at index {basis}, which showed {name(c, lower)}"
+            else f"of the {h.fs[h.f[basis]]} at index {basis}, which showed {name(c, lower)}"
         )
         clauses.append(f"{name(c, upper)} was written at index {row} on the context {said}")
     if chain:

@@ -152,11 +152,13 @@ class Client:
         context: bytes = b"",
         options: Options = _DEFAULTS,
         request: str | None = None,
+        again: bool = False,
     ) -> PutResult:
         """Write `value`, in place of what `context` covers. `request`: by what nodes are to
-        know this write, in their logs too; unlike that of any other write. Raises
-        DynamoError."""
-        return await self._write(key, value, context, False, options, request)
+        know this write, in their logs too; unlike that of any other write. `again`: a write
+        of that name, the same one, was sent before, by whatever client, and is in doubt.
+        Raises DynamoError."""
+        return await self._write(key, value, context, False, options, request, again)
 
     async def delete(
         self,
@@ -166,11 +168,12 @@ class Client:
         options: Options = _DEFAULTS,
         note: bytes = b"",
         request: str | None = None,
+        again: bool = False,
     ) -> PutResult:
         """Write a tombstone, in place of what `context` covers: a version as any other,
-        which may be a sibling. `note` are bytes for it to carry; `request` as for `put`.
-        Raises DynamoError."""
-        return await self._write(key, note, context, True, options, request)
+        which may be a sibling. `note` are bytes for it to carry; `request` and `again` as for
+        `put`. Raises DynamoError."""
+        return await self._write(key, note, context, True, options, request, again)
 
     async def update(
         self,
@@ -205,6 +208,7 @@ class Client:
         deleted: bool,
         options: Options,
         request: str | None,
+        sent_before: bool,
     ) -> PutResult:
         name, limit = key_bytes(key), self._limit(options)
         content = some_bytes("note" if deleted else "value", value)
@@ -220,7 +224,7 @@ class Client:
                 deleted=deleted,
                 options=options,
                 timeout=timeout,
-                again=again,
+                again=again or sent_before,
             )
 
         return await _Attempts(self._route, name, self._retries).run(put, limit)

@@ -3,7 +3,7 @@
 from .append import APPEND
 from .base import Workload
 from .blind import BLIND
-from .bulk import BULK
+from .bulk import BULK, CROWDED
 from .cart import CART
 from .counter import COUNTER
 from .delete import DELETE
@@ -32,5 +32,6 @@ WORKLOADS: dict[str, Workload] = {
         LWW,
         APPEND,
         BULK,
+        CROWDED,
     )
 }

@@ -21,7 +21,7 @@ from checkers.verdict import Anomaly, Verdict, judge
 from harness.generators import Rng
 from harness.generators.distributions import Weighted
 
-from .base import DISTRIBUTION, Load, Option, Workload
+from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
 from .finals import Write, final_merges, own_check, writes
 from .script import Script
 
@@ -51,7 +51,7 @@ class Appending:
     own: Own = field(default=Own())
     serial: int = 0
 
-    def next(self, process: int, last: Op | None) -> tuple[Op, Script]:
+    def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
         """Read some list, or append to the client's own."""
         script = replace(self, own=self._learned(last))
         append, rng = self.rng.chance(self.appends)
@@ -170,5 +170,6 @@ APPEND = Workload(
         "distribution": DISTRIBUTION,
         "appends": Option(0.5, (0.0, 1.0), "share of a writer's operations that append"),
         "largest": Option(1000, (1, 100_000), "elements of a list that is no longer appended to"),
+        **REQUEST_OPTIONS,
     },
 )

@@ -10,13 +10,13 @@ was replaced stays (false-sibling).
 from __future__ import annotations
 
 from .base import DISTRIBUTION, Load, Workload
-from .modify import ReadModifyWrite, Shares, share_options
+from .modify import ReadModifyWrite, share_options
 from .register import write_unique
 from .script import Script
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
+    return ReadModifyWrite.of(load, write_unique)
 
 
 BLIND = Workload(
@@ -24,5 +24,8 @@ BLIND = Workload(
     description="most writers send no context: catches concurrent versions that overwrite each "
     "other, and replaced ones that stay",
     script=_script,
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.75, chained=0.0)},
+    options={
+        "distribution": DISTRIBUTION,
+        **share_options(blind=0.75, chained=0.0),
+    },
 )

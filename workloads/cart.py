@@ -14,7 +14,7 @@ from __future__ import annotations
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, GENERAL, Load, Workload
-from .modify import Change, ReadModifyWrite, Seen, Shares, share_options
+from .modify import Change, ReadModifyWrite, Seen, share_options
 from .script import Script
 
 #: How often a client removes an item from a cart that has one.
@@ -42,7 +42,7 @@ def change_cart(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(load.rng, load.distribution(), change_cart, Shares.of(load))
+    return ReadModifyWrite.of(load, change_cart)
 
 
 CART = Workload(

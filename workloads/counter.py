@@ -20,7 +20,7 @@ from checkers.verdict import Anomaly, Verdict, judge
 from harness.generators import Rng
 from harness.generators.distributions import Weighted
 
-from .base import DISTRIBUTION, Load, Option, Workload
+from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
 from .finals import final_merges, own_check, writes
 from .script import Script
 
@@ -67,7 +67,7 @@ class Counting:
     own: Mapping[str, Entry] = field(default_factory=dict)
     trying: Entry = (0, 0)
 
-    def next(self, process: int, last: Op | None) -> tuple[Op, Script]:
+    def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
         """Read a counter, and then add to it, or take away from it."""
         script = self if process == self.process else replace(self, process=process, own={})
         if last is not None and last.key is not None:
@@ -157,6 +157,7 @@ COUNTER = Workload(
         "unread": Option(
             0.5, (0.0, 1.0), "share of failed gets upon which is written all the same"
         ),
+        **REQUEST_OPTIONS,
     },
     check=check_counter,
 )

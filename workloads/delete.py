@@ -34,8 +34,13 @@ def deleting(share: float) -> Modify:
 
 
 def _script(load: Load) -> Script:
-    modify = deleting(load.number("deletes"))
-    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
+    return ReadModifyWrite(
+        load.rng,
+        load.distribution(),
+        deleting(load.number("deletes")),
+        Shares.of(load),
+        setting=load.setting,
+    )
 
 
 DELETE = Workload(
@@ -46,7 +51,7 @@ DELETE = Workload(
     spread=SPREAD,
     options={
         "distribution": DISTRIBUTION,
-        "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
         **share_options(),
+        "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
     },
 )

@@ -12,14 +12,14 @@ from __future__ import annotations
 from harness.generators.distributions import hot_key
 
 from .base import Load, Option, Workload
-from .modify import ReadModifyWrite, Shares, share_options
+from .modify import ReadModifyWrite, share_options
 from .register import write_unique
 from .script import Script
 
 
 def _script(load: Load) -> Script:
     keys = hot_key(load.keys, load.number("share"))
-    return ReadModifyWrite(load.rng, keys, write_unique, Shares.of(load))
+    return ReadModifyWrite.of(load, write_unique, keys)
 
 
 HOT_KEY = Workload(

@@ -13,7 +13,7 @@ import math
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
+from .modify import Change, Modify, ReadModifyWrite, Seen, share_options
 from .script import Script
 
 #: The limit of a value in bytes, as nodes have it by default.
@@ -35,7 +35,7 @@ def padding(largest: int, oversized: float) -> Modify:
 
 def _script(load: Load) -> Script:
     modify = padding(int(load.options["largest"]), load.number("oversized"))
-    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
+    return ReadModifyWrite.of(load, modify)
 
 
 LARGE_VALUES = Workload(

@@ -23,13 +23,13 @@ from checkers.verdict import Anomaly, Verdict, judge
 from checkers.words import effect, name
 
 from .base import DISTRIBUTION, Load, Workload
-from .modify import ReadModifyWrite, Shares, share_options
+from .modify import ReadModifyWrite, share_options
 from .register import write_unique
 from .script import Script
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
+    return ReadModifyWrite.of(load, write_unique)
 
 
 def check_dates(history: History) -> Verdict:
@@ -60,5 +60,8 @@ LWW = Workload(
     script=_script,
     lww=True,
     check=check_dates,
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.5, stale=0.2)},
+    options={
+        "distribution": DISTRIBUTION,
+        **share_options(blind=0.5, stale=0.2),
+    },
 )

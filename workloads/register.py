@@ -19,7 +19,7 @@ from checkers.verdict import Anomaly, Verdict, judge
 from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Workload
-from .modify import Change, ReadModifyWrite, Seen, Shares, share_options
+from .modify import Change, ReadModifyWrite, Seen, share_options
 from .script import Script
 
 
@@ -29,7 +29,7 @@ def write_unique(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
 
 
 def _script(load: Load) -> Script:
-    return ReadModifyWrite(load.rng, load.distribution(), write_unique, Shares.of(load))
+    return ReadModifyWrite.of(load, write_unique)
 
 
 def check_contexts(history: History) -> Verdict:
@@ -62,5 +62,8 @@ REGISTER = Workload(
     script=_script,
     twins=8,
     check=check_contexts,
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.25, foreign=0.03)},
+    options={
+        "distribution": DISTRIBUTION,
+        **share_options(blind=0.25, foreign=0.03),
+    },
 )

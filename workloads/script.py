@@ -21,9 +21,9 @@ from harness.generators import PENDING, Context, Generator, Rng, Step
 class Script(Protocol):
     """The rest of what a client does."""
 
-    def next(self, process: int, last: Op | None) -> tuple[Op, Script] | None:
-        """The next operation of `process`, after `last` completed (None: nothing has yet).
-        Its process and time are filled in by whoever asked. None: there is no more."""
+    def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script] | None:
+        """The next operation of `process` at `now` (ns), after `last` completed (None: nothing
+        has yet). Its process and time are filled in by the caller. None: there is no more."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Performing:
             return PENDING, self
         process = ctx.workers[ctx.free[0]]
         assert isinstance(process, int), "scripts are for clients"
-        step = self.script.next(process, self.last)
+        step = self.script.next(process, self.last, ctx.time)
         if step is None:
             return None
         op, script = step

@@ -18,7 +18,7 @@ from checkers.op import Op
 from harness.generators import Rng
 from harness.generators.distributions import Weighted
 
-from .base import DISTRIBUTION, Load, Option, Workload
+from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
 from .modify import Seen
 from .script import Script
 
@@ -36,7 +36,7 @@ class Session:
     left: int = 0
     serial: int = 0
 
-    def next(self, process: int, last: Op | None) -> tuple[Op, Script]:
+    def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
         """Read the key that was written, or write another one."""
         script = self
         if last is not None and last.type == "ok" and last.key is not None:
@@ -71,5 +71,6 @@ SESSIONS = Workload(
     options={
         "distribution": DISTRIBUTION,
         "reads": Option(2, (1, 100), "gets of a key after each put"),
+        **REQUEST_OPTIONS,
     },
 )

@@ -14,7 +14,7 @@ from harness.generators import Rng
 
 from .base import DISTRIBUTION, Load, Option, Workload
 from .finals import final_merges, own_check, writes
-from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
+from .modify import Change, Modify, ReadModifyWrite, Seen, share_options
 from .script import Script
 
 
@@ -38,7 +38,7 @@ def adding(largest: int) -> Modify:
 
 def _script(load: Load) -> Script:
     modify = adding(int(load.options["largest"]))
-    return ReadModifyWrite(load.rng, load.distribution(), modify, Shares.of(load))
+    return ReadModifyWrite.of(load, modify)
 
 
 @own_check
@@ -69,6 +69,6 @@ SET = Workload(
     options={
         "distribution": DISTRIBUTION,
         "largest": Option(1000, (1, 100_000), "elements of a set that is no longer added to"),
-        **share_options(),
+        **share_options(deletes=False),
     },
 )

@@ -12,6 +12,7 @@ from ssl import SSLContext
 from typing import Any
 
 from checkers.op import Op
+from cluster.core.params import Params
 from cluster.tls import dialling
 from harness import generators as gen
 from harness.cli.options import Options
@@ -25,6 +26,7 @@ from harness.recorder import Recorder
 from harness.runner import Parts
 from harness.store import LEDGER, Folder
 from workloads import WORKLOADS
+from workloads.base import Setting
 from workloads.client import Contexts, DynamoClient, decode
 
 #: While a test runs, in its folder: what the processes need and nobody wants afterwards.
@@ -109,8 +111,21 @@ def load(options: Options, keys: tuple[str, ...]) -> Generator:
     """The clients' operations and the nemesis's, each from its own stream of one seed."""
     rng = Rng(options.seed)
     workload, tuning = WORKLOADS[options.workload], options.tuning
-    clients = workload.generator(rng.split("clients"), keys, options.rate, tuning)
+    met = setting(options)
+    clients = workload.generator(rng.split("clients"), keys, options.rate, tuning, met)
     return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
+
+
+def setting(options: Options) -> Setting:
+    """The cluster as scripts aim at it."""
+    params = node_params(options)
+    return Setting(
+        n=options.topology.n,
+        durable=options.topology.storage != "memory",
+        compares=params.get("anti_entropy_interval") != 0,
+        reap_after=params.get("reap_after", Params.reap_after),
+        clients=options.concurrency,
+    )
 
 
 class Hand:

@@ -120,21 +120,40 @@ class Promises(Dynamo):
             return None
         return (self.ops[self.end[self.writes[id]]].worth or {}).get("timestamp")
 
-    def lww(self) -> set[Finding]:
-        """The final gets of a store where the last write wins."""
+    def lww(self, reap: float | None = None) -> set[Finding]:
+        """The final gets of a store where the last write wins; `reap`: s after which it may
+        forget a delete."""
         found: set[Finding] = set()
         for r in self.final_reads("get"):
             key, shown = self.key(r), self.known(r)
             if len(shown) > 1:
                 found.add(("false-sibling", key))
             settled = self.settled(key)
-            if settled and not shown and not self.deletes(key, len(self.ops)):
+            deletes = self.deletes(key, len(self.ops))
+            puts = [v for v in settled if self.ops[self.writes[v]].f == "put"]
+            if not shown and not all(self.may_lose(v, deletes) for v in puts):
                 found.add(("lost-write", key))
-            mine = self.stamp(next(iter(shown))) if len(shown) == 1 else None
-            stamps = [s for s in map(self.stamp, settled) if s is not None]
-            if mine is not None and any(s > mine for s in stamps):
-                found.add(("lost-write", key))
+            one = next(iter(shown)) if len(shown) == 1 else None
+            mine = None if one is None else self.stamp(one)
+            if one is not None and mine is not None:
+                gone = [d for d in deletes if reap and self.time_between(d, one) >= reap * 1e9]
+                stamps = {self.stamp(v) for v in settled if not self.may_lose(v, gone)}
+                if any(s > mine for s in stamps - {None}):
+                    found.add(("lost-write", key))
+        for r in self.final_reads("get") + self.final_reads("dump"):
+            if any(self.below(s, self.settled(self.key(r))) for s in self.known(r)):
+                found.add(("resurrection", self.key(r)))
         return found
+
+    def may_lose(self, version: str, deletes: list[str]) -> bool:
+        """Is there one of these deletes of which nobody can say that it is dated earlier?"""
+        stamps = self.stamp(version), [self.stamp(d) for d in deletes]
+        return any(None in (stamps[0], s) or s >= stamps[0] for s in stamps[1])
+
+    def time_between(self, delete: str, acknowledged: str) -> int:
+        """ns from the beginning of one to the end of the other."""
+        end = self.ops[self.end[self.writes[acknowledged]]]
+        return end.time - self.ops[self.writes[delete]].time
 
     def discarded(self) -> int:
         """Acknowledged writes of keys with a final get that no final read covers."""
@@ -219,11 +238,9 @@ class LastWins(Promises):
 
     def missed(self, read: int) -> dict[str, set[str]]:
         """As above, but for what may have lost."""
-        key, shown = self.key(read), self.known(read)
-        if shown:
-            beaten = {v for v in self.of_key(key) if not all(self.certainly(v, s) for s in shown)}
-        else:
-            beaten = set(self.of_key(key)) if self.deletes(key, read) else set()
+        key = self.key(read)
+        winners = self.known(read) | set(self.deletes(key, read))
+        beaten = {v for v in self.of_key(key) if not all(self.certainly(v, w) for w in winners)}
         return {name: due - beaten for name, due in super().missed(read).items()}
 
     def certainly(self, later: str, earlier: str) -> bool:

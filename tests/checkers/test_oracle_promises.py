@@ -103,12 +103,12 @@ def test_coverage_agrees_where_the_last_writer_wins(program, stamps: list[int]) 
 
 
 @LENIENT
-@given(PROGRAMS, STAMPS)
-def test_lww_agrees(program, stamps: list[int]) -> None:
+@given(PROGRAMS, STAMPS, st.sampled_from([None, 0, 3e-6, 9e-6]))
+def test_lww_agrees(program, stamps: list[int], reap: float | None) -> None:
     ops = stamped(program, stamps)
-    told = verdict("final", ops, {**TEST, "reconcile": "lww"})
+    told = verdict("final", ops, {**TEST, "reconcile": "lww", "reap": reap})
     oracle = Promises(ops, PRIMARIES)
-    assert named(told) == oracle.lww()
+    assert named(told) == oracle.lww(reap)
     assert told.details["acknowledged_writes_discarded"] == oracle.discarded()
 
 

@@ -70,6 +70,7 @@ CAUGHT = [
     ("append", ContextOverclaims, "lost-append"),
     ("bulk", NoRepair, "divergence"),
     ("bulk", LastWriterWins, "lost-write"),
+    ("crowded", NoRepair, "divergence"),
 ]
 
 
