@@ -53,9 +53,13 @@ class WallClock:
         return now + self.error_ns(now)
 
     def status(self) -> dict[str, Any]:
-        """The time in ms, and how the clock was told to be wrong."""
+        """The time in ms, by how much that is ahead of the machine's (below zero: behind), and
+        how the clock was told to be wrong."""
+        now = time.time_ns()
+        error = self.error_ns(now)
         return {
-            "wall": self.ns() // 1_000_000,
+            "wall": (now + error) // 1_000_000,
+            "ahead_ms": int(error / 1_000_000),
             "offset_ms": self._offset,
             "strobe_ms": self._strobe,
             "drift_ppm": self._drift,

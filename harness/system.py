@@ -60,8 +60,8 @@ class System(Protocol):
 
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong from now on as harness.nemesis.clocks says;
-        without settings: no more. Its status has clock {"wall": ms since 1970}. Raises
-        RuntimeError."""
+        without settings: no more. Its status has clock {"wall": ms since 1970}, with "ahead_ms"
+        where the node knows by how much that is wrong. Raises RuntimeError."""
 
     async def change(self, kind: str, node: str) -> None:
         """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
