@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from harness.campaign.journal import Run
 from harness.campaign.results import collect as campaign_results
 from harness.campaign.results import news
 from harness.campaign.spec import Campaign
+from harness.cli.options import FLAGS, asked
+from harness.cli.test import run as command
 from harness.report.campaign import index
 from harness.report.serve import listing
 from harness.store import Folder
@@ -97,6 +100,32 @@ def test_what_escaped_is_told_with_what_runs_it_again() -> None:
     escaped = text.partition("## Escaped")[2].partition("##")[0]
     assert "dynamesis register/cut/otter/1" in escaped
     assert "sloth" not in escaped
+
+
+def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
+    options = {
+        name: _default(parameter) for name, parameter in signature(command).parameters.items()
+    }
+    for (workload, nemesis, given), seed in zip(MIX, range(len(MIX)), strict=True):
+        flags = {name: options[name] for name in FLAGS}
+        flags |= {"workload": workload, "nemesis": nemesis, "seed": seed, "links": "embedded"}
+        flags |= _flags(given)
+        assert asked(**flags).faults, (workload, nemesis)
+
+
+def _flags(given: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments of `dynamesis test` as what its function is given."""
+    flags: dict[str, Any] = {}
+    for argument in given:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if name in ("option", "param"):
+            flags[name] = [*flags.get(name, []), value]
+        elif not equals:
+            flags[name] = True
+        else:
+            numbers = {"rate": float, "links": str}
+            flags[name] = numbers.get(name, int)(value)
+    return flags
 
 
 class TestStorm:
