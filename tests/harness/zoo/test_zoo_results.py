@@ -18,7 +18,7 @@ from harness.report.campaign import index
 from harness.report.serve import listing
 from harness.store import Folder
 from harness.zoo.page import ended, markdown
-from harness.zoo.plan import MIX, Specimen, is_clean, needed, planted_in, storm, suited
+from harness.zoo.plan import MIX, STORM, Specimen, is_clean, needed, planted_in, storm, suited
 from harness.zoo.results import collect, finish
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
@@ -159,7 +159,7 @@ class TestStorm:
         assert any("newt" in name for name in left)
 
     def test_ends_when_the_time_is_up(self) -> None:
-        spent = [ran(self.cell(0, "otter"), "valid", 80.0)]
+        spent = [ran(self.cell(0, "otter"), "valid", STORM / 2 - 10)]
         assert any("otter" in name for name in self.wanted(*spent))
         spent.append(ran(self.cell(1, "otter"), "valid", 30.0))
         assert not any("otter" in name for name in self.wanted(*spent))
@@ -172,7 +172,7 @@ class TestStorm:
         runs = (
             ran(self.cell(0, "otter"), "unknown", 40.0),
             ran(self.cell(1, "otter"), "invalid", 50.0, phantom=1),
-            ran(self.cell(0, "newt"), "invalid", 181.0, lost_write=1),
+            ran(self.cell(0, "newt"), "invalid", STORM + 1, lost_write=1),
         )
         otter, newt = outcome(self.campaign, *runs, stormy=True)["bugs"]
         assert (otter["caught"], otter["worst"], otter["tried"]) == (True, 90.0, 2)
