@@ -42,7 +42,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("register", "cut,link,pause", (*_ONE_COPY, "--keys=3", "--links=embedded")),
     ("delete", "cut,kill,wipe",
      ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES)),
-    ("hot-key", "link,pause,wipe.coordinator,wipe.old-coordinator",
+    ("hot-key", "wipe.coordinator,wipe.old-coordinator,wipe.old-disk",
      ("--nodes=3", "--keys=2", "--r=1", "--option=old=0.2", "--option=deletes=0.1")),
     ("register", "cut,membership", ("--strict", "--keys=20", *_CLIENTS)),
     ("bulk", "load,pause,wipe", ("--nodes=3",)),

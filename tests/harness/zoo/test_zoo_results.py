@@ -103,9 +103,7 @@ def test_what_escaped_is_told_with_what_runs_it_again() -> None:
 
 
 def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
-    options = {
-        name: _default(parameter) for name, parameter in signature(command).parameters.items()
-    }
+    options = {name: each.default for name, each in signature(command).parameters.items()}
     for (workload, nemesis, given), seed in zip(MIX, range(len(MIX)), strict=True):
         flags = {name: options[name] for name in FLAGS}
         flags |= {"workload": workload, "nemesis": nemesis, "seed": seed, "links": "embedded"}
