@@ -49,8 +49,8 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("register", "kill.after-pause,kill.after-stop,kill.mid-stop", ("--nodes=3", "--strict")),
     ("hot-key", "kill,link", _ELEVEN),
     ("bulk", "cut,disk", ()),
-    ("bulk", "cut.exchange,membership.away-and-back,membership.leave-and-back",
-     (*_ONE_COPY, "--links=embedded")),
+    ("crowded", "cut.exchange,membership.away-and-back,membership.leave-and-back",
+     (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
 )  # fmt: skip
 _CLEAN = "clean"
 
