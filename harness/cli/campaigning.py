@@ -129,7 +129,7 @@ def _save(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None
     new = news(results, before)
     folder.save_json(RESULTS, results)
     folder.save(SUMMARY, summary(results, new, str(before["start"]) if before else None))
-    folder.save(INDEX, index(results, new))
+    folder.save(INDEX, index(results, new, before["start"] if before else None))
     folder.save(JUNIT, junit(results))
     if also is not None:
         also.write_text(junit(results), encoding="utf-8")

@@ -28,7 +28,7 @@ from harness.report.campaign import index
 from harness.store import Folder
 from harness.zoo.page import ended, markdown
 from harness.zoo.plan import Specimen, needed, storm, suited
-from harness.zoo.results import RESULTS, collect
+from harness.zoo.results import RESULTS, collect, finish
 
 LOG, SUMMARY = "zoo.log", "zoo.md"
 
@@ -89,6 +89,7 @@ def run_zoo(
     told = {name: tests[name] for name in ("start", "seconds", "interrupted")}
     told["command"] = shlex.join(["dynamesis", *arguments])
     results = collect(specimens, campaign, journal.runs, visit.stormy, **told)
+    finish(tests, campaign, results)
     folder.save_json(CAMPAIGN, tests)
     folder.save(INDEX, index(tests, news(tests, None)))
     _save(folder, results, json, also)

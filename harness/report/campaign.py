@@ -15,8 +15,10 @@ Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]
 
 
-def index(results: Results, news: News) -> str:
-    """The index page, self-contained but for its links to the tests' own pages."""
+def index(results: Results, news: News, compared: str | None = None) -> str:
+    """The index page, self-contained but for its links to the tests' own pages. `compared`:
+    when the campaign began that the news are news to; None if there is none. In a zoo a test
+    with a bug in it is good when it is invalid."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -24,15 +26,27 @@ def index(results: Results, news: News) -> str:
         lstrip_blocks=True,
     )
     cells = results["cells"]
+    bad = [cell for cell in cells if cell["verdict"] in ("invalid", "error")]
     return environment.get_template("campaign.html.j2").render(
         results=results,
         news=news,
         tables=_tables(cells),
-        bad=[cell for cell in cells if cell["verdict"] in ("invalid", "error")],
+        compared=compared,
+        tone=_tone,
+        bad=[cell for cell in bad if _tone(cell) != "valid"],
+        caught=[cell for cell in bad if _tone(cell) == "valid"],
         unknown=[cell for cell in cells if cell["verdict"] == "unknown"],
         skipped=_skipped(results),
         new={cell["cell"] for cell in news["new"]},
     )
+
+
+def _tone(cell: Mapping[str, Any]) -> str:
+    """The verdict by which a test is coloured: what was planted is to be found."""
+    verdict = str(cell["verdict"])
+    if cell.get("planted"):
+        verdict = {"invalid": "valid", "valid": "invalid"}.get(verdict, verdict)
+    return verdict.replace(" ", "-")
 
 
 def _tables(cells: list[Any]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -130,11 +130,18 @@ def _campaigns(store: Path) -> list[dict[str, Any]]:
 def _found(store: Path) -> Iterator[dict[str, Any]]:
     for file in store.glob(f"campaigns/*/*/{_CAMPAIGN}"):
         if not file.parent.is_symlink():
-            yield {
-                "path": file.parent.relative_to(store),
-                "name": file.parent.parent.name,
-                "verdict": "damaged",
-                "counts": {},
-                "start": "",
-                **Folder(file.parent).peek_json(file.name),
-            }
+            told = {"verdict": "damaged", "counts": {}, "start": ""}
+            told |= Folder(file.parent).peek_json(file.name)
+            path, name = file.parent.relative_to(store), file.parent.parent.name
+            yield {"name": name, **told, "path": path, **_shown(told)}
+
+
+def _shown(campaign: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of a campaign, and the verdict by which it is coloured: of a zoo, in which a
+    test with a bug in it should be invalid, what was caught."""
+    zoo = campaign.get("zoo")
+    if not isinstance(zoo, dict):
+        return {"word": campaign["verdict"], "tint": campaign["verdict"]}
+    alarms = f", {zoo['false_alarms']} false alarms" if zoo["false_alarms"] else ""
+    word = f"{zoo['caught']} of {zoo['bugs']} caught{alarms}"
+    return {"word": word, "tint": "valid" if zoo["success"] else "invalid"}

@@ -15,24 +15,43 @@ from harness.campaign.spec import Budget, Campaign
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 180.0
+SUITED, STORM = 60.0, 360.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
+_ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
+#: clients that use all that the interface offers
+_CLIENTS = tuple(
+    f"--option={name}"
+    for name in ("bodies=0.2", "direct=0.2", "quorums=0.3", "retries=0.5", "timeouts=0.05")
+)
+_DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
+_REAPED = ("--keys=20", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
 #: What a storm tries one after the other, by workload, nemesis and more arguments of
 #: `dynamesis test`; it knows nothing of any bug. First everything at once. Then fewer faults
 #: at a time, which therefore come more often; in clusters in which little hides: one copy of
-#: a key has nobody who could heal it, three nodes own it all, eleven all write to it; and
-#: what nodes do rarely, they do often here.
+#: a key has nobody who could heal it, three nodes own it all, eleven all write to it, without
+#: anti-entropy nothing is healed behind the readers' backs; and what nodes and clients do
+#: rarely, they do often here. What the others cannot show comes before what they may show too.
 MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("register", "storm", ("--keys=4",)),
+    ("register", "storm", ("--keys=4", *_CLIENTS)),
     ("bulk", "cut,disk,membership", (*_ONE_COPY, "--links=embedded")),
-    ("delete", "cut,kill", ("--strict", "--param=tree_expiry=4")),
-    ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40")),
+    ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40", *_DELETES)),
+    ("delete", "cut,kill", ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1")),
+    ("register", "kill,link", ("--keys=6", "--param=durability=buffered", *_CLIENTS)),
+    ("crowded", "cut,membership", (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
+    ("register", "cut,link,pause", (*_ONE_COPY, "--keys=3", "--links=embedded")),
+    ("delete", "cut,kill,wipe",
+     ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES)),
+    ("hot-key", "wipe.coordinator,wipe.old-coordinator,wipe.old-disk",
+     ("--nodes=3", "--keys=2", "--r=1", "--option=old=0.2", "--option=deletes=0.1")),
+    ("register", "cut,membership", ("--strict", "--keys=20", *_CLIENTS)),
     ("bulk", "load,pause,wipe", ("--nodes=3",)),
+    ("register", "kill.after-pause,kill.after-stop,kill.mid-stop", ("--nodes=3", "--strict")),
     ("hot-key", "kill,link", _ELEVEN),
     ("bulk", "cut,disk", ()),
-    ("bulk", "cut,membership", (*_ONE_COPY, "--links=embedded")),
-)
+    ("crowded", "cut.exchange,membership.away-and-back,membership.leave-and-back",
+     (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
+)  # fmt: skip
 _CLEAN = "clean"
 
 

@@ -54,6 +54,27 @@ def collect(
     }
 
 
+def finish(tests: dict[str, Any], campaign: Campaign, results: Mapping[str, Any]) -> None:
+    """Say in the campaign's results what they mean: what came of the zoo, and in which tests
+    something was planted."""
+    tests["zoo"] = _outcome(results)
+    for cell, planned in zip(tests["cells"], campaign.cells, strict=False):
+        cell["planted"] = not is_clean(planned)
+
+
+def _outcome(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What a list of campaigns shows of a zoo, where an invalid test may be a success: how many
+    bugs there were and how many were caught, the clean pairs that were invalid, and whether that
+    is a success, as the exit code has it."""
+    right = results["all_caught"] and not results["false_alarms"] and not results["clean_failed"]
+    return {
+        "bugs": len(results["bugs"]),
+        "caught": sum(bug["caught"] for bug in results["bugs"]),
+        "false_alarms": results["false_alarms"],
+        "success": right and not results["interrupted"],
+    }
+
+
 def _test(cell: Cell, run: Run) -> dict[str, Any]:
     return {
         "workload": cell.workload,

@@ -130,7 +130,9 @@ def test_it_is_told_in_every_form() -> None:
     outcomes = [[child.tag for child in case] for case in suite]
     assert outcomes == [[], ["failure"], ["error"], ["error"], ["skipped"]]
 
-    page = index(now, changed)
+    page = index(now, changed, "yesterday")
+    assert "2 new failures, 0 still failing, 1 fixed since the one of yesterday." in page
+    assert "since" not in index(now, news(now, None)), "there was none before"
     assert "&lt;b&gt; is lost" in page
     assert "<b> is lost" not in page
     assert 'href="runs/2/x/report.html"' in page

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.campaign.journal import Run
+from harness.campaign.results import collect as campaign_results
+from harness.campaign.results import news
 from harness.campaign.spec import Campaign
+from harness.cli.options import FLAGS, asked
+from harness.cli.test import run as command
+from harness.report.campaign import index
+from harness.report.serve import listing
+from harness.store import Folder
 from harness.zoo.page import ended, markdown
-from harness.zoo.plan import MIX, Specimen, is_clean, needed, planted_in, storm, suited
-from harness.zoo.results import collect
+from harness.zoo.plan import MIX, STORM, Specimen, is_clean, needed, planted_in, storm, suited
+from harness.zoo.results import collect, finish
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
 NEWT = Specimen("newt", "sees double", "register", "cut", ("duplicate-sibling", "lost-write"))
@@ -93,6 +102,30 @@ def test_what_escaped_is_told_with_what_runs_it_again() -> None:
     assert "sloth" not in escaped
 
 
+def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
+    options = {name: each.default for name, each in signature(command).parameters.items()}
+    for (workload, nemesis, given), seed in zip(MIX, range(len(MIX)), strict=True):
+        flags = {name: options[name] for name in FLAGS}
+        flags |= {"workload": workload, "nemesis": nemesis, "seed": seed, "links": "embedded"}
+        flags |= _flags(given)
+        assert asked(**flags).faults, (workload, nemesis)
+
+
+def _flags(given: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments of `dynamesis test` as what its function is given."""
+    flags: dict[str, Any] = {}
+    for argument in given:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if name in ("option", "param"):
+            flags[name] = [*flags.get(name, []), value]
+        elif not equals:
+            flags[name] = True
+        else:
+            numbers = {"rate": float, "links": str}
+            flags[name] = numbers.get(name, int)(value)
+    return flags
+
+
 class TestStorm:
     campaign = storm((OTTER, NEWT), 1, "20s", 20.0)
 
@@ -124,7 +157,7 @@ class TestStorm:
         assert any("newt" in name for name in left)
 
     def test_ends_when_the_time_is_up(self) -> None:
-        spent = [ran(self.cell(0, "otter"), "valid", 80.0)]
+        spent = [ran(self.cell(0, "otter"), "valid", STORM / 2 - 10)]
         assert any("otter" in name for name in self.wanted(*spent))
         spent.append(ran(self.cell(1, "otter"), "valid", 30.0))
         assert not any("otter" in name for name in self.wanted(*spent))
@@ -137,7 +170,7 @@ class TestStorm:
         runs = (
             ran(self.cell(0, "otter"), "unknown", 40.0),
             ran(self.cell(1, "otter"), "invalid", 50.0, phantom=1),
-            ran(self.cell(0, "newt"), "invalid", 181.0, lost_write=1),
+            ran(self.cell(0, "newt"), "invalid", STORM + 1, lost_write=1),
         )
         otter, newt = outcome(self.campaign, *runs, stormy=True)["bugs"]
         assert (otter["caught"], otter["worst"], otter["tried"]) == (True, 90.0, 2)
@@ -160,3 +193,44 @@ def test_good_news_is_green(cell: str, verdict: str, good: bool) -> None:
 def test_only_pairs_are_clean() -> None:
     clean = [cell.config for cell in suited(ALL, range(1), "8s", 8.0).cells if is_clean(cell)]
     assert clean == ["clean", "clean --strict"]
+
+
+class TestPages:
+    """A zoo in which all is caught is a success, though all its tests with a bug are invalid."""
+
+    @staticmethod
+    def campaign(tmp_path: Path, *verdicts: str) -> tuple[str, str]:
+        """The campaign's page, and the list of all, for a bug's test and its pair."""
+        zoo = suited((OTTER,), range(1, 2), "8s", 8.0)
+        bug, pair = verdicts
+        runs = (
+            ran("register/cut/clean/1", pair),
+            ran("register/cut/otter/1", bug, **({"lost_write": 1} if bug == "invalid" else {})),
+        )
+        tests = campaign_results(zoo, runs, "2026-01-01", 60.0)
+        finish(tests, zoo, outcome(zoo, *runs))
+        folder = tmp_path / "campaigns/zoo/1"
+        folder.mkdir(parents=True)
+        Folder(folder).save_json("campaign.json", tests)
+        return index(tests, news(tests, None)), listing(tmp_path)
+
+    def test_all_caught_is_shown_as_a_success(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "invalid", "valid")
+        assert '<span class="verdict valid">1 of 1 caught</span>' in page
+        assert "What failed" not in page
+        assert "What was caught" in page
+        assert "since the" not in page, "there was none before"
+        assert page.count('class="dot valid"') == 2
+        assert '<span class="verdict valid">1 of 1 caught</span>' in front
+
+    def test_what_escaped_is_not(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "valid", "valid")
+        assert '<span class="verdict invalid">0 of 1 caught</span>' in page
+        assert page.count('class="dot invalid"') == 1
+        assert '<span class="verdict invalid">0 of 1 caught</span>' in front
+
+    def test_nor_is_a_false_alarm(self, tmp_path: Path) -> None:
+        page, front = self.campaign(tmp_path, "invalid", "invalid")
+        assert '<span class="verdict invalid">1 of 1 caught</span>' in page
+        assert "What failed" in page
+        assert '<span class="verdict invalid">1 of 1 caught, 1 false alarms</span>' in front
