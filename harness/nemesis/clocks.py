@@ -50,7 +50,9 @@ class BadClock:
             for node in told:
                 worst[node] = max(worst[node], await self._skew(node), key=abs)
             seen = [abs(skew) > 0 for skew in worst.values()]
-            return Proof(any(seen), bool(seen) and all(seen), {"skew_ms": dict(worst)})
+            nobody = {} if told else {"nobody": True}
+            detail = {"skew_ms": dict(worst), **nobody}
+            return Proof(any(seen), bool(seen) and all(seen), detail)
 
         return look
 
