@@ -15,14 +15,17 @@ from typing import Protocol
 
 from checkers.op import Op, OpError
 from harness.generators.base import Pending, Thread
-from harness.generators.schedule import Schedule
+from harness.generators.schedule import NEMESIS, Schedule
+from harness.patience import Patience
 from harness.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-#: How long operations in progress may take once the generator is done, s. Clients have
-#: time-outs of their own: this is reached only when a worker is broken.
+#: How long operations in progress may take once the generator is done, s of a machine that is
+#: not busy. Clients have time-outs of their own: this is reached only when a worker is broken.
 DRAIN = 15.0
+#: s between two looks whether they have
+_LOOK = 0.5
 
 
 class Worker(Protocol):
@@ -98,13 +101,14 @@ class Interpreter:
         return schedule
 
     async def _drain(self, schedule: Schedule) -> Schedule:
-        deadline: int | None = self._recorder.now() + round(DRAIN * 1e9)
+        patience, given_up = Patience(DRAIN), False
         while self._running:
-            done = await self._wait(deadline)
-            if not done:
+            slice_ns = round(min(_LOOK, DRAIN) * 1e9)
+            done = await self._wait(None if given_up else self._recorder.now() + slice_ns)
+            if not done and patience.over:
                 for task in self._running:
                     task.cancel()
-                deadline = None
+                given_up = True
             schedule = self._complete(schedule, done)
         return schedule
 
@@ -127,5 +131,6 @@ def _unknown(invoked: Op, code: str, message: str) -> Op:
         f=invoked.f,
         key=invoked.key,
         id=invoked.id,
+        value=invoked.value if invoked.process == NEMESIS else None,
         error=OpError(code=code, definite=False, message=message),
     )

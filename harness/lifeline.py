@@ -22,6 +22,7 @@ from collections.abc import Sequence
 #: The parent of a process of ours that is to end with it: its pid.
 PARENT = "DYNAMESIS_PARENT"
 _PR_SET_PDEATHSIG = 1
+_PYTHON = sys.executable
 
 
 def end_with(parent: int) -> None:
@@ -41,7 +42,7 @@ def follow_parent() -> None:
 
 def tied(command: Sequence[str]) -> list[str]:
     """The command line by which a process of others ends with this one."""
-    return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *command]
+    return [_PYTHON, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *command]
 
 
 def main() -> None:

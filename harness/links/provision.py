@@ -23,6 +23,7 @@ from pathlib import Path
 
 import requests
 
+from harness.lifeline import tied
 from harness.system import EnvironmentFailed
 
 VERSION = "2.12.0"
@@ -261,7 +262,7 @@ def _build(go: Path, say: Say) -> Path:
 def _run(command: list[str], env: dict[str, str]) -> None:
     try:
         done = subprocess.run(
-            command,
+            tied(command),
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -60,7 +60,8 @@ class BadClock:
                 steps[node].update([] if wall is None else [wall])
             seen = [abs(worst[n]) > 0 or _is_coarse(steps[n], grain) for n in told]
             shown = {"readings": {n: sorted(steps[n])[:_READINGS] for n in told}} if grain else {}
-            detail = {"skew_ms": dict(worst), **shown}
+            nobody = {} if told else {"nobody": True}
+            detail = {"skew_ms": dict(worst), **shown, **nobody}
             return Proof(any(seen), bool(seen) and all(seen), detail)
 
         return look

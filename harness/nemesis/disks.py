@@ -55,7 +55,8 @@ class BadDisk:
             for node, count in before.items():
                 bites[node] = max(bites[node], await self._bites(node, kind) - count)
             bit = any(count > 0 for count in bites.values())
-            return Proof(bit, bit, {"bites": dict(bites)})
+            nobody = {} if before else {"nobody": True}
+            return Proof(bit, bit, {"bites": dict(bites), **nobody})
 
         return look
 

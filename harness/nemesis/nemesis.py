@@ -41,6 +41,8 @@ _EVERY = 0.1
 #: which one that has shown none lasts longer, both of a machine that is not busy
 _SHOULD_BITE = 2.0
 _LONGER = 4.0
+#: s by the wall clock that it lasts longer at most: others wait for the nemesis meanwhile
+_AT_MOST = 8.0
 #: the families whose faults end nodes, and where their values name them
 _DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes", "disk": "nodes"}
 
@@ -69,9 +71,9 @@ class _Watch:
         """Wait until there is a proof, or so many seconds of an idle machine have passed, or
         nobody is there who could be bitten."""
         assert self.task is not None
-        patience = Patience(seconds)
+        patience, end = Patience(seconds), asyncio.get_running_loop().time() + _AT_MOST
         while not (self.seen.bit or self.seen.detail.get("nobody") or self.task.done()):
-            if patience.over:
+            if patience.over or asyncio.get_running_loop().time() > end:
                 return
             await asyncio.wait({self.task}, timeout=_EVERY)
 

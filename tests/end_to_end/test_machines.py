@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tests.end_to_end.conftest import Run, Start
 pytestmark = pytest.mark.cluster
 
 SCRIPT = str(Path(sys.executable).with_name("dynamesis"))
-CORPUS = Path(__file__).resolve().parents[1] / "histories"
+ROOT_FOLDER = Path(__file__).resolve().parents[2]
+CORPUS = ROOT_FOLDER / "tests" / "histories"
 TEST = ("test", "--workload", "register", "--nemesis", "none", "--links", "direct", "--nodes", "3")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that")
 
@@ -132,15 +134,14 @@ def test_a_folder_that_takes_nothing(tmp_path: Path, tested: Path) -> None:
 # ---- no home, no name
 
 
-def as_stranger(**environment: str) -> tuple[Callable[[], None], dict[str, str]]:
-    """What makes a process that of a user without an entry in passwd, who may read all (the
-    interpreter may lie in the home of root) and write nothing of others."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("HOME",)}
-    kept.pop("XDG_CACHE_HOME", None)
-    kept.pop("TOXIPROXY_SERVER", None)
-    return (lambda: None), kept | environment
+def homeless() -> dict[str, str]:
+    """The environment of a user who has no home and no cache."""
+    unset = ("HOME", "XDG_CACHE_HOME", "TOXIPROXY_SERVER")
+    return {name: value for name, value in os.environ.items() if name not in unset}
 
 
+#: A user without an entry in passwd, who may read all (the interpreter may lie in the home of
+#: root) and write nothing of others.
 STRANGER = (
     "setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
     "--ambient-caps +dac_read_search"
@@ -153,21 +154,24 @@ needs_setpriv = pytest.mark.skipif(
 @needs_setpriv
 def test_a_user_without_home_or_name(tmp_path: Path, tested: Path) -> None:
     tmp_path.chmod(0o777)
-    _, environment = as_stranger()
+    environment = homeless()
     command = f"{STRANGER} $D {' '.join(TEST)} --time-limit 1s --store mine --seed 3"
     done = shell(tmp_path, command, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     done = shell(tmp_path, command.replace("direct", "toxiproxy"), env=environment)
     assert done.returncode == 4
     assert "XDG_CACHE_HOME" in one_line(done.stderr)
-    done = shell(tmp_path, f"{STRANGER} $D check {tested}", env=environment)
-    assert (done.returncode, done.stdout) == (0, "valid\n")
+    with tempfile.TemporaryDirectory(dir="/tmp") as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        shutil.copytree(tested, Path(open_to_all) / "kept")
+        done = shell(tmp_path, f"{STRANGER} $D check {open_to_all}/kept", env=environment)
+    assert (done.returncode, done.stdout) == (0, "valid\n"), done.stderr
 
 
 @needs_setpriv
 def test_a_user_who_may_write_nowhere(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    _, environment = as_stranger()
+    environment = homeless()
     done = shell(tmp_path, f"{STRANGER} $D {' '.join(TEST)}", env=environment)
     assert done.returncode == 4
     assert "Permission denied" in one_line(done.stderr)
@@ -252,13 +256,15 @@ DEEP = "[" * 20_000 + "]" * 20_000
 
 def test_yaml_without_end(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text(DEEP)
+    (tmp_path / "deep.json").write_text('{"params": ' * 20_000 + "}" * 20_000)
     (tmp_path / "map.yaml").write_text("{a: " * 20_000 + "}" * 20_000)
     for file in ("deep.yaml", "map.yaml"):
         for command in (f"campaign {file}", f"test --schedule {file}"):
             done = shell(tmp_path, f"$D {command}")
             assert done.returncode == 2, done.stderr
             assert "nested too deep" in one_line(done.stderr)
-        done = shell(tmp_path, f"{sys.executable} -m cluster --config {file}")
+    for file in ("deep.yaml", "deep.json"):
+        done = shell(ROOT_FOLDER, f"{sys.executable} -m cluster --config {tmp_path / file}")
         assert done.returncode == 2
         assert "nested too deep" in one_line(done.stderr)
     done = shell(tmp_path, f'$D test --param "$(echo weights={"[" * 20000})"')

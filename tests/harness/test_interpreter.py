@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from checkers.history import read_history
 from checkers.op import Op
 from harness import generators as gen
 from harness.generators.base import Thread
-from harness.generators.schedule import Schedule, start
+from harness.generators.schedule import NEMESIS, Schedule, start
 from harness.interpreter import Interpreter, Worker
+from harness.nemesis.schedule import Event, Timeline
 from harness.recorder import Recorder
 from tests.harness.fakes import Scripted, events
 
@@ -102,3 +105,30 @@ def test_threads_work_at_the_same_time(tmp_path: Path) -> None:
     path = tmp_path / "h"
     play(path, puts(3), {thread: Meeting("ok") for thread in range(3)})
     assert [op.type for op in events(path)] == ["invoke"] * 3 + ["ok"] * 3
+
+
+def test_a_nemesis_that_is_given_up_keeps_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody could read the history: an event of the nemesis names its fault."""
+    monkeypatch.setattr("harness.interpreter.DRAIN", 0.02)
+    path = tmp_path / "history.jsonl"
+    value = {"fault": 0, "kind": "jump", "nodes": ["n1"]}
+
+    class Deaf(Scripted):
+        async def invoke(self, op: Op) -> Op:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    async def run() -> None:
+        timeline = Timeline((Event(0, "start-clock", value),))
+        with Recorder(path) as recorder:
+            workers: Mapping[Thread, Worker] = {0: Scripted("ok"), NEMESIS: Deaf("ok")}
+            source = gen.time_limit(0.05, gen.any(puts(1), timeline))
+            await Interpreter(recorder, workers, asyncio.Event()).run(start(source, 1))
+
+    asyncio.run(run())
+    assert len(read_history(path)) == 4
+    ended = [op for op in events(path) if op.process == NEMESIS][-1]
+    assert (ended.type, ended.f, ended.value) == ("info", "start-clock", value)
+    assert ended.error is not None

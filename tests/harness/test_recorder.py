@@ -24,7 +24,7 @@ with Recorder(Path(sys.argv[1])) as recorder:
     for _ in range(2):
         try:
             while True:
-                recorder.note("phase", "load" * 7)
+                recorder.note("remark", "load" * 7)
         except EnvironmentFailed as failure:
             print(failure)
 """
