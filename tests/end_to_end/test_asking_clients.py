@@ -51,7 +51,10 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
         (*BRIEF, "--workload", "register", "--param=durability=buffered", *options("quorums=0.5")),
         "impossible-ack",
     ),
-    "delete_loses": ((*BRIEF, "--workload", "lww", *options("deletes=0.4")), "lost-write"),
+    "delete_loses": (
+        (*BRIEF, "--workload", "lww", "--keys", "40", *options("deletes=0.4")),
+        "lost-write",
+    ),
     "eaten": (
         (*REBORN, "--time-limit", "6s", *options("distribution=uniform", "recreate=0.9")),
         "lost-write",
@@ -127,7 +130,8 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
 
 @pytest.mark.nightly
 def test_a_key_is_created_again_as_its_tombstone_falls_due(start: Start) -> None:
-    run = start("test", *REBORN, *options("distribution=uniform", "recreate=0.9"), "--seed", "5")
+    asked = options("distribution=uniform", "recreate=0.9")
+    run = start("test", *REBORN, "--time-limit", "8s", *asked, "--seed", "5")
     assert run.wait() == 0, run.said()
     deleted: dict[str, int] = {}
     gaps = []
