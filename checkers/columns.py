@@ -54,7 +54,8 @@ class History:
     """Columns of equal length, tables of names, and what few rows have (dicts by row).
 
     `process`: clients as they are (>= 0), HARNESS, NEMESIS, other names below these.
-    `pair`: the row of the other half of an operation, -1 if there is none.
+    `pair`: the row of the other half of an operation, -1 if there is none. `filled`: which
+    completions had no value, and have that of their invocation.
     `values` are JSON bytes; `value_of` decodes. `spelled(value)` is the text of a decoded
     value as the history's file spells it, for proofs."""
 
@@ -74,6 +75,7 @@ class History:
     sib_value: Ints
     sib_deleted: Bools
     pair: Ints
+    filled: Bools
     fs: list[str]
     keys: list[str]
     ids: list[str]
@@ -264,11 +266,13 @@ class Builder:
         counts = columns.pop("sib_count")
         thread = threads(columns["process"], columns["f"], columns["key"], columns["replica"])
         other = pair(columns["kind"], thread)
-        columns["value"] = self._completed(columns, other)
+        filled = self._without_value(columns, other)
+        columns["value"] = np.where(filled, columns["value"][other], columns["value"])
         return History(
             **columns,
             sib_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             pair=other,
+            filled=filled,
             fs=self._names["f"].all(),
             keys=self._names["key"].all(),
             ids=self._names["id"].all(),
@@ -282,17 +286,17 @@ class Builder:
             options=self._options,
         )
 
-    def _completed(self, columns: Mapping[str, Ints], other: Ints) -> Ints:
-        """The value column, where completions of clients without a value have that of their
-        invocation. One that did not succeed says nothing by null either; one that did may
-        have read it. Versions of model `dynamo` go by their ids instead."""
+    def _without_value(self, columns: Mapping[str, Ints], other: Ints) -> Bools:
+        """The completions of clients without a value, which get that of their invocation. One
+        that did not succeed says nothing by null either; one that did may have read it.
+        Versions of model `dynamo` go by their ids instead."""
         kind, value = columns["kind"], columns["value"]
         nothing = (value == self._values.get(b"null", -1)) & (kind != OK)
         own = [number for f, number in self._names["f"].items() if f in DYNAMO]
         ends = (columns["process"] >= 0) & (kind != INVOKE) & (other >= 0)
         ends &= ~np.isin(columns["f"], own)
-        asked: Ints = np.where(ends & ((value < 0) | nothing), value[other], value)
-        return asked
+        filled: Bools = ends & ((value < 0) | nothing)
+        return filled
 
     @property
     def indices(self) -> Ints:

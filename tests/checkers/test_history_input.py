@@ -226,6 +226,7 @@ def test_completions_without_a_value_have_that_of_their_invocation(tmp_path: Pat
     )  # fmt: skip
     history = read(tmp_path, text, "a.json")
     assert [history.value_of(row) for row in range(1, 10, 2)] == [1, 2, None, None, 7]
+    assert history.filled.tolist() == [i in (1, 3, 9) for i in range(10)]
 
 
 def test_a_read_of_nil_stays_one(tmp_path: Path) -> None:
