@@ -84,8 +84,9 @@ def _what_is_wrong(
         return f"what it had kept last was {_named(last)}, and it handed {sent} off"
     for node in event.get("to") or ():
         if not arrivals.get((node, str(event.get("key")), sent)):
-            down = surely_down(c.history, course, logs, node, when)
-            if down or logs.whole_until(node, when + _NS // 2):
+            since = when if last is None else last.get("mono", 0)
+            down = last is not None and surely_down(c.history, course, logs, node, since, when)
+            if down or logs.whole(node, since, when + _NS // 2):
                 came = _came(logs, node, event)
                 other = f"; what came there last was {came}" if came else ""
                 return f"{node} never received {sent}{other}"

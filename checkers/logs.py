@@ -54,9 +54,11 @@ class Logs:
         events = self.by_node.get(node, ())
         return [e.get("mono", 0) for e in events if e["event"] == "start"]
 
-    def whole_until(self, node: str, mono: int) -> bool:
-        """Whether all that a node logged before this instant certainly stands in its log: the
-        next line that does is of the same life."""
+    def whole(self, node: str, since: int, mono: int) -> bool:
+        """Whether all that a node logged between two instants (ns) certainly stands in its log: it
+        lived through them, and the next line that stands there is of the same life."""
+        if any(since < start <= mono for start in self.starts(node)):
+            return False
         place = bisect_right(self._stamps.get(node, []), mono)
         events = self.by_node.get(node, [])
         return place < len(events) and events[place]["event"] != "start"
@@ -88,16 +90,20 @@ def names(fault: Fault) -> set[str]:
     return found
 
 
-def surely_down(h: History, course: Course, logs: Logs, node: str, mono: int) -> bool:
-    """Whether a fault had ended a node's process for certain at this instant."""
-    row = logs.row_at(h, mono)
-    return row is not None and any(
-        fault.kind == "kill"
-        and node in names(fault)
-        and fault.begun is not None
-        and fault.begun < row
-        and (fault.stopping is None or row < fault.stopping)
-        for fault in course.faults
+def surely_down(h: History, course: Course, logs: Logs, node: str, since: int, until: int) -> bool:
+    """Whether a fault had ended a node's process for certain from one instant to another."""
+    first, last = logs.row_at(h, since), logs.row_at(h, until)
+    return (
+        first is not None
+        and last is not None
+        and any(
+            fault.kind == "kill"
+            and node in names(fault)
+            and fault.begun is not None
+            and fault.begun < first
+            and (fault.stopping is None or last < fault.stopping)
+            for fault in course.faults
+        )
     )
 
 
