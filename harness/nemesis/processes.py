@@ -7,7 +7,6 @@ Where holds differ, down outranks paused.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,10 +18,9 @@ from harness.nemesis.network import Wires
 from harness.system import System
 
 Held = Literal["down", "paused"]
-#: s for which a node without its last writes is kept from its peers, at most, so that it
-#: coordinates writes before it hears of those; and between two looks whether it has
-_APART = 1.5
-_LOOK = 0.05
+#: s for which a node without its last writes is kept from its peers, so that it coordinates
+#: writes before it hears of those
+_APART = 1.2
 
 
 class Holds:
@@ -99,8 +97,8 @@ class Kill:
 @dataclass(frozen=True)
 class Wipe(Kill):
     """SIGKILL, and everything the node stored is deleted; or copied; or replaced by what was
-    copied before. `apart`: once it runs again, it is cut off from its peers until it has
-    coordinated a write, for _APART s at most: it has to name versions without what they know."""
+    copied before. `apart`: once it runs again, it is cut off from its peers for _APART s:
+    it has to name the versions that clients send it without what they know."""
 
     wires: Wires
     _seen: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -140,12 +138,9 @@ class Wipe(Kill):
                 return {}
             if not early:
                 await self._cut_off(fault, node)
-            before = stored = await self._stored(node)
-            deadline = time.monotonic() + _APART
-            while stored == before and time.monotonic() < deadline:
-                await asyncio.sleep(_LOOK)
-                stored = await self._stored(node) or before
-            return {"before": before, "then": stored}
+            before = await self._stored(node)
+            await asyncio.sleep(_APART)
+            return {"before": before, "then": await self._stored(node)}
         finally:
             await self.wires.lift(fault)
 
