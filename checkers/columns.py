@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, as_line, canonical
+from .op import NO_VALUE, Line, Op, OpError, RawSibling, Sibling, Type, Unheld, as_line, canonical
 from .pairing import INVOKE, Bools, Ints, pair, threads
+from .spelling import JSON, Spelling
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
 HARNESS, NEMESIS = -1, -2
@@ -52,7 +53,8 @@ class History:
 
     `process`: clients as they are (>= 0), HARNESS, NEMESIS, other names below these.
     `pair`: the row of the other half of an operation, -1 if there is none.
-    `values` are JSON bytes; `value_of` decodes."""
+    `values` are JSON bytes; `value_of` decodes. `spelled(value)` is the text of a decoded
+    value as the history's file spells it, for proofs."""
 
     time: Ints
     kind: Ints
@@ -79,6 +81,7 @@ class History:
     errors: dict[int, OpError]
     worth: dict[int, dict[str, Any]]
     path: str = "history"
+    spelled: Spelling = JSON
 
     def __len__(self) -> int:
         return len(self.time)
@@ -108,7 +111,7 @@ class History:
         try:
             return msgspec.json.decode(self.values[value])
         except (msgspec.DecodeError, RecursionError):
-            return self.values[value].decode()
+            return Unheld(self.values[value].decode())
 
     @cached_property
     def same_value(self) -> Ints:
@@ -118,7 +121,9 @@ class History:
         table = np.append(np.arange(len(self.values)), -1)
         for i, value in enumerate(self.values):
             if not (value.isdigit() or (value[:1] == b'"' and b"\\" not in value)):
-                table[i] = number.setdefault(canonical(self.decode(i)), i)
+                told = self.decode(i)
+                if told.__class__ is not Unheld:
+                    table[i] = number.setdefault(canonical(told), i)
         table[number.get(b"null", -1)] = -1
         same: Ints = table[self.value]
         return same
@@ -241,11 +246,13 @@ class Builder:
             if line.worth is not None:
                 self._worth[row] = line.worth
 
-    def build(self, path: str) -> History:
-        """The history so far, paired."""
+    def build(self, path: str, spelled: Spelling = JSON) -> History:
+        """The history so far, paired; `spelled` is how its file writes values."""
         if not self._chunks:
             self.add([])
-        columns = {name: np.concatenate(chunks) for name, chunks in self._chunks.items()}
+        columns: dict[str, Any] = {
+            name: np.concatenate(chunks) for name, chunks in self._chunks.items()
+        }
         columns.pop("index")
         counts = columns.pop("sib_count")
         thread = threads(columns["process"], columns["f"], columns["key"], columns["replica"])
@@ -262,6 +269,7 @@ class Builder:
             errors=self._errors,
             worth=self._worth,
             path=path,
+            spelled=spelled,
         )
 
     @property

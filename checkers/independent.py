@@ -17,7 +17,7 @@ import numpy as np
 from .columns import HARNESS, History, Names
 from .op import raw
 from .sets import capped
-from .txn import freeze
+from .spelling import freeze
 from .verdict import Verdict
 
 Check = Callable[[History], Verdict]

@@ -86,12 +86,30 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     worth: dict[str, Any] | None = None
 
 
+class Unheld(str):
+    """The JSON of a value that cannot be decoded (1e999, or nested too deep). It is equal to
+    the same text only, and never to a string."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is Unheld and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Unheld, str(self)))
+
+
 _encoder = msgspec.json.Encoder()
 
 
 def raw(value: Any) -> msgspec.Raw:
     """A value as undecoded JSON."""
-    return NO_VALUE if value is None else msgspec.Raw(_encoder.encode(value))
+    if value is None:
+        return NO_VALUE
+    return msgspec.Raw(value.encode() if isinstance(value, Unheld) else _encoder.encode(value))
 
 
 def canonical(value: Any) -> bytes:

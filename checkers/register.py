@@ -26,7 +26,7 @@ from .causality import NEVER
 from .columns import History, Names
 from .katomicity import Register, smallest_delta
 from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
-from .txn import freeze
+from .spelling import freeze
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 
 READS, WRITES = ("read", "r"), ("write", "w")

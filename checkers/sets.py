@@ -19,7 +19,7 @@ import numpy as np
 from .causality import NEVER
 from .columns import History, Names
 from .pairing import FAIL, INFO, INVOKE, OK, Ints
-from .txn import freeze
+from .spelling import freeze
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
 
 

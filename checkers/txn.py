@@ -19,9 +19,9 @@ import numpy as np
 
 from .causality import NEVER
 from .columns import History, Names
-from .op import canonical
 from .pairing import INFO, INVOKE, OK, Bools, Ints
 from .quick import no_cycles
+from .spelling import freeze, thaw
 
 #: rows decoded at once
 _CHUNK = 20_000
@@ -166,29 +166,11 @@ class _Named:
 
     @property
     def names(self) -> list[Any]:
-        return [_thaw(name) for name in self._numbers.all()]
+        return [thaw(name) for name in self._numbers.all()]
 
     def numbers(self, values: list[Any]) -> Ints:
         found = [NIL if v is None else self._numbers[freeze(v)] for v in values]
         return np.array(found, np.int64)
-
-
-@dataclass(frozen=True)
-class _Frozen:
-    """A value that cannot be a key of a dict, as its JSON."""
-
-    json: bytes
-
-
-def freeze(value: Any) -> Any:
-    """A value that can be a key of a dict, and differs in type from all that it is not."""
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return value
-    return _Frozen(canonical(value))
-
-
-def _thaw(name: Any) -> Any:
-    return msgspec.json.decode(name.json) if isinstance(name, _Frozen) else name
 
 
 _decoder = msgspec.json.Decoder(list[list[tuple[str, Any, Any]]])
@@ -218,7 +200,7 @@ def _decode(
     }
     lengths = np.where(columns["write"] | (columns["value"] < 0) | (not lists), 0, columns["value"])
     columns["starts"] = np.cumsum(lengths) - lengths
-    return {**columns, "keys": [_thaw(k) for k in keys.all()], "names": values.names}
+    return {**columns, "keys": [thaw(k) for k in keys.all()], "names": values.names}
 
 
 def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
