@@ -150,6 +150,8 @@ class _Plain:
         kinds = {v.__class__ for v in values}
         if not kinds <= {int, type(None)}:
             raise _NotPlain
+        if NIL in values:
+            raise _NotPlain  # a legal value that is the number of nil
         if type(None) in kinds:
             values = [NIL if v is None else v for v in values]
         try:
