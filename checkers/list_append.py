@@ -304,32 +304,45 @@ def _read_it(lists: Lists, step: Step, a: str, b: str) -> str:
 def _did_not_see(lists: Lists, step: Step, a: str, b: str) -> str:
     """The append that follows a read directly, or else any that does."""
     t = lists.txns
-    found: list[tuple[int, int]] = []
+    later: list[int] = []
     for mop in _reads_of(lists, step.a):
-        for append in _appends_of(lists, step.b):
-            place = int(lists.place[append]) if lists.place[append] >= 0 else len(lists.order)
-            if t.key[lists.append[append]] == t.key[mop] and place >= t.value[mop]:
-                found.append((place - int(t.value[mop]), append))
-    if not found:
-        raise AssertionError(f"no reason for an rw edge from {step.a} to {step.b}")
-    write = int(lists.append[min(found)[1]])
+        key, length = int(t.key[mop]), int(t.value[mop])
+        if length < lists.length[key] and _writer_at(lists, mop, length) == step.b:
+            return _unseen(lists, int(lists.writer[lists.start[key] + length]), a, b)
+        later += [
+            append
+            for append in _appends_of(lists, step.b)
+            if t.key[lists.append[append]] == key
+            and (lists.place[append] < 0 or lists.place[append] >= length)
+        ]
+    return _unseen(lists, later[0], a, b)
+
+
+def _unseen(lists: Lists, append: int, a: str, b: str) -> str:
+    t, write = lists.txns, int(lists.append[append])
     element, key = _spelled(lists, int(t.value[write])), key_name(t, int(t.key[write]))
     return f"{a} did not see {b}'s append of {element} to key {key}"
 
 
 def _appended_after(lists: Lists, step: Step, a: str, b: str) -> str:
     t = lists.txns
-    for append in _appends_of(lists, step.b):
-        key, place = int(t.key[lists.append[append]]), int(lists.place[append])
-        before = (place if place >= 0 else int(lists.length[key])) - 1
-        under = int(lists.writer[lists.start[key] + before]) if before >= 0 else -1
-        if under >= 0 and int(lists.writer_of(under)) == step.a:
-            first, second = (
-                _spelled(lists, int(t.value[lists.append[i]])) for i in (under, append)
-            )
-            name = key_name(t, key)
-            return f"{b} appended {second} to key {name} after {a} appended {first}"
+    for under in _appends_of(lists, step.a):
+        key = int(t.key[lists.append[under]])
+        span = slice(int(lists.start[key]), int(lists.start[key] + lists.length[key]))
+        for at in np.flatnonzero(lists.writer[span] == under).tolist():
+            last = at + 1 == lists.length[key]
+            over = -1 if last else int(lists.writer[span][at + 1])
+            if last:
+                over = next((i for i in _appends_of(lists, step.b) if _unread(lists, i, key)), -1)
+            if over >= 0 and int(lists.writer_of(over)) == step.b:
+                first, second = (_spelled(lists, int(t.value[lists.append[i]])) for i in (under, over))
+                name = key_name(t, key)
+                return f"{b} appended {second} to key {name} after {a} appended {first}"
     raise AssertionError(f"no reason for a ww edge from {step.a} to {step.b}")
+
+
+def _unread(lists: Lists, append: int, key: int) -> bool:
+    return bool(lists.place[append] < 0 and lists.txns.key[lists.append[append]] == key)
 
 
 def _spelled(lists: Lists, element: int) -> str:
