@@ -17,6 +17,7 @@ import numpy as np
 
 from . import list_append, rw_register, txn_visibility
 from .consistency import (
+    ALL,
     DEFAULT,
     SHAPE_OF,
     VersionOrder,
@@ -37,7 +38,7 @@ from .txn_internal import list_internal, lost_updates, register_internal
 from .txn_orders import add_orders, updates
 from .txn_words import Finding, index_of, key_name, proof
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
-from .version_order import Inferred, infer
+from .version_order import Inferred, Order, infer
 from .version_witness import unordered, witness_fails
 from .words import listed
 
@@ -84,11 +85,12 @@ def check_list_append(
         lists = Lists.of(t)
     except NotTransactions as error:
         return judge((), [str(error)])
+    views = partial(txn_visibility.of_lists, lists)
     found = [
         *_limited(list_append.findings(lists)),
         *_limited(list_internal(lists)),
         *_limited(lost_updates(t, t.value, lists.prefix_of)),
-        *_limited(txn_visibility.findings(txn_visibility.of_lists(lists), asked.shapes)),
+        *_limited(txn_visibility.findings(views, asked.shapes)),
     ]
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
@@ -111,10 +113,10 @@ def check_rw_register(
         registers = Registers.of(t)
     except NotTransactions as error:
         return judge((), [str(error)])
-    many = registers.count
-    inferred = infer(t, registers.visits, many, len(registers.mops), assume, asked.order)
+    written = len(registers.mops)
+    inferred = infer(t, registers.visits, registers.key_of, written, assume, asked.order)
     order = inferred.order
-    views = txn_visibility.of_registers(registers, order)
+    views = partial(txn_visibility.of_registers, registers, order)
     found = [
         *_limited(rw_register.findings(registers)),
         *_limited(register_internal(t)),
@@ -125,12 +127,14 @@ def check_rw_register(
     rw_register.add_edges(edges, registers, order)
     later = partial(rw_register.add_later, registers=registers, order=order)
     cycles = _search(edges, t, asked, later)
-    found += _contradictions(registers, inferred, cycles.found, asked)
+    contradictions = [*_contradictions(registers, inferred, cycles.found, asked)]
     explain = partial(rw_register.explain, registers, order)
-    verdict = conclude(t, cycles, found, asked, explain, inferred.implied)
+    implied = bool(len(inferred.implied.lower)) and not len(inferred.against.lower)
+    verdict = conclude(t, cycles, [*found, *contradictions], asked, explain, implied)
     if verdict.valid is not True:
         return verdict
-    return _ordered(verdict, registers, inferred, asked)
+    timely = asked.order.realtime == ALL or "linearizable" in assume
+    return _ordered(verdict, registers, order, asked, timely)
 
 
 @dataclass(frozen=True)
@@ -153,19 +157,20 @@ def _search(edges: Edges, t: Txns, asked: Asked, later: Later) -> Searched:
 def _contradictions(
     registers: Registers, inferred: Inferred, found: Found, asked: Asked
 ) -> Iterator[Finding]:
-    """`cyclic-versions`; where the order rests on the model, only if no cycle of transactions
-    shows the same."""
-    shown = any(cycle.judged_as in asked.illegal for cycle in found.cycles)
-    if not (inferred.implied and shown):
-        yield from _limited(rw_register.cyclic_versions(registers, inferred.against))
+    """`cyclic-versions`; by what the model implies, only if no cycle of transactions shows the
+    same."""
+    yield from _limited(rw_register.cyclic_versions(registers, inferred.against))
+    if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+        yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
 
 
 def _ordered(
-    verdict: Verdict, registers: Registers, inferred: Inferred, asked: Asked
+    verdict: Verdict, registers: Registers, order: Order, asked: Asked, timely: bool
 ) -> Verdict:
-    """Valid only where some order of all versions shows nothing illegal."""
-    t, order = registers.txns, inferred.order
-    keys = unordered(registers, order)
+    """Valid only where some order of all versions shows nothing illegal; and where nothing says
+    how a key's versions are ordered, not even real time, that is not asked."""
+    t = registers.txns
+    keys = np.empty(0, np.int64) if timely else unordered(registers, order)
     if len(keys):
         why = "no order of the versions of {} could be inferred: assume more of keys, or ask for"
         why = f"{why} a consistency model that implies it"

@@ -56,7 +56,9 @@ def of_lists(lists: Lists) -> Views:
     read = _outside(t, lists.prefix_of)
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
-    writer = np.append(np.where(lists.writer >= 0, lists.writer_of(lists.writer), -1), -1)
+    # what nobody appended has the number -1, and so the last of these
+    by_append = np.append(t.txn[lists.append], -1)
+    writer = np.append(by_append[lists.writer], -1)
     none = len(lists.order)
 
     def at(reads: Ints, offset: int) -> Ints:
@@ -161,8 +163,11 @@ def cursor(views: Views) -> Iterator[Finding]:
         yield Finding("G-single", int(t.key[read[i]]), txns, why, CURSOR)
 
 
-def findings(views: Views, wanted: frozenset[str]) -> Iterator[Finding]:
+def findings(of: Callable[[], Views], wanted: frozenset[str]) -> Iterator[Finding]:
     """What is wanted of FRACTURED, VANISHED and CURSOR."""
+    if not wanted & {FRACTURED, VANISHED, CURSOR}:
+        return
+    views = of()
     for name in (FRACTURED, VANISHED):
         if name in wanted:
             yield from fractured(views, name)

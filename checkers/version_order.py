@@ -93,19 +93,20 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """An order without a cycle; the edges that contradict one another; and whether any of
-    these rests on the consistency model only."""
+    """An order without a cycle; edges of what is assumed that contradict one another; and those
+    that do so by what the consistency model implies, of other keys."""
 
     order: Order
     against: Order
-    implied: bool
+    implied: Order
 
 
 def infer(
-    t: Txns, visits: Visits, versions: int, written: int, assumed: Sequence[str], by: VersionOrder
+    t: Txns, visits: Visits, key_of: Ints, written: int, assumed: Sequence[str], by: VersionOrder
 ) -> Inferred:
     """The version order under these assumptions (of INFERENCES) and what the consistency model
-    implies. Of `versions` the first are `written`, the others nil of each key."""
+    implies. `key_of`: by version; the first are `written`, the others nil of each key."""
+    versions = len(key_of)
     base = [_after_nil(t, visits, written)]
     if "wfr" in assumed:
         base.append(_own(visits, SOURCES.index("wfr")))
@@ -115,14 +116,17 @@ def infer(
         base.append(_in_time(t, visits, ALL, 0))
     order = _merged(base, versions)
     cyclic = order.on_cycle(versions)
-    against, order, implied = order.those(cyclic), order.those(~cyclic), False
-    for more in _implied(t, visits, assumed, by):
+    against, order = order.those(cyclic), order.those(~cyclic)
+    implied = against.those(np.zeros(len(against.lower), np.bool_))
+    # where what is assumed is contradicted, what the model implies has nothing to add
+    odd = np.zeros(len(t.keys), np.bool_)
+    odd[key_of[against.lower]] = True
+    for more in _implied(t, visits.those(~odd[visits.key]), assumed, by):
         whole = order.joined(more, versions)
         cyclic = whole.on_cycle(versions)
-        if cyclic.any():
-            against, implied = against.joined(whole.those(cyclic), versions), True
-            # what was there is free of cycles, and stays
-            cyclic[: len(order.lower)] = False
+        implied = implied.joined(whole.those(cyclic), versions)
+        # what was there is free of cycles, and stays
+        cyclic[: len(order.lower)] = False
         order = whole.those(~cyclic)
     return Inferred(order, against, implied)
 
