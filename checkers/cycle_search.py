@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .cycle_walk import Hop, between_transactions, doubled, family_of, shortest, simple, simple_walk
-from .cycles import GLUE, LATER, PROCESS, REALTIME, RW, WR, WW, Cycle, Graph, Step
+from .cycles import GLUE, LATER, PROCESS, REALTIME, RW, WR, WW, Cycle, Graph
 from .pairing import Bools, Ints
 from .reach import reachable, strong_components
 
@@ -78,6 +78,7 @@ class _Search:
     def __init__(
         self, inner: Graph, wanted: Sequence[Collection[str]], updates: Bools | None
     ) -> None:
+        self.whole = inner
         self.names, flat = np.unique([inner.source, inner.target], return_inverse=True)
         source, target = flat.reshape(2, -1)
         transactions = int(np.searchsorted(self.names, inner.transactions))
@@ -133,19 +134,26 @@ class _Search:
                 satisfied[reported] = True
 
     def _report(
-        self, components: Ints, closing: Ints, known: dict[int, list[Hop]], what: tuple[str, int, str]
+        self,
+        components: Ints,
+        closing: Ints,
+        known: dict[int, list[Hop]],
+        what: tuple[str, int, str],
     ) -> None:
         family, level, name = what
         size = np.diff(self.start)[components]
         for c in components[np.argsort(size, kind="stable")][:NAMED].tolist():
             hops = known[c] if c in known else self._example(c, closing, family, level)
-            steps = between_transactions(hops, self.graph.transactions)
-            shown = tuple(Step(int(self.names[s.a]), s.kind, int(self.names[s.b])) for s in steps)
+            named = [(self._original(a), kind, self._original(b)) for a, kind, b in hops]
+            shown = tuple(between_transactions(named, self.whole.transactions))
             shape = name if family in SHAPES else ""
             cycle = Cycle(family_of(shown) if shape else name, shown, shape)
             self.found.cycles.append(cycle)
             self.found.counts[cycle.name] += 1
         self.found.counts[name.partition("/")[0]] += max(0, len(components) - NAMED)
+
+    def _original(self, node: int) -> int:
+        return self.whole.original(int(self.names[node]))
 
     def _example(self, c: int, closing: Ints, family: str, level: int) -> list[Hop]:
         """A short cycle of a component, closed by one of these edges."""
@@ -210,9 +218,7 @@ def _updating(graph: Graph, level: int, updates: Bools | None) -> Ints:
     return edges[~read_only]
 
 
-def _closing(
-    graph: Graph, family: str, level: int, component: Ints, updates: Bools | None
-) -> Ints:
+def _closing(graph: Graph, family: str, level: int, component: Ints, updates: Bools | None) -> Ints:
     """Edges that close a cycle of the family: of every component that has one, at least one."""
     if family in ("G-nonadjacent", PREFIX):
         twice, edge = doubled(graph, level, family == PREFIX)

@@ -162,7 +162,9 @@ def simple_walk(graph: Graph, budget: int) -> tuple[list[Hop], bool]:
 def _direct(graph: Graph) -> dict[int, list[Hop]]:
     """Edges between transactions, joints resolved, as seen from each transaction."""
     onward: dict[int, list[tuple[int, int]]] = {}
-    for a, kind, b in zip(*(c.tolist() for c in (graph.source, graph.kind, graph.target)), strict=True):
+    for a, kind, b in zip(
+        *(c.tolist() for c in (graph.source, graph.kind, graph.target)), strict=True
+    ):
         onward.setdefault(a, []).append((kind, b))
     found: dict[int, list[Hop]] = {}
     for a in range(graph.transactions):

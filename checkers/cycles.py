@@ -60,6 +60,8 @@ class Edges:
 
     transactions: int
     nodes: int = 0
+    #: the first of the copies of all transactions (see reading_copies), -1 without
+    copies: int = -1
     _source: list[Ints] = field(default_factory=list)
     _target: list[Ints] = field(default_factory=list)
     _kind: list[Ints] = field(default_factory=list)
@@ -83,6 +85,16 @@ class Edges:
             np.full(int(keep.sum()), _LEVEL[kind] if level is None else level, np.int8)
         )
 
+    def reading_copies(self) -> Ints:
+        """A copy of each transaction that only the wr edges enter that are there so far. An edge
+        from a copy lies on a cycle only where the transaction read from another."""
+        copies = self.joints(self.transactions)
+        self.copies = int(copies[0]) if len(copies) else -1
+        for source, target, kind in [*zip(self._source, self._target, self._kind, strict=True)]:
+            wr = kind == WR
+            self.add(WR, source[wr], copies[target[wr]])
+        return copies
+
     @property
     def size(self) -> int:
         """How many edges there are so far."""
@@ -93,7 +105,7 @@ class Edges:
         if not self._source:
             self.add(WW, np.empty(0, np.int64), np.empty(0, np.int64))
         columns = (self._source, self._target, self._kind, self._level)
-        return Graph(self.nodes, self.transactions, *map(np.concatenate, columns))
+        return Graph(self.nodes, self.transactions, *map(np.concatenate, columns), self.copies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +118,18 @@ class Graph:
     target: Ints
     kind: Ints
     level: Ints
+    copies: int = -1
+
+    def original(self, node: int) -> int:
+        """The transaction of a copy; other nodes as they are."""
+        copied = self.copies >= 0 and 0 <= node - self.copies < self.transactions
+        return node - self.copies if copied else node
 
     def keep(self, kept: Bools) -> Graph:
         """The graph with these edges only."""
         columns = (self.source, self.target, self.kind, self.level)
-        return Graph(self.nodes, self.transactions, *(column[kept] for column in columns))
+        kept_columns = (column[kept] for column in columns)
+        return Graph(self.nodes, self.transactions, *kept_columns, self.copies)
 
     def only(self, kinds: Sequence[int], level: int = 2) -> Graph:
         """The graph with edges of these kinds, up to this level."""

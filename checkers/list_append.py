@@ -81,6 +81,20 @@ class Lists:
         return place
 
     @cached_property
+    def repeats(self) -> Bools:
+        """By key: whether an element stands twice in its order, so that positions say little."""
+        at = np.arange(len(self.order)) - self.start[self.order_key]
+        known = np.flatnonzero(self.writer >= 0)
+        twice = known[self.place[self.writer[known]] != at[known]]
+        strange = np.flatnonzero(self.writer < 0)
+        strange = strange[np.lexsort((self.order[strange], self.order_key[strange]))]
+        same = np.diff(self.order_key[strange]) == 0
+        again = strange[1:][same & (np.diff(self.order[strange]) == 0)]
+        found = np.zeros(len(self.length), np.bool_)
+        found[self.order_key[np.append(twice, again)]] = True
+        return found
+
+    @cached_property
     def prefix_of(self) -> Bools:
         """By micro-operation: whether it is a read that is a prefix of its key's order."""
         found = np.zeros(len(self.txns.txn), np.bool_)
@@ -161,7 +175,8 @@ def add_later(edges: Edges, lists: Lists) -> None:
     reads = lists.reads[lists.prefix]
     key, length = t.key[reads], t.value[reads]
     entry = np.append(line, [-1])[np.minimum(lists.start[key] + length, many)]
-    edges.add(LATER, t.txn[reads], np.where(length < lists.length[key], entry, ends[key]))
+    reader = edges.reading_copies()[t.txn[reads]]
+    edges.add(LATER, reader, np.where(length < lists.length[key], entry, ends[key]))
 
 
 def _unread_appends(
@@ -335,7 +350,9 @@ def _appended_after(lists: Lists, step: Step, a: str, b: str) -> str:
             if last:
                 over = next((i for i in _appends_of(lists, step.b) if _unread(lists, i, key)), -1)
             if over >= 0 and int(lists.writer_of(over)) == step.b:
-                first, second = (_spelled(lists, int(t.value[lists.append[i]])) for i in (under, over))
+                first, second = (
+                    _spelled(lists, int(t.value[lists.append[i]])) for i in (under, over)
+                )
                 name = key_name(t, key)
                 return f"{b} appended {second} to key {name} after {a} appended {first}"
     raise AssertionError(f"no reason for a ww edge from {step.a} to {step.b}")

@@ -21,6 +21,7 @@ from .txn_internal import by_key
 from .txn_words import Finding, aborted, index_of, key_name, said
 from .version_order import IMPLIED_WFR, SOURCES, Order, Visits
 
+
 @dataclass(frozen=True, eq=False)
 class Registers:
     """Versions of all keys: first those written, sorted by `code`, then nil of each key.
@@ -124,7 +125,7 @@ def add_later(edges: Edges, registers: Registers, order: Order) -> None:
     """rw from readers to whoever wrote any later version: a joint for each version."""
     readers = registers.visits.those(registers.visits.read >= 0)
     joint, after = edges.joints(registers.count), edges.joints(registers.count)
-    edges.add(LATER, readers.txn, after[readers.read])
+    edges.add(LATER, edges.reading_copies()[readers.txn], after[readers.read])
     edges.add(GLUE, after[order.lower], joint[order.upper])
     edges.add(GLUE, joint, after)
     written = np.flatnonzero(registers.writer >= 0)

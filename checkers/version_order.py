@@ -158,9 +158,7 @@ def _first_of_each(order: Order, versions: int) -> Ints:
     return first
 
 
-def _edges(
-    low: Ints, up: Ints, before: Ints, after: Ints, source: int, level: int
-) -> Order:
+def _edges(low: Ints, up: Ints, before: Ints, after: Ints, source: int, level: int) -> Order:
     many = len(low)
     return Order(
         low, up, before, after, np.full(many, source, np.int8), np.full(many, level, np.int8)
@@ -197,9 +195,7 @@ def _later(visits: Visits, scope: int) -> Bools:
     return np.ones(len(visits.txn), np.bool_) if scope == ALL else visits.write >= 0
 
 
-def _met(
-    visits: Visits, earlier: Ints, later: Ints, scope: int, source: int, level: int
-) -> Order:
+def _met(visits: Visits, earlier: Ints, later: Ints, scope: int, source: int, level: int) -> Order:
     """All that the earlier visit met comes before all that the later one met (or wrote). Most
     visits met one version only, so that the second pair of each is a small part."""
     first, last = visits.first, visits.last

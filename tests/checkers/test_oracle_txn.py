@@ -96,20 +96,13 @@ def told(elements: list[int], bits: int, append: bool):
     return shown
 
 
-def compare(verdict, illegal: set[str], certain: bool = True) -> None:
-    """`certain`: what is there to be found is known by name."""
+def compare(verdict, illegal: set[str]) -> None:
     if verdict.valid == "unknown":
-        assert not illegal or not any(verdict.details.get("found", {}))
+        assert not illegal or not verdict.details.get("found")
         return
     assert (verdict.valid is False) == bool(illegal), (verdict, illegal)
     found = {a.name for a in verdict.anomalies} & SINGLE
-    if not certain:
-        return
-    if "duplicate-elements" in illegal:
-        # where an element stands twice no position is certain, nor what is internal
-        assert found - {"internal"} == illegal & SINGLE - {"internal"}
-    else:
-        assert found == illegal & SINGLE
+    assert found == illegal & SINGLE, (verdict, illegal)
 
 
 @LENIENT
