@@ -215,7 +215,8 @@ def _updating(graph: Graph, level: int, updates: Bools | None) -> Ints:
     assert updates is not None
     read_only = graph.kind[edges] == RW
     read_only[read_only] = ~updates[graph.source[edges[read_only]]]
-    return edges[~read_only]
+    kept: Ints = edges[~read_only]
+    return kept
 
 
 def _closing(graph: Graph, family: str, level: int, component: Ints, updates: Bools | None) -> Ints:
@@ -235,7 +236,8 @@ def _closing(graph: Graph, family: str, level: int, component: Ints, updates: Bo
     edges = _within(_base(family), graph, level)
     part = graph.keep(edges)
     closes = part.kind == RW if family == "G2-item" else part.kind != GLUE
-    return edges[part.inner() & closes]
+    closing: Ints = edges[part.inner() & closes]
+    return closing
 
 
 def _returns(base: Graph, graph: Graph, edges: Ints, component: Ints) -> Bools:

@@ -145,7 +145,7 @@ def simple_walk(graph: Graph, budget: int) -> tuple[list[Hop], bool]:
                 if path:
                     visited.discard(path.pop()[2])
                 continue
-            a, kind, b = hop
+            _, kind, b = hop
             if path and kind == path[-1][1] == RW:
                 continue
             if b == first:

@@ -105,7 +105,8 @@ class Edges:
         if not self._source:
             self.add(WW, np.empty(0, np.int64), np.empty(0, np.int64))
         columns = (self._source, self._target, self._kind, self._level)
-        return Graph(self.nodes, self.transactions, *map(np.concatenate, columns), self.copies)
+        source, target, kind, level = map(np.concatenate, columns)
+        return Graph(self.nodes, self.transactions, source, target, kind, level, self.copies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +126,11 @@ class Graph:
         copied = self.copies >= 0 and 0 <= node - self.copies < self.transactions
         return node - self.copies if copied else node
 
-    def keep(self, kept: Bools) -> Graph:
+    def keep(self, kept: Bools | Ints) -> Graph:
         """The graph with these edges only."""
         columns = (self.source, self.target, self.kind, self.level)
-        kept_columns = (column[kept] for column in columns)
-        return Graph(self.nodes, self.transactions, *kept_columns, self.copies)
+        source, target, kind, level = (column[kept] for column in columns)
+        return Graph(self.nodes, self.transactions, source, target, kind, level, self.copies)
 
     def only(self, kinds: Sequence[int], level: int = 2) -> Graph:
         """The graph with edges of these kinds, up to this level."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -38,8 +38,8 @@ from .txn_internal import list_internal, lost_updates, register_internal
 from .txn_orders import add_orders, updates
 from .txn_words import Finding, index_of, key_name, proof
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
+from .version_gaps import partly_ordered, unordered
 from .version_order import Inferred, Order, infer
-from .version_witness import unordered, witness_fails
 from .words import listed
 
 #: why an edge stands, given it and the names of its two transactions
@@ -134,7 +134,7 @@ def check_rw_register(
     if verdict.valid is not True:
         return verdict
     timely = asked.order.realtime == ALL or "linearizable" in assume
-    return _ordered(verdict, registers, order, asked, timely)
+    return _ordered(verdict, registers, order, timely)
 
 
 @dataclass(frozen=True)
@@ -164,24 +164,20 @@ def _contradictions(
         yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
 
 
-def _ordered(
-    verdict: Verdict, registers: Registers, order: Order, asked: Asked, timely: bool
-) -> Verdict:
-    """Valid only where some order of all versions shows nothing illegal; and where nothing says
-    how a key's versions are ordered, not even real time, that is not asked."""
+def _ordered(verdict: Verdict, registers: Registers, order: Order, timely: bool) -> Verdict:
+    """Unknown where nothing says how a key's versions are ordered, not even real time."""
     t = registers.txns
     keys = np.empty(0, np.int64) if timely else unordered(registers, order)
-    if len(keys):
-        why = "no order of the versions of {} could be inferred: assume more of keys, or ask for"
-        why = f"{why} a consistency model that implies it"
-    else:
-        keys = witness_fails(registers, order, asked.sets, asked.illegal)
-        why = "no order of all versions was found that the consistency model allows: those of {}"
-        why = f"{why} could only be inferred in part"
+    partly = {"partly_ordered_keys": len(partly_ordered(registers, order))}
+    details = {**verdict.details, **{name: many for name, many in partly.items() if many}}
     if not len(keys):
-        return verdict
+        return replace(verdict, details=details)
     names = listed([key_name(t, key) for key in keys.tolist()])
-    return judge((), [why.format(f"key{'s' * (len(keys) > 1)} {names}")], verdict.details)
+    why = (
+        f"no order of the versions of key{'s' * (len(keys) > 1)} {names} could be inferred: assume "
+        "more of keys, or ask for a consistency model that implies it"
+    )
+    return judge((), [why], details)
 
 
 def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -206,7 +202,7 @@ def conclude(
     if not np.any(t.status == OK):
         return judge((), ["no transaction succeeded"])
     cycles = searched.found
-    known = [*findings, *cycles.cycles]
+    known: list[Finding | Cycle] = [*findings, *cycles.cycles]
     judged = [each for each in known if each.judged_as in asked.illegal]
     counts = Counter(f.name for f in findings) + cycles.counts
     details = {

@@ -18,10 +18,10 @@ from .explain import with_faults
 from .history import History
 from .independent import each_key
 from .register import check_register
-from .version_order import INFERENCES
 from .sets import check_counter, check_set, check_set_full, check_unique_ids
 from .snapshots import check_bank, check_long_fork
 from .verdict import Results, Verdict, check_safely
+from .version_order import INFERENCES
 
 
 @dataclass(frozen=True)

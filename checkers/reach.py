@@ -24,7 +24,7 @@ _BITS = 4096
 def strong_components(nodes: int, source: Ints, target: Ints) -> Ints:
     """By node: the number of its strong component. Components are numbered from sinks to
     sources, and of those that no path joins, the one of the higher nodes first."""
-    labels = _labels(nodes, nodes - 1 - source, nodes - 1 - target, "strong")[::-1]
+    labels: Ints = _labels(nodes, nodes - 1 - source, nodes - 1 - target, "strong")[::-1]
     if np.any(labels[source] < labels[target]):
         raise AssertionError("strong components are not numbered from sinks to sources")
     return labels
@@ -41,7 +41,8 @@ def topological(nodes: int, source: Ints, target: Ints) -> Ints:
     """By node of a graph without cycles: its place in an order along all edges, near the order
     of numbers."""
     labels = strong_components(nodes, source, target)
-    return labels.max(initial=0) - labels
+    place: Ints = labels.max(initial=0) - labels
+    return place
 
 
 def reachable(

@@ -89,7 +89,8 @@ def of_registers(registers: Registers, order: Order) -> Views:
     def misses(reads: Ints, writes: Ints) -> Bools:
         low, up = version[reads], version[writes]
         joined = reachable(registers.count, order.lower, order.upper, low, up)
-        return joined & (low != up)
+        missed: Bools = joined & (low != up)
+        return missed
 
     def between(reads: Ints, writes: Ints) -> Ints:
         start = np.searchsorted(order.upper, version[writes], sorter=by_upper)

@@ -293,7 +293,7 @@ class RwRegister(Base):
             pairs |= self._pairs(key, "all", same) if name in assume else set()
         on_cycle = cyclic(pairs)
         self.cyclic |= bool(on_cycle)
-        order = {pair: (0, True) for pair in pairs - on_cycle}
+        order: dict[Any, Any] = dict.fromkeys(pairs - on_cycle, (0, True))
         if not on_cycle:
             wfr, process, realtime = self.implied
             if wfr:

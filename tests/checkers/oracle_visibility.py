@@ -12,8 +12,9 @@ from __future__ import annotations
 from itertools import combinations, permutations
 from typing import Any
 
-from checkers.history import Op
 from oracle_txn import Txn, transactions
+
+from checkers.history import Op
 
 Pairs = set[tuple[int, int]]
 
@@ -62,9 +63,10 @@ class History:
                 vis.add((i, j))
         for i, a in enumerate(order):
             for j, b in enumerate(order):
-                if a.status == "ok" and a.end is not None and a.end < b.begin:
-                    if "realtime" in contains or ("session" in contains and a.process == b.process):
-                        vis.add((i, j))
+                before = a.status == "ok" and a.end is not None and a.end < b.begin
+                session = "session" in contains and a.process == b.process
+                if before and (session or "realtime" in contains):
+                    vis.add((i, j))
         vis = closed(vis, len(order), transitive, prefix)
         if any(i >= j for i, j in vis):
             return False
