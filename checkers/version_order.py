@@ -18,8 +18,9 @@ what failed, is no version of the order (Adya), and a read of it tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
@@ -121,29 +122,36 @@ def infer(
     # where what is assumed is contradicted, what the model implies has nothing to add
     odd = np.zeros(len(t.keys), np.bool_)
     odd[key_of[against.lower]] = True
-    for more in _implied(t, visits.those(~odd[visits.key]), assumed, by):
+    for more, weaker in _implied(t, visits.those(~odd[visits.key]), assumed, by):
         whole = order.joined(more, versions)
-        cyclic = whole.on_cycle(versions)
-        implied = implied.joined(whole.those(cyclic), versions)
-        # what was there is free of cycles, and stays
-        cyclic[: len(order.lower)] = False
-        order = whole.those(~cyclic)
+        if not whole.on_cycle(versions).any():
+            order = whole
+            continue
+        # what was written before what was read: it explains more where both contradict reads
+        for part in (weaker(), more):
+            whole = order.joined(part, versions)
+            cyclic = whole.on_cycle(versions)
+            implied = implied.joined(whole.those(cyclic), versions)
+            # what was there is free of cycles, and stays
+            cyclic[: len(order.lower)] = False
+            order = whole.those(~cyclic)
     return Inferred(order, against, implied)
 
 
-def _implied(t: Txns, visits: Visits, assumed: Sequence[str], by: VersionOrder) -> list[Order]:
-    """What the model implies beyond what is assumed, the weakest first; what was written before
-    what was read, since that explains more where both contradict the reads."""
-    parts = []
+def _implied(
+    t: Txns, visits: Visits, assumed: Sequence[str], by: VersionOrder
+) -> Iterator[tuple[Order, Callable[[], Order]]]:
+    """What the model implies beyond what is assumed, and of each the part that rests on writes
+    alone."""
     if by.wfr and "wfr" not in assumed:
-        parts.append(_own(visits, IMPLIED_WFR))
+        own = _own(visits, IMPLIED_WFR)
+        yield own, lambda: own
     for scope, name, infer_, level in (
         (by.process, "sequential", _in_process, 1),
         (by.realtime, "linearizable", _in_time, 2),
     ):
         if scope != NONE and name not in assumed and "linearizable" not in assumed:
-            parts += [infer_(t, visits, each, level) for each in sorted({WRITES, scope})]
-    return parts
+            yield infer_(t, visits, scope, level), partial(infer_, t, visits, WRITES, level)
 
 
 def _merged(parts: list[Order], versions: int) -> Order:
