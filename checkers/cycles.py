@@ -132,6 +132,19 @@ class Graph:
         source, target, kind, level = (column[kept] for column in columns)
         return Graph(self.nodes, self.transactions, source, target, kind, level, self.copies)
 
+    def with_edges(self, kind: int, source: Ints, target: Ints) -> Graph:
+        """The graph and more edges of one kind, of level 0."""
+        many = len(source)
+        return Graph(
+            self.nodes,
+            self.transactions,
+            np.append(self.source, source),
+            np.append(self.target, target),
+            np.append(self.kind, np.full(many, kind, np.int8)),
+            np.append(self.level, np.zeros(many, np.int8)),
+            self.copies,
+        )
+
     def only(self, kinds: Sequence[int], level: int = 2) -> Graph:
         """The graph with edges of these kinds, up to this level."""
         return self.keep(np.isin(self.kind, kinds) & (self.level <= level))

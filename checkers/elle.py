@@ -28,7 +28,7 @@ from .consistency import (
     version_order,
 )
 from .cycle_search import CAUSAL, Found, find_cycles
-from .cycles import KINDS, PROCESS, REALTIME, Cycle, Edges, Step
+from .cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
 from .history import History
 from .list_append import Lists
 from .pairing import OK
@@ -95,7 +95,23 @@ def check_list_append(
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
     cycles = _search(edges, t, asked, partial(list_append.add_later, lists=lists))
-    return conclude(t, cycles, found, asked, partial(list_append.explain, lists))
+    verdict = conclude(t, cycles, found, asked, partial(list_append.explain, lists))
+    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, asked):
+        why = "no order of the appends that no read shows was found that the model allows"
+        return judge((), [why], verdict.details)
+    return verdict
+
+
+def _unread_fit(lists: Lists, edges: Edges, asked: Asked) -> bool:
+    """Whether appends that no read shows can be ordered so that nothing illegal shows, as tried in
+    order of invocation and against it. Only those within one strong component matter."""
+    graph = edges.graph()
+    first, second = list_append.unread_pairs(lists, graph)
+    for a, b in ((first, second), (second, first)):
+        found = find_cycles(graph.with_edges(WW, a, b), asked.sets, updates(lists.txns))
+        if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+            return not found.bounds
+    return False
 
 
 def check_rw_register(

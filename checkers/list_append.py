@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from .causality import spans
-from .cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
+from .cycles import GLUE, LATER, RW, WR, WW, Edges, Graph, Step, each_to_each
 from .pairing import FAIL, OK, Bools, Ints
+from .reach import strong_components
 from .txn import Txns, Writes
 from .txn_words import Finding, aborted, key_name, said
 
@@ -155,6 +156,19 @@ def add_edges(edges: Edges, lists: Lists) -> None:
     replaced = stands[after]
     edges.add(RW, reader[replaced], by[after[replaced]])
     _unread_appends(edges, lists, possible, (by, stands), (reader[full], key[full]))
+
+
+def unread_pairs(lists: Lists, graph: Graph) -> tuple[Ints, Ints]:
+    """Transactions of one strong component that follow one another, by number, among those that
+    succeeded and appended to a key what no read shows."""
+    t = lists.txns
+    unread = lists.append[lists.place < 0]
+    unread = unread[t.status[t.txn[unread]] == OK]
+    labels = strong_components(graph.nodes, graph.source, graph.target)[t.txn[unread]]
+    order = np.lexsort((t.txn[unread], labels, t.key[unread]))
+    key, label, txn = t.key[unread][order], labels[order], t.txn[unread][order]
+    pairs = (np.diff(key) == 0) & (np.diff(label) == 0) & (np.diff(txn) != 0)
+    return txn[:-1][pairs], txn[1:][pairs]
 
 
 def add_later(edges: Edges, lists: Lists) -> None:

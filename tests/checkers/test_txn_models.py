@@ -416,3 +416,11 @@ def test_a_completion_without_value(model: str, asked: object, end: str, valid: 
     ops = [Op(process=0, f="txn", value=asked), Op(type=end, process=0, f="txn")]  # type: ignore[arg-type]
     ops += overlapping([[[f, "y", 1]], [["r", "y", seen]]], 1)
     assert check_model(model, History.of(ops)).valid == valid
+
+
+def test_appends_that_no_read_shows_must_fit_in_some_order() -> None:
+    """Write skew, by two that also append to one list: one of them must come first there."""
+    skew = together("rx ay1 az1", "ry ax1 az2")
+    assert check_list_append(skew, ["snapshot-isolation"]).valid == "unknown"
+    apart = together("rx ay1 az1", "ry ax1 av2")
+    assert check_list_append(apart, ["snapshot-isolation"]).valid is True
