@@ -2,15 +2,37 @@
 
 Models imply weaker models, and anomalies imply other anomalies; a model forbids what it
 names, what the models below it name, and whatever implies any of that. The tables follow
-Elle's (elle.consistency-model; Adya 1999; Bailis et al., HAT; Cerone et al. 2015). A model
-that in this way forbids nothing that a checker here can find is refused: a history would
-pass it vacuously.
+Elle's (elle.consistency-model; Adya 1999; Bailis et al., HAT and RAMP; Cerone et al. 2015 and
+2017), and add what Elle does not look for: models that forbid less than all cycles of a
+family forbid a *shape* of it (docs/checkers.md has the table). A model that in this way
+forbids nothing that a checker here can find, or something else that none can, is refused:
+a history would pass it vacuously.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+
+from .cycle_search import CAUSAL, PREFIX, UPDATE
+
+#: one transaction saw another's write, and misses a write of it to a second key
+FRACTURED = "G-single/fractured"
+#: the same, where the read that misses it comes after the one that saw it
+VANISHED = "G-single/vanished"
+#: an update rests on a version that others replaced before it, all of one key
+CURSOR = "G-single/cursor"
+
+#: shape -> the family of cycles that it is a part of
+SHAPE_OF = {
+    FRACTURED: "G-single",
+    VANISHED: "G-single",
+    CURSOR: "G-single",
+    CAUSAL: "G-single",
+    PREFIX: "G-nonadjacent",
+    UPDATE: "G2-item",
+}
 
 #: other names -> the name used here
 ALIASES = {
@@ -93,17 +115,18 @@ IMPLIES: dict[str, tuple[str, ...]] = {
 FORBIDS: dict[str, tuple[str, ...]] = {
     "read-uncommitted": ("G0", "duplicate-elements", "cyclic-versions", "phantom"),
     "read-committed": ("G1",),
-    "read-atomic": ("internal", "G1a", "future-read"),
-    "causal-cerone": ("internal", "G1a"),
-    "prefix": ("internal", "G1a"),
-    "parallel-snapshot-isolation": ("internal", "G1a"),
+    "monotonic-atomic-view": (VANISHED,),
+    "read-atomic": ("internal", "G1a", "future-read", FRACTURED),
+    "causal-cerone": ("internal", "G1a", CAUSAL),
+    "prefix": ("internal", "G1a", PREFIX),
+    "parallel-snapshot-isolation": ("internal", "G1a", "G-single"),
     "ROLA": ("lost-update",),
-    "cursor-stability": ("G1", "lost-update"),
+    "cursor-stability": ("G1", "lost-update", CURSOR),
     "monotonic-view": ("G1",),
     "monotonic-snapshot-read": ("G1",),
     "consistent-view": ("G1", "G-single"),
     "forward-consistent-view": ("G1",),
-    "update-serializable": ("G1",),
+    "update-serializable": ("G1", UPDATE),
     "repeatable-read": ("G1", "G2-item", "lost-update"),
     "snapshot-isolation": ("internal", "G1", "G-nonadjacent"),
     "serializable": ("internal", "G1", "G2"),
@@ -115,6 +138,12 @@ FORBIDS: dict[str, tuple[str, ...]] = {
     "strong-read-committed": ("G1c-realtime",),
     "strong-snapshot-isolation": ("internal", "G1-realtime", "G-nonadjacent-realtime"),
     "strict-serializable": ("G1", "G1c-realtime", "G2-realtime"),
+}
+
+#: model -> what it forbids that no checker here can find
+UNSEEN = {
+    "monotonic-view": "the reads of one transaction that contradict each other (G-monotonic)",
+    "monotonic-snapshot-read": "reads from between snapshots (G-MSR)",
 }
 
 _LEVELS = ("", "-process", "-realtime")
@@ -149,6 +178,12 @@ MEANS: dict[str, tuple[str, ...]] = {
     "phantom": ("G1a",),
     "future-read": ("G1c",),
     "lost-update": ("G2-item",),
+    VANISHED: (FRACTURED,),
+    FRACTURED: (CAUSAL,),
+    CAUSAL: ("G-single", PREFIX),
+    CURSOR: ("G-single",),
+    PREFIX: ("G-nonadjacent",),
+    UPDATE: ("G2-item",),
 }
 
 #: what the checkers here can find
@@ -157,6 +192,7 @@ FINDABLE = frozenset(
         *("G1a", "G1b", "internal", "incompatible-order", "duplicate-elements", "lost-update"),
         *("dirty-update", "future-read", "cyclic-versions", "phantom"),
         *(family + level for family in _WEAKER for level in _LEVELS),
+        *SHAPE_OF,
     ]
 )
 
@@ -194,20 +230,29 @@ def canonical(model: str) -> str:
 
 
 def forbidden(models: Iterable[str]) -> frozenset[str]:
-    """The anomalies that findably break any of these models. Raises UnknownModel for one that
-    is not known, or that forbids nothing that can be found."""
+    """The anomalies (and shapes) that findably break any of these models. Raises UnknownModel
+    for one that is not known, forbids nothing that can be found, or forbids what cannot."""
     found: set[str] = set()
     for model in models:
-        named = {a for m in _implied_models(canonical(model)) for a in FORBIDS.get(m, ())}
+        name = canonical(model)
+        if name in UNSEEN:
+            raise UnknownModel(
+                f"consistency model {model!r} forbids {UNSEEN[name]}, which is not looked for; "
+                f"choose among {', '.join(_usable())}"
+            )
+        named = {a for m in _implied_models(name) for a in FORBIDS.get(m, ())}
         own = {a for a in FINDABLE if _implied(a) & named}
         if not own:
-            usable = sorted(m for m in IMPLIES if _forbids_anything(m))
             raise UnknownModel(
                 f"consistency model {model!r} forbids nothing that is looked for, so that any "
-                f"history would pass it; choose among {', '.join(usable)}"
+                f"history would pass it; choose among {', '.join(_usable())}"
             )
         found |= own
     return frozenset(found)
+
+
+def _usable() -> list[str]:
+    return sorted(m for m in IMPLIES if m not in UNSEEN and _forbids_anything(m))
 
 
 def _forbids_anything(model: str) -> bool:
@@ -217,7 +262,7 @@ def _forbids_anything(model: str) -> bool:
 def meaning(anomalies: Iterable[str]) -> frozenset[str]:
     """The findable anomalies that are or imply any of those asked for. Raises UnknownModel."""
     wanted = set(anomalies)
-    known = FINDABLE | {implied for a in FINDABLE for implied in _implied(a)}
+    known = (FINDABLE | {implied for a in FINDABLE for implied in _implied(a)}) - set(SHAPE_OF)
     strange = sorted(wanted - known)
     if strange:
         raise UnknownModel(
@@ -229,6 +274,44 @@ def meaning(anomalies: Iterable[str]) -> frozenset[str]:
 def impossible(anomalies: Iterable[str]) -> tuple[str, ...]:
     """The weakest models that these anomalies rule out, by name."""
     present = set(anomalies)
-    broken = {m for m in IMPLIES if _forbids_anything(m) and present & forbidden([m])}
+    broken = {m for m in _usable() if present & forbidden([m])}
     weakest = [m for m in broken if not (_implied_models(m) - {m}) & broken]
     return tuple(sorted(weakest))
+
+
+def sought(models: Iterable[str], anomalies: Iterable[str]) -> tuple[frozenset[str], ...]:
+    """Sets of names of which each is to be looked for by itself: what the models forbid, and
+    each anomaly asked for. Shapes of a family that is there are left out."""
+    asked = [meaning([a]) for a in anomalies]
+    whole = forbidden(models)
+    return tuple(_without_shapes(names) for names in (whole, *asked) if names)
+
+
+def _without_shapes(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(a for a in names if SHAPE_OF.get(a) not in names)
+
+
+#: how much of the order of versions a model implies: WRITES, of what transactions wrote; ONTO,
+#: of what they met before what others wrote; ALL, of all that they met
+NONE, WRITES, ONTO, ALL = range(4)
+
+
+@dataclass(frozen=True)
+class VersionOrder:
+    """What a model implies of the order of a key's versions: that what a transaction read comes
+    before what it wrote, and that versions follow the order of a process, or real time."""
+
+    wfr: bool = False
+    process: int = NONE
+    realtime: int = NONE
+
+
+def version_order(models: Iterable[str]) -> VersionOrder:
+    """What all these models together imply. Raises UnknownModel."""
+    below = {m for model in models for m in _implied_models(canonical(model))}
+
+    def scope(strong: str) -> int:
+        weaker = ("read-uncommitted", "read-committed", "snapshot-isolation")
+        return max((i for i, m in enumerate(weaker, WRITES) if f"{strong}-{m}" in below), default=0)
+
+    return VersionOrder("read-committed" in below, scope("strong-session"), scope("strong"))

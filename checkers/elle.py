@@ -10,25 +10,63 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from . import list_append, rw_register
-from .causality import NEVER
-from .consistency import DEFAULT, forbidden, impossible, meaning
-from .cycles import PROCESS, REALTIME, Cycle, Edges, Step, find_cycles, realtime
+from . import list_append, rw_register, txn_visibility
+from .consistency import (
+    ALL,
+    DEFAULT,
+    SHAPE_OF,
+    VersionOrder,
+    forbidden,
+    impossible,
+    meaning,
+    sought,
+    version_order,
+)
+from .cycle_search import CAUSAL, Found, find_cycles
+from .cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
 from .history import History
 from .list_append import Lists
-from .pairing import FAIL, OK, Ints
+from .pairing import OK
 from .rw_register import Registers
 from .txn import NotTransactions, Txns, read_txns
 from .txn_internal import list_internal, lost_updates, register_internal
-from .txn_words import Finding, index_of, proof
+from .txn_orders import add_orders, updates
+from .txn_words import Finding, index_of, key_name, proof
 from .verdict import DESCRIBED, Anomaly, Verdict, judge
+from .version_gaps import partly_ordered, unordered
+from .version_order import Inferred, Order, infer
+from .words import listed
 
 #: why an edge stands, given it and the names of its two transactions
 Explain = Callable[[Step, str, str], str]
+#: adds to edges what shapes need beside the usual ones
+Later = Callable[[Edges], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a history must not show: names (and shapes), as sets of which each is looked for by
+    itself; and what the models that were asked for imply of the order of versions."""
+
+    sets: tuple[frozenset[str], ...]
+    illegal: frozenset[str]
+    order: VersionOrder
+
+    @classmethod
+    def of(cls, models: Sequence[str], anomalies: Sequence[str]) -> Asked:
+        """Raises UnknownModel."""
+        chosen = models or (() if anomalies else DEFAULT)
+        return cls(sought(chosen, anomalies), wanted(models, anomalies), version_order(chosen))
+
+    @property
+    def shapes(self) -> frozenset[str]:
+        """Shapes that no set has the whole family of."""
+        return frozenset(name for names in self.sets for name in names if name in SHAPE_OF)
 
 
 def wanted(models: Sequence[str] = (), anomalies: Sequence[str] = ()) -> frozenset[str]:
@@ -41,22 +79,39 @@ def check_list_append(
     h: History, models: Sequence[str] = (), anomalies: Sequence[str] = ()
 ) -> Verdict:
     """Judge a list-append history (default: strict-serializable). Raises UnknownModel."""
-    illegal = wanted(models, anomalies)
+    asked = Asked.of(models, anomalies)
     try:
         t = read_txns(h, "append", lists=True)
         lists = Lists.of(t)
     except NotTransactions as error:
         return judge((), [str(error)])
-    usable = np.zeros(len(t.txn), np.bool_)
-    usable[lists.reads[lists.prefix]] = True
+    views = partial(txn_visibility.of_lists, lists)
     found = [
         *_limited(list_append.findings(lists)),
         *_limited(list_internal(lists)),
-        *_limited(lost_updates(t, t.value, usable)),
+        *_limited(lost_updates(t, t.value, lists.prefix_of)),
+        *_limited(txn_visibility.findings(views, asked.shapes)),
     ]
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
-    return conclude(t, edges, found, illegal, partial(list_append.explain, lists))
+    cycles = _search(edges, t, asked, partial(list_append.add_later, lists=lists))
+    verdict = conclude(t, cycles, found, asked, partial(list_append.explain, lists))
+    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, asked):
+        why = "no order of the appends that no read shows was found that the model allows"
+        return judge((), [why], verdict.details)
+    return verdict
+
+
+def _unread_fit(lists: Lists, edges: Edges, asked: Asked) -> bool:
+    """Whether appends that no read shows can be ordered so that nothing illegal shows, as tried in
+    order of invocation and against it. Only those within one strong component matter."""
+    graph = edges.graph()
+    first, second = list_append.unread_pairs(lists, graph)
+    for a, b in ((first, second), (second, first)):
+        found = find_cycles(graph.with_edges(WW, a, b), asked.sets, updates(lists.txns))
+        if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+            return not found.bounds
+    return False
 
 
 def check_rw_register(
@@ -66,24 +121,79 @@ def check_rw_register(
     assume: Sequence[str] = (),
 ) -> Verdict:
     """Judge an rw-register history (default: strict-serializable), inferring version orders
-    from what is assumed of keys (of rw_register.INFERENCES). Raises UnknownModel."""
-    illegal = wanted(models, anomalies)
+    from what is assumed of keys (of INFERENCES) and from what the consistency model implies.
+    Raises UnknownModel."""
+    asked = Asked.of(models, anomalies)
     try:
         t = read_txns(h, "w", lists=False)
         registers = Registers.of(t)
     except NotTransactions as error:
         return judge((), [str(error)])
-    order = rw_register.infer(registers, assume)
-    on_cycle = rw_register.cyclic(registers, order)
+    written = len(registers.mops)
+    inferred = infer(t, registers.visits, registers.key_of, written, assume, asked.order)
+    order = inferred.order
+    views = partial(txn_visibility.of_registers, registers, order)
     found = [
-        *_limited(rw_register.findings(registers, order, on_cycle)),
+        *_limited(rw_register.findings(registers)),
         *_limited(register_internal(t)),
         *_limited(lost_updates(t, registers.version, registers.version >= 0)),
+        *_limited(txn_visibility.findings(views, asked.shapes)),
     ]
     edges = Edges(len(t))
-    sound = rw_register.without(order, on_cycle)
-    rw_register.add_edges(edges, registers, sound)
-    return conclude(t, edges, found, illegal, partial(rw_register.explain, registers, sound))
+    rw_register.add_edges(edges, registers, order)
+    later = partial(rw_register.add_later, registers=registers, order=order)
+    cycles = _search(edges, t, asked, later)
+    contradictions = [*_contradictions(registers, inferred, cycles.found, asked)]
+    explain = partial(rw_register.explain, registers, order)
+    implied = bool(len(inferred.implied.lower)) and not len(inferred.against.lower)
+    verdict = conclude(t, cycles, [*found, *contradictions], asked, explain, implied)
+    if verdict.valid is not True:
+        return verdict
+    timely = asked.order.realtime == ALL or "linearizable" in assume
+    return _ordered(verdict, registers, order, timely)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the search for cycles came to, and how many dependencies it went through."""
+
+    found: Found
+    dependencies: int
+
+
+def _search(edges: Edges, t: Txns, asked: Asked, later: Later) -> Searched:
+    """Add the orders that need no inference, and look for cycles."""
+    dependencies = edges.size
+    add_orders(edges, t, asked.illegal)
+    if CAUSAL in asked.shapes:
+        later(edges)
+    return Searched(find_cycles(edges.graph(), asked.sets, updates(t)), dependencies)
+
+
+def _contradictions(
+    registers: Registers, inferred: Inferred, found: Found, asked: Asked
+) -> Iterator[Finding]:
+    """`cyclic-versions`; by what the model implies, only if no cycle of transactions shows the
+    same."""
+    yield from _limited(rw_register.cyclic_versions(registers, inferred.against))
+    if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+        yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
+
+
+def _ordered(verdict: Verdict, registers: Registers, order: Order, timely: bool) -> Verdict:
+    """Unknown where nothing says how a key's versions are ordered, not even real time."""
+    t = registers.txns
+    keys = np.empty(0, np.int64) if timely else unordered(registers, order)
+    partly = {"partly_ordered_keys": len(partly_ordered(registers, order))}
+    details = {**verdict.details, **{name: many for name, many in partly.items() if many}}
+    if not len(keys):
+        return replace(verdict, details=details)
+    names = listed([key_name(t, key) for key in keys.tolist()])
+    why = (
+        f"no order of the versions of key{'s' * (len(keys) > 1)} {names} could be inferred: assume "
+        "more of keys, or ask for a consistency model that implies it"
+    )
+    return judge((), [why], details)
 
 
 def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -97,65 +207,56 @@ def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def conclude(
     t: Txns,
-    edges: Edges,
-    found: list[Finding],
-    illegal: frozenset[str],
+    searched: Searched,
+    findings: list[Finding],
+    asked: Asked,
     explain: Explain,
+    implied: bool = False,
 ) -> Verdict:
-    """Add the orders that need no inference, look for cycles, and judge."""
+    """Judge what was found. `implied`: versions that contradict one another do so by what the
+    consistency model implies only."""
     if not np.any(t.status == OK):
         return judge((), ["no transaction succeeded"])
-    inferred = edges.size
-    _add_orders(edges, t, illegal)
-    cycles, unnamed = find_cycles(edges.graph(), illegal)
-    anomalies = [_anomaly(t, f) for f in found] + [_cycle(t, c, explain) for c in cycles]
-    names = [a.name for a in anomalies]
-    judged = [a for a in anomalies if a.name in illegal]
+    cycles = searched.found
+    known: list[Finding | Cycle] = [*findings, *cycles.cycles]
+    judged = [each for each in known if each.judged_as in asked.illegal]
+    counts = Counter(f.name for f in findings) + cycles.counts
     details = {
         "transactions": len(t),
-        "dependencies": inferred,
-        "found": {name: names.count(name) for name in dict.fromkeys(names)},
-        "not": list(impossible(names)),
+        "dependencies": searched.dependencies,
+        "found": dict(counts),
+        "not": _ruled_out(known, implied),
     }
-    if unnamed:
-        details["components_not_looked_at"] = unnamed
-    reasons = []
-    if not inferred:
+    reasons = list(cycles.bounds)
+    if not searched.dependencies:
         reasons.append("no dependency between transactions could be inferred")
-    if unnamed and not judged:
-        reasons.append(f"{unnamed} components of the dependency graph were not looked at")
-    kept: dict[str, list[Anomaly]] = {}
-    for anomaly in judged:
-        kept.setdefault(anomaly.name, []).append(anomaly)
+    kept: dict[str, list[Finding | Cycle]] = {}
+    for each in judged:
+        kept.setdefault(each.name, []).append(each)
     described = [a for same in kept.values() for a in same[:DESCRIBED]]
+    anomalies = [
+        _anomaly(t, a) if isinstance(a, Finding) else _cycle(t, a, explain) for a in described
+    ]
+    beyond = Counter({n: cycles.counts[n] - _count(cycles, n) for n in kept})
     more = {n: len(same) - DESCRIBED for n, same in kept.items() if len(same) > DESCRIBED}
-    return judge(described, reasons, details, more)
+    return judge(anomalies, reasons, details, Counter(more) + beyond)
 
 
-def _add_orders(edges: Edges, t: Txns, illegal: frozenset[str]) -> None:
-    """Process and realtime order, where the consistency model asks for them."""
-    possible = np.flatnonzero(t.status != FAIL)
-    if any(name.endswith(("-process", "-realtime")) for name in illegal):
-        _add_process_order(edges, t, possible)
-    if any(name.endswith("-realtime") for name in illegal):
-        ended = np.where(t.status == OK, t.ended, NEVER)[possible]
-        realtime(edges, possible, t.row[possible], ended)
+def _count(found: Found, name: str) -> int:
+    return sum(cycle.name == name for cycle in found.cycles)
 
 
-def _add_process_order(edges: Edges, t: Txns, possible: Ints) -> None:
-    """From the last transaction of a process that succeeded to each that follows it."""
-    order = possible[np.argsort(t.process[possible], kind="stable")]
-    if not len(order):
-        return
-    place = np.arange(len(order))
-    last_ok = np.maximum.accumulate(np.where(t.status[order] == OK, place, -1))
-    before = np.append([-1], last_ok[:-1])
-    same = (before >= 0) & (t.process[order[before]] == t.process[order])
-    edges.add(PROCESS, order[before[same]], order[same])
+def _ruled_out(known: Sequence[Finding | Cycle], implied: bool) -> list[str]:
+    """The weakest models that the anomalies rule out."""
+    names = {each.judged_as for each in known}
+    return list(impossible(names - {"cyclic-versions"} if implied else names))
 
 
 def _anomaly(t: Txns, finding: Finding) -> Anomaly:
-    key = None if finding.key is None else str(t.keys[finding.key])
+    key = None
+    if finding.key is not None:
+        name = t.keys[finding.key]
+        key = name if isinstance(name, str) else t.history.spelled(name)
     return Anomaly(finding.name, f"{finding.why}.", key, proof(t, finding.txns))
 
 
@@ -166,12 +267,12 @@ def _cycle(t: Txns, cycle: Cycle, explain: Explain) -> Anomaly:
     for step in cycle.steps:
         a, b = names[step.a], names[step.b]
         reason = _reason(t, step, explain, a, b)
-        clauses.append(f"{a} before {b} ({_KINDS[step.kind]}): {reason}")
+        clauses.append(f"{a} before {b} ({KINDS[step.kind]}): {reason}")
         data.append(
             {
                 "from": index_of(t, step.a),
                 "to": index_of(t, step.b),
-                "kind": _KINDS[step.kind],
+                "kind": KINDS[step.kind],
                 "why": reason,
             }
         )
@@ -181,9 +282,6 @@ def _cycle(t: Txns, cycle: Cycle, explain: Explain) -> Anomaly:
     why = f"{who}. {'; '.join(clauses)}: a cycle."
     ops = proof(t, tuple(names))
     return Anomaly(cycle.name, why, None, ops, {"cycle": data})
-
-
-_KINDS = ("ww", "wr", "process", "realtime", "rw")
 
 
 def _reason(t: Txns, step: Step, explain: Explain, a: str, b: str) -> str:

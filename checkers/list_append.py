@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from .causality import spans
-from .cycles import RW, WR, WW, Edges, Step, each_to_each
+from .cycles import GLUE, LATER, RW, WR, WW, Edges, Graph, Step, each_to_each
 from .pairing import FAIL, OK, Bools, Ints
+from .reach import strong_components
 from .txn import Txns, Writes
-from .txn_words import Finding, said
+from .txn_words import Finding, aborted, key_name, said
 
 #: elements compared at once
 _BLOCK = 2_000_000
@@ -80,6 +81,27 @@ class Lists:
         place[self.writer[known]] = known - self.start[self.order_key[known]]
         return place
 
+    @cached_property
+    def repeats(self) -> Bools:
+        """By key: whether an element stands twice in its order, so that positions say little."""
+        at = np.arange(len(self.order)) - self.start[self.order_key]
+        known = np.flatnonzero(self.writer >= 0)
+        twice = known[self.place[self.writer[known]] != at[known]]
+        strange = np.flatnonzero(self.writer < 0)
+        strange = strange[np.lexsort((self.order[strange], self.order_key[strange]))]
+        same = np.diff(self.order_key[strange]) == 0
+        again = strange[1:][same & (np.diff(self.order[strange]) == 0)]
+        found = np.zeros(len(self.length), np.bool_)
+        found[self.order_key[np.append(twice, again)]] = True
+        return found
+
+    @cached_property
+    def prefix_of(self) -> Bools:
+        """By micro-operation: whether it is a read that is a prefix of its key's order."""
+        found = np.zeros(len(self.txns.txn), np.bool_)
+        found[self.reads[self.prefix]] = True
+        return found
+
     def writer_of(self, append: Any) -> Any:
         """The transaction of each append."""
         return self.txns.txn[self.append[append]]
@@ -133,11 +155,50 @@ def add_edges(edges: Edges, lists: Lists) -> None:
     after = np.where(full, len(lists.order), lists.start[key] + length)
     replaced = stands[after]
     edges.add(RW, reader[replaced], by[after[replaced]])
-    _unread_appends(edges, lists, possible, (by, stands), reader[full], key[full])
+    _unread_appends(edges, lists, possible, (by, stands), (reader[full], key[full]))
+
+
+def unread_pairs(lists: Lists, graph: Graph) -> tuple[Ints, Ints]:
+    """Transactions of one strong component that follow one another, by number, among those that
+    succeeded and appended to a key what no read shows."""
+    t = lists.txns
+    unread = lists.append[lists.place < 0]
+    unread = unread[t.status[t.txn[unread]] == OK]
+    labels = strong_components(graph.nodes, graph.source, graph.target)[t.txn[unread]]
+    order = np.lexsort((t.txn[unread], labels, t.key[unread]))
+    key, label, txn = t.key[unread][order], labels[order], t.txn[unread][order]
+    pairs = (np.diff(key) == 0) & (np.diff(label) == 0) & (np.diff(txn) != 0)
+    return txn[:-1][pairs], txn[1:][pairs]
+
+
+def add_later(edges: Edges, lists: Lists) -> None:
+    """rw from each read to all who appended after what it shows: a line of joints along the
+    order of each key, ended by one for what was never read."""
+    t, many = lists.txns, len(lists.order)
+    line, ends = edges.joints(many), edges.joints(len(lists.length))
+    following = np.flatnonzero(np.diff(lists.order_key) == 0)
+    edges.add(GLUE, line[following], line[following + 1])
+    some = np.flatnonzero(lists.length > 0)
+    edges.add(GLUE, line[lists.start[some] + lists.length[some] - 1], ends[some])
+    possible = t.status[lists.writer_of(np.arange(len(lists.append)))] != FAIL
+    placed = np.flatnonzero((lists.place >= 0) & possible)
+    at = lists.start[t.key[lists.append[placed]]] + lists.place[placed]
+    edges.add(GLUE, line[at], lists.writer_of(placed))
+    unread = np.flatnonzero((lists.place < 0) & possible)
+    edges.add(GLUE, ends[t.key[lists.append[unread]]], lists.writer_of(unread))
+    reads = lists.reads[lists.prefix]
+    key, length = t.key[reads], t.value[reads]
+    entry = np.append(line, [-1])[np.minimum(lists.start[key] + length, many)]
+    reader = edges.reading_copies()[t.txn[reads]]
+    edges.add(LATER, reader, np.where(length < lists.length[key], entry, ends[key]))
 
 
 def _unread_appends(
-    edges: Edges, lists: Lists, possible: Bools, last: tuple[Ints, Bools], reader: Ints, key: Ints
+    edges: Edges,
+    lists: Lists,
+    possible: Bools,
+    last: tuple[Ints, Bools],
+    readers: tuple[Ints, Ints],
 ) -> None:
     """Appends that nobody read come after the last that was, and after all who read it."""
     t = lists.txns
@@ -152,7 +213,7 @@ def _unread_appends(
     )
     edges.add(WW, by[end[stands[end]]], unread_txn[stands[end]])
 
-    each_to_each(edges, RW, reader, key, unread_txn, unread_key)
+    each_to_each(edges, RW, readers, (unread_txn, unread_key))
 
 
 def findings(lists: Lists) -> Iterator[Finding]:
@@ -178,12 +239,12 @@ def _orders(lists: Lists) -> Iterator[Finding]:
         shown = t.elements[t.starts[mop] : t.starts[mop] + t.value[mop]]
         if len(np.unique(shown)) < len(shown):
             values, counts = np.unique(shown, return_counts=True)
-            twice = t.name(int(values[counts > 1][0]))
+            twice = t.history.spelled(t.name(int(values[counts > 1][0])))
             yield Finding(
                 "duplicate-elements",
                 int(t.key[mop]),
                 (int(t.txn[mop]),),
-                f"{said(t, int(mop))}: {twice!r} more than once, though appended once",
+                f"{said(t, int(mop))}: {twice} more than once, though appended once",
             )
 
 
@@ -196,16 +257,14 @@ def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
     element = t.elements[spans(t.starts[shown], t.value[shown])]
     append = lists.writes.find(t.key[mop], element)
     for at in np.flatnonzero(append < 0).tolist():
-        what = t.name(int(element[at]))
-        why = f"{said(t, int(mop[at]))}, but nobody appended {what!r}"
+        what = t.history.spelled(t.name(int(element[at])))
+        why = f"{said(t, int(mop[at]))}, but nobody appended {what}"
         yield Finding("phantom", int(t.key[mop[at]]), (int(t.txn[mop[at]]),), why)
     if not len(lists.append):
         return
     failed = (append >= 0) & (t.status[lists.writer_of(append)] == FAIL)
     for at in np.flatnonzero(failed).tolist():
-        writer = int(lists.writer_of(append[at]))
-        why = f"{said(t, int(mop[at]))}, but {said(t, int(lists.append[append[at]]))} and failed"
-        yield Finding("G1a", int(t.key[mop[at]]), (writer, int(t.txn[mop[at]])), why)
+        yield aborted(t, int(mop[at]), int(lists.append[append[at]]))
 
 
 def _dirty_updates(lists: Lists) -> Iterator[Finding]:
@@ -255,38 +314,77 @@ def _intermediate(lists: Lists) -> Iterator[Finding]:
 
 def explain(lists: Lists, step: Step, a: str, b: str) -> str:
     """Why an edge stands between two transactions, by key and element."""
-    t = lists.txns
     if step.kind == WR:
-        for mop in _reads_of(lists, step.b):
-            if t.value[mop] and _writer_at(lists, mop, int(t.value[mop]) - 1) == step.a:
-                element = t.name(int(t.elements[t.starts[mop] + t.value[mop] - 1]))
-                return f"{b} read {a}'s append of {element!r} to key {t.keys[t.key[mop]]!r}"
-    if step.kind == RW:
-        for mop in _reads_of(lists, step.a):
-            for append in _appends_of(lists, step.b):
-                key = t.key[mop]
-                place = lists.place[append]
-                unread = place < 0 and t.value[mop] == lists.length[key]
-                if t.key[lists.append[append]] == key and (place == t.value[mop] or unread):
-                    element = t.name(int(t.value[lists.append[append]]))
-                    return f"{a} did not see {b}'s append of {element!r} to key {t.keys[key]!r}"
-    for append in _appends_of(lists, step.b):
-        key, place = int(t.key[lists.append[append]]), int(lists.place[append])
-        before = (place if place >= 0 else int(lists.length[key])) - 1
-        if before >= 0:
-            under = int(lists.writer[lists.start[key] + before])
-            if under >= 0 and int(lists.writer_of(under)) == step.a:
-                first, second = (t.name(int(t.value[lists.append[i]])) for i in (under, append))
-                return (
-                    f"{b} appended {second!r} to key {t.keys[key]!r} after {a} appended {first!r}"
+        return _read_it(lists, step, a, b)
+    if step.kind == WW:
+        return _appended_after(lists, step, a, b)
+    return _did_not_see(lists, step, a, b)
+
+
+def _read_it(lists: Lists, step: Step, a: str, b: str) -> str:
+    t = lists.txns
+    for mop in _reads_of(lists, step.b):
+        if t.value[mop] and _writer_at(lists, mop, int(t.value[mop]) - 1) == step.a:
+            element = _spelled(lists, int(t.elements[t.starts[mop] + t.value[mop] - 1]))
+            return f"{b} read {a}'s append of {element} to key {key_name(t, int(t.key[mop]))}"
+    raise AssertionError(f"no reason for a wr edge from {step.a} to {step.b}")
+
+
+def _did_not_see(lists: Lists, step: Step, a: str, b: str) -> str:
+    """The append that follows a read directly, or else any that does."""
+    t = lists.txns
+    later: list[int] = []
+    for mop in _reads_of(lists, step.a):
+        key, length = int(t.key[mop]), int(t.value[mop])
+        if length < lists.length[key] and _writer_at(lists, mop, length) == step.b:
+            return _unseen(lists, int(lists.writer[lists.start[key] + length]), a, b)
+        later += [
+            append
+            for append in _appends_of(lists, step.b)
+            if t.key[lists.append[append]] == key
+            and (lists.place[append] < 0 or lists.place[append] >= length)
+        ]
+    return _unseen(lists, later[0], a, b)
+
+
+def _unseen(lists: Lists, append: int, a: str, b: str) -> str:
+    t, write = lists.txns, int(lists.append[append])
+    element, key = _spelled(lists, int(t.value[write])), key_name(t, int(t.key[write]))
+    return f"{a} did not see {b}'s append of {element} to key {key}"
+
+
+def _appended_after(lists: Lists, step: Step, a: str, b: str) -> str:
+    t = lists.txns
+    for under in _appends_of(lists, step.a):
+        key = int(t.key[lists.append[under]])
+        span = slice(int(lists.start[key]), int(lists.start[key] + lists.length[key]))
+        for at in np.flatnonzero(lists.writer[span] == under).tolist():
+            last = at + 1 == lists.length[key]
+            over = -1 if last else int(lists.writer[span][at + 1])
+            if last:
+                over = next((i for i in _appends_of(lists, step.b) if _unread(lists, i, key)), -1)
+            if over >= 0 and int(lists.writer_of(over)) == step.b:
+                first, second = (
+                    _spelled(lists, int(t.value[lists.append[i]])) for i in (under, over)
                 )
-    return f"{b} depends on {a}"
+                name = key_name(t, key)
+                return f"{b} appended {second} to key {name} after {a} appended {first}"
+    raise AssertionError(f"no reason for a ww edge from {step.a} to {step.b}")
+
+
+def _unread(lists: Lists, append: int, key: int) -> bool:
+    return bool(lists.place[append] < 0 and lists.txns.key[lists.append[append]] == key)
+
+
+def _spelled(lists: Lists, element: int) -> str:
+    return lists.txns.history.spelled(lists.txns.name(element))
 
 
 def _reads_of(lists: Lists, txn: int) -> list[int]:
     t = lists.txns
     first, last = np.searchsorted(t.txn, [txn, txn + 1])
-    return [m for m in range(first, last) if not t.write[m] and t.known[m]]
+    known = lists.prefix_of
+    return [m for m in range(first, last) if known[m]]
 
 
 def _appends_of(lists: Lists, txn: int) -> list[int]:

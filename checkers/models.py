@@ -23,10 +23,10 @@ from .history import History
 from .independent import each_key, unkeyed
 from .operations import not_understood
 from .register import check_register
-from .rw_register import INFERENCES
 from .sets import check_set, check_set_full
 from .snapshots import check_long_fork
 from .verdict import Results, Verdict, check_safely, judge
+from .version_order import INFERENCES
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from .causality import Causality
 from .course import Course
-from .cycles import PROCESS, WR, WW, Cycle, Edges, Step, find_cycles
+from .cycle_search import find_cycles
+from .cycles import PROCESS, WR, WW, Cycle, Edges, Step
 from .pairing import INVOKE, OK
 from .verdict import Anomaly, Verdict, judge
 
@@ -35,10 +36,12 @@ def check_order(c: Causality, _course: Course, _test: Mapping[str, Any] | None) 
     order = clients[np.argsort(h.process[clients], kind="stable")]
     same = h.process[order[1:]] == h.process[order[:-1]]
     edges.add(PROCESS, order[:-1][same], order[1:][same])
-    cycles, unnamed = find_cycles(edges.graph())
+    found_cycles = find_cycles(edges.graph())
+    cycles = found_cycles.cycles
     one_each = {frozenset(s.a for s in cycle.steps): cycle for cycle in cycles}
     found = [_anomaly(c, cycle) for cycle in one_each.values()]
-    return judge(found, more={"causal-cycle": unnamed} if unnamed else {})
+    beyond = found_cycles.counts.total() - len(cycles)
+    return judge(found, more={"causal-cycle": beyond} if beyond else {})
 
 
 def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:

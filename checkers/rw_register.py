@@ -1,74 +1,25 @@
 """Model `rw-register`: transactions over registers whose written values are unique.
 
 A read tells who wrote what it saw (wr), but not what came before: the order of a key's
-versions must be inferred, and only as far as what is assumed allows:
-
-- nil comes before every version (always);
-- `wfr`: what a transaction reads of a key comes before what it writes to it;
-- `sequential`: each process meets a key's versions in their order;
-- `linearizable`: so does everybody in real time: what completed before another began met
-  no later version.
-
-From v < v' follow ww (their writers) and rw (the readers of v before the writer of v').
-Inference is sound for what it assumes, and linear: of the transactions of a key that
-completed before another began, only those matter that no third one separates from it, and
-these are neighbours in the order of completion. Elle's rw-register (VLDB 2020), without
-its search through transactions that do not touch the key.
+versions must be inferred (`version_order`). From v < v' follow ww (their writers) and rw (the
+readers of v before the writer of v'). Elle's rw-register (VLDB 2020), without its search
+through transactions that do not touch the key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
-from .causality import spans
-from .cycles import RW, WR, WW, Edges, Graph, Step, each_to_each
-from .pairing import FAIL, OK, Bools, Ints
+from .cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
+from .pairing import FAIL, Bools, Ints
 from .txn import NIL, Txns, Writes
 from .txn_internal import by_key
-from .txn_words import Finding, index_of, said
-
-INFERENCES = ("wfr", "sequential", "linearizable")
-
-
-@dataclass(frozen=True, eq=False)
-class Visits:
-    """One row for each transaction and key that it touched, failed ones left out: the version
-    that it read from outside, the one that it left behind, -1 for none."""
-
-    txn: Ints
-    key: Ints
-    read: Ints
-    write: Ints
-
-    @property
-    def first(self) -> Ints:
-        """What the transaction met first."""
-        return np.where(self.read >= 0, self.read, self.write)
-
-    @property
-    def last(self) -> Ints:
-        """What it met or made last."""
-        return np.where(self.write >= 0, self.write, self.read)
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """Edges lower -> upper of the version order, each with the two transactions and the
-    inference (number in SOURCES) that it comes from; sorted by code, each once."""
-
-    lower: Ints
-    upper: Ints
-    before: Ints
-    after: Ints
-    source: Ints
-
-
-SOURCES = ("nil", *INFERENCES)
+from .txn_words import Finding, aborted, index_of, key_name, said
+from .version_order import IMPLIED_WFR, SOURCES, Order, Visits
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +56,20 @@ class Registers:
         return np.concatenate([written, np.full(len(self.txns.keys), -1, np.int64)])
 
     @cached_property
-    def visits(self) -> Visits:
-        """Who touched which key."""
+    def final(self) -> Bools:
+        """By version: whether its transaction left it behind, and is not known to have failed;
+        nil too. Others have no place in the version order."""
+        t = self.txns
+        group = t.txn[self.mops] * len(t.keys) + t.key[self.mops]
+        order = np.lexsort((self.mops, group))
+        final = np.ones(self.count, np.bool_)
+        final[order[:-1]] = np.diff(group[order]) != 0
+        final[: len(self.mops)] &= t.status[t.txn[self.mops]] != FAIL
+        return final
+
+    @cached_property
+    def touched(self) -> Visits:
+        """Who touched which key, whatever was read there."""
         t = self.txns
         order, same = by_key(t)
         first = order[np.flatnonzero(~same)]
@@ -115,147 +78,62 @@ class Registers:
         writing = np.flatnonzero(t.write[order])
         write[group[writing]] = self.version[order[writing]]
         read = np.where(t.write[first], -1, self.version[first])
-        kept = (t.status[t.txn[first]] != FAIL) & ((read >= 0) | (write >= 0))
-        return Visits(t.txn[first[kept]], t.key[first[kept]], read[kept], write[kept])
+        read = np.where(read == write, -1, read)
+        visits = Visits(t.txn[first], t.key[first], read, write)
+        return visits.those((t.status[visits.txn] != FAIL) & (visits.first >= 0))
+
+    @cached_property
+    def visits(self) -> Visits:
+        """The same, of versions that have a place in the version order."""
+        seen = self.touched
+        read = np.where((seen.read >= 0) & self.final[seen.read], seen.read, -1)
+        visits = Visits(seen.txn, seen.key, read, seen.write)
+        return visits.those(visits.first >= 0)
+
+    @cached_property
+    def key_of(self) -> Ints:
+        """By version: its key."""
+        return np.concatenate([self.txns.key[self.mops], np.arange(len(self.txns.keys))])
 
     def name(self, version: int) -> str:
-        """A version's value, as it stood in the history."""
+        """A version's value, as the history spells it."""
+        t = self.txns
         if version >= len(self.mops):
             return "nil"
-        return repr(self.txns.name(int(self.txns.value[self.mops[version]])))
-
-
-def infer(registers: Registers, assumed: Sequence[str]) -> Order:
-    """The version order under these assumptions (of INFERENCES)."""
-    visits, t = registers.visits, registers.txns
-    parts = [_after_nil(registers)]
-    if "wfr" in assumed:
-        both = np.flatnonzero((visits.read >= 0) & (visits.write >= 0))
-        txn = visits.txn[both]
-        parts.append((visits.read[both], visits.write[both], txn, txn, 1))
-    if "sequential" in assumed:
-        parts += _met(visits, *_next_in_process(t, visits), 2)
-    if "linearizable" in assumed:
-        parts += _met(visits, *_next_in_time(t, visits), 3)
-    lower, upper, before, after = (np.concatenate([p[i] for p in parts]) for i in range(4))
-    source = np.concatenate([np.full(len(p[0]), p[4], np.int8) for p in parts])
-    kept = np.flatnonzero(lower != upper)
-    codes = lower[kept] * registers.count + upper[kept]
-    first = np.unique(codes, return_index=True)[1]
-    chosen = kept[first]
-    return Order(lower[chosen], upper[chosen], before[chosen], after[chosen], source[chosen])
-
-
-Part = tuple[Ints, Ints, Ints, Ints, int]
-
-
-def _after_nil(registers: Registers) -> Part:
-    """nil before every version, for keys where someone read nil."""
-    visits, t = registers.visits, registers.txns
-    nil = np.full(len(t.keys), -1, np.int64)
-    saw = visits.read >= len(registers.mops)
-    nil[visits.key[saw]] = visits.txn[saw]
-    wrote = np.flatnonzero((visits.write >= 0) & (nil[visits.key] >= 0))
-    key, txn = visits.key[wrote], visits.txn[wrote]
-    return len(registers.mops) + key, visits.write[wrote], nil[key], txn, 0
-
-
-def _met(visits: Visits, earlier: Ints, later: Ints, source: int) -> list[Part]:
-    """All that the earlier visit met comes before all that the later one met. Most visits met
-    one version only, so that the second pair of each is a small part."""
-    first, last = visits.first, visits.last
-    two = first != last
-    return [
-        (
-            low[earlier[kept]],
-            up[later[kept]],
-            visits.txn[earlier[kept]],
-            visits.txn[later[kept]],
-            source,
-        )
-        for low, of_earlier in ((last, None), (first, two))
-        for up, of_later in ((first, None), (last, two))
-        for kept in (_both(earlier, of_earlier, later, of_later),)
-    ]
-
-
-def _both(earlier: Ints, of_earlier: Bools | None, later: Ints, of_later: Bools | None) -> Ints:
-    """Which pairs have an earlier visit among these and a later one among those."""
-    kept = np.ones(len(earlier), np.bool_)
-    if of_earlier is not None:
-        kept &= of_earlier[earlier]
-    if of_later is not None:
-        kept &= of_later[later]
-    return np.flatnonzero(kept)
-
-
-def _next_in_process(t: Txns, visits: Visits) -> tuple[Ints, Ints]:
-    """Each visit and the next one to its key by its process, where the first succeeded."""
-    process = t.process[visits.txn]
-    order = np.lexsort((visits.txn, visits.key, process))
-    same = (np.diff(process[order]) == 0) & (np.diff(visits.key[order]) == 0)
-    earlier, later = order[:-1][same], order[1:][same]
-    done = t.status[visits.txn[earlier]] == OK
-    return earlier[done], later[done]
-
-
-def _next_in_time(t: Txns, visits: Visits) -> tuple[Ints, Ints]:
-    """Pairs of visits to a key of which one ended before the other began, with no third
-    between. In order of completion these are neighbours: all that ended after the latest
-    beginning among those that had ended by then."""
-    span = np.int64(len(t.history) + 1)
-    begun = t.row[visits.txn] + visits.key * span
-    done = np.flatnonzero(t.status[visits.txn] == OK)
-    if not len(done):
-        return done, done
-    done = done[np.argsort(t.ended[visits.txn[done]] + visits.key[done] * span, kind="stable")]
-    ended = t.ended[visits.txn[done]] + visits.key[done] * span
-    latest = np.maximum.accumulate(begun[done])
-    behind = np.searchsorted(ended, begun)
-    same_key = (behind > 0) & (visits.key[done[np.maximum(behind - 1, 0)]] == visits.key)
-    later = np.flatnonzero(same_key)
-    start = np.searchsorted(ended, latest[behind[later] - 1], side="right")
-    count = behind[later] - start
-    return done[spans(start, count)], np.repeat(later, count)
-
-
-def cyclic(registers: Registers, order: Order) -> Bools:
-    """Which edges of the version order lie on a cycle of it."""
-    kinds = np.zeros(len(order.lower), np.int8)
-    graph = Graph(registers.count, registers.count, order.lower, order.upper, kinds)
-    _, labels = connected_components(graph.matrix(), directed=True, connection="strong")
-    on_cycle: Bools = labels[order.lower] == labels[order.upper]
-    return on_cycle
-
-
-def without(order: Order, left_out: Bools) -> Order:
-    """The order without these edges."""
-    kept = ~left_out
-    return Order(*(getattr(order, field.name)[kept] for field in fields(order)))
+        return t.history.spelled(t.name(int(t.value[self.mops[version]])))
 
 
 def add_edges(edges: Edges, registers: Registers, order: Order) -> None:
     """wr, and what the version order implies: ww and rw."""
-    t, visits = registers.txns, registers.visits
-    reads = np.flatnonzero((visits.read >= 0) & (visits.read < len(registers.mops)))
-    writer = registers.writer[visits.read[reads]]
+    t, seen = registers.txns, registers.touched
+    reads = np.flatnonzero((seen.read >= 0) & (seen.read < len(registers.mops)))
+    writer = registers.writer[seen.read[reads]]
     stands = t.status[writer] != FAIL
-    edges.add(WR, writer[stands], visits.txn[reads][stands])
-
-    possible = np.append(t.status != FAIL, False)
+    edges.add(WR, writer[stands], seen.txn[reads][stands])
     below, above = registers.writer[order.lower], registers.writer[order.upper]
-    onto = possible[above]
-    both = onto & possible[below]
-    edges.add(WW, below[both], above[both])
+    # who reads a version and writes the next follows its writer by wr already
+    both = (below >= 0) & (order.source != IMPLIED_WFR)
+    readers = registers.visits.those(registers.visits.read >= 0)
+    for level in np.unique(order.level).tolist():
+        here = (order.level == level) & (above >= 0)
+        edges.add(WW, below[both & here], above[both & here], level)
+        targets = above[here], order.lower[here]
+        each_to_each(edges, RW, (readers.txn, readers.read), targets, level)
 
-    readers = np.flatnonzero(visits.read >= 0)
-    each_to_each(
-        edges, RW, visits.txn[readers], visits.read[readers], above[onto], order.lower[onto]
-    )
+
+def add_later(edges: Edges, registers: Registers, order: Order) -> None:
+    """rw from readers to whoever wrote any later version: a joint for each version."""
+    readers = registers.visits.those(registers.visits.read >= 0)
+    joint, after = edges.joints(registers.count), edges.joints(registers.count)
+    edges.add(LATER, edges.reading_copies()[readers.txn], after[readers.read])
+    edges.add(GLUE, after[order.lower], joint[order.upper])
+    edges.add(GLUE, joint, after)
+    written = np.flatnonzero(registers.writer >= 0)
+    edges.add(GLUE, joint[written], registers.writer[written])
 
 
-def findings(registers: Registers, order: Order, on_cycle: Bools) -> Iterator[Finding]:
-    """Every anomaly that needs no cycle of transactions."""
+def findings(registers: Registers) -> Iterator[Finding]:
+    """Every anomaly of single reads."""
     t, version = registers.txns, registers.version
     reads = np.flatnonzero(~t.write & t.known)
     for mop in reads[version[reads] < 0].tolist():
@@ -264,24 +142,18 @@ def findings(registers: Registers, order: Order, on_cycle: Bools) -> Iterator[Fi
     reads = reads[(version[reads] >= 0) & (version[reads] < len(registers.mops))]
     writer = registers.writer[version[reads]]
     for mop in reads[t.status[writer] == FAIL].tolist():
-        source = int(registers.writer[version[mop]])
-        why = f"{said(t, mop)}, but {said(t, int(registers.mops[version[mop]]))} and failed"
-        yield Finding("G1a", int(t.key[mop]), (source, int(t.txn[mop])), why)
+        yield aborted(t, mop, int(registers.mops[version[mop]]))
     yield from _own_reads(registers, reads)
-    yield from _cyclic_versions(registers, order, on_cycle)
 
 
 def _own_reads(registers: Registers, reads: Ints) -> Iterator[Finding]:
     """G1b: a value that its writer overwrote itself; future-read: one's own, before the
     write."""
     t, version = registers.txns, registers.version
-    visits = registers.visits
-    final = np.zeros(registers.count, np.bool_)
-    final[visits.write[visits.write >= 0]] = True
     source = registers.mops[version[reads]]
     other = t.txn[source] != t.txn[reads]
     possible = t.status[t.txn[source]] != FAIL
-    for mop in reads[other & possible & ~final[version[reads]]].tolist():
+    for mop in reads[other & possible & ~registers.final[version[reads]]].tolist():
         write = int(registers.mops[version[mop]])
         why = f"{said(t, mop)}, but {said(t, write)} and then wrote it again"
         yield Finding("G1b", int(t.key[mop]), (int(t.txn[write]), int(t.txn[mop])), why)
@@ -290,29 +162,51 @@ def _own_reads(registers: Registers, reads: Ints) -> Iterator[Finding]:
         yield Finding("future-read", int(t.key[mop]), (int(t.txn[mop]),), why)
 
 
-def _cyclic_versions(registers: Registers, order: Order, on_cycle: Bools) -> Iterator[Finding]:
-    """One finding a key: the edges of its version order that contradict one another."""
-    edges = np.flatnonzero(on_cycle)
-    key = _key_of(registers, order.lower[edges])
-    for k in np.unique(key).tolist():
-        few = edges[key == k][:6].tolist()
-        clauses = [order_reason(registers, order, e) for e in few]
-        txns = {int(x) for e in few for x in (order.before[e], order.after[e])}
-        yield Finding("cyclic-versions", k, tuple(sorted(txns)), "; ".join(clauses))
+def cyclic_versions(registers: Registers, against: Order) -> Iterator[Finding]:
+    """One finding a key: a cycle of inferences about the order of its versions."""
+    key = registers.key_of[against.lower]
+    by_key_ = np.argsort(key, kind="stable")
+    for edges in np.split(by_key_, np.flatnonzero(np.diff(key[by_key_])) + 1):
+        if len(edges):
+            few = _cycle(against, edges.tolist())
+            clauses = [order_reason(registers, against, e) for e in few]
+            txns = {int(x) for e in few for x in (against.before[e], against.after[e])}
+            k = int(key[edges[0]])
+            yield Finding("cyclic-versions", k, tuple(sorted(txns)), "; ".join(clauses))
 
 
-def _key_of(registers: Registers, version: Ints) -> Ints:
-    written = len(registers.mops)
-    key = registers.txns.key[registers.mops]
-    nils = np.arange(len(registers.txns.keys))
-    return np.concatenate([key, nils])[version] if written else nils[version - written]
+def _cycle(order: Order, edges: list[int]) -> list[int]:
+    """A short cycle through the first of these edges."""
+    return [edges[0], *_path(order, edges, int(order.upper[edges[0]]), int(order.lower[edges[0]]))]
+
+
+def _path(order: Order, edges: list[int], start: int, goal: int) -> list[int]:
+    """Edges of a shortest path between two versions; empty if there is none."""
+    onward: dict[int, list[int]] = {}
+    for edge in edges:
+        onward.setdefault(int(order.lower[edge]), []).append(edge)
+    came: dict[int, int] = {start: -1}
+    waiting = [start]
+    for version in waiting:
+        for edge in onward.get(version, ()):
+            upper = int(order.upper[edge])
+            if upper not in came:
+                came[upper] = edge
+                waiting.append(upper)
+    if goal not in came:
+        return []
+    path: list[int] = []
+    while goal != start:
+        path.append(came[goal])
+        goal = int(order.lower[path[-1]])
+    return path[::-1]
 
 
 def order_reason(registers: Registers, order: Order, edge: int) -> str:
     """Why one version comes before another."""
     t = registers.txns
     low, up = registers.name(int(order.lower[edge])), registers.name(int(order.upper[edge]))
-    key = t.keys[int(_key_of(registers, order.lower[edge : edge + 1])[0])]
+    key = key_name(t, int(registers.key_of[order.lower[edge]]))
     before, after = (index_of(t, int(x[edge])) for x in (order.before, order.after))
     how = {
         "nil": "nil comes first",
@@ -320,23 +214,33 @@ def order_reason(registers: Registers, order: Order, edge: int) -> str:
         "sequential": f"one process met them in this order (index {before}, index {after})",
         "linearizable": f"index {before} met the one before index {after}, with the other, began",
     }[SOURCES[order.source[edge]]]
-    return f"key {key!r} was {low} before {up}: {how}"
+    return f"key {key} was {low} before {up}: {how}"
 
 
 def explain(registers: Registers, order: Order, step: Step, a: str, b: str) -> str:
     """Why an edge stands between two transactions."""
-    visits, t = registers.visits, registers.txns
-    of_a, of_b = (np.flatnonzero(visits.txn == n) for n in (step.a, step.b))
+    seen, visits, t = registers.touched, registers.visits, registers.txns
     if step.kind == WR:
-        for visit in of_b.tolist():
-            version = int(visits.read[visit])
+        of_b = seen.those(seen.txn == step.b)
+        for version, key in zip(of_b.read.tolist(), of_b.key.tolist(), strict=True):
             if version >= 0 and registers.writer[version] == step.a:
-                key = t.keys[visits.key[visit]]
-                return f"{b} read {registers.name(version)} of key {key!r}, which {a} wrote"
-    lowers = visits.read[of_a] if step.kind == RW else visits.write[of_a]
-    edges = np.flatnonzero(np.isin(order.lower, lowers) & np.isin(order.upper, visits.write[of_b]))
-    if len(edges):
-        did = "read" if step.kind == RW else "wrote"
-        because = order_reason(registers, order, int(edges[0]))
-        return f"{a} {did} the earlier, {b} wrote the later; {because}"
-    return f"{b} depends on {a}"
+                name = key_name(t, key)
+                return f"{b} read {registers.name(version)} of key {name}, which {a} wrote"
+    of_a, of_b = (visits.those(visits.txn == n) for n in (step.a, step.b))
+    lowers = of_a.write if step.kind == WW else of_a.read
+    edges = np.flatnonzero(np.isin(order.lower, lowers) & np.isin(order.upper, of_b.write))
+    path = edges[:1].tolist() or _later_path(registers, order, lowers, of_b.write)
+    did = "wrote" if step.kind == WW else "read"
+    because = "; ".join(order_reason(registers, order, edge) for edge in path)
+    return f"{a} {did} the earlier, {b} wrote the later; {because}"
+
+
+def _later_path(registers: Registers, order: Order, lowers: Ints, uppers: Ints) -> list[int]:
+    """Why one of these versions comes before one of those of the same key, over others."""
+    for low in lowers[lowers >= 0].tolist():
+        key = registers.key_of[low]
+        edges = np.flatnonzero(registers.key_of[order.lower] == key).tolist()
+        for up in uppers[uppers >= 0].tolist():
+            if path := _path(order, edges, low, up):
+                return path
+    return []

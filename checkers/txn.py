@@ -19,7 +19,7 @@ import numpy as np
 
 from .causality import NEVER
 from .columns import History, Names
-from .pairing import INFO, INVOKE, OK, Bools, Ints
+from .pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from .quick import no_cycles
 from .spelling import freeze, thaw
 
@@ -128,6 +128,7 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
     pair = h.pair[row]
     status = np.where(pair >= 0, h.kind[pair], INFO).astype(np.int8)
     told = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
+    _refuse_unsaid(h, row, told, status)
     with no_cycles():
         try:
             columns = _decode(h, told, status == OK, writes, lists, _Plain)
@@ -135,6 +136,24 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
             columns = _decode(h, told, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
     return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
+
+
+def _refuse_unsaid(h: History, row: Ints, told: Ints, status: Ints) -> None:
+    """Raises NotTransactions where a transaction that may have happened has no value, or one that
+    did has none in its completion and reads: what they did is not known."""
+    unsaid = (h.value[told] < 0) & (status != FAIL)
+    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~unsaid)
+    reads = [i for i in blind.tolist() if _reads(h.value_of(int(row[i])))]
+    for i in [*np.flatnonzero(unsaid)[:1].tolist(), *reads[:1]]:
+        index = int(h.pair[row[i]]) if status[i] == OK else int(row[i])
+        raise NotTransactions(
+            f"{h.path}, index {index}, field value: expected a list of micro-operations "
+            "[f, key, value], there is no value"
+        )
+
+
+def _reads(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(m, list) and m[:1] == ["r"] for m in value)
 
 
 class _NotPlain(Exception):

@@ -54,8 +54,7 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
     that the next must find (after an append that nobody read, or a read that is no prefix:
     one that no prefix can)."""
     t = lists.txns
-    prefix = np.zeros(len(t.txn), np.bool_)
-    prefix[lists.reads[lists.prefix]] = True
+    prefix = lists.prefix_of
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
     order, same = by_key(t)
@@ -73,9 +72,8 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
         if next_read == len(reads) or group[reads[next_read]] != group[at]:
             continue
         mop = int(order[reads[next_read]])
-        elements = _elements(t, mop)
-        if len(set(elements)) < len(elements):
-            continue  # where an element stands twice, positions say nothing: duplicate-elements
+        if lists.repeats[t.key[mop]]:
+            continue  # there positions say nothing: see _odd_internal
         if mop not in blamed:
             blamed.add(mop)
             yield _internal(t, mop)
@@ -93,11 +91,12 @@ def _internal(t: Txns, mop: int) -> Finding:
 
 
 def _odd_internal(lists: Lists, order: Ints, same: Bools) -> Iterator[Finding]:
-    """The same for reads that are no prefix, one by one: there the elements decide."""
+    """The same for reads that are no prefix, and where an element stands twice, one by one: there
+    the elements decide."""
     t = lists.txns
     where = np.empty(len(order), np.int64)
     where[order] = np.arange(len(order))
-    for mop in lists.reads[~lists.prefix].tolist():
+    for mop in lists.reads[~lists.prefix | lists.repeats[t.key[lists.reads]]].tolist():
         at = int(where[mop])
         appended: list[int] = []
         while same[at] and t.write[order[at - 1]]:
@@ -110,7 +109,7 @@ def _odd_internal(lists: Lists, order: Ints, same: Bools) -> Iterator[Finding]:
             wrong = shown != expected
         else:
             wrong = bool(appended) and shown[-len(appended) :] != appended
-        if wrong:
+        if wrong and t.status[t.txn[mop]] == OK:
             yield _internal(t, mop)
 
 

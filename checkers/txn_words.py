@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from .txn import Txns
+
+#: elements of a list that are shown in full
+_LISTED = 12
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An anomaly between a few transactions, by number."""
+    """An anomaly between a few transactions, by number. `shape`: the name by which it is
+    judged, where a model forbids less than all of that name."""
 
     name: str
     key: int | None
     txns: tuple[int, ...]
     why: str
+    shape: str = ""
+
+    @property
+    def judged_as(self) -> str:
+        """Its shape, or its name."""
+        return self.shape or self.name
 
 
 def index_of(t: Txns, txn: int) -> int:
@@ -28,12 +37,23 @@ def proof(t: Txns, txns: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({index_of(t, txn) for txn in txns}))
 
 
-def shown(t: Txns, mop: int) -> Any:
-    """What a micro-operation read or wrote."""
+def key_name(t: Txns, key: int) -> str:
+    """A key in prose: text in quotes, others as the history spells them."""
+    name = t.keys[key]
+    return repr(name) if isinstance(name, str) else t.history.spelled(name)
+
+
+def shown(t: Txns, mop: int) -> str:
+    """What a micro-operation read or wrote, as the history spells it; a long list cut."""
+    spelled = t.history.spelled
     if t.write[mop] or not t.lists:
-        return t.name(int(t.value[mop]))
-    start = int(t.starts[mop])
-    return [t.name(e) for e in t.elements[start : start + int(t.value[mop])].tolist()]
+        return spelled(t.name(int(t.value[mop])))
+    start, length = int(t.starts[mop]), int(t.value[mop])
+    elements = t.elements[start : start + length]
+    if length <= _LISTED:
+        return spelled([t.name(e) for e in elements.tolist()])
+    first, second, *_, last_but_one, last = (spelled(t.name(e)) for e in elements.tolist())
+    return f"[{first}, {second}, ... {last_but_one}, {last}]"
 
 
 def said(t: Txns, mop: int) -> str:
@@ -43,13 +63,17 @@ def said(t: Txns, mop: int) -> str:
 
 def did(t: Txns, mop: int) -> str:
     """A micro-operation without its subject: "read key 3 as [1, 2]"."""
-    key = repr(t.keys[t.key[mop]])
+    key = key_name(t, int(t.key[mop]))
     if t.write[mop]:
-        return f"{'appended' if t.lists else 'wrote'} {shown(t, mop)!r} to key {key}"
-    return f"read key {key} as {_short(shown(t, mop))}"
+        return f"{'appended' if t.lists else 'wrote'} {shown(t, mop)} to key {key}"
+    return f"read key {key} as {shown(t, mop)}"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list) and len(value) > 12:
-        return f"[{value[0]!r}, {value[1]!r}, ... {value[-2]!r}, {value[-1]!r}]"
-    return repr(value)
+def aborted(t: Txns, read: int, write: int) -> Finding:
+    """A read of what a failed transaction wrote: G1a, or phantom where that had not begun."""
+    reader, writer = int(t.txn[read]), int(t.txn[write])
+    if t.row[writer] > t.ended[reader]:
+        why = f"{said(t, read)}, which nobody had written when that read ended"
+        return Finding("phantom", int(t.key[read]), (reader,), why)
+    why = f"{said(t, read)}, but {said(t, write)} and failed"
+    return Finding("G1a", int(t.key[read]), (writer, reader), why)

@@ -60,6 +60,18 @@ def transactions(ops: list[Op]) -> list[Txn]:
     return txns
 
 
+def aborted(t: Txn, writer: Txn) -> str:
+    """A read of a write that failed, which may not even have begun."""
+    return "phantom" if t.end is not None and writer.begin > t.end else "G1a"
+
+
+def cyclic(pairs: set[tuple[Any, Any]]) -> set[tuple[Any, Any]]:
+    """Those on a cycle."""
+    graph = nx.DiGraph(list(pairs))
+    component = {v: i for i, c in enumerate(nx.strongly_connected_components(graph)) for v in c}
+    return {(v, w) for v, w in pairs if component[v] == component[w]}
+
+
 class Base:
     """What both models share."""
 
@@ -67,13 +79,14 @@ class Base:
         self.txns = transactions(ops)
         self.alive = [t for t in self.txns if t.status != "fail"]
         self.writer = {(k, v): t for t in self.txns for _, k, v in t.writes()}
-        self.edges: set[tuple[Txn, Txn, str]] = set()
+        self.edges: set[tuple[Txn, Txn, str, int]] = set()
 
-    def link(self, a: Txn | None, b: Txn | None, kind: str) -> None:
+    def link(self, a: Txn | None, b: Txn | None, kind: str, level: int | None = None) -> None:
         if a is None or b is None or a is b:
             return
         if a.status != "fail" and b.status != "fail":
-            self.edges.add((a, b, kind))
+            own = {"process": 1, "realtime": 2}.get(kind, 0)
+            self.edges.add((a, b, kind, own if level is None else level))
 
     def orders(self) -> None:
         for a, b in product(self.alive, repeat=2):
@@ -84,10 +97,10 @@ class Base:
 
     def cycles(self) -> set[str]:
         graph = nx.DiGraph()
-        kinds: dict[tuple[Txn, Txn], set[str]] = {}
-        for a, b, kind in self.edges:
+        kinds: dict[tuple[Txn, Txn], set[tuple[str, int]]] = {}
+        for a, b, kind, level in self.edges:
             graph.add_edge(a, b)
-            kinds.setdefault((a, b), set()).add(kind)
+            kinds.setdefault((a, b), set()).add((kind, level))
         found = set()
         for cycle in nx.simple_cycles(graph):
             hops = [kinds[edge] for edge in pairwise([*cycle, cycle[0]])]
@@ -110,8 +123,9 @@ class Base:
         return True
 
 
-def cycle_name(kinds: tuple[str, ...]) -> str:
-    level = "-realtime" if "realtime" in kinds else "-process" if "process" in kinds else ""
+def cycle_name(edges: tuple[tuple[str, int], ...]) -> str:
+    level = ("", "-process", "-realtime")[max(level for _, level in edges)]
+    kinds = [kind for kind, _ in edges]
     rw = kinds.count("rw")
     if rw == 1:
         return "G-single" + level
@@ -170,7 +184,7 @@ class ListAppend(Base):
                 if writer is None:
                     found.add("phantom")
                 elif writer.status == "fail":
-                    found.add("G1a")
+                    found.add(aborted(t, writer))
             if value and self.prefix(k, value):
                 writer = self.writer.get((k, value[-1]))
                 if writer is not None and writer is not t and writer.last_write(k) != value[-1]:
@@ -213,55 +227,97 @@ class ListAppend(Base):
         return False
 
 
-class RwRegister(Base):
-    """Version orders as sets of pairs, under what is assumed."""
+#: (level, which of the later one's versions are bound, which of the earlier one's bind)
+SCOPES = {"writes": ("write", "write"), "onto": ("met", "write"), "all": ("met", "met")}
 
-    def __init__(self, ops: list[Op], assume: tuple[str, ...]) -> None:
+
+class RwRegister(Base):
+    """Version orders as sets of pairs, under what is assumed, and what the model implies: for
+    wfr whether, for process and real time a scope of SCOPES."""
+
+    def __init__(
+        self,
+        ops: list[Op],
+        assume: tuple[str, ...],
+        wfr: bool = False,
+        process: str = "",
+        realtime: str = "",
+    ) -> None:
         super().__init__(ops)
         self.orders()
-        self.cyclic = False
+        self.cyclic = self.implied_cyclic = False
+        self.implied = (wfr and "wfr" not in assume, process, realtime)
+        if "sequential" in assume:
+            self.implied = (self.implied[0], "", realtime)
+        if "linearizable" in assume:
+            self.implied = (self.implied[0], "", "")
         for key in {k for t in self.txns for _, k, _ in t.mops}:
             self._depend(key, assume)
 
+    def _final(self, key: Any, value: Any) -> bool:
+        writer = self.writer.get((key, value))
+        return writer is not None and writer.status != "fail" and writer.last_write(key) == value
+
     def _met(self, t: Txn, key: Any) -> list[Any]:
-        """Versions a transaction met of a key from outside or left behind; nil is "nil"."""
+        """Versions with a place in the order that a transaction met of a key from outside, or
+        left behind; nil is "nil"."""
         read, value = t.outside(key)
         met = []
-        if read and (value is None or (key, value) in self.writer):
+        if read and value != t.last_write(key) and (value is None or self._final(key, value)):
             met.append("nil" if value is None else value)
-        if t.last_write(key) is not None:
-            met.append(t.last_write(key))
-        return met
+        if read and value is None and t.last_write(key) is None:
+            met = ["nil"]
+        return met + self._wrote(t, key)
+
+    def _wrote(self, t: Txn, key: Any) -> list[Any]:
+        return [] if t.last_write(key) is None else [t.last_write(key)]
+
+    def _pairs(self, key: Any, scope: str, same: bool) -> set[tuple[Any, Any]]:
+        """What the order of a process, or real time, says of versions."""
+        low, up = ({"met": self._met, "write": self._wrote}[part] for part in SCOPES[scope])
+        pairs: set[tuple[Any, Any]] = set()
+        for a, b in product(self.alive, repeat=2):
+            before = a.status == "ok" and a.end is not None and a.end < b.begin
+            if before and (not same or a.process == b.process):
+                pairs |= set(product(low(a, key), up(b, key)))
+        return {(v, w) for v, w in pairs if v != w}
 
     def _depend(self, key: Any, assume: tuple[str, ...]) -> None:
-        pairs: set[tuple[Any, Any]] = set()
         visitors = [t for t in self.alive if self._met(t, key)]
-        if any(t.outside(key) == (True, None) for t in visitors):
-            pairs |= {("nil", t.last_write(key)) for t in visitors if t.last_write(key)}
-        for t in visitors:
-            if "wfr" in assume and len(self._met(t, key)) == 2:
-                pairs.add(tuple(self._met(t, key)))  # type: ignore[arg-type]
-        for a, b in product(visitors, repeat=2):
-            before = a.status == "ok" and a.end is not None and a.end < b.begin
-            same = "sequential" in assume and a.process == b.process
-            if before and (same or "linearizable" in assume):
-                pairs |= set(product(self._met(a, key), self._met(b, key)))
-        pairs = {(v, w) for v, w in pairs if v != w}
-        graph = nx.DiGraph(list(pairs))
-        component = {v: i for i, c in enumerate(nx.strongly_connected_components(graph)) for v in c}
-        for v, w in pairs:
-            if component[v] == component[w]:
-                self.cyclic = True
-                continue
-            self.link(self.writer.get((key, v)), self.writer.get((key, w)), "ww")
+        own = {tuple(self._met(t, key)) for t in visitors if len(self._met(t, key)) == 2}
+        pairs: set[tuple[Any, Any]] = set()
+        if any("nil" in self._met(t, key) for t in visitors):
+            pairs |= {("nil", w) for t in visitors for w in self._wrote(t, key)}
+        pairs |= own if "wfr" in assume else set()
+        for name, same in (("sequential", True), ("linearizable", False)):
+            pairs |= self._pairs(key, "all", same) if name in assume else set()
+        on_cycle = cyclic(pairs)
+        self.cyclic |= bool(on_cycle)
+        order: dict[Any, Any] = dict.fromkeys(pairs - on_cycle, (0, True))
+        if not on_cycle:
+            wfr, process, realtime = self.implied
+            if wfr:
+                self._add(order, own, 0, False)
+            for scope, level in ((process, 1), (realtime, 2)):
+                for each in ("writes", scope) if scope else ():
+                    self._add(order, self._pairs(key, each, level == 1), level, True)
+        for (v, w), (level, ww) in order.items():
+            if ww:
+                self.link(self.writer.get((key, v)), self.writer.get((key, w)), "ww", level)
             for t in visitors:
-                read, value = t.outside(key)
-                if read and ("nil" if value is None else value) == v:
-                    self.link(t, self.writer.get((key, w)), "rw")
-        for t in visitors:
+                if self._met(t, key)[0] == v and t.outside(key)[0] and v != t.last_write(key):
+                    self.link(t, self.writer.get((key, w)), "rw", level)
+        for t in self.alive:
             read, value = t.outside(key)
             if read and value is not None:
                 self.link(self.writer.get((key, value)), t, "wr")
+
+    def _add(self, order: dict[Any, Any], pairs: set[Any], level: int, ww: bool) -> None:
+        """Pairs that the model implies; where they contradict what is there, nothing more is
+        certain than that the model is broken."""
+        self.implied_cyclic |= bool(cyclic(set(order) | pairs))
+        for pair in pairs:
+            order.setdefault(pair, (level, ww))
 
     def readable(self, key: Any, value: Any) -> bool:
         return value is None or (key, value) in self.writer
@@ -278,7 +334,7 @@ class RwRegister(Base):
                 if writer is None:
                     found.add("phantom")
                 elif writer.status == "fail":
-                    found.add("G1a")
+                    found.add(aborted(t, writer))
                 elif writer is not t and writer.last_write(k) != value:
                     found.add("G1b")
                 if any(key == k and v == value and j > i for j, key, v in t.writes()):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from checkers.consistency import UnknownModel, canonical, forbidden, impossible
+from checkers.consistency import UnknownModel, canonical, forbidden, impossible, meaning
 from checkers.elle import check_list_append, check_rw_register
 from checkers.history import History, Op
 from checkers.models import check_model
@@ -143,13 +143,37 @@ def register(*lines: str) -> History:
     return History.of(ops)
 
 
-def test_registers_need_an_assumption_to_order_versions() -> None:
-    history = register(
+def stale_register() -> History:
+    return register(
         "0 invoke wx1", "0 ok wx1", "0 invoke wx2", "0 ok wx2", "1 invoke rx", "1 ok rx1"
     )
-    assert check_rw_register(history).valid is True
-    assert names(check_rw_register(history, (), (), ["sequential"])) == {"G-single-realtime"}
-    assert names(check_rw_register(history, (), (), ["linearizable"])) == {"cyclic-versions"}
+
+
+@pytest.mark.parametrize(
+    ("model", "assume", "found"),
+    [
+        ("strict-serializable", (), {"G-single-realtime"}),
+        ("strict-serializable", ("sequential",), {"G-single-realtime"}),
+        ("strict-serializable", ("linearizable",), {"cyclic-versions"}),
+        ("serializable", ("linearizable",), {"cyclic-versions"}),
+        ("strong-snapshot-isolation", (), {"G-single-realtime"}),
+    ],
+)
+def test_registers_are_ordered_by_the_model_and_by_what_is_assumed(
+    model: str, assume: tuple[str, ...], found: set[str]
+) -> None:
+    verdict = check_rw_register(stale_register(), [model], (), assume)
+    assert (verdict.valid, set(verdict.counts())) == (False, found)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["serializable", "snapshot-isolation", "read-uncommitted", "read-committed", "causal-cerone"],
+)
+def test_registers_without_any_order_of_versions_are_unknown(model: str) -> None:
+    verdict = check_rw_register(stale_register(), [model])
+    assert verdict.valid == "unknown"
+    assert "no order of the versions of key 'x' could be inferred" in verdict.reasons[0]
 
 
 def test_versions_that_contradict_themselves() -> None:
@@ -192,7 +216,7 @@ def test_the_weakest_models_that_an_anomaly_rules_out() -> None:
 
 def test_legal_cycles_do_not_hide_an_illegal_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small write skews are legal under snapshot isolation; the one G0 is not."""
-    monkeypatch.setattr("checkers.cycles.NAMED", 2)
+    monkeypatch.setattr("checkers.cycle_search.NAMED", 2)
     ops: list[Op] = []
     for i in range(8):
         x, y = f"x{i}", f"y{i}"
@@ -201,7 +225,9 @@ def test_legal_cycles_do_not_hide_an_illegal_one(monkeypatch: pytest.MonkeyPatch
         ops += overlapping([*skew, *reads], 3 * i)
     both = [["append", "x", 1], ["append", "y", 1]], [["append", "x", 2], ["append", "y", 2]]
     ops += overlapping([*both, [["r", "x", [1, 2]], ["r", "y", [2, 1]], ["r", "z", []]]], 90)
-    assert names(check_list_append(History.of(ops), ["snapshot-isolation"])) >= {"G0"}
+    verdict = check_list_append(History.of(ops), ["snapshot-isolation"])
+    assert verdict.valid is False
+    assert verdict.details["found"] == {"G0": 1, "G2-item": 8}
 
 
 def overlapping(txns: list[list], first: int) -> list[Op]:
@@ -238,3 +264,163 @@ def test_an_internal_anomaly_is_told_with_what_came_before() -> None:
     assert anomaly.name == "internal"
     assert "read key 'x' as []" in anomaly.why
     assert "it appended 1 to key 'x'" in anomaly.why
+
+
+#: history, models that forbid what it shows, models that do not
+SHAPES = {
+    "fractured, then whole": (
+        together("ax1 ay1", "ry rx1"),
+        ["read-atomic", "ROLA", "causal-cerone", "prefix", "parallel-snapshot-isolation"],
+        ["monotonic-atomic-view", "read-committed", "cursor-stability"],
+    ),
+    "seen, then vanished": (
+        together("ax1 ay1", "rx1 ry"),
+        ["monotonic-atomic-view", "read-atomic", "prefix", "update-serializable"],
+        ["read-committed", "cursor-stability"],
+    ),
+    "a cause unseen": (
+        together("ax1", "rx1 ay1", "ry1 rx"),
+        ["causal-cerone", "prefix", "parallel-snapshot-isolation", "update-serializable"],
+        ["read-atomic", "ROLA", "cursor-stability"],
+    ),
+    "long fork": (
+        together("ax1", "ay1", "rx1 ry", "ry1 rx"),
+        ["prefix", "snapshot-isolation", "serializable"],
+        ["causal-cerone", "parallel-snapshot-isolation", "update-serializable"],
+    ),
+    "lost update by a blind append": (
+        together("rx ax1", "ax2", "rx21"),
+        ["cursor-stability", "consistent-view", "parallel-snapshot-isolation"],
+        ["read-atomic", "prefix", "causal-cerone"],
+    ),
+    "write skew": (
+        LISTS["G2-item"][0],
+        ["update-serializable", "serializable", "repeatable-read"],
+        ["snapshot-isolation", "prefix", "forward-consistent-view"],
+    ),
+    "own updates are seen": (
+        together("rx ax1", "rx1 ax2 rx12"),
+        [],
+        ["causal-cerone", "cursor-stability", "read-atomic", "strict-serializable"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("history", "forbid", "allow"), SHAPES.values(), ids=[name.replace(" ", "-") for name in SHAPES]
+)
+def test_models_weaker_than_consistent_view(
+    history: History, forbid: list[str], allow: list[str]
+) -> None:
+    assert {m: check_list_append(history, [m]).valid for m in forbid} == dict.fromkeys(
+        forbid, False
+    )
+    assert {m: check_list_append(history, [m]).valid for m in allow} == dict.fromkeys(allow, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines"),
+    [
+        ("G1c", together("ax1 ay1", "ax2 ay2 rz1", "rx12 ry21", "az1 rx12")),
+        ("G-single", together("ax1 ay1", "ax2 ay2 az1", "rx12 ry21", "rx1 rz1")),
+        ("G2-item", together("ax1 ay1 az1", "ax2 ay2", "rx12 ry21 rz1 rv", "rx1 av1")),
+        (
+            "G-single-process",
+            events(
+                "0 invoke ax1 ay1", "1 invoke ax2 ay2", "0 ok ax1 ay1", "1 ok ax2 ay2",
+                "1 invoke rx1", "1 ok rx1", "2 invoke rx ry", "2 ok rx12 ry21",
+            ),
+        ),
+        (
+            "G-single-realtime",
+            events(
+                "0 invoke ax1 ay1", "1 invoke ax2 ay2", "0 ok ax1 ay1", "1 ok ax2 ay2",
+                "3 invoke rx1", "3 ok rx1", "2 invoke rx ry", "2 ok rx12 ry21",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_is_found_beside_a_g0(asked: str, lines: History) -> None:
+    assert check_list_append(lines, (), ["G0"]).valid is False
+    verdict = check_list_append(lines, (), [asked])
+    assert verdict.valid is False
+    assert set(verdict.counts()) <= meaning([asked])
+
+
+@pytest.mark.parametrize("asked", ["G-single", "G2-item", "G-nonadjacent-realtime"])
+def test_what_is_not_there_is_not_found_beside_a_g0(asked: str) -> None:
+    assert check_list_append(LISTS["G0"][0], (), [asked]).valid is True
+
+
+ODD = ["1", 1, 1.0, True, [1], -(2**63), 2**70, {"id": 1}]
+
+
+@pytest.mark.parametrize(("model", "f"), [("list-append", "append"), ("rw-register", "w")])
+def test_values_and_keys_that_look_alike_are_different(model: str, f: str) -> None:
+    ops: list[Op] = []
+    for as_key in (False, True):
+        for p, odd in enumerate(ODD):
+            key, value = (odd, 7) if as_key else ("k", odd)
+            seen = [value] if f == "append" else value
+            ops += overlapping([[[f, key, value]]], 100 * as_key + 2 * p)
+            if as_key:
+                ops += overlapping([[["r", key, seen]]], 100 * as_key + 2 * p + 1)
+    history = History.of(ops)
+    assert check_model(model, history).valid is True
+
+
+@pytest.mark.parametrize(
+    ("model", "mops", "shown"),
+    [
+        ("list-append", [["r", "x", [None]]], "nobody appended null"),
+        ("list-append", [["r", "x", [True]]], "nobody appended true"),
+        ("list-append", [["r", [1], [[2, "a"]]]], 'read key [1] as [[2,"a"]]'),
+        ("rw-register", [["r", "x", {"a": None}]], "read key 'x' as {\"a\":null}"),
+    ],
+)
+def test_values_in_proofs_are_spelled_as_in_the_history(model: str, mops: list, shown: str) -> None:
+    [anomaly] = check_model(model, History.of(overlapping([mops], 0))).anomalies
+    assert anomaly.name == "phantom"
+    assert shown in anomaly.why
+
+
+@pytest.mark.parametrize("model", ["list-append", "rw-register"])
+@pytest.mark.parametrize(
+    "mops", [[["cas", "x", [1, 2]]], [["r", "x"]], [["r", "x", None, 1]], "r", [7], [{"f": "r"}]]
+)
+def test_malformed_micro_operations_are_unknown(model: str, mops: object) -> None:
+    for end in ("ok", "fail", "info"):
+        ops = [Op(process=0, f="txn", value=mops), Op(type=end, process=0, f="txn", value=mops)]  # type: ignore[arg-type]
+        ops += overlapping([[["r", "y", None]]], 1)
+        assert check_model(model, History.of(ops)).valid == "unknown"
+
+
+def test_a_read_of_what_was_aborted_later_is_no_aborted_read() -> None:
+    history = events("0 invoke rx", "0 ok rx1", "1 invoke ax1", "1 fail ax1")
+    assert names(check_list_append(history)) == {"phantom"}
+
+
+@pytest.mark.parametrize("model", ["list-append", "rw-register"])
+@pytest.mark.parametrize(
+    ("asked", "end", "valid"),
+    [
+        ([["r", "x", None]], "ok", "unknown"),
+        (None, "ok", "unknown"),
+        (None, "info", "unknown"),
+        (None, "fail", True),
+        ([["r", "x", None]], "info", True),
+    ],
+)
+def test_a_completion_without_value(model: str, asked: object, end: str, valid: object) -> None:
+    f, seen = ("append", [1]) if model == "list-append" else ("w", 1)
+    ops = [Op(process=0, f="txn", value=asked), Op(type=end, process=0, f="txn")]  # type: ignore[arg-type]
+    ops += overlapping([[[f, "y", 1]], [["r", "y", seen]]], 1)
+    assert check_model(model, History.of(ops)).valid == valid
+
+
+def test_appends_that_no_read_shows_must_fit_in_some_order() -> None:
+    """Write skew, by two that also append to one list: one of them must come first there."""
+    skew = together("rx ay1 az1", "ry ax1 az2")
+    assert check_list_append(skew, ["snapshot-isolation"]).valid == "unknown"
+    apart = together("rx ay1 az1", "ry ax1 av2")
+    assert check_list_append(apart, ["snapshot-isolation"]).valid is True
