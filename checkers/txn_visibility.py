@@ -169,8 +169,9 @@ def findings(of: Callable[[], Views], wanted: frozenset[str]) -> Iterator[Findin
     if not wanted & {FRACTURED, VANISHED, CURSOR}:
         return
     views = of()
-    for name in (FRACTURED, VANISHED):
-        if name in wanted:
-            yield from fractured(views, name)
+    # what vanished is fractured too
+    name = FRACTURED if FRACTURED in wanted else VANISHED
+    if name in wanted:
+        yield from fractured(views, name)
     if CURSOR in wanted:
         yield from cursor(views)
