@@ -15,8 +15,8 @@ pytestmark = pytest.mark.cluster
 
 BUGS = Path(__file__).resolve().parents[1] / "workloads" / "planted.py"
 BRIEF = ("--nemesis", "none", "--links", "direct", "--nodes", "3", "--time-limit", "4s")
-MOVES = ("--nemesis", "membership", "--links", "embedded", "--time-limit", "8s")
-CROWDED = (*MOVES, "--workload", "crowded", "--keys", "2", "--rate", "200")
+MOVES = ("--nemesis", "membership", "--links", "embedded", "--time-limit", "10s")
+CROWDED = (*MOVES, "--workload", "crowded", "--keys", "2", "--rate", "400")
 REBORN = (*BRIEF, "--workload", "delete", "--keys", "20", "--rate", "150")
 
 
