@@ -87,8 +87,3 @@ def hands_off_what_was_first(node: Node) -> None:
     hints.records.on_change = remember
     hints._give = older  # type: ignore[method-assign]
     hints._send = send  # type: ignore[method-assign]
-
-
-def deletes_what_came_meanwhile(node: Node) -> None:
-    """A hint is deleted once what was sent has arrived, whatever it took in meanwhile."""
-    node.hints.unchanged = lambda hint, sent: True  # type: ignore[method-assign]
