@@ -218,18 +218,19 @@ class _Judge:
         delayed: list[int] = []
         for row in ended.tolist():
             code = h.errors[row].code if row in h.errors else ""
-            if code in (*REFUSALS, *DELAYS) and not self.own_fault(row) and self.was_fair(row):
+            judged = code in (*REFUSALS, *DELAYS) and not self.own_fault(row, code)
+            if judged and self.was_fair(row):
                 (delayed if code in DELAYS or self.waited(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
         if len(delayed) >= 3 and len(delayed) * 100 > begun:
             refused += delayed
         return [self.anomaly("unavailable", row, self.excuse(row)) for row in sorted(refused)]
 
-    def own_fault(self, row: int) -> bool:
+    def own_fault(self, row: int, code: str) -> bool:
         """Whether an operation asked for what its nodes do not promise."""
         need = self.needs.at(row)
         hasty = need.timeout is not None and need.timeout < PATIENT
-        return hasty or bool(need.durable and not self.durable)
+        return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
     def waited(self, row: int) -> bool:
         """Did a refusal come only because nodes that were asked were slow?"""

@@ -33,6 +33,11 @@ class Dynamo:
             if op.type == "invoke" and op.f in ("put", "delete")
         }
         self.reads = [i for i, op in enumerate(ops) if op.type == "ok" and op.f in ("get", "dump")]
+        self.bodies = [
+            i
+            for i, op in enumerate(ops)
+            if op.type == "ok" and op.f in ("put", "delete") and op.siblings is not None
+        ]
         self.past = {id: self._past(id) for id in self.writes}
 
     def key(self, i: int) -> str | None:
@@ -57,7 +62,7 @@ class Dynamo:
             return self.known(basis)
         written = self.ops[self.begin[basis]].id
         assert written is not None
-        return {written}
+        return {written} | self.known(basis)
 
     def _past(self, id: str) -> set[str]:
         past = {id}
@@ -72,7 +77,7 @@ class Dynamo:
         return "info" if end is None else self.ops[end].type
 
     def shown_at(self, id: str) -> list[int]:
-        return [r for r in self.reads if id in self.known(r)]
+        return [r for r in sorted(self.reads + self.bodies) if id in self.known(r)]
 
     def took_effect_before(self, id: str, row: int) -> bool:
         acknowledged = self.outcome(id) == "ok" and self.end[self.writes[id]] < row
@@ -83,7 +88,11 @@ class Dynamo:
 
     def of_reads(self) -> set[Finding]:
         found: set[Finding] = set()
-        for r in self.reads:
+        for r in self.bodies:
+            own = self.ops[self.begin[r]].id
+            if not any(own in self.past[s] for s in self.known(r)):
+                found.add(("impossible-ack", self.key(r)))
+        for r in self.reads + self.bodies:
             ids = [s.id for s in self.ops[r].siblings or []]
             key = self.key(r)
             if len(set(ids)) < len(ids):

@@ -69,11 +69,42 @@ class Ledger:
             understood,
         )
 
-    def need(self, i: int) -> int:
-        return self.test["r" if self.ops[i].f == "get" else "w"]
+    def asked(self, i: int, name: str, low: int, most: int) -> int | None:
+        """A number that an operation asks for itself, if it is one that there can be."""
+        value = (self.ops[self.begin[i]].options or {}).get(name)
+        return value if type(value) is int and low <= value <= most else None
 
-    def who_counts(self, key: str | None) -> set[str]:
-        return set(self.test["nodes"] if self.test["sloppy"] else self.primaries[key])
+    def n(self, i: int) -> int:
+        return self.asked(i, "n", 1, self.test["n"]) or self.test["n"]
+
+    def least(self, i: int) -> dict[str, int]:
+        """By claim, how much of it an operation must have."""
+        n, get = self.n(i), self.ops[i].f == "get"
+        answers = self.asked(i, "r" if get else "w", 1, n)
+        answers = answers or min(n, self.test["r" if get else "w"])
+        primaries = self.asked(i, "pr" if get else "pw", 0, n) or 0
+        durable = 0 if get else self.asked(i, "dw", 0, n) or 0
+        most = max(answers, primaries, durable)
+        return {"replicas": most, "primaries": primaries, "durable": durable}
+
+    def need(self, i: int) -> int:
+        return self.least(i)["replicas"]
+
+    def who_is_asked(self, i: int) -> set[str]:
+        return set(self.primaries[self.ops[i].key][: self.n(i)])
+
+    def is_strict(self, i: int) -> bool:
+        sloppy = (self.ops[self.begin[i]].options or {}).get("sloppy")
+        return not (self.test["sloppy"] if sloppy is None else sloppy)
+
+    def who_counts(self, i: int) -> set[str]:
+        spared = set(self.primaries[self.ops[i].key]) - self.who_is_asked(i)
+        return self.who_is_asked(i) if self.is_strict(i) else set(self.test["nodes"]) - spared
+
+    def hasty(self, i: int) -> bool:
+        """Whether it gave its nodes less time than they have of their own accord."""
+        timeout = (self.ops[self.begin[i]].options or {}).get("timeout")
+        return timeout is not None and timeout < 2
 
     def can_answer(self, end: int) -> set[str]:
         """Nodes that can have answered the coordinator, while the whole operation lasted."""
@@ -107,11 +138,13 @@ class Ledger:
             if op.type != "ok" or op.f not in ("get", "put"):
                 continue
             could, worth = self.can_answer(end), op.worth or {}
-            replicas = worth.get("replicas", self.need(end))
+            least, primaries = self.least(end), len(could & self.who_is_asked(end))
+            replicas = worth.get("replicas", least["replicas"])
             if (
-                len(could & self.who_counts(op.key)) < self.need(end)
-                or replicas < self.need(end)
-                or worth.get("primaries", 0) > len(could & set(self.primaries[op.key]))
+                len(could & self.who_counts(end)) < least["replicas"]
+                or primaries < least["primaries"]
+                or any(worth.get(name, number) < number for name, number in least.items())
+                or worth.get("primaries", 0) > primaries
                 or worth.get("durable", 0) > replicas
                 or (op.f == "get" and not op.siblings and worth.get("fallbacks", 0) > 0)
             ):
@@ -131,7 +164,8 @@ class Ledger:
         sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
         touched = {n for t in near for n in t.stops} | {n for t in near for p in t.parts for n in p}
         whole = set(self.test["nodes"]) - touched
-        enough = len(whole & self.who_counts(self.ops[end].key)) >= self.need(end)
+        enough = len(whole & self.who_counts(end)) >= self.need(end)
+        enough &= len(whole & self.who_is_asked(end)) >= self.least(end)["primaries"]
         return sure and enough and self.ops[end].node in whole
 
     def kept_waiting(self, end: int) -> bool:
@@ -146,7 +180,8 @@ class Ledger:
         for end, op in enumerate(self.ops):
             if op.f in ("get", "put"):
                 begun += op.type == "invoke"
-                if op.error is not None and self.fair(end):
+                hasty = op.error is not None and op.error.code == "timeout" and self.hasty(end)
+                if op.error is not None and not hasty and self.fair(end):
                     slow = op.error.code == "timeout" or self.kept_waiting(end)
                     (late if slow else refused).add(end)
         many = len(late) >= 3 and len(late) / begun > 0.01

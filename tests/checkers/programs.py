@@ -79,8 +79,17 @@ class Run:
             self.event(type="fail", **end)
         else:
             shown = self.shown(op.key or "", bits, twist) if op.f == "get" else None
+            if op.f != "get" and twist >= 12:
+                shown = self.body(op, bits, twist)
             done = self.event(type="ok", **end, siblings=shown)
             self.contexts[op.key or ""].append(done.index)
+
+    def body(self, op: Op, bits: int, twist: int) -> list[Sibling]:
+        """What a write's answer shows: as a rule, itself too."""
+        siblings = self.shown(op.key or "", bits, twist - 12)
+        if twist != 12 and op.id not in {s.id for s in siblings}:
+            siblings.append(Sibling(op.id or "", op.value, op.f == "delete"))
+        return siblings
 
     def shown(self, key: str, bits: int, twist: int) -> list[Sibling]:
         """Some of the latest versions of the key, by bit; the twist spoils one now and then."""

@@ -58,15 +58,17 @@ class Run:
         if who >= 3:
             self.trouble(who, what, node)
         elif self.process[who] not in self.open:
-            self.invoke(self.process[who], what, KEYS[key], node)
+            self.invoke(self.process[who], what, KEYS[key], node, claims)
         else:
             self.complete(who, what, node, claims)
 
-    def invoke(self, process: int, what: int, key: str, node: int) -> None:
+    def invoke(self, process: int, what: int, key: str, node: int, asks: int) -> None:
         put = {"id": f"w{len(self.ops)}", "value": 1, "basis": None} if what % 2 else {}
         f = "put" if what % 2 else "get"
         asked = NODES[node] if node < 3 else None
-        self.open[process] = self.event(process=process, f=f, key=key, node=asked, **put)
+        self.open[process] = self.event(
+            process=process, f=f, key=key, node=asked, options=_options(asks), **put
+        )
 
     def complete(self, who: int, what: int, node: int, claims: int) -> None:
         op = self.open.pop(self.process[who])
@@ -111,6 +113,18 @@ class Run:
             self.event(process="nemesis", type=how, f=f, value=value, error=error)
         self.at_work = fault if stage in (0, 3) and not at_once else None
         self.faults[fault] = (stage + 1 + at_once, kind, hit)
+
+
+def _options(asks: int) -> dict[str, object] | None:
+    """What an operation asks for itself, sense or nonsense."""
+    numbers = (asks // 3 % 4, asks % 4, asks // 5 % 3, asks // 7 % 4)
+    names = (("n",), ("r", "w"), ("pr", "pw"), ("dw",))
+    options: dict[str, object] = {}
+    for number, alike in zip(numbers, names, strict=True):
+        options |= dict.fromkeys(alike, number) if number else {}
+    options |= {"timeout": 0.5} if asks % 7 == 1 else {}
+    options |= {"sloppy": asks % 2 == 1} if asks % 5 == 2 else {}
+    return options if options and asks < 60 else None
 
 
 def _digits(number: int) -> list[int]:

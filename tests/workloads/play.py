@@ -10,6 +10,7 @@ from checkers.op import Op
 from harness import generators as gen
 from harness.generators.simulate import simulate
 from workloads import WORKLOADS, judging
+from workloads.base import Setting
 
 
 def note(f, value):
@@ -19,9 +20,10 @@ def note(f, value):
 def play(name, store: Store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrency=6, **options):
     """The history of workload `name` against `store`."""
     workload, names = WORKLOADS[name], [f"k{i}" for i in range(keys)]
+    setting = Setting(clients=concurrency)
     source = gen.phases(
         note("phase", "load"),
-        gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options)),
+        gen.time_limit(seconds, workload.generator(gen.Rng(seed), names, rate, options, setting)),
         note("quiesce", {"quiet": True}),
         note("phase", "final"),
         workload.final_generator(names),

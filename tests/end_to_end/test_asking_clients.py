@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,10 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
         (*BRIEF, "--workload", "register", "--param=durability=buffered", *options("quorums=0.5")),
         "impossible-ack",
     ),
-    "delete_loses": ((*BRIEF, "--workload", "lww", *options("deletes=0.4")), "lost-write"),
+    "delete_loses": (
+        (*BRIEF, "--workload", "lww", "--keys", "40", *options("deletes=0.4")),
+        "lost-write",
+    ),
     "eaten": (
         (*REBORN, "--time-limit", "6s", *options("distribution=uniform", "recreate=0.9")),
         "lost-write",
@@ -97,7 +99,7 @@ def operations(run: Run) -> Iterator[Pair]:
 def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
     """On a cluster that is fine, which every checker calls valid."""
     asked = options(
-        "quorums=0.5", "timeouts=0.2", "bodies=0.4", "retries=1", "direct=0.3", "deletes=0.2",
+        "quorums=0.5", "timeouts=0.4", "bodies=0.4", "retries=1", "direct=0.3", "deletes=0.2",
         "recreate=0.5", "old=0.1",
     )  # fmt: skip
     run = start("test", *BRIEF, "--workload", "register", *asked, "--seed", "7", "--strict")
@@ -118,16 +120,18 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
     assert all(end["id"] in {s["id"] for s in end["siblings"]} for end in bodies)
     assert max(len(end["siblings"]) for end in bodies) > 1
     assert any(end["worth"]["coordinator"] == end["node"] for o, end in answered if "direct" in o)
-    hasty = [end for o, end in done if o.get("timeout", 9) < 0.01 and end["type"] != "ok"]
-    assert Counter(end["error"]["code"] for end in hasty)["timeout"] > 0
-    again = [(o["retry"], end) for o, end in answered if end.get("options", {}).get("tries", 1) > 1]
-    assert again, "no retry ever succeeded"
+    hasty = [end for o, end in done if o.get("timeout", 9) < 0.05]
+    tried = [end for end in hasty if end.get("options", {}).get("tries", 1) > 1]
+    late = [end for end in hasty if end.get("error", {}).get("code") == "timeout"]
+    assert tried + late, "nothing timed out"
+    assert any(end["type"] == "ok" for end in tried), "no retry ever succeeded"
     assert {begun["f"] for begun, _ in pairs} == {"get", "put", "delete"}
 
 
 @pytest.mark.nightly
 def test_a_key_is_created_again_as_its_tombstone_falls_due(start: Start) -> None:
-    run = start("test", *REBORN, *options("distribution=uniform", "recreate=0.9"), "--seed", "5")
+    asked = options("distribution=uniform", "recreate=0.9")
+    run = start("test", *REBORN, "--time-limit", "8s", *asked, "--seed", "5")
     assert run.wait() == 0, run.said()
     deleted: dict[str, int] = {}
     gaps = []
