@@ -1,5 +1,1 @@
-"""Pure checkers: a history goes in, a verdict comes out. Imports nothing else of ours."""
-
-from .dynamo import CHECKERS, check
-
-__all__ = ["CHECKERS", "check"]
+"""Pure checkers: a history goes in, a verdict comes out."""

@@ -1,4 +1,4 @@
-"""`python -m cluster --config FILE`: one node in the foreground.
+"""`python -m dynamesis.cluster --config FILE`: one node in the foreground.
 
 Exit codes: 0 stopped as asked, 2 wrong configuration, 4 the environment failed (a port or
 the data is taken, the storage cannot be opened), 70 the node crashed.
@@ -13,10 +13,10 @@ import ctypes
 import sys
 from pathlib import Path
 
-from cluster.config import Config, ConfigError, load
-from cluster.parent import follow, follow_stdin
-from cluster.server import SWITCH_INTERVAL, MakeCore, Server
-from cluster.storage.base import StorageFailed
+from dynamesis.cluster.config.config import Config, ConfigError, load
+from dynamesis.cluster.process.parent import follow, follow_stdin
+from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, Server
+from dynamesis.cluster.storage.base import StorageFailed
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
@@ -28,7 +28,9 @@ _LARGE = 128 << 10
 def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     """Run the node that `--config` describes, and return its exit code. `make_core` puts
     another core into the same shell."""
-    parser = argparse.ArgumentParser(prog="python -m cluster", description="Run one node.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dynamesis.cluster", description="Run one node."
+    )
     parser.add_argument("--config", type=Path, required=True, help="YAML or JSON file")
     path: Path = parser.parse_args(argv).config
     try:
@@ -62,11 +64,11 @@ async def _live(config: Config, make_core: MakeCore) -> None:
 
 def _core(config: Config) -> MakeCore:
     """The node, with the bugs that were asked for in it. Raises ValueError."""
-    from cluster.core.node import Node
+    from dynamesis.cluster.core.node.node import Node
 
     if not config.bugs:
         return Node
-    from cluster import zoo
+    from dynamesis.cluster import zoo
 
     return zoo.plant(config.bugs, Node)
 

@@ -6,9 +6,9 @@ one can replace stands in docs/architecture.md and in cluster/core; the planted 
 cluster/zoo have the same form.
 """
 
-from cluster.core import clock
-from cluster.core.messages import State, Version
-from cluster.core.node import Node
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.versions import clock
 
 
 def overwrite(node: Node) -> None:

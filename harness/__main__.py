@@ -1,5 +1,5 @@
-"""`python -m harness` is `dynamesis`."""
+"""`python -m dynamesis.harness` is `dynamesis`."""
 
-from harness.cli import main
+from dynamesis.harness.cli import main
 
 main()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from checkers.verdict import Valid
+    from dynamesis.checkers.verdict import Valid
 
 #: s after which a test counts as stuck, and is killed
 _PATIENCE = 600.0
@@ -47,7 +47,7 @@ class Outcome:
         return found
 
     def __bool__(self) -> bool:
-        from checkers.verdict import no_truth_value
+        from dynamesis.checkers.verdict import no_truth_value
 
         no_truth_value(self)
 
@@ -93,7 +93,7 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
-    from harness.campaign.crew import Task, hired
+    from dynamesis.harness.campaign.crew import Task, hired
 
     said = store / "output.txt"
     with hired(1) as crew:
@@ -114,7 +114,7 @@ def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
 
 def _asserted(decoded: dict[str, Any]) -> dict[str, Any]:
     """An object of results.json, with a `valid` that is unknown as what has no truth value."""
-    from checkers.verdict import valid_of
+    from dynamesis.checkers.verdict import valid_of
 
     if decoded.get("valid") == "unknown":
         decoded["valid"] = valid_of(decoded["valid"])

@@ -1,18 +1,18 @@
 """Workloads: each a client's script, final reads and checkers. WORKLOADS lists them all."""
 
-from .append import APPEND
-from .base import Workload
-from .blind import BLIND
-from .bulk import BULK, CROWDED
-from .cart import CART
-from .counter import COUNTER
-from .delete import DELETE
-from .hot_key import HOT_KEY
-from .large_values import LARGE_VALUES
-from .lww import LWW
-from .register import REGISTER
-from .sessions import SESSIONS
-from .set import SET
+from dynamesis.workloads.append import APPEND
+from dynamesis.workloads.base import Workload
+from dynamesis.workloads.blind import BLIND
+from dynamesis.workloads.bulk import BULK, CROWDED
+from dynamesis.workloads.cart import CART
+from dynamesis.workloads.counter import COUNTER
+from dynamesis.workloads.delete import DELETE
+from dynamesis.workloads.hot_key import HOT_KEY
+from dynamesis.workloads.large_values import LARGE_VALUES
+from dynamesis.workloads.lww import LWW
+from dynamesis.workloads.register import REGISTER
+from dynamesis.workloads.sessions import SESSIONS
+from dynamesis.workloads.set import SET
 
 __all__ = ["WORKLOADS", "Workload"]
 

@@ -14,16 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from checkers.elle import check_list_append
-from checkers.history import History
-from checkers.op import Op
-from checkers.verdict import Anomaly, Verdict, judge
-from harness.generators import Rng
-from harness.generators.distributions import Weighted
-
-from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from .finals import Write, final_merges, own_check, writes
-from .script import Script
+from dynamesis.checkers.elle.elle import check_list_append
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.distributions import Weighted
+from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
+from dynamesis.workloads.finals import Write, final_merges, own_check, writes
+from dynamesis.workloads.script.script import Script
 
 Elements = tuple[int, ...]
 

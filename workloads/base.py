@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from checkers import CHECKERS
-from checkers.history import History
-from checkers.verdict import Verdict
-from harness import generators as gen
-from harness.generators import Generator, Rng
-
-from .final import final_reads
-from .requests import REQUEST_OPTIONS, asking
-from .script import Script, scripted
-from .settings import DISTRIBUTION, Load, Option, Setting, Value
-from .twins import together, twin
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.models.dynamo import CHECKERS
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators import Generator, Rng
+from dynamesis.workloads.script.final import final_reads
+from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
+from dynamesis.workloads.script.script import Script, scripted
+from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Setting, Value
+from dynamesis.workloads.script.twins import together, twin
 
 __all__ = [
     "DISTRIBUTION",
@@ -63,7 +62,7 @@ class Workload:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What nodes must be told for it (cluster.core.params)."""
+        """What nodes must be told for it (cluster.core.protocol.params)."""
         return {"lww_buckets": [LWW_BUCKET]} if self.lww else {}
 
     @property

@@ -9,10 +9,10 @@ was replaced stays (false-sibling).
 
 from __future__ import annotations
 
-from .base import DISTRIBUTION, Load, Workload
-from .modify import ReadModifyWrite, share_options
-from .register import write_unique
-from .script import Script
+from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
+from dynamesis.workloads.register import write_unique
+from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.script.script import Script
 
 
 def _script(load: Load) -> Script:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .base import DISTRIBUTION, Load, Option, Workload
-from .filling import filling
-from .modify import ReadModifyWrite, share_options
-from .register import write_unique
-from .script import Script
+from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
+from dynamesis.workloads.register import write_unique
+from dynamesis.workloads.script.filling import filling
+from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.script.script import Script
 
 #: Keys for each key that is asked for.
 SPREAD = 100

@@ -11,11 +11,10 @@ judged.
 
 from __future__ import annotations
 
-from harness.generators import Rng
-
-from .base import DISTRIBUTION, GENERAL, Load, Workload
-from .modify import Change, ReadModifyWrite, Seen, share_options
-from .script import Script
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, GENERAL, Load, Workload
+from dynamesis.workloads.script.modify import Change, ReadModifyWrite, Seen, share_options
+from dynamesis.workloads.script.script import Script
 
 #: How often a client removes an item from a cart that has one.
 _REMOVE = 0.3

@@ -14,15 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from checkers.history import History
-from checkers.op import Op
-from checkers.verdict import Anomaly, Verdict, judge
-from harness.generators import Rng
-from harness.generators.distributions import Weighted
-
-from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from .finals import final_merges, own_check, writes
-from .script import Script
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.distributions import Weighted
+from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
+from dynamesis.workloads.finals import final_merges, own_check, writes
+from dynamesis.workloads.script.script import Script
 
 #: How much a process has added, and taken away.
 Entry = tuple[int, int]

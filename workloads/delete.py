@@ -10,11 +10,17 @@ alone once they were deleted: only there does what comes back stay to be seen.
 
 from __future__ import annotations
 
-from harness.generators import Rng
-
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, Modify, ReadModifyWrite, Seen, Shares, share_options
-from .script import Script
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
+from dynamesis.workloads.script.modify import (
+    Change,
+    Modify,
+    ReadModifyWrite,
+    Seen,
+    Shares,
+    share_options,
+)
+from dynamesis.workloads.script.script import Script
 
 #: Keys for each key that is asked for.
 SPREAD = 10

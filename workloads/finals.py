@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from checkers.course import course, final_rows
-from checkers.history import History
-from checkers.pairing import FAIL, INVOKE, OK
-from checkers.verdict import Verdict, judge, skip
+from dynamesis.checkers.history.course import course, final_rows
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.checkers.verdict import Verdict, judge, skip
 
 _ENDS = {OK: "ok", FAIL: "fail"}
 

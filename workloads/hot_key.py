@@ -9,12 +9,11 @@ written meanwhile (lost-write), false siblings, and replicas that never agree.
 
 from __future__ import annotations
 
-from harness.generators.distributions import hot_key
-
-from .base import Load, Option, Workload
-from .modify import ReadModifyWrite, share_options
-from .register import write_unique
-from .script import Script
+from dynamesis.harness.generators.distributions import hot_key
+from dynamesis.workloads.base import Load, Option, Workload
+from dynamesis.workloads.register import write_unique
+from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.script.script import Script
 
 
 def _script(load: Load) -> Script:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from checkers import check
-from checkers.course import course
-from checkers.evidence import with_evidence
-from checkers.explain import with_faults
-from checkers.history import History
-from checkers.verdict import Results, check_safely
-
-from . import WORKLOADS
+from dynamesis.checkers.evidence.evidence import with_evidence
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.models.explain import with_faults
+from dynamesis.checkers.verdict import Results, check_safely
+from dynamesis.workloads import WORKLOADS
 
 
 def judge(history: History, test: Mapping[str, Any]) -> Results:

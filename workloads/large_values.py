@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import math
 
-from harness.generators import Rng
-
-from .base import DISTRIBUTION, Load, Option, Workload
-from .modify import Change, Modify, ReadModifyWrite, Seen, share_options
-from .script import Script
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
+from dynamesis.workloads.script.modify import (
+    Change,
+    Modify,
+    ReadModifyWrite,
+    Seen,
+    share_options,
+)
+from dynamesis.workloads.script.script import Script
 
 #: The limit of a value in bytes, as nodes have it by default.
 LIMIT = 1 << 20

@@ -14,18 +14,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
-from checkers.causality import Causality, causality
-from checkers.history import History
-from checkers.lww import timestamp
-from checkers.pairing import OK
-from checkers.verdict import Anomaly, Verdict, judge
-from checkers.words import effect, name
-
-from .base import DISTRIBUTION, Load, Workload
-from .modify import ReadModifyWrite, share_options
-from .register import write_unique
-from .script import Script
+from dynamesis.checkers.dynamo.lww import timestamp
+from dynamesis.checkers.explain.words import effect, name
+from dynamesis.checkers.graph.causality import Causality, causality
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import OK
+from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
+from dynamesis.workloads.register import write_unique
+from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.script.script import Script
 
 
 def _script(load: Load) -> Script:

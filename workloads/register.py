@@ -12,15 +12,13 @@ every value is written once, values that are altered or mixed up.
 from __future__ import annotations
 
 import numpy as np
-
-from checkers.history import History
-from checkers.pairing import INVOKE, OK
-from checkers.verdict import Anomaly, Verdict, judge
-from harness.generators import Rng
-
-from .base import DISTRIBUTION, Load, Workload
-from .modify import Change, ReadModifyWrite, Seen, share_options
-from .script import Script
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import INVOKE, OK
+from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
+from dynamesis.workloads.script.modify import Change, ReadModifyWrite, Seen, share_options
+from dynamesis.workloads.script.script import Script
 
 
 def write_unique(rng: Rng, seen: Seen) -> tuple[Change, Rng]:

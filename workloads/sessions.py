@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from checkers.op import Op
-from harness.generators import Rng
-from harness.generators.distributions import Weighted
-
-from .base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from .modify import Seen
-from .script import Script
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.distributions import Weighted
+from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
+from dynamesis.workloads.script.modify import Seen
+from dynamesis.workloads.script.script import Script
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,19 @@ what this says is easy to believe.
 
 from __future__ import annotations
 
-from checkers.history import History
-from checkers.verdict import Anomaly, Verdict, judge
-from harness.generators import Rng
-
-from .base import DISTRIBUTION, Load, Option, Workload
-from .finals import final_merges, own_check, writes
-from .modify import Change, Modify, ReadModifyWrite, Seen, share_options
-from .script import Script
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
+from dynamesis.workloads.finals import final_merges, own_check, writes
+from dynamesis.workloads.script.modify import (
+    Change,
+    Modify,
+    ReadModifyWrite,
+    Seen,
+    share_options,
+)
+from dynamesis.workloads.script.script import Script
 
 
 def elements(value: object) -> list[int]:

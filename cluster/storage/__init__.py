@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .base import Engine
+from dynamesis.cluster.storage.base import Engine
 
 
 def _lmdb(folder: Path, map_size: int) -> Engine:
-    from .lmdb import LmdbEngine  # a node in memory need not load the library
+    from dynamesis.cluster.storage.lmdb import (
+        LmdbEngine,  # a node in memory need not load the library
+    )
 
     return LmdbEngine(folder, map_size)
 
 
 def _memory(folder: Path, map_size: int) -> Engine:
-    from .memory import MemoryEngine
+    from dynamesis.cluster.storage.memory import MemoryEngine
 
     return MemoryEngine(folder, map_size)
 

@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cluster.core.events import Table, Write
-from cluster.core.store import Damaged, ReadFailed
+from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
 
 TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
 

@@ -12,9 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-from cluster.core.events import Persist, Persisted, PersistFailed
-
-from .base import Engine, StorageFailed
+from dynamesis.cluster.core.protocol.events import Persist, Persisted, PersistFailed
+from dynamesis.cluster.storage.base import Engine, StorageFailed
 
 Outcome = Persisted | PersistFailed
 

@@ -22,9 +22,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
-from cluster.core.events import Table, Write
-
-from .base import Engine, ReadError, StorageFailed, seal, unseal
+from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.storage.base import Engine, ReadError, StorageFailed, seal, unseal
 
 Fault = Literal["none", "full", "read-error", "bit-flip", "torn-tail", "lost-writes", "slow-fsync"]
 

@@ -21,10 +21,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lmdb
-
-from cluster.core.events import Table, Write
-
-from .base import TABLES, ReadError, StorageDamaged, StorageFailed, seal, unseal
+from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.storage.base import (
+    TABLES,
+    ReadError,
+    StorageDamaged,
+    StorageFailed,
+    seal,
+    unseal,
+)
 
 _FORMAT = 1
 _DATABASE = "data.mdb"

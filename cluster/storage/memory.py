@@ -7,9 +7,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cluster.core.events import Table, Write
-
-from .base import TABLES, seal, unseal
+from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.storage.base import TABLES, seal, unseal
 
 
 class MemoryEngine:

@@ -1,7 +1,7 @@
 """A database that is damaged beyond its rows is put aside, not used and not deleted.
 
 The node then comes up with an empty one. That is safe because an empty store draws a new
-incarnation (cluster.core.identity), and it heals because anti-entropy brings back what
+incarnation (cluster.core.versions.identity), and it heals because anti-entropy brings back what
 the other replicas hold.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import ENGINES
-from .base import Engine, StorageDamaged
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.cluster.storage.base import Engine, StorageDamaged
 
 _DATABASE = "data.mdb"
 _ASIDE = _DATABASE + ".damaged-"

@@ -12,10 +12,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cluster.core.events import Write
-from cluster.core.store import ReadFailed
-
-from .base import Engine, StorageFailed
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.storage.base import Engine, StorageFailed
 
 _FILE = "life"
 _ROW = b"witness"

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from cluster.core.node import Node
-
-from . import (
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.zoo import (
     antientropy,
     hints,
     lww,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from cluster.core.antientropy import Exchange
-from cluster.core.buffer import Done
-from cluster.core.merkle import WIDTH
-from cluster.core.messages import State
-from cluster.core.node import Node
-from cluster.core.records import Record
-from cluster.core.store import ReadFailed
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.replication.antientropy import Exchange
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.merkle import WIDTH
+from dynamesis.cluster.core.storage.records import Record
 
 
 def aae_last_segment(node: Node) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.core.kernel import Failure
-from cluster.core.messages import Answer, State
-from cluster.core.node import Node
-from cluster.core.rows import hint_row, split_hint
-from cluster.core.store import Damaged
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Answer, State
+from dynamesis.cluster.core.protocol.store import Damaged
+from dynamesis.cluster.core.runtime.kernel import Failure
+from dynamesis.cluster.core.storage.rows import hint_row, split_hint
 
 
 def hint_early_delete(node: Node) -> None:

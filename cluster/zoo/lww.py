@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-
-from cluster.core import clock
-from cluster.core.messages import State, Version
-from cluster.core.node import Node
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.versions import clock
 
 _LATEST = "@"
 

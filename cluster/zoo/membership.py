@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-
-from cluster.core.changes import claimant
-from cluster.core.membership import merge_layouts
-from cluster.core.messages import Change, Layout
-from cluster.core.node import Node
-from cluster.core.placement import Rules
-from cluster.core.ring import Ring
+from dynamesis.cluster.core.membership.changes import claimant
+from dynamesis.cluster.core.membership.membership import merge_layouts
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Change, Layout
+from dynamesis.cluster.core.ring.placement import Rules
+from dynamesis.cluster.core.ring.ring import Ring
 
 
 def ghost_member(node: Node) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from cluster.core.node import Node
+from dynamesis.cluster.core.node.node import Node
 
 
 def load(spec: str) -> Callable[[Node], None]:

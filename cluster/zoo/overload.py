@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.core.node import Node
+from dynamesis.cluster.core.node.node import Node
 
 _WITHOUT_END = 1 << 20
 

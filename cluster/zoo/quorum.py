@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cluster.core.buffer import Done
-from cluster.core.get import GetRequest
-from cluster.core.messages import State
-from cluster.core.node import Node
-from cluster.core.plan import Place
-from cluster.core.put import PutRequest
-from cluster.core.records import Record, Records
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.ring.plan import Place
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.records import Record, Records
 
 
 def w_counts_twice(node: Node) -> None:

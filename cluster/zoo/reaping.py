@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cluster.core.buffer import Done
-from cluster.core.kernel import Failure
-from cluster.core.messages import Answer, Reap, ReapReply, State
-from cluster.core.node import Node
-from cluster.core.reaper import Told, is_grave
-from cluster.core.records import Record
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
+from dynamesis.cluster.core.replication.reaper import Told, is_grave
+from dynamesis.cluster.core.runtime.kernel import Failure
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.records import Record
 
 
 def reap_at_w(node: Node) -> None:

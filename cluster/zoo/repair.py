@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cluster.core.get import GetRequest
-from cluster.core.messages import Entry, State
-from cluster.core.node import Node
-from cluster.core.plan import Place
-from cluster.core.records import Record
-from cluster.core.store import ReadFailed
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Entry, State
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.ring.plan import Place
+from dynamesis.cluster.core.storage.records import Record
 
 
 def repair_overwrites(node: Node) -> None:

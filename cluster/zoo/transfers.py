@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cluster.core.messages import State
-from cluster.core.node import Node
-from cluster.core.placement import Placement
-from cluster.core.put import PutRequest
-from cluster.core.rows import split_object
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.ring.placement import Placement
+from dynamesis.cluster.core.storage.rows import split_object
 
 #: s that a transfer may take
 _PATIENCE = 0.3

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-
-from cluster.core import clock
-from cluster.core.events import Write
-from cluster.core.get import GetRequest
-from cluster.core.messages import Entry, PutReply, State, Version
-from cluster.core.node import Node
-from cluster.core.put import PutRequest
-from cluster.core.records import Records
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.messages import Entry, PutReply, State, Version
+from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.storage.records import Records
+from dynamesis.cluster.core.versions import clock
 
 _PAIRS = 10
 

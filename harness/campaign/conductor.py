@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.campaign.crew import Crew, Ended, Task
-from harness.campaign.journal import Journal, Run
-from harness.campaign.matrix import Cell
-from harness.campaign.spec import Campaign
-from harness.report.summary import described, reasons
-from harness.store import RESULTS, SCHEDULE, Folder
+from dynamesis.harness.campaign.crew import Crew, Ended, Task
+from dynamesis.harness.campaign.journal import Journal, Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.report.summary import described, reasons
+from dynamesis.harness.results.store import RESULTS, SCHEDULE, Folder
 
 log = logging.getLogger(__name__)
 

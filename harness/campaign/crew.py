@@ -2,7 +2,7 @@
 
 A test is a process of its own, in a session of its own: what becomes of it harms neither
 the worker nor the other tests, and a ctrl-C in the terminal reaches it only through the
-campaign. Workers are never killed, so their logs can be joined (harness/logs.py); should
+campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py); should
 the campaign itself be killed, the watchdog ends workers and tests, and each test's own
 watchdog its nodes.
 """
@@ -23,9 +23,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from harness.lifeline import PARENT, end_with
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.processes.lifeline import PARENT, end_with
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class _Test:
         began = time.monotonic()
         with task.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness", *task.arguments],
+                [sys.executable, "-P", "-m", "dynamesis.harness", *task.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

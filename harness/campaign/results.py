@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.campaign.journal import VERDICTS, Run
-from harness.campaign.matrix import Cell
-from harness.campaign.spec import Campaign
-from harness.store import Folder
+from dynamesis.harness.campaign.journal import VERDICTS, Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.results.store import Folder
 
 RESULTS = "campaign.json"
 NOT_RUN = "not run"

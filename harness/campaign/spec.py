@@ -21,8 +21,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.campaign.matrix import AXES, Block, Cell, cells
-from harness.places import BadYaml, Place, document
+from dynamesis.harness.campaign.matrix import AXES, Block, Cell, cells
+from dynamesis.harness.results.places import BadYaml, Place, document
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
+from dynamesis.harness.campaign.conductor import Conductor
+from dynamesis.harness.campaign.journal import VERDICTS, Run
+from dynamesis.harness.report.summary import STYLES
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
-
-from harness.campaign.conductor import Conductor
-from harness.campaign.journal import VERDICTS, Run
-from harness.report.summary import STYLES
 
 _STYLES = {**STYLES, "error": "bold magenta"}
 

@@ -5,15 +5,15 @@ import sys
 
 def main() -> None:
     """The console script `dynamesis`."""
-    from harness.cli.output import secure_streams
-    from harness.lifeline import follow_parent
-    from harness.signals import end_by_interrupt, ignore
+    from dynamesis.harness.processes.lifeline import follow_parent
+    from dynamesis.harness.processes.signals import end_by_interrupt, ignore
+    from dynamesis.harness.usage.output import secure_streams
 
     secure_streams()
     follow_parent()
     try:
         end_by_interrupt()
-        from harness.cli.app import run
+        from dynamesis.harness.cli.app import run
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:

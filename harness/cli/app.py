@@ -14,33 +14,34 @@ from itertools import pairwise
 from typing import Annotated
 
 import typer
-
-from harness.cli import (
+from dynamesis.harness.cli import (
     bench,
     campaign,
     check,
+    listing,
+    log,
+    report,
+    serve,
+    shrink,
+    test,
+    zoo,
+)
+from dynamesis.harness.cli.local import (
     cluster,
     delete,
     explain,
     get,
     join,
     leave,
-    listing,
-    log,
     put,
     remove,
     repair,
-    report,
-    serve,
-    shrink,
     status,
-    test,
-    zoo,
 )
-from harness.cli.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
-from harness.cli.parsing import Complaint
-from harness.limits import shortage
-from harness.system import EnvironmentFailed
+from dynamesis.harness.cli.parsing import Complaint
+from dynamesis.harness.processes.limits import shortage
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
 
 #: What some versions of typer make of a KeyboardInterrupt.
 _INTERRUPTED = 130

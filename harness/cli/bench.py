@@ -19,8 +19,8 @@ def checkers(
     """Measure checkers: operations a second, peak memory, growth with the history."""
     import time
 
-    from checkers.bench import CASES, exponents, run
-    from harness.cli.values import one_of, writable_file
+    from dynamesis.checkers.simulate.bench import CASES, exponents, run
+    from dynamesis.harness.usage.values import one_of, writable_file
 
     for flag, file in (("--json", json), ("--html", html)):
         if file is not None:
@@ -45,13 +45,13 @@ def checkers(
     if json is not None:
         _save(json, [row.to_dict() for row in rows], growth)
     if html is not None:
-        from harness.report.bench import bench_page
+        from dynamesis.harness.report.bench import bench_page
 
         html.write_text(bench_page([row.to_dict() for row in rows], growth), encoding="utf-8")
 
 
 def _count(text: str) -> int:
-    from harness.cli.exits import Wrong
+    from dynamesis.harness.usage.exits import Wrong
 
     if not text.strip().isdigit() or not 100 <= int(text) <= 100_000_000:
         raise Wrong(f"--sizes: {text.strip()!r}; allowed: 100 to 100000000, several by comma")

@@ -55,9 +55,9 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
 ) -> int:
     """Judge histories again; a verdict a line where there are several, or a model is named."""
-    from checkers.models import Options
-    from harness.cli.checking import Request, check_all
-    from harness.cli.values import exact_number, value_of
+    from dynamesis.checkers.models.models import Options
+    from dynamesis.harness.check.checking import Request, check_all
+    from dynamesis.harness.usage.values import exact_number, value_of
 
     options = Options(
         consistency_models=_parts(consistency_models),

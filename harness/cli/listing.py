@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 
 def run() -> None:
     """Show the workloads, nemeses, checkers, models, bugs, storage engines and links."""
-    from checkers import CHECKERS
-    from checkers.by_logs import LOG_CHECKERS
-    from checkers.models import MODELS
-    from cluster.storage import ENGINES
-    from cluster.zoo import BUGS
-    from harness.links import LINKS
+    from dynamesis.checkers.models.by_logs import LOG_CHECKERS
+    from dynamesis.checkers.models.dynamo import CHECKERS
+    from dynamesis.checkers.models.models import MODELS
+    from dynamesis.cluster.storage import ENGINES
+    from dynamesis.cluster.zoo import BUGS
+    from dynamesis.harness.links import LINKS
 
     bugs = (
         (name, f"{bug.mechanism} ({bug.workload}, {bug.nemesis})") for name, bug in BUGS.items()
@@ -48,7 +48,7 @@ def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
 
 def _workloads() -> Iterator[tuple[str, str]]:
     """Workloads, each with its options."""
-    from workloads import WORKLOADS
+    from dynamesis.workloads import WORKLOADS
 
     for name, workload in WORKLOADS.items():
         yield name, workload.description
@@ -58,7 +58,7 @@ def _workloads() -> Iterator[tuple[str, str]]:
 
 def _nemeses() -> Iterator[tuple[str, str]]:
     """Families, each followed by its members."""
-    from harness.nemesis import PACKAGES
+    from dynamesis.harness.nemesis import PACKAGES
 
     for name, package in PACKAGES.items():
         if "." not in name:

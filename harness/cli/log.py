@@ -18,9 +18,9 @@ def run(
     event: Annotated[str | None, Option(help="Only these events, by comma.")] = None,
 ) -> None:
     """Print what the nodes of a test have logged, merged by time."""
-    from harness.cli.exits import Wrong
-    from harness.cli.values import one_of
-    from harness.report.nodelog import Wanted, merged, nodes_of
+    from dynamesis.harness.report.nodelog import Wanted, merged, nodes_of
+    from dynamesis.harness.usage.exits import Wrong
+    from dynamesis.harness.usage.values import one_of
 
     logs = nodes_of(folder)
     if not logs:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-
-from harness.cli.exits import Wrong
+from dynamesis.harness.usage.exits import Wrong
 
 #: Every complaint of the option parser descends from it; typer's own click has no public name.
 Complaint: type[Exception] = typer.BadParameter.__mro__[2]
@@ -15,7 +14,7 @@ Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 
 def command_of(name: str, arguments: Sequence[str]) -> dict[str, Any]:
     """The values of a command's parameters, by name. Raises Wrong."""
-    from harness.cli.app import app
+    from dynamesis.harness.cli.app import app
 
     group = typer.main.get_command(app)
     try:

@@ -12,10 +12,10 @@ def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
 ) -> int:
     """Judge a stored test again and write its results and report anew."""
-    from harness.cli.checking import stored_test
-    from harness.cli.exits import Wrong, exit_code
-    from harness.cli.judging import judge, locate, save
-    from harness.store import REPORT, TEST
+    from dynamesis.harness.check.checking import stored_test
+    from dynamesis.harness.check.judging import judge, locate, save
+    from dynamesis.harness.results.store import REPORT, TEST
+    from dynamesis.harness.usage.exits import Wrong, exit_code
 
     stored, history = locate(folder)
     if stored is None or not (stored / TEST).is_file():

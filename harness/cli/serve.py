@@ -13,9 +13,9 @@ def run(
     port: Annotated[int, Option(help="Port on 127.0.0.1; 0 finds a free one.")] = 8008,
 ) -> None:
     """Show all tests and campaigns in a browser, read-only, until ctrl-C."""
-    from harness.cli.exits import Wrong
-    from harness.cli.values import within
-    from harness.report.serve import serve
+    from dynamesis.harness.report.serve import serve
+    from dynamesis.harness.usage.exits import Wrong
+    from dynamesis.harness.usage.values import within
 
     within("--port", port, 0, 65535)
     if not store.is_dir():

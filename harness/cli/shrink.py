@@ -14,8 +14,8 @@ def run(
     runs: Annotated[int, Option(help="Runs in all.")] = 60,
 ) -> int:
     """Run a test again with fewer and fewer faults, as long as it fails."""
-    from harness.cli.shrinking import run_shrink
-    from harness.cli.values import within
+    from dynamesis.harness.campaign.shrinking import run_shrink
+    from dynamesis.harness.usage.values import within
 
     within("--tries", tries, 1, 100)
     within("--runs", runs, 1, 10_000)

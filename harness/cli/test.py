@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Context, Option
-
-from harness.cli.flags import (
+from dynamesis.harness.usage.flags import (
     Bug,
     LinksKind,
     N,
@@ -21,6 +19,7 @@ from harness.cli.flags import (
     Tls,
     W,
 )
+from typer import Context, Option
 
 
 def run(
@@ -66,8 +65,8 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdict here too, as JUnit XML.")] = None,
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge what it did."""
-    from harness.cli.options import FLAGS, asked
-    from harness.cli.testing import run_test
+    from dynamesis.harness.worlds.options import FLAGS, asked
+    from dynamesis.harness.worlds.testing import run_test
 
     given = locals()
     options = asked(**{name: given[name] for name in FLAGS})

@@ -30,8 +30,8 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> int:
     """Plant each bug, and see whether it is caught, by what, and how soon."""
-    from harness.cli.values import duration, within, writable_file
-    from harness.cli.zooing import Visit, run_zoo
+    from dynamesis.harness.usage.values import duration, within, writable_file
+    from dynamesis.harness.zoo.zooing import Visit, run_zoo
 
     within("--jobs", jobs, 1, 64)
     within("--seeds", seeds, 1, 10_000)

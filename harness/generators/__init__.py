@@ -1,11 +1,28 @@
 """Pure, seeded generators of operations. Meant to be imported as a whole:
-`from harness import generators as gen`, then `gen.limit(10, gen.mix(rng, a, b))`."""
+`from dynamesis.harness import generators as gen`, then `gen.limit(10, gen.mix(rng, a, b))`."""
 
-from .base import PENDING, Context, Generator, Pending, Step, Thread, assign
-from .counting import cycle, flip_flop, limit, mix, once, process_limit, repeat, until_ok
-from .rng import Rng
-from .sources import Source, concat, draw, invoke, lift, log
-from .threads import (
+from dynamesis.harness.generators.base import (
+    PENDING,
+    Context,
+    Generator,
+    Pending,
+    Step,
+    Thread,
+    assign,
+)
+from dynamesis.harness.generators.counting import (
+    cycle,
+    flip_flop,
+    limit,
+    mix,
+    once,
+    process_limit,
+    repeat,
+    until_ok,
+)
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.generators.sources import Source, concat, draw, invoke, lift, log
+from dynamesis.harness.generators.threads import (
     any,
     clients,
     each_process,
@@ -17,9 +34,16 @@ from .threads import (
     synchronize,
     then,
 )
-from .timing import cycle_times, delay, rate, sleep, stagger, time_limit
-from .transform import f_map, filter, map, trace
-from .validate import GeneratorError, friendly_exceptions, validate
+from dynamesis.harness.generators.timing import (
+    cycle_times,
+    delay,
+    rate,
+    sleep,
+    stagger,
+    time_limit,
+)
+from dynamesis.harness.generators.transform import f_map, filter, map, trace
+from dynamesis.harness.generators.validate import GeneratorError, friendly_exceptions, validate
 
 __all__ = [
     "PENDING",

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, final
 
 import msgspec
-
-from checkers.op import Op
+from dynamesis.checkers.history.op import Op
 
 #: A worker thread: a number for a client, "nemesis" for the nemesis.
 Thread = int | str

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from checkers.op import Op
-
-from .base import Context, Generator, Pending, Step
-from .rng import Rng
-from .sources import Exhausted, Source, lift
-from .wrapper import Wrapper
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Context, Generator, Pending, Step
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.generators.sources import Exhausted, Source, lift
+from dynamesis.harness.generators.wrapper import Wrapper
 
 
 @dataclass(frozen=True)

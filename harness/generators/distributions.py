@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from .rng import Rng
+from dynamesis.harness.generators.rng import Rng
 
 T = TypeVar("T")
 

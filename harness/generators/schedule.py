@@ -25,11 +25,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checkers.op import Op
-
-from .base import Cast, Context, Generator, Pending, Thread
-from .sources import Source
-from .validate import friendly_exceptions, validate
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Cast, Context, Generator, Pending, Thread
+from dynamesis.harness.generators.sources import Source
+from dynamesis.harness.generators.validate import friendly_exceptions, validate
 
 NEMESIS = "nemesis"
 

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from itertools import count
 
 import msgspec
-
-from checkers.op import Op
-
-from .base import Pending
-from .schedule import Schedule, start
-from .sources import Source
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Pending
+from dynamesis.harness.generators.schedule import Schedule, start
+from dynamesis.harness.generators.sources import Source
 
 #: How long a simulated operation takes, in ns.
 LATENCY = 10

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from checkers.op import Op
-
-from .base import PENDING, Context, Generator, Pending, Step, assign
-from .rng import Rng
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step, assign
+from dynamesis.harness.generators.rng import Rng
 
 Source: TypeAlias = "Generator | Op | Sequence[Source] | None"
 

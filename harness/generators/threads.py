@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from checkers.op import Op
-
-from .base import PENDING, Context, Generator, Pending, Step, Thread
-from .sources import Exhausted, Source, concat, lift
-from .wrapper import Wrapper
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step, Thread
+from dynamesis.harness.generators.sources import Exhausted, Source, concat, lift
+from dynamesis.harness.generators.wrapper import Wrapper
 
 K = TypeVar("K")
 

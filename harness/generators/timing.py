@@ -10,12 +10,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from checkers.op import Op
-
-from .base import PENDING, Context, Generator, Pending, Step
-from .rng import Rng
-from .sources import Exhausted, Source, lift
-from .wrapper import Wrapper
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.generators.sources import Exhausted, Source, lift
+from dynamesis.harness.generators.wrapper import Wrapper
 
 #: Lateness up to this (ns) is made up for, so that slow wake-ups do not lower a rate; what
 #: is later than that, as after a stall, is forgotten, so that no burst follows it.

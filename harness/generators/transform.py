@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
-
-from checkers.op import Op
-
-from .base import Context, Generator, Pending, Step
-from .sources import Source, lift
-from .wrapper import Wrapper
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Context, Generator, Pending, Step
+from dynamesis.harness.generators.sources import Source, lift
+from dynamesis.harness.generators.wrapper import Wrapper
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from checkers.op import Op, Type
-
-from .base import Context, Generator, Pending, Step
-from .sources import Source, lift
-from .wrapper import Wrapper
+from dynamesis.checkers.history.op import Op, Type
+from dynamesis.harness.generators.base import Context, Generator, Pending, Step
+from dynamesis.harness.generators.sources import Source, lift
+from dynamesis.harness.generators.wrapper import Wrapper
 
 
 class GeneratorError(Exception):

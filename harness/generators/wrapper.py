@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from checkers.op import Op
-
-from .base import Context, Generator, Step
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Context, Generator, Step
 
 
 @dataclass(frozen=True)

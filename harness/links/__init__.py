@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.links.base import Links
-from harness.links.direct import DirectLinks
-from harness.links.faults import FAULTS
-from harness.links.toxics import KINDS
-from harness.ports import Ports
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links.base import Links
+from dynamesis.harness.links.direct import DirectLinks
+from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.links.toxics import KINDS
+from dynamesis.harness.processes.ports import Ports
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class LinksKind:
 
 
 def _toxiproxy(site: Site) -> Links:
-    from harness.links.provision import toxiproxy_server
-    from harness.links.toxiproxy import ToxiproxyLinks
+    from dynamesis.harness.links.provision import toxiproxy_server
+    from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 
     binary = toxiproxy_server(site.say)
     return ToxiproxyLinks(binary, site.folder, site.ports, site.reaper, site.on_incident)
 
 
 def _embedded(site: Site) -> Links:
-    from harness.links.embedded import EmbeddedLinks
+    from dynamesis.harness.links.embedded import EmbeddedLinks
 
     return EmbeddedLinks(site.folder, site.reaper, site.on_incident)
 

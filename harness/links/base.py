@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.links.faults import Fault
+from dynamesis.harness.links.faults import Fault
 
 #: The source of every route that a client takes.
 CLIENT = "client"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.links.base import Route, route_name
-from harness.links.faults import Fault, FaultError
+from dynamesis.harness.links.base import Route, route_name
+from dynamesis.harness.links.faults import Fault, FaultError
 
 
 class DirectLinks:

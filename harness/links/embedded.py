@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.lifeline import PARENT
-from harness.links.base import Route, route_name
-from harness.links.faults import FAULTS, Fault, FaultError
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links.base import Route, route_name
+from dynamesis.harness.links.faults import FAULTS, Fault, FaultError
+from dynamesis.harness.processes.lifeline import PARENT
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: s that the proxy may take for an answer
 _TIMEOUT = 5.0
@@ -103,7 +103,7 @@ class EmbeddedLinks:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "harness.links.proxy"),
+                *("-m", "dynamesis.harness.links.proxy"),
                 env=os.environ | {PARENT: str(os.getpid())},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -22,9 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
-
-from harness.lifeline import tied
-from harness.system import EnvironmentFailed
+from dynamesis.harness.processes.lifeline import tied
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 VERSION = "2.12.0"
 RELEASE = f"https://github.com/Shopify/toxiproxy/releases/download/v{VERSION}"

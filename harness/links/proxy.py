@@ -18,10 +18,10 @@ import sys
 from random import Random
 from typing import Any
 
-from harness.lifeline import follow_parent
-from harness.links.base import Route
-from harness.links.faults import Fault, Refused, Stall, make_fault
-from harness.links.shapes import Broken, Counts, CutShort, Direction, shape
+from dynamesis.harness.links.base import Route
+from dynamesis.harness.links.faults import Fault, Refused, Stall, make_fault
+from dynamesis.harness.links.shapes import Broken, Counts, CutShort, Direction, shape
+from dynamesis.harness.processes.lifeline import follow_parent
 
 _ABORT = struct.pack("ii", 1, 0)
 

@@ -16,15 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.lifeline import tied
-from harness.links import api
-from harness.links.base import Route
-from harness.links.faults import Fault, Refused
-from harness.links.provision import VERSION
-from harness.links.toxics import toxics
-from harness.ports import is_free
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links import api
+from dynamesis.harness.links.base import Route
+from dynamesis.harness.links.faults import Fault, Refused
+from dynamesis.harness.links.provision import VERSION
+from dynamesis.harness.links.toxics import toxics
+from dynamesis.harness.processes.lifeline import tied
+from dynamesis.harness.processes.ports import is_free
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: s until a server must have answered after its start
 _START = 10.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from harness.links.faults import (
+from dynamesis.harness.links.faults import (
     BlackHole,
     CutOff,
     Fault,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.links.faults import (
+from dynamesis.harness.links.faults import (
     BlackHole,
     CutOff,
     Fault,

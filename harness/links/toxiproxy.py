@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.links.api import ApiError, ApiTimeout
-from harness.links.base import Route, route_name
-from harness.links.faults import Fault, FaultError
-from harness.links.server import Server
-from harness.links.toxics import KINDS, toxics
-from harness.ports import Ports
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links.api import ApiError, ApiTimeout
+from dynamesis.harness.links.base import Route, route_name
+from dynamesis.harness.links.faults import Fault, FaultError
+from dynamesis.harness.links.server import Server
+from dynamesis.harness.links.toxics import KINDS, toxics
+from dynamesis.harness.processes.ports import Ports
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 
 class ToxiproxyLinks:

@@ -5,11 +5,11 @@ source = Timeline(plan(["cut", "kill"], arena, seed, limit=10.0))
 nemesis = Nemesis(system, links, folder / "ledger.jsonl")
 """
 
-from harness.nemesis.catalogue import PACKAGES, possible
-from harness.nemesis.libfaketime import CLOCKS
-from harness.nemesis.nemesis import Nemesis
-from harness.nemesis.packages import Arena, Impossible, Package
-from harness.nemesis.schedule import Event, Timeline, newcomers, plan
+from dynamesis.harness.nemesis.catalogue import PACKAGES, possible
+from dynamesis.harness.nemesis.libfaketime import CLOCKS
+from dynamesis.harness.nemesis.nemesis import Nemesis
+from dynamesis.harness.nemesis.packages import Arena, Impossible, Package
+from dynamesis.harness.nemesis.schedule import Event, Timeline, newcomers, plan
 
 __all__ = [
     "CLOCKS",

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
-from harness.generators.rng import Rng
-from harness.links.base import CLIENT, route_name
-from harness.nemesis import cuts
-from harness.nemesis.clocks import CLOCK_FAULTS
-from harness.nemesis.cuts import Grudge, Nodes
-from harness.nemesis.packages import Arena, Draw, Impossible, Member, Package, Value
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.links.base import CLIENT, route_name
+from dynamesis.harness.nemesis import cuts
+from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
+from dynamesis.harness.nemesis.cuts import Grudge, Nodes
+from dynamesis.harness.nemesis.packages import Arena, Draw, Impossible, Member, Package, Value
 
 _ONE_WAY = frozenset({"black-hole"})
 

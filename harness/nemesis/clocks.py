@@ -16,9 +16,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.nemesis.effects import Look, Proof
-from harness.patience import Patience
-from harness.system import System
+from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.processes.patience import Patience
+from dynamesis.harness.targets.system import System
 
 #: What can be wrong with a clock, and the settings of each, with what they can be.
 CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {

@@ -8,9 +8,9 @@ nemesis.clj, which also gave the names.
 
 from __future__ import annotations
 
-from harness.generators.rng import Rng
-from harness.links.base import route_name
-from harness.links.faults import BlackHole, Fault, Refused, Reset
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.links.base import route_name
+from dynamesis.harness.links.faults import BlackHole, Fault, Refused, Reset
 
 Nodes = tuple[str, ...]
 Grudge = list[list[str]] | dict[str, list[str]]

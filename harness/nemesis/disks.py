@@ -14,9 +14,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import asked
-from harness.system import System
+from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.symptoms import asked
+from dynamesis.harness.targets.system import System
 
 #: What a disk can be told to do, and the settings of each.
 DISK_FAULTS: dict[str, tuple[str, ...]] = {

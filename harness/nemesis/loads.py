@@ -15,9 +15,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import asked
-from harness.system import System
+from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.symptoms import asked
+from dynamesis.harness.targets.system import System
 
 #: What the keys of this load begin with.
 EXTRA = "load/"

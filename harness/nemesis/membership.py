@@ -19,10 +19,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from harness.nemesis.effects import Look, Proof
-from harness.nemesis.packages import NEWCOMERS
-from harness.patience import Patience
-from harness.system import System
+from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.packages import NEWCOMERS
+from dynamesis.harness.processes.patience import Patience
+from dynamesis.harness.targets.system import System
 
 #: Starts a node that is no member yet, with links to and from all others; under a name that
 #: was used before, with nothing on its disk.

@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from checkers.course import crashed
-from checkers.op import Op, OpError
-from harness.links.base import Links
-from harness.nemesis.clocks import BadClock
-from harness.nemesis.disks import FORGETFUL, BadDisk
-from harness.nemesis.effects import Effects, Look, Proof
-from harness.nemesis.ledger import Ledger
-from harness.nemesis.loads import ExtraLoad, Press, no_press
-from harness.nemesis.membership import Membership, Welcome
-from harness.nemesis.network import BadLink, Cut, Wires
-from harness.nemesis.processes import Holds, Kill, Pause, Wipe
-from harness.nemesis.schedule import NEMESIS
-from harness.nemesis.targets import Targets, present
-from harness.patience import Patience
-from harness.system import EnvironmentFailed, System
+from dynamesis.checkers.history.course import crashed
+from dynamesis.checkers.history.op import Op, OpError
+from dynamesis.harness.links.base import Links
+from dynamesis.harness.nemesis.clocks import BadClock
+from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
+from dynamesis.harness.nemesis.effects import Effects, Look, Proof
+from dynamesis.harness.nemesis.ledger import Ledger
+from dynamesis.harness.nemesis.loads import ExtraLoad, Press, no_press
+from dynamesis.harness.nemesis.membership import Membership, Welcome
+from dynamesis.harness.nemesis.network import BadLink, Cut, Wires
+from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
+from dynamesis.harness.nemesis.schedule import NEMESIS
+from dynamesis.harness.nemesis.targets import Targets, present
+from dynamesis.harness.processes.patience import Patience
+from dynamesis.harness.targets.system import EnvironmentFailed, System
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
-#: s that a fault should have lasted to show an effect, as checkers.evidence has it, and s by
+#: s that a fault should have lasted to show an effect, as checkers.evidence.evidence has it, and s by
 #: which one that has shown none lasts longer, both of a machine that is not busy
 _SHOULD_BITE = 2.0
 _LONGER = 4.0

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from harness.links.base import CLIENT, Links, route_name
-from harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
-from harness.nemesis.cuts import route_faults, unheard
-from harness.nemesis.effects import Look, Proof
-from harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
-from harness.system import System
+from dynamesis.harness.links.base import CLIENT, Links, route_name
+from dynamesis.harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
+from dynamesis.harness.nemesis.cuts import route_faults, unheard
+from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
+from dynamesis.harness.targets.system import System
 
 #: greetings of which the fastest is the usual one
 _SAMPLES = 4

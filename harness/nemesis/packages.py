@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.generators.rng import Rng
-from harness.nemesis.cuts import Nodes
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.nemesis.cuts import Nodes
 
 #: How many nodes may join in one test: each needs ports of its own.
 NEWCOMERS = 5

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.nemesis.cuts import route_faults
-from harness.nemesis.effects import Look, Proof, proven
-from harness.nemesis.network import Wires
-from harness.system import System
+from dynamesis.harness.nemesis.cuts import route_faults
+from dynamesis.harness.nemesis.effects import Look, Proof, proven
+from dynamesis.harness.nemesis.network import Wires
+from dynamesis.harness.targets.system import System
 
 Held = Literal["down", "paused"]
 #: s for which a node without its last writes is kept from its peers, so that it coordinates

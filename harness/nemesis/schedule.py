@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from checkers.op import Op
-from harness.generators.base import PENDING, Context, Generator, Pending, Step
-from harness.generators.rng import Rng
-from harness.nemesis.catalogue import possible
-from harness.nemesis.packages import NEWCOMERS, Arena, Member
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.nemesis.catalogue import possible
+from dynamesis.harness.nemesis.packages import NEWCOMERS, Arena, Member
 
 NEMESIS = "nemesis"
 #: A test is at most so many units of time long; about three make a fault and its pause.

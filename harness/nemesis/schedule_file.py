@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
-
-from harness.links.base import CLIENT, route_name
-from harness.links.faults import FaultError, make_fault
-from harness.nemesis.catalogue import PACKAGES
-from harness.nemesis.clocks import CLOCK_FAULTS
-from harness.nemesis.cuts import KINDS
-from harness.nemesis.disks import DISK_FAULTS
-from harness.nemesis.loads import LOADS
-from harness.nemesis.packages import Arena
-from harness.nemesis.schedule import Event, in_order
-from harness.nemesis.targets import TARGETS
-from harness.places import Place, document
+from dynamesis.harness.links.base import CLIENT, route_name
+from dynamesis.harness.links.faults import FaultError, make_fault
+from dynamesis.harness.nemesis.catalogue import PACKAGES
+from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
+from dynamesis.harness.nemesis.cuts import KINDS
+from dynamesis.harness.nemesis.disks import DISK_FAULTS
+from dynamesis.harness.nemesis.loads import LOADS
+from dynamesis.harness.nemesis.packages import Arena
+from dynamesis.harness.nemesis.schedule import Event, in_order
+from dynamesis.harness.nemesis.targets import TARGETS
+from dynamesis.harness.results.places import Place, document
 
 _DISKS = ("wiped", "copied", "restored")
 _SIGNALS = ("SIGKILL", "SIGTERM")

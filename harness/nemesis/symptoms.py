@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.system import System
+from dynamesis.harness.targets.system import System
 
 Pair = tuple[str, str]
 

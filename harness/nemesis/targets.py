@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from checkers.op import Op
-from checkers.ring import Ring
-from harness.links.base import CLIENT, route_name
-from harness.nemesis.cuts import unheard
-from harness.system import System
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.links.base import CLIENT, route_name
+from dynamesis.harness.nemesis.cuts import unheard
+from dynamesis.harness.targets.system import System
 
 #: What a value may aim at.
 TARGETS = ("primaries", "coordinator", "hint-holder", "giver")

@@ -8,8 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import jinja2
-
-from harness.report.junit import document
+from dynamesis.harness.report.junit import document
 
 Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from harness.report.summary import printable, word
+from dynamesis.harness.report.summary import printable, word
 
 #: test.json and results.json of one test
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]

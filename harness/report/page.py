@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-
-from harness.report.summary import described, evidence, reasons, word
-from harness.store import HISTORY, RESULTS, TEST, Folder
+from dynamesis.harness.report.summary import described, evidence, reasons, word
+from dynamesis.harness.results.store import HISTORY, RESULTS, TEST, Folder
 
 #: Anomalies of one name that are shown unfolded.
 _SHOWN = 3

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-
-from harness.report.summary import word
-from harness.store import RESULTS, TEST, Folder, runs
-from harness.system import EnvironmentFailed
+from dynamesis.harness.report.summary import word
+from dynamesis.harness.results.store import RESULTS, TEST, Folder, runs
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 HOST = "127.0.0.1"
 _CAMPAIGN = "campaign.json"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.report.summary import STYLES
 from rich.text import Text
-
-from harness.campaign.journal import Run
-from harness.report.summary import STYLES
 
 Results = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.journal import Run
-from harness.campaign.matrix import Cell
-from harness.campaign.spec import Budget, Campaign
+from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.spec import Budget, Campaign
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests

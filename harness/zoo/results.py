@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from harness.campaign.journal import Run
-from harness.campaign.matrix import Cell
-from harness.campaign.spec import Campaign
-from harness.zoo.plan import STORM, SUITED, Specimen, is_clean, planted_in
+from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.zoo.plan import STORM, SUITED, Specimen, is_clean, planted_in
 
 RESULTS = "zoo.json"
 

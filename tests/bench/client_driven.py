@@ -15,9 +15,9 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from cluster.client import Client
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import reserve
+from dynamesis.cluster.client.client import Client
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import reserve
 
 NODES = tuple(f"n{i}" for i in range(1, 6))
 ROUNDS = 40

@@ -14,11 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
+from dynamesis.cluster.client.admin import AdminClient
+from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended
 from test_overload import MIB, anonymous_bytes, flood
-
-from cluster.admin import AdminClient
-from harness.ports import reserve
 
 FLOODS = 8
 PUTS = 400

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from checkers.history import History, Op, Sibling
-from checkers.logs import Event, Logs
+from dynamesis.checkers.history.history import History, Op, Sibling
+from dynamesis.checkers.logs.logs import Event, Logs
 
 NODES = ("n1", "n2", "n3", "n4")
 #: one partition, so that every key has the first three nodes as primaries

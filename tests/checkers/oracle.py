@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import combinations, permutations
 
-from checkers.history import Op
+from dynamesis.checkers.history.history import Op
 
 Finding = tuple[str, str | None]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 
-from checkers.history import Op
+from dynamesis.checkers.history.history import Op
 
 FOREVER = 10**9
 #: what a slow machine may cause at once, and what it may cause only after half a second

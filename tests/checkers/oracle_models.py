@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import chain, combinations, permutations
 from typing import Any
 
-from checkers.history import Op
+from dynamesis.checkers.history.history import Op
 
 NEVER = 10**9
 

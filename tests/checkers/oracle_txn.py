@@ -10,8 +10,7 @@ from itertools import pairwise, product
 from typing import Any
 
 import networkx as nx
-
-from checkers.history import Op
+from dynamesis.checkers.history.history import Op
 
 
 @dataclass(eq=False)

@@ -12,9 +12,8 @@ from __future__ import annotations
 from itertools import combinations, permutations
 from typing import Any
 
+from dynamesis.checkers.history.history import Op
 from oracle_txn import Txn, transactions
-
-from checkers.history import Op
 
 Pairs = set[tuple[int, int]]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from hashlib import md5
 
+from dynamesis.checkers.history.history import Op, Sibling
 from hypothesis import strategies as st
-
-from checkers.history import Op, Sibling
 
 KEYS = ("a", "b")
 NODES = ("n1", "n2", "n3")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from checkers.availability import availability
-from checkers.course import course
-from checkers.history import History, Op
-from checkers.ledger import sides
+from dynamesis.checkers.dynamo.ledger import sides
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.measure.availability import availability
 
 SECOND = 1_000_000_000
 

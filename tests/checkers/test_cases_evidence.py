@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.evidence.figures import LEAST, LEAST_WRITES, figures
+from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op, OpError, Sibling, read_history
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.harness.cli.app import run
 from msgspec.structs import replace as replaced
 
-from checkers import check
-from checkers.course import course
-from checkers.figures import LEAST, LEAST_WRITES, figures
-from checkers.history import History, Op, OpError, Sibling, read_history
-from checkers.io import read_any
-from checkers.models import MODELS, Options, check_model
-from harness.cli.app import run
 from tests.checkers.test_corpus import HISTORIES, beside
 
 #: prefix of a file in histories/unknown -> what the reason says

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers import check
-from checkers.history import History, read_history
-from checkers.io import read_any, write_edn, write_json
-from checkers.verdict import Results
+from dynamesis.checkers.formats.io import read_any, write_edn, write_json
+from dynamesis.checkers.history.history import History, read_history
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.verdict import Results
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

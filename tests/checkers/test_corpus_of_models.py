@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers.io import read_any
-from checkers.models import MODELS, Options, check_model
-from checkers.verdict import Results
+from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.checkers.verdict import Results
 
 HISTORIES = Path(__file__).parent.parent / "histories" / "models"
 

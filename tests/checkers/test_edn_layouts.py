@@ -11,12 +11,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from dynamesis.checkers.formats.edn import EdnSet, Parser, Word
+from dynamesis.checkers.formats.io import Format, read_any
+from dynamesis.checkers.history.history import History, HistoryError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from checkers.edn import EdnSet, Parser, Word
-from checkers.history import History, HistoryError
-from checkers.io import Format, read_any
 
 # An EDN value as a tree that can be compared: what differs in EDN differs here.
 NAMES = st.sampled_from(["a", "b", "id", "append", "r", "w", "x1", "ok", "read"])

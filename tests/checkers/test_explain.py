@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from checkers.course import course
-from checkers.explain import touches, with_faults, with_touches
-from checkers.history import History, Op
-from checkers.verdict import Anomaly, Results, judge
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.explain import touches, with_faults, with_touches
+from dynamesis.checkers.verdict import Anomaly, Results, judge
 
 EVENTS = [
     {"time": 1.0, "node": "n1", "event": "stored", "key": "k", "why": "put", "hash": "aa"},

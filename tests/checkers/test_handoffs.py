@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.checkers.logs.logs import Event, Logs
+from dynamesis.checkers.models.by_logs import check_logs
+from dynamesis.checkers.verdict import Verdict
 from log_lines import TEST, fault, history, line, logs, put
-
-from checkers.by_logs import check_logs
-from checkers.logs import Event, Logs
-from checkers.verdict import Verdict
 
 
 def kept(hash: str, at: float = 1.1, id: str = "1.1", what: str = "stored") -> Event:

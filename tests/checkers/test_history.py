@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dynamesis.checkers.history.history import (
+    History,
+    HistoryError,
+    Op,
+    OpError,
+    Sibling,
+    encode,
+    read_history,
+)
+from dynamesis.checkers.models.dynamo import check
 from msgspec.structs import replace
-
-from checkers import check
-from checkers.history import History, HistoryError, Op, OpError, Sibling, encode, read_history
 
 OPS = [
     Op(0, 0, "info", "harness", "phase", value="load"),
@@ -147,7 +154,7 @@ def test_operations_are_paired() -> None:
 
 
 def test_a_file_larger_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("checkers.history._CHUNK", 100)
+    monkeypatch.setattr("dynamesis.checkers.history.history._CHUNK", 100)
     assert list(read_history(written(tmp_path, b"".join(LINES))).ops()) == OPS
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers.history import History, HistoryError, Op
-from checkers.io import read_any, write_edn, write_json
-from checkers.models import check_model
-from checkers.op import Unheld
-from checkers.txn import read_txns
+from dynamesis.checkers.elle.txn import read_txns
+from dynamesis.checkers.formats.io import read_any, write_edn, write_json
+from dynamesis.checkers.history.history import History, HistoryError, Op
+from dynamesis.checkers.history.op import Unheld
+from dynamesis.checkers.models.models import check_model
 
 ADD = [("invoke", "add", 1), ("ok", "add", 1), ("invoke", "read", None), ("ok", "read", [1])]
 EVENTS = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from checkers.history import History, Op
-from checkers.models import Options, check_model
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.models import Options, check_model
 
 
 def history(*events: tuple[str, str, Any]) -> History:

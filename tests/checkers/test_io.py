@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers.edn import EdnError, Parser, dumps
-from checkers.history import History, HistoryError
-from checkers.io import read_any, write_edn, write_history, write_json
-from checkers.models import check_model
-from checkers.simulate import Store
-from checkers.simulate_txn import transactions
+from dynamesis.checkers.formats.edn import EdnError, Parser, dumps
+from dynamesis.checkers.formats.io import read_any, write_edn, write_history, write_json
+from dynamesis.checkers.history.history import History, HistoryError
+from dynamesis.checkers.models.models import check_model
+from dynamesis.checkers.simulate.simulate import Store
+from dynamesis.checkers.simulate.simulate_txn import transactions
 
 EDN = """\
 {:type :invoke, :f :txn, :value [[:append 3 1] [:r 4 nil]], :process 0, :time 10, :index 7}

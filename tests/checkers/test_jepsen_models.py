@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers.consistency import UnknownModel
-from checkers.history import History, Op
-from checkers.io import read_any
-from checkers.models import MODELS, BadOption, Options, check_model
-from checkers.verdict import Results
+from dynamesis.checkers.elle.consistency import UnknownModel
+from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.models import MODELS, BadOption, Options, check_model
+from dynamesis.checkers.verdict import Results
 
 
 def history(*events: tuple[Any, ...]) -> History:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from checkers.causality import NEVER
-from checkers.history import History, Op
-from checkers.katomicity import Register, smallest_delta
-from checkers.register import check_register
+from dynamesis.checkers.graph.causality import NEVER
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.katomicity import Register, smallest_delta
+from dynamesis.checkers.models.register import check_register
 
 #: name -> (operations as "w1" or "r1" with begin and end, whether two writes are enough)
 CASES = {

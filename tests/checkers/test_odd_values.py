@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.history.exact import parse_number
+from dynamesis.checkers.history.history import Op
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.checkers.models.operations import FS
 from test_jepsen_models import add, done, history, judged, read
-
-from checkers import check
-from checkers.exact import parse_number
-from checkers.history import Op
-from checkers.io import read_any
-from checkers.models import MODELS, Options, check_model
-from checkers.operations import FS
 
 MOVED = {"from": "a", "to": "b", "amount": 1}
 

@@ -6,19 +6,18 @@ import os
 from random import Random
 
 import pytest
+from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.history.wellformed import first_problem
+from dynamesis.checkers.models.dynamo import CHECKERS
+from dynamesis.checkers.models.register import check_register
+from dynamesis.checkers.simulate.simulate import FAULTS, Store
+from dynamesis.checkers.simulate.simulate import TEST as SIMULATED
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
 from programs import PRIMARIES, PROGRAMS, TEST, run
-
-from checkers.causality import causality
-from checkers.course import course
-from checkers.dynamo import CHECKERS
-from checkers.history import History, Op
-from checkers.register import check_register
-from checkers.simulate import FAULTS, Store
-from checkers.simulate import TEST as SIMULATED
-from checkers.wellformed import first_problem
 
 #: a few hundred in CI; the nightly environment asks for tens of thousands
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from dynamesis.checkers.history.history import Op
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle_promises import Promises
 from programs import PRIMARIES, Run
 from test_oracle_promises import LENIENT, STRICT, named, verdict
-
-from checkers.history import Op
 
 #: as programs.STEP, with one more slot: the nemesis
 STEP = st.tuples(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 
 import pytest
+from dynamesis.checkers.dynamo.ledger import check_ledger
+from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op, OpError, Sibling
+from dynamesis.checkers.history.wellformed import first_problem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_ledger import Ledger
 from programs import KEYS, NODES, PRIMARIES, TEST
-
-from checkers.causality import causality
-from checkers.course import course
-from checkers.history import History, Op, OpError, Sibling
-from checkers.ledger import check_ledger
-from checkers.wellformed import first_problem
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)

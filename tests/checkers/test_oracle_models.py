@@ -8,6 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.models import Options, check_model
+from dynamesis.checkers.verdict import Results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_models import (
@@ -19,10 +22,6 @@ from oracle_models import (
     impossible_reads,
     repeated,
 )
-
-from checkers.history import History, Op
-from checkers.models import Options, check_model
-from checkers.verdict import Results
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.dynamo import CHECKERS
+from dynamesis.checkers.simulate.simulate import FAULTS, Store
+from dynamesis.checkers.verdict import Verdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_promises import SESSIONS, LastWins, Promises
 from programs import PRIMARIES, PROGRAMS, TEST, run
-
-from checkers.causality import causality
-from checkers.course import course
-from checkers.dynamo import CHECKERS
-from checkers.history import History, Op
-from checkers.simulate import FAULTS, Store
-from checkers.verdict import Verdict
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)

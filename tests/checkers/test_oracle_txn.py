@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
+from dynamesis.checkers.elle.consistency import forbidden, meaning
+from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
+from dynamesis.checkers.history.history import History, Op
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_txn import ListAppend, RwRegister
-
-from checkers.consistency import forbidden, meaning
-from checkers.elle import check_list_append, check_rw_register
-from checkers.history import History, Op
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)

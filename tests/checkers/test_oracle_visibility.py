@@ -6,14 +6,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
+from dynamesis.checkers.history.history import History
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle_visibility import MODELS
 from oracle_visibility import History as Tiny
 from test_oracle_txn import STEP, run
-
-from checkers.elle import check_list_append, check_rw_register
-from checkers.history import History
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 pytestmark = pytest.mark.timeout(240 + 2 * EXAMPLES)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.logs.logs import Event
+from dynamesis.checkers.models.by_logs import check_logs
+from dynamesis.checkers.verdict import Verdict
 from log_lines import NODES, TEST, fault, history, line, logs, put
-
-from checkers.by_logs import check_logs
-from checkers.logs import Event
-from checkers.ring import Ring
-from checkers.verdict import Verdict
 
 OWNERS = list(NODES)
 #: n5 takes n1's place

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from checkers.course import course
-from checkers.history import History, Op
-from checkers.repairs import repairs
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.measure.repairs import repairs
 
 BEGAN = 7_000_000_000
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.cluster.core.ring.ring import Ring as NodesRing
 from hypothesis import given
 from hypothesis import strategies as st
-
-from checkers.ring import Ring
-from cluster.core.ring import Ring as NodesRing
 
 NODES = [f"n{i}" for i in range(1, 7)]
 ZONES = st.dictionaries(st.sampled_from(NODES), st.sampled_from(["a", "b", "c"]), min_size=1)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from checkers import check
-from checkers.causality import causality
-from checkers.history import History
-from checkers.simulate import FAULTS, TEST, Store
-from checkers.verdict import Results
+from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.simulate.simulate import FAULTS, TEST, Store
+from dynamesis.checkers.verdict import Results
 
 
 def results(seed: int, **shape) -> Results:

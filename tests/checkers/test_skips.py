@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from checkers import check
-from checkers.history import History, Op, Sibling
-from checkers.simulate import TEST as RING
-from checkers.verdict import Verdict
+from dynamesis.checkers.history.history import History, Op, Sibling
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.simulate.simulate import TEST as RING
+from dynamesis.checkers.verdict import Verdict
 
 
 def note(f: str, value: Any) -> Op:
@@ -157,9 +156,9 @@ def test_of_a_long_history_only_what_is_promised_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ops = [*PUT, *EMPTY]
-    monkeypatch.setattr("checkers.coverage.COUNTED", len(ops) + 1)
+    monkeypatch.setattr("dynamesis.checkers.dynamo.coverage.COUNTED", len(ops) + 1)
     assert judged("coverage", *ops).skipped is None
-    monkeypatch.setattr("checkers.coverage.COUNTED", len(ops))
+    monkeypatch.setattr("dynamesis.checkers.dynamo.coverage.COUNTED", len(ops))
     assert "the history is long" in (judged("coverage", *ops).skipped or "")
     assert judged("coverage", *ops, promises=["monotonic-reads"]).skipped is None
 

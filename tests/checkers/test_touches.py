@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.logs.logs import Event
+from dynamesis.checkers.models.explain import touches, with_touches
+from dynamesis.checkers.verdict import Anomaly, Results, judge
 from log_lines import TEST, dump, fault, get, history, line, logs, put
-
-from checkers.course import course
-from checkers.explain import touches, with_touches
-from checkers.history import History
-from checkers.logs import Event
-from checkers.verdict import Anomaly, Results, judge
 
 
 def stored(at: float, node: str, id: str, *holds: str, why: str = "put", **more: Any) -> Event:

@@ -8,11 +8,19 @@ import pickle
 
 import msgspec
 import pytest
-
-from checkers import check
-from checkers.history import History, Op
-from checkers.models import MODELS, check_model
-from checkers.verdict import UNKNOWN, NoTruthValue, Results, Verdict, judge, merge, skip, valid_of
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.models.models import MODELS, check_model
+from dynamesis.checkers.verdict import (
+    UNKNOWN,
+    NoTruthValue,
+    Results,
+    Verdict,
+    judge,
+    merge,
+    skip,
+    valid_of,
+)
 
 NOTHING = History.of([])
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-
-from checkers.consistency import UnknownModel, canonical, forbidden, impossible, meaning
-from checkers.elle import check_list_append, check_rw_register
-from checkers.history import History, Op
-from checkers.models import check_model
-from checkers.verdict import Verdict
+from dynamesis.checkers.elle.consistency import (
+    UnknownModel,
+    canonical,
+    forbidden,
+    impossible,
+    meaning,
+)
+from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
+from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.models.models import check_model
+from dynamesis.checkers.verdict import Verdict
 
 
 def events(*lines: str) -> History:
@@ -216,7 +221,7 @@ def test_the_weakest_models_that_an_anomaly_rules_out() -> None:
 
 def test_legal_cycles_do_not_hide_an_illegal_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small write skews are legal under snapshot isolation; the one G0 is not."""
-    monkeypatch.setattr("checkers.cycle_search.NAMED", 2)
+    monkeypatch.setattr("dynamesis.checkers.graph.cycle_search.NAMED", 2)
     ops: list[Op] = []
     for i in range(8):
         x, y = f"x{i}", f"y{i}"

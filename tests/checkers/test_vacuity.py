@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.checkers.history.history import History, Op, Sibling
+from dynamesis.checkers.models.dynamo import CHECKERS, check
+from dynamesis.checkers.verdict import Anomaly, Results, Verdict, check_safely, judge, skip
 from msgspec.structs import replace as replaced
-
-from checkers import CHECKERS, check
-from checkers.history import History, Op, Sibling
-from checkers.verdict import Anomaly, Results, Verdict, check_safely, judge, skip
 
 
 def harness(f: str, value: Any) -> Op:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from checkers import check
-from checkers.course import Fault
-from checkers.history import History, Op, Sibling, read_history
-from checkers.words import concerned
+from dynamesis.checkers.explain.words import concerned
+from dynamesis.checkers.history.course import Fault
+from dynamesis.checkers.history.history import History, Op, Sibling, read_history
+from dynamesis.checkers.models.dynamo import check
 
 BAD = Path(__file__).parent.parent / "histories" / "bad"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from cluster.__main__ import main
-from cluster.core.events import Asked, Effect, Event, Received, Reply
-from cluster.core.messages import Get, GetReply, Version, Worth
-from cluster.core.node import Node
+from dynamesis.cluster.__main__ import main
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.events import Asked, Effect, Event, Received, Reply
+from dynamesis.cluster.core.protocol.messages import Get, GetReply, Version, Worth
 
 
 class Crashing(Node):

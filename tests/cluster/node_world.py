@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from cluster import guard
-from cluster.admin import AdminClient
-from cluster.core.messages import Hello, Message, Welcome
-from cluster.failures import DynamoError
-from cluster.wire import ADMIN_LIMIT, Decoder, encode
+from dynamesis.cluster.client.admin import AdminClient
+from dynamesis.cluster.core.protocol.messages import Hello, Message, Welcome
+from dynamesis.cluster.net import guard
+from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.net.wire import ADMIN_LIMIT, Decoder, encode
 
 #: seconds for anything at all to happen, on a machine where many others want to run
 PATIENCE = 100.0
@@ -155,7 +154,7 @@ class NodeAlone:
     def start(self, core: str | None = None) -> subprocess.Popen[bytes]:
         """Start it, with one of the cores of tests/cluster/cores.py instead of the real one
         if `core` names it."""
-        program = ["-m", "cluster"] if core is None else [_CORES, core]
+        program = ["-m", "dynamesis.cluster"] if core is None else [_CORES, core]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, *program, "--config", str(self._file)],

@@ -6,12 +6,27 @@ import asyncio
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import (
+    BadRequest,
+    Client,
+    Closed,
+    InDoubt,
+    Options,
+    highest,
+    latest,
+    union,
+)
+from dynamesis.cluster.core.protocol.messages import (
+    Get,
+    GetReply,
+    Message,
+    Put,
+    PutReply,
+    Version,
+)
+from dynamesis.cluster.net.failures import DynamoError
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
-
-from cluster.client import BadRequest, Client, Closed, InDoubt, Options, highest, latest, union
-from cluster.core.messages import Get, GetReply, Message, Put, PutReply, Version
-from cluster.failures import DynamoError
 
 
 class Recording:
@@ -39,7 +54,10 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "value must be bytes, not dict": ("put", {"key": b"k", "value": {}}),
     "note must be bytes, not int": ("delete", {"key": b"k", "note": 1}),
     "context must be bytes, not NoneType": ("put", {"key": b"k", "value": b"", "context": None}),
-    "options must be cluster.client.Options, not dict": ("get", {"key": b"k", "options": {"r": 1}}),
+    "options must be cluster.client.client.Options, not dict": (
+        "get",
+        {"key": b"k", "options": {"r": 1}},
+    ),
     "option r is '2'": ("get", {"key": b"k", "options": Options(r="2")}),  # type: ignore[arg-type]
     "option w is 1.5": (
         "put",

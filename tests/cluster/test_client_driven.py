@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import Client, Connection, InDoubt, Unavailable
+from dynamesis.cluster.client.routing import ClientDriven
+from dynamesis.cluster.core.protocol.messages import (
+    Get,
+    GetReply,
+    Locate,
+    LocateReply,
+    Put,
+    PutReply,
+    Refusal,
+    Worth,
+)
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
-
-from cluster.client import Client, Connection, InDoubt, Unavailable
-from cluster.core.messages import Get, GetReply, Locate, LocateReply, Put, PutReply, Refusal, Worth
-from cluster.routing import ClientDriven
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import reserve
 
 NAMES = ("n1", "n2", "n3", "n4")
 

@@ -9,11 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import dynamesis.cluster.client.client
 import pytest
-from node_world import NodeAlone, ended, in_loop
-
-import cluster.client
-from cluster.client import (
+from dynamesis.cluster.client.client import (
     BadRequest,
     Client,
     Closed,
@@ -28,11 +26,22 @@ from cluster.client import (
     Version,
     union,
 )
-from cluster.core.errors import ERRORS
-from cluster.core.messages import Get, GetReply, Hello, Message, Pong, Put, PutReply, Refusal, Worth
-from cluster.failures import failure
-from cluster.wire import NODE_LIMIT, Decoder, encode
-from harness.ports import reserve
+from dynamesis.cluster.core.protocol.errors import ERRORS
+from dynamesis.cluster.core.protocol.messages import (
+    Get,
+    GetReply,
+    Hello,
+    Message,
+    Pong,
+    Put,
+    PutReply,
+    Refusal,
+    Worth,
+)
+from dynamesis.cluster.net.failures import failure
+from dynamesis.cluster.net.wire import NODE_LIMIT, Decoder, encode
+from dynamesis.harness.processes.ports import reserve
+from node_world import NodeAlone, ended, in_loop
 
 HELLO = Hello("n1", "dynamesis")
 WORTH = Worth(1, 1, 1, 0, "n1")
@@ -331,7 +340,7 @@ async def test_it_reconnects() -> None:
 @pytest.mark.cluster
 @in_loop
 async def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
-    text = str(cluster.client.__doc__)
+    text = str(dynamesis.cluster.client.client.__doc__)
     example = text[text.index("    async with") : text.index("A get may")]
     listed = '["127.0.0.1:7101", "127.0.0.1:7102"]'
     assert listed in example

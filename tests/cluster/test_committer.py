@@ -8,13 +8,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from dynamesis.cluster.core.protocol.events import Persist, Persisted, PersistFailed, Write
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.cluster.storage.base import StorageFailed
+from dynamesis.cluster.storage.committer import Committer, Outcome
+from dynamesis.cluster.storage.memory import MemoryEngine
 from node_world import in_loop, until
-
-from cluster.core.events import Persist, Persisted, PersistFailed, Write
-from cluster.storage import ENGINES
-from cluster.storage.base import StorageFailed
-from cluster.storage.committer import Committer, Outcome
-from cluster.storage.memory import MemoryEngine
 
 
 class HeldEngine(MemoryEngine):

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
-
-from cluster.config import Config, ConfigError, Storage, dump, load, split_address
+from dynamesis.cluster.config.config import (
+    Config,
+    ConfigError,
+    Storage,
+    dump,
+    load,
+    split_address,
+)
 
 GOOD: dict[str, Any] = {
     "node": "n1",

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.admin import AdminError
+from dynamesis.cluster.client.client import Client, DynamoError, StorageFailure
+from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop, until
-
-from cluster.admin import AdminError
-from cluster.client import Client, DynamoError, StorageFailure
-from harness.ports import reserve
 
 pytestmark = pytest.mark.cluster
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import Client, DynamoError, Options
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import NodeAlone, ended, in_loop, until
-
-from cluster.client import Client, DynamoError, Options
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import Ports, reserve
 
 pytestmark = pytest.mark.cluster
 

@@ -5,9 +5,8 @@ import json
 import time
 from pathlib import Path
 
+from dynamesis.cluster.process.eventlog import EventLog
 from node_world import in_loop, until
-
-from cluster.eventlog import EventLog
 
 
 @in_loop

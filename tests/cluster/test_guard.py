@@ -11,16 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from dynamesis.cluster.client.admin import AdminClient
+from dynamesis.cluster.client.client import Client, InDoubt, Unreachable
+from dynamesis.cluster.config.tls import Tls, dialling
+from dynamesis.cluster.core.protocol.messages import Ask, AskReply, Hello, Refusal, Welcome
+from dynamesis.cluster.net import guard
+from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import ADMIN, NodeAlone, Raw, ended, in_loop, until, with_proof
-
-from cluster import guard
-from cluster.admin import AdminClient
-from cluster.client import Client, InDoubt, Unreachable
-from cluster.core.messages import Ask, AskReply, Hello, Refusal, Welcome
-from cluster.failures import DynamoError
-from cluster.supervisor import Cluster, ClusterSpec
-from cluster.tls import Tls, dialling
-from harness.ports import Ports, reserve
 
 NODE = Hello("n1", "dynamesis", nonce=b"a" * 16)
 ACCEPTED = Hello("n2", "dynamesis", nonce=b"b" * 16)
@@ -126,7 +125,7 @@ async def test_whoever_is_dialled_must_know_the_secret_too(tmp_path: Path, ports
 async def _impostor(hello: Hello, ports: Ports) -> AsyncIterator[str]:
     import asyncio
 
-    from cluster.wire import encode
+    from dynamesis.cluster.net.wire import encode
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(encode(hello))

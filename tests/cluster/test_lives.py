@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.client import Client
+from dynamesis.cluster.core.protocol.messages import Hello, Ping, Pong
+from dynamesis.cluster.storage import ENGINES, witness
+from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, Raw, ended, in_loop
-
-from cluster.client import Client
-from cluster.core.messages import Hello, Ping, Pong
-from cluster.storage import ENGINES, witness
-from harness.ports import reserve
 
 
 def boot(folder: Path) -> bool:

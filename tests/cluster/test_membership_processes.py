@@ -6,11 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.client import Client, DynamoError
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
-
-from cluster.client import Client, DynamoError
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import reserve
 
 pytestmark = pytest.mark.cluster
 

@@ -6,11 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.client import BadRequest, Client, Options
+from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop
 from prometheus_client.parser import text_string_to_metric_families
-
-from cluster.client import BadRequest, Client, Options
-from harness.ports import reserve
 
 pytestmark = pytest.mark.cluster
 

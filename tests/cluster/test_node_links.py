@@ -8,13 +8,21 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
+from dynamesis.cluster.core.protocol.messages import (
+    PROTOCOL,
+    Get,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Refusal,
+    ReplicaPut,
+)
+from dynamesis.cluster.net.peers import LINK_BOUND, Peers
+from dynamesis.cluster.net.wire import NODE_LIMIT, Decoder, encode
+from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop, until
-
-from cluster.core.events import Event, LinkDown, LinkUp, Received, SendFailed
-from cluster.core.messages import PROTOCOL, Get, Hello, Message, Ping, Pong, Refusal, ReplicaPut
-from cluster.peers import LINK_BOUND, Peers
-from cluster.wire import NODE_LIMIT, Decoder, encode
-from harness.ports import reserve
 
 ME = Hello("n1", "dynamesis")
 PEER = Hello("n2", "dynamesis")

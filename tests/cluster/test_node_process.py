@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_world import ADMIN, CLIENT, NodeAlone, Raw, alive, ended, gone, in_loop, until, wait_until
-
-from cluster.admin import AdminError
-from cluster.client import BadRequest, Client, Connection, DynamoError, InDoubt
-from cluster.core.messages import (
+from dynamesis.cluster.client.admin import AdminError
+from dynamesis.cluster.client.client import BadRequest, Client, Connection, DynamoError, InDoubt
+from dynamesis.cluster.core.protocol.messages import (
     PROTOCOL,
     Ask,
     Get,
@@ -32,8 +30,9 @@ from cluster.core.messages import (
     ReplicaGet,
     ReplicaGetReply,
 )
-from cluster.wire import CLIENT_LIMIT, encode
-from harness.ports import reserve
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, encode
+from dynamesis.harness.processes.ports import reserve
+from node_world import ADMIN, CLIENT, NodeAlone, Raw, alive, ended, gone, in_loop, until, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -426,10 +425,17 @@ def test_a_killed_parent_leaves_no_node(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     """Start and memory of a node, without timing anything."""
-    heavy = {"numpy", "scipy", "networkx", "requests", "rich", "yaml", "typer", "cluster.zoo"}
-    code = (
-        "import sys, cluster.__main__, cluster.core.node, cluster.storage.lmdb;print(*sys.modules)"
-    )
+    heavy = {
+        "numpy",
+        "scipy",
+        "networkx",
+        "requests",
+        "rich",
+        "yaml",
+        "typer",
+        "dynamesis.cluster.zoo",
+    }
+    code = "import sys, cluster.__main__, cluster.core.node.node, cluster.storage.lmdb;print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())
-    assert "cluster.core.node" in done.stdout
+    assert "dynamesis.cluster.core.node.node" in done.stdout

@@ -7,11 +7,10 @@ import platform
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.client import Client, Connection, DynamoError, Unavailable
+from dynamesis.cluster.net.listener import HALF_BOUND
+from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until
-
-from cluster.client import Client, Connection, DynamoError, Unavailable
-from cluster.listener import HALF_BOUND
-from harness.ports import reserve
 
 MIB = 1 << 20
 BOUND = 8 * MIB

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.cluster.storage.base import Corrupt, Engine, StorageFailed, seal, unseal
+from dynamesis.cluster.storage.lmdb import LmdbEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from cluster.core.events import Table, Write
-from cluster.storage import ENGINES
-from cluster.storage.base import Corrupt, Engine, StorageFailed, seal, unseal
-from cluster.storage.lmdb import LmdbEngine
 
 MAP = 1 << 24
 Open = Callable[[], Engine]
@@ -202,8 +201,8 @@ def test_a_group_with_an_impossible_key_changes_nothing(folder: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from cluster.core.events import Write
-from cluster.storage.lmdb import LmdbEngine
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.storage.lmdb import LmdbEngine
 
 engine = LmdbEngine(Path(sys.argv[1]), 1 << 20)
 start = int(sys.argv[2])

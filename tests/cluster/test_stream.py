@@ -10,11 +10,10 @@ import time
 from typing import Any
 
 import pytest
-
-from cluster.core.messages import Hello
-from cluster.stream import DialFailed, Dialled, dial
-from cluster.wire import encode
-from harness.ports import reserve
+from dynamesis.cluster.core.protocol.messages import Hello
+from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
+from dynamesis.cluster.net.wire import encode
+from dynamesis.harness.processes.ports import reserve
 
 uvloop = pytest.importorskip("uvloop")
 

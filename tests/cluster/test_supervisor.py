@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import Client, DynamoError, Options
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.harness.targets.system import System
 from node_world import alive, gone, in_loop, until
-
-from cluster.client import Client, DynamoError, Options
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import reserve
-from harness.system import System
 
 pytestmark = pytest.mark.cluster
 

@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.admin import AdminError
+from dynamesis.cluster.client.client import Client
+from dynamesis.cluster.process.wallclock import WallClock
+from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop, until, wait_until
-
-from cluster.admin import AdminError
-from cluster.client import Client
-from cluster.wallclock import WallClock
-from harness.ports import reserve
 
 
 def off(clock: WallClock) -> float:

@@ -6,10 +6,7 @@ import typing
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from cluster.core.messages import (
+from dynamesis.cluster.core.protocol.messages import (
     Ask,
     Entry,
     Get,
@@ -27,7 +24,9 @@ from cluster.core.messages import (
     Version,
     Worth,
 )
-from cluster.wire import CLIENT_LIMIT, NODE_LIMIT, Decoder, WireError, encode
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, Decoder, WireError, encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 STATE = {"n1:0:1": Entry(3, ((3, Version(b"v")), (2, Version(b"", True))), (5,))}
 SAMPLES: list[Message] = [

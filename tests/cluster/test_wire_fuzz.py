@@ -8,10 +8,9 @@ import struct
 import sys
 
 import pytest
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, Decoder, WireError, encode
+from dynamesis.cluster.process.server import resident_bytes
 from test_wire import SAMPLES
-
-from cluster.server import resident_bytes
-from cluster.wire import CLIENT_LIMIT, Decoder, WireError, encode
 
 FRAMES = [encode(message) for message in SAMPLES]
 

@@ -4,10 +4,9 @@ can be run."""
 from __future__ import annotations
 
 import pytest
-
-from cluster.zoo import BUGS, resolve
-from harness.nemesis import PACKAGES
-from workloads import WORKLOADS
+from dynamesis.cluster.zoo import BUGS, resolve
+from dynamesis.harness.nemesis import PACKAGES
+from dynamesis.workloads import WORKLOADS
 
 MEMBERS = {member.name for package in PACKAGES.values() for member in package.members}
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.links.base import Links, plan_routes, routes_to_newcomer
-from harness.links.embedded import EmbeddedLinks
-from harness.links.provision import toxiproxy_server
-from harness.links.toxiproxy import ToxiproxyLinks
-from harness.ports import Ports, reserve
-from harness.reaper import Reaper
+from dynamesis.harness.links.base import Links, plan_routes, routes_to_newcomer
+from dynamesis.harness.links.embedded import EmbeddedLinks
+from dynamesis.harness.links.provision import toxiproxy_server
+from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
+from dynamesis.harness.processes.ports import Ports, reserve
+from dynamesis.harness.processes.reaper import Reaper
 
 HELLO = b"HELLO"
 NODES = ("n1", "n2", "n3")

@@ -10,16 +10,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from dynamesis.harness.links import LINKS, Site, embedded
+from dynamesis.harness.links.base import plan_routes
+from dynamesis.harness.links.direct import DirectLinks
+from dynamesis.harness.links.embedded import EmbeddedLinks
+from dynamesis.harness.links.faults import BlackHole, FaultError, Frames, Refused, Stall
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 from echo_world import HELLO, World, build_world, make_embedded
-
-from harness.links import LINKS, Site, embedded
-from harness.links.base import plan_routes
-from harness.links.direct import DirectLinks
-from harness.links.embedded import EmbeddedLinks
-from harness.links.faults import BlackHole, FaultError, Frames, Refused, Stall
-from harness.ports import reserve
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
 
 pytestmark = pytest.mark.cluster
 
@@ -267,7 +266,7 @@ def test_without_toxiproxy_auto_is_embedded_and_says_so(
     def nothing(say: Callable[[str], None]) -> Path:
         raise EnvironmentFailed("no toxiproxy-server 2.12.0")
 
-    monkeypatch.setattr("harness.links.provision.toxiproxy_server", nothing)
+    monkeypatch.setattr("dynamesis.harness.links.provision.toxiproxy_server", nothing)
     said: list[str] = []
     with reserve(1) as ports, Reaper.start() as reaper:
         links = LINKS["auto"].make(Site(tmp_path, ports, reaper, said.append, print))

@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
-from echo_world import NODES, OpenWorld, Peer, World
-
-from harness.links.faults import (
+from dynamesis.harness.links.faults import (
     FAULTS,
     BlackHole,
     CutOff,
@@ -22,6 +20,7 @@ from harness.links.faults import (
     Torn,
     make_fault,
 )
+from echo_world import NODES, OpenWorld, Peer, World
 
 pytestmark = pytest.mark.cluster
 

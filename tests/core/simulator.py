@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from cluster.core import events as ev
-from cluster.core.messages import Get, Message, Options, Put
-from cluster.core.node import Node
-from cluster.core.params import Params
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol import events as ev
+from dynamesis.cluster.core.protocol.messages import Get, Message, Options, Put
+from dynamesis.cluster.core.protocol.params import Params
 
 
 class DictStore:

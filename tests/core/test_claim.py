@@ -6,11 +6,10 @@ from collections import Counter
 from itertools import product
 
 import pytest
+from dynamesis.cluster.core.ring.claim import claim
+from dynamesis.cluster.core.ring.strategies import figure_8
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from cluster.core.claim import claim
-from cluster.core.strategies import figure_8
 
 
 def clashes(owners: tuple[str, ...], width: int) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dynamesis.cluster.core.protocol.messages import Entry, State, Version
+from dynamesis.cluster.core.versions import clock
 from hypothesis import given
 from hypothesis import strategies as st
-
-from cluster.core import clock
-from cluster.core.messages import Entry, State, Version
 
 
 def put(state: State, context: State, value: bytes, actor: str) -> tuple[State, State]:

@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from dynamesis.cluster.core.membership.changes import (
+    change_id,
+    closed,
+    former,
+    gone,
+    participants,
+)
+from dynamesis.cluster.core.membership.membership import Membership, Refused, first_layout
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.events import Received
+from dynamesis.cluster.core.protocol.messages import Change, Put, PutReply, ReplicaPut
+from dynamesis.cluster.core.ring.placement import Rules
 from simulator import Simulator
 from test_membership import settle
-
-from cluster.core.changes import change_id, closed, former, gone, participants
-from cluster.core.events import Received
-from cluster.core.membership import Membership, Refused, first_layout
-from cluster.core.messages import Change, Put, PutReply, ReplicaPut
-from cluster.core.node import Node
-from cluster.core.placement import Rules
 
 REST = ("n1", "n2", "n3", "n4")
 KEYS = [b"key-%d" % i for i in range(20)]

@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
-from cluster.core.params import Params
+from dynamesis.cluster.core.protocol.params import Params
 
 PAGE = (Path(__file__).parents[2] / "docs" / "node.md").read_text(encoding="utf-8")
 FIELDS = [f for f in dataclasses.fields(Params) if f.name not in ("node", "members")]

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.protocol import events as ev
+from dynamesis.cluster.core.protocol.messages import PutReply, Refusal
+from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
 from simulator import DictStore, Simulator
-
-from cluster.core import events as ev
-from cluster.core.messages import PutReply, Refusal
-from cluster.core.store import Damaged, ReadFailed
 
 KEY = b"k"
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from cluster.core.errors import ERRORS, as_markdown, is_definite
+from dynamesis.cluster.core.protocol.errors import ERRORS, as_markdown, is_definite
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 

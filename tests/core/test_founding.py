@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from dynamesis.cluster.core.membership.founding import Founding
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Answer, GossipReply, PutReply, Refusal
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
 from simulator import DictStore, Simulator
 from test_membership import settle
-
-from cluster.core.founding import Founding
-from cluster.core.kernel import Failure, Kernel
-from cluster.core.messages import Answer, GossipReply, PutReply, Refusal
-from cluster.core.node import Node
-from cluster.core.store import ReadFailed
 
 REST = ("n1", "n2", "n3", "n4")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from dynamesis.cluster.core.protocol.events import Persist
+from dynamesis.cluster.core.protocol.messages import Entry, Life, Options, Put
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.versions.identity import Identity
 from simulator import DictStore, Simulator
-
-from cluster.core.events import Persist
-from cluster.core.identity import Identity
-from cluster.core.kernel import Kernel
-from cluster.core.messages import Entry, Life, Options, Put
 
 KEY = b"cart"
 

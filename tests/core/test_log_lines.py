@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamesis.cluster.core.protocol.events import Emit, Persist
+from dynamesis.cluster.core.protocol.messages import PutReply
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.storage.buffer import Buffer
+from dynamesis.cluster.core.storage.rows import hint_row, object_row
+from dynamesis.cluster.process.eventlog import printable
 from simulator import Simulator
-
-from cluster.core.buffer import Buffer
-from cluster.core.events import Emit, Persist
-from cluster.core.kernel import Kernel
-from cluster.core.messages import PutReply
-from cluster.core.rows import hint_row, object_row
-from cluster.eventlog import printable
 
 K = b"k"
 
@@ -119,7 +118,7 @@ def test_a_newcomer_tells_whom_it_heard_before_it_serves() -> None:
 
 def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:
     kernel = Kernel()
-    label = lambda row: {"key": row[4:]}  # noqa: E731
+    label = lambda row: {"key": row[4:]}
     buffer = Buffer[bytes]("objects", kernel, bytes, lambda key, value: None, 10, 0.1, label)
     for key in (b"a", b"b"):
         buffer.put(object_row(3, key), b"v", False, lambda code: None)

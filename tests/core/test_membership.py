@@ -6,15 +6,26 @@ from __future__ import annotations
 import random
 
 import pytest
+from dynamesis.cluster.core.membership.changes import claimant
+from dynamesis.cluster.core.membership.membership import (
+    Membership,
+    Refused,
+    first_layout,
+    merge_layouts,
+)
+from dynamesis.cluster.core.protocol.events import Received
+from dynamesis.cluster.core.protocol.messages import (
+    Change,
+    Entry,
+    Layout,
+    PutReply,
+    ReplicaPut,
+    Version,
+)
+from dynamesis.cluster.core.ring.placement import Rules
 from hypothesis import given
 from hypothesis import strategies as st
 from simulator import Simulator
-
-from cluster.core.changes import claimant
-from cluster.core.events import Received
-from cluster.core.membership import Membership, Refused, first_layout, merge_layouts
-from cluster.core.messages import Change, Entry, Layout, PutReply, ReplicaPut, Version
-from cluster.core.placement import Rules
 
 KEYS = [b"key-%d" % i for i in range(60)]
 

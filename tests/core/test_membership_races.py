@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from dynamesis.cluster.core.membership.changes import gone
+from dynamesis.cluster.core.membership.membership import Membership, Refused, first_layout
+from dynamesis.cluster.core.protocol.messages import Change, PutReply
+from dynamesis.cluster.core.ring.placement import Placement, Rules
+from dynamesis.cluster.core.ring.ring import Ring
 from simulator import Simulator
 from test_membership import KEYS, check_holders, settle
-
-from cluster.core.changes import gone
-from cluster.core.membership import Membership, Refused, first_layout
-from cluster.core.messages import Change, PutReply
-from cluster.core.placement import Placement, Rules
-from cluster.core.ring import Ring
 
 
 def test_two_leaves_asked_at_once_do_not_shrink_the_cluster_below_n() -> None:

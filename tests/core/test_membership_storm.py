@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from dynamesis.cluster.core.membership.membership import settled
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.zoo import BUGS
 from test_stress import KEYS
 from test_stress_deletes import Deletes
-
-from cluster.core.membership import settled
-from cluster.core.node import Node
-from cluster.zoo import BUGS
 
 MOST = 8
 

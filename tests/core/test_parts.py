@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
+from dynamesis.cluster.core.protocol.events import Persist
+from dynamesis.cluster.core.protocol.messages import Entry
+from dynamesis.cluster.core.ring.plan import Plan
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.storage.merkle import LEAVES, WIDTH, Tree, leaf_of
+from dynamesis.cluster.core.versions.context import BadContext, Contexts, Seen
+from dynamesis.cluster.core.versions.identity import Identity
 from simulator import DictStore
-
-from cluster.core.context import BadContext, Contexts, Seen
-from cluster.core.events import Persist
-from cluster.core.identity import Identity
-from cluster.core.kernel import Kernel
-from cluster.core.merkle import LEAVES, WIDTH, Tree, leaf_of
-from cluster.core.messages import Entry
-from cluster.core.plan import Plan
 
 
 class TestContexts:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply
+from dynamesis.cluster.core.replication.fences import Fences
 from simulator import Simulator
-
-from cluster.core.fences import Fences
-from cluster.core.messages import GetReply, Put, PutReply
 
 KEY = b"cart"
 

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from simulator import Simulator
-
-from cluster.core.events import LinkDown, Persist, Received, Reply, Send
-from cluster.core.messages import (
+from dynamesis.cluster.core.protocol.events import LinkDown, Persist, Received, Reply, Send
+from dynamesis.cluster.core.protocol.messages import (
     ForwardPut,
     Get,
     GetReply,
@@ -21,6 +19,7 @@ from cluster.core.messages import (
     ReplicaGetReply,
     ReplicaPut,
 )
+from simulator import Simulator
 
 KEY = b"cart"
 

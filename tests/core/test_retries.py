@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from dynamesis.cluster.core.protocol.errors import is_definite
+from dynamesis.cluster.core.protocol.messages import Put, PutReply, Refusal
 from simulator import Simulator
-
-from cluster.core.errors import is_definite
-from cluster.core.messages import (
-    Put,
-    PutReply,
-    Refusal,
-)
 
 KEY = b"cart"
 

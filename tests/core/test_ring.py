@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cluster.core.claim import claim
-from cluster.core.coordinator import Tally
-from cluster.core.plan import Place, Plan
-from cluster.core.ring import Ring
+from dynamesis.cluster.core.requests.coordinator import Tally
+from dynamesis.cluster.core.ring.claim import claim
+from dynamesis.cluster.core.ring.plan import Place, Plan
+from dynamesis.cluster.core.ring.ring import Ring
 
 
 def test_three_nodes_cannot_be_spread_over_16_partitions_but_still_hold_three_copies() -> None:

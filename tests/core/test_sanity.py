@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulator import Simulator
-
-from cluster.core.messages import (
+from dynamesis.cluster.core.protocol.messages import (
     Gossip,
     Layout,
     Message,
@@ -18,6 +16,7 @@ from cluster.core.messages import (
     TreeLeaves,
     TreeRoots,
 )
+from simulator import Simulator
 
 ONE = ("n1",) * 64
 

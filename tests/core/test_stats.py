@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from dynamesis.cluster.core.protocol.events import Received
+from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply, Refusal, ReplicaPut
+from dynamesis.cluster.core.runtime.admission import LEAST, MOST, Admission
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.stats import BOUNDS, SLOT, SLOTS, Latencies, bucket
 from simulator import Simulator
-
-from cluster.core.admission import LEAST, MOST, Admission
-from cluster.core.events import Received
-from cluster.core.kernel import Kernel
-from cluster.core.messages import GetReply, Put, PutReply, Refusal, ReplicaPut
-from cluster.core.stats import BOUNDS, SLOT, SLOTS, Latencies, bucket
 
 
 class TestLatencies:

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Get, GetReply, Put, PutReply
+from dynamesis.cluster.zoo import BUGS
 from simulator import Simulator
-
-from cluster.core.messages import Get, GetReply, Put, PutReply
-from cluster.core.node import Node
-from cluster.zoo import BUGS
 
 KEYS = [b"a", b"b", b"c"]
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Get, Put
 from test_stress import KEYS, Run
-
-from cluster.core.messages import Get, Put
-from cluster.core.node import Node
 
 #: steps that a deleted key is left alone
 REST = 60

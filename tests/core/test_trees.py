@@ -6,10 +6,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from simulator import Simulator
-
-from cluster.core import events as ev
-from cluster.core.messages import (
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol import events as ev
+from dynamesis.cluster.core.protocol.messages import (
     Put,
     ReplicaPut,
     SyncKey,
@@ -21,9 +20,9 @@ from cluster.core.messages import (
     TreeRoots,
     TreeRootsReply,
 )
-from cluster.core.node import Node
-from cluster.core.trees import Forest
-from cluster.wire import encode
+from dynamesis.cluster.core.storage.trees import Forest
+from dynamesis.cluster.net.wire import encode
+from simulator import Simulator
 
 
 def fill(sim: Simulator, keys: int) -> None:

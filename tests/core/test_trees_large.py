@@ -6,16 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.messages import Entry, Version
+from dynamesis.cluster.core.ring.ring import partition_of
+from dynamesis.cluster.core.storage.records import Record, _encode
+from dynamesis.cluster.core.storage.rows import object_row
+from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.storage.memory import MemoryEngine
 from simulator import Simulator
 from test_trees import metered
-
-from cluster.core import clock
-from cluster.core.events import Write
-from cluster.core.messages import Entry, Version
-from cluster.core.records import Record, _encode
-from cluster.core.ring import partition_of
-from cluster.core.rows import object_row
-from cluster.storage.memory import MemoryEngine
 
 KEYS = 1_000_000
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.protocol.messages import Entry, PutReply, State, Version
+from dynamesis.cluster.core.versions import clock, vector
+from dynamesis.cluster.core.versions.versioning import LastWriteWins
 from hypothesis import given
 from hypothesis import strategies as st
 from simulator import Simulator
-
-from cluster.core import clock, vector
-from cluster.core.messages import Entry, PutReply, State, Version
-from cluster.core.versioning import LastWriteWins
 
 LWW = LastWriteWins()
 NODES = ("A", "B", "C")

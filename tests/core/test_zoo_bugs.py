@@ -7,15 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.protocol.events import TimerFired
+from dynamesis.cluster.core.protocol.messages import (
+    Entry,
+    GetReply,
+    Options,
+    Put,
+    PutReply,
+    Reap,
+    Version,
+)
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.storage.rows import hint_row
+from dynamesis.cluster.core.versions.context import BadContext
+from dynamesis.cluster.zoo import BUGS
 from simulator import Simulator
 from test_stress import CONVICTED
-
-from cluster.core.context import BadContext
-from cluster.core.events import TimerFired
-from cluster.core.messages import Entry, GetReply, Options, Put, PutReply, Reap, Version
-from cluster.core.rows import hint_row
-from cluster.core.store import ReadFailed
-from cluster.zoo import BUGS
 
 K = b"k"
 Look = Callable[[Simulator], Any]

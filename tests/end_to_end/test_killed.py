@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from dynamesis.harness.processes.ports import is_free
 
-from harness.ports import is_free
 from tests.end_to_end.conftest import Run, Start
 
 pytestmark = pytest.mark.cluster

@@ -59,7 +59,7 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, certificates: Path) -
     blind = start("get", "colour")
     assert blind.wait() == 4
     assert "unreachable" in blind.said()
-    os.kill(cluster.process.pid, signal.SIGINT)
+    os.kill(cluster.process.process.pid, signal.SIGINT)
     assert cluster.wait() == 0
 
 

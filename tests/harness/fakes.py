@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from checkers.op import Op, Sibling
+from dynamesis.checkers.history.op import Op, Sibling
 
 RING: dict[str, Any] = {"partitions": 4, "owners": ["n1", "n2", "n3", "n1"], "n": 2, "r": 1, "w": 2}
 

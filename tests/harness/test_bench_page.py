@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from harness.report.bench import Axis, bench_page
+from dynamesis.harness.report.bench import Axis, bench_page
 
 ROW = {"load_s": 1.0, "check_s": 1.0, "operations_per_s": 1, "valid": True}
 

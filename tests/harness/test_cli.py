@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from harness.cli.app import run
-from harness.cli.compose import node_params
-from harness.cli.options import test_options as options_of
-from harness.cli.options import topology
-from harness.cli.values import duration
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.usage.values import duration
+from dynamesis.harness.worlds.compose import node_params
+from dynamesis.harness.worlds.options import test_options as options_of
+from dynamesis.harness.worlds.options import topology
 
 LINE = '{"index":0,"time":1,"type":"invoke","process":0,"f":"get","key":"k"}\n'
 
@@ -214,7 +213,7 @@ def test_ctrl_c_leaves_everything_unknown(
     def interrupted(store: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.cli.playing.find", interrupted)
+    monkeypatch.setattr("dynamesis.harness.local_cluster.playing.find", interrupted)
     assert run(["get", "key"]) == 3
     assert capsys.readouterr().err == "dynamesis get: stopped; nothing was judged\n"
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from harness.cli.app import run
+from dynamesis.harness.cli.app import run
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from harness.cli.status import _moving
+from dynamesis.harness.cli.local.status import _moving
 
 
 def move(state: str, waiting: list[str], eta: float | None = None) -> dict[str, object]:

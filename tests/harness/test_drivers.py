@@ -11,10 +11,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
-from checkers.op import Op
-from harness.drivers import Performer, hired
-from harness.logs import logging_to
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.results.logs import logging_to
+from dynamesis.harness.run.drivers import Performer, hired
 
 
 class Echo:
@@ -76,7 +75,7 @@ def test_threads_are_shared_out_among_processes(
     said = drive(tmp_path, drivers, 3, act)
     assert said.count("performed") == processes
     for number in range(processes):
-        assert f"driver-{number + 1} harness.drivers: performed" in said
+        assert f"driver-{number + 1} dynamesis.harness.run.drivers: performed" in said
 
 
 def test_without_drivers_it_is_all_done_here(tmp_path: Path) -> None:

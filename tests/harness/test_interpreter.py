@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from dynamesis.checkers.history.history import read_history
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.base import Thread
+from dynamesis.harness.generators.schedule import NEMESIS, Schedule, start
+from dynamesis.harness.nemesis.schedule import Event, Timeline
+from dynamesis.harness.run.interpreter import Interpreter, Worker
+from dynamesis.harness.run.recorder import Recorder
 
-from checkers.history import read_history
-from checkers.op import Op
-from harness import generators as gen
-from harness.generators.base import Thread
-from harness.generators.schedule import NEMESIS, Schedule, start
-from harness.interpreter import Interpreter, Worker
-from harness.nemesis.schedule import Event, Timeline
-from harness.recorder import Recorder
 from tests.harness.fakes import Scripted, events
 
 
@@ -111,7 +111,7 @@ def test_a_nemesis_that_is_given_up_keeps_its_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else nobody could read the history: an event of the nemesis names its fault."""
-    monkeypatch.setattr("harness.interpreter.DRAIN", 0.02)
+    monkeypatch.setattr("dynamesis.harness.run.interpreter.DRAIN", 0.02)
     path = tmp_path / "history.jsonl"
     value = {"fault": 0, "kind": "jump", "nodes": ["n1"]}
 

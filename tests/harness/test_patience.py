@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness.patience import MOST, Patience, stretch
+from dynamesis.harness.processes.patience import MOST, Patience, stretch
 
 
 class Machine:

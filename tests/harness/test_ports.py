@@ -8,16 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness import ports
-from harness.ports import reserve
-from harness.system import EnvironmentFailed
+from dynamesis.harness.processes import ports
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 
 def holder(count: int, **environment: str) -> subprocess.Popen[str]:
     """Another process that reserves ports and prints them, and holds them until killed."""
     program = (
-        "from harness.ports import reserve; import sys\n"
+        "from dynamesis.harness.processes.ports import reserve; import sys\n"
         f"held = reserve({count}); print(*held.numbers, flush=True); sys.stdin.read()"
     )
     return subprocess.Popen(

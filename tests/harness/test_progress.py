@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.run.progress import LiveView, PlainView, Tally, line, view
 from rich.console import Console
-
-from checkers.op import Op
-from harness.progress import LiveView, PlainView, Tally, line, view
 
 S = 1_000_000_000
 

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from checkers.verdict import NoTruthValue
-from harness.pytest_plugin import Outcome, _asserted
+from dynamesis.checkers.verdict import NoTruthValue
+from dynamesis.harness.pytest_plugin import Outcome, _asserted
 
 
 def outcome(valid: object) -> Outcome:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from harness.quiesce import HOPELESS, Watch, replica_pairs, until_idle, until_quiet
+from dynamesis.harness.run.quiesce import HOPELESS, Watch, replica_pairs, until_idle, until_quiet
+
 from tests.harness.fakes import RING, FakeSystem
 
 PAIR = {("a", "b")}

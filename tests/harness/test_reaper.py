@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import watchdog
-from harness.reaper import Reaper
+from dynamesis.harness.processes import watchdog
+from dynamesis.harness.processes.reaper import Reaper
 
 #: A harness with one running child, one stopped, one dropped and one never registered.
 HARNESS = """
 import os, signal, subprocess, sys
-from harness.reaper import Reaper
+from dynamesis.harness.processes.reaper import Reaper
 reaper = Reaper.start()
 sleep = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 quiet = {"stdout": subprocess.DEVNULL, "start_new_session": True}

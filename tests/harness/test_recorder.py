@@ -8,17 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from checkers.io import read_any
-from harness.limits import files_of, require, require_space, shortage
-from harness.system import EnvironmentFailed
+from dynamesis.checkers.formats.io import read_any
+from dynamesis.harness.processes.limits import files_of, require, require_space, shortage
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: Records until the file may not grow, and then once more.
 PROGRAM = """
 import resource, sys
 from pathlib import Path
-from harness.recorder import Recorder
-from harness.system import EnvironmentFailed
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.targets.system import EnvironmentFailed
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 with Recorder(Path(sys.argv[1])) as recorder:
     for _ in range(2):

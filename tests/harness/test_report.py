@@ -9,12 +9,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from dynamesis.harness.report.junit import junit
+from dynamesis.harness.report.page import brief, page
+from dynamesis.harness.report.summary import tell
+from dynamesis.harness.results.store import HISTORY, RESULTS, TEST, Folder
 from rich.console import Console
-
-from harness.report.junit import junit
-from harness.report.page import brief, page
-from harness.report.summary import tell
-from harness.store import HISTORY, RESULTS, TEST, Folder
 
 LOST = {"name": "lost-write", "key": "k1", "ops": [1, 2], "why": "3.1 <is> gone"}
 INVALID: dict[str, Any] = {

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.history.history import read_history
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.results.store import HISTORY, TEST, Folder
+from dynamesis.harness.run.quiesce import replica_pairs
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.run.runner import Parts, Runner
+from dynamesis.harness.targets.system import EnvironmentFailed
 
-from checkers.history import read_history
-from checkers.op import Op
-from checkers.ring import Ring
-from harness import generators as gen
-from harness.quiesce import replica_pairs
-from harness.recorder import Recorder
-from harness.runner import Parts, Runner
-from harness.store import HISTORY, TEST, Folder
-from harness.system import EnvironmentFailed
 from tests.harness.fakes import (
     RING,
     FakeLinks,

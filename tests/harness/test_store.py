@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-from harness.store import RESULTS, TEST, Damaged, Folder, create, runs
+from dynamesis.harness.results.store import RESULTS, TEST, Damaged, Folder, create, runs
 
 WHEN = datetime(2026, 11, 23, 15, 40, 2, 123456, tzinfo=UTC)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from checkers.history import Op, OpError, Sibling, encode
-from harness.cli.app import run
-from harness.store import HISTORY, TEST, Folder
-from harness.stored import BadTest, load_test
+from dynamesis.checkers.history.history import Op, OpError, Sibling, encode
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.results.store import HISTORY, TEST, Folder
+from dynamesis.harness.results.stored import BadTest, load_test
 
 GOOD = (
     '{"nodes": ["n1"], "n": 1, "r": 1, "w": 1, "checkers": ["reads"], '

@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 import pytest
+from dynamesis.harness.run.quiesce import IN_PROGRESS, until_idle
 
-from harness.quiesce import IN_PROGRESS, until_idle
 from tests.harness.fakes import FakeSystem
 
 ZERO = dict.fromkeys(IN_PROGRESS, 0)

@@ -1,7 +1,7 @@
 """Bugs that show only to clients who ask for more: `--bug tests/workloads/planted.py:NAME`.
 
-Each breaks what an option of the workloads is there to reach (workloads.requests,
-workloads.modify, workloads.bulk); a load without that option finds nothing wrong.
+Each breaks what an option of the workloads is there to reach (workloads.script.requests,
+workloads.script.modify, workloads.bulk); a load without that option finds nothing wrong.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-
-from cluster.core import clock
-from cluster.core.antientropy import Exchange
-from cluster.core.get import GetRequest
-from cluster.core.messages import PutReply, State, Version
-from cluster.core.node import Node
-from cluster.core.put import PutRequest
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import PutReply, State, Version
+from dynamesis.cluster.core.replication.antientropy import Exchange
+from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.versions import clock
 
 
 def pw_ignored(node: Node) -> None:

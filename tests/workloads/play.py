@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.simulate import simulate
+from dynamesis.workloads import WORKLOADS, judging
+from dynamesis.workloads.base import Setting
 from msgspec.structs import replace
 from stores import REPLICAS, STRICT, Store
-
-from checkers.history import History
-from checkers.op import Op
-from harness import generators as gen
-from harness.generators.simulate import simulate
-from workloads import WORKLOADS, judging
-from workloads.base import Setting
 
 
 def note(f, value):

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
-
-from checkers.op import Op, OpError, Sibling
-from harness.generators import Rng
+from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.harness.generators import Rng
 
 REPLICAS = ("n1", "n2", "n3")
 LIMIT = 1 << 20

@@ -5,16 +5,15 @@ from __future__ import annotations
 from hashlib import md5
 
 import pytest
+from dynamesis.checkers.history.op import Op, Sibling
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.distributions import uniform
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.base import Setting
+from dynamesis.workloads.script.modify import Change, ReadModifyWrite, Shares, deleting
+from dynamesis.workloads.script.requests import REQUEST_OPTIONS, TO_NODES, Asking
 from play import judge, play
 from stores import right_store
-
-from checkers.op import Op, Sibling
-from harness.generators import Rng
-from harness.generators.distributions import uniform
-from workloads import WORKLOADS
-from workloads.base import Setting
-from workloads.modify import Change, ReadModifyWrite, Shares, deleting
-from workloads.requests import REQUEST_OPTIONS, TO_NODES, Asking
 
 ALL = dict.fromkeys(REQUEST_OPTIONS, 0.5)
 NONE = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0, "foreign": 0.0}

@@ -2,6 +2,8 @@
 to catch. Seeds are fixed: what a seed catches once it always catches."""
 
 import pytest
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads import WORKLOADS
 from play import judge, play
 from stores import (
     AltersValues,
@@ -22,9 +24,6 @@ from stores import (
     TombstonesSwallow,
     right_store,
 )
-
-from harness.generators import Rng
-from workloads import WORKLOADS
 
 SEEDS = (1, 2, 3)
 

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 
 import pytest
-
-from checkers.op import Op, Sibling
-from cluster.supervisor import Cluster, ClusterSpec
-from harness.ports import reserve
-from workloads.client import EVICTED, Contexts, DynamoClient
-from workloads.stored import decode, encode
+from dynamesis.checkers.history.op import Op, Sibling
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.workloads.client.client import EVICTED, Contexts, DynamoClient
+from dynamesis.workloads.client.stored import decode, encode
 
 NODES = ("n1", "n2", "n3")
 

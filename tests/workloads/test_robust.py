@@ -1,16 +1,15 @@
 """Scripts go on whatever a store answers, and with any number of keys and clients."""
 
 import pytest
+from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.base import Load
+from dynamesis.workloads.client.client import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from play import judge, play
 from stores import right_store
-
-from checkers.op import Op, OpError, Sibling
-from harness.generators import Rng
-from workloads import WORKLOADS
-from workloads.base import Load
-from workloads.client import encode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text("ab"),

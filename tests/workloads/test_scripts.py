@@ -5,21 +5,20 @@ from functools import lru_cache
 from hashlib import md5
 
 import pytest
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.distributions import uniform
+from dynamesis.harness.generators.simulate import simulate
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.append import as_transactions
+from dynamesis.workloads.cart import change_cart, merge
+from dynamesis.workloads.script.final import ATTEMPTS, final_reads
+from dynamesis.workloads.script.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
+from dynamesis.workloads.script.twins import twin
 from play import play
 from stores import Store
-
-from checkers.history import History
-from checkers.op import Op, OpError, Sibling
-from harness import generators as gen
-from harness.generators import Rng
-from harness.generators.distributions import uniform
-from harness.generators.simulate import simulate
-from workloads import WORKLOADS
-from workloads.append import as_transactions
-from workloads.cart import change_cart, merge
-from workloads.final import ATTEMPTS, final_reads
-from workloads.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
-from workloads.twins import twin
 
 
 @lru_cache

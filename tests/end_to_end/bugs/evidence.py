@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from cluster.core.messages import Refusal
-from cluster.core.node import Node
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import Refusal
 
 
 def overloaded_for_good(node: Node) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.core.messages import State
-from cluster.core.node import Node
-from cluster.core.plan import Place
-from cluster.core.put import PutRequest
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.ring.plan import Place
 
 
 def serve_before_transfer_ended(node: Node) -> None:

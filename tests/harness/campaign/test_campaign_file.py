@@ -6,11 +6,10 @@ import configparser
 from pathlib import Path
 
 import pytest
-
-from harness.cli.app import run
-from harness.cli.campaigning import read_campaign
-from harness.nemesis.catalogue import FAMILIES
-from workloads import WORKLOADS
+from dynamesis.harness.campaign.campaigning import read_campaign
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.nemesis.catalogue import FAMILIES
+from dynamesis.workloads import WORKLOADS
 
 HEAD = "name: mine\ntime_limit: 2s\n"
 MATRIX = "matrix: {workload: [cart, register], nemesis: [kill, none], seed: [1, 2]}\n"

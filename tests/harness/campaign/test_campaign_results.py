@@ -7,13 +7,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from harness.campaign.journal import Journal, Run
-from harness.campaign.matrix import Cell
-from harness.campaign.results import collect, news, previous
-from harness.campaign.spec import Campaign
-from harness.report.campaign import index, junit, summary
-from harness.store import Folder
+from dynamesis.harness.campaign.journal import Journal, Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.results import collect, news, previous
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.report.campaign import index, junit, summary
+from dynamesis.harness.results.store import Folder
 
 CELLS = tuple(Cell("cart", "cut", "default", seed) for seed in (1, 2, 3, 4, 5))
 

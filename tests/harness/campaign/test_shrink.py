@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from harness.campaign.shrink import shrink
-from harness.cli.app import run
-from harness.cli.exits import USAGE
-from harness.cli.shrinking import without
+from dynamesis.harness.campaign.shrink import shrink
+from dynamesis.harness.campaign.shrinking import without
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.usage.exits import USAGE
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from checkers.op import Op
+from dynamesis.checkers.history.op import Op
 
 Row = tuple[int, str, int | str, str, Any]
 

@@ -5,10 +5,8 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from literal import begun, fs, rows
-
-from harness import generators as gen
-from harness.generators.simulate import (
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.simulate import (
     Deadlock,
     imperfect,
     invocations,
@@ -17,6 +15,7 @@ from harness.generators.simulate import (
     quick,
     simulate,
 )
+from literal import begun, fs, rows
 
 A, B, C = gen.invoke("a"), gen.invoke("b"), gen.invoke("c")
 MS = 1_000_000

@@ -3,12 +3,11 @@
 from collections import Counter
 
 import msgspec
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.simulate import simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness import generators as gen
-from harness.generators import Rng
-from harness.generators.simulate import simulate
 
 LETTERS = st.sampled_from("abcd").map(gen.invoke)
 SECONDS = st.sampled_from([0.0, 1e-8, 3e-8, 1.0])

@@ -2,11 +2,10 @@
 
 import msgspec
 import pytest
-
-from harness import generators as gen
-from harness.generators.base import Cast, Context, Pending
-from harness.generators.schedule import Schedule, start
-from harness.generators.simulate import imperfect, perfect
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.base import Cast, Context, Pending
+from dynamesis.harness.generators.schedule import Schedule, start
+from dynamesis.harness.generators.simulate import imperfect, perfect
 
 A, B = gen.invoke("a"), gen.invoke("b")
 ENDLESS = gen.repeat(A)

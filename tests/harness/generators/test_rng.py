@@ -4,9 +4,14 @@ import math
 from collections import Counter
 
 import pytest
-
-from harness.generators.distributions import exponential, hot_key, uniform, weighted, zipf
-from harness.generators.rng import Rng
+from dynamesis.harness.generators.distributions import (
+    exponential,
+    hot_key,
+    uniform,
+    weighted,
+    zipf,
+)
+from dynamesis.harness.generators.rng import Rng
 
 
 def draws(rng, how, n):

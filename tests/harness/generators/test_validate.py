@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
-
-from checkers.op import Op
-from harness import generators as gen
-from harness.generators.schedule import start, workers
-from harness.generators.simulate import quick
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.schedule import start, workers
+from dynamesis.harness.generators.simulate import quick
 
 
 @dataclass(frozen=True)

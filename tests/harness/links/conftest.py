@@ -3,8 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from harness.links.provision import toxiproxy_server
+from dynamesis.harness.links.provision import toxiproxy_server
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.links.faults import (
+from dynamesis.harness.links.faults import (
     BlackHole,
     FaultError,
     Narrow,
@@ -12,7 +11,7 @@ from harness.links.faults import (
     make_fault,
     strongest,
 )
-from harness.links.toxics import KINDS, toxics
+from dynamesis.harness.links.toxics import KINDS, toxics
 
 
 def test_black_hole_holds_the_end_back_before_it_drops_the_bytes() -> None:

@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-from harness.links import provision as provisioning
-from harness.links.provision import VERSION, toxiproxy_server
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links import provision as provisioning
+from dynamesis.harness.links.provision import VERSION, toxiproxy_server
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 NOWHERE = "http://127.0.0.1:9/nothing"
 
@@ -159,7 +158,7 @@ def test_of_two_at_once_one_works_and_the_other_finds_the_result(
     url, folder = release
     publish(folder)
     program = (
-        "from harness.links.provision import toxiproxy_server\n"
+        "from dynamesis.harness.links.provision import toxiproxy_server\n"
         f"print(toxiproxy_server(print, {url!r}))"
     )
     python = f"{sys.prefix}/bin/python"

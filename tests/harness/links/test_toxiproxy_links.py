@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.links import api
-from harness.links.base import Route
-from harness.links.faults import BlackHole, Refused, Slow
-from harness.links.toxiproxy import ToxiproxyLinks
-from harness.ports import Ports, reserve
-from harness.reaper import Reaper
-from harness.system import EnvironmentFailed
+from dynamesis.harness.links import api
+from dynamesis.harness.links.base import Route
+from dynamesis.harness.links.faults import BlackHole, Refused, Slow
+from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
+from dynamesis.harness.processes.ports import Ports, reserve
+from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 pytestmark = pytest.mark.cluster
 
@@ -237,10 +236,10 @@ def test_errors_of_the_server_are_raised_and_not_swallowed(binary: Path, tmp_pat
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-from harness.links.base import plan_routes
-from harness.links.toxiproxy import ToxiproxyLinks
-from harness.ports import reserve
-from harness.reaper import Reaper
+from dynamesis.harness.links.base import plan_routes
+from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.harness.processes.reaper import Reaper
 
 async def main():
     ports = reserve(20)

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from dynamesis.checkers.history.op import Op
+from dynamesis.cluster.client.client import Client, DynamoError
+from dynamesis.harness.nemesis import Nemesis
+from dynamesis.harness.worlds.pressure import MOST_REQUESTS, Pressure
+from dynamesis.harness.worlds.world import Plan, World, build
 from tiny_cluster import until
-
-from checkers.op import Op
-from cluster.client import Client, DynamoError
-from harness.cli.pressure import MOST_REQUESTS, Pressure
-from harness.cli.world import Plan, World, build
-from harness.nemesis import Nemesis
 
 KEYS = [b"key-%d" % i for i in range(20)]
 

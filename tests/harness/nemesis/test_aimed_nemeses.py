@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import Client, DynamoError
+from dynamesis.harness.nemesis.ledger import Ledger
 from real_cluster import KEYS, Scene, run
 from tiny_cluster import until
-
-from cluster.client import Client, DynamoError
-from harness.nemesis.ledger import Ledger
 
 pytestmark = pytest.mark.cluster
 

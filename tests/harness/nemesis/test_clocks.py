@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.harness.nemesis.libfaketime import Found, find
 from real_cluster import Scene, run
 from tiny_cluster import until
-
-from harness.nemesis.libfaketime import Found, find
 
 pytestmark = pytest.mark.cluster
 

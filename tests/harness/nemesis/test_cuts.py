@@ -3,11 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-from harness.generators.rng import Rng
-from harness.links.faults import BlackHole, Refused
-from harness.nemesis import cuts
-from harness.nemesis.cuts import Grudge, Nodes, route_faults, unheard
+from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.links.faults import BlackHole, Refused
+from dynamesis.harness.nemesis import cuts
+from dynamesis.harness.nemesis.cuts import Grudge, Nodes, route_faults, unheard
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.client.client import Client, DynamoError
+from dynamesis.harness.nemesis.disks import DISK_FAULTS
 from real_cluster import KEYS, Scene, run
 from tiny_cluster import until
-
-from cluster.client import Client, DynamoError
-from harness.nemesis.disks import DISK_FAULTS
 
 pytestmark = pytest.mark.cluster
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.links import LINKS
-from harness.links.faults import FAULTS
-from harness.nemesis import PACKAGES
+from dynamesis.harness.links import LINKS
+from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.nemesis import PACKAGES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
 

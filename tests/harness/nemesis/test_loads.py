@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.harness.nemesis.loads import EXTRA
+from dynamesis.harness.run.final import _dumps
 from real_cluster import Scene, run
 from tiny_cluster import until
-
-from harness.final import _dumps
-from harness.nemesis.loads import EXTRA
 
 pytestmark = pytest.mark.cluster
 

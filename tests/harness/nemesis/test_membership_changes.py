@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dynamesis.harness.nemesis.ledger import Ledger
 from real_cluster import Scene, run
-
-from harness.nemesis.ledger import Ledger
 
 pytestmark = pytest.mark.cluster
 

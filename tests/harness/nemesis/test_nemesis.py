@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.links.base import Links
+from dynamesis.harness.links.faults import Fault
+from dynamesis.harness.nemesis.ledger import Ledger
+from dynamesis.harness.nemesis.nemesis import _Watch
+from dynamesis.harness.nemesis.network import BadLink, Wires
 from tiny_cluster import Scene, open_scene, until
-
-from checkers.op import Op
-from harness.links.base import Links
-from harness.links.faults import Fault
-from harness.nemesis.ledger import Ledger
-from harness.nemesis.nemesis import _Watch
-from harness.nemesis.network import BadLink, Wires
 
 pytestmark = pytest.mark.cluster
 

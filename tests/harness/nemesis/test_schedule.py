@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import pytest
-
-from harness import generators as gen
-from harness.generators.simulate import perfect
-from harness.links.faults import FAULTS
-from harness.nemesis import PACKAGES, Arena, Event, Impossible, Timeline, newcomers, plan, possible
-from harness.nemesis.catalogue import MEMBERS
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.simulate import perfect
+from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.nemesis import (
+    PACKAGES,
+    Arena,
+    Event,
+    Impossible,
+    Timeline,
+    newcomers,
+    plan,
+    possible,
+)
+from dynamesis.harness.nemesis.catalogue import MEMBERS
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 ALL_KINDS = frozenset(FAULTS)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.links.faults import FAULTS
-from harness.nemesis import Arena, Event, plan
-from harness.nemesis.schedule_file import dump, load
-from harness.places import BadYaml
+from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.nemesis import Arena, Event, plan
+from dynamesis.harness.nemesis.schedule_file import dump, load
+from dynamesis.harness.results.places import BadYaml
 
 ARENA = Arena.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
 

@@ -6,11 +6,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from dynamesis.harness.links.faults import BlackHole, Fault, Refused, Slow, strongest
+from dynamesis.harness.nemesis.network import Wires
 from hypothesis import given
 from hypothesis import strategies as st
-
-from harness.links.faults import BlackHole, Fault, Refused, Slow, strongest
-from harness.nemesis.network import Wires
 
 ROUTES = ("n1-n2", "n2-n1", "n1-n3")
 FAULTS = (Refused(), BlackHole(), BlackHole("upstream"), Slow(latency_ms=5))

@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from checkers.op import Op
-from harness.links import LINKS, Site
-from harness.links.base import Links, plan_routes
-from harness.nemesis import Nemesis
-from harness.ports import reserve
-from harness.reaper import Reaper
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.links import LINKS, Site
+from dynamesis.harness.links.base import Links, plan_routes
+from dynamesis.harness.nemesis import Nemesis
+from dynamesis.harness.processes.ports import reserve
+from dynamesis.harness.processes.reaper import Reaper
 
 NODE = Path(__file__).with_name("tiny_node.py")
 
 
 class TinySystem:
-    """Implements harness.system.System as far as a nemesis asks for it."""
+    """Implements harness.targets.system.System as far as a nemesis asks for it."""
 
     def __init__(self, folder: Path, ports: dict[str, int], admin: dict[str, int]) -> None:
         self.nodes = tuple(ports)

@@ -7,19 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.campaign.journal import Run
-from harness.campaign.results import collect as campaign_results
-from harness.campaign.results import news
-from harness.campaign.spec import Campaign
-from harness.cli.options import FLAGS, asked
-from harness.cli.test import run as command
-from harness.report.campaign import index
-from harness.report.serve import listing
-from harness.store import Folder
-from harness.zoo.page import ended, markdown
-from harness.zoo.plan import MIX, STORM, Specimen, is_clean, needed, planted_in, storm, suited
-from harness.zoo.results import collect, finish
+from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.results import collect as campaign_results
+from dynamesis.harness.campaign.results import news
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.cli.test import run as command
+from dynamesis.harness.report.campaign import index
+from dynamesis.harness.report.serve import listing
+from dynamesis.harness.results.store import Folder
+from dynamesis.harness.worlds.options import FLAGS, asked
+from dynamesis.harness.zoo.page import ended, markdown
+from dynamesis.harness.zoo.plan import (
+    MIX,
+    STORM,
+    Specimen,
+    is_clean,
+    needed,
+    planted_in,
+    storm,
+    suited,
+)
+from dynamesis.harness.zoo.results import collect, finish
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
 NEWT = Specimen("newt", "sees double", "register", "cut", ("duplicate-sibling", "lost-write"))

@@ -1,0 +1,1 @@
+../../dynamesis/__init__.py

@@ -1,0 +1,1 @@
+"""What a Dynamo store may not do: the checkers of model `dynamo`."""

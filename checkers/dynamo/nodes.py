@@ -1,0 +1,259 @@
+"""What the nodes themselves show: split-membership, unbounded, lost-hint, crash.
+
+The harness asks every node after quiescence and writes what it says as events of f
+`membership` ({"node", "members", "owners"}) and `sizes` ({"node", name: number, ...};
+docs/history.md). Members and owners must be the same everywhere, and a founder whom nobody
+asked to leave, or removed, must be among them. `bounds` in test.json
+gives the most that each size may reach; its `siblings` also bounds what a read may show.
+Hints that a node kept in its present life are handed off, given up or held by it. And no node
+ends of an error of its own, whatever is done to it: the nemesis tells how those ended that it
+found dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.explain.words import at, listed, reading
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.columns import HARNESS, History
+from dynamesis.checkers.history.course import Course, crashed, exits
+from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.history.pairing import INFO, OK
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+
+def check_membership(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
+    no administrator took away? Where the cluster did not get quiet, partitions may still be
+    on the move; but the names of the members need no more than some rounds of gossip."""
+    h = c.history
+    told = [row for row in _said(h, "membership") if row > (course.quiesced or 0)]
+    if not told:
+        return skip("no node was asked for its membership after quiescence")
+    views: dict[bytes, list[int]] = {}
+    for row in told:
+        view = _view(h, row)
+        views.setdefault(canonical(view if course.quiet else view["members"]), []).append(row)
+    found = [*_split(h, course, list(views.values())), *_missing(h, course, told, test or {})]
+    if course.quiet:
+        found += _ghosts(h, course, told)
+    return judge(found, (), {"asked": len(told)})
+
+
+def _split(h: History, course: Course, groups: list[list[int]]) -> Iterator[Anomaly]:
+    if len(groups) > 1:
+        why, data = _disagreement(h, groups)
+        first = tuple(rows[0] for rows in groups)
+        lists = [set(_members(h, rows[0])) for rows in groups]
+        disputed = {name for one in lists for name in one if not all(name in o for o in lists)}
+        when = "after quiescence" if course.quiet else "when the wait for quiet ended,"
+        why = f"{when} nodes {why}{_changes(h, course, disputed)}"
+        during = (course.phases.get("load", 0), *first)
+        yield Anomaly("split-membership", why, None, first, data, during)
+
+
+def _missing(
+    h: History, course: Course, told: list[int], test: Mapping[str, Any]
+) -> Iterator[Anomaly]:
+    """Founders whom somebody counts out although nobody asked for that."""
+    newcomers, taken = _asked(course, "joins"), _asked(course, "leaves", "removes")
+    stay = [n for n in test.get("nodes", ()) if n not in newcomers and n not in taken]
+    short: dict[tuple[str, ...], list[int]] = {}
+    for row in told:
+        if (said := _members(h, row)) and not set(stay) <= set(said):
+            short.setdefault(tuple(said), []).append(row)
+    for members, rows in short.items():
+        gone = [name for name in stay if name not in members]
+        who = listed([str(h.value_of(row).get("node")) for row in rows])
+        why = (
+            f"{who}: no other members than {listed(members)} at {at(h, rows[0])}, but nobody "
+            f"asked {listed(gone)} to leave.{_changes(h, course, set(members))}"
+        )
+        during = (course.phases.get("load", 0), rows[0])
+        yield Anomaly("split-membership", why, None, (rows[0],), {"missing": gone}, during)
+
+
+def _ghosts(h: History, course: Course, told: list[int]) -> Iterator[Anomaly]:
+    """Nodes that were removed as dead and are members all the same, though all is quiet."""
+    removed = _asked(course, "removes")
+    for name in sorted(removed - _asked(course, "joins")):
+        rows = [row for row in told if name in _members(h, row)]
+        if rows:
+            who = listed([str(h.value_of(row).get("node")) for row in rows])
+            why = (
+                f"{name} is a member still, or again, as far as {who} know at {at(h, rows[0])}, "
+                f"although all is quiet.{_changes(h, course, {name})}"
+            )
+            during = (course.phases.get("load", 0), rows[0])
+            yield Anomaly("split-membership", why, None, (rows[0],), {"removed": name}, during)
+
+
+def _asked(course: Course, *kinds: str) -> set[str]:
+    """The nodes that changes of these kinds were about."""
+    values = [fault.value or {} for fault in course.faults if fault.kind == "membership"]
+    lists = [value.get(kind) for value in values for kind in kinds]
+    return {name for names in lists if isinstance(names, list) for name in names}
+
+
+def _changes(h: History, course: Course, nodes: set[str]) -> str:
+    """What an administrator asked for these nodes, as a sentence."""
+    words = {"joins": "join", "leaves": "leave", "removes": "be removed"}
+    told = [
+        f"{name} was to {word} at {at(h, fault.started)}"
+        for fault in course.faults
+        for kind, word in words.items()
+        for name in sorted(_asked(replace(course, faults=(fault,)), kind) & nodes)
+    ]
+    return f" {'; '.join(told)}." if told else ""
+
+
+def _view(h: History, row: int) -> dict[str, Any]:
+    """Members in order, and owners, as a node told them."""
+    told = h.value_of(row)
+    members = told.get("members")
+    ordered = sorted(members, key=str) if isinstance(members, list) else members
+    return {"members": ordered, "owners": told.get("owners")}
+
+
+def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, Any]]:
+    """Who says what, as prose and as data: each group of rows tells the same."""
+    who = [listed([str(h.value_of(row).get("node")) for row in rows]) for rows in groups]
+    views = [_view(h, rows[0]) for rows in groups]
+    data = {nodes: view["members"] for nodes, view in zip(who, views, strict=True)}
+    if len({canonical(view["members"]) for view in views}) > 1:
+        said = [f"{nodes} say {_names(members)}" for nodes, members in data.items()]
+        why = f"disagree on the members: {'; '.join(said)}."
+        return why, {"members": data}
+    owners = [v["owners"] if isinstance(v["owners"], list) else [v["owners"]] for v in views]
+    differ = [p for p, of_all in enumerate(zip_longest(*owners)) if len({*map(str, of_all)}) > 1]
+    said = [
+        f"{nodes} say {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
+        for nodes, own in zip(who, owners, strict=True)
+    ]
+    why = f"disagree on who owns which partition: {'; '.join(said)}."
+    return why, {"partitions": differ}
+
+
+def _members(h: History, row: int) -> list[str]:
+    members = _view(h, row)["members"]
+    return [str(m) for m in members] if isinstance(members, list) else []
+
+
+def _names(members: Any) -> str:
+    return listed([str(m) for m in members]) if isinstance(members, list) else str(members)
+
+
+def _owner(owners: list[Any], partition: int) -> str:
+    return str(owners[partition]) if partition < len(owners) else "nobody"
+
+
+def check_bounds(c: Causality, _course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Did anything outgrow its bound?"""
+    bounds = (test or {}).get("bounds")
+    if not isinstance(bounds, Mapping) or not bounds:
+        return skip("needs bounds in test.json")
+    found = [*_too_many_siblings(c, bounds.get("siblings")), *_oversized(c, bounds)]
+    more = {"unbounded": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
+    return judge(found[:DESCRIBED], (), {"bounds": dict(bounds)}, more)
+
+
+#: What became of the hints of a node, and how many it kept: the sum, if none was lost.
+_FATES = ("hints_handed_off", "hints_given_up", "hints_held")
+_KEPT = "hints_kept"
+
+
+def check_hints(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
+    not, so replicas may agree all the same: until the other copies are lost too. A node whose
+    disk was made to fail has an excuse."""
+    h = c.history
+    excused = {
+        node
+        for fault in course.faults
+        if fault.kind == "disk"
+        for node in (fault.value or {}).get("nodes") or ()
+    }
+    last: dict[str, int] = {}
+    for row in _said(h, "sizes"):
+        value = h.value_of(row)
+        if all(isinstance(value.get(name), int) for name in (_KEPT, *_FATES)):
+            last[str(value.get("node"))] = row
+    asked = {node: row for node, row in last.items() if node not in excused}
+    if not asked:
+        return skip("no node accounted for its hints")
+    return judge(list(_unaccounted(h, asked)), (), {"asked": len(asked)})
+
+
+def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
+    for node, row in told.items():
+        value = h.value_of(row)
+        kept, (handed_off, given_up, held) = value[_KEPT], (value[name] for name in _FATES)
+        missing = kept - handed_off - given_up - held
+        if missing > 0:
+            why = (
+                f"{node} cannot account for {missing} of its hints at {at(h, row)}: of {kept} that "
+                f"it has kept since it started, it handed {handed_off} off, gave {given_up} up "
+                f"and holds {held}. What such a hint was for, its target did not get from it."
+            )
+            data = {"node": node, "kept": kept, "missing": missing}
+            yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
+
+
+def check_crashes(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Did a node end by an error of its own?"""
+    h = c.history
+    found = []
+    for row in course.found_dead:
+        value = h.value_of(row)
+        last = value.get("last") if isinstance(value, dict) else None
+        for node, code in exits(h, row).items():
+            if crashed(code):
+                said = str(last.get(node) or "") if isinstance(last, dict) else ""
+                reason = next(reversed(said.split("\n")), "").strip()
+                why = (
+                    f"{node} ended by an error of its own (exit code {code}) before {at(h, row)}"
+                    f"{': ' * bool(reason)}{reason}."
+                )
+                data = {"node": node, "exit": code, "last": said}
+                found.append(Anomaly("crash", why, None, (row,), data))
+    more = {"crash": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
+    return judge(found[:DESCRIBED], more=more)
+
+
+def _said(h: History, f: str) -> list[int]:
+    rows: list[int] = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows(f)).tolist()
+    return [row for row in rows if isinstance(h.value_of(row), dict)]
+
+
+def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
+    """The read with the most siblings of each key that exceeds the bound."""
+    h = c.history
+    if not isinstance(bound, int | float):
+        return
+    reads = np.flatnonzero((h.kind == OK) & h.rows("get", "dump"))
+    count = h.sib_start[reads + 1] - h.sib_start[reads]
+    worst: dict[int, tuple[int, int]] = {}
+    for row, many in zip(reads[count > bound].tolist(), count[count > bound].tolist(), strict=True):
+        key = int(h.key_of[row])
+        worst[key] = max(worst.get(key, (0, 0)), (many, row))
+    for key, (many, row) in worst.items():
+        why = f"{reading(h, row)} showed {many} siblings, more than the bound of {bound}."
+        yield Anomaly("unbounded", why, h.keys[key], (row,), {"siblings": many, "bound": bound})
+
+
+def _oversized(c: Causality, bounds: Mapping[str, Any]) -> Iterator[Anomaly]:
+    for row in _said(c.history, "sizes"):
+        value = c.history.value_of(row)
+        for name, size in value.items():
+            bound = bounds.get(name)
+            if isinstance(bound, int | float) and isinstance(size, int | float) and size > bound:
+                why = (
+                    f"{value.get('node')} reported {name} of {size} at {at(c.history, row)}, more "
+                    f"than the bound of {bound}."
+                )
+                yield Anomaly("unbounded", why, None, (row,), {name: size, "bound": bound})

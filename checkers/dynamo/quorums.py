@@ -1,0 +1,101 @@
+"""What each operation must have: how many answers, of whom, how durable.
+
+test.json gives N, R and W for all; an invocation may ask for its own (`options`), as far as
+the cluster's N allows: `n`, how many of the key's primaries are asked; `r` or `w` answers;
+of these `pr` or `pw` primaries; `dw` durable copies; `sloppy`; `timeout` in s. What is not
+asked for, or makes no sense, is as in test.json, with R and W cut to an own `n`. Nodes read
+options in the same way (docs/node.md).
+
+A get and an acknowledged write meet in some replica if both keep to the primaries and
+r + w > n, where n is the larger number of primaries that either asked: the one that asks
+fewer asks the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.pairing import INVOKE
+
+
+@dataclass(frozen=True)
+class Need:
+    """`n` primaries are asked; `enough` answers end the operation, `primaries` of them from
+    primaries, `durable` of them durable; `strict`: from nobody but primaries. `timeout`: its
+    own, s."""
+
+    n: int
+    enough: int
+    primaries: int = 0
+    durable: int = 0
+    strict: bool = False
+    timeout: float | None = None
+    notfound_ok: bool = False
+
+    @property
+    def answers(self) -> int:
+        """The fewest answers with which all of that can be had."""
+        return max(self.enough, self.primaries, self.durable)
+
+
+class Needs:
+    """The needs of a history's operations."""
+
+    def __init__(self, h: History, test: Mapping[str, Any]) -> None:
+        """`test` has n, r and w (test.json); without n, as many as the larger of them."""
+        self._h = h
+        self._r, self._w = int(test["r"]), int(test["w"])
+        self._n = int(test.get("n") or max(self._r, self._w))
+        self._strict = test.get("sloppy") is False
+        self._defaults = {f: self._need(f, {}) for f in ("get", "put")}
+
+    def at(self, row: int) -> Need:
+        """The need of the operation that an event begins or ends."""
+        h = self._h
+        f = "get" if h.fs[h.f[row]] == "get" else "put"
+        begun = row if h.kind[row] == INVOKE else int(h.pair[row])
+        asked = h.options.get(begun)
+        return self._need(f, asked) if asked else self._defaults[f]
+
+    def _need(self, f: str, asked: Mapping[str, Any]) -> Need:
+        def number(name: str, low: int, most: int) -> int | None:
+            value = asked.get(name)
+            sound = isinstance(value, int) and not isinstance(value, bool) and low <= value <= most
+            return value if sound else None
+
+        n = number("n", 1, self._n) or self._n
+        answers, primaries = ("r", "pr") if f == "get" else ("w", "pw")
+        sloppy, timeout = asked.get("sloppy"), asked.get("timeout")
+        return Need(
+            n,
+            number(answers, 1, n) or min(self._r if f == "get" else self._w, n),
+            number(primaries, 0, n) or 0,
+            (number("dw", 0, n) or 0) if f == "put" else 0,
+            self._strict if not isinstance(sloppy, bool) else not sloppy,
+            float(timeout) if isinstance(timeout, int | float) else None,
+            asked.get("notfound_ok") is True,
+        )
+
+    @cached_property
+    def promise(self) -> bool:
+        """Whether some gets must show what was acknowledged before them."""
+        if self._strict and self._r + self._w > self._n:
+            return True
+        asked = [o for row, o in self._h.options.items() if self._h.kind[row] == INVOKE]
+        return (self._strict and bool(asked)) or any(o.get("sloppy") is False for o in asked)
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether nothing was asked for by single operations."""
+        return not self._h.options
+
+    def meet(self, get: int, write: int) -> bool:
+        """Whether the get that one event ends must have asked a replica that had taken the
+        write that another begins, if that had been acknowledged before."""
+        one, other = self.at(get), self.at(write)
+        strict = one.strict and other.strict
+        return strict and one.answers + other.answers > max(one.n, other.n)

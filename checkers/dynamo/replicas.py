@@ -1,0 +1,264 @@
+"""Whether the replicas agree when all is quiet: divergence, misplaced, stuck.
+
+The evidence is the repair-free dumps of the final phase. The N primaries of a key must
+hold the same versions and values; nobody else may hold any, not even as a hint. Where
+tombstones are reaped (`reap` in test.json), a replica that holds nothing but tombstones
+equals an empty one: the primaries reap one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.final import unjudged
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.explain.words import SPELLED, at, contents, fate, listed, reading
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.columns import HARNESS
+from dynamesis.checkers.history.course import Course, final_rows, hint_targets
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+#: what a replica holds of a key, comparable: (id, value number, deleted), sorted
+Content = tuple[tuple[int, int, bool], ...]
+#: key -> replica -> (row of its last final dump, content)
+Dumps = dict[int, dict[str, tuple[int, Content]]]
+
+
+def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Did hints, transfers and anti-entropy drain before the deadline?"""
+    if course.quiet is None or course.quiesced is None:
+        return judge((), ["nothing says whether the cluster got quiet"])
+    if course.quiet:
+        return judge(())
+    waited = f": {_outstanding(course.waiting)}" if course.waiting else ""
+    ended = at(c.history, course.quiesced)
+    why = f"the cluster was not quiet when the wait for it ended at {ended}{waited}."
+    during = (course.phases.get("load", 0), course.quiesced)
+    stuck = Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting}, during)
+    return judge([stuck, *_endless(c.history, course.in_vain, course.quiesced)])
+
+
+def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
+    """Anti-entropy that finds differences again and again although nobody writes."""
+    if not isinstance(in_vain, Mapping):
+        return
+    done = {str(pair): counts for pair, counts in in_vain.items() if isinstance(counts, Mapping)}
+    if done:
+        told = [
+            f"{pair} {counts.get('rounds')} times ({counts.get('repaired')} keys repaired)"
+            for pair, counts in done.items()
+        ]
+        why = (
+            f"without load anti-entropy found the same replicas to differ until {at(h, row)}, each "
+            f"time that it compared them: {listed(told)}. Where no key was repaired, hash trees "
+            "differ that stand for equal records; else what repair writes does not make them equal."
+        )
+        yield Anomaly("unbounded", why, None, (row,), {"in_vain": done}, (row,))
+
+
+def _outstanding(waiting: Any) -> str:
+    """What the wait was still for, in words."""
+    if not isinstance(waiting, Mapping):
+        return f"it still waited for {waiting}"
+    parts = {
+        "exchanges": "anti-entropy came to no end between",
+        "idle": "none has ended between",
+        "hints": "hints were still held by",
+        "hints_for": "hints were for",
+        "suspects": "peers were suspected by",
+        "versions": "the versions of the membership that they knew were",
+        "transfers": "transfers were still under way at",
+        "silent": "there was no answer from",
+        "unsettled": "partitions had not come to their new owners as far as was known to",
+        "membership": "different versions of the membership were known to",
+        "rebuilding": "all rows were still being read at",
+        "treeless": "there were no hash trees to compare at",
+        "damaged": "rows could not be read at",
+        "unreadable": "what they hold could not be told by",
+    }
+    return "; ".join(
+        f"{parts.get(what, what)} {listed([str(item) for item in left])}"
+        if isinstance(left, list)
+        else f"{parts.get(what, what)} {_counted(left)}"
+        for what, left in waiting.items()
+    )
+
+
+def _counted(left: Any) -> str:
+    """By node how much, or whatever was said."""
+    if not isinstance(left, Mapping):
+        return str(left)
+    return listed([f"{node} ({amount})" for node, amount in left.items()])
+
+
+def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge divergence and misplaced, key by key."""
+    ring = Ring.of(test)
+    if ring is None:
+        return skip("needs the ring in test.json")
+    unable = unjudged(course)
+    if unable is not None and not course.in_vain:  # else nothing is under way but comparisons
+        return unable
+    h = c.history
+    rows = final_rows(h, course, "dump")
+    if not len(rows):
+        return judge((), ["no replica was dumped after the final phase began"])
+    hints = hint_targets(h, rows)
+    dumps = _dumps(h, [r for r in rows.tolist() if r not in hints], bool((test or {}).get("reap")))
+    found, undumped = [_hint(c, row, target) for row, target in hints.items() if _holds(h, row)], 0
+    for key, by_replica in dumps.items():
+        primaries = ring.primaries(h.keys[key])
+        found += _judge_key(c, course, key, by_replica, ring)
+        undumped += not set(primaries) <= set(by_replica)
+    if not found:
+        found += _needless(h, course)
+    reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
+    more: dict[str, int] = {}
+    for anomaly in found[DESCRIBED:]:
+        more[anomaly.name] = more.get(anomaly.name, 0) + 1
+    return judge(found[:DESCRIBED], reasons, {"keys": len(dumps), "dumps": len(rows)}, more)
+
+
+def _needless(h: History, course: Course) -> Iterator[Anomaly]:
+    """Read repair by the final gets, though all replicas held the same and nobody wrote. Where
+    there were deletes, replicas may just have been reaping one after the other."""
+    told = np.flatnonzero((h.process == HARNESS) & h.rows("read-repairs")).tolist()
+    if not told or h.rows("delete").any():
+        return
+    counts = h.value_of(told[-1])
+    busy = {node: n for node, n in counts.items() if n} if isinstance(counts, dict) else {}
+    if busy:
+        final = course.final or 0
+        why = (
+            f"the replicas held the same, nobody wrote, and yet the gets after {at(h, final)} had "
+            f"replicas repaired: {', '.join(f'{n} times by {node}' for node, n in busy.items())}. "
+            "Reads that repair what is equal cost a write to every replica, for ever."
+        )
+        rows = (final, told[-1])
+        yield Anomaly("unbounded", why, None, rows, {"read_repairs": busy}, rows)
+
+
+def _holds(h: History, row: int) -> bool:
+    return bool(h.sib_start[row + 1] > h.sib_start[row])
+
+
+def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
+    dumps: Dumps = {}
+    for row in rows:
+        span = slice(int(h.sib_start[row]), int(h.sib_start[row + 1]))
+        deleted = h.sib_deleted[span].tolist()
+        values = [-1 if d else v for d, v in zip(deleted, h.sib_value[span].tolist(), strict=True)]
+        content = tuple(sorted(zip(h.sib_id[span].tolist(), values, deleted, strict=True)))
+        if reaping and all(deleted):
+            content = ()
+        replica = h.nodes[h.replica[h.pair[row]]]
+        dumps.setdefault(int(h.key_of[row]), {})[replica] = (row, content)
+    return dumps
+
+
+def _judge_key(
+    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]], ring: Ring
+) -> list[Anomaly]:
+    primaries = ring.primaries(c.history.keys[key])
+    mine = {node: dumps[node] for node in primaries if node in dumps}
+    found = []
+    if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
+        found.append(_divergence(c, course, key, mine))
+    found += [
+        _misplaced(c, key, row, f"{node} is not among its primaries {in_zones(ring, primaries)}")
+        for node, (row, content) in dumps.items()
+        if content and node not in primaries
+    ]
+    holders = [row for row, content in mine.values() if content]
+    found += [
+        _misplaced(c, key, row, f"its primary {node} lacks it", holders[0])
+        for node, (row, content) in mine.items()
+        if holders and not content
+    ]
+    return found
+
+
+def in_zones(ring: Ring, nodes: Iterable[str]) -> str:
+    """Nodes, each with the zone by which it was chosen, where there are any."""
+    zones = dict(ring.zones)
+    return listed([f"{node} (zone {zones[node]})" if node in zones else node for node in nodes])
+
+
+def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
+    """Do they differ as values too, or only in how the same JSON is spelled?"""
+    told = {
+        tuple(sorted((i, canonical(h.decode(value)), deleted) for i, value, deleted in content))
+        for _, content in dumps.values()
+    }
+    return len(told) > 1
+
+
+def _divergence(
+    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]]
+) -> Anomaly:
+    """The proof is one dump of each differing content."""
+    h = c.history
+    differing: dict[Content, int] = {}
+    for row, content in dumps.values():
+        differing.setdefault(content, row)
+    rows = tuple(sorted(differing.values()))
+    ids = {node: {i for i, _, _ in content} for node, (_, content) in dumps.items()}
+    lacking = _lacking(ids)
+    common = len(set().union(*ids.values())) - len(lacking)
+    if lacking and common > SPELLED:
+        beside = {node: [str(h.ids[i]) for i in sorted(ids[node] & {*lacking})] for node in dumps}
+        held = "; ".join(f"{node} held {listed(own)}" for node, own in beside.items())
+        held = f"{common} are the same, and beside these {held}"
+    else:
+        held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
+    what = "different versions" if lacking else "the same ids with different values"
+    which = lacking or {i: [] for content in differing for i, _, _ in content}
+    when = "although the cluster was quiet" if course.quiet else "when the wait for quiet ended"
+    why = f"the primaries of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
+    data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
+    return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))
+
+
+def _lacking(held: Mapping[str, set[int]]) -> dict[int, list[str]]:
+    """By id that some primary holds: the primaries that do not, if there are any."""
+    every = sorted(set().union(*held.values()))
+    without = {i: [node for node, ids in held.items() if i not in ids] for i in every}
+    return {i: nodes for i, nodes in without.items() if nodes}
+
+
+def _written(c: Causality, ids: Iterable[int]) -> str:
+    """How the writes of these ids ended, as a sentence; nothing for what nobody wrote."""
+    told = [fate(c, v) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
+    return f" {listed(told[:SPELLED], separator='; ')}." if told else ""
+
+
+def _ids(h: History, row: int) -> list[int]:
+    """What a row showed, as numbers."""
+    ids: list[int] = h.sib_id[h.sib_start[row] : h.sib_start[row + 1]].tolist()
+    return ids
+
+
+def _begun(c: Causality, ids: Iterable[int]) -> list[int]:
+    """When they began."""
+    return [int(c.written[v]) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
+
+
+def _misplaced(c: Causality, key: int, row: int, reason: str, holder: int | None = None) -> Anomaly:
+    h = c.history
+    proof = tuple(sorted({row} | ({holder} if holder is not None else set())))
+    has = f", while {reading(h, holder)} showed {contents(h, holder)}" if holder is not None else ""
+    ids = list(dict.fromkeys(i for r in proof for i in _ids(h, r)))
+    why = (
+        f"{reading(h, row)} showed {contents(h, row)} of {h.keys[key]}: {reason}{has}."
+        f"{_written(c, ids)}"
+    )
+    return Anomaly("misplaced", why, h.keys[key], proof, {}, (*_begun(c, ids), *proof))
+
+
+def _hint(c: Causality, row: int, target: str) -> Anomaly:
+    key = int(c.history.key_of[row])
+    return _misplaced(c, key, row, f"it is a hint for {target}, never handed off")

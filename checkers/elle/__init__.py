@@ -1,0 +1,1 @@
+"""Transactions: list-append and rw-register, with Elle's anomalies and consistency models."""

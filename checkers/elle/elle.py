@@ -1,0 +1,292 @@
+"""The Elle-style models: from transactions to a verdict under a consistency model.
+
+`check_list_append` and `check_rw_register` infer dependencies each in its own way and
+share the rest: process and realtime order, the search for cycles, and the question which
+of the anomalies found the consistency model forbids. Anomalies that it allows are reported
+in the details and not judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from dynamesis.checkers.elle import list_append, rw_register, txn_visibility
+from dynamesis.checkers.elle.consistency import (
+    ALL,
+    DEFAULT,
+    SHAPE_OF,
+    VersionOrder,
+    forbidden,
+    impossible,
+    meaning,
+    sought,
+    version_order,
+)
+from dynamesis.checkers.elle.list_append import Lists
+from dynamesis.checkers.elle.rw_register import Registers
+from dynamesis.checkers.elle.txn import NotTransactions, Txns, read_txns
+from dynamesis.checkers.elle.txn_internal import list_internal, lost_updates, register_internal
+from dynamesis.checkers.elle.txn_orders import add_orders, updates
+from dynamesis.checkers.elle.txn_words import Finding, index_of, key_name, proof
+from dynamesis.checkers.elle.version_gaps import partly_ordered, unordered
+from dynamesis.checkers.elle.version_order import Inferred, Order, infer
+from dynamesis.checkers.explain.words import listed
+from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
+from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import OK
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+
+#: why an edge stands, given it and the names of its two transactions
+Explain = Callable[[Step, str, str], str]
+#: adds to edges what shapes need beside the usual ones
+Later = Callable[[Edges], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a history must not show: names (and shapes), as sets of which each is looked for by
+    itself; and what the models that were asked for imply of the order of versions."""
+
+    sets: tuple[frozenset[str], ...]
+    illegal: frozenset[str]
+    order: VersionOrder
+
+    @classmethod
+    def of(cls, models: Sequence[str], anomalies: Sequence[str]) -> Asked:
+        """Raises UnknownModel."""
+        chosen = models or (() if anomalies else DEFAULT)
+        return cls(sought(chosen, anomalies), wanted(models, anomalies), version_order(chosen))
+
+    @property
+    def shapes(self) -> frozenset[str]:
+        """Shapes that no set has the whole family of."""
+        return frozenset(name for names in self.sets for name in names if name in SHAPE_OF)
+
+
+def wanted(models: Sequence[str] = (), anomalies: Sequence[str] = ()) -> frozenset[str]:
+    """The anomalies that make a history invalid. Raises UnknownModel."""
+    chosen = models or (() if anomalies else DEFAULT)
+    return forbidden(chosen) | (meaning(anomalies) if anomalies else frozenset())
+
+
+def check_list_append(
+    h: History, models: Sequence[str] = (), anomalies: Sequence[str] = ()
+) -> Verdict:
+    """Judge a list-append history (default: strict-serializable). Raises UnknownModel."""
+    asked = Asked.of(models, anomalies)
+    try:
+        t = read_txns(h, "append", lists=True)
+        lists = Lists.of(t)
+    except NotTransactions as error:
+        return judge((), [str(error)])
+    views = partial(txn_visibility.of_lists, lists)
+    found = [
+        *_limited(list_append.findings(lists)),
+        *_limited(list_internal(lists)),
+        *_limited(lost_updates(t, t.value, lists.prefix_of)),
+        *_limited(txn_visibility.findings(views, asked.shapes)),
+    ]
+    edges = Edges(len(t))
+    list_append.add_edges(edges, lists)
+    cycles = _search(edges, t, asked, partial(list_append.add_later, lists=lists))
+    verdict = conclude(t, cycles, found, asked, partial(list_append.explain, lists))
+    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, asked):
+        why = "no order of the appends that no read shows was found that the model allows"
+        return judge((), [why], verdict.details)
+    return verdict
+
+
+def _unread_fit(lists: Lists, edges: Edges, asked: Asked) -> bool:
+    """Whether appends that no read shows can be ordered so that nothing illegal shows, as tried in
+    order of invocation and against it. Only those within one strong component matter."""
+    graph = edges.graph()
+    first, second = list_append.unread_pairs(lists, graph)
+    for a, b in ((first, second), (second, first)):
+        found = find_cycles(graph.with_edges(WW, a, b), asked.sets, updates(lists.txns))
+        if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+            return not found.bounds
+    return False
+
+
+def check_rw_register(
+    h: History,
+    models: Sequence[str] = (),
+    anomalies: Sequence[str] = (),
+    assume: Sequence[str] = (),
+) -> Verdict:
+    """Judge an rw-register history (default: strict-serializable), inferring version orders
+    from what is assumed of keys (of INFERENCES) and from what the consistency model implies.
+    Raises UnknownModel."""
+    asked = Asked.of(models, anomalies)
+    try:
+        t = read_txns(h, "w", lists=False)
+        registers = Registers.of(t)
+    except NotTransactions as error:
+        return judge((), [str(error)])
+    written = len(registers.mops)
+    inferred = infer(t, registers.visits, registers.key_of, written, assume, asked.order)
+    order = inferred.order
+    views = partial(txn_visibility.of_registers, registers, order)
+    found = [
+        *_limited(rw_register.findings(registers)),
+        *_limited(register_internal(t)),
+        *_limited(lost_updates(t, registers.version, registers.version >= 0)),
+        *_limited(txn_visibility.findings(views, asked.shapes)),
+    ]
+    edges = Edges(len(t))
+    rw_register.add_edges(edges, registers, order)
+    later = partial(rw_register.add_later, registers=registers, order=order)
+    cycles = _search(edges, t, asked, later)
+    contradictions = [*_contradictions(registers, inferred, cycles.found, asked)]
+    explain = partial(rw_register.explain, registers, order)
+    implied = bool(len(inferred.implied.lower)) and not len(inferred.against.lower)
+    verdict = conclude(t, cycles, [*found, *contradictions], asked, explain, implied)
+    if verdict.valid is not True:
+        return verdict
+    timely = asked.order.realtime == ALL or "linearizable" in assume
+    return _ordered(verdict, registers, order, timely)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the search for cycles came to, and how many dependencies it went through."""
+
+    found: Found
+    dependencies: int
+
+
+def _search(edges: Edges, t: Txns, asked: Asked, later: Later) -> Searched:
+    """Add the orders that need no inference, and look for cycles."""
+    dependencies = edges.size
+    add_orders(edges, t, asked.illegal)
+    if CAUSAL in asked.shapes:
+        later(edges)
+    return Searched(find_cycles(edges.graph(), asked.sets, updates(t)), dependencies)
+
+
+def _contradictions(
+    registers: Registers, inferred: Inferred, found: Found, asked: Asked
+) -> Iterator[Finding]:
+    """`cyclic-versions`; by what the model implies, only if no cycle of transactions shows the
+    same."""
+    yield from _limited(rw_register.cyclic_versions(registers, inferred.against))
+    if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+        yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
+
+
+def _ordered(verdict: Verdict, registers: Registers, order: Order, timely: bool) -> Verdict:
+    """Unknown where nothing says how a key's versions are ordered, not even real time."""
+    t = registers.txns
+    keys = np.empty(0, np.int64) if timely else unordered(registers, order)
+    partly = {"partly_ordered_keys": len(partly_ordered(registers, order))}
+    details = {**verdict.details, **{name: many for name, many in partly.items() if many}}
+    if not len(keys):
+        return replace(verdict, details=details)
+    names = listed([key_name(t, key) for key in keys.tolist()])
+    why = (
+        f"no order of the versions of key{'s' * (len(keys) > 1)} {names} could be inferred: assume "
+        "more of keys, or ask for a consistency model that implies it"
+    )
+    return judge((), [why], details)
+
+
+def _limited(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The first of each kind."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.name] += 1
+        if seen[finding.name] <= 10 * DESCRIBED:
+            yield finding
+
+
+def conclude(
+    t: Txns,
+    searched: Searched,
+    findings: list[Finding],
+    asked: Asked,
+    explain: Explain,
+    implied: bool = False,
+) -> Verdict:
+    """Judge what was found. `implied`: versions that contradict one another do so by what the
+    consistency model implies only."""
+    if not np.any(t.status == OK):
+        return judge((), ["no transaction succeeded"])
+    cycles = searched.found
+    known: list[Finding | Cycle] = [*findings, *cycles.cycles]
+    judged = [each for each in known if each.judged_as in asked.illegal]
+    counts = Counter(f.name for f in findings) + cycles.counts
+    details = {
+        "transactions": len(t),
+        "dependencies": searched.dependencies,
+        "found": dict(counts),
+        "not": _ruled_out(known, implied),
+    }
+    reasons = list(cycles.bounds)
+    if not searched.dependencies:
+        reasons.append("no dependency between transactions could be inferred")
+    kept: dict[str, list[Finding | Cycle]] = {}
+    for each in judged:
+        kept.setdefault(each.name, []).append(each)
+    described = [a for same in kept.values() for a in same[:DESCRIBED]]
+    anomalies = [
+        _anomaly(t, a) if isinstance(a, Finding) else _cycle(t, a, explain) for a in described
+    ]
+    beyond = Counter({n: cycles.counts[n] - _count(cycles, n) for n in kept})
+    more = {n: len(same) - DESCRIBED for n, same in kept.items() if len(same) > DESCRIBED}
+    return judge(anomalies, reasons, details, Counter(more) + beyond)
+
+
+def _count(found: Found, name: str) -> int:
+    return sum(cycle.name == name for cycle in found.cycles)
+
+
+def _ruled_out(known: Sequence[Finding | Cycle], implied: bool) -> list[str]:
+    """The weakest models that the anomalies rule out."""
+    names = {each.judged_as for each in known}
+    return list(impossible(names - {"cyclic-versions"} if implied else names))
+
+
+def _anomaly(t: Txns, finding: Finding) -> Anomaly:
+    key = None
+    if finding.key is not None:
+        name = t.keys[finding.key]
+        key = name if isinstance(name, str) else t.history.spelled(name)
+    return Anomaly(finding.name, f"{finding.why}.", key, proof(t, finding.txns))
+
+
+def _cycle(t: Txns, cycle: Cycle, explain: Explain) -> Anomaly:
+    """The cycle as prose: who must come before whom, and why."""
+    names = {step.a: f"T{i + 1}" for i, step in enumerate(cycle.steps)}
+    clauses, data = [], []
+    for step in cycle.steps:
+        a, b = names[step.a], names[step.b]
+        reason = _reason(t, step, explain, a, b)
+        clauses.append(f"{a} before {b} ({KINDS[step.kind]}): {reason}")
+        data.append(
+            {
+                "from": index_of(t, step.a),
+                "to": index_of(t, step.b),
+                "kind": KINDS[step.kind],
+                "why": reason,
+            }
+        )
+    who = ", ".join(
+        f"{name} is the transaction at index {index_of(t, n)}" for n, name in names.items()
+    )
+    why = f"{who}. {'; '.join(clauses)}: a cycle."
+    ops = proof(t, tuple(names))
+    return Anomaly(cycle.name, why, None, ops, {"cycle": data})
+
+
+def _reason(t: Txns, step: Step, explain: Explain, a: str, b: str) -> str:
+    if step.kind == PROCESS:
+        return f"process {int(t.process[step.a])} did {a} before {b}"
+    if step.kind == REALTIME:
+        ended, begun = int(t.ended[step.a]), int(t.row[step.b])
+        return f"{a} completed at index {ended}, {b} began at index {begun}"
+    return explain(step, a, b)

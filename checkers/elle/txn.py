@@ -1,0 +1,302 @@
+"""Transactions as columns: what the Elle-style models read out of a history.
+
+An operation's value is a list of micro-operations [f, key, value]: ["append", 3, 1] or
+["w", 3, 1], and ["r", 3, value]. What an ok transaction did stands in its completion; of
+one that failed, or whose outcome is not known, only its writes count, from its invocation.
+A transaction of unknown outcome may have happened at any time after its invocation, or
+never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress
+from typing import Any
+
+import msgspec
+import numpy as np
+from dynamesis.checkers.graph.causality import NEVER
+from dynamesis.checkers.history.columns import History, Names
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
+from dynamesis.checkers.history.quick import no_cycles
+from dynamesis.checkers.history.spelling import freeze, thaw
+
+#: rows decoded at once
+_CHUNK = 20_000
+#: an element or value that is not there: a read of nil
+NIL = np.iinfo(np.int64).min
+
+
+class NotTransactions(ValueError):
+    """A history that is not one of this model; the message names index and field."""
+
+
+@dataclass(frozen=True, eq=False)
+class Txns:
+    """Columns by transaction, in order of invocation: `row` and `ended` (rows; NEVER without
+    completion), `status` (OK, FAIL, INFO), `process`. By micro-operation: `txn`, `key`,
+    `write`, `value` (a number; for reads of lists, the length, -1 where unknown). Elements
+    of the lists read, flattened: those of micro-operation i are
+    `elements[starts[i]:starts[i] + value[i]]`. `names` tells values from numbers, where they
+    are not themselves integers; `lists`: whether values are lists that are appended to."""
+
+    history: History
+    row: Ints
+    ended: Ints
+    status: Ints
+    process: Ints
+    txn: Ints
+    key: Ints
+    write: Bools
+    value: Ints
+    known: Bools
+    starts: Ints
+    elements: Ints
+    keys: list[Any]
+    names: list[Any] | None
+    lists: bool
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def name(self, value: int) -> Any:
+        """A value as it stood in the history."""
+        if value == NIL:
+            return None
+        return self.names[value] if self.names is not None else value
+
+    def source(self, txn: int) -> int:
+        """The row that tells most about a transaction: its completion, if it has one."""
+        return int(self.row[txn] if self.ended[txn] == NEVER else self.ended[txn])
+
+
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """What was written, each value once a key: the micro-operations, sorted by `code`, key and
+    value as one number; and the values, sorted."""
+
+    mops: Ints
+    code: Ints
+    values: Ints
+
+    @classmethod
+    def of(cls, t: Txns) -> Writes:
+        """Raises NotTransactions when a value is written to a key twice, or nil is: a read of
+        it would not tell who wrote it."""
+        mops = np.flatnonzero(t.write)
+        nothing = mops[t.value[mops] == NIL]
+        if len(nothing):
+            index, key = t.source(int(t.txn[nothing[0]])), t.keys[t.key[nothing[0]]]
+            raise NotTransactions(
+                f"{t.history.path}, index {index}, field value: expected a value to be written "
+                f"to key {key!r}, got nil"
+            )
+        values, dense = np.unique(t.value[mops], return_inverse=True)
+        code = t.key[mops] * len(values) + dense
+        by_code = np.argsort(code, kind="stable")
+        mops, code = mops[by_code], code[by_code]
+        twice = np.flatnonzero(code[1:] == code[:-1])
+        if len(twice):
+            mop = int(mops[twice[0] + 1])
+            raise NotTransactions(
+                f"{t.history.path}, index {t.source(int(t.txn[mop]))}, field value: expected each "
+                f"value once, got {t.name(int(t.value[mop]))!r} written to key "
+                f"{t.keys[t.key[mop]]!r} twice"
+            )
+        return cls(mops, code, values)
+
+    def __len__(self) -> int:
+        return len(self.mops)
+
+    def find(self, key: Ints, value: Ints) -> Ints:
+        """The number of the write of each value to each key, -1 where there is none."""
+        if not len(self):
+            return np.full(len(key), -1, np.int64)
+        dense = np.minimum(np.searchsorted(self.values, value), len(self.values) - 1)
+        code = key * len(self.values) + dense
+        at = np.minimum(np.searchsorted(self.code, code), len(self.code) - 1)
+        same = (self.values[dense] == value) & (self.code[at] == code)
+        return np.where(same, at, -1)
+
+
+def read_txns(h: History, writes: str, lists: bool) -> Txns:
+    """Transactions of clients whose writes are called `writes`; reads give lists or single
+    values. Raises NotTransactions."""
+    row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
+    pair = h.pair[row]
+    status = np.where(pair >= 0, h.kind[pair], INFO).astype(np.int8)
+    told = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
+    _refuse_unsaid(h, row, told, status)
+    with no_cycles():
+        try:
+            columns = _decode(h, told, status == OK, writes, lists, _Plain)
+        except _NotPlain:
+            columns = _decode(h, told, status == OK, writes, lists, _Named)
+    ended = np.where(pair >= 0, pair, NEVER)
+    return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
+
+
+def _refuse_unsaid(h: History, row: Ints, told: Ints, status: Ints) -> None:
+    """Raises NotTransactions where a transaction that may have happened has no value, or one that
+    did has none in its completion and reads: what they did is not known."""
+    unsaid = (h.value[told] < 0) & (status != FAIL)
+    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~unsaid)
+    reads = [i for i in blind.tolist() if _reads(h.value_of(int(row[i])))]
+    for i in [*np.flatnonzero(unsaid)[:1].tolist(), *reads[:1]]:
+        index = int(h.pair[row[i]]) if status[i] == OK else int(row[i])
+        raise NotTransactions(
+            f"{h.path}, index {index}, field value: expected a list of micro-operations "
+            "[f, key, value], there is no value"
+        )
+
+
+def _reads(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(m, list) and m[:1] == ["r"] for m in value)
+
+
+class _NotPlain(Exception):
+    """Values that are not integers, and so need names."""
+
+
+class _Plain:
+    """Values that are integers already stand for themselves; nil is NIL."""
+
+    names: list[Any] | None = None
+
+    def numbers(self, values: list[Any]) -> Ints:
+        kinds = {v.__class__ for v in values}
+        if not kinds <= {int, type(None)}:
+            raise _NotPlain
+        if NIL in values:
+            raise _NotPlain  # a legal value that is the number of nil
+        if type(None) in kinds:
+            values = [NIL if v is None else v for v in values]
+        try:
+            return np.array(values, np.int64)
+        except OverflowError:
+            raise _NotPlain from None
+
+
+class _Named:
+    """Values of any kind, numbered in order of first use."""
+
+    def __init__(self) -> None:
+        self._numbers = Names()
+
+    @property
+    def names(self) -> list[Any]:
+        return [thaw(name) for name in self._numbers.all()]
+
+    def numbers(self, values: list[Any]) -> Ints:
+        found = [NIL if v is None else self._numbers[freeze(v)] for v in values]
+        return np.array(found, np.int64)
+
+
+_decoder = msgspec.json.Decoder(list[list[tuple[str, Any, Any]]])
+
+
+def _decode(
+    h: History,
+    rows: Ints,
+    ok: Bools,
+    writes: str,
+    lists: bool,
+    make: Callable[[], _Plain | _Named],
+) -> dict[str, Any]:
+    values, keys = make(), Names()
+    parts: dict[str, list[Any]] = {}
+    for start in range(0, len(rows), _CHUNK):
+        span = slice(start, start + _CHUNK)
+        txns = _decode_chunk(h, rows[span])
+        part = _chunk_columns(h, txns, rows[span], ok[span], writes, lists, values, keys)
+        part["txn"] += start
+        for name, column in part.items():
+            parts.setdefault(name, []).append(column)
+    empty = {"value": np.int64, "elements": np.int64, "txn": np.int64, "key": np.int64}
+    columns: dict[str, Any] = {
+        name: np.concatenate(parts[name]) if parts else np.empty(0, dtype)
+        for name, dtype in (*empty.items(), ("write", np.bool_), ("known", np.bool_))
+    }
+    lengths = np.where(columns["write"] | (columns["value"] < 0) | (not lists), 0, columns["value"])
+    columns["starts"] = np.cumsum(lengths) - lengths
+    return {**columns, "keys": [thaw(k) for k in keys.all()], "names": values.names}
+
+
+def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
+    raws = [h.values[v] if v >= 0 else b"[]" for v in h.value[rows].tolist()]
+    try:
+        return _decoder.decode(b"[" + b",".join(raws) + b"]")
+    except (msgspec.DecodeError, RecursionError):
+        for row, raw in zip(rows.tolist(), raws, strict=True):
+            try:
+                _decoder.decode(b"[" + raw + b"]")
+            except (msgspec.DecodeError, RecursionError):
+                raise NotTransactions(
+                    f"{h.path}, index {row}, field value: expected a list of micro-operations "
+                    f"[f, key, value], got {raw.decode()[:80]}"
+                ) from None
+        raise
+
+
+def _chunk_columns(
+    h: History,
+    txns: list[list[tuple[str, Any, Any]]],
+    rows: Ints,
+    ok: Bools,
+    writes: str,
+    lists: bool,
+    values: _Plain | _Named,
+    keys: Names,
+) -> dict[str, Any]:
+    counts = np.fromiter(map(len, txns), np.int64, len(txns))
+    txn = np.repeat(np.arange(len(txns)), counts)
+    mops = list(chain.from_iterable(txns))
+    fs, mop_keys, told = zip(*mops, strict=True) if mops else ((), (), ())
+    write = np.array([f == writes for f in fs], np.bool_)
+    strange = {f for f in set(fs) if f not in (writes, "r")}
+    if strange:
+        row = int(rows[txn[next(i for i, f in enumerate(fs) if f in strange)]])
+        raise NotTransactions(
+            f"{h.path}, index {row}, field value: expected micro-operations {writes!r} and 'r', "
+            f"got {sorted(strange)[0]!r}"
+        )
+    key = np.array(_key_numbers(keys, mop_keys), np.int64)
+    known = write | ok[txn]
+    number = np.full(len(mops), -1, np.int64)
+    number[write] = values.numbers(list(compress(told, write.tolist())))
+    reads = np.flatnonzero(~write & known)
+    shown = list(compress(told, (~write & known).tolist()))
+    elements = np.empty(0, np.int64)
+    if lists:
+        if not {v.__class__ for v in shown} <= {list}:
+            shown = [_list(h, rows, txn, i, v) for i, v in zip(reads.tolist(), shown, strict=True)]
+        number[reads] = np.fromiter(map(len, shown), np.int64, len(shown))
+        elements = values.numbers(list(chain.from_iterable(shown)))
+    else:
+        number[reads] = values.numbers(shown)
+    return {
+        "txn": txn,
+        "key": key,
+        "write": write,
+        "value": number,
+        "known": known,
+        "elements": elements,
+    }
+
+
+def _key_numbers(keys: Names, named: Sequence[Any]) -> list[int]:
+    plain = {int, str}
+    return [keys[k] if k.__class__ in plain else keys[freeze(k)] for k in named]
+
+
+def _list(h: History, rows: Ints, txn: Ints, mop: int, value: Any) -> Sequence[Any]:
+    """What a read of a list showed; nil is the empty list."""
+    if value.__class__ is list:
+        return value
+    if value is None:
+        return ()
+    row = int(rows[txn[mop]])
+    raise NotTransactions(
+        f"{h.path}, index {row}, field value: expected a list read, got {value!r}"
+    )

@@ -1,0 +1,179 @@
+"""The figures behind a verdict: how much of everything it rests on.
+
+They are counted from the history alone, for every model: operations by f, and of these during
+and after the faults; faults and whether they took effect; final reads and dumps; processes that
+died; and the floor below which a test is too small to be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.course import Course, Fault, final_rows, hint_targets
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import INVOKE, OK, Bools
+
+#: What results.json has as `evidence`.
+Figures = dict[str, Any]
+
+#: Acknowledged operations of the load that a test needs: half a second at the default rate. What
+#: goes wrong now and then has hardly had a chance in fewer.
+LEAST = 50
+#: Acknowledged writes among them: only these can be lost.
+LEAST_WRITES = 20
+#: Share of the load's operations that must be acknowledged. A majority that is down for half of
+#: the load leaves half of them; below this the store was hardly there.
+LEAST_SHARE = 0.1
+
+#: Kinds of operation that change nothing.
+READS = frozenset({"get", "read", "dump", "r", "list", "scan"})
+
+
+def is_write(f: str) -> bool:
+    """Whether operations of this f may change something."""
+    return f not in READS
+
+
+def is_run(test: Mapping[str, Any] | None) -> bool:
+    """Whether test.json describes a test that the harness ran: it says for how long."""
+    limit = (test or {}).get("time_limit")
+    return isinstance(limit, int | float) and not isinstance(limit, bool)
+
+
+def first_fault(course: Course) -> Fault | None:
+    """The fault that began first, of those that found a target."""
+    found = [fault for fault in course.faults if "skipped" not in (fault.value or {})]
+    return min(found, key=lambda fault: fault.started, default=None)
+
+
+def final_by_key(h: History, course: Course) -> dict[tuple[str, str | None], bool]:
+    """By f and key of what clients asked in the final phase: whether it came back at least once."""
+    came: dict[tuple[str, str | None], bool] = {}
+    if course.final is None:
+        return came
+    asked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
+    for row in asked[asked > course.final].tolist():
+        key = h.keys[h.key_of[row]] if h.key_of[row] >= 0 else None
+        end = int(h.pair[row])
+        ok = end >= 0 and bool(h.kind[end] == OK)
+        name = (h.fs[h.f[row]], key)
+        came[name] = came.get(name, False) or ok
+    return came
+
+
+def figures(h: History, course: Course, test: Mapping[str, Any] | None) -> Figures:
+    """What a verdict on this history rests on, as plain data."""
+    invoked = (h.kind == INVOKE) & (h.process >= 0)
+    ok = np.zeros(len(h), np.bool_)
+    paired = np.flatnonzero(invoked & (h.pair >= 0))
+    ok[paired] = h.kind[h.pair[paired]] == OK
+    during, since = _during(h, course), _since(h, course)
+    load = _load(h, course)
+    writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
+    floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
+    copies = (test or {}).get("n", 0)
+    floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
+    told: Figures = {
+        "tried": _count(invoked & load),
+        "acknowledged": _count(ok & load),
+        "writes": _count(writes),
+        "operations": {
+            f: {
+                "tried": _count(mine),
+                "acknowledged": _count(mine & ok),
+                "during_faults": _count(mine & ok & during),
+                "after_faults": _count(mine & ok & since & ~during),
+            }
+            for f, mine in _by_f(h, invoked).items()
+        },
+        "faults": [_fault(fault) for fault in course.faults],
+        "nemesis_failed": len(course.failed),
+        "heal_failed": len(course.unhealed),
+        "died": sorted({node for row in course.found_dead for node in _dead(h, row)}),
+        "final_reads": _final_reads(h, course, ok),
+        "dumps": _dumps(h, course),
+        "compared": _compared(h, course),
+        "floor": floor,
+    }
+    if first_fault(course) is not None:
+        told["writes_since_faults"] = _count(writes & since)
+    else:
+        told["writes_since_faults"] = None
+    return told
+
+
+def _count(rows: Bools) -> int:
+    return int(np.count_nonzero(rows))
+
+
+def _by_f(h: History, invoked: Bools) -> dict[str, Bools]:
+    found = {f: invoked & (h.f == number) for number, f in enumerate(h.fs)}
+    return {f: mine for f, mine in found.items() if np.any(mine)}
+
+
+def _load(h: History, course: Course) -> Bools:
+    """What belongs to the load: all before the heal phase, of a history without phases all."""
+    heal = course.phases.get("heal", len(h))
+    return np.arange(len(h)) < min(heal, course.phases.get("final", heal))
+
+
+def _since(h: History, course: Course) -> Bools:
+    """The rows after the first fault began; without any, none."""
+    first = first_fault(course)
+    return np.arange(len(h)) > (len(h) if first is None else first.started)
+
+
+def _during(h: History, course: Course) -> Bools:
+    """The rows at which any fault was active."""
+    rows = np.zeros(len(h), np.bool_)
+    for fault in course.faults:
+        if "skipped" not in (fault.value or {}):
+            rows[fault.started : len(h) if fault.stopped is None else fault.stopped] = True
+    return rows
+
+
+def _fault(fault: Fault) -> Figures:
+    member = (fault.value or {}).get("member", fault.kind)
+    return {"fault": fault.number, "kind": member, "index": fault.started,
+            "took_effect": fault.bit}  # fmt: skip
+
+
+def _dead(h: History, row: int) -> list[str]:
+    value = h.value_of(row)
+    named = value.get("nodes") if isinstance(value, dict) else None
+    return [str(node) for node in named] if isinstance(named, list) else ["a node"]
+
+
+def _final_reads(h: History, course: Course, ok: Bools) -> Figures:
+    """Of the keys asked for in the final phase, those that came back; and of all attempts."""
+    came = final_by_key(h, course)
+    after = (h.kind == INVOKE) & (h.process >= 0)
+    after &= np.arange(len(h)) > (len(h) if course.final is None else course.final)
+    return {
+        "asked": len(came),
+        "answered": sum(came.values()),
+        "attempts": _count(after),
+        "failed_attempts": _count(after & ~ok),
+    }
+
+
+def _dumps(h: History, course: Course) -> Figures:
+    asked = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))
+    asked = asked[asked > (len(h) if course.final is None else course.final)]
+    return {"asked": len(asked), "answered": len(final_rows(h, course, "dump"))}
+
+
+def _compared(h: History, course: Course) -> Figures:
+    """Keys of which at least two replicas were dumped, copies dumped of them, and the most
+    copies of any one key."""
+    rows = final_rows(h, course, "dump")
+    hints = hint_targets(h, rows)
+    copies: dict[int, set[int]] = {}
+    for row in rows.tolist():
+        if row not in hints:
+            copies.setdefault(int(h.key_of[row]), set()).add(int(h.replica[h.pair[row]]))
+    several = [len(nodes) for nodes in copies.values() if len(nodes) > 1]
+    most = max((len(nodes) for nodes in copies.values()), default=0)
+    return {"keys": len(several), "replicas": sum(several), "most_replicas": most}

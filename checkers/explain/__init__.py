@@ -1,0 +1,1 @@
+"""Operations, versions and anomalies in words."""

@@ -1,0 +1,1 @@
+"""Reading and writing histories: JSON Lines, JSON and EDN, plain or compressed."""

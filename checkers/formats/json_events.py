@@ -1,0 +1,100 @@
+"""A history in JSON: an array of events, as elle-cli reads it, or one event a line.
+
+Events are decoded all at once. Where an event stands is found out only when a message must
+name its line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import msgspec
+from dynamesis.checkers.formats.foreign import Foreign, Foreigners, decode_lines
+from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.history import UNDECODABLE, explain
+from dynamesis.checkers.history.quick import no_cycles
+from dynamesis.checkers.history.source import HistoryError
+
+_array = msgspec.json.Decoder(list[Foreign])
+_BLANK = re.compile(r"[ \t\r\n]*")
+_EVENT = re.compile(r" - at `\$\[(\d+)\]")
+_BYTE = re.compile(r" \(byte (\d+)\)")
+
+
+def read_json(content: bytes, path: str) -> History:
+    """The history that a text in UTF-8 holds. Raises HistoryError."""
+    events = Foreigners(path)
+    with no_cycles():
+        if content.lstrip().startswith(b"["):
+            _add_array(events, content)
+        else:
+            _add_lines(events, content)
+    return events.build()
+
+
+def _add_array(events: Foreigners, content: bytes) -> None:
+    @cache
+    def lines() -> list[int]:
+        return list(_lines_of(content.decode()))
+
+    try:
+        found = _array.decode(content)
+    except UNDECODABLE as error:
+        raise _refused(events, content, error) from None
+    events.lines = lambda row: lines()[row]
+    events.add(found)
+
+
+def _refused(events: Foreigners, content: bytes, error: Exception) -> HistoryError:
+    """The line of the event that cannot be decoded, or where JSON ends to be JSON."""
+    text, last = str(error), content.rstrip().count(b"\n") + 1
+    at, byte = _EVENT.search(text), _BYTE.search(text)
+    field, expected = explain(error)
+    if at is not None:
+        lines = list(_lines_of(content.decode(), int(at[1])))
+        field = field.removeprefix(f"[{at[1]}]").lstrip(".") or "(event)"
+        return events.refuse(lines[-1], field, expected)
+    if isinstance(error, RecursionError):
+        return events.refuse(list(_lines_of(content.decode()))[-1], "(event)", expected)
+    if byte is not None:
+        last = content.count(b"\n", 0, int(byte[1])) + 1
+        text = _BYTE.sub("", text)
+    if "truncated" in text:
+        text = "the array is cut off"
+    return events.refuse(last, "(array)", f"expected an array of events: {text}")
+
+
+def _lines_of(text: str, last: int | None = None) -> Iterator[int]:
+    """The line of each element of an array, up to number `last`, or to one that is not JSON."""
+    decoder = json.JSONDecoder()
+    at, line, counted, number = text.index("[") + 1, 1, 0, 0
+    while True:
+        at = _skip(text, at)
+        line, counted = line + text.count("\n", counted, at), at
+        yield line
+        if number == last:
+            return
+        try:
+            at = _skip(text, decoder.raw_decode(text, at)[1])
+        except (ValueError, RecursionError):
+            return
+        if text[at : at + 1] != ",":
+            return
+        at, number = at + 1, number + 1
+
+
+def _skip(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
+
+
+def _add_lines(events: Foreigners, content: bytes) -> None:
+    found = decode_lines(content)
+    lines = content.split(b"\n")
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    if found is None or len(found) != len(numbers):
+        found = [events.decode(lines[number - 1], number) for number in numbers]
+    events.add(found, numbers)

@@ -1,0 +1,1 @@
+"""Graphs over operations: causal order, and the cycles that prove an anomaly."""

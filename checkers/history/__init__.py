@@ -1,0 +1,1 @@
+"""Histories: events, columns, pairing, formats, and the rules that they must keep."""

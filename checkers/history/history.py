@@ -1,0 +1,118 @@
+"""The history of a test: read and checked line by line, or built from events in memory.
+
+This is the module to import from: Op and its parts (one event), History (columns),
+`read_history` (a file that is well-formed, or HistoryError), `encode` (one line).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from dynamesis.checkers.history.columns import TYPES, History
+from dynamesis.checkers.history.columns import Builder as _Builder
+from dynamesis.checkers.history.op import Line, Op, OpError, Sibling, Type, encode
+from dynamesis.checkers.history.quick import no_cycles
+from dynamesis.checkers.history.source import HistoryError, Source, opened
+from dynamesis.checkers.history.told import first_oddity
+from dynamesis.checkers.history.wellformed import first_problem
+
+__all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
+
+#: bytes decoded at once: enough to be quick, little enough not to be felt in memory
+_CHUNK = 8 << 20
+
+_decoder = msgspec.json.Decoder(Line)
+
+#: What decoding raises for bytes that are no event: also for text that is no UTF-8, and for
+#: brackets nested deeper than the decoder goes.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def read_history(path: str | Path) -> History:
+    """Read our JSON Lines. Raises HistoryError when it is malformed or cut off, OSError when
+    it cannot be read."""
+    with opened(path) as source:
+        return read_lines(source)
+
+
+def read_lines(source: Source) -> History:
+    """As `read_history`, from a source that is open."""
+    builder, path = _Builder(), source.name
+    with no_cycles():
+        rest = b""
+        while chunk := source.read(_CHUNK):
+            cut = chunk.rfind(b"\n") + 1
+            if cut:
+                _add(builder, rest + chunk[:cut], path)
+                rest = chunk[cut:]
+            else:
+                rest += chunk
+        if rest:
+            _refuse_tail(rest, builder.rows + 1, path)
+    history = builder.build(path)
+    problem = first_problem(history, builder.indices) or first_oddity(history)
+    if problem is not None:
+        raise HistoryError(path, problem.row + 1, problem.field, problem.message)
+    if not len(history):
+        raise HistoryError(path, 1, "index", "expected an event, the file is empty")
+    return history
+
+
+def must_be_text(content: bytes) -> None:
+    """Raises UnicodeDecodeError; decoding leaves values as they are, and would not notice."""
+    if not content.isascii():
+        content.decode()
+
+
+def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
+    try:
+        must_be_text(lines)
+        decoded = _decoder.decode_lines(lines)
+    except UNDECODABLE:
+        _find_bad_line(lines, builder.rows, path)
+        raise
+    if len(decoded) != lines.count(b"\n"):
+        _find_bad_line(lines, builder.rows, path)
+    builder.add(decoded)
+
+
+def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
+    """Decode one by one, to name the line that will not."""
+    for number, line in enumerate(lines.splitlines(), before + 1):
+        if not line.strip():
+            raise HistoryError(path, number, "(line)", "expected an event, got an empty line")
+        try:
+            must_be_text(line)
+            _decoder.decode(line)
+        except UNDECODABLE as error:
+            raise HistoryError(path, number, *explain(error)) from None
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """What the decoder says of one event, cut into field and expectation."""
+    text = str(error)
+    if isinstance(error, RecursionError):
+        return "(line)", f"expected values nested less deeply: {text}"
+    if not isinstance(error, msgspec.ValidationError):
+        return "(line)", f"expected one JSON object: {text}"
+    said, _, where = text.partition(" - at `$")
+    if "missing required field" in said:
+        return said.split("`")[1], "expected a value, the field is missing"
+    field = where.rstrip("`").lstrip(".") or "(line)"
+    if said.startswith("Invalid enum value"):
+        return (
+            field,
+            f"expected one of {', '.join(TYPES)}, got{said.removeprefix('Invalid enum value')}",
+        )
+    return field, said[0].lower() + said[1:]
+
+
+def _refuse_tail(rest: bytes, number: int, path: str | Path) -> None:
+    try:
+        _decoder.decode(rest)
+    except UNDECODABLE:
+        raise HistoryError(
+            path, number, "(line)", "expected a whole line, the last line is cut off"
+        ) from None
+    raise HistoryError(path, number, "(line)", "expected a newline after the last event")

@@ -1,0 +1,1 @@
+"""What the nodes' event logs prove that no client can see."""

@@ -1,0 +1,88 @@
+"""What the course of a test hides from one who reads the nodes' logs: which processes ended when,
+and, where the membership changed, which ring stood.
+
+A SIGKILL costs a log its last moments; a node that stands still does late what it was to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.logs.logs import ENDING, Logs, names
+
+#: from when to when, ns since the test began
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Endings:
+    """The nodes whose logs may lack something of a span of time (ns), and that span."""
+
+    spans: tuple[tuple[int, int, frozenset[str]], ...]
+
+    @classmethod
+    def of(cls, h: History, course: Course) -> Endings:
+        """By the ledger of faults, and by what was found dead. Other faults cost no log
+        anything."""
+        spans = []
+        for fault in course.faults:
+            family, begun = fault.kind.partition(".")[0], int(h.time[fault.started])
+            if family == "pause":
+                over = len(h) - 1 if fault.stopped is None else fault.stopped
+                spans.append((begun, int(h.time[over]), frozenset(names(fault))))
+            elif family in ENDING or (fault.value or {}).get("kind") == "lost-writes":
+                done = fault.started if fault.begun is None else fault.begun
+                spans.append((begun, int(h.time[done]), frozenset(names(fault))))
+                if fault.stopped is not None and family == "disk":  # its power fails at the end
+                    at = int(h.time[fault.stopped])
+                    spans.append((begun, at, frozenset(names(fault))))
+        for row in course.found_dead:
+            value = h.value_of(row)
+            dead = value.get("nodes") if isinstance(value, dict) else None
+            nodes = frozenset(map(str, dead if isinstance(dead, list) else ()))
+            spans.append((0, int(h.time[row]), nodes))
+        return cls(tuple(spans))
+
+    def nodes(self, window: Window) -> set[str]:
+        """Whose logs may lack something of this time."""
+        first, last = window
+        found: set[str] = set()
+        for start, end, nodes in self.spans:
+            if start <= last and first <= end:
+                found |= nodes
+        return found
+
+    def hide(self, window: Window, nodes: Collection[str]) -> bool:
+        """Whether the log of one of these may lack something of this time."""
+        return not self.nodes(window).isdisjoint(nodes)
+
+
+@dataclass(frozen=True)
+class Rings:
+    """The rings that stood while nothing moved: (when it was first logged, ring), in order."""
+
+    known: tuple[tuple[int, Ring], ...]
+    last: Ring
+
+    @classmethod
+    def of(cls, logs: Logs, last: Ring) -> Rings:
+        """By the layouts in the logs; `last` is the ring of test.json."""
+        known = [
+            (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
+            for event in logs.events
+            if event["event"] == "layout" and "owners" in event and "target" not in event
+        ]
+        return cls(tuple(known), last)
+
+    def at(self, c: Causality, logs: Logs, course: Course, version: int) -> Ring | None:
+        """The ring of a write during which nothing moved; None where that is not known."""
+        if not any(fault.kind == "membership" for fault in course.faults):
+            return self.last
+        begun = logs.mono_at(c.history, int(c.written[version]))
+        before = [ring for first, ring in self.known if begun is not None and first <= begun]
+        return before[-1] if before else None

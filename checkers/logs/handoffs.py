@@ -1,0 +1,137 @@
+"""lost-hint, by the nodes' event logs: what was handed off must be what was kept last.
+
+A node logs the hash of each hint that it keeps (`stored` with `hint_for`: hash), and of what it
+handed off before it deleted the hint (`handed-off`: target, hash, to). Whoever received it logs
+the hash of what came (`stored` or `held`, why handoff: incoming). The three must be one: a hint
+that took in a later write and was deleted for an earlier one, or that never arrived, or of
+which something else arrived, is lost, whether or not anti-entropy brings the same afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.logs.logs import Event, Logs, surely_down
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+#: (node, key, hash of what came), and when (ns)
+Arrivals = dict[tuple[str, str, str], list[int]]
+_NS = 1_000_000_000
+
+
+def check_handoffs(
+    c: Causality, course: Course, _test: Mapping[str, Any] | None, logs: Logs
+) -> Verdict:
+    """Judge what was handed off."""
+    if not any(event["event"] == "handed-off" and "hash" in event for event in logs.events):
+        return skip("no node logged that it handed a hint off")
+    found: list[Anomaly] = []
+    judged, more = 0, 0
+    for event, kept, why in _wrong(c, course, logs):
+        judged += 1
+        if why is None:
+            continue
+        if len(found) < DESCRIBED:
+            found.append(_anomaly(c, logs, event, kept, why))
+        else:
+            more += 1
+    return judge(found, (), {"handed_off": judged}, {"lost-hint": more} if more else {})
+
+
+def _wrong(
+    c: Causality, course: Course, logs: Logs
+) -> Iterator[tuple[Event, Event | None, str | None]]:
+    """Each hint that was handed off, the line that kept it last, and what is wrong."""
+    arrivals = _arrivals(logs)
+    kept: dict[tuple[str, str, str], Event] = {}
+    for event in logs.events:
+        node, what = event["node"], event["event"]
+        if what == "start":
+            kept = {about: line for about, line in kept.items() if about[0] != node}
+        elif what in ("stored", "held") and "hint_for" in event:
+            kept[node, str(event["hint_for"]), str(event.get("key"))] = event
+        elif what == "storage-error" and event.get("table") == "hints":
+            kept = {about: line for about, line in kept.items() if about[0] != node}
+        elif what == "handed-off" and isinstance(event.get("hash"), str):
+            last = kept.pop((node, str(event.get("target")), str(event.get("key"))), None)
+            yield event, last, _what_is_wrong(c, course, logs, arrivals, event, last)
+
+
+def _arrivals(logs: Logs) -> Arrivals:
+    found: Arrivals = {}
+    for event in logs.events:
+        came = event.get("incoming")
+        if isinstance(came, str) and "hint_for" not in event:
+            about = (event["node"], str(event.get("key")), came)
+            found.setdefault(about, []).append(event.get("mono", 0))
+    return found
+
+
+def _what_is_wrong(
+    c: Causality,
+    course: Course,
+    logs: Logs,
+    arrivals: Arrivals,
+    event: Event,
+    last: Event | None,
+) -> str | None:
+    """None where the hint that was kept last is what arrived."""
+    sent, when = str(event["hash"]), event.get("mono", 0)
+    if last is not None and last.get("hash") != sent:
+        return f"what it had kept last was {_named(last)}, and it handed {sent} off"
+    for node in event.get("to") or ():
+        if not arrivals.get((node, str(event.get("key")), sent)):
+            since = when if last is None else last.get("mono", 0)
+            down = last is not None and surely_down(c.history, course, logs, node, since, when)
+            if down or logs.whole(node, since, when + _NS // 2):
+                came = _came(logs, node, event)
+                other = f"; what came there last was {came}" if came else ""
+                return f"{node} never received {sent}{other}"
+    return None
+
+
+def _came(logs: Logs, node: str, event: Event) -> str | None:
+    """The last state of the key that was handed to a node before this."""
+    found = None
+    for line in logs.by_node.get(node, ()):
+        if line.get("mono", 0) > event.get("mono", 0):
+            break
+        if line.get("key") == event.get("key") and isinstance(line.get("incoming"), str):
+            found = f"{line['incoming']}"
+    return found
+
+
+def _named(line: Event) -> str:
+    """A hint with the write that made it so."""
+    return f"{line.get('hash')}{' with ' + str(line['request']) if 'request' in line else ''}"
+
+
+def _anomaly(c: Causality, logs: Logs, event: Event, last: Event | None, wrong: str) -> Anomaly:
+    h, node, key = c.history, event["node"], str(event.get("key"))
+    row = logs.row_at(h, event.get("mono", 0))
+    begun = _begun(c, last)
+    why = (
+        f"{node} deleted its hint of {key} for {event.get('target')}{logs.when(event)} as handed "
+        f"off, but {wrong}. What such a hint was for, its target did not get from it."
+    )
+    data = {"node": node, "target": event.get("target"), "handed_off": dict(event)}
+    if last is not None:
+        data["kept"] = dict(last)
+    during = (*begun, *(() if row is None else (row,)))
+    return Anomaly("lost-hint", why, key, begun, data, during)
+
+
+def _begun(c: Causality, last: Event | None) -> tuple[int, ...]:
+    """The rows of the write that a hint took in last."""
+    id = None if last is None else last.get("request")
+    h = c.history
+    if id not in h.ids:
+        return ()
+    version = int(c.of_id[h.ids.index(id)])
+    if version < 0:
+        return ()
+    begun, ended = int(c.written[version]), int(c.ended[version])
+    return (begun, ended) if begun <= ended < len(h) else (begun,)

@@ -1,0 +1,113 @@
+"""The nodes' event logs, as the harness has parsed them, for the checkers that judge by them.
+
+A log is appended to in order, and a SIGKILL costs its last moments (cluster.process.eventlog): what a
+log does not show may have been lost there, unless a later line of the same life stands in it.
+Its stamps (`mono`, ns) are of the machine's monotonic clock, as those of the history are, which
+begins at `began`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dynamesis.checkers.history.course import Course, Fault
+from dynamesis.checkers.history.history import History
+
+Event = Mapping[str, Any]
+
+#: faults that end a process, or stop it
+ENDING = ("kill", "wipe", "stop", "membership")
+
+
+@dataclass(frozen=True)
+class Logs:
+    """The events of all nodes in order of time. `began`: ns at which the history begins by the
+    logs' clock, None where that is not known."""
+
+    events: tuple[Event, ...]
+    began: int | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
+        """Lines that are no events of a node are left out."""
+        known = (e for e in events if isinstance(e.get("node"), str) and "event" in e)
+        return cls(tuple(known), began if isinstance(began, int) else None)
+
+    @cached_property
+    def by_node(self) -> dict[str, list[Event]]:
+        """The events of each node in order."""
+        found: dict[str, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event["node"], []).append(event)
+        return found
+
+    @cached_property
+    def _stamps(self) -> dict[str, list[int]]:
+        return {node: [e.get("mono", 0) for e in events] for node, events in self.by_node.items()}
+
+    def starts(self, node: str) -> list[int]:
+        """When each life of a node began (ns)."""
+        events = self.by_node.get(node, ())
+        return [e.get("mono", 0) for e in events if e["event"] == "start"]
+
+    def whole(self, node: str, since: int, mono: int) -> bool:
+        """Whether all that a node logged between two instants (ns) certainly stands in its log: it
+        lived through them, and the next line that stands there is of the same life."""
+        if any(since < start <= mono for start in self.starts(node)):
+            return False
+        place = bisect_right(self._stamps.get(node, []), mono)
+        events = self.by_node.get(node, [])
+        return place < len(events) and events[place]["event"] != "start"
+
+    def when(self, event: Event) -> str:
+        """When a line was logged, as a clause; empty where that is not known."""
+        if self.began is None or "mono" not in event:
+            return ""
+        return f" at {(event['mono'] - self.began) / 1e9:.3f} s"
+
+    def row_at(self, h: History, mono: int) -> int | None:
+        """The last row of the history before this instant; None where that is not known."""
+        if self.began is None:
+            return None
+        return max(0, int(h.time.searchsorted(mono - self.began)) - 1)
+
+    def mono_at(self, h: History, row: int) -> int | None:
+        """When a row was written, by the logs' clock."""
+        return None if self.began is None else self.began + int(h.time[row])
+
+
+def names(fault: Fault) -> set[str]:
+    """The nodes that a fault names."""
+    value = fault.value or {}
+    lists = [value.get(field) for field in ("nodes", "node", "leaves", "removes")]
+    found: set[str] = set()
+    for each in lists:
+        found.update([each] if isinstance(each, str) else each if isinstance(each, list) else ())
+    return found
+
+
+def surely_down(h: History, course: Course, logs: Logs, node: str, since: int, until: int) -> bool:
+    """Whether a fault had ended a node's process for certain from one instant to another."""
+    first, last = logs.row_at(h, since), logs.row_at(h, until)
+    return (
+        first is not None
+        and last is not None
+        and any(
+            fault.kind == "kill"
+            and node in names(fault)
+            and fault.begun is not None
+            and fault.begun < first
+            and (fault.stopping is None or last < fault.stopping)
+            for fault in course.faults
+        )
+    )
+
+
+def partition_of(event: Event) -> int | None:
+    """The partition that an event names."""
+    partition = event.get("partition")
+    return partition if isinstance(partition, int) else None

@@ -1,0 +1,66 @@
+"""Measured, not judged: how long after the heal each key converged, and by what.
+
+The nodes' event logs say when a replica stored a copy and why (`stored`: put, read-repair,
+handoff, anti-entropy, transfer). From the end of the last fault to the quiet, the last copy
+that no client sent is when the key converged; what stored the last copy on each node
+repaired it there.
+Logs are stamped by the machine's monotonic clock, as the history is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.history import History
+
+#: copies that clients' writes made, and not repair
+WRITES = ("put", "stamp")
+#: keys that are told one by one, the slowest first
+TOLD = 100
+
+
+def repairs(
+    course: Course, h: History, events: Iterable[Mapping[str, Any]], began: int
+) -> dict[str, Any] | None:
+    """Convergence by key, in s after the last fault ended; `events` of all nodes in order of
+    time, `began` the ns of their clock at which the history begins. None for a test that
+    did not get quiet after a heal."""
+    healed = _healed(course)
+    if healed is None or course.quiesced is None or not course.quiet:
+        return None
+    first, last = (began + int(h.time[row]) for row in (healed, course.quiesced))
+    by_key: dict[str, dict[str, tuple[float, str]]] = {}
+    for event in events:
+        key, node, why = (event.get(name) for name in ("key", "node", "why"))
+        stored = event.get("event") == "stored" and why not in WRITES
+        if stored and isinstance(key, str) and first <= event["mono"] <= last:
+            seconds = round((event["mono"] - first) / 1e9, 3)
+            by_key.setdefault(key, {})[str(node)] = (seconds, str(why))
+    return _told(by_key)
+
+
+def _healed(course: Course) -> int | None:
+    """The row at which the last fault ended; at the latest, that of the phase `heal`."""
+    heal = course.phases.get("heal")
+    ends = [heal if fault.stopped is None else fault.stopped for fault in course.faults]
+    return heal if heal is None or not ends else min(heal, max(e for e in ends if e is not None))
+
+
+def _told(by_key: Mapping[str, Mapping[str, tuple[float, str]]]) -> dict[str, Any]:
+    took = {key: max(s for s, _ in nodes.values()) for key, nodes in by_key.items()}
+    by = Counter(why for nodes in by_key.values() for _, why in nodes.values())
+    slowest = sorted(took, key=lambda key: -took[key])[:TOLD]
+    marks = np.percentile(list(took.values()), (50, 99, 100)) if took else ()
+    return {
+        "keys": len(by_key),
+        "by": dict(by),
+        "s": {f"p{p}": round(float(m), 3) for p, m in zip((50, 99, 100), marks, strict=False)},
+        "slowest": {
+            key: {"s": took[key], "by": {n: why for n, (_, why) in sorted(by_key[key].items())}}
+            for key in slowest
+        },
+    }

@@ -1,0 +1,103 @@
+"""Measured, not judged: how stale reads were, how likely fresh, how long until all agreed.
+
+k-staleness of a get: how many acknowledged versions of its key it knew nothing of, though
+they were acknowledged before it began; t-staleness: for how long the oldest of these had
+been. Beside them the bound of Bailis et al. (Probabilistically Bounded Staleness, VLDB
+2012) for the chance of missing the latest write when R and W replicas of N are drawn at
+random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import comb
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.coverage import COUNTED, missing_of_gets
+from dynamesis.checkers.dynamo.lww import is_lww
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.pairing import OK, Ints
+from dynamesis.checkers.measure.availability import availability
+from dynamesis.checkers.verdict import Verdict, judge
+
+#: edges of the buckets, in ms since the latest acknowledgement, by which freshness is told
+BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
+
+
+def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+    """Always valid; the figures are its details."""
+    h = c.history
+    gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
+    details: dict[str, Any] = {
+        "availability": availability(h, course),
+        "pbs_miss": _pbs(test or {}),
+    }
+    if len(h) > COUNTED:
+        return judge((), (), {**details, "note": "too long to measure every read"})
+    k, t, since = _staleness(c, gets, is_lww(test))
+    details["k"] = _counts(k)
+    details["t_ms"] = (
+        {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
+    )
+    details["fresh_by_ms_since_ack"] = _freshness(k, since)
+    details["converged_s"] = _convergence(c, course)
+    return judge((), (), details)
+
+
+def _staleness(c: Causality, gets: Ints, lww: bool) -> tuple[Ints, Ints, Ints]:
+    """By get: versions missed, for how many ms the earliest of them had been acknowledged, and
+    the ms since the latest acknowledgement of its key before it began (-1: none)."""
+    h = c.history
+    place = dict(zip(gets.tolist(), range(len(gets)), strict=True))
+    k, t = np.zeros(len(gets), np.int64), np.zeros(len(gets), np.int64)
+    for versions, kind, row, missing in missing_of_gets(c, lww):
+        if kind == "stale-read":
+            oldest = int(versions[(missing & -missing).bit_length() - 1])
+            k[place[row]] = missing.bit_count()
+            t[place[row]] = h.time[h.pair[row]] - h.time[c.ended[oldest]]
+    return k, t // 1_000_000, _since_acknowledged(c, gets)
+
+
+def _since_acknowledged(c: Causality, gets: Ints) -> Ints:
+    h = c.history
+    acknowledged = np.flatnonzero(c.outcome == OK)
+    span = len(h) + 1
+    ends = np.sort(c.key[acknowledged] * span + c.ended[acknowledged])
+    begin, key = h.pair[gets], h.key_of[gets]
+    latest = np.searchsorted(ends, key * span + begin) - 1
+    row = ends[np.maximum(latest, 0)] - key * span if len(ends) else np.full(len(gets), -1)
+    known = (latest >= 0) & (row >= 0)
+    since = h.time[begin] - h.time[np.where(known, row, 0)]
+    return np.where(known, since // 1_000_000, -1)
+
+
+def _counts(values: Ints) -> dict[str, int]:
+    numbers, times = np.unique(values.astype(np.int64), return_counts=True)
+    return {str(n): int(count) for n, count in zip(numbers, times, strict=True)}
+
+
+def _freshness(k: Ints, since: Ints) -> dict[str, float]:
+    """Share of gets that missed nothing, by ms since the latest acknowledgement."""
+    bucket = np.searchsorted(BUCKETS_MS, since, side="right") - 1
+    return {
+        f">={BUCKETS_MS[b]}": round(float(np.mean(k[bucket == b] == 0)), 4)
+        for b in np.unique(bucket[bucket >= 0]).tolist()
+    }
+
+
+def _pbs(test: Mapping[str, Any]) -> float | None:
+    """Chance that a read quorum misses the latest write's quorum entirely."""
+    n, r, w = (test.get(name) for name in ("n", "r", "w"))
+    if not (isinstance(n, int) and isinstance(r, int) and isinstance(w, int)) or r > n:
+        return None
+    return comb(n - w, r) / comb(n, r) if n - w >= 0 else 0.0
+
+
+def _convergence(c: Causality, course: Course) -> float | None:
+    """Seconds from heal to quiet."""
+    healed = course.phases.get("heal")
+    if healed is None or course.quiesced is None or not course.quiet:
+        return None
+    return c.history.seconds(course.quiesced) - c.history.seconds(healed)

@@ -1,0 +1,62 @@
+"""What is measured and not judged: counts, latencies, siblings a read, availability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
+from dynamesis.checkers.verdict import Verdict, judge
+
+#: percentiles of latency that are reported
+PERCENTILES = (50, 90, 99, 99.9)
+
+
+def check_stats(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+    """Always valid; the figures are its details."""
+    return judge((), (), stats(c.history))
+
+
+def stats(h: History) -> dict[str, Any]:
+    """Figures by f over the clients' operations. Latencies in ms, durations in s."""
+    clients = (h.process >= 0) & (h.kind == INVOKE)
+    by_f = {f: _of_f(h, np.flatnonzero(clients & (h.f == i))) for i, f in enumerate(h.fs)}
+    done = {f: figures for f, figures in by_f.items() if figures["count"]}
+    return {
+        "operations": int(np.count_nonzero(clients)),
+        "seconds": float(h.time[-1] - h.time[0]) / 1e9 if len(h) else 0.0,
+        "by_f": done,
+        "siblings": _siblings(h),
+    }
+
+
+def _of_f(h: History, invoked: Ints) -> dict[str, Any]:
+    ended = h.pair[invoked]
+    kinds = np.where(ended >= 0, h.kind[ended], INFO)
+    count = {name: int(np.count_nonzero(kinds == kind)) for name, kind in _ENDS}
+    figures: dict[str, Any] = {"count": len(invoked), **count}
+    if len(invoked):
+        figures["availability"] = count["ok"] / len(invoked)
+    if count["ok"]:
+        rows = invoked[kinds == OK]
+        latency = (h.time[h.pair[rows]] - h.time[rows]) / 1e6
+        marks = np.percentile(latency, PERCENTILES)
+        figures["latency_ms"] = {
+            f"p{p:g}": round(float(m), 3) for p, m in zip(PERCENTILES, marks, strict=True)
+        }
+    return figures
+
+
+_ENDS = (("ok", OK), ("fail", FAIL), ("info", INFO))
+
+
+def _siblings(h: History) -> dict[str, int]:
+    """How many gets saw how many siblings."""
+    gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
+    seen = h.sib_start[gets + 1] - h.sib_start[gets]
+    counts, times = np.unique(seen, return_counts=True)
+    return {str(c): int(t) for c, t in zip(counts, times, strict=True)}

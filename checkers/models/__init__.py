@@ -1,0 +1,1 @@
+"""Every model by name: `dynamo`, registers, sets, counters, banks, transactions."""

@@ -1,0 +1,85 @@
+"""Model `dynamo`: siblings, contexts, tombstones, replicas that must agree in the end.
+
+The meaning of each anomaly is docs/checkers.md; this module only says which checkers make
+up the model. Each gets the causal order and the course of the test, computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from dynamesis.checkers.dynamo.cart import check_cart
+from dynamesis.checkers.dynamo.coverage import check_coverage
+from dynamesis.checkers.dynamo.dots import check_dots
+from dynamesis.checkers.dynamo.final import check_final
+from dynamesis.checkers.dynamo.leaks import check_leaks
+from dynamesis.checkers.dynamo.ledger import check_ledger
+from dynamesis.checkers.dynamo.nodes import (
+    check_bounds,
+    check_crashes,
+    check_hints,
+    check_membership,
+)
+from dynamesis.checkers.dynamo.order import check_order
+from dynamesis.checkers.dynamo.reads import check_reads
+from dynamesis.checkers.dynamo.replicas import check_replicas, check_stuck
+from dynamesis.checkers.evidence.evidence import check_evidence
+from dynamesis.checkers.graph.causality import Causality, causality
+from dynamesis.checkers.history.course import Course, course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.told import first_stranger
+from dynamesis.checkers.history.wellformed import first_problem
+from dynamesis.checkers.measure.staleness import check_staleness
+from dynamesis.checkers.measure.stats import check_stats
+from dynamesis.checkers.models.explain import with_faults
+from dynamesis.checkers.models.operations import not_understood
+from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
+
+Checker = Callable[[Causality, Course, Mapping[str, Any] | None], Verdict]
+
+#: name -> checker, in the order in which they are reported
+CHECKERS: dict[str, Checker] = {
+    "reads": check_reads,
+    "final": check_final,
+    "replicas": check_replicas,
+    "stuck": check_stuck,
+    "cart": check_cart,
+    "coverage": check_coverage,
+    "ledger": check_ledger,
+    "membership": check_membership,
+    "bounds": check_bounds,
+    "hints": check_hints,
+    "leaks": check_leaks,
+    "crashes": check_crashes,
+    "dots": check_dots,
+    "order": check_order,
+    "evidence": check_evidence,
+    "stats": check_stats,
+    "staleness": check_staleness,
+}
+
+
+def check(
+    history: History, test: Mapping[str, Any] | None = None, names: Sequence[str] | None = None
+) -> Results:
+    """Judge a history. `test` is test.json, if there is one; `names` chooses checkers (all).
+    Never raises: what is malformed or crashes a checker is unknown, with the reason."""
+    wanted = list(CHECKERS) if names is None else list(names)
+    try:
+        problem = first_problem(history) or first_stranger(history, test)
+        if problem is not None:
+            said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
+            return Results({"history": Verdict(UNKNOWN, reasons=(said,))})
+        strange = not_understood(history, "dynamo")
+        if strange:
+            return Results({"history": Verdict(UNKNOWN, reasons=tuple(strange))})
+        order, told = causality(history), course(history)
+    except Exception as error:
+        reason = f"the history could not be understood: {error!r}"
+        return Results({"history": Verdict(UNKNOWN, reasons=(reason,))})
+    found = {
+        name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted
+    }
+    return with_faults(Results(found), told)

@@ -1,0 +1,70 @@
+"""Evidence joined with what else is known: the faults, and what the nodes logged of a key.
+
+The faults are those that were active while the cause must have worked (`Anomaly.during`).
+
+A node's event log is JSON Lines of {"time", "node", "event", ...}; those of a key have
+`key`, and `stored` says `why` (put, read-repair, hint, anti-entropy, transfer). Whoever has
+the logs hands in their events; a verdict stands without them. What they tell of an anomaly
+is worked out in `touches`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.explain.words import concerned, listed
+from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.logs.logs import Event, Logs
+from dynamesis.checkers.logs.touches import Beside, told
+from dynamesis.checkers.verdict import Anomaly, Results, Verdict
+
+
+def with_faults(results: Results, course: Course) -> Results:
+    """The results with each anomaly's `why` and data telling the faults active meanwhile."""
+    return _each(results, partial(_with_faults, course))
+
+
+def _with_faults(course: Course, anomaly: Anomaly) -> Anomaly:
+    faults = course.active(anomaly.during or anomaly.ops)
+    if not faults or "faults" in anomaly.data:
+        return anomaly
+    told = listed([concerned(fault) for fault in faults])
+    data = {**anomaly.data, "faults": [fault.started for fault in faults]}
+    return replace(anomaly, why=f"{anomaly.why} Faults active meanwhile: {told}.", data=data)
+
+
+def touches(
+    events: Iterable[Event] | Logs,
+    results: Results,
+    history: History | None = None,
+    course: Course | None = None,
+    test: Mapping[str, Any] | None = None,
+) -> Beside:
+    """What the events say, laid beside the history, course and test that they are of, where
+    those are given: then nothing is told that came after what it would explain. Only lines
+    about the keys of these anomalies are kept, and those that are about none."""
+    keys = {anomaly.key for anomaly in results.anomalies}
+    logs = events if isinstance(events, Logs) else Logs.of(events)
+    return Beside(logs, history, course, Ring.of(test), frozenset(k for k in keys if k))
+
+
+def with_touches(results: Results, beside: Beside) -> Results:
+    """The results with each anomaly's `why` and data telling what the logs say of it."""
+    return _each(results, partial(_with_touches, beside))
+
+
+def _with_touches(beside: Beside, anomaly: Anomaly) -> Anomaly:
+    said = told(beside, anomaly)
+    return replace(anomaly, why=anomaly.why + said.why, data={**anomaly.data, **said.data})
+
+
+def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
+    def changed(verdict: Verdict) -> Verdict:
+        return replace(verdict, anomalies=tuple(map(change, verdict.anomalies)))
+
+    return Results({name: changed(verdict) for name, verdict in results.verdicts.items()})

@@ -1,0 +1,116 @@
+"""Histories of several things at once, each of which is judged by itself.
+
+Operations name their thing by the field `key`, or, as jepsen.independent writes them, by
+values [key, value]. Each key is a history of its own: what one of them shows proves nothing
+about another. Indices stay those of the whole, so that a part is the whole with the other
+keys' events given to the harness. Where some operations name a key and others do not, what
+the others touched is not known, and so is the verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.columns import HARNESS, History, Names
+from dynamesis.checkers.history.op import raw
+from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
+from dynamesis.checkers.history.spelling import freeze
+from dynamesis.checkers.models.sets import capped
+from dynamesis.checkers.verdict import Verdict, judge
+
+Check = Callable[[History], Verdict]
+
+#: operations that promise nothing
+_READS = ("read", "r")
+
+
+def each_key(check: Check, h: History, transactions: bool = False) -> Verdict:
+    """The verdict on every key together; on the whole, if nothing names a key. `transactions`:
+    values are lists of micro-operations, and so are pairs only where the first is none."""
+    mixed = unkeyed(h)
+    if mixed is not None:
+        return judge((), [mixed])
+    parts = list(_by_field(h) if np.any(h.key[_clients(h)] >= 0) else _by_value(h, transactions))
+    if not parts:
+        return check(h)
+    verdicts = {key: check(part) for key, part in parts}
+    empty = {key for key, part in parts if verdicts[key].valid == "unknown" and _is_empty(part)}
+    if len(empty) == len(parts):
+        empty = set()
+    found = [replace(a, key=key) for key, v in verdicts.items() for a in v.anomalies]
+    judged = [(key, v) for key, v in verdicts.items() if key not in empty]
+    reasons = [f"key {key}: {reason}" for key, v in judged for reason in v.reasons]
+    told = capped(found, reasons, {"by_key": {key: v.details for key, v in verdicts.items()}})
+    return replace(told, more=sum((Counter(v.more) for v in verdicts.values()), Counter(told.more)))
+
+
+def unkeyed(h: History) -> str | None:
+    """Why keys cannot be told apart: some operations of clients have the field `key`, and
+    others have not. None where all have or none has."""
+    asked = np.flatnonzero(_clients(h) & (h.kind == INVOKE))
+    bare = asked[h.key[asked] < 0]
+    if not len(bare) or len(bare) == len(asked):
+        return None
+    return f"index {bare[0]}, field key: expected a key, as other operations have one, got none"
+
+
+def _clients(h: History) -> Bools:
+    clients: Bools = h.process >= 0
+    return clients
+
+
+def _is_empty(part: History) -> bool:
+    """Whether nothing was acknowledged in a key, and no read showed anything."""
+    ok = np.flatnonzero(_clients(part) & (part.kind == OK))
+    reads = part.rows(*_READS)[ok]
+    return bool(np.all(reads)) and all(part.value_of(row) in (None, []) for row in ok.tolist())
+
+
+def _by_field(h: History) -> Iterator[tuple[str, History]]:
+    """Key by key, by the field `key`."""
+    yield from _split(h, np.where(_clients(h), h.key_of, -1), list(h.keys), {})
+
+
+def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
+    """Key by key, with the values of that key; nothing if values are no pairs. A read that
+    showed null has the key of its invocation."""
+    clients = _clients(h)
+    if not np.any(clients) or np.any(h.value[clients] < 0):
+        return
+    pairs = {number: h.decode(number) for number in np.unique(h.value[clients]).tolist()}
+    null = {number for number, pair in pairs.items() if pair is None}
+    if not all(number in null or _is_pair(pair, transactions) for number, pair in pairs.items()):
+        return
+    keys, values = Names(), Names()
+    key_of, inner = np.full((2, len(h.values) + 1), -1, np.int64)
+    for number in pairs.keys() - null:
+        key, value = pairs[number]
+        key_of[number] = keys[freeze(key)]
+        inner[number] = -1 if value is None else values[bytes(raw(value))]
+    key = np.where(clients, key_of[h.value], -1)
+    ends = clients & (h.kind != INVOKE) & (h.pair >= 0)
+    key = np.where(ends & (key < 0), key[h.pair], key)
+    if np.any(clients & (key < 0)) or np.any(ends & (key != key[h.pair])):
+        return
+    names = [name if isinstance(name, str) else h.spelled(name) for name in keys.all()]
+    yield from _split(h, key, names, {"value": inner[h.value], "values": values.all()})
+
+
+def _is_pair(value: Any, transactions: bool) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return not (transactions and isinstance(value[0], list))
+
+
+def _split(
+    h: History, key: Ints, names: list[str], told: dict[str, Any]
+) -> Iterator[tuple[str, History]]:
+    clients = _clients(h)
+    for number in np.unique(key[clients]).tolist():
+        others = clients & (key != number)
+        process = np.where(others, HARNESS, h.process)
+        yield names[number], replace(h, process=process, **told)

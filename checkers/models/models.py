@@ -1,0 +1,192 @@
+"""Every model by name: what `dynamesis check --model` can judge.
+
+A model takes a history and options, and gives a verdict for each of its checkers. Options
+that a model does not know are refused by whoever asks (`Model.options`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from dynamesis.checkers.elle.elle import check_list_append, check_rw_register, wanted
+from dynamesis.checkers.elle.version_order import INFERENCES
+from dynamesis.checkers.evidence.evidence import with_evidence
+from dynamesis.checkers.history.course import course
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.models import dynamo
+from dynamesis.checkers.models.bank import check_bank
+from dynamesis.checkers.models.counters import check_counter, check_unique_ids
+from dynamesis.checkers.models.explain import with_faults
+from dynamesis.checkers.models.independent import each_key, unkeyed
+from dynamesis.checkers.models.operations import not_understood
+from dynamesis.checkers.models.register import check_register
+from dynamesis.checkers.models.sets import check_set, check_set_full
+from dynamesis.checkers.models.snapshots import check_long_fork
+from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be asked for beside the model. `consistency_models` and `anomalies` as in
+    elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
+    accounts add up to (None: what the first read shows), and whether one may be negative.
+    `initial` is the value that every register holds at first."""
+
+    consistency_models: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
+    assume: tuple[str, ...] = ()
+    linearizable: bool = False
+    total_amount: int | Fraction | None = None
+    negative_balances: bool = False
+    initial: Any = None
+    test: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a model judges, in one line what it is, and which fields of Options it heeds."""
+
+    judge: Callable[[History, Options], Results]
+    about: str
+    options: frozenset[str] = field(default_factory=frozenset)
+
+
+def _one(name: str, check: Callable[[History, Options], Verdict]) -> Callable[..., Results]:
+    def judge_all(history: History, options: Options) -> Results:
+        mixed = unkeyed(history)
+        if mixed is not None:
+            return Results({name: judge((), [mixed])})
+        return Results({name: check_safely(name, partial(check, history, options))})
+
+    return judge_all
+
+
+def _model(
+    name: str, check: Callable[[History, Options], Verdict], about: str, *options: str
+) -> tuple[str, Model]:
+    return name, Model(_one(name, check), about, frozenset(options))
+
+
+def _bank_of(options: Options) -> dict[str, Any]:
+    """What test.json says of the bank, and what was asked for beside it."""
+    asked: dict[str, Any] = {}
+    if options.total_amount is not None:
+        asked["total_amount"] = options.total_amount
+    if options.negative_balances:
+        asked["negative_balances"] = True
+    return {**(options.test or {}), **asked}
+
+
+def _initial_of(options: Options) -> Any:
+    """What a register holds at first: as asked, else as test.json says, else nil."""
+    return (options.test or {}).get("initial") if options.initial is None else options.initial
+
+
+_ELLE = ("consistency_models", "anomalies")
+
+#: name -> model
+MODELS: dict[str, Model] = dict(
+    [
+        (
+            "dynamo",
+            Model(
+                lambda h, o: dynamo.check(h, o.test),
+                "siblings, contexts, tombstones, replicas that agree in the end",
+                frozenset({"test"}),
+            ),
+        ),
+        _model(
+            "list-append",
+            lambda h, o: each_key(
+                lambda part: check_list_append(part, o.consistency_models, o.anomalies),
+                h,
+                transactions=True,
+            ),
+            "transactions that append to lists and read them",
+            *_ELLE,
+        ),
+        _model(
+            "rw-register",
+            lambda h, o: each_key(
+                lambda part: check_rw_register(part, o.consistency_models, o.anomalies, o.assume),
+                h,
+                transactions=True,
+            ),
+            "transactions that write unique values to registers and read them",
+            *_ELLE,
+            "assume",
+        ),
+        _model(
+            "register",
+            lambda h, o: check_register(h, _initial_of(o)),
+            "linearizable registers, key by key",
+            "initial",
+        ),
+        _model(
+            "set",
+            lambda h, o: each_key(check_set, h),
+            "elements added, the last read shows all",
+        ),
+        _model(
+            "set-full",
+            lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
+            "elements added, each read shows all that is known",
+            "linearizable",
+        ),
+        _model(
+            "counter",
+            lambda h, o: each_key(check_counter, h),
+            "additions, each read within bounds",
+        ),
+        _model(
+            "bank",
+            lambda h, o: each_key(partial(check_bank, test=_bank_of(o)), h),
+            "transfers, each read has the same total",
+            "test",
+            "total_amount",
+            "negative_balances",
+        ),
+        _model(
+            "long-fork",
+            lambda h, o: each_key(check_long_fork, h, transactions=True),
+            "no two reads order writes apart",
+        ),
+        _model(
+            "unique-ids", lambda h, o: each_key(check_unique_ids, h), "every id is generated once"
+        ),
+    ]
+)
+
+
+class BadOption(ValueError):
+    """An option that the model does not take, or a value it does not know."""
+
+
+def check_model(model: str, history: History, options: Options | None = None) -> Results:
+    """Judge by a model of MODELS. Raises BadOption or consistency.UnknownModel for options
+    that make no sense; never for what stands in the history."""
+    if model not in MODELS:
+        raise BadOption(f"unknown model {model!r}; known are {', '.join(MODELS)}")
+    asked, known = options or Options(), MODELS[model].options
+    for each in fields(Options):
+        name = each.name
+        if name != "test" and getattr(asked, name) != each.default and name not in known:
+            raise BadOption(f"model {model} takes no {name.replace('_', '-')}")
+    _refuse_strange(asked.assume, INFERENCES)
+    if "consistency_models" in known:
+        wanted(asked.consistency_models, asked.anomalies)
+    reasons = not_understood(history, model)
+    if reasons:
+        return Results({model: judge((), reasons)})
+    found = with_evidence(MODELS[model].judge(history, asked), history, asked.test)
+    return with_faults(found, course(history))
+
+
+def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:
+    strange = [name for name in asked if name not in known]
+    if strange:
+        raise BadOption(f"cannot assume {strange[0]!r} of keys; known are {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""Histories of correct stores, drawn from a seed: for tests and benchmarks."""

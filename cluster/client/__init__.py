@@ -1,0 +1,1 @@
+"""The client library: routing, contexts, sibling resolvers, and the admin client."""

@@ -1,0 +1,243 @@
+"""One file tells a node everything: who it is, where it listens, whom it dials.
+
+YAML or JSON, by content. Whatever is wrong in it is one `ConfigError` that names the
+file, the key, what stands there and what is allowed. Paths in it are relative to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from dynamesis.cluster.config.tls import Tls
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.ring.claim import shares
+from dynamesis.cluster.storage import ENGINES
+
+
+class ConfigError(Exception):
+    """The message is for whoever wrote the file."""
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`map_size`: bytes of address space the durable engine begins with (it doubles);
+    `faults`: the disk can be told to fail (cluster.storage.faulty)."""
+
+    engine: str = "lmdb"
+    map_size: int = 1 << 30
+    faults: bool = False
+
+
+_PUBLIC_SECRET = "dynamesis"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
+    them, which may be a proxy's. A founder is told all founders as `members`; a node that
+    is to join a cluster later is told `seeds` instead, some of whose members it knows.
+    `params` are those of cluster.core.protocol.params but for who is who. `hello_timeout` in
+    seconds. `clock_faults`: the wall clock can be told to be wrong (cluster.process.wallclock).
+    `clients_prove`: clients, as nodes and administrators always, must know the
+    secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
+    loopback."""
+
+    node: str
+    listen: str
+    admin: str
+    members: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    peers: dict[str, str] = {}
+    cluster: str = "dynamesis"
+    secret: str = _PUBLIC_SECRET
+    params: dict[str, Any] = {}
+    storage: Storage = Storage()
+    clock_faults: bool = False
+    data: Path = Path("data")
+    log: Path = Path("node.log")
+    bugs: tuple[str, ...] = ()
+    parent: Literal["stdin"] | None = None
+    hello_timeout: float = 1.0
+    tls: Tls | None = None
+    clients_prove: bool = False
+    metrics: str | None = None
+    expose: bool = False
+
+    def core_params(self) -> Params:
+        """What the sans-I/O core is told. Raises ConfigError."""
+        identity = {name: getattr(self, name) for name in _IDENTITY}
+        try:
+            return msgspec.convert(identity | self.params, Params)
+        except msgspec.ValidationError as error:
+            raise ConfigError("params" + _located(error)) from error
+
+
+_IDENTITY = ("node", "members", "seeds", "cluster", "secret")
+_PARAMS = tuple(f.name for f in dataclasses.fields(Params) if f.name not in _IDENTITY)
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`. Raises ConfigError."""
+    try:
+        raw = _parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    try:
+        config = msgspec.convert(raw, Config, dec_hook=_path)
+        _check(config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_located(error).removeprefix('.')}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return msgspec.structs.replace(
+        config,
+        data=path.parent / config.data,
+        log=path.parent / config.log,
+        tls=config.tls and Tls(*(path.parent / f for f in msgspec.structs.astuple(config.tls))),
+    )
+
+
+def dump(config: Config) -> bytes:
+    """The file that `load` makes `config` of, as JSON."""
+    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2) + b"\n"
+
+
+def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
+    """Raises ConfigError for `params` that no node of these members would start with."""
+    here = "127.0.0.1:1"
+    peers = dict.fromkeys(members, here)
+    _check(Config(members[0], here, here, tuple(members), peers=peers, params=dict(params)))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """ "host:port" or "[v6 host]:port" -> (host, port). Raises ConfigError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f'{address!r} is no address; allowed: "host:port", port 1 to 65535')
+    return host.strip("[]"), int(port)
+
+
+def _parse(text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"malformed JSON: {error}") from error
+        except RecursionError:
+            raise ConfigError("malformed JSON: nested too deep") from None
+    import yaml  # slow to import, so only for those who use it
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise ConfigError("malformed YAML: nested too deep") from None
+
+
+def _path(kind: type, value: Any) -> Path:
+    """The one type here that msgspec does not know."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"Expected a path, got {value!r}")
+    return Path(value)
+
+
+def _located(error: msgspec.ValidationError) -> str:
+    """msgspec's "what - at `$.where`" as ".where: what", with the keys that are allowed."""
+    what, _, where = str(error).partition(" - at `$")
+    where = where.rstrip("`").replace("[...]", "")
+    if "unknown field" in what:
+        allowed = {".storage": Storage, ".tls": Tls}.get(where, Config)
+        what += "; allowed: " + ", ".join(allowed.__struct_fields__)
+    return f"{where or '.'}: {what}"
+
+
+def _check(config: Config) -> None:
+    """What types cannot say. Raises ConfigError."""
+    for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
+        _address(key, getattr(config, key))
+        _reachable(key, config)
+    if config.members:
+        _one_of("node", config.node, config.members, "one of members")
+    elif not config.seeds:
+        raise ConfigError("members: none; allowed: all founders, or `seeds` for a node that joins")
+    if len(set(config.members)) != len(config.members):
+        raise ConfigError(f"members: {list(config.members)} names a node twice")
+    for peer, address in config.peers.items():
+        _address(f"peers.{peer}", address)
+    for peer in (*config.members, *config.seeds):
+        if peer not in config.peers and peer != config.node:
+            raise ConfigError(f'peers: no address for {peer!r}; allowed: "host:port"')
+    _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
+    _at_least("storage.map_size", config.storage.map_size, 1 << 20)
+    _positive("hello_timeout", config.hello_timeout)
+    for key in config.params:
+        _one_of("params", key, _PARAMS, "keys")
+    _check_params(config.core_params())
+
+
+def _check_params(params: Params) -> None:
+    for key in _PARAMS:
+        value = getattr(params, key)
+        if key in ("durable_replicas", "reap_after", "anti_entropy_interval"):
+            _at_least(f"params.{key}", value, 0)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            _positive(f"params.{key}", value)
+    if params.members and params.n > len(params.members):
+        raise ConfigError(
+            f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
+            "the number of members"
+        )
+    for key in ("r", "w"):
+        if (value := getattr(params, key)) > params.n:
+            raise ConfigError(f"params.{key}: {value}; allowed: 1 to n, which is {params.n}")
+    try:
+        shares(params.members or [params.node], params.partitions, params.n, params.weights)
+    except ValueError as error:
+        raise ConfigError(f"params.weights: {error}") from error
+    if params.clock == "vector" and params.lww_buckets:
+        raise ConfigError('params.lww_buckets: they need clock "dvv"')
+    replicas = params.zone_replicas
+    for zone in replicas:
+        _one_of("params.zone_replicas", zone, sorted(set(params.zones.values())), "zones")
+    if replicas and sum(replicas.values()) != params.n:
+        raise ConfigError(
+            f"params.zone_replicas: {sum(replicas.values())} in all; allowed: n, {params.n}"
+        )
+
+
+def _address(key: str, address: str) -> None:
+    try:
+        split_address(address)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _reachable(key: str, config: Config) -> None:
+    """Nobody outside this machine reaches a node by accident, or with the public secret."""
+    host, _ = split_address(getattr(config, key))
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return
+    if not config.expose:
+        raise ConfigError(f"{key}: {host} is not loopback; allowed: with `expose: true`")
+    if config.secret == _PUBLIC_SECRET:
+        raise ConfigError("secret: everybody knows it; allowed: with `expose`, one of your own")
+
+
+def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}: {value!r}; allowed {kind}: {', '.join(allowed)}")
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if value < least:
+        raise ConfigError(f"{key}: {value}; allowed: {least} or more")
+
+
+def _positive(key: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigError(f"{key}: {value}; allowed: more than 0")

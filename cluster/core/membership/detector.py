@@ -1,0 +1,135 @@
+"""Failure detection, local to this node (section 4.8.3): whom to ask now?
+
+A peer is healthy while the link to it stands and it answers. Two time-outs in a row make
+it suspect; any word from it, however late, clears it: slow is not dead. Every peer is
+probed all the time, so that nobody stays banned and a silent cut is noticed without load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dynamesis.cluster.core.protocol.messages import Answer, Ping, Pong
+from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.versions.identity import Identity
+
+_SUSPECT_AFTER = 2
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of one peer. `failures` counts links lost or refused, and messages
+    that could not be sent; `timeouts` counts questions without an answer."""
+
+    up: bool = False
+    silent: int = 0
+    failures: int = 0
+    timeouts: int = 0
+
+    @property
+    def suspected(self) -> bool:
+        return self.silent >= _SUSPECT_AFTER
+
+    @property
+    def healthy(self) -> bool:
+        return self.up and not self.suspected
+
+
+class Detector:
+    def __init__(self, kernel: Kernel, identity: Identity, interval: float, timeout: float) -> None:
+        self._kernel = kernel
+        self._identity = identity
+        self._interval = interval
+        self._timeout = timeout
+        self.peers: dict[str, Peer] = {}
+
+    def start(self) -> None:
+        self._kernel.every(self._interval, self._probe)
+
+    def watch(self, peers: Iterable[str]) -> None:
+        """Probe these from now on as well."""
+        for peer in peers:
+            self.peers.setdefault(peer, Peer())
+
+    def healthy(self, peer: str) -> bool:
+        """True when it makes sense to ask `peer` (always true of this node itself)."""
+        known = self.peers.get(peer)
+        return known is None or known.healthy
+
+    def is_up(self, peer: str) -> bool:
+        """Whether the link to `peer` stands."""
+        known = self.peers.get(peer)
+        return known is not None and known.up
+
+    def link_up(self, peer: str) -> None:
+        self.watch([peer])
+        self.peers[peer].up = True
+        self.heard(peer)
+        self._ping(peer)
+
+    def link_down(self, peer: str, reason: str) -> None:
+        self.watch([peer])
+        known = self.peers[peer]
+        if known.up:
+            self._kernel.emit("link-down", peer=peer, reason=reason)
+        known.up = False
+        known.failures += 1
+
+    def heard(self, peer: str) -> None:
+        """`peer` answered something."""
+        self.watch([peer])
+        known = self.peers[peer]
+        if known.suspected:
+            self._kernel.emit("peer-back", peer=peer)
+        known.silent = 0
+
+    def outcome(self, peer: str, failure: Failure | None) -> None:
+        """A call to `peer` ended."""
+        self.watch([peer])
+        if failure is None:
+            self.heard(peer)
+        elif failure == "timeout":
+            self._timed_out(peer)
+        else:
+            self.peers[peer].failures += 1
+
+    def _timed_out(self, peer: str) -> None:
+        known = self.peers[peer]
+        known.timeouts += 1
+        known.silent += 1
+        if known.silent == _SUSPECT_AFTER:
+            self._kernel.emit("peer-suspected", peer=peer)
+
+    def _probe(self) -> None:
+        for peer in self.peers:
+            self._ping(peer)
+
+    def _ping(self, peer: str) -> None:
+        self.ping(peer, lambda outcome: None)
+
+    def ping(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        """Ask whether `peer` is there; done() with what came of it."""
+        life = self._identity.life
+
+        def ended(outcome: Answer | Failure) -> None:
+            self._ponged(outcome)
+            done(outcome)
+
+        self._kernel.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
+
+    def _ponged(self, answer: Answer | Failure) -> None:
+        if isinstance(answer, Pong):
+            self._identity.told(answer.latest)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            peer: {
+                "up": known.up,
+                "suspected": known.suspected,
+                "failures": known.failures,
+                "timeouts": known.timeouts,
+            }
+            for peer, known in self.peers.items()
+        }

@@ -1,0 +1,1 @@
+"""The node: one value that takes events and gives effects."""

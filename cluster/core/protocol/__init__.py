@@ -1,0 +1,1 @@
+"""What crosses a boundary of the core: messages, events, effects, parameters, errors."""

@@ -1,0 +1,388 @@
+"""Everything that is said on a connection, as data. `cluster.net.wire` makes bytes of it.
+
+Every message but Hello and Welcome carries `rid`, which its answer repeats; it is unique on the
+connection that the question went by.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+#: Raised by one whenever a message changes shape.
+PROTOCOL = 4
+
+
+class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """A tagged array on the wire: compact, and unknown tags are refused."""
+
+
+class Options(msgspec.Struct, array_like=True, frozen=True):
+    """Per-request options; None takes the node's default. `timeout` in seconds. `local`: how
+    many of the answers must come from the zone of the node that coordinates. `n`: how many
+    of the key's primaries are asked, at most the cluster's N."""
+
+    r: int | None = None
+    w: int | None = None
+    dw: int | None = None
+    pr: int | None = None
+    pw: int | None = None
+    sloppy: bool | None = None
+    timeout: float | None = None
+    return_body: bool = False
+    notfound_ok: bool = False
+    local: int | None = None
+    n: int | None = None
+
+
+class Version(msgspec.Struct, array_like=True, frozen=True):
+    """A value as written. A tombstone is an ordinary value with `deleted` set; it may
+    carry bytes of its own (the harness keeps the version id there). `at` is the time of its
+    stamp in ms where that decides anything (cluster.core.versions.versioning), else 0."""
+
+    value: bytes
+    deleted: bool = False
+    at: int = 0
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True):
+    """What is known of one actor: all its events up to `n`, and those in `extra` above it;
+    `values` are the (event, version) pairs that still stand, newest first."""
+
+    n: int
+    values: tuple[tuple[int, Version], ...] = ()
+    extra: tuple[int, ...] = ()
+
+
+#: actor -> Entry: a dotted version vector set with its dots written out (cluster.core.versions.clock
+#: tells why). Never mutated.
+State = dict[str, Entry]
+
+
+class Worth(msgspec.Struct, array_like=True, frozen=True):
+    """What an answer was worth: how many nodes, of these how many primaries, durable
+    copies (of what each of them showed or took) and fallbacks, and who coordinated.
+    `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
+    since 1970. `dot`: the name under which it was stamped, "actor:event"."""
+
+    replicas: int
+    primaries: int
+    durable: int
+    fallbacks: int
+    coordinator: str
+    timestamp: int | None = None
+    dot: str | None = None
+
+
+ChangeKind = Literal["join", "leave", "remove", "close"]
+
+
+class Change(msgspec.Struct, array_like=True, frozen=True):
+    """A change of the membership; what they mean says cluster.core.membership.changes."""
+
+    id: str
+    kind: ChangeKind
+    node: str
+
+
+class Layout(msgspec.Struct, array_like=True, frozen=True):
+    """Who is a member, who owns each partition, who will own it (the same when no change
+    is under way), and for each partition the newcomers that have their data. `applied`
+    names the changes that it takes in; `author` made it."""
+
+    version: int
+    author: str
+    members: tuple[str, ...]
+    owners: tuple[str, ...]
+    target: tuple[str, ...]
+    ready: dict[int, tuple[str, ...]] = {}
+    applied: tuple[str, ...] = ()
+
+
+class Hello(_Base, frozen=True):
+    """First on every connection, from the side that accepted; whoever dialled answers with
+    its own, and if it speaks as a node or an administrator with a proof (cluster.net.guard)."""
+
+    node: str
+    cluster: str
+    protocol: int = PROTOCOL
+    role: Literal["node", "client", "admin"] = "node"
+    nonce: bytes = b""
+    proof: bytes = b""
+
+
+class Welcome(_Base, frozen=True):
+    """The answer to a proof: one in return."""
+
+    proof: bytes
+
+
+# ---- clients to nodes
+
+
+class Get(_Base, frozen=True):
+    rid: int
+    key: bytes
+    options: Options = Options()
+
+
+class Put(_Base, frozen=True):
+    """`request` names the operation itself and stays the same across retries. `again`: an
+    earlier try may have been stamped, so this one never is."""
+
+    rid: int
+    request: str
+    key: bytes
+    value: bytes
+    context: bytes = b""
+    deleted: bool = False
+    options: Options = Options()
+    again: bool = False
+
+
+class Locate(_Base, frozen=True):
+    """Who is a primary of what?"""
+
+    rid: int
+
+
+class LocateReply(_Base, frozen=True):
+    """The primaries of each partition, under this version of the layout."""
+
+    rid: int
+    version: int
+    primaries: tuple[tuple[str, ...], ...]
+
+
+class GetReply(_Base, frozen=True):
+    rid: int
+    siblings: tuple[Version, ...]
+    context: bytes
+    worth: Worth
+
+
+class PutReply(_Base, frozen=True):
+    rid: int
+    context: bytes
+    worth: Worth
+    siblings: tuple[Version, ...] = ()
+
+
+class Refusal(_Base, frozen=True):
+    """`code` is from dynamesis.cluster.core.protocol.errors; `retry_after` in seconds."""
+
+    rid: int
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+# ---- nodes to nodes
+
+
+class ForwardPut(_Base, frozen=True):
+    rid: int
+    hops: int
+    put: Put
+
+
+class ReplicaGet(_Base, frozen=True):
+    """`hint_for`: the primary that the node asked stands in for; None if it is one."""
+
+    rid: int
+    key: bytes
+    hint_for: str | None = None
+
+
+class ReplicaGetReply(_Base, frozen=True):
+    """state None: nothing here. error: a code; then state means nothing. `durable`: the
+    whole state is on this node's disk."""
+
+    rid: int
+    state: State | None
+    error: str | None = None
+    durable: bool = False
+
+
+class ReplicaPut(_Base, frozen=True):
+    """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`.
+    `durable`: answer only once that is durable, however writes are acknowledged. `request`:
+    the client's, if it comes of one."""
+
+    rid: int
+    key: bytes
+    state: State
+    hint_for: str | None = None
+    why: str = "put"
+    durable: bool = True
+    request: str = ""
+
+
+class ReplicaPutReply(_Base, frozen=True):
+    rid: int
+    durable: bool
+    error: str | None = None
+
+
+class Life(msgspec.Struct, array_like=True, frozen=True):
+    """The `lives`-th process that goes by this incarnation of a node."""
+
+    incarnation: int
+    lives: int
+
+
+class Ping(_Base, frozen=True):
+    rid: int
+    life: Life = Life(0, 0)
+
+
+class Pong(_Base, frozen=True):
+    """`latest`: the latest life of your incarnation that I have met."""
+
+    rid: int
+    latest: Life = Life(0, 0)
+
+
+class TreeRoots(_Base, frozen=True):
+    """Anti-entropy, first question: my root for each partition that we share."""
+
+    rid: int
+    roots: dict[int, int]
+
+
+class TreeRootsReply(_Base, frozen=True):
+    """For each partition whose root differs: the hashes of its branches."""
+
+    rid: int
+    branches: dict[int, list[int]]
+    error: str | None = None
+
+
+class TreeLeaves(_Base, frozen=True):
+    """Second question: the leaves under these branches, by partition."""
+
+    rid: int
+    branches: dict[int, list[int]]
+
+
+class TreeLeavesReply(_Base, frozen=True):
+    """partition -> leaf number -> hash."""
+
+    rid: int
+    leaves: dict[int, dict[int, int]]
+    error: str | None = None
+
+
+class TreeKeys(_Base, frozen=True):
+    """Third question: what stands in these leaves, by partition."""
+
+    rid: int
+    leaves: dict[int, list[int]]
+
+
+class TreeKeysReply(_Base, frozen=True):
+    """key -> hash of its record."""
+
+    rid: int
+    keys: dict[bytes, int]
+    error: str | None = None
+
+
+class SyncKey(_Base, frozen=True):
+    """Last: merge my state of a key (None: I have none) with yours, and answer with the
+    result."""
+
+    rid: int
+    key: bytes
+    state: State | None
+
+
+class SyncKeyReply(_Base, frozen=True):
+    rid: int
+    state: State | None
+    error: str | None = None
+
+
+class Reap(_Base, frozen=True):
+    """A round about tombstones (cluster.core.replication.reaper): their keys and the hashes of their
+    records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
+    membership is to them."""
+
+    rid: int
+    round: Literal["fence", "check", "reap"]
+    name: str
+    view: int
+    keys: dict[bytes, int]
+
+
+class ReapReply(_Base, frozen=True):
+    """The keys for which the node agrees, or has done it."""
+
+    rid: int
+    keys: tuple[bytes, ...]
+
+
+class Gossip(_Base, frozen=True):
+    """What I know of the membership; layout None: nothing yet."""
+
+    rid: int
+    layout: Layout | None
+    requests: dict[str, Change]
+
+
+class GossipReply(_Base, frozen=True):
+    """What I know, now that I have heard yours."""
+
+    rid: int
+    layout: Layout | None
+    requests: dict[str, Change]
+
+
+# ---- administration (on the admin port only)
+
+
+class Ask(_Base, frozen=True):
+    rid: int
+    command: str
+    args: dict[str, Any] = {}
+
+
+class AskReply(_Base, frozen=True):
+    rid: int
+    result: Any = None
+    error: str | None = None
+
+
+Answer = (
+    GetReply
+    | PutReply
+    | LocateReply
+    | Refusal
+    | ReplicaGetReply
+    | ReplicaPutReply
+    | Pong
+    | TreeRootsReply
+    | TreeLeavesReply
+    | TreeKeysReply
+    | SyncKeyReply
+    | GossipReply
+    | ReapReply
+    | AskReply
+)
+#: what a client may ask, what a node may ask another, what an administrator may
+ClientQuestion = Get | Put | Locate
+NodeQuestion = (
+    ForwardPut
+    | ReplicaGet
+    | ReplicaPut
+    | Ping
+    | TreeRoots
+    | TreeLeaves
+    | TreeKeys
+    | SyncKey
+    | Gossip
+    | Reap
+)
+Question = ClientQuestion | NodeQuestion | Ask
+Message = Hello | Welcome | Question | Answer

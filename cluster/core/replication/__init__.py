@@ -1,0 +1,1 @@
+"""Copies kept the same: replicas, hints, anti-entropy, transfers, tombstone collection."""

@@ -1,0 +1,335 @@
+"""Anti-entropy between two primaries (section 4.7): find what differs, and merge it.
+
+The one who begins asks in four steps, each about less than the one before: the roots of
+all partitions that the two share, the branches below a root that differs, the leaves
+below a branch that differs, the keys in a leaf that differs. Then the differing keys
+are merged, both ways, one question a key. Where nothing differs it ends after one
+question; the cost follows the differences, not the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    SyncKey,
+    SyncKeyReply,
+    TreeKeys,
+    TreeKeysReply,
+    TreeLeaves,
+    TreeLeavesReply,
+    TreeRoots,
+    TreeRootsReply,
+)
+from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
+from dynamesis.cluster.core.replication.fences import Fences
+from dynamesis.cluster.core.replication.replica import Replica
+from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.storage.merkle import WIDTH
+from dynamesis.cluster.core.storage.trees import Trees
+
+#: so few that neither side is held up by reading them
+_LEAVES_AT_ONCE = 32
+
+
+@dataclass(slots=True)
+class Standing:
+    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
+    finished, the last `clean` of them without a difference; `repaired` keys in all; when
+    the last one ended (s)."""
+
+    since: float
+    rounds: int = 0
+    clean: int = 0
+    repaired: int = 0
+    finished: float | None = None
+
+
+class AntiEntropy:
+    """Begins an exchange with every peer again and again, and answers theirs.
+
+    `partitions(peer)` says what an exchange with a peer is about, and under which version
+    of the layout; `on_synced(peer, partitions, version, begun)` hears of each
+    that ended well."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        trees: Trees,
+        replica: Replica,
+        interval: float,
+        timeout: float,
+        healthy: Callable[[str], bool],
+        fences: Fences,
+    ) -> None:
+        self.kernel = kernel
+        self.fences = fences
+        self.trees = trees
+        self.replica = replica
+        self.timeout = timeout
+        self._interval = interval
+        self._healthy = healthy
+        self._running: dict[str, Exchange] = {}
+        self.exchange: type[Exchange] = Exchange
+        self.standing: dict[str, Standing] = {}
+        #: what the last exchange with each peer that was logged was about
+        self._logged: dict[str, tuple[int, list[int]]] = {}
+        self.partners: Callable[[], dict[str, list[int]]] = dict
+        self.version: Callable[[], int] = lambda: 0
+        #: how many keys one exchange may have under way
+        self.window: Callable[[], int] = lambda: 64
+        self.on_synced: Callable[[str, list[int], int, float], None] = lambda p, ps, v, t: None
+
+    def start(self) -> None:
+        if self._interval:
+            self.kernel.every(self._interval, self.begin_all)
+
+    def begin_all(self) -> None:
+        """Begin an exchange with every healthy peer that shares a partition with this node."""
+        if not self.trees.complete:
+            return
+        partners = self.partners()
+        now = self.kernel.now
+        self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
+        for peer, partitions in partners.items():
+            if peer not in self._running and self._healthy(peer):
+                self._running[peer] = self.exchange(self, peer, partitions, self.version())
+                self._running[peer].start()
+
+    def finished(self, exchange: Exchange, error: str | None) -> None:
+        """An exchange ended: cleanly, after repairs, or with an error."""
+        peer = exchange.peer
+        del self._running[peer]
+        standing = self.standing.setdefault(peer, Standing(self.kernel.now))
+        if error is not None:
+            standing.clean = 0
+            self.kernel.emit("exchange-failed", peer=peer, error=error)
+            return
+        standing.rounds += 1
+        standing.finished = self.kernel.now
+        standing.clean = 0 if exchange.differed else standing.clean + 1
+        standing.repaired += exchange.repaired
+        self._log(exchange)
+        self.on_synced(peer, exchange.partitions, exchange.version, exchange.begun)
+
+    def _log(self, exchange: Exchange) -> None:
+        """An exchange that found a difference, or is the first about these partitions under its
+        layout: what a newcomer's readiness rests on can be read from the log."""
+        about = (exchange.version, exchange.partitions)
+        if exchange.differed or self._logged.get(exchange.peer) != about:
+            self._logged[exchange.peer] = about
+            told = {"layout": exchange.version, "partitions": exchange.partitions}
+            self.kernel.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
+
+    def oldest(self) -> float:
+        """Seconds since the last exchange with the peer that has waited longest for one; a
+        peer that never had one has waited since it has been a peer."""
+        ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
+        return self.kernel.now - min(ends, default=self.kernel.now)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            peer: {
+                "rounds": s.rounds,
+                "clean": s.clean,
+                "repaired": s.repaired,
+                "age": None if s.finished is None else round(self.kernel.now - s.finished, 3),
+            }
+            for peer, s in self.standing.items()
+        }
+
+    # ---- the side that is asked
+
+    def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
+        if not self.trees.complete:
+            return TreeRootsReply(asked.rid, {}, "the trees are being made")
+        if not all(map(self.replica.keeps, asked.roots)):
+            # whoever asks would take what is about to be dropped here for a copy
+            return TreeRootsReply(asked.rid, {}, "not-primary")
+        trees = {p: self.trees.of(p) for p in asked.roots}
+        return TreeRootsReply(
+            asked.rid,
+            {p: trees[p].branches() for p, root in asked.roots.items() if trees[p].root() != root},
+        )
+
+    def leaves(self, asked: TreeLeaves) -> TreeLeavesReply:
+        found: dict[int, dict[int, int]] = {}
+        for partition, branches in asked.branches.items():
+            for branch in branches:
+                if 0 <= branch < WIDTH:
+                    leaves = self.trees.of(partition).leaves(branch)
+                    found.setdefault(partition, {}).update(leaves)
+        return TreeLeavesReply(asked.rid, found)
+
+    def keys(self, asked: TreeKeys) -> TreeKeysReply:
+        keys: dict[bytes, int] = {}
+        try:
+            for partition, leaves in asked.leaves.items():
+                keys.update(self.trees.keys(partition, leaves))
+        except ReadFailed as e:
+            return TreeKeysReply(asked.rid, {}, f"storage-read: {e}")
+        return TreeKeysReply(asked.rid, keys)
+
+
+class Exchange:
+    """One exchange, on the side that began it."""
+
+    def __init__(self, owner: AntiEntropy, peer: str, partitions: list[int], version: int) -> None:
+        self.peer = peer
+        self.partitions = partitions
+        self.version = version
+        self.begun = owner.kernel.now
+        self.differed = False
+        self.repaired = 0
+        self._owner = owner
+        self._leaves_left: list[tuple[int, int]] = []
+        self._todo: Iterator[bytes] = iter(())
+        self._open = 0
+        self._error: str | None = None
+        self._broken = False
+
+    def start(self) -> None:
+        roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
+        self._owner.kernel.call(
+            self.peer, lambda rid: TreeRoots(rid, roots), self._owner.timeout, self._roots
+        )
+
+    def _roots(self, answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeRootsReply) or answer.error:
+            self._fail(answer)
+            return
+        differing = {p: self.differing(p, theirs) for p, theirs in answer.branches.items()}
+        differing = {p: branches for p, branches in differing.items() if branches}
+        if not differing:
+            self._end()
+            return
+        self.differed = True
+        self._owner.kernel.call(
+            self.peer, lambda rid: TreeLeaves(rid, differing), self._owner.timeout, self._leaves
+        )
+
+    def differing(self, partition: int, theirs: list[int]) -> list[int]:
+        """The branches of a partition that are not the same here and there."""
+        ours = self._owner.trees.of(partition).branches()
+        return [i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]]
+
+    def _leaves(self, answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeLeavesReply) or answer.error:
+            self._fail(answer)
+            return
+        self._leaves_left = [
+            (partition, leaf)
+            for partition, theirs in answer.leaves.items()
+            for leaf in self.differing_leaves(partition, theirs)
+        ]
+        self._ask_keys()
+
+    def _ask_keys(self) -> None:
+        """Ask for the keys of the next leaves that differ; the end when there are none."""
+        batch = self._leaves_left[:_LEAVES_AT_ONCE]
+        self._leaves_left = self._leaves_left[_LEAVES_AT_ONCE:]
+        if not batch:
+            self._end()
+            return
+        leaves: dict[int, list[int]] = {}
+        for partition, leaf in batch:
+            leaves.setdefault(partition, []).append(leaf)
+        self._owner.kernel.call(
+            self.peer,
+            lambda rid: TreeKeys(rid, leaves),
+            self._owner.timeout,
+            lambda answer: self._keys(leaves, answer),
+        )
+
+    def differing_leaves(self, partition: int, theirs: dict[int, int]) -> list[int]:
+        ours: dict[int, int] = {}
+        for branch in dict.fromkeys(leaf // WIDTH for leaf in theirs):
+            ours.update(self._owner.trees.of(partition).leaves(branch))
+        return [leaf for leaf, theirs_hash in theirs.items() if ours.get(leaf) != theirs_hash]
+
+    def _keys(self, leaves: dict[int, list[int]], answer: Answer | Failure) -> None:
+        if not isinstance(answer, TreeKeysReply) or answer.error:
+            self._fail(answer)
+            return
+        ours: dict[bytes, int] = {}
+        try:
+            for partition, numbers in leaves.items():
+                ours.update(self._owner.trees.keys(partition, numbers))
+        except ReadFailed as e:
+            self._fail(f"storage-read: {e}")
+            return
+        both = {**ours, **answer.keys}
+        self._todo = iter([k for k in both if ours.get(k) != answer.keys.get(k)])
+        self._next()
+
+    # ---- merging what differs
+
+    def _next(self) -> None:
+        while self._open < self._owner.window() and not self._broken:
+            key = next(self._todo, None)
+            if key is None:
+                break
+            self._open += 1
+            self._sync(key)
+        if self._open:
+            return
+        if self._broken:
+            self._end()
+        else:
+            self._ask_keys()
+
+    def _sync(self, key: bytes) -> None:
+        self._owner.fences.enter(key)
+        try:
+            record = self._owner.replica.own(key)
+        except Damaged:
+            record = None  # what the peer has takes its place
+        except ReadFailed:
+            # not at once: whoever begins the next key is in the midst of doing so
+            self._owner.kernel.soon(lambda: self._synced(key, "storage-read"))
+            return
+        state = None if record is None else record.state
+        self._owner.kernel.call(
+            self.peer,
+            lambda rid: SyncKey(rid, key, state),
+            self._owner.timeout,
+            lambda answer: self._merge(key, answer),
+        )
+
+    def _merge(self, key: bytes, answer: Answer | Failure) -> None:
+        if not isinstance(answer, SyncKeyReply) or answer.error:
+            self._broken = isinstance(answer, str)  # the peer is lost, not just one record
+            self._synced(key, _reason(answer))
+        elif answer.state is None or not self._owner.replica.holds(key):
+            self._synced(key, None)
+        else:
+            self._owner.replica.put(
+                key, answer.state, None, "anti-entropy", lambda code: self._synced(key, code)
+            )
+
+    def _synced(self, key: bytes, error: str | None) -> None:
+        self._owner.fences.leave(key)
+        self._open -= 1
+        if error is None:
+            self.repaired += 1
+        else:
+            self._error = error
+        self._next()
+
+    # ---- ends
+
+    def _fail(self, answer: Answer | Failure | str) -> None:
+        self._error = _reason(answer)
+        self._end()
+
+    def _end(self) -> None:
+        self._owner.finished(self, self._error)
+
+
+def _reason(answer: Answer | str) -> str:
+    if isinstance(answer, str):
+        return answer
+    return str(getattr(answer, "error", None) or "unexpected answer")

@@ -1,0 +1,198 @@
+"""Hinted handoff (section 4.6): what this node keeps for others, and gives back.
+
+A hint is a record under (target, key), in a durable table of its own. Being a record, it
+is stamped and merged like any other and has its own actor: what is handed off and
+deleted is never begun again under an old epoch. Versions of a key for one target share
+a hint, merged, so that a hot key cannot fill the table.
+
+A hint is deleted by compare-and-delete: only after the target has acknowledged it as
+durable (as far as its storage can be), and only if nothing was merged into it meanwhile.
+A hint for a node that does not own its key any more goes to all primaries of the key: it may
+be one of the W copies that a write was acknowledged for, and a primary may have another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dynamesis.cluster.core.protocol.messages import Answer, ReplicaPut, ReplicaPutReply, State
+from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
+from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.records import Record, Records
+from dynamesis.cluster.core.storage.rows import hint_row, split_hint
+
+
+class Hints:
+    """The hints of this node: an index by target, and the scan that hands them off."""
+
+    def __init__(
+        self, node: str, kernel: Kernel, records: Records, interval: float, timeout: float
+    ) -> None:
+        self._node = node
+        self._kernel = kernel
+        self.records = records
+        self._interval = interval
+        self._timeout = timeout
+        #: target -> key -> (size, since when), oldest first
+        self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
+        self._targets: dict[bytes, dict[str, None]] = {}
+        self._in_flight: dict[bytes, tuple[str, ...]] = {}
+        self._going_on = False
+        self.bytes = 0
+        self.kept = 0
+        self.handed_off = 0
+        self.given_up = 0
+        #: all who must have a hint for `target` before it is deleted; (): nobody can yet
+        self.destinations: Callable[[str, bytes], tuple[str, ...]] = lambda target, key: (target,)
+        #: how many hints a target may have under way
+        self.window: Callable[[], int] = lambda: 64
+        #: merge a state into this node's own record
+        self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
+        records.on_change = self.changed
+        records.label = _label
+
+    def recover(self) -> None:
+        """Find the hints of an earlier life. Raises ReadFailed."""
+        for hint, record in self.records.scan():
+            self.changed(hint, None, record)
+
+    def start(self) -> None:
+        self._kernel.every(self._interval, self.hand_off)
+
+    def changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
+        target, key = split_hint(hint)
+        before, since = self._waiting.get(target, {}).get(key, (0, self._kernel.now))
+        size = 0 if new is None else _size(new)
+        self.bytes += size - before
+        if new is not None:
+            self.kept += key not in self._waiting.get(target, {})
+            self._waiting.setdefault(target, {})[key] = (size, since)
+            self._targets.setdefault(key, {})[target] = None
+        elif key in self._waiting.get(target, {}):
+            del self._waiting[target][key]
+            del self._targets[key][target]
+            if not self._targets[key]:
+                del self._targets[key]
+
+    def targets(self, key: bytes) -> tuple[str, ...]:
+        """For whom this node keeps a hint of `key`."""
+        return tuple(self._targets.get(key, ()))
+
+    def count(self) -> dict[str, int]:
+        """target -> hints kept for it."""
+        return {target: len(keys) for target, keys in self._waiting.items() if keys}
+
+    def account(self) -> dict[str, int]:
+        """What became of all hints of this life: `kept` is the sum of the others."""
+        held = sum(self.count().values())
+        return {
+            "hints_kept": self.kept,
+            "hints_handed_off": self.handed_off,
+            "hints_given_up": self.given_up,
+            "hints_held": held,
+        }
+
+    def oldest(self) -> float:
+        """How long the oldest hint has waited in this life of the node (s); 0 without any."""
+        now = self._kernel.now
+        firsts = [next(iter(keys.values())) for keys in self._waiting.values() if keys]
+        return now - min((since for _, since in firsts), default=now)
+
+    # ---- handing off
+
+    def hand_off(self) -> None:
+        """Send the oldest hints of every healthy target, some at a time."""
+        for target, keys in self._waiting.items():
+            for key in list(keys)[: self.window()]:
+                to = self.destinations(target, key)
+                if to:
+                    self._send(target, key, to)
+
+    def _send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
+        hint = hint_row(target, key)
+        if hint in self._in_flight:
+            return
+        try:
+            record = self.records.get(hint)
+        except Damaged:
+            self._give_up(hint)  # the other copies have to do
+            return
+        except ReadFailed:
+            self._kernel.emit("hint-unreadable", target=target, key=key)
+            return
+        if record is None:
+            return
+        self._in_flight[hint] = to
+        left, everywhere = len(to), True
+
+        def told(kept: bool) -> None:
+            nonlocal left, everywhere
+            left -= 1
+            everywhere &= kept
+            if not left:
+                self._answered(target, key, record, everywhere)
+
+        for node in to:
+            self._give(node, key, record.state, told)
+
+    def _give(self, node: str, key: bytes, state: State, told: Callable[[bool], None]) -> None:
+        """Give a state to `node`; told(whether it is durable there)."""
+        if node == self._node:
+            self.keep(key, state, lambda code: told(code is None))
+            return
+        self._kernel.call(
+            node,
+            lambda rid: ReplicaPut(rid, key, state, None, "handoff"),
+            self._timeout,
+            lambda answer: told(self.is_kept(answer)),
+        )
+
+    def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
+        hint = hint_row(target, key)
+        to = self._in_flight.pop(hint, ())
+        if kept and self.unchanged(hint, sent):
+            self.handed_off += 1
+            self.records.remove(hint, lambda code: None)
+            told = {"hash": f"{sent.hash:016x}", "to": list(to)}
+            self._kernel.emit("handed-off", target=target, key=key, **told)
+            if not self._in_flight and not self._going_on:
+                # not at once: what this node keeps itself is answered before the scan is over
+                self._going_on = True
+                self._kernel.after(0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        self.hand_off()
+
+    def discard(self) -> None:
+        """Delete all hints, whether or not anybody has them."""
+        for target, keys in self._waiting.items():
+            for key in list(keys):
+                self._give_up(hint_row(target, key))
+
+    def _give_up(self, hint: bytes) -> None:
+        self.given_up += 1
+        self._kernel.emit("hint-given-up", **_label(hint))
+        self.records.remove(hint, lambda code: None)
+
+    def is_kept(self, answer: Answer | Failure) -> bool:
+        """True when the hint is durable where it belongs."""
+        return isinstance(answer, ReplicaPutReply) and answer.error is None
+
+    def unchanged(self, hint: bytes, sent: Record) -> bool:
+        """True when the hint is still the one that was sent."""
+        try:
+            now = self.records.get(hint)
+        except ReadFailed:
+            return False
+        return now is not None and now.hash == sent.hash
+
+
+def _label(hint: bytes) -> dict[str, object]:
+    target, key = split_hint(hint)
+    return {"key": key, "hint_for": target}
+
+
+def _size(record: Record) -> int:
+    return sum(len(v.value) + 64 for entry in record.state.values() for _, v in entry.values)

@@ -1,0 +1,167 @@
+"""What this node answers as a replica: for keys that it owns, and for those it keeps for
+others.
+
+Persist before reply: nothing is acknowledged, and nothing is shown to a reader, that is
+not durable here, unless `durability` is `buffered`: then it is what the buffer keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.replication.hints import Hints
+from dynamesis.cluster.core.ring.placement import Placement
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.records import Record, Records
+from dynamesis.cluster.core.storage.rows import hint_row, object_row
+
+#: answer(state or None for not found, None), or answer(None, error code)
+Answered = Callable[[State | None, str | None], None]
+#: the same, with whether all of the state is on the disk
+Shown = Callable[[State | None, str | None, bool], None]
+
+
+class Replica:
+    def __init__(
+        self,
+        node: str,
+        kernel: Kernel,
+        placement: Callable[[], Placement | None],
+        partition: Callable[[bytes], int],
+        objects: Records,
+        hints: Hints,
+        limit: int,
+        durable: bool = True,
+    ) -> None:
+        self.node = node
+        self._kernel = kernel
+        self._placement = placement
+        self._partition = partition
+        self.objects = objects
+        self.hints = hints
+        self._limit = limit
+        #: whether what is stored here outlives the process
+        self.durable = durable
+
+    def holds(self, key: bytes) -> bool:
+        """Whether this node is to hold `key`, now or soon."""
+        return self.keeps(self._partition(key))
+
+    def keeps(self, partition: int) -> bool:
+        """Whether this node is to hold `partition`, now or soon."""
+        view = self._placement()
+        return view is not None and view.holds(self.node, partition)
+
+    def row(self, key: bytes) -> bytes:
+        """The row of this node's own record of `key`."""
+        return object_row(self._partition(key), key)
+
+    def own(self, key: bytes) -> Record | None:
+        """This node's own record of `key`, durable or not. Raises ReadFailed."""
+        return self.objects.get(self.row(key))
+
+    def get(self, key: bytes, hint_for: str | None, answer: Shown) -> None:
+        """All that this node holds of `key`, hints for others included, once durable. Asked
+        as a primary (hint_for None), it must be one: else its ignorance would count."""
+        if hint_for is None and not self.holds(key):
+            answer(None, "not-primary", False)
+            return
+        try:
+            held = self._held(key)
+        except ReadFailed:
+            answer(None, "storage-read", False)
+            return
+        stored = self.durable and not any(
+            records.buffer.promised(name) for records, name, _ in held
+        )
+        state: State = {}
+        for _, _, record in held:
+            state = self.objects.join(key, state, record.state)
+        waiting = len(held)
+        if not waiting:
+            answer(None, None, False)
+
+        def saved(code: str | None) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if code is not None and waiting >= 0:
+                waiting = -1
+                answer(None, code, False)
+            elif waiting == 0:
+                answer(state, None, stored)
+
+        for records, name, _ in held:
+            records.buffer.when_kept(name, saved)
+
+    def _held(self, key: bytes) -> list[tuple[Records, bytes, Record]]:
+        places = [(self.objects, self.row(key))]
+        places += [(self.hints.records, hint_row(t, key)) for t in self.hints.targets(key)]
+        found = [(records, name, records.get(name)) for records, name in places]
+        return [(records, name, record) for records, name, record in found if record is not None]
+
+    def put(
+        self,
+        key: bytes,
+        state: State,
+        hint_for: str | None,
+        why: str,
+        done: Done,
+        durable: bool = True,
+    ) -> None:
+        """Sync `state` into the record of `key`, or into the hint for another node; done()
+        once that is as `durable` as was asked."""
+        if hint_for is None or hint_for == self.node:
+            if not self.holds(key):
+                done("not-primary")
+                return
+            self.objects.merge(self.row(key), state, why, done, durable)
+        elif self.hints.bytes > self._limit:
+            done("overloaded")
+        else:
+            self.hints.records.merge(hint_row(hint_for, key), state, why, done, durable)
+
+    def stamp(
+        self,
+        key: bytes,
+        hint_for: str | None,
+        context: State,
+        version: Version,
+        done: Done,
+        durable: bool = True,
+    ) -> tuple[State, State] | None:
+        """Coordinate a put here: give `version` its dot (see Records.stamp)."""
+        records, name = self.objects, self.row(key)
+        if hint_for is not None:
+            records, name = self.hints.records, hint_row(hint_for, key)
+        return records.stamp(name, context, version, done, durable)
+
+    def sync(self, key: bytes, state: State | None, why: str, answer: Answered) -> None:
+        """Merge with a peer's state, and answer with the result once it is durable."""
+        if not self.holds(key):
+            answer(None, "not-primary")
+            return
+        if state is None:
+            self._own(key, answer)
+            return
+
+        def saved(code: str | None) -> None:
+            if code is None:
+                self._own(key, answer)
+            else:
+                answer(None, code)
+
+        self.objects.merge(self.row(key), state, why, saved)
+
+    def _own(self, key: bytes, answer: Answered) -> None:
+        try:
+            record = self.own(key)
+        except ReadFailed:
+            answer(None, "storage-read")
+            return
+        state = None if record is None else record.state
+        self.objects.buffer.when_saved(
+            self.row(key), lambda code: answer(state if code is None else None, code)
+        )

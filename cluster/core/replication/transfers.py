@@ -1,0 +1,201 @@
+"""Moving partitions (section 4.9): newcomers fetch what they will own, former owners
+give up what they no longer own.
+
+Both are anti-entropy, so both can be stopped at any instant and go on from what is
+there. A newcomer is ready once it has finished an exchange, begun under this layout,
+with every node that owns the partition now; writes reach it meanwhile. A former owner
+deletes only once it has finished an exchange with every new owner: whatever it held,
+they have acknowledged as durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import islice
+from typing import Any
+
+from dynamesis.cluster.core.membership.membership import Membership
+from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.ring.placement import Placement
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.storage.records import Records
+from dynamesis.cluster.core.storage.rows import partition_prefix
+from dynamesis.cluster.core.storage.trees import Trees
+
+_SLICE = 256
+#: seconds until rows that could not be deleted are tried again
+_AGAIN = 1.0
+
+
+class Transfers:
+    def __init__(
+        self,
+        node: str,
+        kernel: Kernel,
+        membership: Membership,
+        placement: Callable[[], Placement],
+        trees: Trees,
+        objects: Records,
+    ) -> None:
+        self._node = node
+        self._kernel = kernel
+        self._membership = membership
+        self._placement = placement
+        self._trees = trees
+        self._objects = objects
+        self._version = 0
+        self._began = 0.0
+        self._first = 0
+        self._synced: dict[int, dict[str, None]] = {}
+        #: since when a partition is a leftover, and which owners have all of it since then
+        self._since: dict[int, float] = {}
+        self._given: dict[int, dict[str, None]] = {}
+        self._dropping: dict[int, None] = {}
+
+    def layout_changed(self) -> None:
+        """Progress counts for one layout only."""
+        version = self._placement().layout.version
+        if version != self._version:
+            self._version = version
+            self._synced = {}
+            self._given = {}
+            self._began = self._kernel.now
+            self._first = len(self.incoming())
+        self._since = {p: self._since[p] for p in self.leftover()}
+        self._given = {p: heard for p, heard in self._given.items() if p in self._since}
+        self._kernel.soon(self._await_nobody)
+
+    def _await_nobody(self) -> None:
+        """Where all owners were removed there is nobody to wait for."""
+        for partition in self.incoming():
+            self._perhaps_ready(partition)
+
+    def incoming(self) -> list[int]:
+        """The partitions that this node still fetches."""
+        view = self._placement()
+        return [
+            p
+            for p in view.partitions
+            if self._node in view.pending(p)
+            and view.holds(self._node, p)
+            and self._node not in view.layout.ready.get(p, ())
+        ]
+
+    def leftover(self) -> list[int]:
+        """The partitions that this node holds rows of and is not to hold."""
+        view = self._placement()
+        found = [p for p in self._trees.held() if not view.holds(self._node, p)]
+        for p in found:
+            self._since.setdefault(p, self._kernel.now)
+        return found
+
+    def with_peer(self, peer: str) -> list[int]:
+        """The partitions that an exchange begun here with `peer` is about."""
+        view = self._placement()
+        shared = [p for p in view.partitions if view.holds(self._node, p) and view.holds(peer, p)]
+        given = [p for p in self.leftover() if peer in view.primaries(p)]
+        return shared + given
+
+    def synced(self, peer: str, partitions: list[int], version: int, begun: float) -> None:
+        """An exchange with `peer`, begun at that time, ended well: all that differed then is
+        the same now. For giving up a partition only what began after this node stopped being
+        an owner counts: until then it took writes that an earlier one did not see."""
+        if version != self._version:
+            return
+        for p in partitions:
+            self._synced.setdefault(p, {})[peer] = None
+            if begun > self._since.get(p, begun):
+                self._given.setdefault(p, {})[peer] = None
+        for p in partitions:
+            self._perhaps_ready(p)
+        for p in self.leftover():
+            self._perhaps_drop(p)
+
+    def _perhaps_ready(self, partition: int) -> None:
+        """Say so when all owners were heard. That may end this layout, and begin another."""
+        heard = self._synced.get(partition, {})
+        view = self._placement()
+        if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
+            sources = [s for s in view.sources(partition) if s != self._node]
+            told = {"layout": self._version, "sources": sources}
+            self._kernel.emit("transfer-ready", partition=partition, **told)
+            self._membership.mark_ready(partition)
+
+    def _perhaps_drop(self, partition: int) -> None:
+        """Begin to delete when every new owner has acknowledged."""
+        heard = self._given.get(partition, {})
+        owners = self._placement().primaries(partition)
+        if partition not in self._dropping and self.may_drop(owners, heard):
+            self._dropping[partition] = None
+            self._drop(partition)
+
+    def may_drop(self, owners: tuple[str, ...], heard: Collection[str]) -> bool:
+        """Whether all that this node holds of a partition is durable with its owners."""
+        return all(owner in heard for owner in owners)
+
+    def discard(self) -> None:
+        """Delete all that this node is not to hold, whoever else has it."""
+        for partition in self.leftover():
+            if partition not in self._dropping:
+                self._dropping[partition] = None
+                self._drop(partition)
+
+    def _drop(self, partition: int) -> None:
+        """Delete a slice of what the new owners have acknowledged, then the next."""
+        try:
+            rows = self._slice(partition)
+        except ReadFailed:
+            self._drop_later(partition)
+            return
+        if not rows:
+            self._dropping.pop(partition, None)
+            owners = list(self._placement().primaries(partition))
+            told = {"owners": owners, "layout": self._version}
+            self._kernel.emit("partition-dropped", partition=partition, **told)
+            return
+        left, failed = len(rows), False
+
+        def removed(code: str | None) -> None:
+            nonlocal left, failed
+            left -= 1
+            failed |= code is not None
+            if not left:
+                (self._drop_later if failed else self._drop)(partition)
+
+        for row in rows:
+            self._objects.remove(row, removed)
+
+    def _slice(self, partition: int) -> list[bytes]:
+        """The next rows to delete; none once this node is to hold the partition again. Raises
+        ReadFailed."""
+        if self._placement().holds(self._node, partition):
+            return []
+        rows = self._objects.scan(partition_prefix(partition))
+        return [row for row, _ in islice(rows, _SLICE)]
+
+    def _drop_later(self, partition: int) -> None:
+        self._kernel.after(_AGAIN, lambda: self._drop(partition))
+
+    def status(self) -> list[dict[str, Any]]:
+        """One line a partition on the move, with whom it waits for."""
+        view = self._placement()
+        moving = [
+            self._line(p, "receiving", [s for s in view.sources(p) if s != self._node])
+            for p in self.incoming()
+        ]
+        return moving + [
+            self._line(p, "giving up", list(view.primaries(p))) for p in self.leftover()
+        ]
+
+    def _line(self, partition: int, what: str, peers: list[str]) -> dict[str, Any]:
+        heard = (self._given if partition in self._since else self._synced).get(partition, {})
+        waiting = [peer for peer in peers if peer not in heard]
+        return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}
+
+    def _eta(self) -> float | None:
+        """Seconds until all has come, at the rate so far; None before anything has."""
+        left = len(self.incoming())
+        done = self._first - left
+        if done <= 0:
+            return None
+        return round((self._kernel.now - self._began) / done * left, 1)

@@ -1,0 +1,1 @@
+"""Coordination of a client's get and put."""

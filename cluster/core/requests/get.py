@@ -1,0 +1,186 @@
+"""A get: ask N, answer after R, linger, then repair whoever answered late or stale
+(sections 4.5 and 5).
+
+A fallback that has nothing knows nothing: its not-found does not count towards R, unless
+the request says so (`notfound_ok`). The context handed out covers exactly what is shown.
+"""
+
+from __future__ import annotations
+
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    Get,
+    GetReply,
+    Refusal,
+    ReplicaGet,
+    ReplicaGetReply,
+    ReplicaPut,
+    State,
+)
+from dynamesis.cluster.core.requests.coordinator import Services, Tally
+from dynamesis.cluster.core.ring.plan import Place
+from dynamesis.cluster.core.runtime.kernel import Failure
+from dynamesis.cluster.core.runtime.retries import Respond
+from dynamesis.cluster.core.versions import clock
+
+
+class GetRequest:
+    """One get in progress at the node that received it."""
+
+    def __init__(self, services: Services, get: Get, respond: Respond) -> None:
+        self._s = services
+        self._get = get
+        self._respond = respond
+        options, params = get.options, services.params
+        self._plan = services.plan(get.key, options)
+        self._tally = Tally(
+            options.r or min(params.r, options.n or params.n),
+            options.pr or 0,
+            need_local=options.local or 0,
+            near=services.near,
+        )
+        self._open = len(self._plan.places)
+        self._answers: dict[str, State] = {}
+        self._shown: State = {}
+        self._heard: list[tuple[Place, list[str]]] = []
+        self._fastest = ""
+        self._responded = False
+        #: a node that takes no part is not asked before a tombstone is forgotten: states that
+        #: it has met meanwhile go nowhere
+        self._repairs = services.takes_part()
+
+    def start(self) -> None:
+        kernel = self._s.kernel
+        self._s.fences.enter(self._get.key)
+        self._deadline = kernel.after(self._s.timeout(self._get.options), self._expire)
+        for place in list(self._plan.places):
+            self._ask(place)
+
+    def _ask(self, place: Place) -> None:
+        key = self._get.key
+        if place.holder == self._s.node:
+            self._s.replica.get(
+                key,
+                place.hint_for,
+                lambda state, error, stored: self._told(place, state, error, stored),
+            )
+            return
+        self._s.kernel.call(
+            place.holder,
+            lambda rid: ReplicaGet(rid, key, place.hint_for),
+            self._s.params.replica_timeout,
+            lambda outcome: self._answered(place, outcome),
+        )
+
+    def _answered(self, place: Place, outcome: Answer | Failure) -> None:
+        if isinstance(outcome, ReplicaGetReply):
+            self._told(place, outcome.state, outcome.error, outcome.durable)
+        else:
+            self._told(place, None, "unreachable")
+
+    def _told(
+        self, place: Place, state: State | None, error: str | None, durable: bool = False
+    ) -> None:
+        if error is not None:
+            if not self._responded and self._plan.replace(place):
+                self._ask(place)
+                return
+        else:
+            self._hear(place, state, durable)
+        self._open -= 1
+        self._progress()
+
+    def _hear(self, place: Place, state: State | None, durable: bool) -> None:
+        if place.hint_for is None:
+            self._fastest = self._fastest or place.holder
+            self._answers[place.holder] = state or {}
+        if self.counts(place, state):
+            self._tally.count(place, durable)
+        self._heard.append((place, clock.dots(state or {})))
+        merged = self.merge(self._shown, state or {})
+        self._shown = self._s.versioning.of(self._get.key).settle(merged)
+
+    def counts(self, place: Place, state: State | None) -> bool:
+        """Whether this answer counts towards R."""
+        return place.hint_for is None or state is not None or self._get.options.notfound_ok
+
+    def merge(self, shown: State, state: State) -> State:
+        """What the client is shown after one more replica answered."""
+        return self._s.versioning.clock.sync(shown, state)
+
+    # ---- answering
+
+    def _progress(self) -> None:
+        if not self._responded and self._tally.enough:
+            self._answer()
+        if self._open:
+            return
+        if not self._responded:
+            self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
+        if self._repairs:
+            self.repair(self._shown)
+        self._s.fences.leave(self._get.key)
+        self._s.admission.leave(0)
+
+    def _log(self) -> None:
+        """Which versions each node answered with, by dot."""
+        answers = {
+            f"{place.holder}{f' for {place.primary}' if place.hint_for else ''}": dots
+            for place, dots in self._heard
+        }
+        self._s.kernel.emit("read", key=self._get.key, answers=answers)
+
+    def _answer(self) -> None:
+        self._log()
+        self._s.stats.read(len(clock.versions(self._shown)), len(self._shown))
+        self._finish(
+            GetReply(
+                self._get.rid,
+                clock.versions(self._shown),
+                self.context(),
+                self._tally.worth(self._s.node),
+            )
+        )
+
+    def context(self) -> bytes:
+        """The token that covers what is shown."""
+        return self._s.contexts.token(
+            self._get.key, self._s.versioning.clock.context_of(self._shown), self._fastest
+        )
+
+    def _refuse(self, code: str, message: str) -> None:
+        self._finish(Refusal(self._get.rid, code, message))
+
+    def _expire(self) -> None:
+        if not self._responded:
+            self._refuse("timeout", f"get: {self._tally.shortfall()} in time")
+
+    def _finish(self, reply: GetReply | Refusal) -> None:
+        self._responded = True
+        self._s.kernel.cancel(self._deadline)
+        self._respond(reply)
+
+    # ---- read repair
+
+    def repair(self, merged: State) -> None:
+        """Bring the primaries that answered, and differ, up to what all of them know."""
+        for holder, state in self._answers.items():
+            if self.is_stale(state, merged):
+                self.send_repair(holder, merged)
+
+    def is_stale(self, state: State, merged: State) -> bool:
+        return state != merged
+
+    def send_repair(self, holder: str, merged: State) -> None:
+        key = self._get.key
+        self._s.kernel.emit("read-repair", key=key, peer=holder)
+        self._s.stats.read_repairs += 1
+        if holder == self._s.node:
+            self._s.replica.put(key, merged, None, "read-repair", lambda code: None, False)
+            return
+        self._s.kernel.call(
+            holder,
+            lambda rid: ReplicaPut(rid, key, merged, None, "read-repair", False),
+            self._s.params.replica_timeout,
+            lambda outcome: None,
+        )

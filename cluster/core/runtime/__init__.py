@@ -1,0 +1,1 @@
+"""What requests run on: timers and calls, statistics, randomness, admission."""

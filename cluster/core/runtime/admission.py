@@ -1,0 +1,82 @@
+"""What work a node takes on: requests up to a bound, background work as the readers allow
+(section 6.5).
+
+Requests in progress are bounded in number and in bytes; what is above is refused at
+once, with a time to come back. A request counts until its last replica has answered or
+timed out, not only until its client has its answer. Replicas' traffic is exempt: to
+refuse it would turn overload into hints and repairs, and so into more of it.
+
+Background work (handoff, exchanges, transfers) runs in slices. Every second the p99 of
+the last minute's reads is held against a target: above it the slices are halved, below
+it one is added. There is always at least one, so that nothing waits for ever, and never
+more than a bound, so that an idle node cannot drown its peers.
+"""
+
+from __future__ import annotations
+
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.stats import Latencies
+
+#: slices of background work: at least, at most, and how many messages one may have open
+LEAST = 1
+MOST = 16
+PER_SLICE = 4
+#: seconds between two looks at the readers
+_LOOK = 1.0
+
+
+class Admission:
+    """Counts what is in progress, and sets the pace of what can wait."""
+
+    def __init__(
+        self, kernel: Kernel, reads: Latencies, target: float, most: int, most_bytes: int
+    ) -> None:
+        """`target`: the p99 of foreground reads that background work must leave alone (s);
+        `most` requests and `most_bytes` of values may be in progress."""
+        self._kernel = kernel
+        self._reads = reads
+        self._target = target
+        self._most = most
+        self._most_bytes = most_bytes
+        self.requests = 0
+        self.bytes = 0
+        self.slices = MOST
+
+    def start(self) -> None:
+        self._kernel.every(_LOOK, self.adjust)
+
+    # ---- requests
+
+    def objection(self, size: int) -> str | None:
+        """Why a request with `size` bytes of value is not taken now; None if it is."""
+        if self.requests >= self._most:
+            return f"{self.requests} requests are in progress"
+        if self.bytes and self.bytes + size > self._most_bytes:
+            return f"{self.bytes} bytes of values are in progress"
+        return None
+
+    def enter(self, size: int) -> None:
+        self.requests += 1
+        self.bytes += size
+
+    def leave(self, size: int) -> None:
+        self.requests -= 1
+        self.bytes -= size
+
+    # ---- background work
+
+    @property
+    def window(self) -> int:
+        """How many messages one background activity may have open at a peer."""
+        return self.slices * PER_SLICE
+
+    def adjust(self) -> None:
+        """Look at the readers, and set the slices."""
+        p99 = self._reads.quantile(self._kernel.now, 0.99)
+        before = self.slices
+        if p99 is not None and p99 > self._target:
+            self.slices = max(LEAST, self.slices // 2)
+        else:
+            self.slices = min(MOST, self.slices + 1)
+        if self.slices == LEAST != before:
+            self._kernel.emit("background-throttled", p99=p99)

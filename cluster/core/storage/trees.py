@@ -1,0 +1,229 @@
+"""The hash trees of this node, and what keeps them true to its records (section 4.7).
+
+Every change of a record changes its tree in the same step, before the change is durable;
+a change that is lost is taken back. So trees and records agree at any instant, but only
+while the process lives. A clean stop therefore writes the trees down, and last of all a
+mark; the next life removes the mark before it writes anything else. Without a mark
+nothing on disk says what a crash cut off, and the trees are made anew from the records.
+
+Making them anew goes in slices of a few milliseconds, between which the node does its
+work. The scan moves a cursor through the rows in order: a change behind the cursor goes
+into the new trees at once, one ahead of it will be met there. At boot there are no trees
+until the scan ends, and no exchange is begun or answered; on schedule (hash trees cannot
+see a row that rotted on disk, a scan can) the old ones serve until then.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+import msgspec
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.store import Damaged, Reader, ReadFailed
+from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, leaf_of
+from dynamesis.cluster.core.storage.records import Record, Records
+from dynamesis.cluster.core.storage.rows import leaf_prefix, split_object
+from dynamesis.cluster.core.versions import clock
+
+_MARK = b"trees"
+#: rows and bytes that one slice of a scan takes, and seconds until the next one
+_SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
+_READ_AGAIN = 1.0
+
+
+class _Mark(msgspec.Struct, array_like=True):
+    """A clean stop: leaves a tree, and how many records each partition has."""
+
+    leaves: int
+    counts: dict[int, int]
+
+
+class Forest:
+    """One tree a partition, and how many records are in it."""
+
+    def __init__(self) -> None:
+        self.trees: dict[int, Tree] = {}
+        self.counts: dict[int, int] = {}
+
+    def of(self, partition: int) -> Tree:
+        return self.trees.setdefault(partition, Tree())
+
+    def change(self, row: bytes, old: int | None, new: int | None) -> None:
+        """The hash of the record at `row` went from `old` to `new` (None: no record)."""
+        partition, key = split_object(row)
+        count = self.counts.get(partition, 0) + (new is not None) - (old is not None)
+        self.counts[partition] = count
+        self.of(partition).change(key, old, new)
+
+    def roots(self) -> dict[int, int]:
+        """The roots of the partitions that are not empty."""
+        return {p: root for p in sorted(self.trees) if (root := self.trees[p].root())}
+
+
+class Trees:
+    """The forest that serves, and the one that is being made."""
+
+    def __init__(self, kernel: Kernel, store: Reader, objects: Records, expiry: float) -> None:
+        """`expiry`: seconds after which trees are made anew from the records."""
+        self._kernel = kernel
+        self._store = store
+        self._objects = objects
+        self._expiry = expiry
+        self._serving: Forest | None = None
+        self._coming: Forest | None = None
+        self._cursor = b""
+        self._scheduled = False
+        self.rebuilds = 0
+        #: told of every record that a scan meets
+        self.on_row: Callable[[bytes, Record], None] = lambda row, record: None
+        objects.on_change = self.changed
+        objects.on_damage = self.damaged
+
+    # ---- what they say
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are trees to compare."""
+        return self._serving is not None
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether every record is being read, to make them anew."""
+        return self._coming is not None
+
+    @property
+    def _forest(self) -> Forest:
+        return self._serving or self._coming or Forest()
+
+    @property
+    def objects(self) -> int:
+        """How many records there are, as far as is known."""
+        return sum(self._forest.counts.values())
+
+    def held(self) -> list[int]:
+        """The partitions that have records."""
+        return sorted(p for p, count in self._forest.counts.items() if count)
+
+    def of(self, partition: int) -> Tree:
+        return self._forest.of(partition)
+
+    def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
+        """key -> record hash, for what stands in these leaves (durable records)."""
+        return {
+            split_object(row)[1]: record.hash
+            for leaf in leaves
+            for row, record in self._objects.scan(leaf_prefix(partition, leaf))
+        }
+
+    # ---- keeping them true
+
+    def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        """The record at `row` went from `old` to `new`."""
+        before = None if old is None else old.hash
+        after = None if new is None else new.hash
+        if self._serving is not None:
+            self._serving.change(row, before, after)
+        if self._coming is not None and row <= self._cursor:
+            self._coming.change(row, before, after)
+
+    def damaged(self, row: bytes) -> None:
+        """The record of a row was found damaged: without it the tree differs from those of
+        the other replicas, and that is what heals it."""
+        partition, key = split_object(row)
+        leaf = leaf_of(key)
+        if self._serving is not None:
+            self._serving.counts[partition] = self._serving.counts.get(partition, 0) - 1
+            items = self.keys(partition, [leaf]).items()
+            self._serving.of(partition).recount(leaf, items)
+        if self._coming is not None and row <= self._cursor:
+            self._coming, self._cursor = Forest(), b""
+
+    # ---- from one life to the next
+
+    def recover(self) -> None:
+        """Take up the trees of a clean stop, or begin to make them. Raises ReadFailed."""
+        try:
+            self._serving = self._written_down()
+        except Damaged as damage:
+            self._kernel.emit("row-damaged", table="meta", reason=str(damage))
+        self._kernel.persist((Write("meta", _MARK, None),), lambda reason: None)
+        if self._serving is None:
+            self.rebuild()
+        if not self._scheduled:
+            self._scheduled = True
+            self._kernel.after(self._expiry, self._expire)
+
+    def _written_down(self) -> Forest | None:
+        raw = self._store.get("meta", _MARK)
+        if raw is None:
+            return None
+        mark = msgspec.msgpack.decode(raw, type=_Mark)
+        forest = Forest()
+        forest.counts = mark.counts
+        for partition in mark.counts:
+            leaves = self._store.get("meta", _row(partition))
+            if leaves is None or len(leaves) != 8 * mark.leaves or mark.leaves != LEAVES:
+                return None
+            forest.trees[partition] = Tree(array("Q", leaves))
+        return forest
+
+    def put_away(self) -> None:
+        """Write the trees down for the next life. Every record must be durable by now, and
+        none may change any more."""
+        forest = self._serving
+        if forest is None or not self._objects.settled:
+            return
+        counts = {p: count for p, count in sorted(forest.counts.items()) if count}
+        rows = [Write("meta", _row(p), forest.of(p).dump()) for p in counts]
+        mark = msgspec.msgpack.encode(_Mark(LEAVES, counts))
+        self._kernel.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
+
+    # ---- making them anew
+
+    def rebuild(self) -> None:
+        """Make the trees anew from the records, a slice at a time; nothing if that is under
+        way already."""
+        if self._coming is None:
+            self._coming, self._cursor = Forest(), b""
+            self._slice()
+
+    def _expire(self) -> None:
+        self.rebuild()
+        self._kernel.after(self._expiry, self._expire)
+
+    def _slice(self) -> None:
+        coming = self._coming
+        assert coming is not None
+        rows, size = 0, 0
+        try:
+            for row, record in self._objects.scan(after=self._cursor):
+                coming.change(row, None, record.hash)
+                self.on_row(row, record)
+                self._cursor = row
+                rows += 1
+                size += sum(len(version.value) for version in clock.versions(record.state))
+                if rows >= _SLICE_ROWS or size >= _SLICE_BYTES:
+                    self._later(_PAUSE)
+                    return
+        except ReadFailed as error:
+            self._kernel.emit("rebuild-failed", reason=str(error))
+            self._later(_READ_AGAIN)
+            return
+        self._finish(coming)
+
+    def _later(self, delay: float) -> None:
+        self._kernel.after(delay, self._slice)
+
+    def _finish(self, coming: Forest) -> None:
+        before, self._serving, self._coming = self._serving, coming, None
+        self.rebuilds += 1
+        if before is not None and before.roots() != coming.roots():
+            was, now = before.roots(), coming.roots()
+            drifted = sorted(p for p in {*was, *now} if was.get(p) != now.get(p))
+            self._kernel.emit("tree-drift", partitions=drifted)
+
+
+def _row(partition: int) -> bytes:
+    return b"tree:%d" % partition

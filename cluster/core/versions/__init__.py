@@ -1,0 +1,1 @@
+"""Versions of a key: dotted version vectors, contexts, the actors that name them."""

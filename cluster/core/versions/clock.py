@@ -1,0 +1,136 @@
+"""Dotted version vectors: which versions of a key stand, and what a context covers.
+
+A version is named by a dot, (actor, event). A state knows, for each actor, all events
+up to n (and perhaps single ones above it) and holds the versions among them that still
+stand. A version that is known and not held has been superseded. From this follow the
+two operations of Preguica et al., "Dotted version vectors" (2012):
+
+- sync: keep what both hold, and what one holds and the other has never known;
+- update: drop what the writer's context covers, add the new version under a new dot.
+
+Unlike the compact set of that paper, where an actor's standing versions are always its
+newest ones, the dots are written out. The reason is the context that a put's answer
+hands out: it covers the put's own dot and what its basis covered, but not a concurrent
+version that the same actor stamped just before. Such a context has a hole, and so has
+the state that a put with it leaves behind. A vector alone would have to cover too much
+(and lose the concurrent version) or too little (and keep the writer's own older one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from dynamesis.cluster.core.protocol.messages import Entry, State, Version
+
+#: actor -> Entry without values: what a reader has seen.
+Context = Mapping[str, Entry]
+
+_NOTHING = Entry(0)
+
+
+def knows(entry: Entry, event: int) -> bool:
+    """True when `event` of the entry's actor is known to it."""
+    return event <= entry.n or event in entry.extra
+
+
+def newest(entry: Entry, known: Entry | None) -> int:
+    """The last event of an entry's actor that `known` does not know; 0 without any."""
+    known = known or _NOTHING
+    events = (*range(known.n + 1, entry.n + 1), *entry.extra)
+    return max((event for event in events if not knows(known, event)), default=0)
+
+
+def sync(a: State, b: State) -> State:
+    """The merge of two states of one key: commutative, associative, idempotent."""
+    merged = dict(a)
+    for actor, theirs in b.items():
+        ours = merged.get(actor)
+        merged[actor] = theirs if ours is None else _sync_entry(ours, theirs)
+    return merged
+
+
+def _sync_entry(a: Entry, b: Entry) -> Entry:
+    if a == b:
+        return a
+    b_holds = dict(b.values)
+    a_holds = dict(a.values)
+    kept = [(e, v) for e, v in a.values if e in b_holds or not knows(b, e)]
+    kept += [(e, v) for e, v in b.values if e not in a_holds and not knows(a, e)]
+    kept.sort(key=lambda pair: -pair[0])
+    return _entry(max(a.n, b.n), (*a.extra, *b.extra), tuple(kept))
+
+
+def _entry(n: int, extra: tuple[int, ...], values: tuple[tuple[int, Version], ...] = ()) -> Entry:
+    """An entry in its one canonical form: n as high, extra as short as they can be."""
+    rest = []
+    for event in sorted(dict.fromkeys(extra)):
+        if event == n + 1:
+            n = event
+        elif event > n:
+            rest.append(event)
+    return Entry(n, values, tuple(rest))
+
+
+def seen(context: Context) -> State:
+    """The state that knows what `context` covers and holds nothing."""
+    return {actor: Entry(e.n, (), e.extra) for actor, e in context.items()}
+
+
+def next_event(state: State, actor: str) -> int:
+    """The event that `actor`, whose record `state` is, has not used yet."""
+    return state.get(actor, _NOTHING).n + 1
+
+
+def update(context: Context, version: Version, state: State, actor: str, event: int) -> State:
+    """The state after a put: what the context covers is gone, `version` stands at the dot
+    (actor, event)."""
+    after = sync(seen(context), state)
+    entry = after.get(actor, _NOTHING)
+    others = tuple(pair for pair in entry.values if pair[0] != event)
+    after[actor] = _entry(entry.n, (*entry.extra, event), ((event, version), *others))
+    return after
+
+
+def context_of(state: State) -> State:
+    """What a reader who was shown `state` has seen."""
+    return seen(state)
+
+
+def with_dot(context: Context, actor: str, event: int, at: int = 0) -> State:
+    """`context` and one dot more: what the answer to a put covers. (`at` is for clocks that
+    know the time.)"""
+    entry = context.get(actor, _NOTHING)
+    return {**seen(context), actor: _entry(entry.n, (*entry.extra, event))}
+
+
+def covers(state: Context, context: Context, actor: str) -> bool:
+    """True when `state` knows every event of `actor` that `context` knows."""
+    theirs = context.get(actor)
+    if theirs is None:
+        return True
+    ours = state.get(actor, _NOTHING)
+    top = max((theirs.n, *theirs.extra))
+    return top <= ours.n
+
+
+def versions(state: State) -> tuple[Version, ...]:
+    """The versions that stand, in an order that all replicas share."""
+    return tuple(version for actor in sorted(state) for _, version in state[actor].values)
+
+
+def dots(state: State) -> list[str]:
+    """The names of the versions that stand, in the order of `versions`."""
+    return [f"{actor}:{event}" for actor in sorted(state) for event, _ in state[actor].values]
+
+
+def digest(state: State) -> int:
+    """A 64-bit hash over dots and values; equal states have equal hashes on every node."""
+    h = blake2b(digest_size=8)
+    for actor in sorted(state):
+        entry = state[actor]
+        h.update(f"{actor} {entry.n} {entry.extra}\n".encode())
+        for event, version in entry.values:
+            h.update(f"{event} {version.deleted} {version.at} {len(version.value)}\n".encode())
+            h.update(version.value)
+    return int.from_bytes(h.digest(), "big")

@@ -1,0 +1,67 @@
+"""The context as clients see it: an opaque token, bound to one key of one cluster.
+
+A context names what its holder has seen, and a put with it discards just that. A forged
+or misdirected one would silently discard versions that its sender never saw, so every
+token carries a MAC over cluster, key and content.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from hmac import compare_digest
+
+import msgspec
+from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.versions import clock
+
+_MAC = 16
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """What a token says: what its holder has seen, and which primary answered that read
+    first, if it comes from one."""
+
+    state: State
+    fastest: str = ""
+
+
+_decode = msgspec.msgpack.Decoder(Seen).decode
+
+
+class BadContext(Exception):
+    """The token was not handed out by this cluster for this key."""
+
+
+class Contexts:
+    """Makes and reads tokens for one cluster."""
+
+    def __init__(self, cluster: str, secret: str) -> None:
+        self._key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
+
+    def token(self, key: bytes, context: State, fastest: str = "") -> bytes:
+        """The token that covers `context`; empty for one that covers nothing."""
+        if not context:
+            return b""
+        body = _encode(Seen(clock.seen(context), fastest))
+        return self.mac(key, body) + body
+
+    def read(self, key: bytes, token: bytes) -> Seen:
+        """What `token` says; b"" covers nothing. Raises BadContext."""
+        if not token:
+            return Seen({})
+        mac, body = token[:_MAC], token[_MAC:]
+        if not compare_digest(mac, self.mac(key, body)):
+            raise BadContext("the context was not handed out by this cluster for this key")
+        try:
+            return _decode(body)
+        except msgspec.DecodeError as e:
+            raise BadContext(f"the context cannot be read: {e}") from None
+
+    def mac(self, key: bytes, body: bytes) -> bytes:
+        """What binds `body` to its key and cluster."""
+        h = blake2b(key=self._key, digest_size=_MAC)
+        h.update(len(key).to_bytes(4, "big"))
+        h.update(key)
+        h.update(body)
+        return h.digest()

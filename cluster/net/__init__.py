@@ -1,0 +1,1 @@
+"""Frames on TCP: wire format, streams, listeners, connections to peers, TLS."""

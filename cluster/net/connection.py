@@ -1,0 +1,187 @@
+"""One connection of a client to one node, and what its answers are."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, TypeVar
+
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    Get,
+    GetReply,
+    Hello,
+    Locate,
+    LocateReply,
+    Message,
+    Options,
+    Put,
+    PutReply,
+    Question,
+    Refusal,
+    Version,
+    Welcome,
+    Worth,
+)
+from dynamesis.cluster.net.failures import failure
+from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
+
+T = TypeVar("T")
+_DEFAULTS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class GetResult:
+    """`siblings`: every version that stands, tombstones included. `context`: hand it back
+    with the put that replaces them. `worth`: which nodes the answer rests on. `node`: who
+    was asked."""
+
+    siblings: tuple[Version, ...]
+    context: bytes
+    worth: Worth
+    node: str
+
+    @property
+    def values(self) -> tuple[bytes, ...]:
+        """The siblings that are not deletions."""
+        return tuple(version.value for version in self.siblings if not version.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """`context` covers the version just written and what the put replaced. `siblings` only
+    with the option return_body."""
+
+    context: bytes
+    worth: Worth
+    node: str
+    siblings: tuple[Version, ...] = ()
+
+
+class _Conversation(Dialled):
+    """Answers find their questions by rid, in whatever order they come."""
+
+    def __init__(self, mine: Hello, limit: int, secret: str | None) -> None:
+        super().__init__(mine, limit, CLIENT_LIMIT, secret)
+        self.waiting: dict[int, asyncio.Future[Message]] = {}
+        self.refusal = ""
+
+    def on_answer(self, message: Message) -> None:
+        if isinstance(message, Refusal) and message.rid == 0:
+            self.refusal = message.message  # the node is about to hang up
+        elif isinstance(message, Hello | Welcome):
+            self.fault(f"{type(message).__name__} came twice")
+        elif (future := self.waiting.pop(message.rid, None)) is not None and not future.done():
+            future.set_result(message)
+
+    def on_close(self, reason: str) -> None:
+        super().on_close(reason)
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError(self.refusal or reason))
+
+
+class Connection:
+    """One connection to one node; any number of questions may be under way on it."""
+
+    def __init__(self, conversation: _Conversation, node: str) -> None:
+        self.node = node
+        self._conversation = conversation
+        self._rids = count(1)
+
+    @classmethod
+    async def open(
+        cls,
+        address: str,
+        cluster: str = "dynamesis",
+        timeout: float = 1.0,
+        limit: int = NODE_LIMIT,
+        role: Literal["client", "admin"] = "client",
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Connection:
+        """Connect, and wait for HELLO, `timeout` seconds in all. `cluster` "" takes any;
+        `limit`: largest answer, bytes; `secret`: prove that it is known. Raises Unreachable:
+        nothing was sent."""
+        conversation = _Conversation(Hello("", cluster, role=role), limit, secret)
+        try:
+            theirs = await dial(address, conversation, timeout, tls)
+        except DialFailed as error:
+            raise failure("unreachable", str(error), address) from error
+        return cls(conversation, theirs.node)
+
+    @property
+    def closed(self) -> bool:
+        return self._conversation.closing
+
+    async def ask(self, question: Callable[[int], Question], timeout: float) -> Answer:
+        """The answer to question(rid), within `timeout` seconds. Raises DynamoError."""
+        rid = next(self._rids)
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        if self.closed:
+            raise failure("unreachable", "the connection was closed", self.node)
+        try:
+            self._conversation.send(question(rid))
+            self._conversation.waiting[rid] = future
+            async with asyncio.timeout(timeout):
+                answer = await future
+        except WireError as error:
+            raise failure("value-too-large", str(error), self.node) from error
+        except TimeoutError:
+            raise failure("timeout", f"no answer within {timeout:g} s", self.node) from None
+        except ConnectionError as error:
+            raise failure("disconnected", str(error), self.node) from error
+        finally:
+            self._conversation.waiting.pop(rid, None)
+        if isinstance(answer, Refusal):
+            raise failure(answer.code, answer.message, self.node, answer.retry_after)
+        return answer  # type: ignore[return-value]
+
+    async def get(
+        self, key: bytes, options: Options = _DEFAULTS, timeout: float = 5.0
+    ) -> GetResult:
+        """Every version of `key` that stands. Raises DynamoError."""
+        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, key, options), timeout))
+        return GetResult(reply.siblings, reply.context, reply.worth, self.node)
+
+    async def put(
+        self,
+        key: bytes,
+        value: bytes,
+        context: bytes = b"",
+        *,
+        request: str,
+        deleted: bool = False,
+        options: Options = _DEFAULTS,
+        timeout: float = 5.0,
+        again: bool = False,
+    ) -> PutResult:
+        """Write a version. `request` names this write for good: the same write sent again
+        carries the same, and `again` if an earlier try may have had an effect. Raises
+        DynamoError."""
+        reply = _as(
+            PutReply,
+            await self.ask(
+                lambda rid: Put(rid, request, key, value, context, deleted, options, again),
+                timeout,
+            ),
+        )
+        return PutResult(reply.context, reply.worth, self.node, reply.siblings)
+
+    async def locate(self, timeout: float = 5.0) -> tuple[tuple[str, ...], ...]:
+        """The primaries of each partition, as this node sees it. Raises DynamoError."""
+        return _as(LocateReply, await self.ask(Locate, timeout)).primaries
+
+    def close(self) -> None:
+        """What is under way ends as "disconnected"."""
+        self._conversation.close("closed by this client")
+
+
+def _as(kind: type[T], answer: Answer) -> T:
+    if not isinstance(answer, kind):
+        raise failure("disconnected", f"{type(answer).__name__} is no {kind.__name__}")
+    return answer

@@ -1,0 +1,236 @@
+"""The links that a node dials: one to each peer, kept up from the start.
+
+A link is down, dialling or up. While it is being dialled, messages wait, for as long as a
+dial may take; if it fails they are handed back as certainly not sent. So are messages to
+a link that is down and was tried a moment ago, and to one that is clogged: the core then
+turns to another node at once instead of waiting. What was written on a link that breaks
+is in doubt, and the core knows that from LinkDown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
+from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
+from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
+from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
+
+#: seconds between two attempts to dial: doubling from the first to the second
+BACKOFF = (0.05, 1.0)
+#: unsent bytes above which a link takes no more: some of the largest frames
+LINK_BOUND = 2 * NODE_LIMIT
+
+Emit = Callable[..., None]
+
+
+class _LinkStream(Dialled):
+    def __init__(self, link: Link, mine: Hello, secret: str | None) -> None:
+        super().__init__(mine, NODE_LIMIT, NODE_LIMIT, secret)
+        self._link = link
+
+    def on_answer(self, message: Message) -> None:
+        if isinstance(message, Hello | Welcome | Question):
+            self.fault(f"{type(message).__name__} is not an answer")
+        else:
+            self._link.post(Received(None, self._link.peer, message))
+
+    def on_fault(self, reason: str) -> None:
+        self._link.emit("bad-frame", peer=self._link.peer, reason=reason)
+
+
+class Link:
+    """One peer, by id, at `address`."""
+
+    def __init__(
+        self,
+        peer: str,
+        address: str,
+        mine: Hello,
+        hello_timeout: float,
+        post: Callable[[Event], None],
+        emit: Emit,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.peer = peer
+        self.post = post
+        self.emit = emit
+        self._address = address
+        self._mine = mine
+        self._secret = secret
+        self._tls = tls
+        self._hello_timeout = hello_timeout
+        self._jitter = Random(f"{mine.node}>{peer}")
+        self._stream: Dialled | None = None
+        self._up = False
+        self._last_dial = 0.0
+        self._last_reason = ""
+        self._waiting: list[tuple[int, bytes]] = []
+        self._waiting_bytes = 0
+        self._wanted = asyncio.Event()
+        self._counts = {"connects": 0, "failures": 0, "hello_timeouts": 0}
+        self._bytes = [0, 0]
+
+    def send(self, message: Question) -> None:
+        """Send, or wait for the dial under way, or post SendFailed."""
+        try:
+            frame = encode(message, NODE_LIMIT)
+        except WireError as error:
+            self.emit("frame-too-large", peer=self.peer, reason=str(error))
+            self._refuse(message.rid)
+            return
+        if self._up and self._stream is not None:
+            self._write(self._stream, message.rid, frame)
+        elif (self._stream or self._may_dial()) and self._waiting_bytes < LINK_BOUND:
+            self._waiting.append((message.rid, frame))
+            self._waiting_bytes += len(frame)
+        else:
+            self._refuse(message.rid)
+
+    async def keep_up(self) -> None:
+        """Dial for ever; ends when cancelled."""
+        delay = BACKOFF[0]
+        while True:
+            self._wanted.clear()
+            self._last_dial = asyncio.get_running_loop().time()
+            delay = BACKOFF[0] if await self._live() else min(2 * delay, BACKOFF[1])
+            try:
+                pause = delay * self._jitter.uniform(0.75, 1.25)
+                await asyncio.wait_for(self._wanted.wait(), pause)
+            except TimeoutError:
+                pass
+
+    def status(self) -> dict[str, Any]:
+        """Counters since the start of the node."""
+        stream = self._stream
+        now = (stream.bytes_in, stream.bytes_out) if stream else (0, 0)
+        return {
+            "up": self._up,
+            **self._counts,
+            "bytes_in": self._bytes[0] + now[0],
+            "bytes_out": self._bytes[1] + now[1],
+        }
+
+    async def _live(self) -> bool:
+        """One connection from dial to end; whether it was ever up."""
+        self._stream = stream = _LinkStream(self, self._mine, self._secret)
+        try:
+            theirs = await dial(self._address, stream, self._hello_timeout, self._tls)
+            if theirs.node != self.peer:
+                stream.close("wrong node")
+                raise DialFailed(f"{self._address} is node {theirs.node!r}, not {self.peer!r}")
+            self._went_up(stream)
+            reason = await stream.ended
+        except DialFailed as error:
+            reason = str(error)
+            self._counts["failures"] += 1
+            self._counts["hello_timeouts"] += error.silent
+        return self._went_down(stream, reason)
+
+    def _went_up(self, stream: Dialled) -> None:
+        self._up = True
+        self._counts["connects"] += 1
+        self.emit("link-up", peer=self.peer)
+        self.post(LinkUp(self.peer))
+        for rid, frame in self._take_waiting():
+            self._write(stream, rid, frame)
+
+    def _went_down(self, stream: Dialled, reason: str) -> bool:
+        was_up, self._up, self._stream = self._up, False, None
+        self._bytes[0] += stream.bytes_in
+        self._bytes[1] += stream.bytes_out
+        if not was_up and reason != self._last_reason:
+            self.emit("dial-failed", peer=self.peer, reason=reason)
+        self._last_reason = reason
+        for rid, _ in self._take_waiting():
+            self._refuse(rid)
+        self.post(LinkDown(self.peer, reason))
+        return was_up
+
+    def _may_dial(self) -> bool:
+        """Wake the dialler, unless it has only just tried."""
+        if asyncio.get_running_loop().time() - self._last_dial < BACKOFF[0]:
+            return False
+        self._wanted.set()
+        return True
+
+    def _write(self, stream: Dialled, rid: int, frame: bytes) -> None:
+        if stream.unsent > LINK_BOUND:
+            self._refuse(rid)
+        else:
+            stream.send_frame(frame)
+
+    def _take_waiting(self) -> list[tuple[int, bytes]]:
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        return waiting
+
+    def _refuse(self, rid: int) -> None:
+        self.post(SendFailed(self.peer, rid))
+
+
+class Peers:
+    """All links of a node."""
+
+    def __init__(
+        self,
+        mine: Hello,
+        hello_timeout: float,
+        post: Callable[[Event], None],
+        emit: Emit,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._mine = mine
+        self._secret = secret
+        self._tls = tls
+        self._hello_timeout = hello_timeout
+        self._post = post
+        self._emit = emit
+        self._links: dict[str, Link] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, peer: str, address: str) -> None:
+        """Dial `peer` at `address` from now on, and keep at it."""
+        if peer in self._tasks:
+            self._tasks.pop(peer).cancel()
+        link = Link(
+            peer,
+            address,
+            self._mine,
+            self._hello_timeout,
+            self._post,
+            self._emit,
+            self._secret,
+            self._tls,
+        )
+        self._links[peer] = link
+        task = asyncio.ensure_future(link.keep_up())
+        task.add_done_callback(_raise)
+        self._tasks[peer] = task
+
+    def send(self, peer: str, message: Question) -> None:
+        """Send, or post SendFailed: for want of a link, or of an address."""
+        link = self._links.get(peer)
+        if link is None:
+            self._post(SendFailed(peer, message.rid))
+        else:
+            link.send(message)
+
+    def status(self) -> dict[str, Any]:
+        return {peer: link.status() for peer, link in self._links.items()}
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def _raise(task: asyncio.Task[None]) -> None:
+    """A link that ends of itself is a bug: let the loop's exception handler have it."""
+    if not task.cancelled():
+        task.result()

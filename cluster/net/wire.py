@@ -1,0 +1,92 @@
+"""Bytes to messages and back, without sockets (as h11 does it for HTTP).
+
+A frame is a 4-byte big-endian length and that many bytes of msgpack: one message of
+`cluster.core.protocol.messages`. A length field is a claim, never an order: nothing is allocated
+for it, and a claim over the limit ends the conversation before the body arrives.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import msgspec
+from dynamesis.cluster.core.protocol.messages import Message
+
+#: Largest frame, bytes, before the other side has said HELLO.
+GREETING_LIMIT = 64 << 10
+#: Largest frame from a client: a value of 1 MiB, its key and context, and room.
+CLIENT_LIMIT = 2 << 20
+#: Largest frame between nodes and in answers: some siblings of 1 MiB.
+NODE_LIMIT = 16 << 20
+#: Largest frame on the admin port in answers: a page of a dump.
+ADMIN_LIMIT = 256 << 20
+
+_LENGTH = struct.Struct(">I")
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytearray], Message] = msgspec.msgpack.Decoder(Message).decode
+
+
+class WireError(Exception):
+    """These bytes are no conversation. The message says what is wrong with them."""
+
+
+def encode(message: Message, limit: int = NODE_LIMIT) -> bytes:
+    """One frame. Raises WireError if its body is longer than `limit` bytes."""
+    body = _encode(message)
+    if len(body) > limit:
+        name = type(message).__name__
+        raise WireError(f"{name} takes {len(body)} bytes, the limit of a frame is {limit}")
+    return _LENGTH.pack(len(body)) + body
+
+
+class Decoder:
+    """Cuts a byte stream into messages, however it was chopped. After a WireError it is
+    spent: nothing that follows on the connection can be trusted."""
+
+    def __init__(self, limit: int) -> None:
+        #: largest acceptable body, bytes; may be changed between two messages
+        self.limit = limit
+        self._buffer = bytearray()
+        self._start = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take what came in."""
+        self._buffer += data
+
+    def next(self) -> Message | None:
+        """The next message, or None until more has come in. Raises WireError."""
+        body = self._start + _LENGTH.size
+        if len(self._buffer) < body:
+            self._let_go()
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer, self._start)
+        if length > self.limit:
+            raise WireError(f"a frame of {length} bytes is announced, the limit is {self.limit}")
+        if len(self._buffer) < body + length:
+            self._let_go()
+            return None
+        self._start = body + length
+        return _parse(self._buffer[body : self._start])
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that is not complete."""
+        return len(self._buffer) - self._start
+
+    def finish(self) -> None:
+        """The stream ended here. Raises WireError if that was inside a frame."""
+        if half := self.pending:
+            raise WireError(f"the stream ended {half} bytes into a frame")
+
+    def _let_go(self) -> None:
+        """Free the bytes of messages that were handed out."""
+        del self._buffer[: self._start]
+        self._start = 0
+
+
+def _parse(body: bytearray) -> Message:
+    try:
+        return _decode(body)
+    except (ValueError, TypeError, RecursionError) as error:  # msgspec's own are ValueErrors
+        raise WireError(f"a frame of {len(body)} bytes is no message: {error}") from error

@@ -1,0 +1,1 @@
+"""One node as an operating-system process: configuration, server, supervisor, logs."""

@@ -1,0 +1,123 @@
+"""One node as an operating-system process: started, signalled, watched, reaped.
+
+It runs in a session of its own, so that a ctrl-C in the terminal reaches only whoever
+started it. It ends with us, however we end: by the other end of a pipe, and by the signal that
+the kernel sends when the thread that started it has ended (cluster.process.parent).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dynamesis.cluster.process.parent import PARENT
+
+#: seconds between two looks at a process that is about to change
+LOOK = 0.002
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class NodeProcess:
+    """A started process. It must be waited for, or `exit_code` looked at, to be reaped."""
+
+    def __init__(
+        self,
+        config: Path,
+        stderr: Path,
+        on_exit: Callable[[int], None] = lambda pid: None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `python -m dynamesis.cluster --config config`, its stderr appended to a file.
+        `environment`: what it gets beside ours."""
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        with stderr.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dynamesis.cluster", "--config", str(config)],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **(environment or {}), "PYTHONPATH": path, **_tie()},
+                start_new_session=True,
+            )
+        self._on_exit = on_exit
+        self._reaped = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives; minus the signal's number if one ended it."""
+        code = self._process.poll()
+        if code is not None and not self._reaped:
+            self._reaped = True
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._on_exit(self.pid)
+        return code
+
+    @property
+    def state(self) -> str:
+        """ "running", "paused" or "down"."""
+        if self.exit_code is not None:
+            return "down"
+        return "paused" if _kernel_state(self.pid).startswith("T") else "running"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing if the process is gone."""
+        if self.exit_code is None:
+            os.kill(self.pid, number)
+
+    async def pause(self) -> bool:
+        """SIGSTOP, and wait until the kernel shows it; False if the process is gone."""
+        self.signal(signal.SIGSTOP)
+        while (state := self.state) == "running":
+            await asyncio.sleep(LOOK)
+        return state == "paused"
+
+    async def ended(self, timeout: float) -> bool:
+        """Wait for the end; whether it came within `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while self.exit_code is None:
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(LOOK)
+        return True
+
+    async def kill(self) -> None:
+        """SIGKILL, and reap."""
+        self.signal(signal.SIGKILL)
+        while self.exit_code is None:
+            await asyncio.sleep(LOOK)
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM; SIGKILL after `grace` seconds, and at once to a paused process: it would
+        first have to work off all that waits for it."""
+        paused = self.state == "paused"
+        if not paused:
+            self.signal(signal.SIGTERM)
+        if paused or not await self.ended(grace):
+            await self.kill()
+
+
+def _tie() -> dict[str, str]:
+    return {PARENT: str(os.getpid())}
+
+
+def _kernel_state(pid: int) -> str:
+    """The state letter of a process that we have not reaped."""
+    try:
+        # the name before it is in brackets, and may hold anything
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2]
+    except OSError:
+        command = ["ps", "-o", "state=", "-p", str(pid)]
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=False
+        ).stdout.strip()

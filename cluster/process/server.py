@@ -1,0 +1,333 @@
+"""The thin shell around the core: it carries events in and effects out, and decides
+nothing.
+
+Events are handled one at a time, each to its end, on the loop's thread. An exception out
+of the core leaves a state that nobody can vouch for: the process logs it and ends there
+and then (exit code 70), as if it had been killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any, NoReturn, Protocol
+
+from dynamesis.cluster.config import tls
+from dynamesis.cluster.config.config import Config, ConfigError, split_address
+from dynamesis.cluster.core.protocol.events import (
+    Answer,
+    Asked,
+    CancelTimer,
+    Effect,
+    Emit,
+    Event,
+    Persist,
+    Received,
+    Reply,
+    Send,
+    SetTimer,
+    Started,
+    Stopping,
+    TimerFired,
+)
+from dynamesis.cluster.core.protocol.messages import AskReply, Hello, Message
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.protocol.store import Reader, ReadFailed
+from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
+from dynamesis.cluster.net.peers import Peers
+from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
+from dynamesis.cluster.process import metrics
+from dynamesis.cluster.process.eventlog import EventLog
+from dynamesis.cluster.process.wallclock import WallClock
+from dynamesis.cluster.storage import witness
+from dynamesis.cluster.storage.base import Engine
+from dynamesis.cluster.storage.committer import Committer
+from dynamesis.cluster.storage.faulty import FaultyEngine
+from dynamesis.cluster.storage.quarantine import open_engine, put_aside
+
+EXIT_CRASHED = 70
+#: seconds that a graceful stop waits for requests in progress
+DRAIN = 3.0
+#: seconds between the interpreter's thread switches: the committer must not hold the loop
+SWITCH_INTERVAL = 0.0005
+
+
+class Core(Protocol):
+    """What cluster.core.node.node.Node is to the shell."""
+
+    def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
+
+
+MakeCore = Callable[[Params, Reader, int], Core]
+
+
+class Server:
+    """One node. Made on the loop that runs it."""
+
+    def __init__(self, config: Config, make_core: MakeCore) -> None:
+        """Opens the log and the storage. Raises StorageFailed, OSError."""
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_exception)
+        self._clock = WallClock()
+        self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
+        params = config.core_params()
+        engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
+        self._engine: Engine = engine
+        self._disk = FaultyEngine(engine) if config.storage.faults else None
+        self._engine = self._disk or engine
+        if damage is not None:
+            self._log.emit("storage-put-aside", reason=damage)
+        self._intact = witness.renew(self._engine, config.data)
+        alone = params.durability == "each"
+        self._committer = Committer(self._engine, self._loop, self.post, alone)
+        entropy = int.from_bytes(os.urandom(8), "big")
+        self._core = make_core(params, self._engine, entropy)
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._over = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._asked: dict[int, Callable[[Answer], None]] = {}
+        self._tokens = count(1)
+        self._stop = asyncio.Event()
+        self._born = time.monotonic()
+        self._do: dict[type, Callable[[Any], None]] = {
+            Send: lambda effect: self._peers.send(effect.peer, effect.message),
+            Reply: lambda effect: self._data.reply(effect.channel, effect.message),
+            Persist: self._committer.persist,
+            SetTimer: self._set_timer,
+            CancelTimer: self._cancel_timer,
+            Answer: lambda effect: self._asked.pop(effect.token)(effect),
+            Emit: lambda effect: self._log.emit(effect.event, **effect.fields),
+        }
+        self._scraped = metrics.MetricsPort(self._metrics)
+        self._network()
+
+    def _network(self) -> None:
+        config, emit = self._config, self._log.emit
+        hello = Hello(config.node, config.cluster)
+        channels = count(1)
+        known = self._known = {config.node: config.listen, **config.peers}
+        taking = dialling = None
+        if config.tls is not None:
+            taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
+        guarded = (config.secret, config.clients_prove, taking)
+        self._data = Listener(
+            hello, known, DATA, NODE_LIMIT, channels, self._received, emit, *guarded
+        )
+        self._admin = Listener(
+            hello, known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit, *guarded
+        )
+        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
+
+    async def run(self) -> None:
+        """Live until asked to stop. Raises OSError naming a port that cannot be had."""
+        for listener, address in (
+            (self._data, self._config.listen),
+            (self._admin, self._config.admin),
+        ):
+            await _bind(listener, address)
+        if self._config.metrics is not None:
+            await _bind(self._scraped, self._config.metrics)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
+        self.post(Started(self._intact))
+        await self._data.serve()
+        await self._admin.serve()
+        for peer, peer_address in self._known.items():
+            if peer != self._config.node:
+                self._peers.add(peer, peer_address)
+        gc.freeze()  # what is there now stays: no collection need look at it again
+        await self._stop.wait()
+        await self._wind_up()
+
+    # ---- events
+
+    def post(self, event: Event) -> None:
+        """Have the core handle `event`, after those before it."""
+        self._events.append(event)
+        if self._handling or self._over:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                wall = self._clock.ns() // 1_000_000
+                event = self._events.popleft()
+                for effect in self._core.handle(self._loop.time(), event, wall):
+                    self._do[type(effect)](effect)
+        except Exception as error:
+            self._crash(error)
+        self._handling = False
+
+    def _received(self, inbound: Inbound, message: Message) -> None:
+        self.post(Received(inbound.channel, inbound.peer, message))
+
+    def _set_timer(self, effect: SetTimer) -> None:
+        self._cancel_timer(effect)
+        self._timers[effect.id] = self._loop.call_later(effect.after, self._fire, effect.id)
+
+    def _cancel_timer(self, effect: SetTimer | CancelTimer) -> None:
+        handle = self._timers.pop(effect.id, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _fire(self, timer: str) -> None:
+        del self._timers[timer]
+        self.post(TimerFired(timer))
+
+    # ---- administration
+
+    def _ask(self, inbound: Inbound, ask: Any) -> None:
+        own: Callable[[Any], AskReply] | None = {
+            "stop": self._asked_to_stop,
+            "introduce": self._introduce,
+            "metrics": self._measured,
+            "disk": self._inject,
+            "clock": self._set_clock,
+        }.get(ask.command)
+        if own is not None:
+            inbound.reply(own(ask))
+        else:
+            self._ask_core(ask.command, ask.args, lambda answer: self._answer(inbound, ask, answer))
+
+    def _ask_core(self, command: str, args: dict[str, Any], done: Callable[[Answer], None]) -> None:
+        token = next(self._tokens)
+        self._asked[token] = done
+        self.post(Asked(token, command, args))
+
+    def _asked_to_stop(self, ask: Any) -> AskReply:
+        self._stop.set()
+        return AskReply(ask.rid, {"stopping": True})
+
+    def _introduce(self, ask: Any) -> AskReply:
+        """Learn the address of a node that this one was not configured with."""
+        node, address = ask.args.get("id"), ask.args.get("address")
+        try:
+            split_address(str(address))
+        except ConfigError as error:
+            return AskReply(ask.rid, error=f"introduce: {error}")
+        if not isinstance(node, str) or not node or node == self._config.node:
+            return AskReply(ask.rid, error=f"introduce: {node!r} is no other node's id")
+        self._known[node] = str(address)
+        self._peers.add(node, str(address))
+        return AskReply(ask.rid, {"id": node, "address": address})
+
+    def _answer(self, inbound: Inbound, ask: Any, answer: Answer) -> None:
+        result = answer.result
+        if ask.command == "status" and answer.error is None:
+            result = {"ready": True, **result, **self._facts()}
+        try:
+            inbound.reply(AskReply(ask.rid, result, answer.error))
+        except WireError as error:
+            inbound.reply(AskReply(ask.rid, error=f"ask for less at a time: {error}"))
+
+    def _inject(self, ask: Any) -> AskReply:
+        """Have the disk fail on purpose."""
+        if self._disk is None:
+            return AskReply(ask.rid, error="disk: faults are off; set storage.faults: true")
+        try:
+            status = self._disk.inject(**ask.args)
+        except (TypeError, ValueError, ReadFailed) as error:
+            return AskReply(ask.rid, error=f"disk: {error}")
+        self._log.emit("disk-fault", **status)
+        return AskReply(ask.rid, status)
+
+    def _set_clock(self, ask: Any) -> AskReply:
+        """Have the wall clock be wrong on purpose."""
+        if not self._config.clock_faults:
+            return AskReply(ask.rid, error="clock: faults are off; set clock_faults: true")
+        try:
+            self._clock.set(**ask.args)
+        except (TypeError, ValueError) as error:
+            return AskReply(ask.rid, error=f"clock: {error}")
+        status = self._clock.status()
+        self._log.emit("clock-fault", **status)
+        return AskReply(ask.rid, status)
+
+    def _measured(self, ask: Any) -> AskReply:
+        return AskReply(ask.rid, self._metrics().decode())
+
+    def _metrics(self) -> bytes:
+        """What the core says of itself, in the text format of Prometheus."""
+        answers: list[dict[str, Any]] = []
+        for command in ("status", "figures"):
+            self._ask_core(command, {}, lambda answer: answers.append(answer.result))
+        return metrics.render(self._config.node, answers[0] | self._facts(), answers[1])
+
+    def _facts(self) -> dict[str, Any]:
+        """What the core cannot know of its process."""
+        return {
+            "pid": os.getpid(),
+            "rss": resident_bytes(),
+            "uptime": round(time.monotonic() - self._born, 3),
+            "engine": self._config.storage.engine,
+            "put_aside": put_aside(self._config.data),
+            "disk": self._disk and self._disk.status(),
+            "clock": self._clock.status(),
+            "unsent": self._data.unsent,
+            "owed": self._data.owed,
+            "links": self._peers.status(),
+        }
+
+    # ---- the end
+
+    async def _wind_up(self) -> None:
+        """Finish what is in progress, refuse what is new, let go of everything."""
+        self._data.stop()
+        self._admin.stop()
+        self._scraped.close()
+        deadline = self._loop.time() + DRAIN
+        while (self._data.owed or not self._committer.idle) and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
+        for listener in (self._data, self._admin):
+            listener.close()
+        await self._peers.close()
+        if self._committer.idle:
+            self.post(Stopping())
+        while not self._committer.idle and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
+        self._over = True
+        self._committer.close()
+        self._engine.close()
+        self._log.emit("stop", owed=self._data.owed)
+        self._log.close()
+
+    def _on_loop_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._crash(context.get("exception") or RuntimeError(context["message"]))
+
+    def _crash(self, error: BaseException) -> NoReturn:
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(Exception):
+            self._log.emit("crash", error=repr(error), traceback=text)
+            self._log.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        os._exit(EXIT_CRASHED)
+
+
+async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:
+    try:
+        await listener.bind(address)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; where there is no /proc, its peak."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,1 @@
+"""Dynamesis breaks eventually consistent stores, and proves whether they kept their promises."""

@@ -1,0 +1,1 @@
+"""Commands for a local cluster: get, put, delete, status and so on."""

@@ -1,0 +1,57 @@
+"""`dynamesis explain`: where a key is, and what each node knows of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+
+def run(
+    key: Annotated[str, Argument(help="The key.")],
+    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+) -> None:
+    """Show a key's preference list, and each node's clock, siblings and hints of it."""
+    import asyncio
+
+    from dynamesis.harness.local_cluster.playing import ask_all, find
+    from dynamesis.harness.targets.system import EnvironmentFailed
+
+    answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
+    known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
+    if not known:
+        raise EnvironmentFailed("no member of the cluster answers")
+    for place in dict.fromkeys(_place(answer) for answer in known.values()):
+        print(place)
+    for node, answer in answers.items():
+        for line in _lines(answer):
+            print(f"{node:6}{line}")
+
+
+def _place(answer: dict[str, Any]) -> str:
+    """Where one node thinks that the key is; all should think the same."""
+    primaries = ", ".join(answer["primaries"])
+    fallbacks = [n for n in answer["preference"] if n not in answer["primaries"]]
+    return (
+        f"partition {answer['partition']}; primaries {primaries}; "
+        f"fallbacks {', '.join(fallbacks) or 'none'}"
+    )
+
+
+def _lines(answer: Any) -> list[str]:
+    if not isinstance(answer, dict):
+        return ["silent" if answer is None else answer]
+    lines = []
+    if answer["clock"]:
+        clock = ", ".join(f"{actor} {events}" for actor, events in answer["clock"].items())
+        lines.append(f"clock {clock}")
+        lines += [f"  {_shown(sibling)}" for sibling in answer["siblings"]]
+    if answer["hints_for"]:
+        lines.append(f"hints for {', '.join(answer['hints_for'])}")
+    return lines or ["nothing"]
+
+
+def _shown(sibling: dict[str, Any]) -> str:
+    return "(deleted)" if sibling["deleted"] else sibling["value"].decode(errors="replace")

@@ -1,0 +1,24 @@
+"""`dynamesis repair`: exchanges and handoffs now, rather than when their time comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+
+def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store")) -> None:
+    """Have every node compare what it holds with its peers, and hand its hints off, now."""
+    import asyncio
+
+    from dynamesis.harness.local_cluster.playing import ask_all, find
+
+    for node, answer in asyncio.run(ask_all(find(store), "repair")).items():
+        print(f"{node}: {_line(answer)}")
+
+
+def _line(answer: object) -> str:
+    if isinstance(answer, dict):
+        return f"compares with {', '.join(answer) or 'nobody'}"
+    return "silent" if answer is None else str(answer)

@@ -1,0 +1,53 @@
+"""`dynamesis status`: how the nodes of the cluster that is up are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Option
+
+
+def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store")) -> None:
+    """Show each node's objects, hints and transfers, what these wait for, and which peers it
+    cannot reach."""
+    import asyncio
+
+    from dynamesis.harness.local_cluster.playing import ask_all, find
+
+    print(f"{'node':6}{'state':9}{'objects':>8}{'hints':>7}{'transfers':>11}   cannot reach")
+    for node, status in asyncio.run(ask_all(find(store), "status")).items():
+        print(f"{node:6}{_line(node, status)}".rstrip())
+        for line in _moving(status):
+            print(f"{'':6}{line}")
+
+
+def _moving(status: Any) -> list[str]:
+    """What is on its way to or from a node: how much, why it is not done, and how long yet."""
+    lines = []
+    moves = status.get("moving", []) if isinstance(status, dict) else []
+    for what in ("receiving", "giving up"):
+        some = [move for move in moves if move["state"] == what]
+        if some:
+            waits = sorted({peer for move in some for peer in move["waiting_for"]})
+            eta = f", about {some[0]['eta']:g} s" if some[0]["eta"] is not None else ""
+            why = f", waits for {', '.join(waits)}" if waits else ""
+            lines.append(f"{what} {len(some)} partitions{why}{eta}")
+    return lines
+
+
+def _line(node: str, status: Any) -> str:
+    if not isinstance(status, dict):
+        return "silent"
+    lost = ", ".join(peer for peer, seen in status["peers"].items() if not seen["up"])
+    return (
+        f"{_state(node, status):9}{status['objects']:8}{status['hints']:7}"
+        f"{status['transfers']:11}   {lost or '-'}"
+    )
+
+
+def _state(node: str, status: dict[str, Any]) -> str:
+    members = (status["membership"] or {"members": []})["members"]
+    if node in members:
+        return "up" if status["ready"] else "starting"
+    return "leaving" if status["objects"] else "spare"

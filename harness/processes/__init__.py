@@ -1,0 +1,1 @@
+"""Processes and ports of this machine: reserved, watched, and never left behind."""

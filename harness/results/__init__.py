@@ -1,0 +1,1 @@
+"""The folder of a test, and what stands in it."""

@@ -1,0 +1,1 @@
+"""One test from boot to stop: interpreter, recorder, quiescence, final dumps."""

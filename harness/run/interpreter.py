@@ -1,0 +1,136 @@
+"""Carries out what a schedule asks for: the impure half of running a generator.
+
+The schedule (harness.generators.schedule) is pure and knows no time but what it is told;
+the workers act on the world and know nothing of each other. Between them stands this loop,
+after Jepsen's interpreter.clj: at most one operation a thread, each event recorded before
+anybody acts on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from dynamesis.checkers.history.op import Op, OpError
+from dynamesis.harness.generators.base import Pending, Thread
+from dynamesis.harness.generators.schedule import NEMESIS, Schedule
+from dynamesis.harness.processes.patience import Patience
+from dynamesis.harness.run.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+#: How long operations in progress may take once the generator is done, s of a machine that is
+#: not busy. Clients have time-outs of their own: this is reached only when a worker is broken.
+DRAIN = 15.0
+#: s between two looks whether they have
+_LOOK = 0.5
+
+
+class Worker(Protocol):
+    """Performs the operations of one thread, one at a time."""
+
+    async def invoke(self, op: Op) -> Op:
+        """The completion of `op`; its index and time are filled in when it is recorded."""
+
+    def recorded(self, completion: Op) -> None:
+        """The completion now has its index: from here on a basis can name it."""
+
+    async def close(self) -> None:
+        """No operation follows."""
+
+
+class Interpreter:
+    """One run of one schedule. `stop` ends it early: what is in progress is awaited."""
+
+    def __init__(
+        self, recorder: Recorder, workers: Mapping[Thread, Worker], stop: asyncio.Event
+    ) -> None:
+        self._recorder = recorder
+        self._workers = workers
+        self._stop = stop
+        self._running: dict[asyncio.Task[Op], tuple[Thread, Op]] = {}
+
+    async def run(self, schedule: Schedule) -> Schedule:
+        """Until the schedule is exhausted or stopped and everything invoked has ended. What
+        it returns knows which process each thread plays now."""
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                step = schedule.ask(self._recorder.now())
+                if step is None:
+                    break
+                wanted, schedule = step
+                if isinstance(wanted, Pending):
+                    done = await self._wait(wanted.until, stopped)
+                    schedule = self._complete(schedule, done)
+                else:
+                    schedule = self._begin(schedule, wanted)
+            return await self._drain(schedule)
+        finally:
+            stopped.cancel()
+            for task in self._running:
+                task.cancel()
+
+    def _begin(self, schedule: Schedule, op: Op) -> Schedule:
+        event = self._recorder.record(op)
+        if event.type == "invoke":
+            thread = next(t for t, p in schedule.workers.processes.items() if p == event.process)
+            task = asyncio.create_task(self._workers[thread].invoke(event))
+            self._running[task] = (thread, event)
+        return schedule.invoked(event)
+
+    async def _wait(
+        self, until: int | None, stopped: asyncio.Task[bool] | None = None
+    ) -> set[asyncio.Task[Op]]:
+        """The operations that ended first, if any did before `until` (ns) or the stop."""
+        if until is None and not self._running:
+            raise RuntimeError("the generator waits for an event, and nothing is in progress")
+        seconds = None if until is None else max(0, until - self._recorder.now()) / 1e9
+        waited = {*self._running, *([stopped] if stopped else [])}
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return {task for task in self._running if task in done}
+
+    def _complete(self, schedule: Schedule, done: set[asyncio.Task[Op]]) -> Schedule:
+        for task in [task for task in self._running if task in done]:
+            thread, invoked = self._running.pop(task)
+            event = self._recorder.record(_outcome(task, invoked))
+            self._workers[thread].recorded(event)
+            schedule = schedule.completed(event)
+        return schedule
+
+    async def _drain(self, schedule: Schedule) -> Schedule:
+        patience, given_up = Patience(DRAIN), False
+        while self._running:
+            slice_ns = round(min(_LOOK, DRAIN) * 1e9)
+            done = await self._wait(None if given_up else self._recorder.now() + slice_ns)
+            if not done and patience.over:
+                for task in self._running:
+                    task.cancel()
+                given_up = True
+            schedule = self._complete(schedule, done)
+        return schedule
+
+
+def _outcome(task: asyncio.Task[Op], invoked: Op) -> Op:
+    """What a worker's task came to. A worker that breaks leaves an operation of which
+    nobody knows what became."""
+    if task.cancelled():
+        return _unknown(invoked, "timeout", "given up by the harness")
+    if (failure := task.exception()) is not None:
+        log.error("worker of process %s broke", invoked.process, exc_info=failure)
+        return _unknown(invoked, "client-broke", f"{type(failure).__name__}: {failure}")
+    return task.result()
+
+
+def _unknown(invoked: Op, code: str, message: str) -> Op:
+    return Op(
+        type="info",
+        process=invoked.process,
+        f=invoked.f,
+        key=invoked.key,
+        id=invoked.id,
+        value=invoked.value if invoked.process == NEMESIS else None,
+        error=OpError(code=code, definite=False, message=message),
+    )

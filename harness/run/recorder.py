@@ -1,0 +1,100 @@
+"""Writes the history while the test runs.
+
+One event a line, flushed at once, numbered without gaps and stamped by one monotonic
+clock: whatever becomes of the harness, what stands in the file has happened in this
+order.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from dynamesis.checkers.history.op import Op, encode
+from dynamesis.harness.processes.limits import shortage
+from dynamesis.harness.targets.system import EnvironmentFailed
+
+Listener = Callable[[Op], None]
+
+
+class Recorder:
+    """The one writer of a history. Listeners hear every event after it is on disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        *listeners: Listener,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._listeners = list(listeners)
+        self._clock = clock
+        self._began = clock()
+        self._next = 0
+        self._path = path
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._broken: EnvironmentFailed | None = None
+
+    def now(self) -> int:
+        """ns since the test began."""
+        return self._clock() - self._began
+
+    @property
+    def began(self) -> int:
+        """When the test began, in ns of the clock: by default the machine's monotonic one, by
+        which nodes stamp their logs too."""
+        return self._began
+
+    def listen(self, listener: Listener) -> None:
+        """Have one more hear what follows."""
+        self._listeners.append(listener)
+
+    def record(self, op: Op) -> Op:
+        """Append an event; returns it with its index and time. Time begins with the first.
+        Raises EnvironmentFailed from the first event on that cannot be written."""
+        if self._broken is not None:
+            raise self._broken
+        if self._next == 0:
+            self._began = self._clock()
+        event = msgspec.structs.replace(op, index=self._next, time=self.now())
+        self._next += 1
+        self._append(encode(event))
+        for listener in self._listeners:
+            listener(event)
+        return event
+
+    def _append(self, line: bytes) -> None:
+        """A whole line or none: half of one would make the history one that nobody can read."""
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
+        except OSError as failure:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
+            self._broken = EnvironmentFailed(
+                f"the history {self._path} takes no more events: {shortage(failure) or failure}"
+            )
+            raise self._broken from failure
+        self._size += written
+
+    def note(self, f: str, value: Any) -> Op:
+        """An event of the harness itself."""
+        return self.record(Op(type="info", process="harness", f=f, value=value))
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,312 @@
+"""One test, from boot to the end of its history.
+
+The phases follow each other as in docs/architecture.md: boot, load, heal, quiesce, final,
+stop. Each begins with an event in the history, and leaves behind what it learned before
+the next begins; judging comes after all of them and works on the files alone, so that
+nothing that breaks later costs a history.
+
+The runner knows no store and no workload: the composition root hands it both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Generator, Thread
+from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
+from dynamesis.harness.generators.validate import friendly_exceptions, validate
+from dynamesis.harness.links.base import Links, Route
+from dynamesis.harness.processes.limits import require_space, shortage
+from dynamesis.harness.results.store import LOG, NODES, TEST, Folder
+from dynamesis.harness.run.final import Decode, Held, dump_all, keep
+from dynamesis.harness.run.interpreter import Interpreter, Worker
+from dynamesis.harness.run.quiesce import IN_PROGRESS, look, until_idle, until_quiet
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.targets.system import EnvironmentFailed, System
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: What a node's status says of its own size, and test.json of its bound.
+SIZES = (
+    *IN_PROGRESS,
+    *("hint_bytes", "background_slices"),
+    *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
+)
+#: s between two looks whether all processes live
+_LOOK = 0.5
+#: s for a cluster to get quiet that could not be healed
+HOPELESS = 5.0
+
+
+class Nemesis(Protocol):
+    """Injects faults and takes all of them back."""
+
+    async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
+
+    def look(self, record: Callable[[Op], Op]) -> None: ...
+
+    async def heal_all(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a test is made of. `load` and `final` are pure; the rest acts on processes."""
+
+    system: System
+    links: Links
+    routes: tuple[Route, ...]
+    nemesis: Nemesis
+    clients: Mapping[Thread, Worker]
+    load: Generator
+    final: Callable[[Iterable[str]], Generator]
+    keys: tuple[str, ...]
+    decode: Decode
+    #: how long the cluster may take to get quiet, s
+    quiesce: float = 20.0
+    #: whether nodes compare what they hold; where not, a key must be read to be repaired
+    anti_entropy: bool = True
+
+
+class Interrupted(Exception):
+    """The test was told to end early."""
+
+
+@dataclass
+class Runner:
+    """Runs the phases of one test; `interrupt` ends it early but in order."""
+
+    parts: Parts
+    folder: Folder
+    recorder: Recorder
+    test: dict[str, Any]
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._patience = self.parts.quiesce
+        self._failure: EnvironmentFailed | None = None
+
+    async def run(self) -> None:
+        """Raises EnvironmentFailed when the boot fails; whatever happens, nothing that was
+        started is left running."""
+        watch: asyncio.Task[None] | None = None
+        try:
+            ring = await self._unless_interrupted(self._boot())
+            watch = asyncio.create_task(self._watch())
+            self._workers = await self._load()
+            await self._heal()
+            self._go_on()
+            ring = await self._unless_interrupted(self._quiesce(ring))
+            await self._final(ring)
+        except Interrupted:
+            log.warning("interrupted")
+        finally:
+            if watch is not None:
+                watch.cancel()
+            await asyncio.shield(self._stop())
+        if self._failure is not None:
+            raise self._failure
+
+    async def _boot(self) -> dict[str, Any]:
+        self._phase("boot")
+        await self.parts.links.start(self.parts.routes)
+        try:
+            await self.parts.system.start_all()
+            ring = await self.parts.system.ring()
+        except (OSError, RuntimeError) as failure:
+            log.error("boot: %s", failure)
+            raise EnvironmentFailed(_gist(failure, self.folder)) from failure
+        self.test["ring"] = ring
+        self.folder.save_json(TEST, self.test)
+        return ring
+
+    async def _watch(self) -> None:
+        """See to it that no process dies unnoticed: the history names a node, which stays
+        down until the heal phase; links are replaced at once, since no fault ends them."""
+        while True:
+            try:
+                require_space(self.folder.path)
+                self.parts.nemesis.look(self.recorder.record)
+            except EnvironmentFailed as failure:
+                log.error("%s", failure)
+                self._failure = failure
+                self.interrupt.set()
+                return
+            try:
+                await self.parts.links.revive()
+            except (OSError, RuntimeError, EnvironmentFailed):
+                log.exception("links")
+            await asyncio.sleep(_LOOK)
+
+    async def _load(self) -> Workers:
+        self._phase("load")
+        nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
+        workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
+        interpreter = Interpreter(self.recorder, workers, self.interrupt)
+        ended = await interpreter.run(start(self.parts.load, len(self.parts.clients)))
+        return ended.workers
+
+    async def _heal(self) -> None:
+        """A node that will not come back is the store's failing, not the harness's: the
+        test goes on, and the cluster will not get quiet."""
+        self._phase("heal")
+        try:
+            await self.parts.nemesis.heal_all()
+        except (OSError, RuntimeError) as failure:
+            log.exception("heal")
+            self.recorder.note("heal-failed", str(failure))
+            self._patience = min(self._patience, HOPELESS)
+
+    async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
+        """The ring as it is now: nodes may have come and gone."""
+        self._phase("quiesce")
+        ring = await self._current(ring)
+        await self._sizes()
+        exchanges = self.parts.anti_entropy
+        if not exchanges:
+            await until_idle(self.parts.system, self._patience)
+        outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
+        if not exchanges:
+            await self._dump(ring)  # before the reads that repair: what was never repaired shows
+            await self._read_all()
+        least = await until_idle(self.parts.system, self._patience)
+        self.recorder.note("quiesce", outcome.as_value())
+        await asyncio.gather(self._views(), self._sizes(least))
+        return await self._current(ring)
+
+    async def _views(self) -> None:
+        """What each node says of members and owners, for those who compare."""
+        system = self.parts.system
+        answers = await asyncio.gather(*map(system.ring, system.nodes), return_exceptions=True)
+        for node, ring in zip(system.nodes, answers, strict=True):
+            if isinstance(ring, BaseException):
+                log.warning("%s: no membership", node, exc_info=ring)
+                continue
+            view = {"node": node, "members": ring.get("members"), "owners": ring["owners"]}
+            self.recorder.note("membership", view)
+
+    async def _sizes(self, least: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        """Records how much each node has in progress, in hints, and to do at once behind its
+        clients' backs, for those who know the bounds. `least`: what is known to have come to
+        less in the meantime (until_idle)."""
+        for node, status in (await look(self.parts.system)).items():
+            told = {name: (status or {}).get(name) for name in SIZES}
+            told |= (least or {}).get(node, {})
+            known = {name: size for name, size in told.items() if isinstance(size, int)}
+            if known:
+                self.recorder.note("sizes", {"node": node, **known})
+
+    async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
+        """The ring, asked again; told to history and test.json if it has changed."""
+        try:
+            ring = await self.parts.system.ring()
+        except (OSError, RuntimeError):
+            return known
+        if ring != known:
+            self.recorder.note("ring", ring)
+            self.test["ring"] = ring
+            came = [node for node in self.parts.system.nodes if node not in self.test["nodes"]]
+            self.test["nodes"] = [*self.test["nodes"], *came]
+            self.folder.save_json(TEST, self.test)
+        return ring
+
+    async def _final(self, ring: Mapping[str, Any]) -> None:
+        self._phase("final")
+        held = await self._dump(ring)
+        before = await self._read_repairs()
+        await self._read_all()
+        after = await self._read_repairs()
+        repaired = {node: count - before[node] for node, count in after.items() if node in before}
+        self.recorder.note("read-repairs", repaired)
+        await keep(self.parts.system, held, self.folder / NODES)
+
+    async def _dump(self, ring: Mapping[str, Any]) -> Held:
+        parts, placement = self.parts, Ring.told(ring, ring["n"])
+        return await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
+
+    async def _read_all(self) -> None:
+        """Read every key once. The processes go on as they are: a number that was retired never
+        comes back."""
+        reads = friendly_exceptions(validate(self.parts.final(self.parts.keys)))
+        interpreter = Interpreter(self.recorder, self.parts.clients, self.interrupt)
+        ended = await interpreter.run(Schedule(reads, _clients_only(self._workers)))
+        self._workers = ended.workers
+
+    async def _read_repairs(self) -> dict[str, int]:
+        """How many replicas each node's reads have repaired so far."""
+        statuses = await look(self.parts.system)
+        return {
+            node: status["read_repairs"]
+            for node, status in statuses.items()
+            if status is not None and "read_repairs" in status
+        }
+
+    async def _stop(self) -> None:
+        with suppress(EnvironmentFailed):
+            self._phase("stop")
+        await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
+        await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
+        try:
+            self.parts.system.collect(self.folder / NODES)
+        except OSError:
+            log.exception("the nodes' logs are not kept")
+
+    def _phase(self, name: str) -> None:
+        log.info("phase %s", name)
+        self.recorder.note("phase", name)
+
+    def _go_on(self) -> None:
+        if self.interrupt.is_set():
+            raise Interrupted
+
+    async def _unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, or Interrupted as soon as the test is interrupted."""
+        working = asyncio.ensure_future(work)
+        interrupted = asyncio.ensure_future(self.interrupt.wait())
+        try:
+            await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            self._go_on()
+            return working.result()
+        finally:
+            interrupted.cancel()
+            working.cancel()
+            await asyncio.wait({working})
+
+
+def _gist(failure: Exception, folder: Folder) -> str:
+    """The first and the last line of what went wrong; the log has all of them."""
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    told = shortage(failure) or " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+    return f"{told or type(failure).__name__}; more in {folder / LOG}"
+
+
+def _clients_only(workers: Workers) -> Workers:
+    """Without the nemesis."""
+    free = tuple(thread for thread in workers.free if thread != NEMESIS)
+    processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
+    return replace(workers, free=free, processes=processes)
+
+
+class _NemesisWorker:
+    """The nemesis as a worker; what it does in between, it records itself."""
+
+    def __init__(self, nemesis: Nemesis, recorder: Recorder) -> None:
+        self._nemesis = nemesis
+        self._recorder = recorder
+
+    async def invoke(self, op: Op) -> Op:
+        return await self._nemesis.invoke(op, self._recorder.record)
+
+    def recorded(self, completion: Op) -> None:
+        """Nobody names a completion of the nemesis as a basis."""
+
+    async def close(self) -> None:
+        """The nemesis holds nothing."""

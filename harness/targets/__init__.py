@@ -1,0 +1,1 @@
+"""What the harness must be able to do to a store under test."""

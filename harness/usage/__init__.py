@@ -1,0 +1,1 @@
+"""What users type, and how commands end: values, errors, exit codes, output."""

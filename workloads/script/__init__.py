@@ -1,0 +1,1 @@
+"""Scripts: what one client does, step by step."""
