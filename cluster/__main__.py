@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dynamesis.cluster.config.config import Config, ConfigError, load
 from dynamesis.cluster.process.parent import follow, follow_stdin
-from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, Server
+from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, NodeServer
 from dynamesis.cluster.storage.base import StorageFailed
 
 EXIT_USAGE = 2
@@ -59,7 +59,7 @@ def _fail(code: int, message: str) -> int:
 
 
 async def _live(config: Config, make_core: MakeCore) -> None:
-    await Server(config, make_core).run()
+    await NodeServer(config, make_core).run()
 
 
 def _core(config: Config) -> MakeCore:

@@ -30,7 +30,7 @@ _NO_VERDICT = (2, 4)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestResult:
     """How a test ended: its exit code, the folder with all that it left, results.json, and
     what it printed on the terminal. It has no truth value itself; assert its `valid`."""
 
@@ -58,7 +58,7 @@ class Outcome:
         return found
 
 
-Run = Callable[..., Outcome]
+Run = Callable[..., TestResult]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,7 +82,7 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
     def run(
         workload: str, nemesis: str = "none", *, patience: float = _PATIENCE, **flags: Any
-    ) -> Outcome:
+    ) -> TestResult:
         store = base / f"dynamesis-{next(numbers)}"
         store.mkdir(parents=True)
         options = {"workload": workload, "nemesis": nemesis, "store": store, **flags}
@@ -92,11 +92,11 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     return run
 
 
-def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
-    from dynamesis.harness.campaign.crew import Task, hired
+def _run(arguments: tuple[str, ...], store: Path, patience: float) -> TestResult:
+    from dynamesis.harness.campaign.worker_pool import Task, worker_pool
 
     said = store / "output.txt"
-    with hired(1) as crew:
+    with worker_pool(1) as crew:
         crew.give(Task(0, arguments, said, patience))
         while not (ended := crew.ended(1.0)):
             pass
@@ -109,7 +109,7 @@ def _run(arguments: tuple[str, ...], store: Path, patience: float) -> Outcome:
     results = json.loads((folder / "results.json").read_bytes(), object_hook=_asserted)
     if results["valid"] == "unknown":
         print(output)  # pytest shows it where the assertion of an unknown verdict fails
-    return Outcome(code, folder, output, results)
+    return TestResult(code, folder, output, results)
 
 
 def _asserted(decoded: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.hot_key import HOT_KEY
 from dynamesis.workloads.large_values import LARGE_VALUES
 from dynamesis.workloads.lww import LWW
-from dynamesis.workloads.register import REGISTER
+from dynamesis.workloads.read_modify_write import REGISTER
 from dynamesis.workloads.sessions import SESSIONS
 from dynamesis.workloads.set import SET
 

@@ -21,7 +21,7 @@ from dynamesis.checkers.verdict import Anomaly, Verdict, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from dynamesis.workloads.finals import Write, final_merges, own_check, writes
+from dynamesis.workloads.check_helpers import WriteOp, final_merges, own_check, writes
 from dynamesis.workloads.script.script import Script
 
 Elements = tuple[int, ...]
@@ -138,7 +138,7 @@ def check_append(history: History) -> Verdict:
     was acknowledged. Serializable, as Elle has it, and no more: a store that answers with
     old lists gives neither process order nor real time."""
     elle = check_list_append(as_transactions(history), ("serializable",))
-    appends: dict[str, list[Write]] = {}
+    appends: dict[str, list[WriteOp]] = {}
     for write in writes(history):
         appends.setdefault(write.key, []).append(write)
     lost: list[Anomaly] = []
@@ -148,7 +148,7 @@ def check_append(history: History) -> Verdict:
     return judge((*elle.anomalies, *lost), elle.reasons, elle.details, elle.more)
 
 
-def _lost(key: str, row: int, kept: set[int], appends: Iterable[Write]) -> Iterator[Anomaly]:
+def _lost(key: str, row: int, kept: set[int], appends: Iterable[WriteOp]) -> Iterator[Anomaly]:
     for write in appends:
         element = write.value.get("append")
         if write.end == "ok" and element not in kept:

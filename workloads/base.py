@@ -16,11 +16,11 @@ from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
-from dynamesis.workloads.script.final import final_reads
+from dynamesis.workloads.script.colocated_keys import together, twin
+from dynamesis.workloads.script.final_reads import final_reads
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
 from dynamesis.workloads.script.script import Script, scripted
 from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Setting, Value
-from dynamesis.workloads.script.twins import together, twin
 
 __all__ = [
     "DISTRIBUTION",

@@ -10,8 +10,8 @@ was replaced stays (false-sibling).
 from __future__ import annotations
 
 from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
-from dynamesis.workloads.register import write_unique
-from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.read_modify_write import write_unique
+from dynamesis.workloads.script.modification import ReadModifyWrite, mix_options
 from dynamesis.workloads.script.script import Script
 
 
@@ -26,6 +26,6 @@ BLIND = Workload(
     script=_script,
     options={
         "distribution": DISTRIBUTION,
-        **share_options(blind=0.75, chained=0.0),
+        **mix_options(blind=0.75, chained=0.0),
     },
 )

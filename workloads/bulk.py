@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
-from dynamesis.workloads.register import write_unique
+from dynamesis.workloads.read_modify_write import write_unique
 from dynamesis.workloads.script.filling import filling
-from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.script.modification import ReadModifyWrite, mix_options
 from dynamesis.workloads.script.script import Script
 
 #: Keys for each key that is asked for.
@@ -43,7 +43,7 @@ BULK = Workload(
     options={
         "distribution": replace(DISTRIBUTION, default="uniform"),
         "fill": FILL,
-        **share_options(blind=0.5, chained=0.1),
+        **mix_options(blind=0.5, chained=0.1),
     },
 )
 

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, GENERAL, Load, Workload
-from dynamesis.workloads.script.modify import Change, ReadModifyWrite, Seen, share_options
+from dynamesis.workloads.script.modification import (
+    Modification,
+    ReadModifyWrite,
+    SeenValues,
+    mix_options,
+)
 from dynamesis.workloads.script.script import Script
 
 #: How often a client removes an item from a cart that has one.
@@ -22,22 +27,22 @@ _REMOVE = 0.3
 _FULL = 40
 
 
-def merge(seen: Seen) -> list[str]:
+def merge(seen: SeenValues) -> list[str]:
     """The items of the cart that an application makes of the siblings. A sibling that is
     no cart adds none: that the store returned it is for the checkers to say."""
     carts = (value.get("items") for value in seen.values if isinstance(value, dict))
     return sorted({str(item) for items in carts if isinstance(items, list) for item in items})
 
 
-def change_cart(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
+def change_cart(rng: Rng, seen: SeenValues) -> tuple[Modification, Rng]:
     """Add a new item to the merged cart, or remove one that is in it."""
     items = merge(seen)
     remove, rng = rng.chance(_REMOVE)
     if items and (remove or len(items) >= _FULL):
         sku, rng = rng.choice(items)
-        return Change({"remove": sku, "items": [item for item in items if item != sku]}), rng
+        return Modification({"remove": sku, "items": [item for item in items if item != sku]}), rng
     sku = f"sku-{seen.number}"
-    return Change({"add": sku, "items": sorted([*items, sku])}), rng
+    return Modification({"add": sku, "items": sorted([*items, sku])}), rng
 
 
 def _script(load: Load) -> Script:
@@ -50,5 +55,5 @@ CART = Workload(
     "false siblings and replicas that disagree",
     script=_script,
     checkers=(*GENERAL, "cart"),
-    options={"distribution": DISTRIBUTION, **share_options(blind=0.0)},
+    options={"distribution": DISTRIBUTION, **mix_options(blind=0.0)},
 )

@@ -20,7 +20,7 @@ from dynamesis.checkers.verdict import Anomaly, Verdict, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from dynamesis.workloads.finals import final_merges, own_check, writes
+from dynamesis.workloads.check_helpers import final_merges, own_check, writes
 from dynamesis.workloads.script.script import Script
 
 #: How much a process has added, and taken away.

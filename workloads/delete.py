@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
-from dynamesis.workloads.script.modify import (
-    Change,
+from dynamesis.workloads.script.modification import (
+    Modification,
     Modify,
+    OperationMix,
     ReadModifyWrite,
-    Seen,
-    Shares,
-    share_options,
+    SeenValues,
+    mix_options,
 )
 from dynamesis.workloads.script.script import Script
 
@@ -30,11 +30,11 @@ def deleting(share: float) -> Modify:
     """Delete what is there with this probability, else write a new value; what is not
     there is created."""
 
-    def modify(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
+    def modify(rng: Rng, seen: SeenValues) -> tuple[Modification, Rng]:
         delete, rng = rng.chance(share)
         if delete and seen.values:
-            return Change(delete=True), rng
-        return Change(seen.number), rng
+            return Modification(delete=True), rng
+        return Modification(seen.number), rng
 
     return modify
 
@@ -44,7 +44,7 @@ def _script(load: Load) -> Script:
         load.rng,
         load.distribution(),
         deleting(load.number("deletes")),
-        Shares.of(load),
+        OperationMix.of(load),
         setting=load.setting,
     )
 
@@ -57,7 +57,7 @@ DELETE = Workload(
     spread=SPREAD,
     options={
         "distribution": DISTRIBUTION,
-        **share_options(),
+        **mix_options(),
         "deletes": Option(0.5, (0.0, 1.0), "share of writes that delete what is there"),
     },
 )

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dynamesis.harness.generators.distributions import hot_key
 from dynamesis.workloads.base import Load, Option, Workload
-from dynamesis.workloads.register import write_unique
-from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.read_modify_write import write_unique
+from dynamesis.workloads.script.modification import ReadModifyWrite, mix_options
 from dynamesis.workloads.script.script import Script
 
 
@@ -28,6 +28,6 @@ HOT_KEY = Workload(
     script=_script,
     options={
         "share": Option(0.9, (0.01, 1.0), "share of operations on the first key"),
-        **share_options(blind=0.2, chained=0.5),
+        **mix_options(blind=0.2, chained=0.5),
     },
 )

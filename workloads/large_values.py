@@ -12,12 +12,12 @@ import math
 
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
-from dynamesis.workloads.script.modify import (
-    Change,
+from dynamesis.workloads.script.modification import (
+    Modification,
     Modify,
     ReadModifyWrite,
-    Seen,
-    share_options,
+    SeenValues,
+    mix_options,
 )
 from dynamesis.workloads.script.script import Script
 
@@ -29,11 +29,11 @@ def padding(largest: int, oversized: float) -> Modify:
     """Values padded by 1 to `largest` bytes, every order of magnitude as likely as every
     other, and a share of them by more than a node takes."""
 
-    def modify(rng: Rng, seen: Seen) -> tuple[Change, Rng]:
+    def modify(rng: Rng, seen: SeenValues) -> tuple[Modification, Rng]:
         magnitude, rng = rng.uniform(0.0, math.log(largest))
         over, rng = rng.chance(oversized)
         pad = LIMIT + 1 if over else round(math.exp(magnitude))
-        return Change({"n": seen.number, "pad": pad}), rng
+        return Modification({"n": seen.number, "pad": pad}), rng
 
     return modify
 
@@ -52,6 +52,6 @@ LARGE_VALUES = Workload(
         "distribution": DISTRIBUTION,
         "largest": Option(1 << 18, (2, LIMIT - 256), "largest padding, bytes"),
         "oversized": Option(0.02, (0.0, 1.0), "share of writes beyond what a node takes"),
-        **share_options(chained=0.0),
+        **mix_options(chained=0.0),
     },
 )

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from dynamesis.checkers.dynamo.lww import timestamp
-from dynamesis.checkers.explain.words import effect, name
+from dynamesis.checkers.explain.describe import effect, name
 from dynamesis.checkers.graph.causality import Causality, causality
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.verdict import Anomaly, Verdict, judge
 from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
-from dynamesis.workloads.register import write_unique
-from dynamesis.workloads.script.modify import ReadModifyWrite, share_options
+from dynamesis.workloads.read_modify_write import write_unique
+from dynamesis.workloads.script.modification import ReadModifyWrite, mix_options
 from dynamesis.workloads.script.script import Script
 
 
@@ -60,6 +60,6 @@ LWW = Workload(
     check=check_dates,
     options={
         "distribution": DISTRIBUTION,
-        **share_options(blind=0.5, stale=0.2),
+        **mix_options(blind=0.5, stale=0.2),
     },
 )

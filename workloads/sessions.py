@@ -18,12 +18,12 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from dynamesis.workloads.script.modify import Seen
+from dynamesis.workloads.script.modification import SeenValues
 from dynamesis.workloads.script.script import Script
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionScript:
     """`reads`: gets after each put. `bases`: by key the newest completion whose context
     this client has. `left`: gets still to come of `key`."""
 
@@ -46,7 +46,7 @@ class Session:
 
     def _write(self, process: int) -> tuple[Op, Script]:
         key, rng = self.keys.pick(self.rng)
-        number = Seen(process, self.serial, ()).number
+        number = SeenValues(process, self.serial, ()).number
         op = Op(
             f="put",
             key=key,
@@ -59,7 +59,7 @@ class Session:
 
 
 def _script(load: Load) -> Script:
-    return Session(load.rng, load.distribution(), int(load.options["reads"]))
+    return SessionScript(load.rng, load.distribution(), int(load.options["reads"]))
 
 
 SESSIONS = Workload(

@@ -12,13 +12,13 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.verdict import Anomaly, Verdict, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
-from dynamesis.workloads.finals import final_merges, own_check, writes
-from dynamesis.workloads.script.modify import (
-    Change,
+from dynamesis.workloads.check_helpers import final_merges, own_check, writes
+from dynamesis.workloads.script.modification import (
+    Modification,
     Modify,
     ReadModifyWrite,
-    Seen,
-    share_options,
+    SeenValues,
+    mix_options,
 )
 from dynamesis.workloads.script.script import Script
 
@@ -32,11 +32,11 @@ def elements(value: object) -> list[int]:
 def adding(largest: int) -> Modify:
     """Add one element; nothing to a set of `largest` elements, so that values stay small."""
 
-    def modify(rng: Rng, seen: Seen) -> tuple[Change | None, Rng]:
+    def modify(rng: Rng, seen: SeenValues) -> tuple[Modification | None, Rng]:
         merged = sorted({element for value in seen.values for element in elements(value)})
         if len(merged) >= largest:
             return None, rng
-        return Change({"add": seen.number, "elements": [*merged, seen.number]}), rng
+        return Modification({"add": seen.number, "elements": [*merged, seen.number]}), rng
 
     return modify
 
@@ -74,6 +74,6 @@ SET = Workload(
     options={
         "distribution": DISTRIBUTION,
         "largest": Option(1000, (1, 100_000), "elements of a set that is no longer added to"),
-        **share_options(deletes=False),
+        **mix_options(deletes=False),
     },
 )

@@ -14,28 +14,35 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.final import unjudged
-from dynamesis.checkers.explain.words import contents, effect, effect_rows, listed, name, reading
+from dynamesis.checkers.dynamo.lost_writes import unjudged
+from dynamesis.checkers.explain.describe import (
+    contents,
+    effect,
+    effect_rows,
+    listed,
+    name,
+    reading,
+)
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course, final_rows
 from dynamesis.checkers.history.pairing import Bools
+from dynamesis.checkers.history.timeline import Timeline, final_rows
 from dynamesis.checkers.verdict import Anomaly, Verdict, judge, skip
 
 
-def check_cart(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_cart(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
     """Compare the merge of each key's final get with the merge of its true siblings."""
     if (test or {}).get("workload") != "cart":
         return skip("not the cart workload")
-    unable = unjudged(course)
+    unable = unjudged(timeline)
     if unable is not None:
         return unable
-    settled = c.effective < (course.final or 0)
+    settled = c.effective < (timeline.final or 0)
     may_be_replaced = c.replaced_by(c.may_take_effect)
     truth = _by_key(c, settled & ~may_be_replaced & ~c.deletes)
     allowed = _by_key(c, c.may_take_effect & ~c.replaced_by(settled) & ~c.deletes)
     found: list[Anomaly] = []
     returned = 0
-    for row in final_rows(c.history, course, "get").tolist():
+    for row in final_rows(c.history, timeline, "get").tolist():
         key = int(c.history.key_of[row])
         found += _missing(c, row, truth.get(key, []))
         found += _extra(c, row, allowed.get(key, []))

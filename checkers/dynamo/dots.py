@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamesis.checkers.explain.words import at, listed
+from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
 
-def check_dots(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Was every acknowledged write stamped under a name of its own?"""
     h = c.history
     named: dict[tuple[str, str], dict[str, int]] = {}

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamesis.checkers.graph.causality import NEVER, Causality
-from dynamesis.checkers.history.course import Course, Fault
 from dynamesis.checkers.history.pairing import Ints
+from dynamesis.checkers.history.timeline import Fault, Timeline
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Freshness:
     quiet: int
 
     @classmethod
-    def of(cls, course: Course, test: Mapping[str, Any]) -> Freshness:
+    def of(cls, timeline: Timeline, test: Mapping[str, Any]) -> Freshness:
         """What the faults and the quiet of a test leave of it."""
         kinds = ("wipe", "kill", "disk") if _in_memory(test) else ("wipe",)
-        quiet = NEVER if not course.quiet or course.quiesced is None else course.quiesced
-        moving = [_moves(fault) for fault in course.faults if _family(fault) == "membership"]
-        forgetting = [_forgets(fault) for fault in course.faults if _is_forgetting(fault, kinds)]
-        forgetting += [(0, row) for row in course.found_dead if _in_memory(test)]
+        quiet = NEVER if not timeline.quiet or timeline.quiesced is None else timeline.quiesced
+        moving = [_moves(fault) for fault in timeline.faults if _family(fault) == "membership"]
+        forgetting = [_forgets(fault) for fault in timeline.faults if _is_forgetting(fault, kinds)]
+        forgetting += [(0, row) for row in timeline.found_dead if _in_memory(test)]
         return cls(tuple(moving), tuple(forgetting), quiet)
 
     def owed(self, c: Causality, get: int, versions: Ints, missing: int) -> int:

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.words import at, listed
+from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.columns import HARNESS
-from dynamesis.checkers.history.course import Course
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INFO
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
 #: size -> what it counts
@@ -32,13 +32,13 @@ IN_PROGRESS = {
 }
 
 
-def check_leaks(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Is anything left in progress on a node although there is no load any more?"""
     h = c.history
-    told = _last_sizes(h, course)
+    told = _last_sizes(h, timeline)
     if not told:
         return skip("no node said after quiescence what it had in progress")
-    if not course.healed:
+    if not timeline.healed:
         return skip("not everything was healed: requests may wait for nodes that are away")
     found = []
     for node, (row, sizes) in told.items():
@@ -49,20 +49,20 @@ def check_leaks(c: Causality, course: Course, _test: Mapping[str, Any] | None) -
                 f"{node} still counted {what} in progress at {at(h, row)}, after quiescence and "
                 "without load."
             )
-            during = (course.phases.get("load", 0), row)
+            during = (timeline.phases.get("load", 0), row)
             found.append(Anomaly("leak", why, None, (row,), {"node": node, **left}, during))
     more = {"leak": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(found[:DESCRIBED], (), {"asked": len(told)}, more)
 
 
-def _last_sizes(h: History, course: Course) -> dict[str, tuple[int, dict[str, int]]]:
+def _last_sizes(h: History, timeline: Timeline) -> dict[str, tuple[int, dict[str, int]]]:
     """By node the last event of its sizes after quiescence: the row, and what it counts that
     must come to nothing."""
     found: dict[str, tuple[int, dict[str, int]]] = {}
-    if course.quiesced is None:
+    if timeline.quiesced is None:
         return found
     rows = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows("sizes"))
-    for row in rows[rows > course.quiesced].tolist():
+    for row in rows[rows > timeline.quiesced].tolist():
         value = h.value_of(row)
         if not isinstance(value, dict):
             continue

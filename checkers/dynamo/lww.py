@@ -22,7 +22,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.words import contents, effect, effect_rows, name, reading
+from dynamesis.checkers.explain.describe import contents, effect, effect_rows, name, reading
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
 from dynamesis.checkers.verdict import Anomaly, Verdict, judge

@@ -18,50 +18,50 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.words import at, listed, reading
+from dynamesis.checkers.explain.describe import at, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.columns import HARNESS, History
-from dynamesis.checkers.history.course import Course, crashed, exits
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INFO, OK
+from dynamesis.checkers.history.timeline import Timeline, crashed, exits
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
 
-def check_membership(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_membership(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
     """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
     no administrator took away? Where the cluster did not get quiet, partitions may still be
     on the move; but the names of the members need no more than some rounds of gossip."""
     h = c.history
-    told = [row for row in _said(h, "membership") if row > (course.quiesced or 0)]
+    told = [row for row in _said(h, "membership") if row > (timeline.quiesced or 0)]
     if not told:
         return skip("no node was asked for its membership after quiescence")
     views: dict[bytes, list[int]] = {}
     for row in told:
         view = _view(h, row)
-        views.setdefault(canonical(view if course.quiet else view["members"]), []).append(row)
-    found = [*_split(h, course, list(views.values())), *_missing(h, course, told, test or {})]
-    if course.quiet:
-        found += _ghosts(h, course, told)
+        views.setdefault(canonical(view if timeline.quiet else view["members"]), []).append(row)
+    found = [*_split(h, timeline, list(views.values())), *_missing(h, timeline, told, test or {})]
+    if timeline.quiet:
+        found += _ghosts(h, timeline, told)
     return judge(found, (), {"asked": len(told)})
 
 
-def _split(h: History, course: Course, groups: list[list[int]]) -> Iterator[Anomaly]:
+def _split(h: History, timeline: Timeline, groups: list[list[int]]) -> Iterator[Anomaly]:
     if len(groups) > 1:
         why, data = _disagreement(h, groups)
         first = tuple(rows[0] for rows in groups)
         lists = [set(_members(h, rows[0])) for rows in groups]
         disputed = {name for one in lists for name in one if not all(name in o for o in lists)}
-        when = "after quiescence" if course.quiet else "when the wait for quiet ended,"
-        why = f"{when} nodes {why}{_changes(h, course, disputed)}"
-        during = (course.phases.get("load", 0), *first)
+        when = "after quiescence" if timeline.quiet else "when the wait for quiet ended,"
+        why = f"{when} nodes {why}{_changes(h, timeline, disputed)}"
+        during = (timeline.phases.get("load", 0), *first)
         yield Anomaly("split-membership", why, None, first, data, during)
 
 
 def _missing(
-    h: History, course: Course, told: list[int], test: Mapping[str, Any]
+    h: History, timeline: Timeline, told: list[int], test: Mapping[str, Any]
 ) -> Iterator[Anomaly]:
     """Founders whom somebody counts out although nobody asked for that."""
-    newcomers, taken = _asked(course, "joins"), _asked(course, "leaves", "removes")
+    newcomers, taken = _asked(timeline, "joins"), _asked(timeline, "leaves", "removes")
     stay = [n for n in test.get("nodes", ()) if n not in newcomers and n not in taken]
     short: dict[tuple[str, ...], list[int]] = {}
     for row in told:
@@ -72,42 +72,42 @@ def _missing(
         who = listed([str(h.value_of(row).get("node")) for row in rows])
         why = (
             f"{who}: no other members than {listed(members)} at {at(h, rows[0])}, but nobody "
-            f"asked {listed(gone)} to leave.{_changes(h, course, set(members))}"
+            f"asked {listed(gone)} to leave.{_changes(h, timeline, set(members))}"
         )
-        during = (course.phases.get("load", 0), rows[0])
+        during = (timeline.phases.get("load", 0), rows[0])
         yield Anomaly("split-membership", why, None, (rows[0],), {"missing": gone}, during)
 
 
-def _ghosts(h: History, course: Course, told: list[int]) -> Iterator[Anomaly]:
+def _ghosts(h: History, timeline: Timeline, told: list[int]) -> Iterator[Anomaly]:
     """Nodes that were removed as dead and are members all the same, though all is quiet."""
-    removed = _asked(course, "removes")
-    for name in sorted(removed - _asked(course, "joins")):
+    removed = _asked(timeline, "removes")
+    for name in sorted(removed - _asked(timeline, "joins")):
         rows = [row for row in told if name in _members(h, row)]
         if rows:
             who = listed([str(h.value_of(row).get("node")) for row in rows])
             why = (
                 f"{name} is a member still, or again, as far as {who} know at {at(h, rows[0])}, "
-                f"although all is quiet.{_changes(h, course, {name})}"
+                f"although all is quiet.{_changes(h, timeline, {name})}"
             )
-            during = (course.phases.get("load", 0), rows[0])
+            during = (timeline.phases.get("load", 0), rows[0])
             yield Anomaly("split-membership", why, None, (rows[0],), {"removed": name}, during)
 
 
-def _asked(course: Course, *kinds: str) -> set[str]:
+def _asked(timeline: Timeline, *kinds: str) -> set[str]:
     """The nodes that changes of these kinds were about."""
-    values = [fault.value or {} for fault in course.faults if fault.kind == "membership"]
+    values = [fault.value or {} for fault in timeline.faults if fault.kind == "membership"]
     lists = [value.get(kind) for value in values for kind in kinds]
     return {name for names in lists if isinstance(names, list) for name in names}
 
 
-def _changes(h: History, course: Course, nodes: set[str]) -> str:
+def _changes(h: History, timeline: Timeline, nodes: set[str]) -> str:
     """What an administrator asked for these nodes, as a sentence."""
     words = {"joins": "join", "leaves": "leave", "removes": "be removed"}
     told = [
         f"{name} was to {word} at {at(h, fault.started)}"
-        for fault in course.faults
+        for fault in timeline.faults
         for kind, word in words.items()
-        for name in sorted(_asked(replace(course, faults=(fault,)), kind) & nodes)
+        for name in sorted(_asked(replace(timeline, faults=(fault,)), kind) & nodes)
     ]
     return f" {'; '.join(told)}." if told else ""
 
@@ -152,7 +152,7 @@ def _owner(owners: list[Any], partition: int) -> str:
     return str(owners[partition]) if partition < len(owners) else "nobody"
 
 
-def check_bounds(c: Causality, _course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_bounds(c: Causality, _course: Timeline, test: Mapping[str, Any] | None) -> Verdict:
     """Did anything outgrow its bound?"""
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
@@ -167,14 +167,14 @@ _FATES = ("hints_handed_off", "hints_given_up", "hints_held")
 _KEPT = "hints_kept"
 
 
-def check_hints(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
     not, so replicas may agree all the same: until the other copies are lost too. A node whose
     disk was made to fail has an excuse."""
     h = c.history
     excused = {
         node
-        for fault in course.faults
+        for fault in timeline.faults
         if fault.kind == "disk"
         for node in (fault.value or {}).get("nodes") or ()
     }
@@ -204,11 +204,11 @@ def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
             yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
 
 
-def check_crashes(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_crashes(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Did a node end by an error of its own?"""
     h = c.history
     found = []
-    for row in course.found_dead:
+    for row in timeline.found_dead:
         value = h.value_of(row)
         last = value.get("last") if isinstance(value, dict) else None
         for node, code in exits(h, row).items():

@@ -16,18 +16,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.words import at, contents, covering, fate, name, reading
+from dynamesis.checkers.explain.describe import at, contents, covering, fate, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.columns import DYNAMO
-from dynamesis.checkers.history.course import Course
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.history.wellformed import WRITES
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
 
 
-def check_reads(c: Causality, _course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_reads(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Judge each read by itself."""
     without = _without_itself(c)
     found: list[Anomaly] = [_no_such_answer(c, row) for row in without[:DESCRIBED]]

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.final import unjudged
-from dynamesis.checkers.dynamo.ring import Ring
-from dynamesis.checkers.explain.words import SPELLED, at, contents, fate, listed, reading
+from dynamesis.checkers.dynamo.lost_writes import unjudged
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.columns import HARNESS
-from dynamesis.checkers.history.course import Course, final_rows, hint_targets
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
 #: what a replica holds of a key, comparable: (id, value number, deleted), sorted
@@ -28,18 +28,18 @@ Content = tuple[tuple[int, int, bool], ...]
 Dumps = dict[int, dict[str, tuple[int, Content]]]
 
 
-def check_stuck(c: Causality, course: Course, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
     """Did hints, transfers and anti-entropy drain before the deadline?"""
-    if course.quiet is None or course.quiesced is None:
+    if timeline.quiet is None or timeline.quiesced is None:
         return judge((), ["nothing says whether the cluster got quiet"])
-    if course.quiet:
+    if timeline.quiet:
         return judge(())
-    waited = f": {_outstanding(course.waiting)}" if course.waiting else ""
-    ended = at(c.history, course.quiesced)
+    waited = f": {_outstanding(timeline.waiting)}" if timeline.waiting else ""
+    ended = at(c.history, timeline.quiesced)
     why = f"the cluster was not quiet when the wait for it ended at {ended}{waited}."
-    during = (course.phases.get("load", 0), course.quiesced)
-    stuck = Anomaly("stuck", why, None, (course.quiesced,), {"waiting": course.waiting}, during)
-    return judge([stuck, *_endless(c.history, course.in_vain, course.quiesced)])
+    during = (timeline.phases.get("load", 0), timeline.quiesced)
+    stuck = Anomaly("stuck", why, None, (timeline.quiesced,), {"waiting": timeline.waiting}, during)
+    return judge([stuck, *_endless(c.history, timeline.in_vain, timeline.quiesced)])
 
 
 def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
@@ -95,16 +95,16 @@ def _counted(left: Any) -> str:
     return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
-def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_replicas(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
     """Judge divergence and misplaced, key by key."""
-    ring = Ring.of(test)
+    ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")
-    unable = unjudged(course)
-    if unable is not None and not course.in_vain:  # else nothing is under way but comparisons
+    unable = unjudged(timeline)
+    if unable is not None and not timeline.in_vain:  # else nothing is under way but comparisons
         return unable
     h = c.history
-    rows = final_rows(h, course, "dump")
+    rows = final_rows(h, timeline, "dump")
     if not len(rows):
         return judge((), ["no replica was dumped after the final phase began"])
     hints = hint_targets(h, rows)
@@ -112,10 +112,10 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
     found, undumped = [_hint(c, row, target) for row, target in hints.items() if _holds(h, row)], 0
     for key, by_replica in dumps.items():
         primaries = ring.primaries(h.keys[key])
-        found += _judge_key(c, course, key, by_replica, ring)
+        found += _judge_key(c, timeline, key, by_replica, ring)
         undumped += not set(primaries) <= set(by_replica)
     if not found:
-        found += _needless(h, course)
+        found += _needless(h, timeline)
     reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
     more: dict[str, int] = {}
     for anomaly in found[DESCRIBED:]:
@@ -123,7 +123,7 @@ def check_replicas(c: Causality, course: Course, test: Mapping[str, Any] | None)
     return judge(found[:DESCRIBED], reasons, {"keys": len(dumps), "dumps": len(rows)}, more)
 
 
-def _needless(h: History, course: Course) -> Iterator[Anomaly]:
+def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:
     """Read repair by the final gets, though all replicas held the same and nobody wrote. Where
     there were deletes, replicas may just have been reaping one after the other."""
     told = np.flatnonzero((h.process == HARNESS) & h.rows("read-repairs")).tolist()
@@ -132,7 +132,7 @@ def _needless(h: History, course: Course) -> Iterator[Anomaly]:
     counts = h.value_of(told[-1])
     busy = {node: n for node, n in counts.items() if n} if isinstance(counts, dict) else {}
     if busy:
-        final = course.final or 0
+        final = timeline.final or 0
         why = (
             f"the replicas held the same, nobody wrote, and yet the gets after {at(h, final)} had "
             f"replicas repaired: {', '.join(f'{n} times by {node}' for node, n in busy.items())}. "
@@ -161,13 +161,17 @@ def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
 
 
 def _judge_key(
-    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]], ring: Ring
+    c: Causality,
+    timeline: Timeline,
+    key: int,
+    dumps: Mapping[str, tuple[int, Content]],
+    ring: CheckedRing,
 ) -> list[Anomaly]:
     primaries = ring.primaries(c.history.keys[key])
     mine = {node: dumps[node] for node in primaries if node in dumps}
     found = []
     if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
-        found.append(_divergence(c, course, key, mine))
+        found.append(_divergence(c, timeline, key, mine))
     found += [
         _misplaced(c, key, row, f"{node} is not among its primaries {in_zones(ring, primaries)}")
         for node, (row, content) in dumps.items()
@@ -182,7 +186,7 @@ def _judge_key(
     return found
 
 
-def in_zones(ring: Ring, nodes: Iterable[str]) -> str:
+def in_zones(ring: CheckedRing, nodes: Iterable[str]) -> str:
     """Nodes, each with the zone by which it was chosen, where there are any."""
     zones = dict(ring.zones)
     return listed([f"{node} (zone {zones[node]})" if node in zones else node for node in nodes])
@@ -198,7 +202,7 @@ def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
 
 
 def _divergence(
-    c: Causality, course: Course, key: int, dumps: Mapping[str, tuple[int, Content]]
+    c: Causality, timeline: Timeline, key: int, dumps: Mapping[str, tuple[int, Content]]
 ) -> Anomaly:
     """The proof is one dump of each differing content."""
     h = c.history
@@ -217,7 +221,7 @@ def _divergence(
         held = "; ".join(f"{node} held {contents(h, row)}" for node, (row, _) in dumps.items())
     what = "different versions" if lacking else "the same ids with different values"
     which = lacking or {i: [] for content in differing for i, _, _ in content}
-    when = "although the cluster was quiet" if course.quiet else "when the wait for quiet ended"
+    when = "although the cluster was quiet" if timeline.quiet else "when the wait for quiet ended"
     why = f"the primaries of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
     data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
     return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))

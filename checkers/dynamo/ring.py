@@ -17,7 +17,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Ring:
+class CheckedRing:
     """Owner of each partition, and how many replicas a key has; (node, zone) of each node that
     lies in one, and (zone, how many replicas it holds at most)."""
 
@@ -27,7 +27,7 @@ class Ring:
     quotas: tuple[tuple[str, int], ...] = ()
 
     @classmethod
-    def of(cls, test: Mapping[str, Any] | None) -> Ring | None:
+    def of(cls, test: Mapping[str, Any] | None) -> CheckedRing | None:
         """The ring of a test.json; None if that is absent or tells none."""
         ring = (test or {}).get("ring")
         if not isinstance(ring, Mapping) or not ring.get("owners"):
@@ -35,7 +35,7 @@ class Ring:
         return cls.told(ring, int((test or {}).get("n", ring.get("n", 3))))
 
     @classmethod
-    def told(cls, ring: Mapping[str, Any], n: int) -> Ring:
+    def told(cls, ring: Mapping[str, Any], n: int) -> CheckedRing:
         """The ring of what a node says of it: `owners`, and where there are any, `zones` and
         `zone_replicas`. Without the latter each zone holds an equal share, rounded up."""
         zones, given = ring.get("zones") or {}, ring.get("zone_replicas") or {}
@@ -62,7 +62,7 @@ class Ring:
 
 
 @lru_cache(maxsize=4096)
-def _walk(ring: Ring, first: int) -> tuple[str, ...]:
+def _walk(ring: CheckedRing, first: int) -> tuple[str, ...]:
     met = tuple(dict.fromkeys(ring.owners[first:] + ring.owners[:first]))
     if not ring.zones:
         return met[: ring.n]

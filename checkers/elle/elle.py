@@ -29,12 +29,12 @@ from dynamesis.checkers.elle.consistency import (
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.rw_register import Registers
 from dynamesis.checkers.elle.txn import NotTransactions, Txns, read_txns
+from dynamesis.checkers.elle.txn_describe import Finding, index_of, key_name, proof
 from dynamesis.checkers.elle.txn_internal import list_internal, lost_updates, register_internal
 from dynamesis.checkers.elle.txn_orders import add_orders, updates
-from dynamesis.checkers.elle.txn_words import Finding, index_of, key_name, proof
 from dynamesis.checkers.elle.version_gaps import partly_ordered, unordered
 from dynamesis.checkers.elle.version_order import Inferred, Order, infer
-from dynamesis.checkers.explain.words import listed
+from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
 from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
 from dynamesis.checkers.history.history import History

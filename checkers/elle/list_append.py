@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.elle.txn import Txns, Writes
-from dynamesis.checkers.elle.txn_words import Finding, aborted, key_name, said
+from dynamesis.checkers.elle.txn_describe import Finding, aborted, key_name, said
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.cycles import (
     GLUE,

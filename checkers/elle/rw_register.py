@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 from dynamesis.checkers.elle.txn import NIL, Txns, Writes
+from dynamesis.checkers.elle.txn_describe import Finding, aborted, index_of, key_name, said
 from dynamesis.checkers.elle.txn_internal import by_key
-from dynamesis.checkers.elle.txn_words import Finding, aborted, index_of, key_name, said
 from dynamesis.checkers.elle.version_order import IMPLIED_WFR, SOURCES, Order, Visits
 from dynamesis.checkers.graph.cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
 from dynamesis.checkers.history.pairing import FAIL, Bools, Ints

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, Names
+from dynamesis.checkers.history.columns import History, NameTable
+from dynamesis.checkers.history.gc_pause import no_cycles
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
-from dynamesis.checkers.history.quick import no_cycles
 from dynamesis.checkers.history.spelling import freeze, thaw
 
 #: rows decoded at once
@@ -130,7 +130,7 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
     _refuse_unsaid(h, row, told, status)
     with no_cycles():
         try:
-            columns = _decode(h, told, status == OK, writes, lists, _Plain)
+            columns = _decode(h, told, status == OK, writes, lists, _PlainValue)
         except _NotPlain:
             columns = _decode(h, told, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
@@ -159,7 +159,7 @@ class _NotPlain(Exception):
     """Values that are not integers, and so need names."""
 
 
-class _Plain:
+class _PlainValue:
     """Values that are integers already stand for themselves; nil is NIL."""
 
     names: list[Any] | None = None
@@ -182,7 +182,7 @@ class _Named:
     """Values of any kind, numbered in order of first use."""
 
     def __init__(self) -> None:
-        self._numbers = Names()
+        self._numbers = NameTable()
 
     @property
     def names(self) -> list[Any]:
@@ -202,9 +202,9 @@ def _decode(
     ok: Bools,
     writes: str,
     lists: bool,
-    make: Callable[[], _Plain | _Named],
+    make: Callable[[], _PlainValue | _Named],
 ) -> dict[str, Any]:
-    values, keys = make(), Names()
+    values, keys = make(), NameTable()
     parts: dict[str, list[Any]] = {}
     for start in range(0, len(rows), _CHUNK):
         span = slice(start, start + _CHUNK)
@@ -246,8 +246,8 @@ def _chunk_columns(
     ok: Bools,
     writes: str,
     lists: bool,
-    values: _Plain | _Named,
-    keys: Names,
+    values: _PlainValue | _Named,
+    keys: NameTable,
 ) -> dict[str, Any]:
     counts = np.fromiter(map(len, txns), np.int64, len(txns))
     txn = np.repeat(np.arange(len(txns)), counts)
@@ -285,7 +285,7 @@ def _chunk_columns(
     }
 
 
-def _key_numbers(keys: Names, named: Sequence[Any]) -> list[int]:
+def _key_numbers(keys: NameTable, named: Sequence[Any]) -> list[int]:
     plain = {int, str}
     return [keys[k] if k.__class__ in plain else keys[freeze(k)] for k in named]
 

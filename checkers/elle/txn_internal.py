@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.txn import Txns
-from dynamesis.checkers.elle.txn_words import Finding, did, said
+from dynamesis.checkers.elle.txn_describe import Finding, did, said
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
 
 

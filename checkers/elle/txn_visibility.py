@@ -16,8 +16,8 @@ from dynamesis.checkers.elle.consistency import CURSOR, FRACTURED, VANISHED
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.rw_register import Registers
 from dynamesis.checkers.elle.txn import Txns
+from dynamesis.checkers.elle.txn_describe import Finding, did, index_of, said
 from dynamesis.checkers.elle.txn_internal import by_key
-from dynamesis.checkers.elle.txn_words import Finding, did, index_of, said
 from dynamesis.checkers.elle.version_order import Order
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.reach import reachable

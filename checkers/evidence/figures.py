@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.course import Course, Fault, final_rows, hint_targets
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools
+from dynamesis.checkers.history.timeline import Fault, Timeline, final_rows, hint_targets
 
 #: What results.json has as `evidence`.
 Figures = dict[str, Any]
@@ -42,19 +42,19 @@ def is_run(test: Mapping[str, Any] | None) -> bool:
     return isinstance(limit, int | float) and not isinstance(limit, bool)
 
 
-def first_fault(course: Course) -> Fault | None:
+def first_fault(timeline: Timeline) -> Fault | None:
     """The fault that began first, of those that found a target."""
-    found = [fault for fault in course.faults if "skipped" not in (fault.value or {})]
+    found = [fault for fault in timeline.faults if "skipped" not in (fault.value or {})]
     return min(found, key=lambda fault: fault.started, default=None)
 
 
-def final_by_key(h: History, course: Course) -> dict[tuple[str, str | None], bool]:
+def final_by_key(h: History, timeline: Timeline) -> dict[tuple[str, str | None], bool]:
     """By f and key of what clients asked in the final phase: whether it came back at least once."""
     came: dict[tuple[str, str | None], bool] = {}
-    if course.final is None:
+    if timeline.final is None:
         return came
     asked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
-    for row in asked[asked > course.final].tolist():
+    for row in asked[asked > timeline.final].tolist():
         key = h.keys[h.key_of[row]] if h.key_of[row] >= 0 else None
         end = int(h.pair[row])
         ok = end >= 0 and bool(h.kind[end] == OK)
@@ -63,14 +63,14 @@ def final_by_key(h: History, course: Course) -> dict[tuple[str, str | None], boo
     return came
 
 
-def figures(h: History, course: Course, test: Mapping[str, Any] | None) -> Figures:
+def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Figures:
     """What a verdict on this history rests on, as plain data."""
     invoked = (h.kind == INVOKE) & (h.process >= 0)
     ok = np.zeros(len(h), np.bool_)
     paired = np.flatnonzero(invoked & (h.pair >= 0))
     ok[paired] = h.kind[h.pair[paired]] == OK
-    during, since = _during(h, course), _since(h, course)
-    load = _load(h, course)
+    during, since = _during(h, timeline), _since(h, timeline)
+    load = _load(h, timeline)
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
     floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
     copies = (test or {}).get("n", 0)
@@ -88,16 +88,16 @@ def figures(h: History, course: Course, test: Mapping[str, Any] | None) -> Figur
             }
             for f, mine in _by_f(h, invoked).items()
         },
-        "faults": [_fault(fault) for fault in course.faults],
-        "nemesis_failed": len(course.failed),
-        "heal_failed": len(course.unhealed),
-        "died": sorted({node for row in course.found_dead for node in _dead(h, row)}),
-        "final_reads": _final_reads(h, course, ok),
-        "dumps": _dumps(h, course),
-        "compared": _compared(h, course),
+        "faults": [_fault(fault) for fault in timeline.faults],
+        "nemesis_failed": len(timeline.failed),
+        "heal_failed": len(timeline.unhealed),
+        "died": sorted({node for row in timeline.found_dead for node in _dead(h, row)}),
+        "final_reads": _final_reads(h, timeline, ok),
+        "dumps": _dumps(h, timeline),
+        "compared": _compared(h, timeline),
         "floor": floor,
     }
-    if first_fault(course) is not None:
+    if first_fault(timeline) is not None:
         told["writes_since_faults"] = _count(writes & since)
     else:
         told["writes_since_faults"] = None
@@ -113,22 +113,22 @@ def _by_f(h: History, invoked: Bools) -> dict[str, Bools]:
     return {f: mine for f, mine in found.items() if np.any(mine)}
 
 
-def _load(h: History, course: Course) -> Bools:
+def _load(h: History, timeline: Timeline) -> Bools:
     """What belongs to the load: all before the heal phase, of a history without phases all."""
-    heal = course.phases.get("heal", len(h))
-    return np.arange(len(h)) < min(heal, course.phases.get("final", heal))
+    heal = timeline.phases.get("heal", len(h))
+    return np.arange(len(h)) < min(heal, timeline.phases.get("final", heal))
 
 
-def _since(h: History, course: Course) -> Bools:
+def _since(h: History, timeline: Timeline) -> Bools:
     """The rows after the first fault began; without any, none."""
-    first = first_fault(course)
+    first = first_fault(timeline)
     return np.arange(len(h)) > (len(h) if first is None else first.started)
 
 
-def _during(h: History, course: Course) -> Bools:
+def _during(h: History, timeline: Timeline) -> Bools:
     """The rows at which any fault was active."""
     rows = np.zeros(len(h), np.bool_)
-    for fault in course.faults:
+    for fault in timeline.faults:
         if "skipped" not in (fault.value or {}):
             rows[fault.started : len(h) if fault.stopped is None else fault.stopped] = True
     return rows
@@ -146,11 +146,11 @@ def _dead(h: History, row: int) -> list[str]:
     return [str(node) for node in named] if isinstance(named, list) else ["a node"]
 
 
-def _final_reads(h: History, course: Course, ok: Bools) -> Figures:
+def _final_reads(h: History, timeline: Timeline, ok: Bools) -> Figures:
     """Of the keys asked for in the final phase, those that came back; and of all attempts."""
-    came = final_by_key(h, course)
+    came = final_by_key(h, timeline)
     after = (h.kind == INVOKE) & (h.process >= 0)
-    after &= np.arange(len(h)) > (len(h) if course.final is None else course.final)
+    after &= np.arange(len(h)) > (len(h) if timeline.final is None else timeline.final)
     return {
         "asked": len(came),
         "answered": sum(came.values()),
@@ -159,16 +159,16 @@ def _final_reads(h: History, course: Course, ok: Bools) -> Figures:
     }
 
 
-def _dumps(h: History, course: Course) -> Figures:
+def _dumps(h: History, timeline: Timeline) -> Figures:
     asked = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))
-    asked = asked[asked > (len(h) if course.final is None else course.final)]
-    return {"asked": len(asked), "answered": len(final_rows(h, course, "dump"))}
+    asked = asked[asked > (len(h) if timeline.final is None else timeline.final)]
+    return {"asked": len(asked), "answered": len(final_rows(h, timeline, "dump"))}
 
 
-def _compared(h: History, course: Course) -> Figures:
+def _compared(h: History, timeline: Timeline) -> Figures:
     """Keys of which at least two replicas were dumped, copies dumped of them, and the most
     copies of any one key."""
-    rows = final_rows(h, course, "dump")
+    rows = final_rows(h, timeline, "dump")
     hints = hint_targets(h, rows)
     copies: dict[int, set[int]] = {}
     for row in rows.tolist():

@@ -17,7 +17,7 @@ from dynamesis.checkers.formats.edn_lines import to_json
 from dynamesis.checkers.formats.edn_values import Values
 from dynamesis.checkers.formats.foreign import FIELDS, Foreign, Foreigners, decode_lines
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.quick import no_cycles
+from dynamesis.checkers.history.gc_pause import no_cycles
 
 #: bytes read at once. What is not plain sends no more than this the slow way.
 _CHUNK = 1 << 19

@@ -14,8 +14,8 @@ from functools import cache
 import msgspec
 from dynamesis.checkers.formats.foreign import Foreign, Foreigners, decode_lines
 from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.gc_pause import no_cycles
 from dynamesis.checkers.history.history import UNDECODABLE, explain
-from dynamesis.checkers.history.quick import no_cycles
 from dynamesis.checkers.history.source import HistoryError
 
 _array = msgspec.json.Decoder(list[Foreign])

@@ -1,6 +1,6 @@
 """A history held as columns: one numpy array a field, not one object an event.
 
-A row is an event; its number is its `index`. Names (keys, ids, nodes) and values are
+A row is an event; its number is its `index`. NameTable (keys, ids, nodes) and values are
 held once in a table, and a column holds their number in it, -1 for none. So a million
 operations fit in a few hundred MiB, and a check is array arithmetic wherever it can be.
 Siblings are flattened: those of row i are `sib_id[sib_start[i]:sib_start[i + 1]]`.
@@ -44,7 +44,7 @@ BLIND, ABSENT = -1, -2
 _KIND = {name: kind for kind, name in enumerate(TYPES)}
 
 
-class Names(dict[Any, int]):
+class NameTable(dict[Any, int]):
     """name -> its number, given out in order of first use; None is -1."""
 
     def __init__(self, none: Any = None) -> None:
@@ -210,9 +210,9 @@ class Builder:
 
     def __init__(self) -> None:
         self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
-        self._names = {name: Names() for name in ("f", "key", "id", "node")}
-        self._values = Names()
-        self._processes = Names()
+        self._names = {name: NameTable() for name in ("f", "key", "id", "node")}
+        self._values = NameTable()
+        self._processes = NameTable()
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
         self._worth: dict[int, dict[str, Any]] = {}
@@ -314,6 +314,6 @@ class Builder:
         return np.concatenate(self._chunks.get("index", [np.empty(0, np.int64)]))
 
 
-def _numbers(values: Names, raws: Iterable[msgspec.Raw]) -> list[int]:
+def _numbers(values: NameTable, raws: Iterable[msgspec.Raw]) -> list[int]:
     """The numbers of values that are still JSON."""
     return [-1 if raw is NO_VALUE else values[bytes(raw)] for raw in raws]

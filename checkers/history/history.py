@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 from dynamesis.checkers.history.columns import TYPES, History
 from dynamesis.checkers.history.columns import Builder as _Builder
+from dynamesis.checkers.history.gc_pause import no_cycles
+from dynamesis.checkers.history.harness_rules import first_oddity
 from dynamesis.checkers.history.op import Line, Op, OpError, Sibling, Type, encode
-from dynamesis.checkers.history.quick import no_cycles
 from dynamesis.checkers.history.source import HistoryError, Source, opened
-from dynamesis.checkers.history.told import first_oddity
 from dynamesis.checkers.history.wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]

@@ -1,4 +1,4 @@
-"""What the course of a test hides from one who reads the nodes' logs: which processes ended when,
+"""What the timeline of a test hides from one who reads the nodes' logs: which processes ended when,
 and, where the membership changed, which ring stood.
 
 A SIGKILL costs a log its last moments; a node that stands still does late what it was to do.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import ENDING, Logs, names
 
 #: from when to when, ns since the test began
@@ -26,11 +26,11 @@ class Endings:
     spans: tuple[tuple[int, int, frozenset[str]], ...]
 
     @classmethod
-    def of(cls, h: History, course: Course) -> Endings:
+    def of(cls, h: History, timeline: Timeline) -> Endings:
         """By the ledger of faults, and by what was found dead. Other faults cost no log
         anything."""
         spans = []
-        for fault in course.faults:
+        for fault in timeline.faults:
             family, begun = fault.kind.partition(".")[0], int(h.time[fault.started])
             if family == "pause":
                 over = len(h) - 1 if fault.stopped is None else fault.stopped
@@ -41,7 +41,7 @@ class Endings:
                 if fault.stopped is not None and family == "disk":  # its power fails at the end
                     at = int(h.time[fault.stopped])
                     spans.append((begun, at, frozenset(names(fault))))
-        for row in course.found_dead:
+        for row in timeline.found_dead:
             value = h.value_of(row)
             dead = value.get("nodes") if isinstance(value, dict) else None
             nodes = frozenset(map(str, dead if isinstance(dead, list) else ()))
@@ -66,11 +66,11 @@ class Endings:
 class Rings:
     """The rings that stood while nothing moved: (when it was first logged, ring), in order."""
 
-    known: tuple[tuple[int, Ring], ...]
-    last: Ring
+    known: tuple[tuple[int, CheckedRing], ...]
+    last: CheckedRing
 
     @classmethod
-    def of(cls, logs: Logs, last: Ring) -> Rings:
+    def of(cls, logs: Logs, last: CheckedRing) -> Rings:
         """By the layouts in the logs; `last` is the ring of test.json."""
         known = [
             (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
@@ -79,9 +79,9 @@ class Rings:
         ]
         return cls(tuple(known), last)
 
-    def at(self, c: Causality, logs: Logs, course: Course, version: int) -> Ring | None:
+    def at(self, c: Causality, logs: Logs, timeline: Timeline, version: int) -> CheckedRing | None:
         """The ring of a write during which nothing moved; None where that is not known."""
-        if not any(fault.kind == "membership" for fault in course.faults):
+        if not any(fault.kind == "membership" for fault in timeline.faults):
             return self.last
         begun = logs.mono_at(c.history, int(c.written[version]))
         before = [ring for first, ring in self.known if begun is not None and first <= begun]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
@@ -23,14 +23,14 @@ _NS = 1_000_000_000
 
 
 def check_handoffs(
-    c: Causality, course: Course, _test: Mapping[str, Any] | None, logs: Logs
+    c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None, logs: Logs
 ) -> Verdict:
     """Judge what was handed off."""
     if not any(event["event"] == "handed-off" and "hash" in event for event in logs.events):
         return skip("no node logged that it handed a hint off")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    for event, kept, why in _wrong(c, course, logs):
+    for event, kept, why in _wrong(c, timeline, logs):
         judged += 1
         if why is None:
             continue
@@ -42,7 +42,7 @@ def check_handoffs(
 
 
 def _wrong(
-    c: Causality, course: Course, logs: Logs
+    c: Causality, timeline: Timeline, logs: Logs
 ) -> Iterator[tuple[Event, Event | None, str | None]]:
     """Each hint that was handed off, the line that kept it last, and what is wrong."""
     arrivals = _arrivals(logs)
@@ -57,7 +57,7 @@ def _wrong(
             kept = {about: line for about, line in kept.items() if about[0] != node}
         elif what == "handed-off" and isinstance(event.get("hash"), str):
             last = kept.pop((node, str(event.get("target")), str(event.get("key"))), None)
-            yield event, last, _what_is_wrong(c, course, logs, arrivals, event, last)
+            yield event, last, _what_is_wrong(c, timeline, logs, arrivals, event, last)
 
 
 def _arrivals(logs: Logs) -> Arrivals:
@@ -72,7 +72,7 @@ def _arrivals(logs: Logs) -> Arrivals:
 
 def _what_is_wrong(
     c: Causality,
-    course: Course,
+    timeline: Timeline,
     logs: Logs,
     arrivals: Arrivals,
     event: Event,
@@ -85,7 +85,7 @@ def _what_is_wrong(
     for node in event.get("to") or ():
         if not arrivals.get((node, str(event.get("key")), sent)):
             since = when if last is None else last.get("mono", 0)
-            down = last is not None and surely_down(c.history, course, logs, node, since, when)
+            down = last is not None and surely_down(c.history, timeline, logs, node, since, when)
             if down or logs.whole(node, since, when + _NS // 2):
                 came = _came(logs, node, event)
                 other = f"; what came there last was {came}" if came else ""

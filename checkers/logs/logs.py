@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dynamesis.checkers.history.course import Course, Fault
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import Fault, Timeline
 
 Event = Mapping[str, Any]
 
@@ -90,7 +90,9 @@ def names(fault: Fault) -> set[str]:
     return found
 
 
-def surely_down(h: History, course: Course, logs: Logs, node: str, since: int, until: int) -> bool:
+def surely_down(
+    h: History, timeline: Timeline, logs: Logs, node: str, since: int, until: int
+) -> bool:
     """Whether a fault had ended a node's process for certain from one instant to another."""
     first, last = logs.row_at(h, since), logs.row_at(h, until)
     return (
@@ -102,7 +104,7 @@ def surely_down(h: History, course: Course, logs: Logs, node: str, since: int, u
             and fault.begun is not None
             and fault.begun < first
             and (fault.stopping is None or last < fault.stopping)
-            for fault in course.faults
+            for fault in timeline.faults
         )
     )
 

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
-from dynamesis.checkers.explain.words import listed
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
 
@@ -31,8 +31,8 @@ class Layout:
 
     version: int
     first: int
-    now: Ring
-    then: Ring
+    now: CheckedRing
+    then: CheckedRing
 
     @property
     def moves(self) -> bool:
@@ -66,10 +66,10 @@ class Claim:
 
 
 def check_ownership(
-    c: Causality, course: Course, test: Mapping[str, Any] | None, logs: Logs
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
 ) -> Verdict:
     """Judge early-ownership."""
-    ring = Ring.of(test)
+    ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")
     layouts = _layouts(logs, ring)
@@ -84,12 +84,12 @@ def check_ownership(
             found.setdefault(about, claim)
     used = {ring.partition(key) for key in c.history.keys}
     first = sorted(found.values(), key=lambda claim: claim.partition not in used)
-    anomalies = [_anomaly(c, course, ring, logs, claim) for claim in first[:DESCRIBED]]
+    anomalies = [_anomaly(c, timeline, ring, logs, claim) for claim in first[:DESCRIBED]]
     more = {"early-ownership": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(anomalies, (), {"claims": judged}, more)
 
 
-def _layouts(logs: Logs, ring: Ring) -> dict[int, list[Layout]]:
+def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[Layout]]:
     """Every layout that was logged, by version; two nodes may have made the same one."""
     found: dict[int, list[Layout]] = {}
     for event in logs.events:
@@ -97,7 +97,9 @@ def _layouts(logs: Logs, ring: Ring) -> dict[int, list[Layout]]:
         if event["event"] != "layout" or not isinstance(owners, list):
             continue
         target = event.get("target", owners)
-        now, then = (Ring(tuple(o), ring.n, ring.zones, ring.quotas) for o in (owners, target))
+        now, then = (
+            CheckedRing(tuple(o), ring.n, ring.zones, ring.quotas) for o in (owners, target)
+        )
         variants = found.setdefault(int(version or 0), [])
         if not any(known.now == now and known.then == then for known in variants):
             variants.append(Layout(int(version or 0), event.get("mono", 0), now, then))
@@ -164,7 +166,9 @@ def _judged(event: Event, partition: int, layout: Layout, life: Life, gone: set[
     return Claim(event, partition, layout, missing)
 
 
-def _anomaly(c: Causality, course: Course, ring: Ring, logs: Logs, claim: Claim) -> Anomaly:
+def _anomaly(
+    c: Causality, timeline: Timeline, ring: CheckedRing, logs: Logs, claim: Claim
+) -> Anomaly:
     h, event = c.history, claim.event
     node, partition = event["node"], claim.partition
     keys = [key for key in h.keys if ring.partition(key) == partition]
@@ -175,7 +179,7 @@ def _anomaly(c: Causality, course: Course, ring: Ring, logs: Logs, claim: Claim)
         f"{claim.layout.version}, before an exchange with {listed(claim.missing)}, which owned it "
         f"until then, had ended: what only they held is not there. Keys of it: {listed(keys)}."
     )
-    changes = [f.started for f in course.faults if f.kind == "membership"]
+    changes = [f.started for f in timeline.faults if f.kind == "membership"]
     near = [start for start in changes if row is None or start <= row][-1:]
     data = {
         "node": node,

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
-from dynamesis.checkers.explain.words import listed, name
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import listed, name
 from dynamesis.checkers.graph.causality import Causality, causality
-from dynamesis.checkers.history.course import Course, Fault
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import Fault, Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import Anomaly
 
@@ -38,8 +38,8 @@ class Beside:
 
     logs: Logs
     history: History | None = None
-    course: Course | None = None
-    ring: Ring | None = None
+    timeline: Timeline | None = None
+    ring: CheckedRing | None = None
     keys: frozenset[str] = frozenset()
 
     @cached_property
@@ -86,7 +86,7 @@ class Beside:
 
     def wiped(self, node: str, since: int, until: int | None) -> Fault | None:
         """The fault that took all that a node had, between two instants, if any did."""
-        for fault in self.course.faults if self.course is not None else ():
+        for fault in self.timeline.faults if self.timeline is not None else ():
             value, at = fault.value or {}, self.mono(fault.started)
             hit = fault.kind.partition(".")[0] == "wipe" and node in (value.get("nodes") or ())
             if not hit or value.get("disk") == "copied" or at is None:

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.ledger import sides
+from dynamesis.checkers.dynamo.quorum import sides
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.course import Course, Fault
 from dynamesis.checkers.history.pairing import INFO, INVOKE, OK, Bools, Ints
+from dynamesis.checkers.history.timeline import Fault, Timeline
 
 
-def availability(h: History, course: Course) -> dict[str, Any]:
+def availability(h: History, timeline: Timeline) -> dict[str, Any]:
     """Shares of ok among what clients invoked; seconds are those of the invocation."""
     invoked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     pair = h.pair[invoked]
@@ -25,7 +25,7 @@ def availability(h: History, course: Course) -> dict[str, Any]:
     asked = {name: node == i for i, name in enumerate(h.nodes)}
     shares: dict[str, Any] = {"by_second": _by_second(h, invoked, ok)}
     shares["by_node"] = {n: _share(ok[mine]) for n, mine in asked.items() if np.any(mine)}
-    cuts = [f for f in course.faults if sides((f.value or {}).get("grudge"))]
+    cuts = [f for f in timeline.faults if sides((f.value or {}).get("grudge"))]
     told = [_of_cut(h, fault, invoked, ok, asked) for fault in cuts]
     return {**shares, "by_side": told} if told else shares
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.course import Course
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import Timeline
 
 #: copies that clients' writes made, and not repair
 WRITES = ("put", "stamp")
@@ -24,15 +24,15 @@ TOLD = 100
 
 
 def repairs(
-    course: Course, h: History, events: Iterable[Mapping[str, Any]], began: int
+    timeline: Timeline, h: History, events: Iterable[Mapping[str, Any]], began: int
 ) -> dict[str, Any] | None:
     """Convergence by key, in s after the last fault ended; `events` of all nodes in order of
     time, `began` the ns of their clock at which the history begins. None for a test that
     did not get quiet after a heal."""
-    healed = _healed(course)
-    if healed is None or course.quiesced is None or not course.quiet:
+    healed = _healed(timeline)
+    if healed is None or timeline.quiesced is None or not timeline.quiet:
         return None
-    first, last = (began + int(h.time[row]) for row in (healed, course.quiesced))
+    first, last = (began + int(h.time[row]) for row in (healed, timeline.quiesced))
     by_key: dict[str, dict[str, tuple[float, str]]] = {}
     for event in events:
         key, node, why = (event.get(name) for name in ("key", "node", "why"))
@@ -43,10 +43,10 @@ def repairs(
     return _told(by_key)
 
 
-def _healed(course: Course) -> int | None:
+def _healed(timeline: Timeline) -> int | None:
     """The row at which the last fault ended; at the latest, that of the phase `heal`."""
-    heal = course.phases.get("heal")
-    ends = [heal if fault.stopped is None else fault.stopped for fault in course.faults]
+    heal = timeline.phases.get("heal")
+    ends = [heal if fault.stopped is None else fault.stopped for fault in timeline.faults]
     return heal if heal is None or not ends else min(heal, max(e for e in ends if e is not None))
 
 

@@ -14,11 +14,11 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.coverage import COUNTED, missing_of_gets
 from dynamesis.checkers.dynamo.lww import is_lww
+from dynamesis.checkers.dynamo.session_guarantees import COUNTED, missing_of_gets
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.course import Course
 from dynamesis.checkers.history.pairing import OK, Ints
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.measure.availability import availability
 from dynamesis.checkers.verdict import Verdict, judge
 
@@ -26,12 +26,12 @@ from dynamesis.checkers.verdict import Verdict, judge
 BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
-def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None) -> Verdict:
+def check_staleness(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
     """Always valid; the figures are its details."""
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
     details: dict[str, Any] = {
-        "availability": availability(h, course),
+        "availability": availability(h, timeline),
         "pbs_miss": _pbs(test or {}),
     }
     if len(h) > COUNTED:
@@ -42,7 +42,7 @@ def check_staleness(c: Causality, course: Course, test: Mapping[str, Any] | None
         {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
     )
     details["fresh_by_ms_since_ack"] = _freshness(k, since)
-    details["converged_s"] = _convergence(c, course)
+    details["converged_s"] = _convergence(c, timeline)
     return judge((), (), details)
 
 
@@ -95,9 +95,9 @@ def _pbs(test: Mapping[str, Any]) -> float | None:
     return comb(n - w, r) / comb(n, r) if n - w >= 0 else 0.0
 
 
-def _convergence(c: Causality, course: Course) -> float | None:
+def _convergence(c: Causality, timeline: Timeline) -> float | None:
     """Seconds from heal to quiet."""
-    healed = course.phases.get("heal")
-    if healed is None or course.quiesced is None or not course.quiet:
+    healed = timeline.phases.get("heal")
+    if healed is None or timeline.quiesced is None or not timeline.quiet:
         return None
-    return c.history.seconds(course.quiesced) - c.history.seconds(healed)
+    return c.history.seconds(timeline.quiesced) - c.history.seconds(healed)

@@ -1,7 +1,7 @@
 """Model `dynamo`: siblings, contexts, tombstones, replicas that must agree in the end.
 
 The meaning of each anomaly is docs/checkers.md; this module only says which checkers make
-up the model. Each gets the causal order and the course of the test, computed once.
+up the model. Each gets the causal order and the timeline of the test, computed once.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from functools import partial
 from typing import Any
 
 from dynamesis.checkers.dynamo.cart import check_cart
-from dynamesis.checkers.dynamo.coverage import check_coverage
+from dynamesis.checkers.dynamo.causal_cycle import check_order
 from dynamesis.checkers.dynamo.dots import check_dots
-from dynamesis.checkers.dynamo.final import check_final
 from dynamesis.checkers.dynamo.leaks import check_leaks
-from dynamesis.checkers.dynamo.ledger import check_ledger
+from dynamesis.checkers.dynamo.lost_writes import check_final
 from dynamesis.checkers.dynamo.nodes import (
     check_bounds,
     check_crashes,
     check_hints,
     check_membership,
 )
-from dynamesis.checkers.dynamo.order import check_order
+from dynamesis.checkers.dynamo.quorum import check_ledger
 from dynamesis.checkers.dynamo.reads import check_reads
 from dynamesis.checkers.dynamo.replicas import check_replicas, check_stuck
-from dynamesis.checkers.evidence.evidence import check_evidence
+from dynamesis.checkers.dynamo.session_guarantees import check_coverage
+from dynamesis.checkers.evidence.vacuity import check_evidence
 from dynamesis.checkers.graph.causality import Causality, causality
-from dynamesis.checkers.history.course import Course, course
+from dynamesis.checkers.history.harness_rules import first_stranger
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.told import first_stranger
+from dynamesis.checkers.history.timeline import Timeline, timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from dynamesis.checkers.measure.staleness import check_staleness
 from dynamesis.checkers.measure.stats import check_stats
@@ -37,7 +37,7 @@ from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.operations import not_understood
 from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
 
-Checker = Callable[[Causality, Course, Mapping[str, Any] | None], Verdict]
+Checker = Callable[[Causality, Timeline, Mapping[str, Any] | None], Verdict]
 
 #: name -> checker, in the order in which they are reported
 CHECKERS: dict[str, Checker] = {
@@ -75,7 +75,7 @@ def check(
         strange = not_understood(history, "dynamo")
         if strange:
             return Results({"history": Verdict(UNKNOWN, reasons=tuple(strange))})
-        order, told = causality(history), course(history)
+        order, told = causality(history), timeline(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
         return Results({"history": Verdict(UNKNOWN, reasons=(reason,))})

@@ -15,22 +15,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
-from dynamesis.checkers.explain.words import concerned, listed
-from dynamesis.checkers.history.course import Course
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import concerned, listed
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.touches import Beside, told
 from dynamesis.checkers.verdict import Anomaly, Results, Verdict
 
 
-def with_faults(results: Results, course: Course) -> Results:
+def with_faults(results: Results, timeline: Timeline) -> Results:
     """The results with each anomaly's `why` and data telling the faults active meanwhile."""
-    return _each(results, partial(_with_faults, course))
+    return _each(results, partial(_with_faults, timeline))
 
 
-def _with_faults(course: Course, anomaly: Anomaly) -> Anomaly:
-    faults = course.active(anomaly.during or anomaly.ops)
+def _with_faults(timeline: Timeline, anomaly: Anomaly) -> Anomaly:
+    faults = timeline.active(anomaly.during or anomaly.ops)
     if not faults or "faults" in anomaly.data:
         return anomaly
     told = listed([concerned(fault) for fault in faults])
@@ -42,15 +42,15 @@ def touches(
     events: Iterable[Event] | Logs,
     results: Results,
     history: History | None = None,
-    course: Course | None = None,
+    timeline: Timeline | None = None,
     test: Mapping[str, Any] | None = None,
 ) -> Beside:
-    """What the events say, laid beside the history, course and test that they are of, where
+    """What the events say, laid beside the history, timeline and test that they are of, where
     those are given: then nothing is told that came after what it would explain. Only lines
     about the keys of these anomalies are kept, and those that are about none."""
     keys = {anomaly.key for anomaly in results.anomalies}
     logs = events if isinstance(events, Logs) else Logs.of(events)
-    return Beside(logs, history, course, Ring.of(test), frozenset(k for k in keys if k))
+    return Beside(logs, history, timeline, CheckedRing.of(test), frozenset(k for k in keys if k))
 
 
 def with_touches(results: Results, beside: Beside) -> Results:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.columns import HARNESS, History, Names
+from dynamesis.checkers.history.columns import HARNESS, History, NameTable
 from dynamesis.checkers.history.op import raw
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
@@ -85,7 +85,7 @@ def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
     null = {number for number, pair in pairs.items() if pair is None}
     if not all(number in null or _is_pair(pair, transactions) for number, pair in pairs.items()):
         return
-    keys, values = Names(), Names()
+    keys, values = NameTable(), NameTable()
     key_of, inner = np.full((2, len(h.values) + 1), -1, np.int64)
     for number in pairs.keys() - null:
         key, value = pairs[number]

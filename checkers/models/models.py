@@ -1,6 +1,6 @@
 """Every model by name: what `dynamesis check --model` can judge.
 
-A model takes a history and options, and gives a verdict for each of its checkers. Options
+A model takes a history and options, and gives a verdict for each of its checkers. ModelOptions
 that a model does not know are refused by whoever asks (`Model.options`).
 """
 
@@ -14,23 +14,23 @@ from typing import Any
 
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register, wanted
 from dynamesis.checkers.elle.version_order import INFERENCES
-from dynamesis.checkers.evidence.evidence import with_evidence
-from dynamesis.checkers.history.course import course
+from dynamesis.checkers.evidence.vacuity import with_evidence
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.independent import each_key, unkeyed
+from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.models.operations import not_understood
-from dynamesis.checkers.models.register import check_register
 from dynamesis.checkers.models.sets import check_set, check_set_full
 from dynamesis.checkers.models.snapshots import check_long_fork
 from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
 
 
 @dataclass(frozen=True)
-class Options:
+class ModelOptions:
     """What may be asked for beside the model. `consistency_models` and `anomalies` as in
     elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
     accounts add up to (None: what the first read shows), and whether one may be negative.
@@ -48,15 +48,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Model:
-    """How a model judges, in one line what it is, and which fields of Options it heeds."""
+    """How a model judges, in one line what it is, and which fields of ModelOptions it heeds."""
 
-    judge: Callable[[History, Options], Results]
+    judge: Callable[[History, ModelOptions], Results]
     about: str
     options: frozenset[str] = field(default_factory=frozenset)
 
 
-def _one(name: str, check: Callable[[History, Options], Verdict]) -> Callable[..., Results]:
-    def judge_all(history: History, options: Options) -> Results:
+def _one(name: str, check: Callable[[History, ModelOptions], Verdict]) -> Callable[..., Results]:
+    def judge_all(history: History, options: ModelOptions) -> Results:
         mixed = unkeyed(history)
         if mixed is not None:
             return Results({name: judge((), [mixed])})
@@ -66,12 +66,12 @@ def _one(name: str, check: Callable[[History, Options], Verdict]) -> Callable[..
 
 
 def _model(
-    name: str, check: Callable[[History, Options], Verdict], about: str, *options: str
+    name: str, check: Callable[[History, ModelOptions], Verdict], about: str, *options: str
 ) -> tuple[str, Model]:
     return name, Model(_one(name, check), about, frozenset(options))
 
 
-def _bank_of(options: Options) -> dict[str, Any]:
+def _bank_of(options: ModelOptions) -> dict[str, Any]:
     """What test.json says of the bank, and what was asked for beside it."""
     asked: dict[str, Any] = {}
     if options.total_amount is not None:
@@ -81,7 +81,7 @@ def _bank_of(options: Options) -> dict[str, Any]:
     return {**(options.test or {}), **asked}
 
 
-def _initial_of(options: Options) -> Any:
+def _initial_of(options: ModelOptions) -> Any:
     """What a register holds at first: as asked, else as test.json says, else nil."""
     return (options.test or {}).get("initial") if options.initial is None else options.initial
 
@@ -166,13 +166,13 @@ class BadOption(ValueError):
     """An option that the model does not take, or a value it does not know."""
 
 
-def check_model(model: str, history: History, options: Options | None = None) -> Results:
+def check_model(model: str, history: History, options: ModelOptions | None = None) -> Results:
     """Judge by a model of MODELS. Raises BadOption or consistency.UnknownModel for options
     that make no sense; never for what stands in the history."""
     if model not in MODELS:
         raise BadOption(f"unknown model {model!r}; known are {', '.join(MODELS)}")
-    asked, known = options or Options(), MODELS[model].options
-    for each in fields(Options):
+    asked, known = options or ModelOptions(), MODELS[model].options
+    for each in fields(ModelOptions):
         name = each.name
         if name != "test" and getattr(asked, name) != each.default and name not in known:
             raise BadOption(f"model {model} takes no {name.replace('_', '-')}")
@@ -183,7 +183,7 @@ def check_model(model: str, history: History, options: Options | None = None) ->
     if reasons:
         return Results({model: judge((), reasons)})
     found = with_evidence(MODELS[model].judge(history, asked), history, asked.test)
-    return with_faults(found, course(history))
+    return with_faults(found, timeline(history))
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, Names
+from dynamesis.checkers.history.columns import History, NameTable
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
@@ -84,7 +84,7 @@ def _number_of(h: History, wanted: Any) -> int:
 
 def _paired_values(h: History, pairs: dict[int, Any], initial: Any) -> tuple[Ints, Ints, list[Any]]:
     """Keys and values of rows whose values are [key, value]."""
-    keys, values = Names(), Names()
+    keys, values = NameTable(), NameTable()
     first = freeze(initial)
     table = np.full((len(h.values) + 1, 2), -1, np.int64)
     for i, (k, v) in pairs.items():

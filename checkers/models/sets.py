@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, Names
+from dynamesis.checkers.history.columns import History, NameTable
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
 from dynamesis.checkers.models.operations import altered, limited
@@ -53,7 +53,7 @@ class Sets:
 
 
 def _sets(h: History) -> Sets:
-    names = Names()
+    names = NameTable()
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     adds = rows[h.rows("add")[rows]]
     numbers = np.array([names[freeze(h.value_of(r))] for r in adds.tolist()], np.int64)
@@ -94,7 +94,7 @@ def _nameless(h: History, adds: Ints) -> list[str]:
     return limited(f"index {r}, field value: expected an element to add, got none" for r in bad)
 
 
-def _twice(h: History, names: Names, adds: Ints, numbers: Ints) -> list[str]:
+def _twice(h: History, names: NameTable, adds: Ints, numbers: Ints) -> list[str]:
     """An element that is added again: a read of it does not name its add."""
     _, first = np.unique(numbers, return_index=True)
     again = np.delete(adds, first)

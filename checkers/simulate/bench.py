@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.history.history import encode, read_history
 from dynamesis.checkers.history.op import Op
-from dynamesis.checkers.models.models import Options, check_model
+from dynamesis.checkers.models.models import ModelOptions, check_model
 from dynamesis.checkers.simulate import simulate, simulate_txn
 
 #: seconds, from any beginning
@@ -34,7 +34,7 @@ class Case:
     model: str
     about: str
     generate: Callable[[int], Iterable[Op]]
-    options: Options = field(default_factory=Options)
+    options: ModelOptions = field(default_factory=ModelOptions)
 
 
 def _dynamo(count: int) -> Iterable[Op]:
@@ -65,13 +65,15 @@ def _one(count: int) -> Iterable[Op]:
     return simulate_txn.registers(1, count, keys=1, clients=20)
 
 
-_SEQUENTIAL = Options(assume=("wfr", "sequential"))
-_LINEARIZABLE = Options(assume=("wfr", "linearizable"))
+_SEQUENTIAL = ModelOptions(assume=("wfr", "sequential"))
+_LINEARIZABLE = ModelOptions(assume=("wfr", "linearizable"))
 
 #: name -> case
 CASES: dict[str, Case] = {
-    "dynamo": Case("dynamo", "many keys", _dynamo, Options(test=simulate.TEST)),
-    "dynamo-hot": Case("dynamo", "one key in three operations", _hot, Options(test=simulate.TEST)),
+    "dynamo": Case("dynamo", "many keys", _dynamo, ModelOptions(test=simulate.TEST)),
+    "dynamo-hot": Case(
+        "dynamo", "one key in three operations", _hot, ModelOptions(test=simulate.TEST)
+    ),
     "list-append": Case("list-append", "strict-serializable", _append),
     "rw-sequential": Case("rw-register", "sequential keys", _write, _SEQUENTIAL),
     "rw-linearizable": Case("rw-register", "linearizable keys", _write, _LINEARIZABLE),

@@ -39,13 +39,13 @@ Dot = tuple[int, int]
 
 
 @dataclass
-class Record:
+class SimulatedRecord:
     """One replica's copy of a key: what is known (actor -> counter) and what stands."""
 
     clock: dict[int, int] = field(default_factory=dict)
     standing: dict[Dot, Sibling] = field(default_factory=dict)
 
-    def merge(self, other: Record) -> None:
+    def merge(self, other: SimulatedRecord) -> None:
         """Sync: a version that one side knew and no longer holds is gone."""
         kept = {
             dot: version
@@ -59,18 +59,18 @@ class Record:
         for actor, counter in other.clock.items():
             self.clock[actor] = max(counter, self.clock.get(actor, 0))
 
-    def copy(self) -> Record:
-        return Record(dict(self.clock), dict(self.standing))
+    def copy(self) -> SimulatedRecord:
+        return SimulatedRecord(dict(self.clock), dict(self.standing))
 
 
 @dataclass
-class Client:
+class SimulatedClient:
     """A client process and the operation it has under way."""
 
     process: int
     op: Op | None = None
     applied: bool = False
-    answer: Record | None = None
+    answer: SimulatedRecord | None = None
     #: the key and completion of the context that it holds, and what that context covers
     held: tuple[str, int, dict[int, int]] | None = None
     sent: dict[int, int] = field(default_factory=dict)
@@ -96,16 +96,16 @@ class Store:
         self._pool: list[float] = []
         self._left = operations
         self._keys = [f"k{i}" for i in range(keys)]
-        self._replicas: dict[str, list[Record]] = {
-            key: [Record() for _ in REPLICAS] for key in self._keys
+        self._replicas: dict[str, list[SimulatedRecord]] = {
+            key: [SimulatedRecord() for _ in REPLICAS] for key in self._keys
         }
-        self._clients = [Client(i) for i in range(clients)]
+        self._clients = [SimulatedClient(i) for i in range(clients)]
         self._next_process = clients
         self._fault, self._hot, self._blind, self._deletes = fault, hot, blind, deletes
         self._lost, self._refused = lost, refused
         self._written = 0
         self._index = 0
-        self._late: list[tuple[str, int, Record]] = []
+        self._late: list[tuple[str, int, SimulatedRecord]] = []
         #: by key: what stood when it was last written
         self._shadow: dict[str, dict[Dot, Sibling]] = {}
 
@@ -132,7 +132,7 @@ class Store:
         self._index += 1
         return op
 
-    def _step(self, client: Client) -> Iterator[Op]:
+    def _step(self, client: SimulatedClient) -> Iterator[Op]:
         if client.op is None:
             if self._left:
                 self._left -= 1
@@ -145,7 +145,7 @@ class Store:
         else:
             yield self._complete(client)
 
-    def _invoke(self, client: Client) -> Op:
+    def _invoke(self, client: SimulatedClient) -> Op:
         key = self._keys[0 if self._chance(self._hot) else self._choose(len(self._keys))]
         basis: int | None = None
         client.sent = {}
@@ -167,7 +167,7 @@ class Store:
             )
         return client.op
 
-    def _apply(self, client: Client) -> None:
+    def _apply(self, client: SimulatedClient) -> None:
         client.applied = True
         assert client.op is not None
         if client.op.f == "get":
@@ -179,14 +179,14 @@ class Store:
         else:
             client.answer = self._write(client, client.op)
 
-    def _read(self, key: str) -> Record:
+    def _read(self, key: str) -> SimulatedRecord:
         replicas = self._replicas[key]
         first = self._choose(len(replicas))
         merged = replicas[first].copy()
         merged.merge(replicas[(first + 1) % len(replicas)])
         return merged
 
-    def _write(self, client: Client, op: Op) -> Record:
+    def _write(self, client: SimulatedClient, op: Op) -> SimulatedRecord:
         """Stamp at one replica, reach a second at once and the third late. The answer has
         the new version standing when its context may be used: a vector alone would cover
         concurrent siblings of the same actor too."""
@@ -217,14 +217,14 @@ class Store:
         self._late.append((op.key or "", (actor + 2) % len(replicas), stamped))
         if self._chance(0.3):
             self._deliver(self._choose(len(self._late)))
-        return Record(stamped.clock, {(actor, counter): version} if alone else {})
+        return SimulatedRecord(stamped.clock, {(actor, counter): version} if alone else {})
 
     def _deliver(self, which: int) -> None:
         self._late[which], self._late[-1] = self._late[-1], self._late[which]
         key, replica, record = self._late.pop()
         self._replicas[key][replica].merge(record)
 
-    def _lose(self, client: Client) -> Op:
+    def _lose(self, client: SimulatedClient) -> Op:
         """Nobody will know: it took effect, or did not; a new process takes over."""
         op = client.op
         assert op is not None
@@ -237,7 +237,7 @@ class Store:
         client.op, client.held = None, None
         return ended
 
-    def _complete(self, client: Client) -> Op:
+    def _complete(self, client: SimulatedClient) -> Op:
         op, answer = client.op, client.answer
         assert op is not None
         client.op = None
@@ -251,7 +251,7 @@ class Store:
             client.held = (op.key or "", self._index, answer.clock)
         return self._event(type="ok", **ended)
 
-    def _shown(self, answer: Record, op: Op) -> list[Sibling]:
+    def _shown(self, answer: SimulatedRecord, op: Op) -> list[Sibling]:
         siblings = list(answer.standing.values())
         if self._fault in ("twice", "garble", "invent", "wrong-key") and self._chance(0.05):
             siblings = self._distort(siblings, op)

@@ -42,7 +42,7 @@ class AdminClient:
 
     async def ask(self, command: str, /, **args: Any) -> Any:
         """The result of `command`. Raises AdminError if the node refuses it, and Unreachable
-        or InDoubt (cluster.net.failures) if it does not answer."""
+        or InDoubt (cluster.net.exceptions) if it does not answer."""
         if self._connection is None or self._connection.closed:
             self._connection = await Connection.open(
                 self._address, "", self._timeout, ADMIN_LIMIT, "admin", self._secret, self._tls

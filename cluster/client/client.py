@@ -14,13 +14,13 @@
 A get may return several siblings: versions that no writer has yet declared merged. A put
 that carries the context of a get replaces exactly what that get returned, and nothing
 that was written meanwhile; a put without context replaces nothing. `update` does both, and
-cluster.client.merging has ways to merge. Keys are bytes, or text, which is UTF-8.
+cluster.client.resolvers has ways to merge. Keys are bytes, or text, which is UTF-8.
 
 A server-driven client leaves it to the node that it asks to find a coordinator; a
 client-driven one (`client_driven=True`) keeps a map and goes straight to one, which saves
 a hop (section 6.4).
 
-Errors are typed (cluster.net.failures), and each says whether the operation certainly took no
+Errors are typed (cluster.net.exceptions), and each says whether the operation certainly took no
 effect. What is at fault by itself, such as a key of the wrong type, is a BadRequest before
 anything is sent. A request that certainly reached nobody goes to the next node. Anything
 else is tried again as often as `retries` says, under the same request id, and a put that
@@ -37,8 +37,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Self, TypeVar
 
-from dynamesis.cluster.client.arguments import addresses as checked_addresses
-from dynamesis.cluster.client.arguments import (
+from dynamesis.cluster.client.resolvers import Merge, highest, latest, union
+from dynamesis.cluster.client.routing import BACKOFF, ClientDriven, Endpoint, Route, ServerDriven
+from dynamesis.cluster.client.validation import addresses as checked_addresses
+from dynamesis.cluster.client.validation import (
     checked,
     duration,
     key_bytes,
@@ -46,12 +48,10 @@ from dynamesis.cluster.client.arguments import (
     some_text,
     whole,
 )
-from dynamesis.cluster.client.merging import Merge, highest, latest, union
-from dynamesis.cluster.client.routing import BACKOFF, ClientDriven, Endpoint, Route, ServerDriven
 from dynamesis.cluster.core.protocol.errors import ERRORS
-from dynamesis.cluster.core.protocol.messages import Options, Version, Worth
+from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions, Version
 from dynamesis.cluster.net.connection import Connection, GetResult, PutResult
-from dynamesis.cluster.net.failures import (
+from dynamesis.cluster.net.exceptions import (
     BadRequest,
     Closed,
     DynamoError,
@@ -72,13 +72,13 @@ __all__ = [
     "InDoubt",
     "Merge",
     "NoQuorum",
-    "Options",
+    "RequestOptions",
     "PutResult",
     "StorageFailure",
     "Unavailable",
     "Unreachable",
     "Version",
-    "Worth",
+    "QuorumInfo",
     "highest",
     "latest",
     "union",
@@ -91,7 +91,7 @@ _ELSEWHERE = frozenset({"unreachable", "stopping", "not-ready"})
 _ON_THE_WAY = 1.0
 
 T = TypeVar("T")
-_DEFAULTS = Options()
+_DEFAULTS = RequestOptions()
 
 
 class Client:
@@ -142,7 +142,7 @@ class Client:
         for endpoint in self._endpoints:
             endpoint.close()
 
-    async def get(self, key: bytes | str, *, options: Options = _DEFAULTS) -> GetResult:
+    async def get(self, key: bytes | str, *, options: RequestOptions = _DEFAULTS) -> GetResult:
         """Every version of `key` that stands; none of them if there is none. Raises
         DynamoError."""
         name = key_bytes(key)
@@ -157,7 +157,7 @@ class Client:
         value: bytes,
         *,
         context: bytes = b"",
-        options: Options = _DEFAULTS,
+        options: RequestOptions = _DEFAULTS,
         request: str | None = None,
         again: bool = False,
     ) -> PutResult:
@@ -172,7 +172,7 @@ class Client:
         key: bytes | str,
         *,
         context: bytes = b"",
-        options: Options = _DEFAULTS,
+        options: RequestOptions = _DEFAULTS,
         note: bytes = b"",
         request: str | None = None,
         again: bool = False,
@@ -188,13 +188,13 @@ class Client:
         merge: Merge,
         change: Callable[[bytes], bytes] | None = None,
         *,
-        options: Options = _DEFAULTS,
+        options: RequestOptions = _DEFAULTS,
     ) -> PutResult:
         """Read, merge, change, write: the value that `merge` makes of all siblings (none, if
         the key is new; look at `deleted`), as `change` leaves it, replaces them. What others
         write meanwhile stays beside it, for the next update to merge. So `merge` should be
         a join: no order or repetition of siblings may matter. `union`, `highest` and
-        `latest` are (cluster.client.merging). Raises DynamoError, and whatever these raise.
+        `latest` are (cluster.client.resolvers). Raises DynamoError, and whatever these raise.
         """
         read = await self.get(key, options=options)
         value = merge(read.siblings)
@@ -202,7 +202,7 @@ class Client:
             value = change(value)
         return await self.put(key, value, context=read.context, options=options)
 
-    def _limit(self, options: Options) -> float:
+    def _limit(self, options: RequestOptions) -> float:
         """Seconds for one operation. Raises BadRequest."""
         longer = checked(options).timeout
         return self._timeout if longer is None else max(self._timeout, longer + _ON_THE_WAY)
@@ -213,7 +213,7 @@ class Client:
         value: bytes,
         context: bytes,
         deleted: bool,
-        options: Options,
+        options: RequestOptions,
         request: str | None,
         sent_before: bool,
     ) -> PutResult:

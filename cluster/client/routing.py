@@ -17,7 +17,7 @@ from typing import Protocol
 
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.net.connection import Connection
-from dynamesis.cluster.net.failures import DynamoError, failure
+from dynamesis.cluster.net.exceptions import DynamoError, failure
 
 #: seconds between two attempts to reach a node: doubling from the first to the second
 BACKOFF = (0.05, 0.5)

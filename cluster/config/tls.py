@@ -2,7 +2,7 @@
 
 A node shows its certificate to whoever dials it, and whoever dials checks that against
 the authority. Names in certificates are not compared, because a node may be dialled
-through a proxy: who it is, it proves with the secret (cluster.net.guard).
+through a proxy: who it is, it proves with the secret (cluster.net.auth).
 """
 
 from __future__ import annotations

@@ -17,21 +17,21 @@ from dynamesis.cluster.core.protocol.messages import (
     Locate,
     LocateReply,
     Message,
-    Options,
     Put,
     PutReply,
     Question,
+    QuorumInfo,
     Refusal,
+    RequestOptions,
     Version,
     Welcome,
-    Worth,
 )
-from dynamesis.cluster.net.failures import failure
+from dynamesis.cluster.net.exceptions import failure
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
 
 T = TypeVar("T")
-_DEFAULTS = Options()
+_DEFAULTS = RequestOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class GetResult:
 
     siblings: tuple[Version, ...]
     context: bytes
-    worth: Worth
+    worth: QuorumInfo
     node: str
 
     @property
@@ -57,7 +57,7 @@ class PutResult:
     with the option return_body."""
 
     context: bytes
-    worth: Worth
+    worth: QuorumInfo
     node: str
     siblings: tuple[Version, ...] = ()
 
@@ -142,7 +142,7 @@ class Connection:
         return answer  # type: ignore[return-value]
 
     async def get(
-        self, key: bytes, options: Options = _DEFAULTS, timeout: float = 5.0
+        self, key: bytes, options: RequestOptions = _DEFAULTS, timeout: float = 5.0
     ) -> GetResult:
         """Every version of `key` that stands. Raises DynamoError."""
         reply = _as(GetReply, await self.ask(lambda rid: Get(rid, key, options), timeout))
@@ -156,7 +156,7 @@ class Connection:
         *,
         request: str,
         deleted: bool = False,
-        options: Options = _DEFAULTS,
+        options: RequestOptions = _DEFAULTS,
         timeout: float = 5.0,
         again: bool = False,
     ) -> PutResult:

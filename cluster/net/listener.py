@@ -1,5 +1,5 @@
 """A port that speaks first: HELLO out, HELLO in, then what the role may say. Nodes and
-administrators must know the secret (cluster.net.guard).
+administrators must know the secret (cluster.net.auth).
 
 The data port takes clients and nodes, the admin port only questions about the node. What
 a role may not say is refused by name and the connection lives on; bytes that are no
@@ -28,7 +28,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Refusal,
     Welcome,
 )
-from dynamesis.cluster.net import guard
+from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.stream import Stream, mismatch
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
 

@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.protocol.messages import PROTOCOL, Hello, Message, Refusal, Welcome
-from dynamesis.cluster.net import guard
+from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.wire import GREETING_LIMIT, NODE_LIMIT, Decoder, WireError, encode
 
 #: unsent bytes above which a connection counts as clogged

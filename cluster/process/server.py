@@ -24,8 +24,8 @@ from typing import Any, NoReturn, Protocol
 from dynamesis.cluster.config import tls
 from dynamesis.cluster.config.config import Config, ConfigError, split_address
 from dynamesis.cluster.core.protocol.events import (
+    AdminRequest,
     Answer,
-    Asked,
     CancelTimer,
     Effect,
     Emit,
@@ -41,14 +41,14 @@ from dynamesis.cluster.core.protocol.events import (
 )
 from dynamesis.cluster.core.protocol.messages import AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.protocol.store import Reader, ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.wallclock import WallClock
-from dynamesis.cluster.storage import witness
+from dynamesis.cluster.storage import clone_detection as witness
 from dynamesis.cluster.storage.base import Engine
 from dynamesis.cluster.storage.committer import Committer
 from dynamesis.cluster.storage.faulty import FaultyEngine
@@ -70,7 +70,7 @@ class Core(Protocol):
 MakeCore = Callable[[Params, Reader, int], Core]
 
 
-class Server:
+class NodeServer:
     """One node. Made on the loop that runs it."""
 
     def __init__(self, config: Config, make_core: MakeCore) -> None:
@@ -203,7 +203,7 @@ class Server:
     def _ask_core(self, command: str, args: dict[str, Any], done: Callable[[Answer], None]) -> None:
         token = next(self._tokens)
         self._asked[token] = done
-        self.post(Asked(token, command, args))
+        self.post(AdminRequest(token, command, args))
 
     def _asked_to_stop(self, ask: Any) -> AskReply:
         self._stop.set()

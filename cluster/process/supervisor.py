@@ -18,7 +18,7 @@ from typing import Any
 from dynamesis.cluster.client.admin import AdminClient, AdminError
 from dynamesis.cluster.config.config import Config, Storage, dump
 from dynamesis.cluster.config.tls import Tls, dialling
-from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.process import NodeProcess
 

@@ -9,9 +9,7 @@ from dynamesis.cluster.storage.base import Engine
 
 
 def _lmdb(folder: Path, map_size: int) -> Engine:
-    from dynamesis.cluster.storage.lmdb import (
-        LmdbEngine,  # a node in memory need not load the library
-    )
+    from dynamesis.cluster.storage.lmdb import LmdbEngine
 
     return LmdbEngine(folder, map_size)
 

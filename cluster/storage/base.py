@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from dynamesis.cluster.core.protocol.events import Table, Write
-from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 
 TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
 

@@ -7,11 +7,11 @@ from itertools import chain
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import State
-from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.antientropy import Exchange
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.merkle import WIDTH
-from dynamesis.cluster.core.storage.records import Record
+from dynamesis.cluster.core.storage.record_table import Record
 
 
 def aae_last_segment(node: Node) -> None:
@@ -65,7 +65,7 @@ def aae_dirty_tree(node: Node) -> None:
 
     def trust() -> None:
         recover()
-        node.kernel.every(1.0, trees.put_away)
+        node.runtime.every(1.0, trees.put_away)
 
     trees.recover = trust  # type: ignore[method-assign]
 
@@ -76,7 +76,7 @@ def aae_expired_tree(node: Node) -> None:
 
     def expire() -> None:
         trees._serving = None
-        node.kernel.after(60.0, trees.rebuild)
+        node.runtime.after(60.0, trees.rebuild)
 
     trees._expire = expire  # type: ignore[method-assign]
 

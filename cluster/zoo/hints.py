@@ -6,9 +6,9 @@ from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Answer, State
-from dynamesis.cluster.core.protocol.store import Damaged
-from dynamesis.cluster.core.runtime.kernel import Failure
-from dynamesis.cluster.core.storage.rows import hint_row, split_hint
+from dynamesis.cluster.core.protocol.storage_reader import Damaged
+from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.storage.row_keys import hint_row, split_hint
 
 
 def hint_early_delete(node: Node) -> None:

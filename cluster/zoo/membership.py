@@ -37,13 +37,13 @@ def clock_merge(node: Node) -> None:
     membership, following = node.membership, node.membership._next
 
     def dated(layout: Layout, **changes: Any) -> Layout:
-        return msgspec.structs.replace(following(layout, **changes), version=node.kernel.wall)
+        return msgspec.structs.replace(following(layout, **changes), version=node.runtime.wall)
 
     def mark_ready(partition: int) -> None:
         layout = membership.layout
         assert layout is not None
         ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), membership._node)}
-        later = msgspec.structs.replace(layout, ready=ready, version=node.kernel.wall)
+        later = msgspec.structs.replace(layout, ready=ready, version=node.runtime.wall)
         membership.adopt(later, {})
 
     membership._next = dated  # type: ignore[method-assign]

@@ -16,4 +16,4 @@ def unthrottled(node: Node) -> None:
         trees.rebuild()
 
     admission.adjust = adjust  # type: ignore[method-assign]
-    trees._later = lambda delay: node.kernel.soon(trees._slice)  # type: ignore[method-assign]
+    trees._later = lambda delay: node.runtime.soon(trees._slice)  # type: ignore[method-assign]

@@ -7,10 +7,10 @@ from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
-from dynamesis.cluster.core.replication.reaper import Told, is_grave
-from dynamesis.cluster.core.runtime.kernel import Failure
+from dynamesis.cluster.core.replication.tombstone_reaper import Told, is_grave
+from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.records import Record
+from dynamesis.cluster.core.storage.record_table import Record
 
 
 def reap_at_w(node: Node) -> None:
@@ -18,7 +18,7 @@ def reap_at_w(node: Node) -> None:
     reaper, put = node.reaper, node.reaper._put
 
     def ping(peer: str, done: Callable[[Answer | Failure], None]) -> None:
-        node.kernel.soon(lambda: done(ReapReply(0, ())))
+        node.runtime.soon(lambda: done(ReapReply(0, ())))
 
     def ask(member: str, question: Reap, told: Told) -> None:
         keys = tuple(question.keys)

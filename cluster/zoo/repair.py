@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Entry, State
-from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.requests.get import GetRequest
-from dynamesis.cluster.core.ring.plan import Place
-from dynamesis.cluster.core.storage.records import Record
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.storage.record_table import Record
 
 
 def repair_overwrites(node: Node) -> None:
@@ -44,7 +44,7 @@ def no_linger(node: Node) -> None:
     """Once R have answered nobody waits for the rest: who answers late is not repaired."""
 
     class Hasty(GetRequest):
-        def _hear(self, place: Place, state: State | None, durable: bool) -> None:
+        def _hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
             if not self._responded:
                 super()._hear(place, state, durable)
 

@@ -6,7 +6,7 @@ from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.ring.placement import Placement
-from dynamesis.cluster.core.storage.rows import split_object
+from dynamesis.cluster.core.storage.row_keys import split_object
 
 #: s that a transfer may take
 _PATIENCE = 0.3
@@ -23,7 +23,7 @@ def source_deletes(node: Node) -> None:
 
     def in_time() -> None:
         changed()
-        node.kernel.after(_PATIENCE, delete)
+        node.runtime.after(_PATIENCE, delete)
 
     node.transfers.layout_changed = in_time  # type: ignore[method-assign]
 
@@ -55,7 +55,7 @@ def early_cleanup(node: Node) -> None:
         known = node.placement is not None
         heard()
         if not known and node.placement is not None and not node.params.members:
-            node.kernel.after(1.0, lambda view=node.view: clean(view))  # type: ignore[misc]
+            node.runtime.after(1.0, lambda view=node.view: clean(view))  # type: ignore[misc]
 
     def clean(view: Placement) -> None:
         for row, _ in list(node.objects.scan()):

@@ -10,13 +10,13 @@ from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Entry, PutReply, State, Version
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
-from dynamesis.cluster.core.storage.records import Records
+from dynamesis.cluster.core.storage.record_table import RecordTable
 from dynamesis.cluster.core.versions import clock
 
 _PAIRS = 10
 
 
-def _tables(node: Node) -> tuple[Records, Records]:
+def _tables(node: Node) -> tuple[RecordTable, RecordTable]:
     return node.objects, node.hints.records
 
 
@@ -78,7 +78,7 @@ def lazy_epoch(node: Node) -> None:
     def renew(then: Callable[[], None]) -> None:
         stored = msgspec.msgpack.encode(identity._row)
         identity._row.leased += 1024
-        node.kernel.persist((Write("meta", b"identity", stored),), lambda reason: None)
+        node.runtime.persist((Write("meta", b"identity", stored),), lambda reason: None)
         then()
 
     identity._renew = renew  # type: ignore[method-assign]
@@ -180,11 +180,11 @@ def foreign_context(node: Node) -> None:
 def double_stamp(node: Node) -> None:
     """A forwarded put whose answer was lost is tried at the next coordinator."""
 
-    class Retries(PutRequest):
+    class RetriesElsewhere(PutRequest):
         def forward_in_doubt(self, rest: list[str]) -> None:
             self._route(rest or [self._s.node])
 
-    node.put_request = Retries
+    node.put_request = RetriesElsewhere
 
 
 def stale_forward(node: Node) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from dynamesis.harness.campaign.journal import VERDICTS, Run
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
-from dynamesis.harness.results.store import Folder
+from dynamesis.harness.results.results import Folder
 
 RESULTS = "campaign.json"
 NOT_RUN = "not run"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynamesis.harness.campaign.matrix import AXES, Block, Cell, cells
-from dynamesis.harness.results.places import BadYaml, Place, document
+from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
@@ -30,14 +30,14 @@ _MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True)
-class Names:
+class NameFilter:
     """What may stand in a campaign. `flags`: by key of a configuration the flag of
     `dynamesis test` and what reads its value; `duration` reads a length of time to s;
     `why_not` says why a test with these arguments cannot be, if it cannot."""
 
     workloads: Collection[str]
     nemeses: Collection[str]
-    flags: Mapping[str, tuple[str, Callable[[Place], tuple[str, ...]]]]
+    flags: Mapping[str, tuple[str, Callable[[YamlPlace], tuple[str, ...]]]]
     duration: Callable[[str], float]
     why_not: Callable[[list[str]], str | None]
 
@@ -80,8 +80,8 @@ class Campaign:
         ]
 
 
-def read(text: str, file: str, names: Names) -> Campaign:
-    """The campaign in `text`; `file` is its name, for messages. Raises BadYaml."""
+def read(text: str, file: str, names: NameFilter) -> Campaign:
+    """The campaign in `text`; `file` is its name, for messages. Raises YamlError."""
     root = document(text, file, f"a mapping with the keys {', '.join(_KEYS)}")
     fields = root.mapping(_KEYS)
     for key in ("name", "matrix"):
@@ -108,41 +108,41 @@ def read(text: str, file: str, names: Names) -> Campaign:
     return _possible(campaign, fields["matrix"], names)
 
 
-def _limit(fields: Mapping[str, Place], names: Names) -> tuple[str, float]:
+def _limit(fields: Mapping[str, YamlPlace], names: NameFilter) -> tuple[str, float]:
     if "time_limit" not in fields:
         return "10s", 10.0
     return str(fields["time_limit"].value()), _duration(fields["time_limit"], names)
 
 
-def _duration(place: Place, names: Names) -> float:
+def _duration(place: YamlPlace, names: NameFilter) -> float:
     try:
         return names.duration(str(place.value()))
     except ValueError as error:
         raise place.wrong(str(error)) from error
 
 
-def _name(place: Place) -> str:
+def _name(place: YamlPlace) -> str:
     value = place.value()
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise place.wrong(f"{value!r} is no name; allowed: letters, digits, and . _ + - within")
     return value
 
 
-def _listed(place: Place) -> list[Place]:
+def _listed(place: YamlPlace) -> list[YamlPlace]:
     """A list, or a single value in place of a list of one."""
     try:
         items = place.sequence()
-    except BadYaml:
+    except YamlError:
         return [place]
     if not items:
         raise place.wrong("is empty")
     return items
 
 
-Readers = Mapping[str, Callable[[Place], Any]]
+Readers = Mapping[str, Callable[[YamlPlace], Any]]
 
 
-def _readers(names: Names, configs: Mapping[str, Any]) -> Readers:
+def _readers(names: NameFilter, configs: Mapping[str, Any]) -> Readers:
     return {
         "workload": lambda place: place.one_of(names.workloads),
         "nemesis": lambda place: _nemesis(place, names),
@@ -151,7 +151,7 @@ def _readers(names: Names, configs: Mapping[str, Any]) -> Readers:
     }
 
 
-def _nemesis(place: Place, names: Names) -> str:
+def _nemesis(place: YamlPlace, names: NameFilter) -> str:
     value = str(place.value())
     for part in value.split(","):
         if part.strip() not in names.nemeses:
@@ -160,7 +160,7 @@ def _nemesis(place: Place, names: Names) -> str:
     return ",".join(part.strip() for part in value.split(","))
 
 
-def _config_name(place: Place, configs: Mapping[str, Any]) -> str:
+def _config_name(place: YamlPlace, configs: Mapping[str, Any]) -> str:
     value = place.value()
     name = value.get("name") if isinstance(value, dict) else value
     if not isinstance(name, str) or name not in configs:
@@ -168,7 +168,7 @@ def _config_name(place: Place, configs: Mapping[str, Any]) -> str:
     return name
 
 
-def _config(place: Place, names: Names) -> dict[str, tuple[str, ...]]:
+def _config(place: YamlPlace, names: NameFilter) -> dict[str, tuple[str, ...]]:
     """A configuration by its name; a name alone stands for one of the others."""
     if isinstance(place.value(), str):
         if place.value() == "default":
@@ -186,17 +186,17 @@ def _config(place: Place, names: Names) -> dict[str, tuple[str, ...]]:
     return {_name(fields["name"]): tuple(arguments)}
 
 
-def _block(fields: Mapping[str, Place], readers: Readers) -> dict[str, list[Any]]:
+def _block(fields: Mapping[str, YamlPlace], readers: Readers) -> dict[str, list[Any]]:
     return {axis: [readers[axis](item) for item in _listed(fields[axis])] for axis in fields}
 
 
-def _blocks(fields: Mapping[str, Place], key: str, readers: Readers) -> list[Block]:
+def _blocks(fields: Mapping[str, YamlPlace], key: str, readers: Readers) -> list[Block]:
     if key not in fields:
         return []
     return [_block(item.mapping(AXES), readers) for item in fields[key].sequence()]
 
 
-def _budget(place: Place, names: Names) -> Budget:
+def _budget(place: YamlPlace, names: NameFilter) -> Budget:
     fields = place.mapping(("time", "runs", "reruns"))
     return Budget(
         time=_duration(fields["time"], names) if "time" in fields else None,
@@ -205,7 +205,7 @@ def _budget(place: Place, names: Names) -> Budget:
     )
 
 
-def _possible(campaign: Campaign, place: Place, names: Names) -> Campaign:
+def _possible(campaign: Campaign, place: YamlPlace, names: NameFilter) -> Campaign:
     """Without the cells that cannot be. Each combination is asked about once, whatever the
     seed. A configuration that no cell can have is a mistake."""
     reasons: dict[tuple[str, str, str], str | None] = {}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
-from dynamesis.harness.campaign.conductor import Conductor
 from dynamesis.harness.campaign.journal import VERDICTS, Run
+from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.report.summary import STYLES
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,12 +19,12 @@ from rich.text import Text
 _STYLES = {**STYLES, "error": "bold magenta"}
 
 
-class View(Protocol):
+class CampaignView(Protocol):
     """Shows a campaign within its context."""
 
-    def hear(self, run: Run | None, of: Conductor) -> None: ...
+    def hear(self, run: Run | None, of: Scheduler) -> None: ...
 
-    def __enter__(self) -> View: ...
+    def __enter__(self) -> CampaignView: ...
 
     def __exit__(
         self,
@@ -45,13 +45,13 @@ def ended(run: Run) -> Text:
     return text
 
 
-def view(console: Console, line: Callable[[Run], Text] = ended) -> View:
+def view(console: Console, line: Callable[[Run], Text] = ended) -> CampaignView:
     """Live where the console is a terminal, plain lines where it is not. `line`: what is
     said of a test that has ended."""
-    return _Live(console, line) if console.is_terminal else _Plain(console, line)
+    return _Live(console, line) if console.is_terminal else _PlainView(console, line)
 
 
-def so_far(of: Conductor) -> str:
+def so_far(of: Scheduler) -> str:
     """How far it is."""
     runs = of.journal.runs
     counts = Counter(run.verdict for run in runs)
@@ -64,16 +64,16 @@ def so_far(of: Conductor) -> str:
     return f"{stopping}{time}  {done} of {len(of.campaign.cells)}  {told}  now: {now}"
 
 
-class _Plain:
+class _PlainView:
     def __init__(self, console: Console, line: Callable[[Run], Text]) -> None:
         self._console = console
         self._line = line
 
-    def hear(self, run: Run | None, of: Conductor) -> None:
+    def hear(self, run: Run | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
 
-    def __enter__(self) -> _Plain:
+    def __enter__(self) -> _PlainView:
         return self
 
     def __exit__(self, *ending: object) -> None:
@@ -89,7 +89,7 @@ class _Live:
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
         )
 
-    def hear(self, run: Run | None, of: Conductor) -> None:
+    def hear(self, run: Run | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
         self._spinner.update(text=Text(so_far(of)))

@@ -38,10 +38,10 @@ from dynamesis.harness.cli.local import (
     repair,
     status,
 )
-from dynamesis.harness.cli.parsing import Complaint
+from dynamesis.harness.cli.parsing import UsageError_click
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, Wrong
+from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, UsageError
 
 #: What some versions of typer make of a KeyboardInterrupt.
 _INTERRUPTED = 130
@@ -88,7 +88,7 @@ def _main(
         print(f"dynamesis {installed('dynamesis')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        raise Wrong("no command was given; dynamesis --help lists them")
+        raise UsageError("no command was given; dynamesis --help lists them")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -96,16 +96,16 @@ def run(arguments: Sequence[str]) -> int:
     program = " ".join(["dynamesis", *arguments[:1]])
     try:
         if "--store=" in arguments or ("--store", "") in pairwise(arguments):
-            raise Wrong("--store: is empty; name a folder")
+            raise UsageError("--store: is empty; name a folder")
         ended = typer.main.get_command(app).main(
             args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments
         )
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         return ended if isinstance(ended, int) else VALID
-    except Complaint as complaint:
+    except UsageError_click as complaint:
         return _tell(_path(complaint), complaint.format_message(), USAGE)  # type: ignore[attr-defined]
-    except Wrong as wrong:
+    except UsageError as wrong:
         return _tell(program, str(wrong), USAGE)
     except EnvironmentFailed as failure:
         return _tell(program, str(failure), ENVIRONMENT)

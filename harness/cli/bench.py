@@ -51,10 +51,10 @@ def checkers(
 
 
 def _count(text: str) -> int:
-    from dynamesis.harness.usage.exits import Wrong
+    from dynamesis.harness.usage.exits import UsageError
 
     if not text.strip().isdigit() or not 100 <= int(text) <= 100_000_000:
-        raise Wrong(f"--sizes: {text.strip()!r}; allowed: 100 to 100000000, several by comma")
+        raise UsageError(f"--sizes: {text.strip()!r}; allowed: 100 to 100000000, several by comma")
     return int(text)
 
 

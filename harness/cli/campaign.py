@@ -23,7 +23,7 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
-    from dynamesis.harness.campaign.campaigning import run_campaign
+    from dynamesis.harness.campaign.run_campaign import run_campaign
     from dynamesis.harness.usage.values import within, writable_file
 
     within("--jobs", jobs, 1, 64)

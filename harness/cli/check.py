@@ -55,11 +55,11 @@ def run(
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
 ) -> int:
     """Judge histories again; a verdict a line where there are several, or a model is named."""
-    from dynamesis.checkers.models.models import Options
-    from dynamesis.harness.check.checking import Request, check_all
+    from dynamesis.checkers.models.models import ModelOptions
+    from dynamesis.harness.check.check_files import Request, check_all
     from dynamesis.harness.usage.values import exact_number, value_of
 
-    options = Options(
+    options = ModelOptions(
         consistency_models=_parts(consistency_models),
         anomalies=_parts(anomalies),
         assume=_parts(assume),

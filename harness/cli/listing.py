@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 def run() -> None:
     """Show the workloads, nemeses, checkers, models, bugs, storage engines and links."""
-    from dynamesis.checkers.models.by_logs import LOG_CHECKERS
     from dynamesis.checkers.models.dynamo import CHECKERS
+    from dynamesis.checkers.models.log_checkers import LOG_CHECKERS
     from dynamesis.checkers.models.models import MODELS
     from dynamesis.cluster.storage import ENGINES
     from dynamesis.cluster.zoo import BUGS

@@ -19,12 +19,12 @@ def run(
 ) -> None:
     """Print what the nodes of a test have logged, merged by time."""
     from dynamesis.harness.report.nodelog import Wanted, merged, nodes_of
-    from dynamesis.harness.usage.exits import Wrong
+    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import one_of
 
     logs = nodes_of(folder)
     if not logs:
-        raise Wrong(f"{folder}: no logs of nodes here; give the folder of a test")
+        raise UsageError(f"{folder}: no logs of nodes here; give the folder of a test")
     nodes = [one_of("--node", part.strip(), logs) for part in (node or ",".join(logs)).split(",")]
     events = frozenset(part.strip() for part in event.split(",")) if event else None
     wanted = Wanted(events, key, request)

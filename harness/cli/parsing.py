@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from dynamesis.harness.usage.exits import Wrong
+from dynamesis.harness.usage.exits import UsageError
 
 #: Every complaint of the option parser descends from it; typer's own click has no public name.
-Complaint: type[Exception] = typer.BadParameter.__mro__[2]
+UsageError_click: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def command_of(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """The values of a command's parameters, by name. Raises Wrong."""
+    """The values of a command's parameters, by name. Raises UsageError."""
     from dynamesis.harness.cli.app import app
 
     group = typer.main.get_command(app)
     try:
         return group.commands[name].make_context(name, list(arguments)).params  # type: ignore[attr-defined,no-any-return]
-    except Complaint as complaint:
-        raise Wrong(complaint.format_message()) from complaint  # type: ignore[attr-defined]
+    except UsageError_click as complaint:
+        raise UsageError(complaint.format_message()) from complaint  # type: ignore[attr-defined]

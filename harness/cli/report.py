@@ -12,14 +12,14 @@ def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
 ) -> int:
     """Judge a stored test again and write its results and report anew."""
-    from dynamesis.harness.check.checking import stored_test
-    from dynamesis.harness.check.judging import judge, locate, save
-    from dynamesis.harness.results.store import REPORT, TEST
-    from dynamesis.harness.usage.exits import Wrong, exit_code
+    from dynamesis.harness.check.check_files import stored_test
+    from dynamesis.harness.check.evaluate import judge, locate, save
+    from dynamesis.harness.results.results import REPORT, TEST
+    from dynamesis.harness.usage.exits import UsageError, exit_code
 
     stored, history = locate(folder)
     if stored is None or not (stored / TEST).is_file():
-        raise Wrong(f"{folder}: no {TEST} here; give the folder of a test")
+        raise UsageError(f"{folder}: no {TEST} here; give the folder of a test")
     results = judge(history, stored_test(stored))
     save(stored, results)
     print(stored / REPORT)

@@ -14,10 +14,10 @@ def run(
 ) -> None:
     """Show all tests and campaigns in a browser, read-only, until ctrl-C."""
     from dynamesis.harness.report.serve import serve
-    from dynamesis.harness.usage.exits import Wrong
+    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import within
 
     within("--port", port, 0, 65535)
     if not store.is_dir():
-        raise Wrong(f"--store: {store} is no folder of results")
+        raise UsageError(f"--store: {store} is no folder of results")
     serve(store, port, print)

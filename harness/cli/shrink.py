@@ -14,7 +14,7 @@ def run(
     runs: Annotated[int, Option(help="Runs in all.")] = 60,
 ) -> int:
     """Run a test again with fewer and fewer faults, as long as it fails."""
-    from dynamesis.harness.campaign.shrinking import run_shrink
+    from dynamesis.harness.campaign.run_shrink import run_shrink
     from dynamesis.harness.usage.values import within
 
     within("--tries", tries, 1, 100)

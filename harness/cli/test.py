@@ -66,7 +66,7 @@ def run(
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge what it did."""
     from dynamesis.harness.worlds.options import FLAGS, asked
-    from dynamesis.harness.worlds.testing import run_test
+    from dynamesis.harness.worlds.run_test import run_test
 
     given = locals()
     options = asked(**{name: given[name] for name in FLAGS})

@@ -31,7 +31,7 @@ def run(
 ) -> int:
     """Plant each bug, and see whether it is caught, by what, and how soon."""
     from dynamesis.harness.usage.values import duration, within, writable_file
-    from dynamesis.harness.zoo.zooing import Visit, run_zoo
+    from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 
     within("--jobs", jobs, 1, 64)
     within("--seeds", seeds, 1, 10_000)

@@ -54,7 +54,7 @@ def repeat(source: Source, n: int | None = None) -> Generator:
 
 
 @dataclass(frozen=True)
-class Cycle(Wrapper):
+class CycleGenerator(Wrapper):
     first: Generator
 
     def op(self, ctx: Context) -> Step:
@@ -72,7 +72,7 @@ class Cycle(Wrapper):
 def cycle(source: Source) -> Generator:
     """The whole source, again and again from its beginning; exhausted only if empty."""
     gen = lift(source)
-    return Cycle(gen, gen)
+    return CycleGenerator(gen, gen)
 
 
 @dataclass(frozen=True)

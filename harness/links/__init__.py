@@ -13,7 +13,7 @@ from dynamesis.harness.links.direct import DirectLinks
 from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.links.toxics import KINDS
 from dynamesis.harness.processes.ports import Ports
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 
@@ -24,7 +24,7 @@ class Site:
 
     folder: Path
     ports: Ports
-    reaper: Reaper
+    reaper: ProcessGuard
     say: Callable[[str], None]
     on_incident: Callable[[dict[str, Any]], None]
 

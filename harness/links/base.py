@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from dynamesis.harness.links.faults import Fault
+from dynamesis.harness.links.faults import LinkFault
 
 #: The source of every route that a client takes.
 CLIENT = "client"
 
 
 @dataclass(frozen=True)
-class Route:
+class LinkRoute:
     """The path by which `source` (a node id, or "client") reaches node `dest`.
     `listen` and `upstream` are host:port strings, `listen` below port 32768."""
 
@@ -33,7 +33,7 @@ def route_name(source: str, dest: str) -> str:
     return f"{source}-{dest}"
 
 
-def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[Route]:
+def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[LinkRoute]:
     """A route for every ordered pair of nodes and from the clients to every node.
 
     `upstreams` tells where each node listens; `ports` gives len(nodes) ** 2 ports.
@@ -42,21 +42,21 @@ def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[Rout
         (source, dest) for source in (CLIENT, *upstreams) for dest in upstreams if source != dest
     ]
     return [
-        Route(source, dest, f"127.0.0.1:{port}", upstreams[dest])
+        LinkRoute(source, dest, f"127.0.0.1:{port}", upstreams[dest])
         for (source, dest), port in zip(pairs, ports, strict=True)
     ]
 
 
 def routes_to_newcomer(
     node: str, upstreams: Mapping[str, str], ports: Iterable[int]
-) -> list[Route]:
+) -> list[LinkRoute]:
     """The routes that come with a new node: from the clients and every other node to it,
     and from it to every other. `upstreams` holds the new node too; `ports` gives
     2 * len(upstreams) - 1 ports."""
     others = [other for other in upstreams if other != node]
     pairs = [(source, node) for source in (CLIENT, *others)] + [(node, dest) for dest in others]
     return [
-        Route(source, dest, f"127.0.0.1:{port}", upstreams[dest])
+        LinkRoute(source, dest, f"127.0.0.1:{port}", upstreams[dest])
         for (source, dest), port in zip(pairs, ports, strict=True)
     ]
 
@@ -69,17 +69,17 @@ class Links(Protocol):
     #: the kinds of fault (harness.links.faults.FAULTS) that these links can do
     kinds: frozenset[str]
 
-    async def start(self, routes: Iterable[Route]) -> None:
+    async def start(self, routes: Iterable[LinkRoute]) -> None:
         """Bring up every route without a fault. Raises EnvironmentFailed."""
 
-    async def add(self, routes: Iterable[Route]) -> None:
+    async def add(self, routes: Iterable[LinkRoute]) -> None:
         """Bring up more routes beside those there are, none of which is touched. Raises
         EnvironmentFailed."""
 
     def address(self, source: str, dest: str) -> str:
         """The host:port that `source` dials to reach `dest`."""
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         """Give each named route the fault that stands beside it. Raises FaultError for one
         that cannot be done, before any route is touched."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dynamesis.harness.links.base import Route, route_name
-from dynamesis.harness.links.faults import Fault, FaultError
+from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.faults import FaultError, LinkFault
 
 
 class DirectLinks:
@@ -15,18 +15,18 @@ class DirectLinks:
     kinds: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[str, LinkRoute] = {}
 
-    async def start(self, routes: Iterable[Route]) -> None:
+    async def start(self, routes: Iterable[LinkRoute]) -> None:
         self._routes = {route.name: route for route in routes}
 
-    async def add(self, routes: Iterable[Route]) -> None:
+    async def add(self, routes: Iterable[LinkRoute]) -> None:
         self._routes |= {route.name: route for route in routes}
 
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].upstream
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         if faults:
             raise FaultError(
                 "direct links have nothing in between that could fail; "

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.links.base import Route, route_name
-from dynamesis.harness.links.faults import FAULTS, Fault, FaultError
+from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.faults import FAULTS, FaultError, LinkFault
 from dynamesis.harness.processes.lifeline import PARENT
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: s that the proxy may take for an answer
@@ -31,13 +31,13 @@ class EmbeddedLinks:
     kinds = frozenset(FAULTS)
 
     def __init__(
-        self, folder: Path, reaper: Reaper, on_incident: Callable[[dict[str, Any]], None]
+        self, folder: Path, reaper: ProcessGuard, on_incident: Callable[[dict[str, Any]], None]
     ) -> None:
         self._log = folder / "proxy.log"
         self._reaper = reaper
         self._on_incident = on_incident
-        self._routes: dict[str, Route] = {}
-        self._faults: dict[str, Fault] = {}
+        self._routes: dict[str, LinkRoute] = {}
+        self._faults: dict[str, LinkFault] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class EmbeddedLinks:
         """The process that carries the routes."""
         return {} if self._process is None else {"proxy": self._process.pid}
 
-    async def start(self, routes: Iterable[Route]) -> None:
+    async def start(self, routes: Iterable[LinkRoute]) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._routes = {route.name: route for route in routes}
         try:
@@ -55,7 +55,7 @@ class EmbeddedLinks:
             await self.stop()
             raise EnvironmentFailed(f"the proxy: {failure}; its log is {self._log}") from failure
 
-    async def add(self, routes: Iterable[Route]) -> None:
+    async def add(self, routes: Iterable[LinkRoute]) -> None:
         added = {route.name: route for route in routes}
         self._routes |= added
         order = {"routes": [dataclasses.asdict(route) for route in added.values()]}
@@ -65,7 +65,7 @@ class EmbeddedLinks:
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].listen
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         for name, fault in faults.items():
             if name not in self._routes:
                 raise FaultError(f"there is no route {name!r}")
@@ -114,7 +114,7 @@ class EmbeddedLinks:
         await self._ask({"routes": [dataclasses.asdict(r) for r in self._routes.values()]})
         await self._ask({"set": {name: _plain(fault) for name, fault in self._faults.items()}})
 
-    async def _order_set(self, changes: Mapping[str, Fault | None]) -> None:
+    async def _order_set(self, changes: Mapping[str, LinkFault | None]) -> None:
         if not changes:
             return
         async with self._turn:
@@ -166,5 +166,5 @@ class _Refused(Exception):
     """The proxy answered with an error."""
 
 
-def _plain(fault: Fault | None) -> dict[str, Any] | None:
+def _plain(fault: LinkFault | None) -> dict[str, Any] | None:
     return None if fault is None else {"kind": fault.kind, **dataclasses.asdict(fault)}

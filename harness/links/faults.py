@@ -20,7 +20,7 @@ class FaultError(ValueError):
 
 
 @dataclass(frozen=True)
-class Fault:
+class LinkFault:
     """Base of all faults. `kind` is the name in histories and schedules; the higher
     `strength` wins where several meet."""
 
@@ -45,7 +45,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Refused(Fault):
+class RefusedLink(LinkFault):
     """Connections are reset, new ones refused at once; none is stale at heal."""
 
     kind = "refused"
@@ -53,7 +53,7 @@ class Refused(Fault):
 
 
 @dataclass(frozen=True)
-class Reset(Fault):
+class Reset(LinkFault):
     """The first bytes in this direction reset the connection. Upstream: a request is
     not executed. Downstream: it was, and the reply is lost."""
 
@@ -63,7 +63,7 @@ class Reset(Fault):
 
 
 @dataclass(frozen=True)
-class BlackHole(Fault):
+class BlackHole(LinkFault):
     """Connecting works, then silence; the heal closes all. One direction only makes a
     one-way cut."""
 
@@ -73,7 +73,7 @@ class BlackHole(Fault):
 
 
 @dataclass(frozen=True)
-class Stall(Fault):
+class Stall(LinkFault):
     """Silence, then what was said arrives late, when the fault is taken off."""
 
     kind = "stall"
@@ -82,7 +82,7 @@ class Stall(Fault):
 
 
 @dataclass(frozen=True)
-class CutOff(Fault):
+class CutOff(LinkFault):
     """Each connection ends, in the middle of a frame, after so many bytes."""
 
     kind = "cut-off"
@@ -96,7 +96,7 @@ class CutOff(Fault):
 
 
 @dataclass(frozen=True)
-class Frames(Fault):
+class Frames(LinkFault):
     """Whole frames (a 4-byte big-endian length and so many bytes) are lost, sent twice, or
     overtaken by the next one, each with its chance in percent. The first frame of a
     connection in each direction, which introduces the two sides, is spared."""
@@ -119,7 +119,7 @@ class Frames(Fault):
 
 
 @dataclass(frozen=True)
-class Narrow(Fault):
+class Narrow(LinkFault):
     """A bandwidth in kB/s (1000 bytes)."""
 
     kind = "narrow"
@@ -133,7 +133,7 @@ class Narrow(Fault):
 
 
 @dataclass(frozen=True)
-class Torn(Fault):
+class Torn(LinkFault):
     """Frames arrive in pieces of about `piece_bytes`, `pause_us` apart."""
 
     kind = "torn"
@@ -151,7 +151,7 @@ class Torn(Fault):
 
 
 @dataclass(frozen=True)
-class Slow(Fault):
+class Slow(LinkFault):
     """Every byte is late by latency +- jitter, in ms; order is kept."""
 
     kind = "slow"
@@ -166,13 +166,13 @@ class Slow(Fault):
         self._whole("jitter_ms", 0, self.latency_ms)
 
 
-FAULTS: dict[str, type[Fault]] = {
+FAULTS: dict[str, type[LinkFault]] = {
     fault.kind: fault
-    for fault in (Refused, Reset, BlackHole, Stall, CutOff, Frames, Narrow, Torn, Slow)
+    for fault in (RefusedLink, Reset, BlackHole, Stall, CutOff, Frames, Narrow, Torn, Slow)
 }
 
 
-def make_fault(kind: str, **fields: Any) -> Fault:
+def make_fault(kind: str, **fields: Any) -> LinkFault:
     """The fault of that kind, validated. Raises FaultError, naming what is allowed."""
     if kind not in FAULTS:
         raise FaultError(f"no fault is called {kind!r}; there are: {', '.join(FAULTS)}")
@@ -187,7 +187,7 @@ def make_fault(kind: str, **fields: Any) -> Fault:
     return fault
 
 
-def strongest(faults: Iterable[Fault]) -> Fault:
+def strongest(faults: Iterable[LinkFault]) -> LinkFault:
     """What a link suffers when all of `faults` (at least one) are laid on it: the
     strongest; in both directions if the strongest stands in each."""
     ranked = sorted(faults, key=lambda fault: -fault.strength)

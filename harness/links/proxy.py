@@ -18,28 +18,28 @@ import sys
 from random import Random
 from typing import Any
 
-from dynamesis.harness.links.base import Route
-from dynamesis.harness.links.faults import Fault, Refused, Stall, make_fault
+from dynamesis.harness.links.base import LinkRoute
+from dynamesis.harness.links.faults import LinkFault, RefusedLink, Stall, make_fault
 from dynamesis.harness.links.shapes import Broken, Counts, CutShort, Direction, shape
 from dynamesis.harness.processes.lifeline import follow_parent
 
 _ABORT = struct.pack("ii", 1, 0)
 
 
-class Proxy:
+class EmbeddedProxy:
     """One route: a listener, its connections, and the fault that it has now."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: LinkRoute) -> None:
         self.counts = Counts()
         self._route = route
-        self._fault: Fault | None = None
+        self._fault: LinkFault | None = None
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], list[Direction]] = {}
 
-    async def set(self, fault: Fault | None) -> None:
+    async def set(self, fault: LinkFault | None) -> None:
         """Have this fault from now on. Raises OSError if the port is taken."""
         former, self._fault = self._fault, fault
-        if isinstance(fault, Refused):
+        if isinstance(fault, RefusedLink):
             self._close_listener()
             self.counts.bitten += len(self._connections)
         if fault is None and isinstance(former, Stall):
@@ -48,7 +48,7 @@ class Proxy:
             self._hold(fault)
         else:
             await self._drop_all()
-        if self._server is None and not isinstance(fault, Refused):
+        if self._server is None and not isinstance(fault, RefusedLink):
             host, port = self._route.listen.split(":")
             self._server = await asyncio.start_server(
                 self._accept, host, int(port), backlog=1024, limit=1 << 20
@@ -82,7 +82,7 @@ class Proxy:
         self._connections[task] = []
         self.counts.connections += 1
         try:
-            if not isinstance(self._fault, Refused):
+            if not isinstance(self._fault, RefusedLink):
                 await self._connect(reader, writer, self._connections[task])
         except (asyncio.CancelledError, OSError):
             pass
@@ -121,11 +121,11 @@ class Proxy:
             questions.transport.abort()
 
 
-def _in_direction(fault: Fault | None, direction: str) -> Fault | None:
+def _in_direction(fault: LinkFault | None, direction: str) -> LinkFault | None:
     return fault if getattr(fault, "direction", "both") in (direction, "both") else None
 
 
-async def _carry(way: Direction, fault: Fault | None) -> None:
+async def _carry(way: Direction, fault: LinkFault | None) -> None:
     await shape(fault)(way)
     way.writer.write_eof()
 
@@ -151,15 +151,15 @@ class Program:
     """All routes of a test."""
 
     def __init__(self) -> None:
-        self._proxies: dict[str, Proxy] = {}
+        self._proxies: dict[str, EmbeddedProxy] = {}
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         """Carry out one order; what is answered."""
         match order:
             case {"routes": routes}:
                 for fields in routes:
-                    route = Route(**fields)
-                    self._proxies[route.name] = Proxy(route)
+                    route = LinkRoute(**fields)
+                    self._proxies[route.name] = EmbeddedProxy(route)
                     await self._proxies[route.name].set(None)
                 return {}
             case {"set": changes}:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.links import api
-from dynamesis.harness.links.base import Route
-from dynamesis.harness.links.faults import Fault, Refused
+from dynamesis.harness.links.base import LinkRoute
+from dynamesis.harness.links.faults import LinkFault, RefusedLink
 from dynamesis.harness.links.provision import VERSION
 from dynamesis.harness.links.toxics import toxics
 from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.ports import is_free
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: s until a server must have answered after its start
@@ -37,18 +37,18 @@ class NotUp(EnvironmentFailed):
     """The process ended, or did not answer, before it was of use."""
 
 
-class Server:
+class ToxiproxyServer:
     """A toxiproxy-server for the routes of one source."""
 
     def __init__(
-        self, binary: Path, port: int, log: Path, routes: Sequence[Route], reaper: Reaper
+        self, binary: Path, port: int, log: Path, routes: Sequence[LinkRoute], reaper: ProcessGuard
     ) -> None:
         self.port = port
         self.pid = -1
         self._binary = binary
         self._log = log
         self._routes = {route.name: route for route in routes}
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[str, LinkFault] = {}
         self._reaper = reaper
         self._process: subprocess.Popen[bytes] | None = None
         self._api = api.Toxiproxy()
@@ -86,12 +86,12 @@ class Server:
         self.pid = self._process.pid
         self._reaper.add(self.pid)
 
-    def add(self, routes: Sequence[Route]) -> str | None:
+    def add(self, routes: Sequence[LinkRoute]) -> str | None:
         """Carry these routes too. Returns what `set` does."""
         self._routes |= {route.name: route for route in routes}
         return self._recreate_all([route.name for route in routes])
 
-    def set(self, changes: Mapping[str, Fault | None]) -> str | None:
+    def set(self, changes: Mapping[str, LinkFault | None]) -> str | None:
         """Give routes their faults (None: none; a route that has none is not touched).
         Returns why the server had to be restarted for it, or None if all went well."""
         touched = [name for name, fault in changes.items() if fault or name in self._faults]
@@ -152,7 +152,7 @@ class Server:
             return
         for toxic in toxics(fault):
             proxy.add_toxic(**toxic)
-        if not isinstance(fault, Refused):
+        if not isinstance(fault, RefusedLink):
             proxy.enable()
 
     def _wait_until_ours(self) -> None:
@@ -181,7 +181,7 @@ class Server:
                 f"its log is {self._log}{_last_line(self._log)}"
             ) from error
 
-    def _body(self, route: Route, enabled: bool = True) -> dict[str, Any]:
+    def _body(self, route: LinkRoute, enabled: bool = True) -> dict[str, Any]:
         return {
             "name": route.name,
             "listen": route.listen,
@@ -189,10 +189,10 @@ class Server:
             "enabled": enabled,
         }
 
-    def _expected(self, route: Route) -> tuple[Any, ...]:
+    def _expected(self, route: LinkRoute) -> tuple[Any, ...]:
         fault = self._faults.get(route.name)
         names = [toxic["name"] for toxic in toxics(fault)] if fault else []
-        return route.listen, route.upstream, not isinstance(fault, Refused), sorted(names)
+        return route.listen, route.upstream, not isinstance(fault, RefusedLink), sorted(names)
 
 
 def _shape(proxy: api.Proxy | None) -> tuple[Any, ...] | None:

@@ -17,8 +17,8 @@ from typing import Any
 from dynamesis.harness.links.faults import (
     BlackHole,
     CutOff,
-    Fault,
     Frames,
+    LinkFault,
     Narrow,
     Reset,
     Slow,
@@ -90,7 +90,7 @@ class Direction:
 Shape = Callable[[Direction], Coroutine[Any, Any, None]]
 
 
-def shape(fault: Fault | None) -> Shape:
+def shape(fault: LinkFault | None) -> Shape:
     """The shape that does in one direction what `fault` wants there."""
     match fault:
         case BlackHole():

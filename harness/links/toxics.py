@@ -13,18 +13,18 @@ from typing import Any
 from dynamesis.harness.links.faults import (
     BlackHole,
     CutOff,
-    Fault,
     FaultError,
+    LinkFault,
     Narrow,
-    Refused,
+    RefusedLink,
     Reset,
     Slow,
     Torn,
 )
 
 
-def toxics(fault: Fault) -> list[dict[str, Any]]:
-    """The toxics, in their order, that make Toxiproxy do this (Refused has none: its
+def toxics(fault: LinkFault) -> list[dict[str, Any]]:
+    """The toxics, in their order, that make Toxiproxy do this (RefusedLink has none: its
     proxy is disabled)."""
     fault.validate()
     direction = getattr(fault, "direction", "both")
@@ -43,15 +43,17 @@ def toxics(fault: Fault) -> list[dict[str, Any]]:
 
 
 #: The kinds of fault that Toxiproxy can do.
-KINDS = frozenset(fault.kind for fault in (Refused, Reset, BlackHole, CutOff, Narrow, Torn, Slow))
+KINDS = frozenset(
+    fault.kind for fault in (RefusedLink, Reset, BlackHole, CutOff, Narrow, Torn, Slow)
+)
 
 #: ms; longer than any test, so that a black hole never hands an EOF through
 _NEVER_CLOSE = 86_400_000
 
 
-def _chain(fault: Fault) -> list[tuple[str, Mapping[str, int]]]:
+def _chain(fault: LinkFault) -> list[tuple[str, Mapping[str, int]]]:
     match fault:
-        case Refused():
+        case RefusedLink():
             return []
         case Reset():
             return [("reset_peer", {"timeout": 0})]

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.links.api import ApiError, ApiTimeout
-from dynamesis.harness.links.base import Route, route_name
-from dynamesis.harness.links.faults import Fault, FaultError
-from dynamesis.harness.links.server import Server
+from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.faults import FaultError, LinkFault
+from dynamesis.harness.links.server import ToxiproxyServer
 from dynamesis.harness.links.toxics import KINDS, toxics
 from dynamesis.harness.processes.ports import Ports
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 
@@ -33,7 +33,7 @@ class ToxiproxyLinks:
         binary: Path,
         folder: Path,
         ports: Ports,
-        reaper: Reaper,
+        reaper: ProcessGuard,
         on_incident: Callable[[dict[str, Any]], None],
     ) -> None:
         self._binary = binary
@@ -41,8 +41,8 @@ class ToxiproxyLinks:
         self._ports = ports
         self._reaper = reaper
         self._on_incident = on_incident
-        self._routes: dict[str, Route] = {}
-        self._servers: dict[str, Server] = {}
+        self._routes: dict[str, LinkRoute] = {}
+        self._servers: dict[str, ToxiproxyServer] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
 
     @property
@@ -50,7 +50,7 @@ class ToxiproxyLinks:
         """The process that carries each source's routes."""
         return {source: server.pid for source, server in self._servers.items()}
 
-    async def start(self, routes: Iterable[Route]) -> None:
+    async def start(self, routes: Iterable[LinkRoute]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             await self.add(routes)
@@ -58,8 +58,8 @@ class ToxiproxyLinks:
             await self.stop()
             raise
 
-    async def add(self, routes: Iterable[Route]) -> None:
-        by_source: dict[str, list[Route]] = defaultdict(list)
+    async def add(self, routes: Iterable[LinkRoute]) -> None:
+        by_source: dict[str, list[LinkRoute]] = defaultdict(list)
         for route in routes:
             self._routes[route.name] = route
             by_source[route.source].append(route)
@@ -73,13 +73,13 @@ class ToxiproxyLinks:
             if isinstance(failure, BaseException):
                 raise failure
 
-    async def _carry(self, source: str, routes: list[Route]) -> None:
+    async def _carry(self, source: str, routes: list[LinkRoute]) -> None:
         """Have the server of this source carry these routes; start it if there is none."""
         if (server := self._servers.get(source)) is not None:
             self._tell(source, await self._run(source, server.add, routes))
             return
         log = self._folder / f"toxiproxy-{source}.log"
-        server = Server(self._binary, self._ports.take(), log, routes, self._reaper)
+        server = ToxiproxyServer(self._binary, self._ports.take(), log, routes, self._reaper)
         self._servers[source] = server
         self._threads[source] = ThreadPoolExecutor(1, f"toxiproxy-{source}")
         await self._run(source, server.start)
@@ -87,7 +87,7 @@ class ToxiproxyLinks:
     def address(self, source: str, dest: str) -> str:
         return self._routes[route_name(source, dest)].listen
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         for name, fault in faults.items():
             if name not in self._routes:
                 raise FaultError(f"there is no route {name!r}")
@@ -118,8 +118,8 @@ class ToxiproxyLinks:
         self._servers.clear()
         self._threads.clear()
 
-    async def _set(self, changes: Mapping[str, Fault | None]) -> None:
-        by_source: dict[str, dict[str, Fault | None]] = defaultdict(dict)
+    async def _set(self, changes: Mapping[str, LinkFault | None]) -> None:
+        by_source: dict[str, dict[str, LinkFault | None]] = defaultdict(dict)
         for name, fault in changes.items():
             by_source[self._routes[name].source][name] = fault
         done = await asyncio.gather(
@@ -129,7 +129,7 @@ class ToxiproxyLinks:
             if isinstance(failure, BaseException):
                 raise failure
 
-    async def _set_one(self, source: str, changes: dict[str, Fault | None]) -> None:
+    async def _set_one(self, source: str, changes: dict[str, LinkFault | None]) -> None:
         server = self._servers[source]
         try:
             reason = await self._run(source, server.set, changes)

@@ -15,7 +15,14 @@ from dynamesis.harness.links.base import CLIENT, route_name
 from dynamesis.harness.nemesis import cuts
 from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
 from dynamesis.harness.nemesis.cuts import Grudge, Nodes
-from dynamesis.harness.nemesis.packages import Arena, Draw, Impossible, Member, Package, Value
+from dynamesis.harness.nemesis.packages import (
+    Draw,
+    FaultContext,
+    Impossible,
+    Member,
+    Package,
+    Value,
+)
 
 _ONE_WAY = frozenset({"black-hole"})
 
@@ -28,7 +35,7 @@ def _cut(
     kinds: frozenset[str] = frozenset(cuts.KINDS),
     times: int = 1,
 ) -> Member:
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         grudge, rng = shape(arena.nodes, rng)
         kind, rng = rng.choice(sorted(kinds & arena.kinds))
         return [{"kind": kind, "grudge": grudge}] * times, rng
@@ -39,7 +46,7 @@ def _cut(
 def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
     """So many random nodes, so many times."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         nodes, rng = rng.sample(arena.nodes, count(len(arena.nodes)))
         return [{"nodes": sorted(nodes), **more}] * times, rng
 
@@ -49,7 +56,7 @@ def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
 def _victim(times: int = 1, **more: str) -> Draw:
     """One node, so many times: any, or, where it forgets what is in memory, the one that may."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         (value,), rng = (_forgetful if arena.frail else _ONE)(rng, arena)
         return [{**value, **more}] * times, rng
 
@@ -62,11 +69,11 @@ _MAJORITY = _some(lambda n: n // 2 + 1)
 _ALL = _some(lambda n: n)
 
 
-def _forgetful(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+def _forgetful(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
     return [{"nodes": [arena.forgetful]}], rng
 
 
-def _old_disk(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+def _old_disk(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
     """Two acts: what the node has stored by the first is all that it has after the second."""
     return [{"nodes": [arena.forgetful], "disk": disk} for disk in ("copied", "restored")], rng
 
@@ -74,7 +81,7 @@ def _old_disk(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
 def _apart(draw: Draw) -> Draw:
     """The last act leaves the node to its clients alone, for a while, once it runs again."""
 
-    def drawn(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def drawn(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         acts, rng = draw(rng, arena)
         return [*acts[:-1], {**acts[-1], "apart": True}], rng
 
@@ -84,7 +91,7 @@ def _apart(draw: Draw) -> Draw:
 def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
     """One node; how long (ms) lies between what is done to it first and the SIGKILL."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         (value,), rng = _victim(1, **more)(rng, arena)
         value[setting], rng = rng.between(low, high)
         return [value], rng
@@ -92,7 +99,7 @@ def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
     return draw
 
 
-def _stopped_before(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+def _stopped_before(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
     """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
     (value,), rng = _victim()(rng, arena)
     return [{**value, "signal": "SIGTERM"}, value], rng
@@ -101,7 +108,7 @@ def _stopped_before(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
 def _aimed(target: str, cut: bool = False) -> Draw:
     """A target that is found when the fault strikes; `otherwise` is hit if there is none."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         key, rng = rng.choice(arena.keys)
         otherwise, rng = rng.choice(arena.nodes)
         value: Value = {"target": target, "key": key, "otherwise": otherwise}
@@ -116,7 +123,7 @@ def _handoff(family: str) -> Draw:
     """Two acts: a node is away, so that others hold hints for it; it is hardly back when
     the holder of the most is hit, in mid-handoff."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         (aimed,), rng = _aimed("hint-holder", cut=family == "cut")(rng, arena)
         away, rng = rng.choice([node for node in arena.nodes if node != aimed["otherwise"]])
         rest = [node for node in arena.nodes if node != away]
@@ -139,7 +146,7 @@ def _link(
     """A fault of this kind, its fields drawn from these ranges, on all links of one node or
     on all links between nodes. `either`: in one direction, drawn, not in both."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         links, rng = _links(rng, arena, clients)
         drawn: Value = {}
         for field, (low, high) in fields.items():
@@ -151,7 +158,7 @@ def _link(
     return Member(f"link.{name}", description, draw, frozenset({kind}), least=2)
 
 
-def _links(rng: Rng, arena: Arena, clients: bool) -> tuple[list[str], Rng]:
+def _links(rng: Rng, arena: FaultContext, clients: bool) -> tuple[list[str], Rng]:
     node, rng = rng.choice(arena.nodes)
     all_of_them, rng = rng.chance(0.5)
     links = [
@@ -168,7 +175,7 @@ def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int
     of the settings, times in ms. Bits are only ever flipped at the node that may lose its
     memory."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         lost = name == "lost-writes" and arena.frail
         (value,), rng = (_forgetful if forgets or lost else _MINORITY)(rng, arena)
         settings: dict[str, float] = {}
@@ -185,7 +192,7 @@ def _clock(name: str, description: str) -> Member:
     """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, running at 5 to
     50 per cent too fast or too slow, standing still, or in steps of 15 ms to 1 s."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         count, rng = rng.between(1, len(arena.nodes))
         nodes, rng = rng.sample(arena.nodes, count)
         exponent, rng = rng.between(7, 22)
@@ -206,7 +213,7 @@ def _clock(name: str, description: str) -> Member:
 def _load(name: str, description: str, **ranges: tuple[int, int]) -> Member:
     """Extra load on a minority; `ranges`: of the settings."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         (value,), rng = _MINORITY(rng, arena)
         settings: dict[str, int] = {}
         for setting, (low, high) in ranges.items():
@@ -228,7 +235,7 @@ def _change(
     node that may lose its memory is ever removed, and it never leaves. `back`: the contrary
     follows, up to so many ms later."""
 
-    def draw(rng: Rng, arena: Arena) -> tuple[list[Value], Rng]:
+    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
         others, rng = rng.shuffle([node for node in arena.nodes if node != arena.forgetful])
         among = [arena.forgetful] if removes else list(others)
         value: Value = {"joins": joins, "leaves": leaves, "removes": removes}
@@ -352,7 +359,7 @@ PACKAGES: dict[str, Package] = {
 }
 
 
-def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ...]]:
+def possible(names: Collection[str], arena: FaultContext) -> dict[str, tuple[Member, ...]]:
     """Of the members that the packages bring, by family, those that can be done here.
 
     Raises Impossible, with the reason, for a name that does not exist, for `none` beside
@@ -372,7 +379,7 @@ def possible(names: Collection[str], arena: Arena) -> dict[str, tuple[Member, ..
     return {family: tuple(m for m in kept if m.family == family) for family in families}
 
 
-def _why_not(members: Iterable[Member], arena: Arena) -> str:
+def _why_not(members: Iterable[Member], arena: FaultContext) -> str:
     """The reason that holds for the most members, and how many have others."""
     reasons = Counter(str(member.why_not(arena)) for member in members)
     (reason, _), *others = reasons.most_common()

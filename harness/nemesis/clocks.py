@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.system import System
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.links.base import route_name
-from dynamesis.harness.links.faults import BlackHole, Fault, Refused, Reset
+from dynamesis.harness.links.faults import BlackHole, LinkFault, RefusedLink, Reset
 
 Nodes = tuple[str, ...]
 Grudge = list[list[str]] | dict[str, list[str]]
 
 #: The kinds of cut, and what each does to a link that is cut both ways.
-KINDS: dict[str, Fault] = {
-    "refused": Refused(),
+KINDS: dict[str, LinkFault] = {
+    "refused": RefusedLink(),
     "black-hole": BlackHole(),
     "reset": Reset(),
 }
@@ -89,11 +89,11 @@ def unheard(grudge: Grudge) -> set[tuple[str, str]]:
     }
 
 
-def route_faults(kind: str, grudge: Grudge) -> dict[str, Fault]:
+def route_faults(kind: str, grudge: Grudge) -> dict[str, LinkFault]:
     """What each route suffers. The route from a to b carries a's requests upstream, and
     b's replies downstream: to silence a towards b takes both routes between them."""
     silent = unheard(grudge)
-    faults: dict[str, Fault] = {}
+    faults: dict[str, LinkFault] = {}
     for a, b in sorted(silent):
         if (b, a) in silent:
             faults[route_name(a, b)] = KINDS[kind]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.symptoms import asked
 from dynamesis.harness.targets.system import System
 

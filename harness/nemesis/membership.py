@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.system import System
@@ -38,7 +38,7 @@ _LOOK = 0.1
 _ASK_AGAIN = 3.0
 
 
-class Membership:
+class MembershipFaults:
     """Asks for changes, and follows each until it has come about."""
 
     def __init__(self, system: System, welcome: Welcome) -> None:

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynamesis.checkers.history.course import crashed
 from dynamesis.checkers.history.op import Op, OpError
+from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
 from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
-from dynamesis.harness.nemesis.effects import Effects, Look, Proof
+from dynamesis.harness.nemesis.fault_handler import FaultHandler, Look, Proof
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.nemesis.loads import ExtraLoad, Press, no_press
-from dynamesis.harness.nemesis.membership import Membership, Welcome
+from dynamesis.harness.nemesis.membership import MembershipFaults, Welcome
 from dynamesis.harness.nemesis.network import BadLink, Cut, Wires
 from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from dynamesis.harness.nemesis.schedule import NEMESIS
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
-#: s that a fault should have lasted to show an effect, as checkers.evidence.evidence has it, and s by
+#: s that a fault should have lasted to show an effect, as checkers.evidence.vacuity has it, and s by
 #: which one that has shown none lasts longer, both of a machine that is not busy
 _SHOULD_BITE = 2.0
 _LONGER = 4.0
@@ -136,8 +136,8 @@ class Nemesis:
         self._disks = BadDisk(system)
         self._clocks = BadClock(system)
         self._loads = ExtraLoad(system, press)
-        self._membership = Membership(system, welcome)
-        self._effects: dict[str, Effects] = {
+        self._membership = MembershipFaults(system, welcome)
+        self._effects: dict[str, FaultHandler] = {
             "cut": Cut(system, self._wires),
             "link": BadLink(system, self._wires),
             "kill": Kill(system, self._holds),

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from dynamesis.harness.links.base import CLIENT, Links, route_name
-from dynamesis.harness.links.faults import Fault, Narrow, Slow, make_fault, strongest
+from dynamesis.harness.links.faults import LinkFault, Narrow, Slow, make_fault, strongest
 from dynamesis.harness.nemesis.cuts import route_faults, unheard
-from dynamesis.harness.nemesis.effects import Look, Proof
+from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
 from dynamesis.harness.targets.system import System
 
@@ -24,9 +24,9 @@ class Wires:
 
     def __init__(self, links: Links) -> None:
         self.links = links
-        self._faults: dict[str, dict[int, Fault]] = defaultdict(dict)
+        self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
 
-    async def lay(self, fault: int, routes: Mapping[str, Fault]) -> None:
+    async def lay(self, fault: int, routes: Mapping[str, LinkFault]) -> None:
         """Add a fault. Only routes on which something changes are touched: a touch costs
         every connection there."""
         before = {name: self._effective(name) for name in routes}
@@ -54,7 +54,7 @@ class Wires:
         """How many faults are on this route."""
         return len(self._faults[name])
 
-    def _effective(self, name: str) -> Fault | None:
+    def _effective(self, name: str) -> LinkFault | None:
         faults = self._faults[name].values()
         return strongest(faults) if faults else None
 
@@ -141,14 +141,14 @@ async def _harm(wires: Wires, names: list[str]) -> Callable[[], Awaitable[dict[s
     return harm
 
 
-Watch = Callable[[System, Wires, Fault, list[str]], Awaitable[Look]]
+Watch = Callable[[System, Wires, LinkFault, list[str]], Awaitable[Look]]
 
 
-async def _complained(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
+async def _complained(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
     return await _felt(system, wires, _pairs(system, names), names)
 
 
-async def _late(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
+async def _late(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
     """Proof by a greeting that takes as long as the fault is meant to delay it, where another
     took less, before it or once it was lifted; or longer than before by half of that. On a busy
     machine every greeting is late: there it is that something came through the links while they
@@ -217,14 +217,14 @@ async def _received(system: System, pairs: list[Pair]) -> dict[Pair, int]:
     }
 
 
-def _delay(bad: Fault, size: int) -> float:
+def _delay(bad: LinkFault, size: int) -> float:
     """By how many s the fault must delay so many bytes."""
     if isinstance(bad, Slow):
         return (bad.latency_ms - bad.jitter_ms) / 1000
     return size / (1000 * bad.rate_kbps) if isinstance(bad, Narrow) else 0.0
 
 
-async def _in_pieces(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
+async def _in_pieces(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
     """Proof by a greeting that comes in several segments, or by the links' own count."""
     harmed = await _harm(wires, names)
 
@@ -238,7 +238,7 @@ async def _in_pieces(system: System, wires: Wires, bad: Fault, names: list[str])
     return look
 
 
-async def _counted(system: System, wires: Wires, bad: Fault, names: list[str]) -> Look:
+async def _counted(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
     """Proof by the links' own count of frames that they harmed."""
     before = await wires.links.count()
 

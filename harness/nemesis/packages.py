@@ -22,7 +22,7 @@ class Impossible(ValueError):
 
 
 @dataclass(frozen=True)
-class Arena:
+class FaultContext:
     """What faults have to do with: the nodes, the kinds of fault that the links can do, W
     and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
     compared (`anti_entropy`), keys whose replicas may be aimed at, which node may lose its
@@ -52,7 +52,7 @@ class Arena:
         n: int = 3,
         anti_entropy: bool = True,
         buffered: bool = False,
-    ) -> Arena:
+    ) -> FaultContext:
         """The arena in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
         return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
@@ -65,7 +65,7 @@ class Arena:
 
 Value = dict[str, Any]
 #: Draws the acts of one period, one after the other; most have one.
-Draw = Callable[[Rng, Arena], tuple[list[Value], Rng]]
+Draw = Callable[[Rng, FaultContext], tuple[list[Value], Rng]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Member:
         """Whether a node is removed as dead, and its data with it."""
         return self.forgets and self.lasts
 
-    def why_not(self, arena: Arena) -> str | None:
+    def why_not(self, arena: FaultContext) -> str | None:
         """Why it cannot be done there; None if it can."""
         if len(arena.nodes) < self.least:
             return f"needs {self.least} nodes and there are {len(arena.nodes)}"

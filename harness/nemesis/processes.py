@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dynamesis.harness.nemesis.cuts import route_faults
-from dynamesis.harness.nemesis.effects import Look, Proof, proven
+from dynamesis.harness.nemesis.fault_handler import Look, Proof, proven
 from dynamesis.harness.nemesis.network import Wires
 from dynamesis.harness.targets.system import System
 

@@ -17,7 +17,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis.catalogue import possible
-from dynamesis.harness.nemesis.packages import NEWCOMERS, Arena, Member
+from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member
 
 NEMESIS = "nemesis"
 #: A test is at most so many units of time long; about three make a fault and its pause.
@@ -34,7 +34,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Bout:
+class FaultInterval:
     """One fault from start to stop, in ms."""
 
     start: int
@@ -43,7 +43,7 @@ class Bout:
     value: dict[str, Any]
 
 
-def plan(names: Iterable[str], arena: Arena, seed: int, limit: float) -> tuple[Event, ...]:
+def plan(names: Iterable[str], arena: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
     """What these packages do in a load phase of `limit` s. A fault whose end would come
     later is left to the heal phase. Raises Impossible."""
     families = possible(tuple(names), arena)
@@ -57,8 +57,8 @@ def plan(names: Iterable[str], arena: Arena, seed: int, limit: float) -> tuple[E
 
 
 def _timeline(
-    members: tuple[Member, ...], arena: Arena, rng: Rng, limit: float, families: int
-) -> Iterator[Bout]:
+    members: tuple[Member, ...], arena: FaultContext, rng: Rng, limit: float, families: int
+) -> Iterator[FaultInterval]:
     """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
     longer test, so that hints, repair and detectors get something to do. Longer ones still
     in tests of many hours: the plan is made whole, and must stay one that can be read."""
@@ -74,12 +74,12 @@ def _timeline(
         act = length / (len(acts) + (len(acts) - 1) * member.gap)
         for number, value in enumerate(acts):
             start = now + number * act * (1 + member.gap)
-            yield Bout(round(start), round(start + act), member, value)
+            yield FaultInterval(round(start), round(start + act), member, value)
         pause, rng = rng.uniform(0.5 * unit * crowd, 1.5 * unit * crowd)
         now += length + pause
 
 
-def _apart(bouts: Iterable[Bout]) -> Iterator[Bout]:
+def _apart(bouts: Iterable[FaultInterval]) -> Iterator[FaultInterval]:
     """Without the nodes whose process another fault still holds, and without putting back a
     disk whose copying fell to that."""
     held: dict[str, int] = {}
@@ -99,7 +99,7 @@ def _apart(bouts: Iterable[Bout]) -> Iterator[Bout]:
             yield replace(bout, value={**bout.value, "nodes": free})
 
 
-def _events(bouts: Iterable[Bout], limit: int) -> tuple[Event, ...]:
+def _events(bouts: Iterable[FaultInterval], limit: int) -> tuple[Event, ...]:
     events: list[Event] = []
     for fault, bout in enumerate(bouts):
         family = bout.member.family

@@ -23,10 +23,10 @@ from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
 from dynamesis.harness.nemesis.cuts import KINDS
 from dynamesis.harness.nemesis.disks import DISK_FAULTS
 from dynamesis.harness.nemesis.loads import LOADS
-from dynamesis.harness.nemesis.packages import Arena
+from dynamesis.harness.nemesis.packages import FaultContext
 from dynamesis.harness.nemesis.schedule import Event, in_order
 from dynamesis.harness.nemesis.targets import TARGETS
-from dynamesis.harness.results.places import Place, document
+from dynamesis.harness.results.yaml_document import YamlPlace, document
 
 _DISKS = ("wiped", "copied", "restored")
 _SIGNALS = ("SIGKILL", "SIGTERM")
@@ -52,7 +52,7 @@ def dump(events: Iterable[Event]) -> str:
     return text
 
 
-def load(text: str, name: str, arena: Arena) -> tuple[Event, ...]:
+def load(text: str, name: str, arena: FaultContext) -> tuple[Event, ...]:
     """The schedule that stands in `text`, for this arena. `name` is the file's, for
     messages. Raises BadYaml."""
     place = document(text, name, "a list of faults under the key 'faults'")
@@ -65,17 +65,17 @@ def load(text: str, name: str, arena: Arena) -> tuple[Event, ...]:
     return in_order(events)
 
 
-Read = Callable[[Place, Arena], Any]
+Read = Callable[[YamlPlace, FaultContext], Any]
 
 
-def _grudge(place: Place, arena: Arena) -> Any:
+def _grudge(place: YamlPlace, arena: FaultContext) -> Any:
     if isinstance(place.node, yaml.MappingNode):
         deaf = place.mapping(arena.nodes)
         return {node: silent.some_of(arena.nodes) for node, silent in deaf.items()}
     return [group.some_of(arena.nodes) for group in place.sequence()]
 
 
-def _routes(arena: Arena) -> list[str]:
+def _routes(arena: FaultContext) -> list[str]:
     nodes = arena.nodes
     return [route_name(a, b) for a in (CLIENT, *nodes) for b in nodes if a != b]
 
@@ -155,7 +155,7 @@ _EXACT = {"clock": CLOCK_FAULTS, "load": LOADS}
 _TIMES = ("start", "stop", "member")
 
 
-def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
+def _fault(number: int, entry: YamlPlace, arena: FaultContext) -> list[Event]:
     family = _family(entry)
     readers = _FIELDS[family]
     fields = entry.mapping({*_TIMES, *readers})
@@ -182,7 +182,7 @@ def _fault(number: int, entry: Place, arena: Arena) -> list[Event]:
     return events
 
 
-def _family(entry: Place) -> str:
+def _family(entry: YamlPlace) -> str:
     everything = {*_TIMES, *(key for readers in _FIELDS.values() for key in readers)}
     fields = entry.mapping(everything)
     for key in ("start", "member"):
@@ -192,7 +192,7 @@ def _family(entry: Place) -> str:
     return fields["member"].one_of(names).partition(".")[0]
 
 
-def _check_link(fields: dict[str, Place], value: dict[str, Any]) -> None:
+def _check_link(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
     settings = value.get("with", {})
     if not isinstance(settings, dict):
         raise fields["with"].wrong("should be a mapping of the fault's settings")
@@ -202,7 +202,7 @@ def _check_link(fields: dict[str, Place], value: dict[str, Any]) -> None:
         raise fields.get("with", fields["kind"]).wrong(str(error)) from error
 
 
-def _check_disk(fields: dict[str, Place], value: dict[str, Any]) -> None:
+def _check_disk(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
     settings, allowed = value.get("with", {}), DISK_FAULTS[value["kind"]]
     if not isinstance(settings, dict) or not set(settings) <= set(allowed):
         only = f"only {', '.join(allowed)}" if allowed else "no settings"
@@ -213,7 +213,7 @@ def _check_disk(fields: dict[str, Place], value: dict[str, Any]) -> None:
 
 
 def _check_exact(
-    fields: dict[str, Place], value: dict[str, Any], allowed: dict[str, tuple[int, int]]
+    fields: dict[str, YamlPlace], value: dict[str, Any], allowed: dict[str, tuple[int, int]]
 ) -> None:
     settings = value["with"]
     if not isinstance(settings, dict) or set(settings) != set(allowed):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import CLIENT, route_name
 from dynamesis.harness.nemesis.cuts import unheard
@@ -61,7 +61,7 @@ class Targets:
             ring = await self.system.ring()
         except RuntimeError:
             return [value["otherwise"]]
-        replicas = Ring.told(ring, ring["n"]).primaries(value["key"])
+        replicas = CheckedRing.told(ring, ring["n"]).primaries(value["key"])
         return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
 
     async def _giver(self, family: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.results.store import NODES
+from dynamesis.harness.results.results import NODES
 
 _HEAD = ("time", "mono", "node", "event")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import described, evidence, reasons, word
-from dynamesis.harness.results.store import HISTORY, RESULTS, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 
 #: Anomalies of one name that are shown unfolded.
 _SHOWN = 3

@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import word
-from dynamesis.harness.results.store import RESULTS, TEST, Folder, runs
+from dynamesis.harness.results.results import RESULTS, TEST, Folder, runs
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 HOST = "127.0.0.1"

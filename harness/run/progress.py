@@ -1,6 +1,6 @@
 """What one sees while a test runs: live on a terminal, plain lines elsewhere.
 
-A Tally follows the history and knows everything that is shown; a view only draws it.
+A ProgressCounts follows the history and knows everything that is shown; a view only draws it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EVERY = 2.0
 
 
 @dataclass
-class Tally:
+class ProgressCounts:
     """Counts what happens in a history as it grows. Times in ns since the test began."""
 
     phase: str = ""
@@ -60,12 +60,12 @@ class Tally:
             self.faults.pop(fault, None)
 
 
-class View(Protocol):
+class TestView(Protocol):
     """Shows a test to whoever waits for it."""
 
     def hear(self, op: Op) -> None: ...
 
-    def __enter__(self) -> View: ...
+    def __enter__(self) -> TestView: ...
 
     def __exit__(
         self,
@@ -86,7 +86,7 @@ def alarm(op: Op) -> str | None:
     return None
 
 
-def view(console: Console) -> View:
+def view(console: Console) -> TestView:
     """Live where the console is a terminal, plain lines where it is not."""
     return LiveView(console) if console.is_terminal else PlainView(console.print)
 
@@ -96,7 +96,7 @@ class PlainView:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._tally = Tally()
+        self._tally = ProgressCounts()
         self._shown: tuple[str, tuple[str, ...]] = ("", ())
         self._due = 0.0
 
@@ -126,7 +126,7 @@ class LiveView:
     """One line that keeps itself up to date, by a thread of rich's own."""
 
     def __init__(self, console: Console) -> None:
-        self._tally = Tally()
+        self._tally = ProgressCounts()
         self._spinner = Spinner("dots")
         self._heard = time.monotonic_ns()
         self._live = Live(
@@ -157,7 +157,7 @@ class LiveView:
         self._live.stop()
 
 
-def line(tally: Tally, now: int) -> str:
+def line(tally: ProgressCounts, now: int) -> str:
     """`load     4.2 s   98 op/s   ok 402  fail 3  info 8   faults: cut`"""
     counts = "  ".join(f"{kind} {tally.counts[kind]}" for kind in ("ok", "fail", "info"))
     faults = ", ".join(list(tally.faults.values())) or "none"

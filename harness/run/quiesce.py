@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.system import System
 
@@ -40,7 +40,7 @@ Rounds = Mapping[tuple[str, str], dict[str, int]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class QuiesceOutcome:
     """`waiting` says what was still outstanding when the wait ended; empty when quiet.
     `in_vain`: the pairs that repaired without end (Watch.hopeless)."""
 
@@ -173,7 +173,7 @@ async def _unreadable(system: System) -> dict[str, Any]:
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
     is as System.ring tells it."""
-    placed = Ring.told(ring, ring["n"])
+    placed = CheckedRing.told(ring, ring["n"])
     groups = {placed.holders(partition) for partition in range(len(placed.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
 
@@ -220,7 +220,7 @@ async def until_quiet(
     deadline: float,
     interval: float = INTERVAL,
     exchanges: bool = True,
-) -> Outcome:
+) -> QuiesceOutcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
     `deadline` seconds of a machine that is not busy have passed. `exchanges`: whether replicas
     have any."""
@@ -234,5 +234,5 @@ async def until_quiet(
         if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             told = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
-            return Outcome(not waiting, seconds, told, watch.hopeless)
+            return QuiesceOutcome(not waiting, seconds, told, watch.hopeless)
         await asyncio.sleep(interval)

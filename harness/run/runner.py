@@ -17,15 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from dynamesis.harness.generators.validate import friendly_exceptions, validate
-from dynamesis.harness.links.base import Links, Route
+from dynamesis.harness.links.base import LinkRoute, Links
 from dynamesis.harness.processes.limits import require_space, shortage
-from dynamesis.harness.results.store import LOG, NODES, TEST, Folder
-from dynamesis.harness.run.final import Decode, Held, dump_all, keep
+from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
+from dynamesis.harness.run.dump import Decode, Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.quiesce import IN_PROGRESS, look, until_idle, until_quiet
 from dynamesis.harness.run.recorder import Recorder
@@ -47,7 +47,7 @@ _LOOK = 0.5
 HOPELESS = 5.0
 
 
-class Nemesis(Protocol):
+class NemesisClient(Protocol):
     """Injects faults and takes all of them back."""
 
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
@@ -63,8 +63,8 @@ class Parts:
 
     system: System
     links: Links
-    routes: tuple[Route, ...]
-    nemesis: Nemesis
+    routes: tuple[LinkRoute, ...]
+    nemesis: NemesisClient
     clients: Mapping[Thread, Worker]
     load: Generator
     final: Callable[[Iterable[str]], Generator]
@@ -229,7 +229,7 @@ class Runner:
         await keep(self.parts.system, held, self.folder / NODES)
 
     async def _dump(self, ring: Mapping[str, Any]) -> Held:
-        parts, placement = self.parts, Ring.told(ring, ring["n"])
+        parts, placement = self.parts, CheckedRing.told(ring, ring["n"])
         return await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
 
     async def _read_all(self) -> None:
@@ -298,7 +298,7 @@ def _clients_only(workers: Workers) -> Workers:
 class _NemesisWorker:
     """The nemesis as a worker; what it does in between, it records itself."""
 
-    def __init__(self, nemesis: Nemesis, recorder: Recorder) -> None:
+    def __init__(self, nemesis: NemesisClient, recorder: Recorder) -> None:
         self._nemesis = nemesis
         self._recorder = recorder
 

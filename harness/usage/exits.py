@@ -7,8 +7,8 @@ from typing import Any
 VALID, INVALID, USAGE, UNKNOWN, ENVIRONMENT = range(5)
 
 
-class Wrong(Exception):
-    """Wrong usage: the message says what is wrong, where, and what would be right."""
+class UsageError(Exception):
+    """UsageError usage: the message says what is wrong, where, and what would be right."""
 
 
 def exit_code(valid: Any) -> int:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynamesis.harness.processes.limits import shortage
-from dynamesis.harness.results.store import Folder, create
+from dynamesis.harness.results.results import Folder, create
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.usage.exits import Wrong
+from dynamesis.harness.usage.exits import UsageError
 
 if TYPE_CHECKING:
     from dynamesis.checkers.history.exact import Number
@@ -23,13 +23,13 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
 def duration(flag: str, text: str, low: float = 0.001, high: float = math.inf) -> float:
-    """Seconds, from `500ms`, `10s`, `2m` or `1h`. Raises Wrong unless low <= it <= high."""
+    """Seconds, from `500ms`, `10s`, `2m` or `1h`. Raises UsageError unless low <= it <= high."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
-        raise Wrong(f"{flag}: {text!r} is not a length of time; write 500ms, 10s, 2m or 1h")
+        raise UsageError(f"{flag}: {text!r} is not a length of time; write 500ms, 10s, 2m or 1h")
     seconds = float(match[1]) * _UNITS[match[2]]
     if not low <= seconds <= high:
-        raise Wrong(f"{flag}: {text} is out of range; allowed: {low:g} s to {high / 3600:g} h")
+        raise UsageError(f"{flag}: {text} is out of range; allowed: {low:g} s to {high / 3600:g} h")
     return seconds
 
 
@@ -40,22 +40,22 @@ def one_of(flag: str, text: str, allowed: Iterable[str]) -> str:
         return text
     near = get_close_matches(text, names, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    raise Wrong(f"{flag}: there is no {text!r}{hint}; allowed: {', '.join(names)}")
+    raise UsageError(f"{flag}: there is no {text!r}{hint}; allowed: {', '.join(names)}")
 
 
 def within(flag: str, value: float, low: float, high: float) -> None:
     """Complain unless low <= value <= high."""
     if not low <= value <= high:
-        raise Wrong(f"{flag}: {value} is out of range; allowed: {low} to {high}")
+        raise UsageError(f"{flag}: {value} is out of range; allowed: {low} to {high}")
 
 
 def results_folder(root: Path, name: str) -> Folder:
-    """A new folder for one run. Raises Wrong where `root` is no folder, EnvironmentFailed where
+    """A new folder for one run. Raises UsageError where `root` is no folder, EnvironmentFailed where
     it takes nothing."""
     try:
         return create(root, name)
     except (NotADirectoryError, FileExistsError) as failure:
-        raise Wrong(f"--store: {root} takes no results: {failure.strerror}") from failure
+        raise UsageError(f"--store: {root} takes no results: {failure.strerror}") from failure
     except OSError as failure:
         why = shortage(failure) or str(failure)
         raise EnvironmentFailed(f"--store: {root} takes no results: {why}") from failure
@@ -64,21 +64,21 @@ def results_folder(root: Path, name: str) -> Folder:
 def writable_file(flag: str, path: Path) -> None:
     """Complain unless a file can be written at `path`."""
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise Wrong(f"{flag}: {path} cannot be written; name a file in a folder that exists")
+        raise UsageError(f"{flag}: {path} cannot be written; name a file in a folder that exists")
 
 
 def exact_number(flag: str, text: str) -> Number:
-    """A number without rounding, from `10`, `-0.5`, `1e3` or `1/3`. Raises Wrong."""
+    """A number without rounding, from `10`, `-0.5`, `1e3` or `1/3`. Raises UsageError."""
     from dynamesis.checkers.history.exact import parse_number
 
     try:
         return parse_number(text)
     except ValueError as wrong:
-        raise Wrong(f"{flag}: {wrong}") from wrong
+        raise UsageError(f"{flag}: {wrong}") from wrong
 
 
 def value_of(flag: str, text: str) -> Any:
-    """A value as a history spells it, in JSON or in EDN; a bare word is text. Raises Wrong."""
+    """A value as a history spells it, in JSON or in EDN; a bare word is text. Raises UsageError."""
     import msgspec
     from dynamesis.checkers.formats.edn import EdnError, Parser
 
@@ -89,5 +89,5 @@ def value_of(flag: str, text: str) -> Any:
     try:
         [value] = Parser(text).forms()
     except (EdnError, ValueError, RecursionError) as wrong:
-        raise Wrong(f"{flag}: expected one value in JSON or EDN, got {text[:40]!r}") from wrong
+        raise UsageError(f"{flag}: expected one value in JSON or EDN, got {text[:40]!r}") from wrong
     return value

@@ -18,16 +18,16 @@ from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
 from dynamesis.harness.nemesis import Nemesis, Timeline, newcomers
 from dynamesis.harness.nemesis.libfaketime import FAKETIME, find
-from dynamesis.harness.results.store import LEDGER, Folder
+from dynamesis.harness.results.results import LEDGER, Folder
 from dynamesis.harness.run.drivers import Performer, hired
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts
-from dynamesis.harness.worlds.options import Options
-from dynamesis.harness.worlds.pressure import MOST_REQUESTS, Pressure
-from dynamesis.harness.worlds.world import World, build
+from dynamesis.harness.worlds.environment import TestEnvironment, build
+from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
+from dynamesis.harness.worlds.options import TestOptions
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Setting
-from dynamesis.workloads.client.client import Contexts, DynamoClient, decode
+from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
 
 #: While a test runs, in its folder: what the processes need and nobody wants afterwards.
 WORK, LINKS = "work", "links"
@@ -35,7 +35,7 @@ WORK, LINKS = "work", "links"
 _HASTE = {"reap_after": 1.0}
 
 
-def node_params(options: Options) -> dict[str, Any]:
+def node_params(options: TestOptions) -> dict[str, Any]:
     """The parameters that nodes are told. Where a fault puts an old disk back, tombstones stay
     as long as in production: a disk from before one was reaped brings back what was deleted,
     and no operator may put it back (docs/node.md)."""
@@ -45,7 +45,7 @@ def node_params(options: Options) -> dict[str, Any]:
 
 @contextmanager
 def compose(
-    options: Options, folder: Folder, recorder: Recorder, say: Callable[[str], None]
+    options: TestOptions, folder: Folder, recorder: Recorder, say: Callable[[str], None]
 ) -> Iterator[Parts]:
     """Everything that a runner needs. Raises EnvironmentFailed. Afterwards every process
     is gone."""
@@ -78,7 +78,7 @@ def compose(
             say(f"clock faults are skipped: {found.why_not}")
 
     def begin() -> Callable[[int], Hand]:
-        contexts = Contexts()
+        contexts = ContextCache()
         return lambda number: Hand(contexts, number, tls)
 
     with (
@@ -90,7 +90,7 @@ def compose(
             world.links,
             folder / LEDGER,
             world.welcome,
-            Pressure(world.address, tls),
+            LoadGenerator(world.address, tls),
             skips,
         )
         recorder.listen(nemesis.hear)
@@ -108,7 +108,7 @@ def compose(
         )
 
 
-def load(options: Options, keys: tuple[str, ...]) -> Generator:
+def load(options: TestOptions, keys: tuple[str, ...]) -> Generator:
     """The clients' operations and the nemesis's, each from its own stream of one seed."""
     rng = Rng(options.seed)
     workload, tuning = WORKLOADS[options.workload], options.tuning
@@ -117,7 +117,7 @@ def load(options: Options, keys: tuple[str, ...]) -> Generator:
     return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
 
 
-def setting(options: Options) -> Setting:
+def setting(options: TestOptions) -> Setting:
     """The cluster as scripts aim at it."""
     params = node_params(options)
     return Setting(
@@ -132,7 +132,7 @@ def setting(options: Options) -> Setting:
 class Hand:
     """Performs the operations of one thread: a harness.run.drivers.Performer."""
 
-    def __init__(self, contexts: Contexts, number: int, tls: SSLContext | None) -> None:
+    def __init__(self, contexts: ContextCache, number: int, tls: SSLContext | None) -> None:
         self._contexts = contexts
         self._client = DynamoClient(contexts, number, tls=tls)
         self._token: bytes | None = None
@@ -155,7 +155,7 @@ class Hand:
 class Client:
     """A worker whose operations somebody performs who is told of nodes that come and go."""
 
-    def __init__(self, world: World, performer: Performer) -> None:
+    def __init__(self, world: TestEnvironment, performer: Performer) -> None:
         self._world = world
         self._performer = performer
         self._nodes: tuple[str, ...] = ()

@@ -14,13 +14,21 @@ from dynamesis.cluster.config.tls import Tls, in_folder
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.cluster.zoo import resolve
 from dynamesis.harness.links import LINKS
-from dynamesis.harness.nemesis import CLOCKS, PACKAGES, Arena, Event, Impossible, newcomers, plan
+from dynamesis.harness.nemesis import (
+    CLOCKS,
+    PACKAGES,
+    Event,
+    FaultContext,
+    Impossible,
+    newcomers,
+    plan,
+)
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
-from dynamesis.harness.results.places import BadYaml
-from dynamesis.harness.usage.exits import Wrong
+from dynamesis.harness.results.yaml_document import YamlError
+from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within
-from dynamesis.harness.worlds.world import Plan, ports_for
+from dynamesis.harness.worlds.environment import EnvironmentSpec, ports_for
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Value
 
@@ -58,9 +66,9 @@ class Topology:
     #: what else nodes are told (cluster.core.protocol.params)
     params: Mapping[str, Any]
 
-    def plan(self, root: Path, logs: Path) -> Plan:
-        """How to build it; see Plan for the folders."""
-        return Plan(
+    def plan(self, root: Path, logs: Path) -> EnvironmentSpec:
+        """How to build it; see EnvironmentSpec for the folders."""
+        return EnvironmentSpec(
             nodes=self.nodes,
             links=self.links,
             storage=self.storage,
@@ -80,7 +88,7 @@ class Topology:
 
 
 @dataclass(frozen=True)
-class Options:
+class TestOptions:
     """A test that makes sense. `tuning` has every option of the workload; `time_limit` is in
     seconds, `rate` in operations a second, `drivers` the processes that carry them out (0: the
     harness's own), `clocks` how clocks are made wrong; `faults` is what the nemesis does, to the
@@ -110,8 +118,8 @@ class Options:
         return tuple(f"k{i}" for i in range(self.keys))
 
 
-def asked(**flags: Any) -> Options:
-    """The test that these FLAGS of `dynamesis test` ask for. Raises Wrong for the first value
+def asked(**flags: Any) -> TestOptions:
+    """The test that these FLAGS of `dynamesis test` ask for. Raises UsageError for the first value
     or combination that makes no sense."""
     place = {name: flags.pop(name) for name in ("nodes", "n", "r", "w", "links", "storage")}
     bugs, sloppy = flags.pop("bug") or [], not flags.pop("strict")
@@ -133,15 +141,15 @@ def topology(
     tls: Path | None = None,
     **rest: Any,
 ) -> Topology:
-    """Raises Wrong for the first value or combination that makes no sense."""
+    """Raises UsageError for the first value or combination that makes no sense."""
     within("--nodes", nodes, 1, MOST_NODES)
     within("--n", n, 1, MOST_NODES)
     if n > nodes:
-        raise Wrong(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
+        raise UsageError(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
     for flag, value in (("--r", r), ("--w", w)):
         within(flag, value, 1, MOST_NODES)
         if value > n:
-            raise Wrong(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
+            raise UsageError(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
     built = Topology(
         nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
         n=n,
@@ -157,13 +165,13 @@ def topology(
     try:
         check_params(built.nodes, built.told)
     except ConfigError as error:
-        raise Wrong(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
+        raise UsageError(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
     room(built)
     return built
 
 
 def room(topology: Topology, more: int = 0) -> None:
-    """Raises Wrong unless the ports from --port-base on are enough, with `more` nodes."""
+    """Raises UsageError unless the ports from --port-base on are enough, with `more` nodes."""
     if topology.port_base is not None:
         wanted = ports_for(topology.links, len(topology.nodes) + more)
         within("--port-base", topology.port_base, UNPRIVILEGED, LAST - wanted + 1)
@@ -183,9 +191,9 @@ def test_options(
     schedule: Path | None,
     clocks: str,
     option: list[str] | None,
-) -> Options:
+) -> TestOptions:
     """Faults come from `schedule`, a file, or are drawn for `nemesis` (cut, if neither is
-    given). Raises Wrong for the first value or combination that makes no sense."""
+    given). Raises UsageError for the first value or combination that makes no sense."""
     within("--rate", rate, 0.1, 100_000)
     within("--concurrency", concurrency, 1, 10_000)
     within("--drivers", drivers, 0, MOST_DRIVERS)
@@ -193,8 +201,8 @@ def test_options(
     if seed is not None:
         within("--seed", seed, 0, 2**63 - 1)
     if schedule is not None and nemesis is not None:
-        raise Wrong("--schedule: takes the place of --nemesis; give one of them")
-    options = Options(
+        raise UsageError("--schedule: takes the place of --nemesis; give one of them")
+    options = TestOptions(
         topology=topology,
         workload=one_of("--workload", workload, WORKLOADS),
         tuning=_tuning(workload, option or []),
@@ -213,12 +221,12 @@ def test_options(
     try:
         faults = plan(options.nemesis, _arena(options), options.seed, options.time_limit)
     except Impossible as reason:
-        raise Wrong(f"--nemesis: {reason}") from reason
+        raise UsageError(f"--nemesis: {reason}") from reason
     room(topology, newcomers(faults))
     return replace(options, faults=faults)
 
 
-def _arena(options: Options) -> Arena:
+def _arena(options: TestOptions) -> FaultContext:
     """What the nemesis has to do with."""
     top = options.topology
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
@@ -226,18 +234,18 @@ def _arena(options: Options) -> Arena:
     compares = top.told.get("anti_entropy_interval") != 0
     told = top.told
     buffered = told.get("durability") == "buffered" and told.get("durable_replicas", 1) < 2
-    return Arena.draw(
+    return FaultContext.draw(
         top.nodes, kinds, options.seed, top.w, volatile, keys, top.n, compares, buffered
     )
 
 
-def _replayed(options: Options, path: Path) -> Options:
+def _replayed(options: TestOptions, path: Path) -> TestOptions:
     try:
         faults = load(path.read_text(encoding="utf-8"), str(path), _arena(options))
     except (OSError, UnicodeDecodeError) as failure:
-        raise Wrong(f"--schedule: {path} cannot be read ({failure})") from failure
-    except BadYaml as malformed:
-        raise Wrong(f"--schedule: {malformed}") from malformed
+        raise UsageError(f"--schedule: {path} cannot be read ({failure})") from failure
+    except YamlError as malformed:
+        raise UsageError(f"--schedule: {malformed}") from malformed
     room(options.topology, newcomers(faults))
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
@@ -249,36 +257,38 @@ def _tuning(workload: str, given: list[str]) -> dict[str, Value]:
     for each in given:
         name, equals, value = each.partition("=")
         if not equals:
-            raise Wrong(f"--option: {each!r} is no NAME=VALUE")
+            raise UsageError(f"--option: {each!r} is no NAME=VALUE")
         if name in chosen:
-            raise Wrong(f"--option: {name} is given twice")
+            raise UsageError(f"--option: {name} is given twice")
         chosen[name] = value
     try:
         return WORKLOADS[workload].configure(chosen)
     except ValueError as senseless:
-        raise Wrong(f"--option: {senseless}") from senseless
+        raise UsageError(f"--option: {senseless}") from senseless
 
 
 def _param(given: str) -> tuple[str, Any]:
     """NAME=VALUE, the value as YAML has it."""
     name, equals, text = given.partition("=")
     if not equals:
-        raise Wrong(f"--param: {given!r} is no NAME=VALUE")
+        raise UsageError(f"--param: {given!r} is no NAME=VALUE")
     if name in ("n", "r", "w", "sloppy"):
-        raise Wrong(f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}")
+        raise UsageError(
+            f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}"
+        )
     try:
         return name, yaml.safe_load(text)
     except yaml.YAMLError as malformed:
-        raise Wrong(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
+        raise UsageError(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
     except RecursionError:
-        raise Wrong(f"--param: {name}: its value is nested too deep") from None
+        raise UsageError(f"--param: {name}: its value is nested too deep") from None
 
 
 def _certificates(folder: Path) -> Tls:
     try:
         return in_folder(folder)
     except OSError as error:
-        raise Wrong(f"--{error}") from error
+        raise UsageError(f"--{error}") from error
 
 
 def _bug(spec: str) -> str:
@@ -288,12 +298,12 @@ def _bug(spec: str) -> str:
     try:
         resolve(absolute)
     except ValueError as unknown:
-        raise Wrong(f"--bug: {unknown}") from unknown
+        raise UsageError(f"--bug: {unknown}") from unknown
     return absolute
 
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     if "" in names:
-        raise Wrong(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
+        raise UsageError(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
     return tuple(one_of("--nemesis", name, PACKAGES) for name in names)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from dynamesis.checkers.evidence.figures import LEAST, LEAST_WRITES, figures
 from dynamesis.checkers.formats.io import read_any
-from dynamesis.checkers.history.course import course
 from dynamesis.checkers.history.history import History, Op, OpError, Sibling, read_history
+from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import check
-from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
 from dynamesis.harness.cli.app import run
 from msgspec.structs import replace as replaced
 
@@ -156,7 +156,7 @@ def test_the_floor_is_for_tests_that_were_run(puts: int, test: Any, valid: Any) 
             f"acknowledged, {puts} of them writes; the floor is {LEAST} operations and "
             f"{LEAST_WRITES} writes"
         )
-    model = check_model("unique-ids", history, Options(test=test))
+    model = check_model("unique-ids", history, ModelOptions(test=test))
     assert (model.valid == "unknown") or valid is True
 
 
@@ -169,7 +169,7 @@ def test_a_share_must_have_been_acknowledged(failed: int, valid: Any) -> None:
 def test_the_figures_of_a_whole_test() -> None:
     path = HISTORIES / "ok" / "unavailable-within-the-grace-after-a-burst.jsonl"
     history = read_history(path)
-    told = figures(history, course(history), beside(path))
+    told = figures(history, timeline(history), beside(path))
     assert told == {
         "tried": 2,
         "acknowledged": 1,

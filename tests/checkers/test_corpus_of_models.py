@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.formats.io import read_any
-from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
 from dynamesis.checkers.verdict import Results
 
 HISTORIES = Path(__file__).parent.parent / "histories" / "models"
@@ -54,7 +54,7 @@ def judged(path: Path) -> Results:
         if line.startswith("; "):
             name, value = line[2:].split(": ")
             told[name.replace("-", "_")] = READ[name](value)
-    return check_model(path.parent.name, read_any(path), Options(**told))
+    return check_model(path.parent.name, read_any(path), ModelOptions(**told))
 
 
 #: option -> its value, from text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from dynamesis.checkers.history.course import course
 from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.explain import touches, with_faults, with_touches
 from dynamesis.checkers.verdict import Anomaly, Results, judge
 
@@ -127,9 +127,9 @@ def test_faults_are_told_as_data_and_in_words(
     ops: tuple[int, ...], during: tuple[int, ...], faults: list[int] | None
 ) -> None:
     anomaly = Anomaly("lost-write", "3.1 is gone.", "k", ops, during=during)
-    results = with_faults(Results({"final": judge([anomaly])}), course(HISTORY))
+    results = with_faults(Results({"final": judge([anomaly])}), timeline(HISTORY))
     [told] = results.anomalies
     assert told.data.get("faults") == faults
     assert ("Faults active meanwhile: " in told.why) == bool(faults)
     assert ("cut n1 | n2 (index 2)" in told.why) == (faults is not None and 2 in faults)
-    assert with_faults(results, course(HISTORY)) == results
+    assert with_faults(results, timeline(HISTORY)) == results

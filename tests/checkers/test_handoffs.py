@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.models.by_logs import check_logs
+from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import Verdict
 from log_lines import TEST, fault, history, line, logs, put
 

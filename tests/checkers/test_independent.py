@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.models.models import Options, check_model
+from dynamesis.checkers.models.models import ModelOptions, check_model
 
 
 def history(*events: tuple[str, str, Any]) -> History:
@@ -65,8 +65,8 @@ def test_a_bank_by_key() -> None:
     reads = [*done("read", [1, None], [1, {"a": 3}]), *done("read", [2, None], [2, {"a": -3}])]
     reads += reads
     assert check_model("bank", history(*reads)).counts() == {"negative-value": 2}
-    assert check_model("bank", history(*reads), Options(negative_balances=True)).valid is True
-    asked = Options(negative_balances=True, total_amount=3)
+    assert check_model("bank", history(*reads), ModelOptions(negative_balances=True)).valid is True
+    asked = ModelOptions(negative_balances=True, total_amount=3)
     assert [a.key for a in check_model("bank", history(*reads), asked).anomalies] == ["2", "2"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from dynamesis.checkers.elle.consistency import UnknownModel
 from dynamesis.checkers.formats.io import read_any
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.models.models import MODELS, BadOption, Options, check_model
+from dynamesis.checkers.models.models import MODELS, BadOption, ModelOptions, check_model
 from dynamesis.checkers.verdict import Results
 
 
@@ -34,7 +34,7 @@ def read(*elements: Any) -> list:
 
 
 def judged(model: str, *events: Any, **options: Any) -> Results:
-    return check_model(model, history(*events), Options(**options))
+    return check_model(model, history(*events), ModelOptions(**options))
 
 
 CASES: dict[str, tuple[str, list, dict[str, Any], Any]] = {

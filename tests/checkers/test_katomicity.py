@@ -7,7 +7,7 @@ import pytest
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.katomicity import Register, smallest_delta
-from dynamesis.checkers.models.register import check_register
+from dynamesis.checkers.models.linearizable_register import check_register
 
 #: name -> (operations as "w1" or "r1" with begin and end, whether two writes are enough)
 CASES = {

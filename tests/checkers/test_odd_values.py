@@ -10,7 +10,7 @@ from dynamesis.checkers.formats.io import read_any
 from dynamesis.checkers.history.exact import parse_number
 from dynamesis.checkers.history.history import Op
 from dynamesis.checkers.models.dynamo import check
-from dynamesis.checkers.models.models import MODELS, Options, check_model
+from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
 from dynamesis.checkers.models.operations import FS
 from test_jepsen_models import add, done, history, judged, read
 
@@ -254,7 +254,7 @@ def spelled(tmp_path: Path, model: str, *values: str, **options: Any) -> Any:
     ]
     path = tmp_path / "history.json"
     path.write_text("\n".join(lines) + "\n")
-    return check_model(model, read_any(path), Options(**options))
+    return check_model(model, read_any(path), ModelOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_decimals_and_ratios_of_edn(
 ) -> None:
     path = tmp_path / "history.edn"
     path.write_text(EDN % balances)
-    options = Options(total_amount=parse_number(total), negative_balances=True)
+    options = ModelOptions(total_amount=parse_number(total), negative_balances=True)
     results = check_model("bank", read_any(path), options)
     assert results.valid == valid, results.reasons()
     if valid == "unknown":

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from dynamesis.checkers.dynamo.ledger import check_ledger
+from dynamesis.checkers.dynamo.quorum import check_ledger
 from dynamesis.checkers.graph.causality import causality
-from dynamesis.checkers.history.course import course
 from dynamesis.checkers.history.history import History, Op, OpError, Sibling
+from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -181,7 +181,7 @@ def test_the_ledger_agrees(program) -> None:
     ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None
-    told = check_ledger(causality(history), course(history), test)
+    told = check_ledger(causality(history), timeline(history), test)
     oracle = Ledger(ops, test, PRIMARIES)
     unread = oracle.unread()
     counted = {row for rows in unread.values() for row in rows}

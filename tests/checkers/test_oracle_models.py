@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.models.models import Options, check_model
+from dynamesis.checkers.models.models import ModelOptions, check_model
 from dynamesis.checkers.verdict import Results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ def run(program, begin: Begin, end: End) -> list[Op]:
 
 
 def judged(model: str, ops: list[Op], **options) -> Results:
-    return check_model(model, History.of(ops), Options(**options))
+    return check_model(model, History.of(ops), ModelOptions(**options))
 
 
 def set_history(program) -> list[Op]:

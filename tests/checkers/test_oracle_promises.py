@@ -6,8 +6,8 @@ import os
 
 import pytest
 from dynamesis.checkers.graph.causality import causality
-from dynamesis.checkers.history.course import course
 from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.simulate.simulate import FAULTS, Store
 from dynamesis.checkers.verdict import Verdict
@@ -25,7 +25,7 @@ BOUNDS = {"siblings": 2, "hints": 3}
 
 def verdict(name: str, ops: list[Op], test) -> Verdict:
     history = History.of(ops)
-    return CHECKERS[name](causality(history), course(history), test)
+    return CHECKERS[name](causality(history), timeline(history), test)
 
 
 def named(told: Verdict) -> set[tuple[str, str | None]]:

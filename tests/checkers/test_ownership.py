@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.logs.logs import Event
-from dynamesis.checkers.models.by_logs import check_logs
+from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import Verdict
 from log_lines import NODES, TEST, fault, history, line, logs, put
 
 OWNERS = list(NODES)
 #: n5 takes n1's place
 TARGET = ["n5", "n2", "n3", "n4"]
-NOW, THEN = Ring(tuple(OWNERS), 3), Ring(tuple(TARGET), 3)
+NOW, THEN = CheckedRing(tuple(OWNERS), 3), CheckedRing(tuple(TARGET), 3)
 #: a partition that n5 is to fetch, and from whom
 PARTITION = 0
 SOURCES = NOW.holders(PARTITION)

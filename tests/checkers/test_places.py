@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dynamesis.checkers.dynamo.ring import Ring
-from dynamesis.checkers.models.by_logs import check_logs
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import Verdict
 from log_lines import TEST, dump, fault, history, line, logs, op, put
 
-P, Q, X = Ring.of(TEST).primaries("k")  # type: ignore[union-attr]
+P, Q, X = CheckedRing.of(TEST).primaries("k")  # type: ignore[union-attr]
 (SPARE,) = {"n1", "n2", "n3", "n4"} - {P, Q, X}
 
 

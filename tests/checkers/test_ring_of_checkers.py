@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.cluster.core.ring.ring import Ring as NodesRing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ def rings(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
 @given(rings(), st.text())
 def test_both_rings_place_every_key_alike(told: tuple[dict[str, Any], int], key: str) -> None:
     ring, n = told
-    ours = Ring.told(ring, n)
+    ours = CheckedRing.told(ring, n)
     nodes = NodesRing(ring["owners"], n, ring.get("zones"), ring.get("zone_replicas"))
     partition = nodes.partition(key.encode())
     assert ours.partition(key) == partition
@@ -43,7 +43,7 @@ def test_zones_change_who_should_hold_a_key() -> None:
     owners = ["n1", "n2", "n3", "n4"] * 4
     zones = {"n1": "east", "n2": "east", "n3": "east", "n4": "west"}
     test = {"n": 3, "ring": {"owners": owners, "n": 3, "zones": zones}}
-    plain, zoned = Ring(tuple(owners), 3), Ring.of(test)
+    plain, zoned = CheckedRing(tuple(owners), 3), CheckedRing.of(test)
     assert zoned is not None
     assert plain.holders(0) == ("n1", "n2", "n3")
     assert zoned.holders(0) == ("n1", "n2", "n4")

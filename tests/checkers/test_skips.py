@@ -156,9 +156,9 @@ def test_of_a_long_history_only_what_is_promised_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ops = [*PUT, *EMPTY]
-    monkeypatch.setattr("dynamesis.checkers.dynamo.coverage.COUNTED", len(ops) + 1)
+    monkeypatch.setattr("dynamesis.checkers.dynamo.session_guarantees.COUNTED", len(ops) + 1)
     assert judged("coverage", *ops).skipped is None
-    monkeypatch.setattr("dynamesis.checkers.dynamo.coverage.COUNTED", len(ops))
+    monkeypatch.setattr("dynamesis.checkers.dynamo.session_guarantees.COUNTED", len(ops))
     assert "the history is long" in (judged("coverage", *ops).skipped or "")
     assert judged("coverage", *ops, promises=["monotonic-reads"]).skipped is None
 

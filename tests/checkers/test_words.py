@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.checkers.explain.words import concerned
-from dynamesis.checkers.history.course import Fault
+from dynamesis.checkers.explain.describe import concerned
 from dynamesis.checkers.history.history import History, Op, Sibling, read_history
+from dynamesis.checkers.history.timeline import Fault
 from dynamesis.checkers.models.dynamo import check
 
 BAD = Path(__file__).parent.parent / "histories" / "bad"

@@ -6,8 +6,8 @@ import sys
 
 from dynamesis.cluster.__main__ import main
 from dynamesis.cluster.core.node.node import Node
-from dynamesis.cluster.core.protocol.events import Asked, Effect, Event, Received, Reply
-from dynamesis.cluster.core.protocol.messages import Get, GetReply, Version, Worth
+from dynamesis.cluster.core.protocol.events import AdminRequest, Effect, Event, Received, Reply
+from dynamesis.cluster.core.protocol.messages import Get, GetReply, QuorumInfo, Version
 
 
 class Crashing(Node):
@@ -30,7 +30,7 @@ class Silent(Node):
         if isinstance(event, Received) and isinstance(event.message, Get):
             self.held.append(event)
             return []
-        if isinstance(event, Asked) and event.command == "answer":
+        if isinstance(event, AdminRequest) and event.command == "answer":
             return [
                 effect
                 for held in self.held
@@ -46,7 +46,7 @@ class Huge(Node):
         match event:
             case Received(channel=int(channel), message=Get(rid)):
                 siblings = (Version(bytes(1 << 20)),) * 17
-                return [Reply(channel, GetReply(rid, siblings, b"", Worth(1, 1, 1, 0, "n1")))]
+                return [Reply(channel, GetReply(rid, siblings, b"", QuorumInfo(1, 1, 1, 0, "n1")))]
         return super().handle(now, event, wall)
 
 

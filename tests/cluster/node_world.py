@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 from dynamesis.cluster.client.admin import AdminClient
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Welcome
-from dynamesis.cluster.net import guard
-from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.net import auth as guard
+from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, Decoder, encode
 
 #: seconds for anything at all to happen, on a machine where many others want to run

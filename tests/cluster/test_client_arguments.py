@@ -11,7 +11,7 @@ from dynamesis.cluster.client.client import (
     Client,
     Closed,
     InDoubt,
-    Options,
+    RequestOptions,
     highest,
     latest,
     union,
@@ -24,7 +24,7 @@ from dynamesis.cluster.core.protocol.messages import (
     PutReply,
     Version,
 )
-from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.net.exceptions import DynamoError
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
 
@@ -58,18 +58,18 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
         "get",
         {"key": b"k", "options": {"r": 1}},
     ),
-    "option r is '2'": ("get", {"key": b"k", "options": Options(r="2")}),  # type: ignore[arg-type]
+    "option r is '2'": ("get", {"key": b"k", "options": RequestOptions(r="2")}),  # type: ignore[arg-type]
     "option w is 1.5": (
         "put",
-        {"key": b"k", "value": b"", "options": Options(w=1.5)},  # type: ignore[arg-type]
+        {"key": b"k", "value": b"", "options": RequestOptions(w=1.5)},  # type: ignore[arg-type]
     ),
-    "option n is True": ("get", {"key": b"k", "options": Options(n=True)}),
+    "option n is True": ("get", {"key": b"k", "options": RequestOptions(n=True)}),
     "option timeout is 'soon'": (
         "get",
-        {"key": b"k", "options": Options(timeout="soon")},  # type: ignore[arg-type]
+        {"key": b"k", "options": RequestOptions(timeout="soon")},  # type: ignore[arg-type]
     ),
     "request must be str, not int": ("put", {"key": b"k", "value": b"", "request": 7}),
-    "option sloppy is 1": ("get", {"key": b"k", "options": Options(sloppy=1)}),  # type: ignore[arg-type]
+    "option sloppy is 1": ("get", {"key": b"k", "options": RequestOptions(sloppy=1)}),  # type: ignore[arg-type]
 }
 
 
@@ -186,11 +186,11 @@ async def test_a_longer_timeout_of_a_request_is_waited_for() -> None:
             speaker.say(GetReply(get.rid, (), b"", WORTH))
 
     async with scripted(slow) as address, Client([address], timeout=0.1) as store:
-        await store.get(b"k", options=Options(timeout=60.0))  # from here on it is connected
+        await store.get(b"k", options=RequestOptions(timeout=60.0))  # from here on it is connected
         with pytest.raises(InDoubt, match="no answer within"):
             await store.get(b"k")
         # the first answer is still on its way, and is nobody's
-        await store.get(b"k", options=Options(timeout=60.0))
+        await store.get(b"k", options=RequestOptions(timeout=60.0))
 
 
 # ---- merging

@@ -18,8 +18,8 @@ from dynamesis.cluster.core.protocol.messages import (
     LocateReply,
     Put,
     PutReply,
+    QuorumInfo,
     Refusal,
-    Worth,
 )
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
@@ -187,7 +187,7 @@ async def test_a_get_in_doubt_is_simply_asked_again() -> None:
             if gets < 3:
                 speaker.say(Refusal(get.rid, "timeout", "slow"))
             else:
-                speaker.say(GetReply(get.rid, (), b"", Worth(2, 2, 0, 0, "n1")))
+                speaker.say(GetReply(get.rid, (), b"", QuorumInfo(2, 2, 0, 0, "n1")))
 
     async with scripted(script) as address, Client([address], retries=2) as store:
         await store.get(b"k")

@@ -19,7 +19,7 @@ from dynamesis.cluster.client.client import (
     DynamoError,
     InDoubt,
     NoQuorum,
-    Options,
+    RequestOptions,
     StorageFailure,
     Unavailable,
     Unreachable,
@@ -35,16 +35,16 @@ from dynamesis.cluster.core.protocol.messages import (
     Pong,
     Put,
     PutReply,
+    QuorumInfo,
     Refusal,
-    Worth,
 )
-from dynamesis.cluster.net.failures import failure
+from dynamesis.cluster.net.exceptions import failure
 from dynamesis.cluster.net.wire import NODE_LIMIT, Decoder, encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop
 
 HELLO = Hello("n1", "dynamesis")
-WORTH = Worth(1, 1, 1, 0, "n1")
+WORTH = QuorumInfo(1, 1, 1, 0, "n1")
 
 
 class Speaker:
@@ -373,7 +373,7 @@ async def test_a_life_with_the_library(tmp_path: Path) -> None:
             await store.put(b"cart", b'["late"]', context=read.context)
             assert len((await store.get(b"cart")).values) == 2
             replaced = await store.put(
-                b"cart", b"[]", context=merged.context, options=Options(return_body=True)
+                b"cart", b"[]", context=merged.context, options=RequestOptions(return_body=True)
             )
             assert {v.value for v in replaced.siblings} == {b'["late"]', b"[]"}
             read = await store.get(b"cart")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.cluster.client.client import Client, DynamoError, Options
+from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import NodeAlone, ended, in_loop, until
@@ -45,7 +45,7 @@ async def _write_until_killed(node: NodeAlone, life: int, instant: float) -> dic
         async with Client([node.address], timeout=5.0) as store:
             for n in range(1_000_000):
                 key, value = b"%d-%d-%d" % (life, client, n), b"%d" % n * (1 + n % 300)
-                options = Options(dw=client % 2)
+                options = RequestOptions(dw=client % 2)
                 reply = await store.put(key, value, options=options)
                 assert reply.worth.durable >= client % 2
                 if reply.worth.durable:
@@ -113,7 +113,7 @@ async def three(root: Path, ports: Ports) -> Any:
         async with Client(list(listen.values()), timeout=20.0) as store:
             for n in range(200):
                 value = b"value-%d-" % n + bytes(500)
-                await store.put(b"k%d" % n, value, options=Options(w=3))
+                await store.put(b"k%d" % n, value, options=RequestOptions(w=3))
         yield cluster
     finally:
         await cluster.stop_all()

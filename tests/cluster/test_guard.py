@@ -15,8 +15,8 @@ from dynamesis.cluster.client.admin import AdminClient
 from dynamesis.cluster.client.client import Client, InDoubt, Unreachable
 from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.core.protocol.messages import Ask, AskReply, Hello, Refusal, Welcome
-from dynamesis.cluster.net import guard
-from dynamesis.cluster.net.failures import DynamoError
+from dynamesis.cluster.net import auth as guard
+from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import ADMIN, NodeAlone, Raw, ended, in_loop, until, with_proof

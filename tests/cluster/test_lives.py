@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import Hello, Ping, Pong
-from dynamesis.cluster.storage import ENGINES, witness
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.cluster.storage import clone_detection as witness
 from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, Raw, ended, in_loop
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dynamesis.cluster.client.client import BadRequest, Client, Options
+from dynamesis.cluster.client.client import BadRequest, Client, RequestOptions
 from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,7 +48,7 @@ async def test_metrics_tell_what_was_done(tmp_path: Path) -> None:
                     await store.put(b"k", value)
                 await store.get(b"k")
                 with pytest.raises(BadRequest):
-                    await store.get(b"k", options=Options(r=2))
+                    await store.get(b"k", options=RequestOptions(r=2))
             answer = await fetch(scraped, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             head, _, body = answer.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.0 200 OK")

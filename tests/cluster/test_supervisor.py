@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.cluster.client.client import Client, DynamoError, Options
+from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.targets.system import System
@@ -62,8 +62,8 @@ async def test_a_cluster_lives_dies_and_comes_back(tmp_path: Path) -> None:
         assert (ring["n"], ring["partitions"], set(ring["owners"])) == (3, 64, set(NODES))
         async with w.store() as store:
             for n in range(100):
-                await store.put(b"key-%d" % n, b"v", options=Options(w=3))
-            await store.delete("k\u00e9y \U0001f511".encode(), options=Options(w=3))
+                await store.put(b"key-%d" % n, b"v", options=RequestOptions(w=3))
+            await store.delete("k\u00e9y \U0001f511".encode(), options=RequestOptions(w=3))
         rows = await cluster.dump("n3")
         assert len(rows) == 101
         by_key = {row["key"]: row for row in rows}
@@ -112,14 +112,14 @@ async def test_a_paused_node_is_silent_and_comes_back(tmp_path: Path) -> None:
         assert await w.cluster.status("n2") is None
         async with w.store("n1") as store:
             with pytest.raises(DynamoError) as caught:
-                await store.put(b"k", b"v", options=Options(w=3, timeout=0.5))
+                await store.put(b"k", b"v", options=RequestOptions(w=3, timeout=0.5))
             assert not caught.value.definite
             await store.put(b"k", b"v")
             await w.cluster.resume("n2")
             assert w.cluster.state("n2") == "running"
             await until(lambda: w.cluster.state("n2") == "running", "it runs")
             await _until_up(w, "n1", "n2")
-            await store.put(b"k", b"v", options=Options(w=3))
+            await store.put(b"k", b"v", options=RequestOptions(w=3))
         assert await w.cluster.pause("n2")
         assert w.cluster.state("n2") == "paused"
         await w.cluster.stop_all()
@@ -233,7 +233,7 @@ async def test_all_killed_at_once_lose_nothing_that_was_acknowledged(tmp_path: P
         await _until_up(w, "n1", "n3")
         async with w.store("n1") as store:
             for key in acknowledged:
-                assert key in (await store.get(key, options=Options(r=3))).values
+                assert key in (await store.get(key, options=RequestOptions(r=3))).values
 
 
 PARENT = """

@@ -16,13 +16,13 @@ from dynamesis.cluster.core.protocol.messages import (
     Message,
     Ping,
     Put,
+    QuorumInfo,
     Reap,
     ReapReply,
     Refusal,
     ReplicaPut,
     TreeLeavesReply,
     Version,
-    Worth,
 )
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, Decoder, WireError, encode
 from hypothesis import given, settings
@@ -33,7 +33,7 @@ SAMPLES: list[Message] = [
     Hello("n1", "c"),
     Get(1, b"\x00\xff"),
     Put(2, "r", b"k", b"v" * 300, b"context", True),
-    GetReply(3, (Version(b"a"), Version(b"b", True)), b"c", Worth(2, 2, 0, 0, "n1")),
+    GetReply(3, (Version(b"a"), Version(b"b", True)), b"c", QuorumInfo(2, 2, 0, 0, "n1")),
     Refusal(4, "overloaded", "no", 0.5),
     ReplicaPut(5, b"k", STATE, "n2"),
     Ping(6, Life(1 << 47, 3)),

@@ -14,7 +14,7 @@ from dynamesis.harness.links.embedded import EmbeddedLinks
 from dynamesis.harness.links.provision import toxiproxy_server
 from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 from dynamesis.harness.processes.ports import Ports, reserve
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 
 HELLO = b"HELLO"
 NODES = ("n1", "n2", "n3")
@@ -148,14 +148,14 @@ class World:
             await node.close()
 
 
-MakeLinks = Callable[[Path, Ports, Reaper, Callable[[dict[str, Any]], None]], Links]
+MakeLinks = Callable[[Path, Ports, ProcessGuard, Callable[[dict[str, Any]], None]], Links]
 
 
-def make_toxiproxy(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Links:
+def make_toxiproxy(folder: Path, ports: Ports, reaper: ProcessGuard, hear: Any) -> Links:
     return ToxiproxyLinks(toxiproxy_server(print), folder, ports, reaper, hear)
 
 
-def make_embedded(folder: Path, ports: Ports, reaper: Reaper, hear: Any) -> Links:
+def make_embedded(folder: Path, ports: Ports, reaper: ProcessGuard, hear: Any) -> Links:
     return EmbeddedLinks(folder, reaper, hear)
 
 
@@ -164,7 +164,7 @@ IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy, "embedded"
 
 @asynccontextmanager
 async def build_world(make: MakeLinks, folder: Path) -> AsyncIterator[World]:
-    with reserve(30) as ports, Reaper.start() as reaper:
+    with reserve(30) as ports, ProcessGuard.start() as reaper:
         incidents: list[dict[str, Any]] = []
         nodes = {name: Echo() for name in NODES}
         upstreams = {}

@@ -14,9 +14,9 @@ from dynamesis.harness.links import LINKS, Site, embedded
 from dynamesis.harness.links.base import plan_routes
 from dynamesis.harness.links.direct import DirectLinks
 from dynamesis.harness.links.embedded import EmbeddedLinks
-from dynamesis.harness.links.faults import BlackHole, FaultError, Frames, Refused, Stall
+from dynamesis.harness.links.faults import BlackHole, FaultError, Frames, RefusedLink, Stall
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 from echo_world import HELLO, World, build_world, make_embedded
 
@@ -202,7 +202,7 @@ def test_a_stuck_or_dead_proxy_is_replaced_with_its_routes_and_faults(
 ) -> None:
     async def scenario(w: World) -> None:
         assert isinstance(w.links, EmbeddedLinks)
-        await w.links.apply({"n1-n2": Refused()})
+        await w.links.apply({"n1-n2": RefusedLink()})
         before = w.links.pids["proxy"]
         os.kill(before, number)
         monkeypatch.setattr(embedded, "_TIMEOUT", 2.0)
@@ -235,7 +235,7 @@ def test_a_dead_proxy_is_found_and_replaced(tmp_path: Path) -> None:
 
 def test_a_taken_route_port_fails_the_start_and_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
-        with reserve(5) as ports, Reaper.start() as reaper:
+        with reserve(5) as ports, ProcessGuard.start() as reaper:
             links = EmbeddedLinks(tmp_path, reaper, print)
             routes = plan_routes({"n1": "127.0.0.1:9", "n2": "127.0.0.1:9"}, ports.numbers[:4])
             with (
@@ -268,7 +268,7 @@ def test_without_toxiproxy_auto_is_embedded_and_says_so(
 
     monkeypatch.setattr("dynamesis.harness.links.provision.toxiproxy_server", nothing)
     said: list[str] = []
-    with reserve(1) as ports, Reaper.start() as reaper:
+    with reserve(1) as ports, ProcessGuard.start() as reaper:
         links = LINKS["auto"].make(Site(tmp_path, ports, reaper, said.append, print))
     assert isinstance(links, EmbeddedLinks)
     assert said == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
@@ -280,7 +280,7 @@ def test_direct_links_go_straight_and_refuse_faults() -> None:
         await links.start(plan_routes({"n1": "127.0.0.1:9", "n2": "127.0.0.1:9"}, range(4)))
         assert links.address("n1", "n2") == "127.0.0.1:9"
         with pytest.raises(FaultError, match="use --links toxiproxy or embedded"):
-            await links.apply({"n1-n2": Refused()})
+            await links.apply({"n1-n2": RefusedLink()})
         await links.heal()
 
     asyncio.run(scenario())

@@ -14,7 +14,7 @@ from dynamesis.harness.links.faults import (
     CutOff,
     FaultError,
     Narrow,
-    Refused,
+    RefusedLink,
     Reset,
     Slow,
     Torn,
@@ -54,7 +54,7 @@ def test_refused_ends_what_is_open_and_refuses_the_rest(world: OpenWorld) -> Non
     async def scenario(w: World) -> None:
         open_before = await w.dial("n1", "n2")
         await open_before.hello()
-        await w.links.apply({"n1-n2": Refused()})
+        await w.links.apply({"n1-n2": RefusedLink()})
         await open_before.ended()
         assert await w.refused("n1", "n2")
         await w.links.heal()
@@ -65,7 +65,7 @@ def test_refused_ends_what_is_open_and_refuses_the_rest(world: OpenWorld) -> Non
 
 def test_a_fault_stays_on_its_own_route(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Refused(), "n1-n3": BlackHole()})
+        await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": BlackHole()})
         await w.works("n2", "n1")
         await w.works("client", "n2")
         await w.works("n2", "n3")
@@ -202,7 +202,7 @@ def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
 
 def test_a_new_fault_replaces_the_old_one(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Refused(), "n1-n3": Refused()})
+        await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": RefusedLink()})
         await w.links.apply({"n1-n2": Slow(latency_ms=5)})
         await w.works("n1", "n2")
         assert await w.refused("n1", "n3")
@@ -212,7 +212,7 @@ def test_a_new_fault_replaces_the_old_one(world: OpenWorld) -> None:
 
 def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Refused(), "n1-n3": Refused()})
+        await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": RefusedLink()})
         await w.links.heal(["n1-n2"])
         await w.works("n1", "n2")
         assert await w.refused("n1", "n3")
@@ -226,14 +226,14 @@ def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld)
 @pytest.mark.parametrize(
     ("faults", "complaint"),
     [
-        ({"n1-n9": Refused()}, "n1-n9"),
-        ({"n2-n1": Refused(), "n1-n2": Narrow(rate_kbps=-1)}, "rate_kbps"),
-        ({"n2-n1": Refused(), "n1-n2": Torn(piece_bytes=8, vary_bytes=9)}, "vary_bytes"),
-        ({"n2-n1": Refused(), "n1-n2": BlackHole("sideways")}, "direction"),  # type: ignore
+        ({"n1-n9": RefusedLink()}, "n1-n9"),
+        ({"n2-n1": RefusedLink(), "n1-n2": Narrow(rate_kbps=-1)}, "rate_kbps"),
+        ({"n2-n1": RefusedLink(), "n1-n2": Torn(piece_bytes=8, vary_bytes=9)}, "vary_bytes"),
+        ({"n2-n1": RefusedLink(), "n1-n2": BlackHole("sideways")}, "direction"),  # type: ignore
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_touched(
-    world: OpenWorld, faults: dict[str, Refused], complaint: str
+    world: OpenWorld, faults: dict[str, RefusedLink], complaint: str
 ) -> None:
     async def scenario(w: World) -> None:
         with pytest.raises(FaultError, match=complaint):
@@ -251,16 +251,16 @@ def test_it_can_do_what_it_says_it_can_and_refuses_the_rest(world: OpenWorld, ki
             await w.links.heal()
         else:
             with pytest.raises(FaultError, match=kind):
-                await w.links.apply({"n2-n1": Refused(), "n1-n2": make_fault(kind)})
+                await w.links.apply({"n2-n1": RefusedLink(), "n1-n2": make_fault(kind)})
         await w.works("n2", "n1")
         await w.works("n1", "n2")
 
     run(world, scenario)
 
 
-@pytest.mark.parametrize("fault", [Refused(), BlackHole()])
+@pytest.mark.parametrize("fault", [RefusedLink(), BlackHole()])
 def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling(
-    world: OpenWorld, fault: Refused | BlackHole
+    world: OpenWorld, fault: RefusedLink | BlackHole
 ) -> None:
     async def try_through(w: World) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -301,7 +301,7 @@ def test_a_large_transfer_is_unharmed(world: OpenWorld) -> None:
 
 def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Refused()})
+        await w.links.apply({"n1-n2": RefusedLink()})
         open_before = await w.dial("n2", "n3")
         await open_before.hello()
         await w.welcome("n4")
@@ -312,7 +312,7 @@ def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(world: OpenWor
         open_before.write(b"ping")
         assert await open_before.read(4) == b"ping"
         assert await w.refused("n1", "n2")
-        await w.links.apply({"n4-n1": Refused(), "n1-n4": BlackHole()})
+        await w.links.apply({"n4-n1": RefusedLink(), "n1-n4": BlackHole()})
         assert await w.refused("n4", "n1")
         assert await (await w.dial("n1", "n4")).is_silent()
         await w.links.heal()
@@ -341,7 +341,7 @@ def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         done = asyncio.Event()
         load = [asyncio.create_task(hammer(w, done)) for _ in range(4)]
-        for fault in (Refused(), BlackHole(), Slow(latency_ms=5), Torn(), Reset()) * 4:
+        for fault in (RefusedLink(), BlackHole(), Slow(latency_ms=5), Torn(), Reset()) * 4:
             await w.links.apply({"n1-n2": fault})
             await asyncio.sleep(0.02)
             await w.links.heal(["n1-n2"])

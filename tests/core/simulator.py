@@ -15,7 +15,7 @@ from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol import events as ev
-from dynamesis.cluster.core.protocol.messages import Get, Message, Options, Put
+from dynamesis.cluster.core.protocol.messages import Get, Message, Put, RequestOptions
 from dynamesis.cluster.core.protocol.params import Params
 
 
@@ -266,17 +266,17 @@ class Simulator:
         return self.replies[channel]
 
     def get(self, name: str, key: bytes, **options: Any) -> Any:
-        return self.call(name, Get(1, key, Options(**options)))
+        return self.call(name, Get(1, key, RequestOptions(**options)))
 
     def put(self, name: str, key: bytes, value: bytes, context: bytes = b"", **options: Any) -> Any:
         self._sequence += 1
-        put = Put(1, f"r{self._sequence}", key, value, context, False, Options(**options))
+        put = Put(1, f"r{self._sequence}", key, value, context, False, RequestOptions(**options))
         return self.call(name, put)
 
     def admin(self, name: str, command: str, **args: Any) -> Any:
         self._sequence += 1
         token = self._sequence
-        self.feed(name, ev.Asked(token, command, args))
+        self.feed(name, ev.AdminRequest(token, command, args))
         answer: Any = self.replies[token]
         assert answer.error is None, answer.error
         return answer.result

@@ -13,7 +13,7 @@ from dynamesis.cluster.core.membership.changes import (
     gone,
     participants,
 )
-from dynamesis.cluster.core.membership.membership import Membership, Refused, first_layout
+from dynamesis.cluster.core.membership.membership import ChangeRefused, Membership, first_layout
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import Change, Put, PutReply, ReplicaPut
@@ -42,8 +42,8 @@ def forgetful(node: Node) -> None:
     from anybody."""
     node.reaper.peers = lambda: [m for m in node.view.layout.members if m != node.params.node]
     node.reaper.fingerprint = lambda: node.view.layout.version
-    node.questions._takes_part = lambda peer: True  # type: ignore[method-assign]
-    node.departure._close = lambda node: None  # type: ignore[method-assign]
+    node.dispatch._takes_part = lambda peer: True  # type: ignore[method-assign]
+    node.decommission._close = lambda node: None  # type: ignore[method-assign]
 
 
 def has_gone(
@@ -177,7 +177,7 @@ def test_a_name_that_was_closed_is_never_taken_again() -> None:
     membership = Membership("n1", Rules(3), 7)
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.close("n9")
-    with pytest.raises(Refused, match="takes another name"):
+    with pytest.raises(ChangeRefused, match="takes another name"):
         membership.request("join", "n9")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dynamesis.cluster.core.protocol import events as ev
 from dynamesis.cluster.core.protocol.messages import PutReply, Refusal
-from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from simulator import DictStore, Simulator
 
 KEY = b"k"

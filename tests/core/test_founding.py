@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from dynamesis.cluster.core.membership.founding import Founding
+from dynamesis.cluster.core.membership.bootstrap import Bootstrap
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Answer, GossipReply, PutReply, Refusal
-from dynamesis.cluster.core.protocol.store import ReadFailed
-from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from simulator import DictStore, Simulator
 from test_membership import settle
 
@@ -92,7 +92,7 @@ def test_where_every_disk_was_wiped_there_is_no_ring_and_one_is_founded() -> Non
 
 def test_a_founder_that_asks_nobody_serves_under_a_ring_of_long_ago() -> None:
     def hasty(node: Node) -> None:
-        node.founding.start = node._found  # type: ignore[method-assign]
+        node.bootstrap.start = node._found  # type: ignore[method-assign]
 
     sim = wiped("n1", "n2", apart=("n1", "n2"), plant=hasty)
     assert sim.nodes["n1"].view.layout.members == sim.names
@@ -132,7 +132,7 @@ def test_only_answers_on_links_that_stood_when_the_round_began_count() -> None:
     asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
     up = {"n3"}
     founded = []
-    founding = Founding("n1", Kernel(), ("n1", "n2", "n3"), 1.0)
+    founding = Bootstrap("n1", Runtime(), ("n1", "n2", "n3"), 1.0)
     founding.is_up = up.__contains__
     founding.ask = lambda peer, done: asked.append((peer, done))
     founding.found = lambda: founded.append(True)

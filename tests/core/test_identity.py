@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.cluster.core.protocol.events import Persist
-from dynamesis.cluster.core.protocol.messages import Entry, Life, Options, Put
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.protocol.messages import Entry, Life, Put, RequestOptions
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.versions.identity import Identity
 from simulator import DictStore, Simulator
 
@@ -44,7 +44,7 @@ def after_a_restore(intact: bool) -> set[bytes]:
     sim.boot(name, intact)
     sim.run(0.05)
     for value in ("after", "later"):
-        sim.ask(name, Put(1, value, KEY, value.encode(), options=Options(w=1)))
+        sim.ask(name, Put(1, value, KEY, value.encode(), options=RequestOptions(w=1)))
     sim.run(0.1)
     sim.heal()
     return everything(sim)
@@ -99,20 +99,20 @@ def test_clocks_do_not_grow_with_kills_and_restarts() -> None:
 
 def life(
     store: DictStore, entropy: int, intact: bool = True, save: bool = True
-) -> tuple[Kernel, Identity]:
-    kernel = Kernel()
-    identity = Identity("n1", kernel, store, entropy)
+) -> tuple[Runtime, Identity]:
+    runtime = Runtime()
+    identity = Identity("n1", runtime, store, entropy)
     identity.recover(intact, lambda: None)
     if save:
-        carry(kernel, store)
-    return kernel, identity
+        carry(runtime, store)
+    return runtime, identity
 
 
-def carry(kernel: Kernel, store: DictStore) -> None:
-    for effect in kernel.drain():
+def carry(runtime: Runtime, store: DictStore) -> None:
+    for effect in runtime.drain():
         if isinstance(effect, Persist):
             store.commit(effect.writes)
-            kernel.persisted(effect.token)
+            runtime.persisted(effect.token)
 
 
 def names(identity: Identity, count: int) -> set[str]:
@@ -135,20 +135,20 @@ def test_twins_from_one_clone_never_name_the_same_actor() -> None:
 @pytest.mark.parametrize("epoch", [1024, 1025])
 def test_a_clock_that_knows_an_epoch_not_leased_here_is_a_proof(epoch: int) -> None:
     disk = DictStore()
-    kernel, identity = life(disk, 1)
+    runtime, identity = life(disk, 1)
     before = identity.actor(1)
     identity.look_at({identity.actor(epoch): Entry(7), "n2:1:fffffff": Entry(1)})
     assert identity.usable(before) == (epoch <= 1024)
-    carry(kernel, disk)
+    carry(runtime, disk)
     assert identity.new_actor() is not None
 
 
 def test_a_new_incarnation_is_durable_before_it_is_used() -> None:
     disk = DictStore()
-    kernel, identity = life(disk, 1)
+    runtime, identity = life(disk, 1)
     identity.told(Life(identity.life.incarnation, 5))
     assert identity.new_actor() is None
-    carry(kernel, disk)
+    carry(runtime, disk)
     actor = identity.new_actor()
     assert actor is not None
     _, next_life = life(disk, 2)

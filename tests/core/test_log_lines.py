@@ -6,9 +6,9 @@ from typing import Any
 
 from dynamesis.cluster.core.protocol.events import Emit, Persist
 from dynamesis.cluster.core.protocol.messages import PutReply
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Buffer
-from dynamesis.cluster.core.storage.rows import hint_row, object_row
+from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
 from dynamesis.cluster.process.eventlog import printable
 from simulator import Simulator
 
@@ -117,20 +117,20 @@ def test_a_newcomer_tells_whom_it_heard_before_it_serves() -> None:
 
 
 def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:
-    kernel = Kernel()
+    runtime = Runtime()
     label = lambda row: {"key": row[4:]}
-    buffer = Buffer[bytes]("objects", kernel, bytes, lambda key, value: None, 10, 0.1, label)
+    buffer = Buffer[bytes]("objects", runtime, bytes, lambda key, value: None, 10, 0.1, label)
     for key in (b"a", b"b"):
         buffer.put(object_row(3, key), b"v", False, lambda code: None)
     buffer.flush()
-    (persist,) = (effect for effect in kernel.drain() if isinstance(effect, Persist))
-    kernel.persisted(persist.token, "disk full")
-    (line,) = (effect.fields for effect in kernel.drain() if isinstance(effect, Emit))
+    (persist,) = (effect for effect in runtime.drain() if isinstance(effect, Persist))
+    runtime.persisted(persist.token, "disk full")
+    (line,) = (effect.fields for effect in runtime.drain() if isinstance(effect, Emit))
     assert printable(line["rows"]) == [{"key": "a"}, {"key": "b"}]
     buffer.put(object_row(3, b"c"), b"v", True, lambda code: None)
-    (persist,) = (effect for effect in kernel.drain() if isinstance(effect, Persist))
-    kernel.persisted(persist.token, "disk full")
-    (line,) = (effect.fields for effect in kernel.drain() if isinstance(effect, Emit))
+    (persist,) = (effect for effect in runtime.drain() if isinstance(effect, Persist))
+    runtime.persisted(persist.token, "disk full")
+    (line,) = (effect.fields for effect in runtime.drain() if isinstance(effect, Emit))
     assert (line["key"], line["reason"], line["table"]) == (b"c", "disk full", "objects")
 
 
@@ -143,10 +143,10 @@ def test_a_hint_that_could_not_be_stored_is_named_by_key_and_target() -> None:
 def test_what_a_put_stamps_after_a_failed_forward_names_its_request() -> None:
     """A put that comes to be stamped here only because another node could not be reached."""
     sim = Simulator()
-    kernel = sim.nodes["n1"].kernel
-    with kernel.working_on("7.7"):
-        kernel.emit("any")
-    kernel.emit("other")
-    first, second = (e for e in kernel.drain() if isinstance(e, Emit))
+    runtime = sim.nodes["n1"].runtime
+    with runtime.working_on("7.7"):
+        runtime.emit("any")
+    runtime.emit("other")
+    first, second = (e for e in runtime.drain() if isinstance(e, Emit))
     assert first.fields["request"] == "7.7"
     assert "request" not in second.fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.cluster.core.membership.changes import gone
-from dynamesis.cluster.core.membership.membership import Membership, Refused, first_layout
+from dynamesis.cluster.core.membership.membership import ChangeRefused, Membership, first_layout
 from dynamesis.cluster.core.protocol.messages import Change, PutReply
 from dynamesis.cluster.core.ring.placement import Placement, Rules
 from dynamesis.cluster.core.ring.ring import Ring
@@ -73,7 +73,7 @@ def test_a_node_that_has_heard_nobody_yet_takes_no_change() -> None:
     membership = Membership("n1", Rules(3), 7)
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.informed = False
-    with pytest.raises(Refused, match="has not heard from another member"):
+    with pytest.raises(ChangeRefused, match="has not heard from another member"):
         membership.request("leave", "n2")
 
 

@@ -7,10 +7,10 @@ import random
 import pytest
 from dynamesis.cluster.core.protocol.events import Persist
 from dynamesis.cluster.core.protocol.messages import Entry
-from dynamesis.cluster.core.ring.plan import Plan
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.ring.sloppy_quorum import SloppyQuorum
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import LEAVES, WIDTH, Tree, leaf_of
-from dynamesis.cluster.core.versions.context import BadContext, Contexts, Seen
+from dynamesis.cluster.core.versions.context import BadContext, Contexts, SeenVersions
 from dynamesis.cluster.core.versions.identity import Identity
 from simulator import DictStore
 
@@ -20,7 +20,7 @@ class TestContexts:
 
     def test_a_token_reads_back(self) -> None:
         assert Contexts("c1", "s").read(b"k", self.token).state == {"n1:1:1": Entry(3)}
-        assert Contexts("c1", "s").read(b"k", b"") == Seen({})
+        assert Contexts("c1", "s").read(b"k", b"") == SeenVersions({})
 
     @pytest.mark.parametrize(
         ("cluster", "secret", "key"), [("c2", "s", b"k"), ("c1", "x", b"k"), ("c1", "s", b"j")]
@@ -39,7 +39,7 @@ class TestContexts:
 
 class TestPlan:
     def test_fallbacks_hold_the_places_of_unhealthy_primaries(self) -> None:
-        plan = Plan("abcde", 3, lambda n: n not in "ab", sloppy=True)
+        plan = SloppyQuorum("abcde", 3, lambda n: n not in "ab", sloppy=True)
         assert [(p.primary, p.holder, p.hint_for) for p in plan.places] == [
             ("a", "d", "a"),
             ("b", "e", "b"),
@@ -47,14 +47,14 @@ class TestPlan:
         ]
 
     def test_no_node_ever_holds_two_places(self) -> None:
-        plan = Plan("abcd", 3, lambda n: True, sloppy=True)
+        plan = SloppyQuorum("abcd", 3, lambda n: True, sloppy=True)
         assert plan.replace(plan.places[0])
         assert not plan.replace(plan.places[1])
         holders = [p.holder for p in plan.places]
         assert len(set(holders)) == 3
 
     def test_a_strict_plan_stays_with_the_primaries(self) -> None:
-        plan = Plan("abcde", 3, lambda n: n != "a", sloppy=False)
+        plan = SloppyQuorum("abcde", 3, lambda n: n != "a", sloppy=False)
         assert [p.holder for p in plan.places] == ["a", "b", "c"]
         assert not plan.replace(plan.places[0])
 
@@ -92,31 +92,31 @@ class TestTree:
 
 
 class TestIdentity:
-    def life(self, store: DictStore, entropy: int) -> tuple[Kernel, Identity]:
-        kernel = Kernel()
-        identity = Identity("n1", kernel, store, entropy)
+    def life(self, store: DictStore, entropy: int) -> tuple[Runtime, Identity]:
+        runtime = Runtime()
+        identity = Identity("n1", runtime, store, entropy)
         identity.recover(True, lambda: None)
-        return kernel, identity
+        return runtime, identity
 
-    def save(self, kernel: Kernel, store: DictStore) -> None:
-        for effect in kernel.drain():
+    def save(self, runtime: Runtime, store: DictStore) -> None:
+        for effect in runtime.drain():
             if isinstance(effect, Persist):
                 store.commit(effect.writes)
-                kernel.persisted(effect.token)
+                runtime.persisted(effect.token)
 
     def test_no_actor_is_named_before_its_lease_is_durable(self) -> None:
         store = DictStore()
-        kernel, identity = self.life(store, 1)
+        runtime, identity = self.life(store, 1)
         assert identity.new_actor() is None
-        self.save(kernel, store)
+        self.save(runtime, store)
         assert identity.new_actor() is not None
 
     def test_no_two_lives_name_the_same_actor(self) -> None:
         store = DictStore()
         seen: set[str] = set()
         for life in range(5):
-            kernel, identity = self.life(store, 77)
-            self.save(kernel, store)
+            runtime, identity = self.life(store, 77)
+            self.save(runtime, store)
             for _ in range(100 * life + 1):
                 actor = identity.new_actor()
                 assert actor is not None
@@ -125,20 +125,20 @@ class TestIdentity:
 
     def test_a_lease_is_renewed_before_it_ends_and_never_overrun(self) -> None:
         store = DictStore()
-        kernel, identity = self.life(store, 1)
-        self.save(kernel, store)
+        runtime, identity = self.life(store, 1)
+        self.save(runtime, store)
         names = []
         while (actor := identity.new_actor()) is not None:
             names.append(actor)
         assert len(set(names)) == len(names) == 1024
-        self.save(kernel, store)
+        self.save(runtime, store)
         assert identity.new_actor() is not None
 
     def test_a_wiped_disk_begins_a_new_incarnation(self) -> None:
         names = []
         for entropy in (1, 2):
             store = DictStore()
-            kernel, identity = self.life(store, entropy)
-            self.save(kernel, store)
+            runtime, identity = self.life(store, entropy)
+            self.save(runtime, store)
             names.append(identity.new_actor())
         assert names[0] != names[1]

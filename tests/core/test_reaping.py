@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply
-from dynamesis.cluster.core.replication.fences import Fences
+from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from simulator import Simulator
 
 KEY = b"cart"
@@ -204,17 +204,17 @@ def test_a_stamp_that_a_retry_would_send_again_puts_reaping_off() -> None:
 
 
 def test_a_fence_falls_with_whatever_begins_and_none_stands_under_another_name() -> None:
-    fences = Fences()
-    fences.set(KEY, "n1 1")
-    assert fences.stands(KEY, "n1 1")
-    assert not fences.stands(KEY, "n1 2")
-    fences.enter(KEY)
-    assert fences.busy(KEY)
-    fences.leave(KEY)
-    assert not fences.busy(KEY)
-    assert not fences.stands(KEY, "n1 1")
-    fences.set(KEY, "n1 2")
-    fences.clear("n2")
-    assert fences.stands(KEY, "n1 2")
-    fences.clear("n1")
-    assert not fences.stands(KEY, "n1 2")
+    barriers = KeyBarriers()
+    barriers.set(KEY, "n1 1")
+    assert barriers.stands(KEY, "n1 1")
+    assert not barriers.stands(KEY, "n1 2")
+    barriers.enter(KEY)
+    assert barriers.busy(KEY)
+    barriers.leave(KEY)
+    assert not barriers.busy(KEY)
+    assert not barriers.stands(KEY, "n1 1")
+    barriers.set(KEY, "n1 2")
+    barriers.clear("n2")
+    assert barriers.stands(KEY, "n1 2")
+    barriers.clear("n1")
+    assert not barriers.stands(KEY, "n1 2")

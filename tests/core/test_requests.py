@@ -11,13 +11,13 @@ from dynamesis.cluster.core.protocol.messages import (
     ForwardPut,
     Get,
     GetReply,
-    Options,
     Put,
     PutReply,
     Refusal,
     ReplicaGet,
     ReplicaGetReply,
     ReplicaPut,
+    RequestOptions,
 )
 from simulator import Simulator
 
@@ -219,7 +219,7 @@ class TestSloppyQuorum:
 
 
 def _pw(pw: int) -> Any:
-    return Options(pw=pw)
+    return RequestOptions(pw=pw)
 
 
 class TestHintedHandoff:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dynamesis.cluster.core.requests.coordinator import Tally
+from dynamesis.cluster.core.requests.coordinator import QuorumTracker
 from dynamesis.cluster.core.ring.claim import claim
-from dynamesis.cluster.core.ring.plan import Place, Plan
 from dynamesis.cluster.core.ring.ring import Ring
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 
 
 def test_three_nodes_cannot_be_spread_over_16_partitions_but_still_hold_three_copies() -> None:
@@ -65,15 +65,15 @@ class TestZones:
 
     def test_a_fallback_of_the_same_zone_comes_first(self) -> None:
         zones = {"a": "east", "b": "west", "c": "west", "d": "west", "e": "east"}
-        plan = Plan("abcde", 3, lambda node: node != "a", True, zones.get)
+        plan = SloppyQuorum("abcde", 3, lambda node: node != "a", True, zones.get)
         assert plan.places[0].holder == "e"
-        plan = Plan("abcde", 3, lambda node: node not in "ae", True, zones.get)
+        plan = SloppyQuorum("abcde", 3, lambda node: node not in "ae", True, zones.get)
         assert plan.places[0].holder == "d"
 
     def test_a_local_quorum_counts_no_remote_replica(self) -> None:
         near = {"a": True, "b": False, "c": False}
-        tally = Tally(2, 0, need_local=2, near=near.__getitem__)
+        tally = QuorumTracker(2, 0, need_local=2, near=near.__getitem__)
         for node in "abc":
-            tally.count(Place(node, node), durable=True)
+            tally.count(ReplicaSlot(node, node), durable=True)
         assert not tally.enough
         assert "1 of 2 in this zone" in tally.shortfall()

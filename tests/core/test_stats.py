@@ -8,7 +8,7 @@ import pytest
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply, Refusal, ReplicaPut
 from dynamesis.cluster.core.runtime.admission import LEAST, MOST, Admission
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import BOUNDS, SLOT, SLOTS, Latencies, bucket
 from simulator import Simulator
 
@@ -45,16 +45,16 @@ class TestLatencies:
 
 
 class TestAdmission:
-    def admission(self, target: float = 0.1) -> tuple[Kernel, Latencies, Admission]:
-        kernel, reads = Kernel(), Latencies()
-        return kernel, reads, Admission(kernel, reads, target, 3, 1000)
+    def admission(self, target: float = 0.1) -> tuple[Runtime, Latencies, Admission]:
+        runtime, reads = Runtime(), Latencies()
+        return runtime, reads, Admission(runtime, reads, target, 3, 1000)
 
     def test_slow_readers_throttle_what_can_wait_but_never_to_nothing(self) -> None:
-        kernel, reads, admission = self.admission()
+        runtime, reads, admission = self.admission()
         seen = []
         for second in range(300):
-            kernel.now = float(second)
-            reads.record(kernel.now, 2.0)
+            runtime.now = float(second)
+            reads.record(runtime.now, 2.0)
             admission.adjust()
             seen.append(admission.window)
         assert admission.slices == LEAST
@@ -62,15 +62,15 @@ class TestAdmission:
         assert seen == sorted(seen, reverse=True)
 
     def test_it_comes_back_once_the_readers_are_well_and_never_without_bound(self) -> None:
-        kernel, reads, admission = self.admission()
+        runtime, reads, admission = self.admission()
         reads.record(0.0, 2.0)
         for second in range(30):
-            kernel.now = float(second)
+            runtime.now = float(second)
             admission.adjust()
         assert admission.slices == LEAST
         for second in range(30, 300):
-            kernel.now = float(second)
-            reads.record(kernel.now, 0.001)
+            runtime.now = float(second)
+            reads.record(runtime.now, 0.001)
             admission.adjust()
         assert admission.slices == MOST
 
@@ -124,11 +124,11 @@ def test_traffic_of_replicas_is_exempt_from_refusal() -> None:
     node = sim.nodes["n1"]
     node.admission.enter(0)
     replies: list[object] = []
-    reply = node.kernel.reply
-    node.kernel.reply = lambda channel, message: replies.append(message)  # type: ignore[method-assign]
+    reply = node.runtime.reply
+    node.runtime.reply = lambda channel, message: replies.append(message)  # type: ignore[method-assign]
     sim.feed("n1", Received(5, "n2", ReplicaPut(7, b"k", {}, None, "handoff")))
     sim.run(1.0)
-    node.kernel.reply = reply  # type: ignore[method-assign]
+    node.runtime.reply = reply  # type: ignore[method-assign]
     assert [getattr(r, "error", "?") for r in replies if getattr(r, "rid", 0) == 7] == [None]
     assert isinstance(sim.get("n1", b"k"), Refusal)
 

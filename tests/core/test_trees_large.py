@@ -9,8 +9,8 @@ import pytest
 from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Entry, Version
 from dynamesis.cluster.core.ring.ring import partition_of
-from dynamesis.cluster.core.storage.records import Record, _encode
-from dynamesis.cluster.core.storage.rows import object_row
+from dynamesis.cluster.core.storage.record_table import Record, _encode
+from dynamesis.cluster.core.storage.row_keys import object_row
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.storage.memory import MemoryEngine
 from simulator import Simulator

@@ -11,14 +11,14 @@ from dynamesis.cluster.core.protocol.events import TimerFired
 from dynamesis.cluster.core.protocol.messages import (
     Entry,
     GetReply,
-    Options,
     Put,
     PutReply,
     Reap,
+    RequestOptions,
     Version,
 )
-from dynamesis.cluster.core.protocol.store import ReadFailed
-from dynamesis.cluster.core.storage.rows import hint_row
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.storage.row_keys import hint_row
 from dynamesis.cluster.core.versions.context import BadContext
 from dynamesis.cluster.zoo import BUGS
 from simulator import Simulator
@@ -98,10 +98,10 @@ def acknowledged_without_a_primary(sim: Simulator) -> bool:
 
 def durable_too_early(sim: Simulator) -> bool:
     done: list[str | None] = []
-    kernel = _node(sim).kernel
-    first = kernel.persist((), lambda code: None)
-    kernel.persist((), done.append)
-    kernel.persisted(first)
+    runtime = _node(sim).runtime
+    first = runtime.persist((), lambda code: None)
+    runtime.persist((), done.append)
+    runtime.persisted(first)
     return bool(done)
 
 
@@ -179,7 +179,7 @@ def named_as_before_it_was_forgotten(sim: Simulator) -> bool:
 
 def delete_leaves_nothing(sim: Simulator) -> bool:
     context = sim.put("n1", K, b"v").context
-    sim.call("n1", Put(1, "again", K, b"", context, True, Options()))
+    sim.call("n1", Put(1, "again", K, b"", context, True, RequestOptions()))
     sim.run(0.1)
     return not sim.holders(K)
 

@@ -213,7 +213,7 @@ def test_ctrl_c_leaves_everything_unknown(
     def interrupted(store: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dynamesis.harness.local_cluster.playing.find", interrupted)
+    monkeypatch.setattr("dynamesis.harness.local_cluster.local_cluster.find", interrupted)
     assert run(["get", "key"]) == 3
     assert capsys.readouterr().err == "dynamesis get: stopped; nothing was judged\n"
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from dynamesis.harness.check.judging import judge
+from dynamesis.harness.check.evaluate import judge
 
 BAD = Path(__file__).parent.parent / "histories" / "bad" / "divergence-two-halves"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.check.judging import judge
+from dynamesis.harness.check.evaluate import judge
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 OK = HISTORIES / "ok" / "stale-read-replaced"

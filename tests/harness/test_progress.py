@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.run.progress import LiveView, PlainView, Tally, line, view
+from dynamesis.harness.run.progress import LiveView, PlainView, ProgressCounts, line, view
 from rich.console import Console
 
 S = 1_000_000_000
@@ -25,7 +25,7 @@ def done(time: int, type: str = "ok") -> Op:
 
 
 def test_a_line_shows_phase_rate_outcomes_and_faults() -> None:
-    tally = Tally()
+    tally = ProgressCounts()
     for op in (phase(0, "load"), done(S), done(2 * S), done(2 * S, "fail"), done(2 * S, "info")):
         tally.hear(op)
     tally.hear(fault(2 * S, "start-cut", 0))
@@ -34,13 +34,13 @@ def test_a_line_shows_phase_rate_outcomes_and_faults() -> None:
 
 
 def test_invocations_are_not_outcomes() -> None:
-    tally = Tally()
+    tally = ProgressCounts()
     tally.hear(done(S, "invoke"))
     assert tally.counts.total() == 0
 
 
 def test_a_fault_is_active_from_its_completion_to_its_end() -> None:
-    tally = Tally()
+    tally = ProgressCounts()
     seen = []
     for op in (
         fault(1, "start-cut", 0, "invoke"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from dynamesis.checkers.verdict import NoTruthValue
-from dynamesis.harness.pytest_plugin import Outcome, _asserted
+from dynamesis.harness.pytest_plugin import TestResult, _asserted
 
 
-def outcome(valid: object) -> Outcome:
+def outcome(valid: object) -> TestResult:
     stored = json.dumps({"valid": valid, "anomalies": {}, "checkers": {"set": {"valid": valid}}})
-    return Outcome(3, Path(), "", json.loads(stored, object_hook=_asserted))
+    return TestResult(3, Path(), "", json.loads(stored, object_hook=_asserted))
 
 
 def test_an_unknown_outcome_passes_neither_assertion() -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dynamesis.harness.processes import watchdog
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 
 #: A harness with one running child, one stopped, one dropped and one never registered.
 HARNESS = """
 import os, signal, subprocess, sys
-from dynamesis.harness.processes.reaper import Reaper
-reaper = Reaper.start()
+from harness.processes.process_guard import ProcessGuard
+reaper = ProcessGuard.start()
 sleep = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 quiet = {"stdout": subprocess.DEVNULL, "start_new_session": True}
 children = [subprocess.Popen(sleep, **quiet) for _ in range(4)]
@@ -66,7 +66,7 @@ def test_what_a_killed_harness_leaves_behind_is_killed_and_nothing_else() -> Non
 def test_a_pid_that_names_another_process_by_now_is_spared() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
     try:
-        reaper = Reaper.start()
+        reaper = ProcessGuard.start()
         reaper._tell(f"add {child.pid} 1")
         reaper.close()
         assert child.poll() is None
@@ -77,7 +77,7 @@ def test_a_pid_that_names_another_process_by_now_is_spared() -> None:
 
 def test_close_kills_what_is_left_and_leaves_no_watchdog() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
-    with Reaper.start() as reaper:
+    with ProcessGuard.start() as reaper:
         reaper.add(child.pid)
     assert child.wait(timeout=100) == -signal.SIGKILL
     assert not is_alive(reaper.pid)
@@ -86,13 +86,13 @@ def test_close_kills_what_is_left_and_leaves_no_watchdog() -> None:
 def test_adding_a_process_that_is_gone_is_harmless() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", ""])
     child.wait()
-    with Reaper.start() as reaper:
+    with ProcessGuard.start() as reaper:
         reaper.add(child.pid)
 
 
 def test_the_watchdog_survives_ctrl_c_and_sigterm() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
-    reaper = Reaper.start()
+    reaper = ProcessGuard.start()
     reaper.add(child.pid)
     wait_until(lambda: ignores(reaper.pid, signal.SIGTERM))
     os.kill(reaper.pid, signal.SIGINT)

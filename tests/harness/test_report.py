@@ -12,7 +12,7 @@ import pytest
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.page import brief, page
 from dynamesis.harness.report.summary import tell
-from dynamesis.harness.results.store import HISTORY, RESULTS, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 from rich.console import Console
 
 LOST = {"name": "lost-write", "key": "k1", "ops": [1, 2], "why": "3.1 <is> gone"}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.checkers.dynamo.ring import Ring
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.history import read_history
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
-from dynamesis.harness.results.store import HISTORY, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, TEST, Folder
 from dynamesis.harness.run.quiesce import replica_pairs
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts, Runner
@@ -30,7 +30,7 @@ from tests.harness.fakes import (
 )
 
 KEYS = ("a", "b", "c")
-PLACES = Ring(tuple(RING["owners"]), RING["n"])
+PLACES = CheckedRing(tuple(RING["owners"]), RING["n"])
 
 
 def reads(keys: Iterable[str]) -> gen.Generator:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.results.store import RESULTS, TEST, Damaged, Folder, create, runs
+from dynamesis.harness.results.results import RESULTS, TEST, DamagedFolder, Folder, create, runs
 
 WHEN = datetime(2026, 11, 23, 15, 40, 2, 123456, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named_or_passed_over(tmp_path: Path) -> None:
     (tmp_path / "test.json").write_text('{"name": ')
-    with pytest.raises(Damaged, match=r"test\.json: expected JSON: .*line 1"):
+    with pytest.raises(DamagedFolder, match=r"test\.json: expected JSON: .*line 1"):
         Folder(tmp_path).load_json("test.json")
     assert Folder(tmp_path).peek_json("test.json") == {}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dynamesis.checkers.history.history import Op, OpError, Sibling, encode
 from dynamesis.harness.cli.app import run
-from dynamesis.harness.results.store import HISTORY, TEST, Folder
-from dynamesis.harness.results.stored import BadTest, load_test
+from dynamesis.harness.results.results import HISTORY, TEST, Folder
+from dynamesis.harness.results.test_metadata import BadTest, load_test
 
 GOOD = (
     '{"nodes": ["n1"], "n": 1, "r": 1, "w": 1, "checkers": ["reads"], '

@@ -1,7 +1,7 @@
 """Bugs that show only to clients who ask for more: `--bug tests/workloads/planted.py:NAME`.
 
 Each breaks what an option of the workloads is there to reach (workloads.script.requests,
-workloads.script.modify, workloads.bulk); a load without that option finds nothing wrong.
+workloads.script.modification, workloads.bulk); a load without that option finds nothing wrong.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.simulate import simulate
-from dynamesis.workloads import WORKLOADS, judging
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads import check_workload as judging
 from dynamesis.workloads.base import Setting
 from msgspec.structs import replace
 from stores import REPLICAS, STRICT, Store

@@ -10,7 +10,12 @@ from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import uniform
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Setting
-from dynamesis.workloads.script.modify import Change, ReadModifyWrite, Shares, deleting
+from dynamesis.workloads.script.modification import (
+    Modification,
+    OperationMix,
+    ReadModifyWrite,
+    deleting,
+)
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, TO_NODES, Asking
 from play import judge, play
 from stores import right_store
@@ -86,11 +91,11 @@ def test_nothing_is_asked_for_that_the_cluster_cannot_give():
 
 
 def write_number(rng, seen):
-    return Change(seen.number), rng
+    return Modification(seen.number), rng
 
 
 def script(modify=write_number, **shares):
-    return ReadModifyWrite(Rng(1), uniform(["k"]), modify, Shares(**{**NONE, **shares}))
+    return ReadModifyWrite(Rng(1), uniform(["k"]), modify, OperationMix(**{**NONE, **shares}))
 
 
 def ended(index, f, time=0, **fields):
@@ -102,7 +107,7 @@ def test_a_write_goes_on_from_all_that_the_answer_before_showed():
 
     def modify(rng, what):
         seen.append(what.siblings)
-        return Change(what.number), rng
+        return Modification(what.number), rng
 
     _, rest = script(modify, chained=1.0).next(0, None)
     op, rest = rest.next(0, ended(1, "get", siblings=[]))

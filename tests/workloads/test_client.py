@@ -7,8 +7,8 @@ import pytest
 from dynamesis.checkers.history.op import Op, Sibling
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.workloads.client.client import EVICTED, Contexts, DynamoClient
-from dynamesis.workloads.client.stored import decode, encode
+from dynamesis.workloads.client.client import EVICTED, ContextCache, DynamoClient
+from dynamesis.workloads.client.codec import decode, encode
 
 NODES = ("n1", "n2", "n3")
 
@@ -25,7 +25,7 @@ def test_undecodable_bytes_become_an_id_that_nobody_wrote(data):
 
 
 def test_contexts_forget_the_longest_unused():
-    contexts = Contexts(limit=2)
+    contexts = ContextCache(limit=2)
     contexts.remember(1, b"a")
     contexts.remember(2, b"b")
     contexts.remember(3, None)
@@ -69,7 +69,7 @@ class Driver:
 
 @contextlib.asynccontextmanager
 async def driver(addresses, **options):
-    contexts = Contexts()
+    contexts = ContextCache()
     client = DynamoClient(contexts, **options)
     await client.open(addresses)
     try:

@@ -14,9 +14,15 @@ from dynamesis.harness.generators.simulate import simulate
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.append import as_transactions
 from dynamesis.workloads.cart import change_cart, merge
-from dynamesis.workloads.script.final import ATTEMPTS, final_reads
-from dynamesis.workloads.script.modify import REMEMBERED, Change, ReadModifyWrite, Seen, Shares
-from dynamesis.workloads.script.twins import twin
+from dynamesis.workloads.script.colocated_keys import twin
+from dynamesis.workloads.script.final_reads import ATTEMPTS, final_reads
+from dynamesis.workloads.script.modification import (
+    REMEMBERED,
+    Modification,
+    OperationMix,
+    ReadModifyWrite,
+    SeenValues,
+)
 from play import play
 from stores import Store
 
@@ -76,12 +82,12 @@ def test_every_key_is_read_in_the_end(name):
 
 
 def write_number(rng, seen):
-    return Change(seen.number), rng
+    return Modification(seen.number), rng
 
 
 def script(**shares):
     none = {"blind": 0.0, "stale": 0.0, "chained": 0.0, "unread": 0.0, "foreign": 0.0}
-    return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, Shares(**{**none, **shares}))
+    return ReadModifyWrite(Rng(1), uniform(["k"]), write_number, OperationMix(**{**none, **shares}))
 
 
 def ended(index, type, process, f, **fields):
@@ -166,7 +172,7 @@ def test_what_was_known_of_a_key_long_ago_is_forgotten():
 
 
 def test_numbers_are_unique():
-    seen = [Seen(process, serial, ()).number for process in range(40) for serial in range(40)]
+    seen = [SeenValues(process, serial, ()).number for process in range(40) for serial in range(40)]
     assert len(set(seen)) == 1600
 
 
@@ -182,13 +188,13 @@ def test_a_cart_merges_its_siblings_by_union_and_ignores_what_is_no_cart():
         Sibling("4.0", "garbage"),
         Sibling("5.0", {"items": 7}),
     )
-    assert merge(Seen(0, 0, siblings)) == ["a", "b", "c"]
+    assert merge(SeenValues(0, 0, siblings)) == ["a", "b", "c"]
 
 
 def test_a_cart_is_written_as_it_stands_after_the_change():
     changes, rng = [], Rng(1)
     for serial in range(200):
-        change, rng = change_cart(rng, Seen(0, serial, (Sibling("1.0", cart("a", "b")),)))
+        change, rng = change_cart(rng, SeenValues(0, serial, (Sibling("1.0", cart("a", "b")),)))
         changes.append(change.value)
     removed = [value for value in changes if "remove" in value]
     added = [value for value in changes if "add" in value]
@@ -198,7 +204,7 @@ def test_a_cart_is_written_as_it_stands_after_the_change():
 
 
 def test_a_full_cart_is_only_taken_from():
-    full = Seen(0, 0, (Sibling("1.0", cart(*(f"s{i}" for i in range(40)))),))
+    full = SeenValues(0, 0, (Sibling("1.0", cart(*(f"s{i}" for i in range(40)))),))
     assert all("remove" in change_cart(Rng(seed), full)[0].value for seed in range(20))
 
 

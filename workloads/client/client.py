@@ -1,7 +1,7 @@
 """Carries operations of a history out on a Dynamo cluster.
 
 A basis in the history is the number of a completion; the store wants the context bytes
-that came with it. Contexts keeps these by number for the whole run. Errors become fail or
+that came with it. ContextCache keeps these by number for the whole run. Errors become fail or
 info by the one table in cluster.core.protocol.errors: what the table does not call definite may
 have taken effect, and nothing here decides otherwise.
 """
@@ -16,12 +16,18 @@ from time import monotonic
 
 import msgspec
 from dynamesis.checkers.history.op import Op, OpError
-from dynamesis.cluster.client.client import Client, DynamoError, GetResult, Options, PutResult
-from dynamesis.workloads.client.stored import decode, encode
+from dynamesis.cluster.client.client import (
+    Client,
+    DynamoError,
+    GetResult,
+    PutResult,
+    RequestOptions,
+)
+from dynamesis.workloads.client.codec import decode, encode
 from dynamesis.workloads.script.requests import DIRECT, OTHER, RETRY, TO_NODES
 from msgspec import UNSET
 
-__all__ = ["Contexts", "DynamoClient", "decode", "encode"]
+__all__ = ["ContextCache", "DynamoClient", "decode", "encode"]
 
 #: The error of a write whose context is no longer known. It was never sent.
 EVICTED = "context-evicted"
@@ -41,7 +47,7 @@ TRIES, PAUSE = 4, 0.05
 REFRESH = 2.0
 
 
-class Contexts:
+class ContextCache:
     """Context bytes by index of the completion that brought them; the longest unused are
     forgotten beyond `limit`."""
 
@@ -72,7 +78,7 @@ class DynamoClient:
 
     def __init__(
         self,
-        contexts: Contexts,
+        contexts: ContextCache,
         number: int = 0,
         timeout: float = 3.0,
         tls: SSLContext | None = None,
@@ -187,7 +193,7 @@ class DynamoClient:
 async def _perform(client: Client, op: Op, context: bytes, again: bool) -> GetResult | PutResult:
     """Send an operation, for the first time or `again`. Raises DynamoError."""
     key, asked = (op.key or "").encode(), op.options or {}
-    options = Options(**{name: asked[name] for name in TO_NODES if name in asked})
+    options = RequestOptions(**{name: asked[name] for name in TO_NODES if name in asked})
     if op.f == "get":
         return await client.get(key, options=options)
     stored = encode(op.id or "", op.value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dynamesis.checkers.history.op import Op, Sibling
-from dynamesis.workloads.script.modify import ReadModifyWrite, Seen
+from dynamesis.workloads.script.modification import ReadModifyWrite, SeenValues
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load
 
@@ -27,7 +27,7 @@ class Filling:
         if not self.keys:
             return self.then.next(process, last, now)
         serial = self.then.serial
-        number = Seen(process, serial, ()).number
+        number = SeenValues(process, serial, ()).number
         op = Op(f="put", key=self.keys[0], id=f"{process}.{serial}", value=number, basis=None)
         wrote = Sibling(f"{process}.{serial}", number)
         then = replace(self.then, serial=serial + 1, wrote=wrote)

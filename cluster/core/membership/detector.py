@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamesis.cluster.core.protocol.messages import Answer, Ping, Pong
-from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.versions.identity import Identity
 
 _SUSPECT_AFTER = 2
@@ -38,15 +38,17 @@ class Peer:
 
 
 class Detector:
-    def __init__(self, kernel: Kernel, identity: Identity, interval: float, timeout: float) -> None:
-        self._kernel = kernel
+    def __init__(
+        self, runtime: Runtime, identity: Identity, interval: float, timeout: float
+    ) -> None:
+        self._runtime = runtime
         self._identity = identity
         self._interval = interval
         self._timeout = timeout
         self.peers: dict[str, Peer] = {}
 
     def start(self) -> None:
-        self._kernel.every(self._interval, self._probe)
+        self._runtime.every(self._interval, self._probe)
 
     def watch(self, peers: Iterable[str]) -> None:
         """Probe these from now on as well."""
@@ -73,7 +75,7 @@ class Detector:
         self.watch([peer])
         known = self.peers[peer]
         if known.up:
-            self._kernel.emit("link-down", peer=peer, reason=reason)
+            self._runtime.emit("link-down", peer=peer, reason=reason)
         known.up = False
         known.failures += 1
 
@@ -82,7 +84,7 @@ class Detector:
         self.watch([peer])
         known = self.peers[peer]
         if known.suspected:
-            self._kernel.emit("peer-back", peer=peer)
+            self._runtime.emit("peer-back", peer=peer)
         known.silent = 0
 
     def outcome(self, peer: str, failure: Failure | None) -> None:
@@ -100,7 +102,7 @@ class Detector:
         known.timeouts += 1
         known.silent += 1
         if known.silent == _SUSPECT_AFTER:
-            self._kernel.emit("peer-suspected", peer=peer)
+            self._runtime.emit("peer-suspected", peer=peer)
 
     def _probe(self) -> None:
         for peer in self.peers:
@@ -117,7 +119,7 @@ class Detector:
             self._ponged(outcome)
             done(outcome)
 
-        self._kernel.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
+        self._runtime.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
 
     def _ponged(self, answer: Answer | Failure) -> None:
         if isinstance(answer, Pong):

@@ -1,4 +1,4 @@
-"""Gossip: every second with a random peer, and at once with all when there is news
+"""GossipExchange: every second with a random peer, and at once with all when there is news
 (section 4.8.1). What travels is the whole membership; it is small, and merging it in any
 order gives the same."""
 
@@ -12,25 +12,25 @@ from dynamesis.cluster.core.membership.membership import Membership
 from dynamesis.cluster.core.protocol import messages
 from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Answer, Change, GossipReply, Layout, Refusal
-from dynamesis.cluster.core.protocol.store import Damaged, Reader
-from dynamesis.cluster.core.runtime.dice import Dice
-from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader
+from dynamesis.cluster.core.runtime.rng import Rng
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 
 _ROW = b"membership"
 
 
-class _Row(msgspec.Struct, array_like=True):
+class _LayoutRow(msgspec.Struct, array_like=True):
     layout: Layout | None
     requests: dict[str, Change]
 
 
-class Gossip:
+class GossipExchange:
     """Keeps one node's membership in step with the others, and on disk."""
 
     def __init__(
         self,
         node: str,
-        kernel: Kernel,
+        runtime: Runtime,
         store: Reader,
         membership: Membership,
         seeds: tuple[str, ...],
@@ -39,13 +39,13 @@ class Gossip:
         entropy: int,
     ) -> None:
         self._node = node
-        self._kernel = kernel
+        self._runtime = runtime
         self._store = store
         self._membership = membership
         self._seeds = seeds
         self._interval = interval
         self._timeout = timeout
-        self._dice = Dice(entropy)
+        self._dice = Rng(entropy)
         self._recovered = False
         self._saving = 0
         self.on_news: Callable[[], None] = lambda: None
@@ -57,15 +57,15 @@ class Gossip:
         try:
             raw = self._store.get("meta", _ROW)
         except Damaged as e:
-            self._kernel.emit("row-damaged", table="meta", reason=str(e))
+            self._runtime.emit("row-damaged", table="meta", reason=str(e))
             raw = None
         if raw is not None:
-            row = msgspec.msgpack.decode(raw, type=_Row)
+            row = msgspec.msgpack.decode(raw, type=_LayoutRow)
             self._membership.adopt(row.layout, row.requests)
         self._recovered = True
 
     def start(self) -> None:
-        self._kernel.every(self._interval, self._round)
+        self._runtime.every(self._interval, self._round)
 
     def audience(self) -> list[str]:
         """Whom this node gossips with: the seeds, all who take part, want to, or have gone
@@ -102,7 +102,7 @@ class Gossip:
                 self._learn(answer.layout, answer.requests)
             done(answer)
 
-        self._kernel.call(
+        self._runtime.call(
             peer, lambda rid: messages.Gossip(rid, m.layout, m.requests), self._timeout, told
         )
 
@@ -114,14 +114,14 @@ class Gossip:
         """News: act on it, keep it, and once it is durable pass it on."""
         m = self._membership
         self.on_news()
-        row = msgspec.msgpack.encode(_Row(m.layout, m.requests))
+        row = msgspec.msgpack.encode(_LayoutRow(m.layout, m.requests))
         self._saving += 1
-        self._kernel.persist((Write("meta", _ROW, row),), self._kept)
+        self._runtime.persist((Write("meta", _ROW, row),), self._kept)
 
     def _kept(self, reason: str | None) -> None:
         self._saving -= 1
         if reason is not None:
-            self._kernel.emit("storage-error", table="meta", reason=reason)
+            self._runtime.emit("storage-error", table="meta", reason=reason)
         if self._saving:
             return
         for peer in self.audience():

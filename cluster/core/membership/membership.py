@@ -38,7 +38,7 @@ from dynamesis.cluster.core.ring.placement import Placement, Rules
 Kind = Literal["join", "leave", "remove"]
 
 
-class Refused(Exception):
+class ChangeRefused(Exception):
     """A change that cannot be made; the message says why, and what could be."""
 
 
@@ -105,12 +105,14 @@ class Membership:
         return True
 
     def request(self, kind: Kind, node: str) -> Change:
-        """Ask for a change. Raises Refused."""
+        """Ask for a change. Raises ChangeRefused."""
         layout = self.layout
         if layout is None:
-            raise Refused(f"{self._node} is not a member of a cluster yet")
+            raise ChangeRefused(f"{self._node} is not a member of a cluster yet")
         if not self.informed:
-            raise Refused(f"{self._node} has not heard from another member yet; ask again soon")
+            raise ChangeRefused(
+                f"{self._node} has not heard from another member yet; ask again soon"
+            )
         members = layout.members
         for change in open_requests(layout, self.requests):
             if self._objection(change.kind, change.node, members) is None:
@@ -119,11 +121,11 @@ class Membership:
         if kind == "remove" and node not in members and node in gone(layout, self.requests):
             objection = f"{node} was removed before"
         if objection is not None:
-            raise Refused(objection)
+            raise ChangeRefused(objection)
         return self._add(kind, node)
 
     def close(self, node: str) -> None:
-        """Have done with a node that has gone (see cluster.core.membership.departure)."""
+        """Have done with a node that has gone (see cluster.core.membership.decommission)."""
         self._add("close", node)
 
     def _add(self, kind: ChangeKind, node: str) -> Change:

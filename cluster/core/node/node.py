@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dynamesis.cluster.core.membership.bootstrap import Bootstrap
 from dynamesis.cluster.core.membership.changes import closed, gone, known
-from dynamesis.cluster.core.membership.departure import Departure
+from dynamesis.cluster.core.membership.decommission import Decommission
 from dynamesis.cluster.core.membership.detector import Detector
-from dynamesis.cluster.core.membership.founding import Founding
-from dynamesis.cluster.core.membership.gossip import Gossip
+from dynamesis.cluster.core.membership.gossip import GossipExchange
 from dynamesis.cluster.core.membership.membership import Membership, first_layout, settled
-from dynamesis.cluster.core.node.operate import Operator
-from dynamesis.cluster.core.node.questions import Questions
+from dynamesis.cluster.core.node.admin import Admin
+from dynamesis.cluster.core.node.dispatch import Dispatch
 from dynamesis.cluster.core.protocol.events import (
-    Asked,
+    AdminRequest,
     Effect,
     Event,
     LinkDown,
@@ -33,12 +33,12 @@ from dynamesis.cluster.core.protocol.events import (
     TimerFired,
 )
 from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.protocol.store import Reader, ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 from dynamesis.cluster.core.replication.antientropy import AntiEntropy
-from dynamesis.cluster.core.replication.fences import Fences
 from dynamesis.cluster.core.replication.hints import Hints
-from dynamesis.cluster.core.replication.reaper import Reaper
+from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
+from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper
 from dynamesis.cluster.core.replication.transfers import Transfers
 from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.get import GetRequest
@@ -46,11 +46,11 @@ from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.ring.placement import Placement, Rules
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.runtime.admission import Admission
-from dynamesis.cluster.core.runtime.kernel import Kernel
-from dynamesis.cluster.core.runtime.retries import Retries
+from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Stats
-from dynamesis.cluster.core.storage.records import Record, Records
-from dynamesis.cluster.core.storage.rows import split_hint, split_object
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import split_hint, split_object
 from dynamesis.cluster.core.storage.trees import Trees
 from dynamesis.cluster.core.versions.context import Contexts
 from dynamesis.cluster.core.versions.identity import Identity
@@ -66,11 +66,11 @@ class Node:
     def __init__(self, params: Params, store: Reader, entropy: int) -> None:
         self.params = params
         self.ready = False
-        self.kernel = kernel = Kernel()
+        self.runtime = runtime = Runtime()
         self.rules = Rules(params.n, params.weights, params.zones, params.zone_replicas)
         self.stats = Stats()
         self.admission = Admission(
-            kernel,
+            runtime,
             self.stats.latency["get"],
             params.read_target,
             params.max_requests,
@@ -84,13 +84,13 @@ class Node:
         self._logged_layout: tuple[int, str, list[str]] | None = None
         self._closed: set[str] = set()
         self.versioning = versioning(params)
-        self.fences = Fences()
+        self.barriers = KeyBarriers()
         self._keep(store, entropy)
         self._serve(store)
         self._agree(store, entropy)
         self._connect()
-        self.operator = Operator(self)
-        self.questions = Questions(self)
+        self.admin = Admin(self)
+        self.dispatch = Dispatch(self)
         #: the state machines of client requests
         self.get_request: type[GetRequest] = GetRequest
         self.put_request: type[PutRequest] = PutRequest
@@ -100,14 +100,14 @@ class Node:
 
     def _keep(self, store: Reader, entropy: int) -> None:
         """Make the parts that keep: who names versions, records, hints."""
-        params, kernel = self.params, self.kernel
+        params, runtime = self.params, self.runtime
         memory = params.buffer_rows if params.durability == "buffered" else 0
-        self.identity = Identity(params.node, kernel, store, entropy, memory > 0)
+        self.identity = Identity(params.node, runtime, store, entropy, memory > 0)
 
-        def records(table: Table, key_of: Callable[[bytes], bytes]) -> Records:
-            return Records(
+        def records(table: Table, key_of: Callable[[bytes], bytes]) -> RecordTable:
+            return RecordTable(
                 table,
-                kernel,
+                runtime,
                 store,
                 self.identity,
                 self.versioning,
@@ -120,7 +120,7 @@ class Node:
         self.objects.label = lambda row: {"key": split_object(row)[1]}
         self.hints = Hints(
             params.node,
-            kernel,
+            runtime,
             records("hints", lambda row: split_hint(row)[1]),
             params.handoff_interval,
             params.request_timeout,
@@ -128,13 +128,13 @@ class Node:
 
     def _serve(self, store: Reader) -> None:
         """Make the parts that answer: the replica, and what client requests stand on."""
-        params, kernel = self.params, self.kernel
+        params, runtime = self.params, self.runtime
         self.detector = Detector(
-            kernel, self.identity, params.probe_interval, params.replica_timeout
+            runtime, self.identity, params.probe_interval, params.replica_timeout
         )
         self.replica = Replica(
             params.node,
-            kernel,
+            runtime,
             lambda: self.placement,
             lambda key: partition_of(key, params.partitions),
             self.objects,
@@ -144,14 +144,14 @@ class Node:
         )
         self.services = Services(
             params,
-            kernel,
+            runtime,
             lambda: self.placement,
             self.detector,
             self.replica,
             self.versioning,
             Contexts(params.cluster, params.secret),
-            Retries(),
-            self.fences,
+            RequestDedup(),
+            self.barriers,
             self.stats,
             self.admission,
             self.takes_part,
@@ -159,23 +159,23 @@ class Node:
 
     def _agree(self, store: Reader, entropy: int) -> None:
         """Make the parts that bring nodes to agree: on what they hold, and on who they are."""
-        params, kernel = self.params, self.kernel
-        self.trees = Trees(kernel, store, self.objects, params.tree_expiry)
+        params, runtime = self.params, self.runtime
+        self.trees = Trees(runtime, store, self.objects, params.tree_expiry)
         self.anti_entropy = AntiEntropy(
-            kernel,
+            runtime,
             self.trees,
             self.replica,
             params.anti_entropy_interval,
             params.request_timeout,
             self.detector.healthy,
-            self.fences,
+            self.barriers,
         )
         self.transfers = Transfers(
-            params.node, kernel, self.membership, lambda: self.view, self.trees, self.objects
+            params.node, runtime, self.membership, lambda: self.view, self.trees, self.objects
         )
-        self.gossip = Gossip(
+        self.gossip = GossipExchange(
             params.node,
-            kernel,
+            runtime,
             store,
             self.membership,
             params.seeds,
@@ -183,20 +183,20 @@ class Node:
             params.request_timeout,
             entropy,
         )
-        self.founding = Founding(params.node, kernel, params.members, params.gossip_interval)
-        self.departure = Departure(
+        self.bootstrap = Bootstrap(params.node, runtime, params.members, params.gossip_interval)
+        self.decommission = Decommission(
             params.node,
-            kernel,
+            runtime,
             self.membership,
             params.anti_entropy_interval or params.gossip_interval,
             params.reap_after,
         )
-        self.reaper = Reaper(
+        self.reaper = TombstoneReaper(
             params.node,
-            kernel,
+            runtime,
             self.objects,
             self.hints,
-            self.fences,
+            self.barriers,
             self.services.retries,
             params.reap_after,
             params.request_timeout,
@@ -204,7 +204,7 @@ class Node:
 
     def _connect(self) -> None:
         """Let the parts hear of each other."""
-        self.kernel.on_outcome = self.detector.outcome
+        self.runtime.on_outcome = self.detector.outcome
         self.objects.on_change = self._object_changed
         self.hints.records.on_change = self._hint_changed
         self.trees.on_row = self.reaper.met
@@ -219,13 +219,13 @@ class Node:
             key, state, None, "handoff", done
         )
         self.gossip.on_news = self._layout_changed
-        self.founding.has_layout = lambda: self.membership.layout is not None
-        self.founding.is_up = self.detector.is_up
-        self.founding.ask = self.gossip.ask
-        self.founding.found = self._found
-        self.departure.is_empty = self._is_empty
-        self.departure.discard = self._discard
-        self.membership.on_passed_over = lambda change, why: self.kernel.emit(
+        self.bootstrap.has_layout = lambda: self.membership.layout is not None
+        self.bootstrap.is_up = self.detector.is_up
+        self.bootstrap.ask = self.gossip.ask
+        self.bootstrap.found = self._found
+        self.decommission.is_empty = self._is_empty
+        self.decommission.discard = self._discard
+        self.membership.on_passed_over = lambda change, why: self.runtime.emit(
             "change-passed-over", change=change.id, reason=why
         )
         self.anti_entropy.partners = self._partners
@@ -241,10 +241,10 @@ class Node:
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
         machine's clock says, in ms since 1970; nothing relies on it but last-write-wins."""
-        self.kernel.now = now
-        self.kernel.wall = wall
+        self.runtime.now = now
+        self.runtime.wall = wall
         self._dispatch(event)
-        return self.kernel.drain()
+        return self.runtime.drain()
 
     def _dispatch(self, event: Event) -> None:
         if self._stopped and not isinstance(event, Persisted | PersistFailed):
@@ -252,26 +252,26 @@ class Node:
         match event:
             case Received(channel=None, peer=str(peer), message=message):
                 # a late answer still shows that the peer is alive
-                if not self.kernel.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
+                if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
                     self.detector.heard(peer)
             case Received(channel=int(channel)):
-                self.questions.asked(channel, event)
+                self.dispatch.asked(channel, event)
             case Persisted(token):
-                self.kernel.persisted(token)
+                self.runtime.persisted(token)
             case PersistFailed(token, reason):
-                self.kernel.persisted(token, reason)
+                self.runtime.persisted(token, reason)
             case TimerFired():
-                self.kernel.fire()
+                self.runtime.fire()
             case SendFailed(_, rid):
-                self.kernel.finish(rid, "unsent")
+                self.runtime.finish(rid, "unsent")
             case LinkUp(peer):
                 self.detector.link_up(peer)
-                self.founding.look()
+                self.bootstrap.look()
             case LinkDown(peer, reason):
                 self.detector.link_down(peer, reason)
-                self.kernel.lose(peer)
-            case Asked():
-                self.operator.asked(event)
+                self.runtime.lose(peer)
+            case AdminRequest():
+                self.admin.asked(event)
             case Stopping():
                 self._stop()
             case Started(intact):
@@ -298,16 +298,16 @@ class Node:
             self.gossip.recover()
             self.identity.recover(intact, self._recovered)
         except ReadFailed as e:
-            self.kernel.emit("storage-unreadable", reason=str(e))
-            self.kernel.after(_READ_AGAIN, lambda: self._start(intact))
+            self.runtime.emit("storage-unreadable", reason=str(e))
+            self.runtime.after(_READ_AGAIN, lambda: self._start(intact))
             return
         self.admission.start()
         self.hints.start()
         self.detector.start()
         self.membership.informed = not self.gossip.audience()
         self.gossip.start()
-        self.founding.start()
-        self.departure.start()
+        self.bootstrap.start()
+        self.decommission.start()
 
     def _found(self) -> None:
         p = self.params
@@ -324,7 +324,7 @@ class Node:
         self.ready = True
         self.anti_entropy.start()
         self.reaper.start()
-        self.kernel.emit("ready", objects=self.trees.objects, hints=self.hints.count())
+        self.runtime.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
     @property
     def serves(self) -> bool:
@@ -333,7 +333,7 @@ class Node:
 
     def why_not_ready(self) -> str:
         """Why clients are refused while it is not."""
-        me, silent = self.params.node, self.founding.waiting_for()
+        me, silent = self.params.node, self.bootstrap.waiting_for()
         if self.ready:
             return f"{me} has gone from the cluster"
         if self.placement is not None or not self._recovered_identity:
@@ -351,7 +351,7 @@ class Node:
 
     def _hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         self.hints.changed(row, old, new)
-        self.fences.fall(split_hint(row)[1])
+        self.barriers.fall(split_hint(row)[1])
 
     # ---- membership
 
@@ -398,20 +398,20 @@ class Node:
             self._logged_layout = what
             moving = {} if settled(layout) else {"target": list(layout.target)}
             told = {"members": list(layout.members), "owners": list(layout.owners), **moving}
-            self.kernel.emit("layout", version=layout.version, **told, gone=gone)
+            self.runtime.emit("layout", version=layout.version, **told, gone=gone)
         me = self.params.node
         said = {p for p, nodes in layout.ready.items() if me in nodes}
         if before is not None and before.layout.version == layout.version:
             said -= {p for p, nodes in before.layout.ready.items() if me in nodes}
         if said:
-            self.kernel.emit("ready-for", layout=layout.version, partitions=sorted(said))
+            self.runtime.emit("ready-for", layout=layout.version, partitions=sorted(said))
         serves, served = (
             {p for p in view.partitions if me in view.primaries(p)} if view is not None else set()
             for view in (now, before)
         )
         if serves != served:
             changed = {"gained": sorted(serves - served), "lost": sorted(served - serves)}
-            self.kernel.emit("serves", layout=layout.version, **changed)
+            self.runtime.emit("serves", layout=layout.version, **changed)
 
     def _partners(self) -> dict[str, list[int]]:
         """peer -> the partitions to compare with it."""

@@ -95,7 +95,7 @@ class PersistFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AdminRequest:
     """An administrator's command (round the proxies). Answer with Answer(token, ...)."""
 
     token: int
@@ -113,7 +113,7 @@ Event = (
     | TimerFired
     | Persisted
     | PersistFailed
-    | Asked
+    | AdminRequest
 )
 
 # ---- effects
@@ -159,7 +159,7 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of an Asked. `error` is a message when the command was refused."""
+    """The result of an AdminRequest. `error` is a message when the command was refused."""
 
     token: int
     result: Any = None

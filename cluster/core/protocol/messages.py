@@ -18,7 +18,7 @@ class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """A tagged array on the wire: compact, and unknown tags are refused."""
 
 
-class Options(msgspec.Struct, array_like=True, frozen=True):
+class RequestOptions(msgspec.Struct, array_like=True, frozen=True):
     """Per-request options; None takes the node's default. `timeout` in seconds. `local`: how
     many of the answers must come from the zone of the node that coordinates. `n`: how many
     of the key's primaries are asked, at most the cluster's N."""
@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 State = dict[str, Entry]
 
 
-class Worth(msgspec.Struct, array_like=True, frozen=True):
+class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
     """What an answer was worth: how many nodes, of these how many primaries, durable
     copies (of what each of them showed or took) and fallbacks, and who coordinated.
     `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
@@ -102,7 +102,7 @@ class Layout(msgspec.Struct, array_like=True, frozen=True):
 
 class Hello(_Base, frozen=True):
     """First on every connection, from the side that accepted; whoever dialled answers with
-    its own, and if it speaks as a node or an administrator with a proof (cluster.net.guard)."""
+    its own, and if it speaks as a node or an administrator with a proof (cluster.net.auth)."""
 
     node: str
     cluster: str
@@ -124,7 +124,7 @@ class Welcome(_Base, frozen=True):
 class Get(_Base, frozen=True):
     rid: int
     key: bytes
-    options: Options = Options()
+    options: RequestOptions = RequestOptions()
 
 
 class Put(_Base, frozen=True):
@@ -137,7 +137,7 @@ class Put(_Base, frozen=True):
     value: bytes
     context: bytes = b""
     deleted: bool = False
-    options: Options = Options()
+    options: RequestOptions = RequestOptions()
     again: bool = False
 
 
@@ -159,13 +159,13 @@ class GetReply(_Base, frozen=True):
     rid: int
     siblings: tuple[Version, ...]
     context: bytes
-    worth: Worth
+    worth: QuorumInfo
 
 
 class PutReply(_Base, frozen=True):
     rid: int
     context: bytes
-    worth: Worth
+    worth: QuorumInfo
     siblings: tuple[Version, ...] = ()
 
 
@@ -305,7 +305,7 @@ class SyncKeyReply(_Base, frozen=True):
 
 
 class Reap(_Base, frozen=True):
-    """A round about tombstones (cluster.core.replication.reaper): their keys and the hashes of their
+    """A round about tombstones (cluster.core.replication.tombstone_reaper): their keys and the hashes of their
     records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
     membership is to them."""
 

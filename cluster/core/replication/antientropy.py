@@ -24,10 +24,10 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeRoots,
     TreeRootsReply,
 )
-from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
-from dynamesis.cluster.core.replication.fences import Fences
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
+from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
-from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.trees import Trees
 
@@ -57,16 +57,16 @@ class AntiEntropy:
 
     def __init__(
         self,
-        kernel: Kernel,
+        runtime: Runtime,
         trees: Trees,
         replica: Replica,
         interval: float,
         timeout: float,
         healthy: Callable[[str], bool],
-        fences: Fences,
+        barriers: KeyBarriers,
     ) -> None:
-        self.kernel = kernel
-        self.fences = fences
+        self.runtime = runtime
+        self.barriers = barriers
         self.trees = trees
         self.replica = replica
         self.timeout = timeout
@@ -85,14 +85,14 @@ class AntiEntropy:
 
     def start(self) -> None:
         if self._interval:
-            self.kernel.every(self._interval, self.begin_all)
+            self.runtime.every(self._interval, self.begin_all)
 
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
         if not self.trees.complete:
             return
         partners = self.partners()
-        now = self.kernel.now
+        now = self.runtime.now
         self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
         for peer, partitions in partners.items():
             if peer not in self._running and self._healthy(peer):
@@ -103,13 +103,13 @@ class AntiEntropy:
         """An exchange ended: cleanly, after repairs, or with an error."""
         peer = exchange.peer
         del self._running[peer]
-        standing = self.standing.setdefault(peer, Standing(self.kernel.now))
+        standing = self.standing.setdefault(peer, Standing(self.runtime.now))
         if error is not None:
             standing.clean = 0
-            self.kernel.emit("exchange-failed", peer=peer, error=error)
+            self.runtime.emit("exchange-failed", peer=peer, error=error)
             return
         standing.rounds += 1
-        standing.finished = self.kernel.now
+        standing.finished = self.runtime.now
         standing.clean = 0 if exchange.differed else standing.clean + 1
         standing.repaired += exchange.repaired
         self._log(exchange)
@@ -122,13 +122,13 @@ class AntiEntropy:
         if exchange.differed or self._logged.get(exchange.peer) != about:
             self._logged[exchange.peer] = about
             told = {"layout": exchange.version, "partitions": exchange.partitions}
-            self.kernel.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
+            self.runtime.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
 
     def oldest(self) -> float:
         """Seconds since the last exchange with the peer that has waited longest for one; a
         peer that never had one has waited since it has been a peer."""
         ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
-        return self.kernel.now - min(ends, default=self.kernel.now)
+        return self.runtime.now - min(ends, default=self.runtime.now)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -136,7 +136,7 @@ class AntiEntropy:
                 "rounds": s.rounds,
                 "clean": s.clean,
                 "repaired": s.repaired,
-                "age": None if s.finished is None else round(self.kernel.now - s.finished, 3),
+                "age": None if s.finished is None else round(self.runtime.now - s.finished, 3),
             }
             for peer, s in self.standing.items()
         }
@@ -181,7 +181,7 @@ class Exchange:
         self.peer = peer
         self.partitions = partitions
         self.version = version
-        self.begun = owner.kernel.now
+        self.begun = owner.runtime.now
         self.differed = False
         self.repaired = 0
         self._owner = owner
@@ -193,7 +193,7 @@ class Exchange:
 
     def start(self) -> None:
         roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
-        self._owner.kernel.call(
+        self._owner.runtime.call(
             self.peer, lambda rid: TreeRoots(rid, roots), self._owner.timeout, self._roots
         )
 
@@ -207,7 +207,7 @@ class Exchange:
             self._end()
             return
         self.differed = True
-        self._owner.kernel.call(
+        self._owner.runtime.call(
             self.peer, lambda rid: TreeLeaves(rid, differing), self._owner.timeout, self._leaves
         )
 
@@ -237,7 +237,7 @@ class Exchange:
         leaves: dict[int, list[int]] = {}
         for partition, leaf in batch:
             leaves.setdefault(partition, []).append(leaf)
-        self._owner.kernel.call(
+        self._owner.runtime.call(
             self.peer,
             lambda rid: TreeKeys(rid, leaves),
             self._owner.timeout,
@@ -282,17 +282,17 @@ class Exchange:
             self._ask_keys()
 
     def _sync(self, key: bytes) -> None:
-        self._owner.fences.enter(key)
+        self._owner.barriers.enter(key)
         try:
             record = self._owner.replica.own(key)
         except Damaged:
             record = None  # what the peer has takes its place
         except ReadFailed:
             # not at once: whoever begins the next key is in the midst of doing so
-            self._owner.kernel.soon(lambda: self._synced(key, "storage-read"))
+            self._owner.runtime.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state
-        self._owner.kernel.call(
+        self._owner.runtime.call(
             self.peer,
             lambda rid: SyncKey(rid, key, state),
             self._owner.timeout,
@@ -311,7 +311,7 @@ class Exchange:
             )
 
     def _synced(self, key: bytes, error: str | None) -> None:
-        self._owner.fences.leave(key)
+        self._owner.barriers.leave(key)
         self._open -= 1
         if error is None:
             self.repaired += 1

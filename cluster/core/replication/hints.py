@@ -16,21 +16,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dynamesis.cluster.core.protocol.messages import Answer, ReplicaPut, ReplicaPutReply, State
-from dynamesis.cluster.core.protocol.store import Damaged, ReadFailed
-from dynamesis.cluster.core.runtime.kernel import Failure, Kernel
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.records import Record, Records
-from dynamesis.cluster.core.storage.rows import hint_row, split_hint
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import hint_row, split_hint
 
 
 class Hints:
     """The hints of this node: an index by target, and the scan that hands them off."""
 
     def __init__(
-        self, node: str, kernel: Kernel, records: Records, interval: float, timeout: float
+        self, node: str, runtime: Runtime, records: RecordTable, interval: float, timeout: float
     ) -> None:
         self._node = node
-        self._kernel = kernel
+        self._runtime = runtime
         self.records = records
         self._interval = interval
         self._timeout = timeout
@@ -58,11 +58,11 @@ class Hints:
             self.changed(hint, None, record)
 
     def start(self) -> None:
-        self._kernel.every(self._interval, self.hand_off)
+        self._runtime.every(self._interval, self.hand_off)
 
     def changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
-        before, since = self._waiting.get(target, {}).get(key, (0, self._kernel.now))
+        before, since = self._waiting.get(target, {}).get(key, (0, self._runtime.now))
         size = 0 if new is None else _size(new)
         self.bytes += size - before
         if new is not None:
@@ -95,7 +95,7 @@ class Hints:
 
     def oldest(self) -> float:
         """How long the oldest hint has waited in this life of the node (s); 0 without any."""
-        now = self._kernel.now
+        now = self._runtime.now
         firsts = [next(iter(keys.values())) for keys in self._waiting.values() if keys]
         return now - min((since for _, since in firsts), default=now)
 
@@ -119,7 +119,7 @@ class Hints:
             self._give_up(hint)  # the other copies have to do
             return
         except ReadFailed:
-            self._kernel.emit("hint-unreadable", target=target, key=key)
+            self._runtime.emit("hint-unreadable", target=target, key=key)
             return
         if record is None:
             return
@@ -141,7 +141,7 @@ class Hints:
         if node == self._node:
             self.keep(key, state, lambda code: told(code is None))
             return
-        self._kernel.call(
+        self._runtime.call(
             node,
             lambda rid: ReplicaPut(rid, key, state, None, "handoff"),
             self._timeout,
@@ -155,11 +155,11 @@ class Hints:
             self.handed_off += 1
             self.records.remove(hint, lambda code: None)
             told = {"hash": f"{sent.hash:016x}", "to": list(to)}
-            self._kernel.emit("handed-off", target=target, key=key, **told)
+            self._runtime.emit("handed-off", target=target, key=key, **told)
             if not self._in_flight and not self._going_on:
                 # not at once: what this node keeps itself is answered before the scan is over
                 self._going_on = True
-                self._kernel.after(0.0, self._go_on)
+                self._runtime.after(0.0, self._go_on)
 
     def _go_on(self) -> None:
         self._going_on = False
@@ -173,7 +173,7 @@ class Hints:
 
     def _give_up(self, hint: bytes) -> None:
         self.given_up += 1
-        self._kernel.emit("hint-given-up", **_label(hint))
+        self._runtime.emit("hint-given-up", **_label(hint))
         self.records.remove(hint, lambda code: None)
 
     def is_kept(self, answer: Answer | Failure) -> bool:

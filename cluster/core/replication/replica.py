@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dynamesis.cluster.core.protocol.messages import State, Version
-from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.ring.placement import Placement
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.records import Record, Records
-from dynamesis.cluster.core.storage.rows import hint_row, object_row
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
 
 #: answer(state or None for not found, None), or answer(None, error code)
 Answered = Callable[[State | None, str | None], None]
@@ -28,16 +28,16 @@ class Replica:
     def __init__(
         self,
         node: str,
-        kernel: Kernel,
+        runtime: Runtime,
         placement: Callable[[], Placement | None],
         partition: Callable[[bytes], int],
-        objects: Records,
+        objects: RecordTable,
         hints: Hints,
         limit: int,
         durable: bool = True,
     ) -> None:
         self.node = node
-        self._kernel = kernel
+        self._runtime = runtime
         self._placement = placement
         self._partition = partition
         self.objects = objects
@@ -96,7 +96,7 @@ class Replica:
         for records, name, _ in held:
             records.buffer.when_kept(name, saved)
 
-    def _held(self, key: bytes) -> list[tuple[Records, bytes, Record]]:
+    def _held(self, key: bytes) -> list[tuple[RecordTable, bytes, Record]]:
         places = [(self.objects, self.row(key))]
         places += [(self.hints.records, hint_row(t, key)) for t in self.hints.targets(key)]
         found = [(records, name, records.get(name)) for records, name in places]
@@ -132,7 +132,7 @@ class Replica:
         done: Done,
         durable: bool = True,
     ) -> tuple[State, State] | None:
-        """Coordinate a put here: give `version` its dot (see Records.stamp)."""
+        """Coordinate a put here: give `version` its dot (see RecordTable.stamp)."""
         records, name = self.objects, self.row(key)
         if hint_for is not None:
             records, name = self.hints.records, hint_row(hint_for, key)

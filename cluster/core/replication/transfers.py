@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any
 
 from dynamesis.cluster.core.membership.membership import Membership
-from dynamesis.cluster.core.protocol.store import ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
-from dynamesis.cluster.core.runtime.kernel import Kernel
-from dynamesis.cluster.core.storage.records import Records
-from dynamesis.cluster.core.storage.rows import partition_prefix
+from dynamesis.cluster.core.runtime.runtime import Runtime
+from dynamesis.cluster.core.storage.record_table import RecordTable
+from dynamesis.cluster.core.storage.row_keys import partition_prefix
 from dynamesis.cluster.core.storage.trees import Trees
 
 _SLICE = 256
@@ -31,14 +31,14 @@ class Transfers:
     def __init__(
         self,
         node: str,
-        kernel: Kernel,
+        runtime: Runtime,
         membership: Membership,
         placement: Callable[[], Placement],
         trees: Trees,
-        objects: Records,
+        objects: RecordTable,
     ) -> None:
         self._node = node
-        self._kernel = kernel
+        self._runtime = runtime
         self._membership = membership
         self._placement = placement
         self._trees = trees
@@ -59,11 +59,11 @@ class Transfers:
             self._version = version
             self._synced = {}
             self._given = {}
-            self._began = self._kernel.now
+            self._began = self._runtime.now
             self._first = len(self.incoming())
         self._since = {p: self._since[p] for p in self.leftover()}
         self._given = {p: heard for p, heard in self._given.items() if p in self._since}
-        self._kernel.soon(self._await_nobody)
+        self._runtime.soon(self._await_nobody)
 
     def _await_nobody(self) -> None:
         """Where all owners were removed there is nobody to wait for."""
@@ -86,7 +86,7 @@ class Transfers:
         view = self._placement()
         found = [p for p in self._trees.held() if not view.holds(self._node, p)]
         for p in found:
-            self._since.setdefault(p, self._kernel.now)
+            self._since.setdefault(p, self._runtime.now)
         return found
 
     def with_peer(self, peer: str) -> list[int]:
@@ -118,7 +118,7 @@ class Transfers:
         if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
             sources = [s for s in view.sources(partition) if s != self._node]
             told = {"layout": self._version, "sources": sources}
-            self._kernel.emit("transfer-ready", partition=partition, **told)
+            self._runtime.emit("transfer-ready", partition=partition, **told)
             self._membership.mark_ready(partition)
 
     def _perhaps_drop(self, partition: int) -> None:
@@ -151,7 +151,7 @@ class Transfers:
             self._dropping.pop(partition, None)
             owners = list(self._placement().primaries(partition))
             told = {"owners": owners, "layout": self._version}
-            self._kernel.emit("partition-dropped", partition=partition, **told)
+            self._runtime.emit("partition-dropped", partition=partition, **told)
             return
         left, failed = len(rows), False
 
@@ -174,7 +174,7 @@ class Transfers:
         return [row for row, _ in islice(rows, _SLICE)]
 
     def _drop_later(self, partition: int) -> None:
-        self._kernel.after(_AGAIN, lambda: self._drop(partition))
+        self._runtime.after(_AGAIN, lambda: self._drop(partition))
 
     def status(self) -> list[dict[str, Any]]:
         """One line a partition on the move, with whom it waits for."""
@@ -198,4 +198,4 @@ class Transfers:
         done = self._first - left
         if done <= 0:
             return None
-        return round((self._kernel.now - self._began) / done * left, 1)
+        return round((self._runtime.now - self._began) / done * left, 1)

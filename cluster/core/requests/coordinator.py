@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynamesis.cluster.core.membership.detector import Detector
-from dynamesis.cluster.core.protocol.messages import Options, Worth
+from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions
 from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.replication.fences import Fences
+from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.ring.placement import Placement
-from dynamesis.cluster.core.ring.plan import Place, Plan
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 from dynamesis.cluster.core.runtime.admission import Admission
-from dynamesis.cluster.core.runtime.kernel import Kernel
-from dynamesis.cluster.core.runtime.retries import Retries
+from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Stats
 from dynamesis.cluster.core.versions.context import Contexts
 from dynamesis.cluster.core.versions.versioning import Versioning
@@ -28,14 +28,14 @@ class Services:
     """What a request needs of its node."""
 
     params: Params
-    kernel: Kernel
+    runtime: Runtime
     placement: Callable[[], Placement | None]
     detector: Detector
     replica: Replica
     versioning: Versioning
     contexts: Contexts
-    retries: Retries
-    fences: Fences
+    retries: RequestDedup
+    barriers: KeyBarriers
     stats: Stats
     admission: Admission
     takes_part: Callable[[], bool]
@@ -58,22 +58,22 @@ class Services:
         """Who gets a copy of a write besides its places."""
         return self.view.pending(self.view.partition(key))
 
-    def plan(self, key: bytes, options: Options) -> Plan:
+    def plan(self, key: bytes, options: RequestOptions) -> SloppyQuorum:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
         healthy, zone = self.detector.healthy, self.params.zones.get
-        return Plan(self.preference(key), self.params.n, healthy, sloppy, zone, options.n)
+        return SloppyQuorum(self.preference(key), self.params.n, healthy, sloppy, zone, options.n)
 
     def near(self, node: str) -> bool:
         """Whether `node` is in the zone of this one."""
         zone = self.params.zones.get
         return zone(node) == zone(self.node)
 
-    def timeout(self, options: Options) -> float:
+    def timeout(self, options: RequestOptions) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout
 
 
-class Tally:
+class QuorumTracker:
     """Which places have answered, and whether that is enough.
 
     Judged on who answered, never on the plan: a primary that was to answer counts for
@@ -95,7 +95,7 @@ class Tally:
         self._near = near
         self._answered: dict[str, tuple[bool, bool]] = {}
 
-    def count(self, place: Place, durable: bool) -> None:
+    def count(self, place: ReplicaSlot, durable: bool) -> None:
         """The holder of `place` answered. A node counts once."""
         self._answered[place.holder] = (place.hint_for is None, durable)
 
@@ -123,10 +123,10 @@ class Tally:
 
     def worth(
         self, coordinator: str, timestamp: int | None = None, dot: str | None = None
-    ) -> Worth:
+    ) -> QuorumInfo:
         replicas, primaries = len(self._answered), self.primaries
         fallbacks = replicas - primaries
-        return Worth(replicas, primaries, self.durable, fallbacks, coordinator, timestamp, dot)
+        return QuorumInfo(replicas, primaries, self.durable, fallbacks, coordinator, timestamp, dot)
 
     def shortfall(self) -> str:
         """How far the answers are from enough, in words."""

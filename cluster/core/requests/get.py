@@ -17,10 +17,10 @@ from dynamesis.cluster.core.protocol.messages import (
     ReplicaPut,
     State,
 )
-from dynamesis.cluster.core.requests.coordinator import Services, Tally
-from dynamesis.cluster.core.ring.plan import Place
-from dynamesis.cluster.core.runtime.kernel import Failure
-from dynamesis.cluster.core.runtime.retries import Respond
+from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.versions import clock
 
 
@@ -33,7 +33,7 @@ class GetRequest:
         self._respond = respond
         options, params = get.options, services.params
         self._plan = services.plan(get.key, options)
-        self._tally = Tally(
+        self._tally = QuorumTracker(
             options.r or min(params.r, options.n or params.n),
             options.pr or 0,
             need_local=options.local or 0,
@@ -42,7 +42,7 @@ class GetRequest:
         self._open = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}
-        self._heard: list[tuple[Place, list[str]]] = []
+        self._heard: list[tuple[ReplicaSlot, list[str]]] = []
         self._fastest = ""
         self._responded = False
         #: a node that takes no part is not asked before a tombstone is forgotten: states that
@@ -50,13 +50,13 @@ class GetRequest:
         self._repairs = services.takes_part()
 
     def start(self) -> None:
-        kernel = self._s.kernel
-        self._s.fences.enter(self._get.key)
-        self._deadline = kernel.after(self._s.timeout(self._get.options), self._expire)
+        runtime = self._s.runtime
+        self._s.barriers.enter(self._get.key)
+        self._deadline = runtime.after(self._s.timeout(self._get.options), self._expire)
         for place in list(self._plan.places):
             self._ask(place)
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, place: ReplicaSlot) -> None:
         key = self._get.key
         if place.holder == self._s.node:
             self._s.replica.get(
@@ -65,21 +65,21 @@ class GetRequest:
                 lambda state, error, stored: self._told(place, state, error, stored),
             )
             return
-        self._s.kernel.call(
+        self._s.runtime.call(
             place.holder,
             lambda rid: ReplicaGet(rid, key, place.hint_for),
             self._s.params.replica_timeout,
             lambda outcome: self._answered(place, outcome),
         )
 
-    def _answered(self, place: Place, outcome: Answer | Failure) -> None:
+    def _answered(self, place: ReplicaSlot, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaGetReply):
             self._told(place, outcome.state, outcome.error, outcome.durable)
         else:
             self._told(place, None, "unreachable")
 
     def _told(
-        self, place: Place, state: State | None, error: str | None, durable: bool = False
+        self, place: ReplicaSlot, state: State | None, error: str | None, durable: bool = False
     ) -> None:
         if error is not None:
             if not self._responded and self._plan.replace(place):
@@ -90,7 +90,7 @@ class GetRequest:
         self._open -= 1
         self._progress()
 
-    def _hear(self, place: Place, state: State | None, durable: bool) -> None:
+    def _hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
         if place.hint_for is None:
             self._fastest = self._fastest or place.holder
             self._answers[place.holder] = state or {}
@@ -100,7 +100,7 @@ class GetRequest:
         merged = self.merge(self._shown, state or {})
         self._shown = self._s.versioning.of(self._get.key).settle(merged)
 
-    def counts(self, place: Place, state: State | None) -> bool:
+    def counts(self, place: ReplicaSlot, state: State | None) -> bool:
         """Whether this answer counts towards R."""
         return place.hint_for is None or state is not None or self._get.options.notfound_ok
 
@@ -119,7 +119,7 @@ class GetRequest:
             self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
         if self._repairs:
             self.repair(self._shown)
-        self._s.fences.leave(self._get.key)
+        self._s.barriers.leave(self._get.key)
         self._s.admission.leave(0)
 
     def _log(self) -> None:
@@ -128,7 +128,7 @@ class GetRequest:
             f"{place.holder}{f' for {place.primary}' if place.hint_for else ''}": dots
             for place, dots in self._heard
         }
-        self._s.kernel.emit("read", key=self._get.key, answers=answers)
+        self._s.runtime.emit("read", key=self._get.key, answers=answers)
 
     def _answer(self) -> None:
         self._log()
@@ -157,7 +157,7 @@ class GetRequest:
 
     def _finish(self, reply: GetReply | Refusal) -> None:
         self._responded = True
-        self._s.kernel.cancel(self._deadline)
+        self._s.runtime.cancel(self._deadline)
         self._respond(reply)
 
     # ---- read repair
@@ -173,12 +173,12 @@ class GetRequest:
 
     def send_repair(self, holder: str, merged: State) -> None:
         key = self._get.key
-        self._s.kernel.emit("read-repair", key=key, peer=holder)
+        self._s.runtime.emit("read-repair", key=key, peer=holder)
         self._s.stats.read_repairs += 1
         if holder == self._s.node:
             self._s.replica.put(key, merged, None, "read-repair", lambda code: None, False)
             return
-        self._s.kernel.call(
+        self._s.runtime.call(
             holder,
             lambda rid: ReplicaPut(rid, key, merged, None, "read-repair", False),
             self._s.params.replica_timeout,

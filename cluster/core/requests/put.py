@@ -26,19 +26,19 @@ from dynamesis.cluster.core.protocol.messages import (
     State,
     Version,
 )
-from dynamesis.cluster.core.requests.coordinator import Services, Tally
-from dynamesis.cluster.core.ring.plan import Place
-from dynamesis.cluster.core.runtime.kernel import Failure
-from dynamesis.cluster.core.runtime.retries import Respond
+from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.versions import clock
-from dynamesis.cluster.core.versions.context import Seen
+from dynamesis.cluster.core.versions.context import SeenVersions
 
 
 class PutRequest:
     """One put in progress; `hops` counts how often it has been forwarded."""
 
     def __init__(
-        self, services: Services, put: Put, seen: Seen, respond: Respond, hops: int = 0
+        self, services: Services, put: Put, seen: SeenVersions, respond: Respond, hops: int = 0
     ) -> None:
         """`seen`: what the put's context says."""
         self._s = services
@@ -49,7 +49,7 @@ class PutRequest:
         self._hops = hops
         self._plan = services.plan(put.key, put.options)
         options, params = put.options, services.params
-        self._tally = Tally(
+        self._tally = QuorumTracker(
             options.w or min(params.w, options.n or params.n),
             options.pw or 0,
             options.dw or 0,
@@ -58,7 +58,7 @@ class PutRequest:
         )
         self._open = 0
         self._asked = 0
-        self._durable: list[Place] = []
+        self._durable: list[ReplicaSlot] = []
         self._responded = False
         self._left = False
         self._state: State = {}
@@ -66,7 +66,7 @@ class PutRequest:
 
     def start(self) -> None:
         timeout = self._s.timeout(self._put.options)
-        self._deadline = self._s.kernel.after(timeout, self._expire)
+        self._deadline = self._s.runtime.after(timeout, self._expire)
         if self._put.again and self._s.retries.stamp_of(self._put.request) is None:
             self._seek()
         else:
@@ -83,7 +83,7 @@ class PutRequest:
             return
         self._asked = len(others)
         for node in others:
-            self._s.kernel.call(
+            self._s.runtime.call(
                 node,
                 lambda rid: ForwardPut(rid, self._hops + 1, self._put),
                 self._s.timeout(self._put.options),
@@ -122,7 +122,7 @@ class PutRequest:
             self._forward(first, rest)
 
     def _forward(self, peer: str, rest: list[str]) -> None:
-        self._s.kernel.call(
+        self._s.runtime.call(
             peer,
             lambda rid: ForwardPut(rid, self._hops + 1, self._put),
             self._s.timeout(self._put.options),
@@ -162,7 +162,7 @@ class PutRequest:
         if self._put.again and before is None:
             self._refuse("forgotten", f"{self._s.node} does not remember the first try")
             return
-        self._s.fences.enter(self._put.key)
+        self._s.barriers.enter(self._put.key)
         self._durable = self.durable_places(place)
 
         def done(code: str | None) -> None:
@@ -171,9 +171,9 @@ class PutRequest:
         key, durable = self._put.key, place in self._durable
         if self._put.options.n is not None:
             told = {"n": self._put.options.n, "request": self._put.request}
-            self._s.kernel.emit("fewer-places", key=key, **told)
+            self._s.runtime.emit("fewer-places", key=key, **told)
         # also where the answer of another node led here, what is logged is this request's
-        with self._s.kernel.working_on(self._put.request):
+        with self._s.runtime.working_on(self._put.request):
             if before is not None:
                 self._state, self._covers = before.state, before.covers
                 self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)
@@ -186,7 +186,7 @@ class PutRequest:
                 self._state, self._covers = stamped
                 self._s.retries.stamped(self._put, self._state, self._covers)
 
-    def durable_places(self, own: Place) -> list[Place]:
+    def durable_places(self, own: ReplicaSlot) -> list[ReplicaSlot]:
         """Whose holders are to answer only once the version is durable with them."""
         params, dw = self._s.params, self._put.options.dw or 0
         others = [place for place in self._plan.places if place is not own]
@@ -194,13 +194,13 @@ class PutRequest:
             return [*others, own]
         return [*others, own][: max(dw, params.durable_replicas)]
 
-    def _stamped(self, place: Place, code: str | None, rest: list[str]) -> None:
+    def _stamped(self, place: ReplicaSlot, code: str | None, rest: list[str]) -> None:
         if code == "storage-read" and rest:
-            self._s.fences.leave(self._put.key)
+            self._s.barriers.leave(self._put.key)
             self._route(rest)  # nothing was stamped: another primary may be able to
             return
         if code is not None:
-            self._s.fences.leave(self._put.key)
+            self._s.barriers.leave(self._put.key)
             self._refuse(code, f"put: {code} at the coordinator")
             return
         self.count(place, place in self._durable and self._s.replica.durable)
@@ -215,18 +215,18 @@ class PutRequest:
         """Nodes that are about to own the key hear of every write, and count for nothing."""
         for node in self._s.pending(self._put.key):
             if self._plan.held_by(node) is None:
-                self._s.kernel.call(
+                self._s.runtime.call(
                     node,
                     lambda rid: self._copy(rid, None, "pending"),
                     self._s.params.replica_timeout,
                     lambda outcome: None,
                 )
 
-    def count(self, place: Place, durable: bool) -> None:
+    def count(self, place: ReplicaSlot, durable: bool) -> None:
         self._tally.count(place, durable)
 
-    def _replicate(self, place: Place) -> None:
-        self._s.kernel.call(
+    def _replicate(self, place: ReplicaSlot) -> None:
+        self._s.runtime.call(
             place.holder,
             lambda rid: self._copy(rid, place.hint_for, "put", place in self._durable),
             self._s.params.replica_timeout,
@@ -238,7 +238,7 @@ class PutRequest:
         put = self._put
         return ReplicaPut(rid, put.key, self._state, hint_for, why, durable, put.request)
 
-    def _acknowledged(self, place: Place, outcome: Answer | Failure) -> None:
+    def _acknowledged(self, place: ReplicaSlot, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaPutReply) and outcome.error is None:
             self.count(place, outcome.durable)
         elif self._plan.replace(place):
@@ -250,7 +250,7 @@ class PutRequest:
         self._progress()
         self._leave()
 
-    def _unplaced(self, place: Place) -> None:
+    def _unplaced(self, place: ReplicaSlot) -> None:
         """Log that a place got neither a copy nor a hint, and which nodes it might have had: by
         name, whether they were healthy."""
         healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
@@ -258,7 +258,7 @@ class PutRequest:
         left = {n: healthy(n) for n in others if self._plan.held_by(n) is None}
         left = {n: well for n, well in left.items() if n not in self._plan.failed}
         told = {"primary": place.primary, "left": left, "failed": list(self._plan.failed)}
-        self._s.kernel.emit("unplaced", key=self._put.key, request=self._put.request, **told)
+        self._s.runtime.emit("unplaced", key=self._put.key, request=self._put.request, **told)
 
     def _leave(self) -> None:
         """The put is over once it is answered and every place has answered or failed."""
@@ -270,7 +270,7 @@ class PutRequest:
 
     def _progress(self) -> None:
         if not self._open:
-            self._s.fences.leave(self._put.key)
+            self._s.barriers.leave(self._put.key)
         if self._responded:
             return
         if self._tally.enough:
@@ -293,7 +293,7 @@ class PutRequest:
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
         if not self._responded:
             put = self._put
-            self._s.kernel.emit("put-refused", code=code, key=put.key, request=put.request)
+            self._s.runtime.emit("put-refused", code=code, key=put.key, request=put.request)
             self._finish(Refusal(put.rid, code, message, retry_after))
 
     def _expire(self) -> None:
@@ -301,6 +301,6 @@ class PutRequest:
 
     def _finish(self, reply: PutReply | Refusal) -> None:
         self._responded = True
-        self._s.kernel.cancel(self._deadline)
+        self._s.runtime.cancel(self._deadline)
         self._respond(reply)
         self._leave()

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil, gcd
 
-from dynamesis.cluster.core.ring.exchange import Exchange
+from dynamesis.cluster.core.ring.ring_optimizer import OwnerSwap
 
 _STEPS = 100_000
 #: shares are floats; this much is rounding
@@ -51,7 +51,7 @@ def claim(
         return fresh
     width = _width(targets, partitions, spread - 1)
     bounds = {node: (int(part + _FUZZ), ceil(part - _FUZZ)) for node, part in share.items()}
-    exchange = Exchange(bounds, before, width, spread, zones or {})
+    exchange = OwnerSwap(bounds, before, width, spread, zones or {})
     start = fresh or _inherit(targets, before, spread)
     fewest = sum(max(0, targets[node] - kept[node]) for node in nodes)
     return exchange.best(start, lambda: _search(dict(targets), partitions, width), fewest)

@@ -14,7 +14,7 @@ more than a bound, so that an idle node cannot drown its peers.
 
 from __future__ import annotations
 
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Latencies
 
 #: slices of background work: at least, at most, and how many messages one may have open
@@ -29,11 +29,11 @@ class Admission:
     """Counts what is in progress, and sets the pace of what can wait."""
 
     def __init__(
-        self, kernel: Kernel, reads: Latencies, target: float, most: int, most_bytes: int
+        self, runtime: Runtime, reads: Latencies, target: float, most: int, most_bytes: int
     ) -> None:
         """`target`: the p99 of foreground reads that background work must leave alone (s);
         `most` requests and `most_bytes` of values may be in progress."""
-        self._kernel = kernel
+        self._runtime = runtime
         self._reads = reads
         self._target = target
         self._most = most
@@ -43,7 +43,7 @@ class Admission:
         self.slices = MOST
 
     def start(self) -> None:
-        self._kernel.every(_LOOK, self.adjust)
+        self._runtime.every(_LOOK, self.adjust)
 
     # ---- requests
 
@@ -72,11 +72,11 @@ class Admission:
 
     def adjust(self) -> None:
         """Look at the readers, and set the slices."""
-        p99 = self._reads.quantile(self._kernel.now, 0.99)
+        p99 = self._reads.quantile(self._runtime.now, 0.99)
         before = self.slices
         if p99 is not None and p99 > self._target:
             self.slices = max(LEAST, self.slices // 2)
         else:
             self.slices = min(MOST, self.slices + 1)
         if self.slices == LEAST != before:
-            self._kernel.emit("background-throttled", p99=p99)
+            self._runtime.emit("background-throttled", p99=p99)

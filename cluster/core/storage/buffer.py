@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dynamesis.cluster.core.protocol.events import Table, Write
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.runtime.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Buffer(Generic[T]):
     def __init__(
         self,
         table: Table,
-        kernel: Kernel,
+        runtime: Runtime,
         encode: Callable[[T], bytes],
         lost: Callable[[bytes, T | None], None],
         memory: int = 0,
@@ -52,7 +52,7 @@ class Buffer(Generic[T]):
         longest that one waits before it is written (s); `label`: how a row is named in the
         event log."""
         self._table = table
-        self._kernel = kernel
+        self._runtime = runtime
         self._encode = encode
         self._lost = lost
         self._label = label
@@ -87,7 +87,7 @@ class Buffer(Generic[T]):
         if early:
             self._dirty[key] = None
             self._arm()
-            self._kernel.soon(lambda: done(None))
+            self._runtime.soon(lambda: done(None))
         else:
             self._write([key], done)
 
@@ -123,7 +123,7 @@ class Buffer(Generic[T]):
     def _arm(self) -> None:
         if not self._armed:
             self._armed = True
-            self._kernel.after(self._interval, self._due)
+            self._runtime.after(self._interval, self._due)
 
     def _due(self) -> None:
         self._armed = False
@@ -135,7 +135,7 @@ class Buffer(Generic[T]):
             value = self._rows[key].value
             writes.append(Write(self._table, key, None if value is None else self._encode(value)))
             self._dirty.pop(key, None)
-        token = self._kernel.persist(
+        token = self._runtime.persist(
             tuple(writes), lambda reason: self._stored(token, keys, reason)
         )
         self._waiting[token] = [done]
@@ -157,7 +157,7 @@ class Buffer(Generic[T]):
         """Log which rows could not be stored, named as in the rest of the log."""
         rows = [self._label(key) for key in keys[:_NAMED]]
         told = rows[0] if len(keys) == 1 else {"rows": rows, "failed": len(keys)}
-        self._kernel.emit("storage-error", table=self._table, reason=reason, **told)
+        self._runtime.emit("storage-error", table=self._table, reason=reason, **told)
 
     def _settle(self, key: bytes, row: Unsaved[T], stored: bool) -> None:
         if stored:

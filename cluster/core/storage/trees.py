@@ -20,11 +20,11 @@ from collections.abc import Callable
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Write
-from dynamesis.cluster.core.protocol.store import Damaged, Reader, ReadFailed
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, ReadFailed
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, leaf_of
-from dynamesis.cluster.core.storage.records import Record, Records
-from dynamesis.cluster.core.storage.rows import leaf_prefix, split_object
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import leaf_prefix, split_object
 from dynamesis.cluster.core.versions import clock
 
 _MARK = b"trees"
@@ -65,9 +65,11 @@ class Forest:
 class Trees:
     """The forest that serves, and the one that is being made."""
 
-    def __init__(self, kernel: Kernel, store: Reader, objects: Records, expiry: float) -> None:
+    def __init__(
+        self, runtime: Runtime, store: Reader, objects: RecordTable, expiry: float
+    ) -> None:
         """`expiry`: seconds after which trees are made anew from the records."""
-        self._kernel = kernel
+        self._runtime = runtime
         self._store = store
         self._objects = objects
         self._expiry = expiry
@@ -147,13 +149,13 @@ class Trees:
         try:
             self._serving = self._written_down()
         except Damaged as damage:
-            self._kernel.emit("row-damaged", table="meta", reason=str(damage))
-        self._kernel.persist((Write("meta", _MARK, None),), lambda reason: None)
+            self._runtime.emit("row-damaged", table="meta", reason=str(damage))
+        self._runtime.persist((Write("meta", _MARK, None),), lambda reason: None)
         if self._serving is None:
             self.rebuild()
         if not self._scheduled:
             self._scheduled = True
-            self._kernel.after(self._expiry, self._expire)
+            self._runtime.after(self._expiry, self._expire)
 
     def _written_down(self) -> Forest | None:
         raw = self._store.get("meta", _MARK)
@@ -178,7 +180,7 @@ class Trees:
         counts = {p: count for p, count in sorted(forest.counts.items()) if count}
         rows = [Write("meta", _row(p), forest.of(p).dump()) for p in counts]
         mark = msgspec.msgpack.encode(_Mark(LEAVES, counts))
-        self._kernel.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
+        self._runtime.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
 
     # ---- making them anew
 
@@ -191,7 +193,7 @@ class Trees:
 
     def _expire(self) -> None:
         self.rebuild()
-        self._kernel.after(self._expiry, self._expire)
+        self._runtime.after(self._expiry, self._expire)
 
     def _slice(self) -> None:
         coming = self._coming
@@ -208,13 +210,13 @@ class Trees:
                     self._later(_PAUSE)
                     return
         except ReadFailed as error:
-            self._kernel.emit("rebuild-failed", reason=str(error))
+            self._runtime.emit("rebuild-failed", reason=str(error))
             self._later(_READ_AGAIN)
             return
         self._finish(coming)
 
     def _later(self, delay: float) -> None:
-        self._kernel.after(delay, self._slice)
+        self._runtime.after(delay, self._slice)
 
     def _finish(self, coming: Forest) -> None:
         before, self._serving, self._coming = self._serving, coming, None
@@ -222,7 +224,7 @@ class Trees:
         if before is not None and before.roots() != coming.roots():
             was, now = before.roots(), coming.roots()
             drifted = sorted(p for p in {*was, *now} if was.get(p) != now.get(p))
-            self._kernel.emit("tree-drift", partitions=drifted)
+            self._runtime.emit("tree-drift", partitions=drifted)
 
 
 def _row(partition: int) -> bytes:

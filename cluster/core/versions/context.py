@@ -18,7 +18,7 @@ _MAC = 16
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Seen(msgspec.Struct, array_like=True, frozen=True):
+class SeenVersions(msgspec.Struct, array_like=True, frozen=True):
     """What a token says: what its holder has seen, and which primary answered that read
     first, if it comes from one."""
 
@@ -26,7 +26,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     fastest: str = ""
 
 
-_decode = msgspec.msgpack.Decoder(Seen).decode
+_decode = msgspec.msgpack.Decoder(SeenVersions).decode
 
 
 class BadContext(Exception):
@@ -43,13 +43,13 @@ class Contexts:
         """The token that covers `context`; empty for one that covers nothing."""
         if not context:
             return b""
-        body = _encode(Seen(clock.seen(context), fastest))
+        body = _encode(SeenVersions(clock.seen(context), fastest))
         return self.mac(key, body) + body
 
-    def read(self, key: bytes, token: bytes) -> Seen:
+    def read(self, key: bytes, token: bytes) -> SeenVersions:
         """What `token` says; b"" covers nothing. Raises BadContext."""
         if not token:
-            return Seen({})
+            return SeenVersions({})
         mac, body = token[:_MAC], token[_MAC:]
         if not compare_digest(mac, self.mac(key, body)):
             raise BadContext("the context was not handed out by this cluster for this key")

@@ -37,14 +37,14 @@ from hashlib import blake2b
 import msgspec
 from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Entry, Life
-from dynamesis.cluster.core.protocol.store import Damaged, Reader
-from dynamesis.cluster.core.runtime.kernel import Kernel
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader
+from dynamesis.cluster.core.runtime.runtime import Runtime
 
 _ROW = b"identity"
 _BLOCK = 1024
 
 
-class _Row(msgspec.Struct, array_like=True):
+class _IdentityRow(msgspec.Struct, array_like=True):
     incarnation: int
     leased: int
     stale: int = 0
@@ -56,15 +56,15 @@ class Identity:
     """Hands out actor names for one node."""
 
     def __init__(
-        self, node: str, kernel: Kernel, store: Reader, entropy: int, buffered: bool = False
+        self, node: str, runtime: Runtime, store: Reader, entropy: int, buffered: bool = False
     ) -> None:
         """`buffered`: writes of this life may be acknowledged before they are durable."""
         self.node = node
-        self._kernel = kernel
+        self._runtime = runtime
         self._store = store
         self._entropy = entropy
         self._drawn = 0
-        self._row = _Row(self._draw(), 0, buffered=buffered)
+        self._row = _IdentityRow(self._draw(), 0, buffered=buffered)
         self._next = 0
         self._renewing = False
         self._met: dict[tuple[str, int], int] = {}
@@ -81,15 +81,17 @@ class Identity:
         try:
             raw = self._store.get("meta", _ROW)
         except Damaged as e:
-            self._kernel.emit("row-damaged", table="meta", reason=str(e))
+            self._runtime.emit("row-damaged", table="meta", reason=str(e))
             raw = None
         if raw is not None and intact:
-            row = msgspec.msgpack.decode(raw, type=_Row)
+            row = msgspec.msgpack.decode(raw, type=_IdentityRow)
             stale = row.leased if row.buffered else row.stale
-            self._row = _Row(row.incarnation, row.leased, stale, self._row.buffered, row.lives)
+            self._row = _IdentityRow(
+                row.incarnation, row.leased, stale, self._row.buffered, row.lives
+            )
             self._next = row.leased
         elif raw is not None:
-            self._kernel.emit("new-incarnation", reason="the storage may be an old copy")
+            self._runtime.emit("new-incarnation", reason="the storage may be an old copy")
         self._row.lives += 1
         self._renew(ready)
 
@@ -130,10 +132,10 @@ class Identity:
                 self._row.leased = row.leased
                 then()
             else:
-                self._kernel.emit("lease-failed", reason=reason)
-                self._kernel.after(1.0, lambda: self._renew(then))
+                self._runtime.emit("lease-failed", reason=reason)
+                self._runtime.after(1.0, lambda: self._renew(then))
 
-        self._kernel.persist((Write("meta", _ROW, msgspec.msgpack.encode(row)),), stored)
+        self._runtime.persist((Write("meta", _ROW, msgspec.msgpack.encode(row)),), stored)
 
     # ---- is this disk behind?
 
@@ -163,8 +165,8 @@ class Identity:
                 return
 
     def _begin_anew(self, reason: str) -> None:
-        self._kernel.emit("new-incarnation", reason=reason)
-        self._row = _Row(self._draw(), 0, 0, self._row.buffered, 1)
+        self._runtime.emit("new-incarnation", reason=reason)
+        self._row = _IdentityRow(self._draw(), 0, 0, self._row.buffered, 1)
         self._next = 0
         if not self._renewing:
             self._renew(lambda: None)

@@ -39,7 +39,7 @@ def run(
 ) -> int:
     """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
     `join`, `leave` and `remove` find it."""
-    from dynamesis.harness.local_cluster.keeping import keep_up
+    from dynamesis.harness.local_cluster.keeper import keep_up
     from dynamesis.harness.usage.values import within
     from dynamesis.harness.worlds.options import MOST_NODES, room, topology
 

@@ -16,7 +16,7 @@ def run(
     """Show a key's preference list, and each node's clock, siblings and hints of it."""
     import asyncio
 
-    from dynamesis.harness.local_cluster.playing import ask_all, find
+    from dynamesis.harness.local_cluster.local_cluster import ask_all, find
     from dynamesis.harness.targets.system import EnvironmentFailed
 
     answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))

@@ -15,7 +15,7 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> None:
     """Print every sibling of a key, and the context to hand back with a put."""
-    from dynamesis.harness.local_cluster.playing import act, token
+    from dynamesis.harness.local_cluster.local_cluster import act, token
 
     found = act(store, node, lambda client: client.get(os.fsencode(key)))
     for sibling in found.siblings:

@@ -13,6 +13,6 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> None:
     """Have a node that runs beside the cluster (cluster --spare) join it."""
-    from dynamesis.harness.local_cluster.playing import change
+    from dynamesis.harness.local_cluster.local_cluster import change
 
     change(store, "join", node)

@@ -13,6 +13,6 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> None:
     """Have a node give its data to the others and leave the cluster."""
-    from dynamesis.harness.local_cluster.playing import change
+    from dynamesis.harness.local_cluster.local_cluster import change
 
     change(store, "leave", node)

@@ -17,8 +17,8 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> None:
     """Write a version; it replaces what the context covers, and nothing else."""
-    from dynamesis.harness.local_cluster.playing import act, token
-    from dynamesis.harness.local_cluster.playing import context as parsed
+    from dynamesis.harness.local_cluster.local_cluster import act, token
+    from dynamesis.harness.local_cluster.local_cluster import context as parsed
 
     covered = parsed(context)
     done = act(

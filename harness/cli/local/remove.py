@@ -13,6 +13,6 @@ def run(
     store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
 ) -> None:
     """Declare a node that is dead, and will not come back, to be no member any more."""
-    from dynamesis.harness.local_cluster.playing import change
+    from dynamesis.harness.local_cluster.local_cluster import change
 
     change(store, "remove", node)

@@ -12,7 +12,7 @@ def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store"
     """Have every node compare what it holds with its peers, and hand its hints off, now."""
     import asyncio
 
-    from dynamesis.harness.local_cluster.playing import ask_all, find
+    from dynamesis.harness.local_cluster.local_cluster import ask_all, find
 
     for node, answer in asyncio.run(ask_all(find(store), "repair")).items():
         print(f"{node}: {_line(answer)}")

@@ -13,7 +13,7 @@ def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store"
     cannot reach."""
     import asyncio
 
-    from dynamesis.harness.local_cluster.playing import ask_all, find
+    from dynamesis.harness.local_cluster.local_cluster import ask_all, find
 
     print(f"{'node':6}{'state':9}{'objects':>8}{'hints':>7}{'transfers':>11}   cannot reach")
     for node, status in asyncio.run(ask_all(find(store), "status")).items():

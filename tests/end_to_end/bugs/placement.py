@@ -7,7 +7,7 @@ from typing import Any
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.requests.put import PutRequest
-from dynamesis.cluster.core.ring.plan import Place
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 
 
 def serve_before_transfer_ended(node: Node) -> None:
@@ -35,11 +35,11 @@ def no_hint_for_unreachable(node: Node) -> None:
     """A place whose holder does not answer goes to no other node."""
 
     class Hintless(PutRequest):
-        def _acknowledged(self, place: Place, outcome: Any) -> None:
+        def _acknowledged(self, place: ReplicaSlot, outcome: Any) -> None:
             self._plan.replace = lambda place: False  # type: ignore[method-assign]
             super()._acknowledged(place, outcome)
 
-        def _replicate(self, place: Place) -> None:
+        def _replicate(self, place: ReplicaSlot) -> None:
             if place.hint_for is None:
                 super()._replicate(place)
             else:

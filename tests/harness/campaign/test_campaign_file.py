@@ -6,7 +6,7 @@ import configparser
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.campaign.campaigning import read_campaign
+from dynamesis.harness.campaign.run_campaign import read_campaign
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.nemesis.catalogue import FAMILIES
 from dynamesis.workloads import WORKLOADS

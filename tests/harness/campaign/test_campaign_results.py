@@ -12,7 +12,7 @@ from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.results import collect, news, previous
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.report.campaign import index, junit, summary
-from dynamesis.harness.results.store import Folder
+from dynamesis.harness.results.results import Folder
 
 CELLS = tuple(Cell("cart", "cut", "default", seed) for seed in (1, 2, 3, 4, 5))
 

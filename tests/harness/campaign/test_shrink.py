@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dynamesis.harness.campaign.run_shrink import without
 from dynamesis.harness.campaign.shrink import shrink
-from dynamesis.harness.campaign.shrinking import without
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.usage.exits import USAGE
 

@@ -5,7 +5,7 @@ from dynamesis.harness.links.faults import (
     BlackHole,
     FaultError,
     Narrow,
-    Refused,
+    RefusedLink,
     Reset,
     Slow,
     make_fault,
@@ -52,7 +52,7 @@ def test_a_wrong_fault_is_refused_in_words(
 
 
 def test_the_strongest_fault_wins() -> None:
-    assert strongest([Slow(), Refused(), BlackHole()]) == Refused()
+    assert strongest([Slow(), RefusedLink(), BlackHole()]) == RefusedLink()
     assert strongest([Narrow(), Slow()]) == Narrow()
     assert strongest([Slow(latency_ms=7)]) == Slow(latency_ms=7)
 

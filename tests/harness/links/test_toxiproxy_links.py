@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 from dynamesis.harness.links import api
-from dynamesis.harness.links.base import Route
-from dynamesis.harness.links.faults import BlackHole, Refused, Slow
+from dynamesis.harness.links.base import LinkRoute
+from dynamesis.harness.links.faults import BlackHole, RefusedLink, Slow
 from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 from dynamesis.harness.processes.ports import Ports, reserve
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 pytestmark = pytest.mark.cluster
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.cluster
 class Bed:
     """Links for three routes towards one listening socket."""
 
-    def __init__(self, binary: Path, folder: Path, ports: Ports, reaper: Reaper) -> None:
+    def __init__(self, binary: Path, folder: Path, ports: Ports, reaper: ProcessGuard) -> None:
         self.incidents: list[dict[str, Any]] = []
         self.links = ToxiproxyLinks(binary, folder, ports, reaper, self.incidents.append)
         self.target = socket.create_server(("127.0.0.1", ports.take()), backlog=64)
         host, port = self.target.getsockname()
         self.routes = [
-            Route(source, dest, f"127.0.0.1:{ports.take()}", f"{host}:{port}")
+            LinkRoute(source, dest, f"127.0.0.1:{ports.take()}", f"{host}:{port}")
             for source, dest in (("n1", "n2"), ("n1", "n3"), ("client", "n2"))
         ]
 
@@ -50,7 +50,7 @@ class Bed:
 
 @asynccontextmanager
 async def open_bed(binary: Path, folder: Path) -> AsyncIterator[Bed]:
-    with reserve(20) as ports, Reaper.start() as reaper:
+    with reserve(20) as ports, ProcessGuard.start() as reaper:
         bed = Bed(binary, folder, ports, reaper)
         await bed.links.start(bed.routes)
         try:
@@ -67,7 +67,7 @@ def test_a_stuck_server_is_replaced_with_its_routes_and_faults(
 
     async def scenario() -> None:
         async with open_bed(binary, tmp_path) as bed:
-            await bed.links.apply({"n1-n2": Refused()})
+            await bed.links.apply({"n1-n2": RefusedLink()})
             stuck = bed.links.pids["n1"]
             os.kill(stuck, signal.SIGSTOP)
             await bed.links.apply({"n1-n3": Slow(latency_ms=10)})
@@ -90,7 +90,7 @@ def test_a_dead_server_is_replaced_and_the_others_are_left_alone(
         async with open_bed(binary, tmp_path) as bed:
             before = bed.links.pids
             os.kill(before["n1"], signal.SIGKILL)
-            await bed.links.apply({"n1-n2": BlackHole(), "client-n2": Refused()})
+            await bed.links.apply({"n1-n2": BlackHole(), "client-n2": RefusedLink()})
             assert [incident["server"] for incident in bed.incidents] == ["n1"]
             assert bed.links.pids["client"] == before["client"]
             assert not bed.accepts("client", "n2")
@@ -101,7 +101,7 @@ def test_a_dead_server_is_replaced_and_the_others_are_left_alone(
 def test_a_dead_server_is_found_and_replaced(binary: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_bed(binary, tmp_path) as bed:
-            await bed.links.apply({"n1-n2": Refused()})
+            await bed.links.apply({"n1-n2": RefusedLink()})
             before = bed.links.pids
             await bed.links.revive()
             assert bed.incidents == []
@@ -130,7 +130,7 @@ def test_stop_leaves_no_process(binary: Path, tmp_path: Path) -> None:
 
 def test_a_taken_route_port_fails_the_start_and_is_named(binary: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        with reserve(20) as ports, Reaper.start() as reaper:
+        with reserve(20) as ports, ProcessGuard.start() as reaper:
             bed = Bed(binary, tmp_path, ports, reaper)
             taken = int(bed.routes[0].listen.split(":")[1])
             with (
@@ -147,7 +147,7 @@ def test_somebody_elses_server_on_the_api_port_is_not_taken_for_ours(
     binary: Path, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        with reserve(20) as ports, Reaper.start() as reaper:
+        with reserve(20) as ports, ProcessGuard.start() as reaper:
             bed = Bed(binary, tmp_path, ports, reaper)
             port = ports.numbers[ports._next]
             with (
@@ -162,7 +162,7 @@ def test_somebody_elses_server_on_the_api_port_is_not_taken_for_ours(
 
 def test_a_program_that_is_no_toxiproxy_fails_the_start(tmp_path: Path) -> None:
     async def scenario() -> None:
-        with reserve(20) as ports, Reaper.start() as reaper:
+        with reserve(20) as ports, ProcessGuard.start() as reaper:
             bed = Bed(Path("/bin/false"), tmp_path, ports, reaper)
             with pytest.raises(
                 EnvironmentFailed, match=r"/bin/false did not come up .*exit code 1.* is empty"
@@ -239,11 +239,11 @@ from pathlib import Path
 from dynamesis.harness.links.base import plan_routes
 from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.harness.processes.reaper import Reaper
+from harness.processes.process_guard import ProcessGuard
 
 async def main():
     ports = reserve(20)
-    links = ToxiproxyLinks(Path(sys.argv[1]), Path(sys.argv[2]), ports, Reaper.start(), print)
+    links = ToxiproxyLinks(Path(sys.argv[1]), Path(sys.argv[2]), ports, ProcessGuard.start(), print)
     upstreams = {"n1": "127.0.0.1:9", "n2": "127.0.0.1:9"}
     await links.start(plan_routes(upstreams, [ports.take() for _ in range(4)]))
     print(*links.pids.values(), flush=True)

@@ -13,8 +13,8 @@ import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.cluster.client.client import Client, DynamoError
 from dynamesis.harness.nemesis import Nemesis
-from dynamesis.harness.worlds.pressure import MOST_REQUESTS, Pressure
-from dynamesis.harness.worlds.world import Plan, World, build
+from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironment, build
+from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
 from tiny_cluster import until
 
 KEYS = [b"key-%d" % i for i in range(20)]
@@ -32,7 +32,7 @@ async def holds(client: Client, key: bytes) -> bool:
 
 @dataclass
 class Scene:
-    world: World
+    world: TestEnvironment
     nemesis: Nemesis
     history: list[Op] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ async def open_scene(
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
     params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
     params |= plan.pop("params", {})
-    wanted = Plan(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
+    wanted = EnvironmentSpec(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
     with build(wanted, print) as world:
         try:
             await world.links.start(world.routes)
@@ -80,7 +80,7 @@ async def open_scene(
                 for key in KEYS:
                     await client.put(key, key)
             ledger = folder / "ledger"
-            press = Pressure(world.address)
+            press = LoadGenerator(world.address)
             nemesis = Nemesis(world.cluster, world.links, ledger, world.welcome, press, skips)
             yield Scene(world, nemesis)
         finally:

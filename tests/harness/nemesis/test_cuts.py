@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from dynamesis.harness.generators.rng import Rng
-from dynamesis.harness.links.faults import BlackHole, Refused
+from dynamesis.harness.links.faults import BlackHole, RefusedLink
 from dynamesis.harness.nemesis import cuts
 from dynamesis.harness.nemesis.cuts import Grudge, Nodes, route_faults, unheard
 
@@ -60,7 +60,10 @@ def test_one_node_alone_is_cut_both_ways() -> None:
 
 
 def test_both_ways_takes_both_routes_and_one_way_half_of_each() -> None:
-    assert route_faults("refused", [["n1"], ["n2"]]) == {"n1-n2": Refused(), "n2-n1": Refused()}
+    assert route_faults("refused", [["n1"], ["n2"]]) == {
+        "n1-n2": RefusedLink(),
+        "n2-n1": RefusedLink(),
+    }
     assert route_faults("black-hole", {"n2": ["n1"]}) == {
         "n1-n2": BlackHole("upstream"),
         "n2-n1": BlackHole("downstream"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dynamesis.harness.nemesis.loads import EXTRA
-from dynamesis.harness.run.final import _dumps
+from dynamesis.harness.run.dump import _dumps
 from real_cluster import Scene, run
 from tiny_cluster import until
 

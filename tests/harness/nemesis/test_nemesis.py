@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import Links
-from dynamesis.harness.links.faults import Fault
+from dynamesis.harness.links.faults import LinkFault
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.nemesis.nemesis import _Watch
 from dynamesis.harness.nemesis.network import BadLink, Wires
@@ -408,7 +408,7 @@ class Deaf:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._links, name)
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         pass
 
 

@@ -6,8 +6,8 @@ from dynamesis.harness.generators.simulate import perfect
 from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.nemesis import (
     PACKAGES,
-    Arena,
     Event,
+    FaultContext,
     Impossible,
     Timeline,
     newcomers,
@@ -18,7 +18,7 @@ from dynamesis.harness.nemesis.catalogue import MEMBERS
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 ALL_KINDS = frozenset(FAULTS)
-ARENA = Arena.draw(FIVE, ALL_KINDS, seed=7)
+ARENA = FaultContext.draw(FIVE, ALL_KINDS, seed=7)
 
 
 def test_a_whole_plan() -> None:
@@ -223,7 +223,7 @@ def test_only_one_node_ever_loses_its_memory() -> None:
     victims = {
         node
         for seed in range(10)
-        for event in plan(["wipe.one"], Arena.draw(FIVE, ALL_KINDS, 7), seed, 30.0)
+        for event in plan(["wipe.one"], FaultContext.draw(FIVE, ALL_KINDS, 7), seed, 30.0)
         for node in event.value.get("nodes", ())
     }
     assert victims == {ARENA.forgetful}
@@ -231,7 +231,7 @@ def test_only_one_node_ever_loses_its_memory() -> None:
 
 def test_in_memory_storage_a_kill_is_a_wipe() -> None:
     for frail in ("volatile", "buffered"):
-        arena = Arena.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
+        arena = FaultContext.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
         for seed in range(10):
             names = ["kill", "wipe"] if arena.volatile else ["kill", "disk.lost-writes"]
             for event in plan(names, arena, seed, 30.0):
@@ -261,26 +261,50 @@ def test_none_does_nothing() -> None:
     [
         (["cutt"], ARENA, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
         (["none", "cut"], ARENA, "none goes with nothing else"),
-        (["cut"], Arena(FIVE, frozenset(), "n1"), "it needs links that can do black-hole or"),
-        (["cut.one-way"], Arena(FIVE, frozenset({"refused"}), "n1"), "needs links that can do"),
-        (["cut.bridge"], Arena(("n1", "n2"), ALL_KINDS, "n1"), "needs 3 nodes and there are 2"),
-        (["membership"], Arena(FIVE, ALL_KINDS, "n1", anti_entropy=False), "it needs anti-entropy"),
-        (["cut"], Arena(("n1",), ALL_KINDS, "n1"), "needs 2 nodes and there are 1"),
-        (["wipe"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
-        (["membership.leave"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes with 3 copies"),
-        (["membership.remove"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
-        (["membership.rejoin"], Arena(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
-        (["membership.leave-and-back"], Arena(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes"),
-        (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "only in memory"),
-        (["disk.lost-writes"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
-        (["wipe.old-coordinator"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
-        (["wipe"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
-        (["disk.bit-flip"], Arena(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
-        (["kill.all"], Arena(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
+        (
+            ["cut"],
+            FaultContext(FIVE, frozenset(), "n1"),
+            "it needs links that can do black-hole or",
+        ),
+        (
+            ["cut.one-way"],
+            FaultContext(FIVE, frozenset({"refused"}), "n1"),
+            "needs links that can do",
+        ),
+        (
+            ["cut.bridge"],
+            FaultContext(("n1", "n2"), ALL_KINDS, "n1"),
+            "needs 3 nodes and there are 2",
+        ),
+        (
+            ["membership"],
+            FaultContext(FIVE, ALL_KINDS, "n1", anti_entropy=False),
+            "it needs anti-entropy",
+        ),
+        (["cut"], FaultContext(("n1",), ALL_KINDS, "n1"), "needs 2 nodes and there are 1"),
+        (["wipe"], FaultContext(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (
+            ["membership.leave"],
+            FaultContext(FIVE[:3], ALL_KINDS, "n1"),
+            "needs 4 nodes with 3 copies",
+        ),
+        (["membership.remove"], FaultContext(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["membership.rejoin"], FaultContext(FIVE, ALL_KINDS, "n1", w=1), "the only copy"),
+        (["membership.leave-and-back"], FaultContext(FIVE[:3], ALL_KINDS, "n1"), "needs 4 nodes"),
+        (["kill.all"], FaultContext(FIVE, ALL_KINDS, "n1", buffered=True), "only in memory"),
+        (["disk.lost-writes"], FaultContext(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
+        (["wipe.old-coordinator"], FaultContext(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
+        (["wipe"], FaultContext(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
+        (
+            ["disk.bit-flip"],
+            FaultContext(FIVE, ALL_KINDS, "n1", buffered=True),
+            "the only durable copy",
+        ),
+        (["kill.all"], FaultContext(FIVE, ALL_KINDS, "n1", volatile=True), "only in memory"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(
-    names: list[str], arena: Arena, complaint: str
+    names: list[str], arena: FaultContext, complaint: str
 ) -> None:
     with pytest.raises(Impossible) as error:
         possible(names, arena)
@@ -288,7 +312,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(
 
 
 def test_a_family_keeps_what_can_be_done() -> None:
-    kept = possible(["cut"], Arena(FIVE, frozenset({"refused"}), "n1"))
+    kept = possible(["cut"], FaultContext(FIVE, frozenset({"refused"}), "n1"))
     assert "cut.one-way" not in {member.name for member in kept["cut"]}
     assert "cut.bridge" in {member.name for member in kept["cut"]}
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.harness.links.faults import FAULTS
-from dynamesis.harness.nemesis import Arena, Event, plan
+from dynamesis.harness.nemesis import Event, FaultContext, plan
 from dynamesis.harness.nemesis.schedule_file import dump, load
-from dynamesis.harness.results.places import BadYaml
+from dynamesis.harness.results.yaml_document import YamlError
 
-ARENA = Arena.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
+ARENA = FaultContext.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
 
 WRITTEN = """\
 faults:
@@ -168,13 +168,13 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_line_and_key(text: str, complaint: str) -> None:
-    with pytest.raises(BadYaml) as error:
+    with pytest.raises(YamlError) as error:
         load(text, "s.yaml", ARENA)
     assert str(error.value).startswith(complaint)
 
 
 def test_what_the_links_cannot_do_is_refused() -> None:
-    arena = Arena(ARENA.nodes, frozenset({"refused"}), "n1")
+    arena = FaultContext(ARENA.nodes, frozenset({"refused"}), "n1")
     text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
-    with pytest.raises(BadYaml, match="allowed: refused"):
+    with pytest.raises(YamlError, match="allowed: refused"):
         load(text, "s.yaml", arena)

@@ -6,23 +6,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from dynamesis.harness.links.faults import BlackHole, Fault, Refused, Slow, strongest
+from dynamesis.harness.links.faults import BlackHole, LinkFault, RefusedLink, Slow, strongest
 from dynamesis.harness.nemesis.network import Wires
 from hypothesis import given
 from hypothesis import strategies as st
 
 ROUTES = ("n1-n2", "n2-n1", "n1-n3")
-FAULTS = (Refused(), BlackHole(), BlackHole("upstream"), Slow(latency_ms=5))
+FAULTS = (RefusedLink(), BlackHole(), BlackHole("upstream"), Slow(latency_ms=5))
 
 
 class Board:
     """Links that only remember: what each route suffers, and which were touched."""
 
     def __init__(self) -> None:
-        self.suffered: dict[str, Fault] = {}
+        self.suffered: dict[str, LinkFault] = {}
         self.touched: list[str] = []
 
-    async def apply(self, faults: Mapping[str, Fault]) -> None:
+    async def apply(self, faults: Mapping[str, LinkFault]) -> None:
         self.suffered |= faults
         self.touched += faults
 
@@ -43,12 +43,12 @@ steps = st.lists(
 
 @given(steps)
 def test_each_route_suffers_the_strongest_of_what_is_laid_on_it(
-    steps: list[tuple[int, dict[str, Fault]]],
+    steps: list[tuple[int, dict[str, LinkFault]]],
 ) -> None:
     async def scenario() -> None:
         board = Board()
         wires = Wires(board)  # type: ignore[arg-type]
-        laid: dict[int, dict[str, Fault]] = {}
+        laid: dict[int, dict[str, LinkFault]] = {}
         for fault, routes in steps:
             before, board.touched = dict(board.suffered), []
             if fault in laid:

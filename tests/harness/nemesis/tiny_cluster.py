@@ -22,7 +22,7 @@ from dynamesis.harness.links import LINKS, Site
 from dynamesis.harness.links.base import Links, plan_routes
 from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.harness.processes.reaper import Reaper
+from dynamesis.harness.processes.process_guard import ProcessGuard
 
 NODE = Path(__file__).with_name("tiny_node.py")
 
@@ -149,7 +149,7 @@ class Scene:
 @asynccontextmanager
 async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> AsyncIterator[Scene]:
     nodes = [f"n{i}" for i in range(1, size + 1)]
-    with reserve(size * size + 3 * size + 3) as ports, Reaper.start() as reaper:
+    with reserve(size * size + 3 * size + 3) as ports, ProcessGuard.start() as reaper:
         listen = {node: ports.take() for node in nodes}
         system = TinySystem(folder, listen, {node: ports.take() for node in nodes})
         site = Site(folder, ports, reaper, print, print)

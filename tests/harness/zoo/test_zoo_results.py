@@ -14,7 +14,7 @@ from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.cli.test import run as command
 from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.serve import listing
-from dynamesis.harness.results.store import Folder
+from dynamesis.harness.results.results import Folder
 from dynamesis.harness.worlds.options import FLAGS, asked
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import (

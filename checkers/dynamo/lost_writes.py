@@ -1,0 +1,218 @@
+"""What the final reads must show: lost-write and resurrection.
+
+On a quiet cluster the right content of a key is exact: the maximal versions among those
+that took effect, give or take indeterminate ones. A version that took effect and is
+covered by nothing final was lost, unless a delete above it may have taken effect; a final
+version below one that took effect came back from the dead.
+
+Only what took effect before the final phase is judged, since an indeterminate write may
+land between two final reads. A key is judged for loss when its reads are conclusive: a get
+through a coordinator, or dumps of all its primaries. A cluster that did not get quiet may
+still hold everything in hints and transfers: `stuck` says that. There a version is lost
+only if every node was dumped whole, hints included, and none holds it or a successor:
+whatever moves is still held where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.lww import check_lww, is_lww
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import (
+    at,
+    contents,
+    covering,
+    effect,
+    effect_rows,
+    listed,
+    name,
+    reading,
+    who,
+)
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import Bools, Ints
+from dynamesis.checkers.history.spelling import JSON
+from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+
+def unjudged(timeline: Timeline) -> Verdict | None:
+    """Why nothing final can be judged; None if it can."""
+    if timeline.final is None:
+        return judge((), ["the test did not reach its final reads: loss cannot be judged"])
+    if timeline.quiet is None:
+        return judge((), ["nothing says whether the cluster got quiet before its final reads"])
+    if not timeline.quiet:
+        return skip("the cluster did not get quiet: what its replicas lack may be under way")
+    return None
+
+
+def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge lost-write and resurrection."""
+    unable = unjudged(timeline)
+    if unable is not None and timeline.quiet is False and timeline.dumped:
+        return _check_everywhere(c, timeline)
+    if unable is not None:
+        return unable
+    rows = _final_rows(c, timeline)
+    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    settled = c.effective < (timeline.final or 0)
+    if is_lww(test):
+        return _with_risen(c, timeline, check_lww(c, rows, settled, test), settled, places)
+    lost = _lost(c, settled, c.sibling[places])
+    conclusive = _conclusive_keys(c, rows, CheckedRing.of(test))
+    judged = np.isin(c.key, conclusive)
+    lost_versions = np.flatnonzero(lost & judged)
+    back = _risen(c, settled, places)
+    found = [_lost_write(c, v, rows) for v in lost_versions[:DESCRIBED].tolist()]
+    found += [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
+    more = {
+        kind: len(all_of) - DESCRIBED
+        for kind, all_of in (("lost-write", lost_versions), ("resurrection", back))
+        if len(all_of) > DESCRIBED
+    }
+    unread = np.unique(c.key[settled & ~judged])
+    return judge(found, _unread_reason(c, unread), _details(c, rows), more)
+
+
+def _with_risen(
+    c: Causality, timeline: Timeline, told: Verdict, settled: Bools, places: Ints
+) -> Verdict:
+    """What is replaced is dated earlier, and so comes back nowhere."""
+    back = _risen(c, settled, places)
+    found = [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
+    more = {"resurrection": len(back) - DESCRIBED} if len(back) > DESCRIBED else {}
+    return judge([*told.anomalies, *found], told.reasons, told.details, {**told.more, **more})
+
+
+def _check_everywhere(c: Causality, timeline: Timeline) -> Verdict:
+    """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
+    parts = [final_rows(c.history, timeline, f) for f in ("get", "dump")]
+    rows = np.sort(np.concatenate(parts))
+    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    settled = c.effective < (timeline.final or 0)
+    lost = np.flatnonzero(_lost(c, settled, c.sibling[places]))
+    found = [_lost_write(c, v, rows) for v in lost[:DESCRIBED].tolist()]
+    more = {"lost-write": len(lost) - DESCRIBED} if len(lost) > DESCRIBED else {}
+    return judge(found, [], _details(c, rows), more)
+
+
+def _final_rows(c: Causality, timeline: Timeline) -> Ints:
+    dumps = final_rows(c.history, timeline, "dump")
+    hints = hint_targets(c.history, dumps)
+    replicas = [row for row in dumps.tolist() if row not in hints]
+    gets = final_rows(c.history, timeline, "get")
+    return np.sort(np.concatenate([gets, np.array(replicas, np.int64)]))
+
+
+def _lost(c: Causality, settled: Bools, final: Ints) -> Bools:
+    """Versions covered neither by a final version nor by a delete that may have happened."""
+    deletes = np.flatnonzero(c.deletes & c.may_take_effect)
+    return settled & ~c.covered(np.concatenate([final, deletes]))
+
+
+def _risen(c: Causality, settled: Bools, places: Ints) -> Ints:
+    """Places of final siblings that lie below a version that took effect: one a version."""
+    replaced = c.replaced_by(settled)
+    risen = places[replaced[c.sibling[places]]]
+    _, first = np.unique(c.sibling[risen], return_index=True)
+    return risen[np.sort(first)]
+
+
+def _conclusive_keys(c: Causality, rows: Ints, ring: CheckedRing | None) -> Ints:
+    """Keys with a final get, or with a final dump of each primary."""
+    h = c.history
+    dumps = h.rows("dump")[rows]
+    keys = set(h.key_of[rows[~dumps]].tolist())
+    if ring is not None:
+        dumped: dict[int, set[str]] = {}
+        for row in rows[dumps].tolist():
+            replica = h.nodes[h.replica[h.pair[row]]]
+            dumped.setdefault(int(h.key_of[row]), set()).add(replica)
+        keys |= {k for k, at_ in dumped.items() if set(ring.primaries(h.keys[k])) <= at_}
+    return np.array(sorted(keys), np.int64)
+
+
+def _unread_reason(c: Causality, keys: Ints) -> list[str]:
+    if not len(keys):
+        return []
+    names = listed([c.history.keys[k] for k in keys.tolist()])
+    return [f"{len(keys)} keys had no conclusive final read: {names}"]
+
+
+def _details(c: Causality, rows: Ints) -> dict[str, Any]:
+    return {"final_reads": len(rows), "versions": len(c)}
+
+
+def _reads_of(c: Causality, key: int, rows: Ints) -> list[int]:
+    of_key = rows[c.history.key_of[rows] == key]
+    gets = of_key[c.history.rows("get")[of_key]]
+    chosen: list[int] = (gets if len(gets) else of_key).tolist()
+    return chosen
+
+
+def _lost_write(c: Causality, version: int, rows: Ints) -> Anomaly:
+    h, key = c.history, int(c.key[version])
+    reads = _reads_of(c, key, rows)
+    instead = "; ".join(f"{reading(h, row)} showed {contents(h, row)}" for row in reads)
+    last = _last_shown(c, version)
+    proof = tuple(sorted({*effect_rows(c, version), *reads, *last}))
+    seen = f"last seen in {_place(h, last[0])}" if last else "no read ever showed it"
+    value = "" if c.deletes[version] else f", value {JSON(h.value_of(int(c.written[version])))}"
+    why = (
+        f"{effect(c, version)} (written at {at(h, int(c.written[version]))}{value}); {seen}. No "
+        f"version in the final reads knew of it, and no delete can have removed it: {instead}."
+    )
+    gone = (*(last or effect_rows(c, version)), *reads)
+    return Anomaly("lost-write", why, h.keys[key], proof, {"id": name(c, version)}, gone)
+
+
+def _last_shown(c: Causality, version: int) -> list[int]:
+    """The last read that showed the version, if any did."""
+    shown: list[int] = c.owner[c.sibling == version].tolist()
+    return shown[-1:]
+
+
+def _place(h: History, row: int) -> str:
+    """A read with the node that answered; a dump names its node itself."""
+    if h.replica[h.pair[row]] >= 0:
+        return reading(h, row)
+    return f"{reading(h, row)}{who(h, row).replace(' by ', ' from ')}"
+
+
+def _resurrection(c: Causality, timeline: Timeline, place: int) -> Anomaly:
+    h, row, version = c.history, int(c.owner[place]), int(c.sibling[place])
+    chain = _chain_down(c, version, timeline.final or 0)
+    how, rows = covering(c, chain)
+    proof = tuple(sorted({*rows, *effect_rows(c, chain[0]), row}))
+    why = (
+        f"{reading(h, row)} showed {name(c, version)} again, although {name(c, chain[0])} had "
+        f"replaced it: {how}; {effect(c, chain[0])}."
+    )
+    data = {"id": name(c, version), "replaced_by": name(c, chain[0])}
+    came = (int(c.written[chain[0]]), row)
+    return Anomaly("resurrection", why, h.keys[int(c.key[version])], proof, data, came)
+
+
+def _chain_down(c: Causality, version: int, before: int) -> list[int]:
+    """The shortest chain to `version` from one that took effect and covers it."""
+    order, starts = c.by_key
+    key = int(c.key[version])
+    of_key = order[starts[key] : starts[key + 1]]
+    children: dict[int, list[int]] = {}
+    for v in of_key[of_key > version].tolist():
+        for parent in c.parents_of(v):
+            children.setdefault(parent, []).append(v)
+    chains, seen = [[version]], {version}
+    for chain in chains:
+        for child in children.get(chain[0], ()):
+            if c.effective[child] < before:
+                return [child, *chain]
+            if child not in seen:
+                seen.add(child)
+                chains.append([child, *chain])
+    raise LookupError(f"nothing that took effect covers version {version}")

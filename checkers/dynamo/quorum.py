@@ -1,0 +1,421 @@
+"""What the fault ledger allows: unavailable and impossible-ack.
+
+The nemesis' events say which nodes were down or paused, and who could not reach whom; the
+ring says whose answers an operation needed, and the operation itself how many and of whom,
+where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
+known to this page (say, a slow disk) makes all nodes doubtful: nothing is judged meanwhile.
+
+`impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
+its coordinator, each of the others being certainly down or cut off from before the
+operation began until after it ended; or an answer whose claims (`worth`) contradict
+themselves, or that; or a get that showed nothing and counts stand-ins, who would know of
+nothing whatever was written.
+
+`unavailable`: an operation that was refused, with whatever code, although no fault that can
+excuse it was near (within `grace` seconds, 5 if test.json does not say), or although enough
+nodes were certainly up and reachable. What a client refused itself, or had to be refused
+whatever the cluster's health, is not counted (`_of_client`). A fault excuses only what it can
+cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
+when they are at least three and more than one in a hundred, and so does a lack of a quorum
+that showed only after WAITED: nodes were asked, and answered too late. (A write that was
+refused for good is not such a case: no node was asked.) An operation that gave the nodes less
+than PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
+where they are made late, or never, for a refusal.
+
+After the heal nothing excuses: a key of which no final read succeeded is unavailable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.request_needs import Need, Needs
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import at, listed
+from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
+from dynamesis.checkers.history.timeline import Fault, Timeline
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+#: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
+DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
+#: codes that a slow machine causes if the answer took WAITED: replicas answered too late
+QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
+#: codes that clients and the harness give themselves; nothing was sent, or the client broke
+CLIENTS = ("closed", "context-evicted", "client-broke")
+#: families of faults after which a node starts anew, and is not ready for a while
+RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "dead")
+#: families of faults that make storage fail: by themselves, or by ending a node as it stores
+DISKS = ("disk", "kill", "wipe", "stop", "membership", "dead")
+#: bytes of a value, or characters of a key, that a store may find too large
+LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
+#: time-outs of one key's final reads, without any answer, that no slow machine excuses
+FINAL_DELAYS = 3
+DOWN = ("kill", "pause", "stop")
+#: ns after which a coordinator gives a replica up, and with it perhaps the quorum
+WAITED = 500_000_000
+#: ns for which a node may have been dead before the harness notices
+UNSEEN = 2_000_000_000
+#: s that nodes have for a request of their own accord
+PATIENT = 2.0
+#: what is judged
+_FS = ("get", "put", "delete")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
+    the row from which that is certain (where there is evidence, since its start was
+    complete), `until`: when it began to end; it may have lasted from `started` to `ended`.
+    `family`: of the fault, or "dead" for a node that was found dead."""
+
+    since: int
+    until: int
+    started: int
+    ended: int
+    down: frozenset[str]
+    cut: frozenset[tuple[str, str]]
+    known: bool
+    family: str
+
+
+def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Outage]:
+    """The ledger as outages, and the nodes that were found dead: they stay down until the
+    harness has healed the cluster."""
+    heal = timeline.phases.get("heal", NEVER)
+    found = [_outage(h, fault, members, heal) for fault in timeline.faults]
+    back = timeline.phases.get("quiesce", NEVER)
+    for row in timeline.found_dead:
+        value = h.value_of(row)
+        named = _names(value.get("nodes")) if isinstance(value, dict) else []
+        gone = int(np.searchsorted(h.time, h.time[row] - UNSEEN))
+        end = back if back > row else NEVER
+        found.append(Outage(NEVER, row, gone, end, frozenset(named), frozenset(), False, "dead"))
+    return found
+
+
+def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
+    """In the phase `heal` faults end, whether or not that is said of each."""
+    value = dict(fault.value or {})
+    since = NEVER
+    if fault.bit and fault.proved is not None:
+        since = fault.proved if fault.begun is None else min(fault.begun, fault.proved)
+    until = heal if fault.stopping is None else min(fault.stopping, heal)
+    ended = NEVER if fault.stopped is None else fault.stopped
+    kind = fault.kind.partition(".")[0]
+    down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()
+    grudge = value.get("grudge")
+    cut = frozenset(_pairs(grudge)) if kind == "cut" else frozenset()
+    steady = "flap" not in f"{fault.kind} {value.get('kind')} {value.get('member')}"
+    known = steady and (bool(down) or (kind == "cut" and grudge is not None))
+    since = since if known else NEVER
+    return Outage(since, until, fault.started, ended, down & set(members), cut, known, kind)
+
+
+def _joined(timeline: Timeline) -> Iterator[str]:
+    """The nodes that joined in the timeline of a test."""
+    for fault in timeline.faults:
+        yield from _names((fault.value or {}).get("joins"))
+
+
+def _names(nodes: Any) -> list[str]:
+    if isinstance(nodes, str):
+        return [nodes]
+    return [n for n in nodes if isinstance(n, str)] if isinstance(nodes, list) else []
+
+
+def _pairs(grudge: Any) -> Iterator[tuple[str, str]]:
+    """Who cannot reach whom: of groups that are apart, of {node: [others]}, or of pairs."""
+    if isinstance(grudge, Mapping):
+        yield from ((a, b) for b, others in grudge.items() for a in _names(others))
+    elif isinstance(grudge, list):
+        groups = [_names(group) for group in grudge]
+        for i, group in enumerate(groups):
+            for other in groups[:i] + groups[i + 1 :]:
+                yield from ((a, b) for a in group for b in other)
+
+
+def sides(grudge: Any) -> list[tuple[str, ...]]:
+    """The sides of a cut: its groups; or, of {node: [others]}, nodes that are cut off from the
+    same others, and those that are cut off by them only."""
+    if isinstance(grudge, list):
+        return [tuple(names) for names in map(_names, grudge) if names]
+    if not isinstance(grudge, Mapping):
+        return []
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for node, others in grudge.items():
+        alike.setdefault(tuple(sorted(_names(others))), []).append(str(node))
+    rest = {name for others in alike for name in others} - {*map(str, grudge)}
+    found = [*map(tuple, alike.values()), tuple(sorted(rest))]
+    return [side for side in found if side]
+
+
+def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge impossible-ack and unavailable."""
+    unread = list(_unread(c.history, timeline))
+    ring, told = CheckedRing.of(test), test or {}
+    if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):
+        return judge(unread) if unread else skip("needs the ring, R and W in test.json")
+    judge_of = _Judge(c.history, timeline, told, ring)
+    acks = judge_of.impossible()
+    found = list(islice(acks, DESCRIBED))
+    rest = sum(1 for _ in acks)
+    counted = {row for anomaly in unread for row in anomaly.ops}
+    down = [*unread, *judge_of.unavailable(counted)]
+    more = {"impossible-ack": rest} if rest else {}
+    if len(down) > DESCRIBED:
+        more["unavailable"] = len(down) - DESCRIBED
+    return judge([*found, *down[:DESCRIBED]], (), {"outages": len(judge_of.outages)}, more)
+
+
+def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
+    """Keys of which no final read succeeded, although all faults were taken back. A final read
+    that was never completed says nothing: the harness gave up, not the store."""
+    if timeline.final is None or timeline.phases.get("heal") is None or not timeline.healed:
+        return
+    gets = np.flatnonzero((h.kind != INVOKE) & h.rows("get") & (h.process >= 0) & (h.pair >= 0))
+    gets = gets[h.pair[gets] > timeline.final]
+    answered = set(h.key_of[gets[h.kind[gets] == OK]].tolist())
+    failed: dict[int, list[int]] = {}
+    for row in gets[h.kind[gets] != OK].tolist():
+        if int(h.key_of[row]) not in answered and not _of_client(h, row):
+            failed.setdefault(int(h.key_of[row]), []).append(row)
+    for key, rows in failed.items():
+        codes = Counter(h.errors[row].code if row in h.errors else "?" for row in rows)
+        if len(rows) < FINAL_DELAYS and all(code in DELAYS for code in codes):
+            continue
+        what = listed([f"{times} times {code}" for code, times in codes.items()])
+        why = (
+            f"no final read of {h.keys[key]} succeeded, although all was healed: it was tried "
+            f"{len(rows)} times between {at(h, int(h.pair[rows[0]]))} and {at(h, rows[-1])} "
+            f"and ended in {what}."
+        )
+        ops = tuple(sorted(each for row in rows for each in (int(h.pair[row]), row)))
+        yield Anomaly("unavailable", why, h.keys[key], ops, {"codes": dict(codes)})
+
+
+def _of_client(h: History, row: int) -> bool:
+    """Whether an operation failed by what the client itself did: it was never sent, or it had
+    to be refused by any cluster."""
+    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
+    if code == "bad-context":
+        basis = int(h.basis[begin])
+        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
+    if code == "value-too-large":
+        return len(canonical(h.value_of(begin))) > LARGE[code]
+    if code == "key-too-large":
+        return len(h.keys[h.key_of[begin]]) > LARGE[code]
+    return code in CLIENTS
+
+
+class _Judge:
+    """The facts that both judgements need."""
+
+    def __init__(
+        self, h: History, timeline: Timeline, test: Mapping[str, Any], ring: CheckedRing
+    ) -> None:
+        self.h, self.timeline, self.ring = h, timeline, ring
+        # who came may have left again, and answered meanwhile
+        came = _joined(timeline)
+        self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
+        self.needs = Needs(h, test)
+        #: whether all copies are durable at once, if a node that holds one answers at all
+        buffered = (test.get("params") or {}).get("durability") == "buffered"
+        self.durable = test.get("storage") != "memory" and not buffered
+        self.grace = float(test.get("grace", 5.0))
+        self.outages = outages(h, timeline, self.members)
+        self.moved = any(fault.kind == "membership" for fault in timeline.faults)
+
+    def primaries(self, row: int) -> tuple[str, ...]:
+        """Who may have been a primary that an operation asked; the ring is known as it was at
+        the end."""
+        key = self.h.keys[self.h.key_of[row]]
+        return self.members if self.moved else self.ring.primaries(key)[: self.needs.at(row).n]
+
+    def candidates(self, row: int) -> tuple[str, ...]:
+        """Whose answers count. Nobody stands in who is a primary himself."""
+        asked = self.primaries(row)
+        if self.needs.at(row).strict or self.moved:
+            return asked
+        passed = set(self.ring.primaries(self.h.keys[self.h.key_of[row]])) - set(asked)
+        return tuple(node for node in self.members if node not in passed)
+
+    def impossible(self) -> Iterator[Anomaly]:
+        h = self.h
+        acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
+        told = [row for row in h.worth if acknowledged[row]]
+        for row in np.flatnonzero(acknowledged).tolist() if self.outages else told:
+            begin = int(h.pair[row])
+            need = self.needs.at(row)
+            could = self.could_answer(row, begin, row)
+            answered = could & set(self.candidates(row))
+            possible = len(could & set(self.primaries(row)))
+            known = h.fs[h.f[row]] != "get" or bool(h.sib_start[row + 1] > h.sib_start[row])
+            lie = _lie(h.worth.get(row), need, possible, known or need.notfound_ok)
+            if possible < need.primaries and not lie:
+                lie = f"only {possible} of the primaries that it needs can have answered"
+            if len(answered) < need.answers or lie:
+                reason = lie or f"only {listed(sorted(answered))} can have answered"
+                yield self.anomaly("impossible-ack", row, f"needs {_told(need)}, but {reason}")
+
+    def could_answer(self, row: int, begin: int, end: int) -> set[str]:
+        """Nodes that may have answered the coordinator of an operation from one row to
+        another. Where the answer does not name the coordinator, it may be any node that can
+        be reached from the one asked, over others too."""
+        whole = [o for o in self.outages if o.since < begin and end < o.until]
+        down = {node for o in whole for node in o.down}
+        apart = {pair for o in whole for pair in o.cut}
+        up = [node for node in self.members if node not in down]
+        named = self.h.worth.get(row, {}).get("coordinator")
+        if named is None and self.h.node[row] < 0:
+            return set(up)
+        # whoever asks need not be a member: a newcomer that knows the ring serves clients too
+        reached = {named or self.h.nodes[self.h.node[row]]} - down
+        frontier = list(reached)
+        while frontier:
+            here = frontier.pop()
+            beyond = {n for n in up if not {(n, here), (here, n)} & apart} - reached
+            reached |= beyond
+            if named is None:
+                frontier += sorted(beyond)
+        return reached
+
+    def unavailable(self, counted: Collection[int] = ()) -> list[Anomaly]:
+        """Refusals that nothing excuses, but for those in rows that were `counted` already."""
+        h = self.h
+        ended = np.flatnonzero(((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*_FS) & (h.pair >= 0))
+        refused: list[int] = []
+        delayed: list[int] = []
+        for row in ended.tolist():
+            code = h.errors[row].code if row in h.errors else ""
+            judged = code and not _of_client(h, row) and not self.own_fault(row, code)
+            if judged and self.was_fair(row):
+                (delayed if self.was_late(row) else refused).append(row)
+        begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
+        if len(delayed) >= 3 and len(delayed) * 100 > begun:
+            refused += delayed
+        rows = [row for row in sorted(refused) if row not in counted]
+        return [self.anomaly("unavailable", row, self.excuse(row)) for row in rows]
+
+    def own_fault(self, row: int, code: str) -> bool:
+        """Whether an operation asked for what its nodes do not promise."""
+        need = self.needs.at(row)
+        hasty = need.timeout is not None and need.timeout < PATIENT
+        return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
+
+    def was_late(self, row: int) -> bool:
+        """Whether a slow machine explains it: nothing came in time; or a quorum was lacking only
+        because nodes that were asked were slow."""
+        h = self.h
+        code = h.errors[row].code
+        asked = h.kind[row] == INFO or h.fs[h.f[row]] == "get"
+        waited = asked and h.time[row] - h.time[h.pair[row]] >= WAITED
+        return code in DELAYS or (code in QUORUMS and bool(waited))
+
+    def was_fair(self, row: int) -> bool:
+        """Were enough nodes certainly up and in reach, from `grace` before it began?"""
+        h, begin = self.h, int(self.h.pair[row])
+        since = self.since(row)
+        load = self.timeline.phases.get("load", 0)
+        near = self.near(row)
+        if begin < load or int(h.time[begin]) < int(h.time[load]):
+            return False
+        if not near:
+            return True
+        settled = all(o.known and o.since < since and o.until > row for o in near)
+        if not settled or h.node[row] < 0:
+            return False
+        up, need = self.untouched(row), self.needs.at(row)
+        primaries = len(up & set(self.primaries(row)))
+        enough = len(up) >= need.answers and primaries >= need.primaries
+        return enough and h.nodes[h.node[row]] in up
+
+    def near(self, row: int) -> list[Outage]:
+        """The faults that may have been felt by an operation, from `grace` before it began, and
+        that may cause what it ended in: storage fails by faults of disks, or as a node ends;
+        and a node that was never started anew since the load began has no reason not to be
+        ready."""
+        since = self.since(row)
+        near = [o for o in self.outages if o.started < row and o.ended >= since]
+        code = self.h.errors[row].code
+        if code in ("storage-read", "storage-write"):
+            return [o for o in near if o.family in DISKS]
+        if code == "not-ready" and not any(
+            o.started < row and o.family in RESTARTS for o in self.outages
+        ):
+            return []
+        return near
+
+    def since(self, row: int) -> int:
+        """The row that lies `grace` before an operation began."""
+        h = self.h
+        return int(np.searchsorted(h.time, h.time[h.pair[row]] - int(self.grace * 1e9)))
+
+    def untouched(self, row: int) -> set[str]:
+        """The nodes whose answers count for an operation and that no near fault touches."""
+        near = self.near(row)
+        down = {node for o in near for node in o.down}
+        apart = {node for o in near for pair in o.cut for node in pair}
+        return set(self.candidates(row)) - down - apart
+
+    def excuse(self, row: int) -> str:
+        """What happened, and that nothing excuses it."""
+        h = self.h
+        there = (
+            f"{listed(sorted(self.untouched(row)))} were up and in reach"
+            if self.near(row)
+            else f"no fault had been active for {self.grace:g} s"
+        )
+        need = _told(self.needs.at(row))
+        return f"ended in {h.errors[row].code}, although it needed {need} and {there}"
+
+    def anomaly(self, name: str, row: int, why: str) -> Anomaly:
+        h, begin = self.h, int(self.h.pair[row])
+        node = f" at {h.nodes[h.node[row]]}" if h.node[row] >= 0 else ""
+        text = (
+            f"the {h.fs[h.f[row]]} of process {h.name_of(int(h.process[row]))} from {at(h, begin)} "
+            f"to {at(h, row)}{node} {why}."
+        )
+        faults = [f.started for f in self.timeline.active((begin, row))]
+        return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
+
+
+def _told(need: Need) -> str:
+    """A need in words."""
+    parts = [f"{need.enough} nodes"]
+    parts += [f"{need.primaries} primaries"] if need.primaries else []
+    parts += [f"{need.durable} durable copies"] if need.durable else []
+    return ", ".join(parts)
+
+
+def _lie(worth: Any, need: Need, possible: int, known: bool) -> str | None:
+    """How an answer's claims about itself contradict what they must be. `possible`: primaries
+    that could answer; `known`: False for a get whose stand-ins count for nothing."""
+    if not isinstance(worth, Mapping):
+        return None
+    claims = {k: v for k, v in worth.items() if isinstance(v, int)}
+    replicas = claims.get("replicas", need.answers)
+    if replicas < need.answers:
+        return f"the answer itself claims only {replicas} replicas"
+    for name, least in (("primaries", need.primaries), ("durable", need.durable)):
+        if claims.get(name, least) < least:
+            return f"the answer itself claims only {claims[name]} {name}"
+    if claims.get("primaries", 0) > possible:
+        return (
+            f"the answer claims {claims['primaries']} primaries, of which {possible} could answer"
+        )
+    if claims.get("durable", 0) > replicas:
+        return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
+    if not known and claims.get("fallbacks", 0) > 0:
+        return (
+            f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
+            "held nothing (it showed nothing): that they know of nothing says nothing"
+        )
+    return None

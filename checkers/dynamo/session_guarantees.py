@@ -1,0 +1,241 @@
+"""What reads owe: stale-read in strict mode, and the four session guarantees.
+
+A get *covers* versions (docs/checkers.md). In strict mode (not sloppy, R + W > N) it must
+cover every version that was acknowledged before it began, save those that a delete above
+them may have removed, or that a change of the membership or a disk that forgot excuses
+(`freshness`). The session guarantees ask the same of one process and key (Terry
+et al., SessionState Guarantees for Weakly Consistent Replicated Data, 1994): its own writes
+(read-your-writes), what its earlier gets covered (monotonic-reads), and, with any write
+that a get covers, what that writer wrote before (monotonic-writes) and had read before
+(writes-follow-reads). Dynamo promises none of these by default: they are counted, and
+judged only where `promises` in test.json names them.
+
+Where the last writer wins, nothing is owed that may have lost to what was shown.
+
+One sweep a key, in order of rows; a set of versions is an integer of one bit each.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.freshness import Freshness
+from dynamesis.checkers.dynamo.lww import Ranks, is_lww, timestamp
+from dynamesis.checkers.dynamo.request_needs import Needs
+from dynamesis.checkers.explain.describe import at, contents, fate, listed, name, reading
+from dynamesis.checkers.explain.session_explain import debt
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.pairing import OK, Ints
+from dynamesis.checkers.history.timeline import Timeline
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
+#: events above which what is only counted is left out, unless it is asked for
+COUNTED = 400_000
+
+BEGIN, WROTE, SHOWED = range(3)
+
+
+@dataclass
+class SessionState:
+    """What one process has of a key."""
+
+    wrote: int = 0
+    covered: int = 0
+
+
+@dataclass
+class Sweep:
+    """The state of the walk through one key. `pasts` by version; `owed_writes` and
+    `owed_reads`: what a get owes that covers the version, by its writers' sessions.
+    `ranks`: where the last writer wins."""
+
+    bits: dict[int, int]
+    ranks: Ranks | None = None
+    pasts: dict[int, int] = field(default_factory=dict)
+    owed_writes: dict[int, int] = field(default_factory=dict)
+    owed_reads: dict[int, int] = field(default_factory=dict)
+    acknowledged: int = 0
+    removed: int = 0
+    #: the deletes that may have taken effect
+    deletes: list[int] = field(default_factory=list)
+    sessions: dict[int, SessionState] = field(default_factory=lambda: defaultdict(SessionState))
+    #: what was acknowledged, and the session's own, when each open get began
+    begun: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+#: anomaly, row of the get, the bits that it lacks
+Missing = tuple[str, int, int]
+
+
+def check_coverage(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+    """Judge stale-read in strict mode, count the session guarantees."""
+    told = test or {}
+    needs = _needs(c, told)
+    strict = needs is not None and needs.promise
+    promised = {p for p in told.get("promises", ()) if p in SESSIONS}
+    judged = promised | ({"stale-read"} if strict else set())
+    if not judged and len(c.history) > COUNTED:
+        return skip("no session guarantee is promised, and the history is long")
+    found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
+    counts = dict.fromkeys(found, 0)
+    fresh = Freshness.of(timeline, told)
+    for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
+        if kind == "stale-read":
+            missing = fresh.owed(c, row, versions, missing)
+            if strict and needs is not None:
+                missing = _owed(c, needs, versions, row, missing)
+            if not missing:
+                continue
+        counts[kind] += 1
+        if kind in judged and len(found[kind]) < DESCRIBED:
+            found[kind].append(_anomaly(c, kind, row, _members(versions, missing)))
+    anomalies = [a for some in found.values() for a in some]
+    more = {kind: counts[kind] - len(some) for kind, some in found.items() if kind in judged}
+    details = {"strict": strict, "counts": {k: n for k, n in counts.items() if n}}
+    return judge(anomalies, (), details, {kind: n for kind, n in more.items() if n})
+
+
+def _needs(c: Causality, test: Mapping[str, Any]) -> Needs | None:
+    sizes = [test.get(k) for k in ("r", "w", "n")]
+    return Needs(c.history, test) if all(isinstance(s, int) for s in sizes) else None
+
+
+def _owed(c: Causality, needs: Needs, versions: Ints, row: int, missing: int) -> int:
+    """Those of the versions that a get lacks whose writes must have met it (quorums)."""
+    if needs.uniform:
+        return missing
+    owed, left = 0, missing
+    while left:
+        bit = left & -left
+        left ^= bit
+        if needs.meet(row, int(c.written[versions[bit.bit_length() - 1]])):
+            owed |= bit
+    return owed
+
+
+def missing_of_gets(c: Causality, lww: bool) -> Iterator[tuple[Ints, str, int, int]]:
+    """(versions of the key, anomaly, row of the get, bits of the versions that it lacks), key by
+    key; bit i is the i-th version. `lww`: the last writer wins."""
+    h = c.history
+    gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
+    keys = h.key_of[gets]
+    order = np.argsort(keys, kind="stable")
+    cuts = np.searchsorted(keys[order], np.arange(len(h.keys) + 1))
+    by_key, starts = c.by_key
+    for key in range(len(h.keys)):
+        of_key = gets[order[cuts[key] : cuts[key + 1]]]
+        versions = by_key[starts[key] : starts[key + 1]]
+        if len(of_key) and len(versions):
+            for kind, row, missing in _sweep(c, versions, of_key, lww):
+                yield versions, kind, row, missing
+
+
+def _sweep(c: Causality, versions: Ints, gets: Ints, lww: bool) -> Iterator[Missing]:
+    bits = {v: 1 << i for i, v in enumerate(versions.tolist())}
+    sweep = Sweep(bits, Ranks(c, bits) if lww else None)
+    events = [(int(c.written[v]), WROTE, v) for v in bits]
+    acknowledged = versions[c.outcome[versions] == OK]
+    events += [(int(c.ended[v]), OK + SHOWED, v) for v in acknowledged.tolist()]
+    events += [(int(c.history.pair[g]), BEGIN, g) for g in gets.tolist()]
+    events += [(g, SHOWED, g) for g in gets.tolist()]
+    events.sort()
+    for _, what, number in events:
+        if what == WROTE:
+            _write(c, sweep, number)
+        elif what == BEGIN:
+            session = sweep.sessions[int(c.history.process[number])]
+            sweep.begun[number] = sweep.acknowledged, session.wrote, session.covered
+        elif what == SHOWED:
+            yield from _judge(c, sweep, number)
+        else:
+            sweep.acknowledged |= bits[number]
+            sweep.sessions[_process(c, number)].wrote |= bits[number]
+
+
+def _process(c: Causality, version: int) -> int:
+    return int(c.history.process[c.written[version]])
+
+
+def _write(c: Causality, sweep: Sweep, version: int) -> None:
+    session = sweep.sessions[_process(c, version)]
+    past, writes, reads = sweep.bits[version], session.wrote, session.covered
+    for parent in c.parents_of(version):
+        past |= sweep.pasts[parent]
+        writes |= sweep.owed_writes[parent]
+        reads |= sweep.owed_reads[parent]
+    sweep.pasts[version] = past
+    sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
+    if c.deletes[version] and c.may_take_effect[version]:
+        sweep.removed |= past
+        sweep.deletes.append(version)
+
+
+def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
+    covered, writes, reads = 0, 0, 0
+    shown = c.siblings_of(get)
+    for version in shown:
+        covered |= sweep.pasts[version]
+        writes |= sweep.owed_writes[version]
+        reads |= sweep.owed_reads[version]
+    acknowledged, own, before = sweep.begun.pop(get)
+    excused = covered | sweep.removed | _lost_to(sweep, shown)
+    for kind, owed in (
+        ("stale-read", acknowledged),
+        ("read-your-writes", own),
+        ("monotonic-reads", before),
+        ("monotonic-writes", writes),
+        ("writes-follow-reads", reads),
+    ):
+        missing = owed & ~excused
+        if missing:
+            yield kind, get, missing
+    sweep.sessions[int(c.history.process[get])].covered |= covered
+
+
+def _lost_to(sweep: Sweep, shown: list[int]) -> int:
+    """What need not show as it lost, or may have: to what is shown, or to a delete that is
+    forgotten by now."""
+    if sweep.ranks is None:
+        return 0
+    return sweep.ranks.beaten([*shown, *sweep.deletes])
+
+
+def _members(versions: Ints, bits: int) -> list[int]:
+    found: list[int] = []
+    while bits and len(found) < 4:
+        lowest = bits & -bits
+        found.append(int(versions[lowest.bit_length() - 1]))
+        bits ^= lowest
+    return found
+
+
+def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
+    h, version = c.history, missing[0]
+    begin = int(h.pair[row])
+    owed = debt(c, kind, row, version)
+    rows = {int(c.written[version]), begin, row, *owed.rows}
+    if c.outcome[version] == OK:
+        rows.add(int(c.ended[version]))
+    proof = tuple(sorted(rows))
+    later = _later(c, row, version)
+    why = (
+        f"{reading(h, row)}, begun at {at(h, begin)}, showed {contents(h, row)} and covers "
+        f"neither {listed([name(c, v) for v in missing])} nor a delete above: "
+        f"{fate(c, version)}{owed.why and '; '}{owed.why}{later}."
+    )
+    return Anomaly(kind, why, h.keys[h.key_of[row]], proof, {"missing": name(c, version)})
+
+
+def _later(c: Causality, row: int, version: int) -> str:
+    """Where the last writer wins: the timestamps by which the version should have won."""
+    mine = timestamp(c, version)
+    shown = {name(c, v): timestamp(c, v) for v in c.siblings_of(row)}
+    told = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
+    if mine is None or not told:
+        return ""
+    return f"; its timestamp {mine} is later than {listed(told)}"

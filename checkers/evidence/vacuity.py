@@ -1,0 +1,236 @@
+"""What a verdict rests on: judged once, above all models, from the history (docs/checkers.md).
+
+A test that could not have failed has not passed. Whatever the model says short of invalid, the
+verdict is unknown when a fault is not known to have taken effect, when the nemesis failed to
+inject or to lift one or the heal failed, when a process died by itself, when a kind of operation
+never succeeded, or never again once the faults had begun, when final reads did not come back,
+or when too little was acknowledged. The figures (`checkers.evidence.figures`) are shown with a valid
+verdict too.
+
+The last of these apply to tests, which have phases. A foreign history without them is judged by
+its operations: its model says what it lacks. A fault may be over before it can take effect (a
+cut of half a second that no message met), or find no target (a node is cut off that is dead):
+one that was lifted within BITES, or of which the evidence says that no target was there, need
+not have taken effect, if another of its kind has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.evidence.figures import (
+    Figures,
+    figures,
+    final_by_key,
+    first_fault,
+    is_run,
+)
+from dynamesis.checkers.explain.describe import at, concerned, listed
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import INVOKE, OK
+from dynamesis.checkers.history.timeline import (
+    Fault,
+    Timeline,
+    crashed,
+    exits,
+    final_rows,
+    timeline,
+)
+from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+
+#: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
+BITES = 2_000_000_000
+#: Tries of a kind of operation after which one should have succeeded: a single one says little.
+AGAIN = 2
+#: Faults that leave the nodes they name dead, or as good as that.
+DEADLY = ("kill", "pause", "wipe", "stop", "membership")
+
+
+def check_evidence(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+    """Judges the evidence of a history of model dynamo: what every model needs, and besides
+    acknowledged writes, final reads, and an end."""
+    h = c.history
+    reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, timeline)]
+    reasons += [*_cut_off(h, timeline), *vacuities(h, timeline, test)]
+    faults = [{"kind": f.kind, "index": f.started, "bit": f.bit} for f in timeline.faults]
+    return judge((), dict.fromkeys(reasons), {"faults": faults} if faults else {})
+
+
+def with_evidence(results: Results, history: History, test: Mapping[str, Any] | None) -> Results:
+    """The results with a verdict `evidence` where the model has none of its own and there is
+    something to say: then the whole is no better than unknown. Never raises."""
+    if "evidence" in results.verdicts or "history" in results.verdicts:
+        return results
+    found = check_safely("evidence", lambda: _above(history, test))
+    if found.valid is True:
+        return results
+    return Results({**results.verdicts, "evidence": found})
+
+
+def _above(history: History, test: Mapping[str, Any] | None) -> Verdict:
+    told = timeline(history)
+    ended = _cut_off(history, told) if is_run(test) else ()
+    return judge((), dict.fromkeys([*ended, *vacuities(history, told, test)]))
+
+
+def vacuities(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Iterator[str]:
+    """Why no model can say better than unknown, each reason as a sentence."""
+    yield from _died(h, timeline)
+    yield from _toothless(h, timeline)
+    yield from _failed(h, timeline)
+    if timeline.phases:
+        yield from _without_ok(h)
+        yield from _never_again(h, timeline)
+        yield from _unread(h, timeline)
+        yield from _too_little(figures(h, timeline, test), test)
+
+
+def _without_ok(h: History) -> Iterator[str]:
+    clients = h.process >= 0
+    for number, f in enumerate(h.fs):
+        of_f = clients & (h.f == number)
+        tried = int(np.count_nonzero(of_f & (h.kind == INVOKE)))
+        if tried and not np.any(of_f & (h.kind == OK)):
+            yield f"{f} was tried {tried} times and never succeeded"
+
+
+def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
+    """Kinds of operation that succeeded only before the faults. One that was not tried any more
+    could not fail; but where no write was tried, the faults were not met by any."""
+    first = first_fault(timeline)
+    if first is None:
+        return
+    clients, later = h.process >= 0, np.arange(len(h)) > first.started
+    done = clients & (h.kind == OK)
+    done[done] = h.pair[np.flatnonzero(done)] > first.started
+    for number, f in enumerate(h.fs):
+        of_f = clients & (h.f == number)
+        tried = int(np.count_nonzero(of_f & later & (h.kind == INVOKE)))
+        before = bool(np.any(of_f & (h.kind == OK)))
+        if tried >= AGAIN and before and not np.any(done & of_f):
+            yield (
+                f"{f} never succeeded once the faults had begun at {at(h, first.started)}: it was "
+                f"tried {tried} times"
+            )
+
+
+def _unread(h: History, timeline: Timeline) -> Iterator[str]:
+    """Final reads and dumps that did not come back."""
+    lost = [key or f for (f, key), came in final_by_key(h, timeline).items() if not came]
+    if lost:
+        yield f"{len(lost)} final reads did not come back: {listed(lost)}"
+    if timeline.final is None:
+        return
+    dumps = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))
+    dumps = dumps[dumps > timeline.final]
+    ends = h.pair[dumps]
+    failed = dumps[(ends < 0) | (h.kind[ends] != OK)]
+    if len(failed):
+        nodes = sorted({h.nodes[h.replica[row]] for row in failed.tolist() if h.replica[row] >= 0})
+        yield f"{len(failed)} of {len(dumps)} final dumps did not come back ({listed(nodes)})"
+
+
+def _too_little(told: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
+    """What lies below the floor. The share is for all tests, the numbers for tests that were run:
+    of a history without its test.json no one knows how much it was meant to do."""
+    floor, done, tried = told["floor"], told["acknowledged"], told["tried"]
+    shown = f"{done} of {tried} operations of the load were acknowledged"
+    if tried and done < floor["share"] * tried:
+        yield f"too little was acknowledged: {shown}; the floor is {floor['share']:.0%}"
+    if not is_run(test):
+        return
+    if done < floor["acknowledged"] or told["writes"] < floor["writes"]:
+        yield (
+            f"too little was acknowledged: {shown}, {told['writes']} of them writes; the floor is "
+            f"{floor['acknowledged']} operations and {floor['writes']} writes"
+        )
+    if told["writes"] and told["writes_since_faults"] == 0:
+        yield "no write was acknowledged once the faults had begun"
+    compared = told["compared"]
+    if told["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
+        yield (
+            f"no key was compared on two replicas or more: of {compared['keys']} keys one copy "
+            "each was dumped"
+        )
+
+
+def _without_effect(c: Causality) -> Iterator[str]:
+    if not np.any(c.outcome == OK):
+        yield "no write was acknowledged"
+
+
+def _without_final(h: History, timeline: Timeline) -> Iterator[str]:
+    if not any(len(final_rows(h, timeline, f)) for f in ("get", "dump")):
+        yield "there were no final reads"
+
+
+def _cut_off(h: History, timeline: Timeline) -> Iterator[str]:
+    if timeline.phases and "stop" not in timeline.phases:
+        last = max(timeline.phases, key=lambda name: timeline.phases[name])
+        yield (
+            f"the history ends at line {len(h)} in phase {last}: expected phase stop, with which "
+            "every test ends"
+        )
+
+
+def _failed(h: History, timeline: Timeline) -> Iterator[str]:
+    """What the nemesis could not do, and what could not be healed, each by its event."""
+    for row in timeline.unhealed:
+        yield f"not everything was healed at {at(h, row)}: {_why(h, row)}"
+    for row in timeline.failed:
+        f = h.fs[h.f[row]]
+        yield f"the nemesis failed in {f} at {at(h, row)}: {_why(h, row)}"
+
+
+def _why(h: History, row: int) -> Any:
+    error = h.errors.get(row)
+    return error.message or error.code if error is not None else h.value_of(row)
+
+
+def _died(h: History, timeline: Timeline) -> Iterator[str]:
+    for row in timeline.found_dead:
+        value = h.value_of(row)
+        named = value.get("nodes") if isinstance(value, dict) else None
+        hit = {
+            node
+            for fault in timeline.active((row,))
+            if fault.kind in DEADLY
+            for node in (fault.value or {}).get("nodes", ())
+        }
+        ends = exits(h, row)
+        for node in named if isinstance(named, list) else ["a node"]:
+            if node not in hit and not crashed(ends.get(node)):
+                yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
+
+
+def _toothless(h: History, timeline: Timeline) -> Iterator[str]:
+    """Faults that are not known to have taken effect. A history of another tool, whose faults
+    have no numbers, proves none of them: only what ours says is held against it."""
+    faults = [fault for fault in timeline.faults if _is_ours(fault)]
+    bitten = {fault.kind for fault in faults if fault.bit}
+    for kind in dict.fromkeys(fault.kind for fault in faults):
+        if kind not in bitten:
+            first = next(f.started for f in faults if f.kind == kind)
+            yield (
+                f"no {kind} fault is known to have bitten (the first is index {first}): none is "
+                "known to have taken effect"
+            )
+    for fault in faults:
+        if fault.kind in bitten and not fault.bit and _had_time(h, fault):
+            yield f"fault {fault.number}, {concerned(fault)}, is not known to have bitten"
+
+
+def _is_ours(fault: Fault) -> bool:
+    number = (fault.value or {}).get("fault")
+    return (isinstance(number, int) and not isinstance(number, bool)) or fault.bit is not None
+
+
+def _had_time(h: History, fault: Fault) -> bool:
+    """Did the fault find a target, and last long enough?"""
+    if fault.met_nobody or "skipped" in (fault.value or {}):
+        return False
+    end = len(h) - 1 if fault.stopping is None else fault.stopping
+    return int(h.time[end] - h.time[fault.started]) >= BITES

@@ -1,0 +1,235 @@
+"""lost-hint, by the nodes' event logs: every place of an acknowledged write has a copy or a hint.
+
+A put goes on after its answer until each of the key's N primaries has its copy, or another node
+a hint for it. Whoever keeps one logs the write's id (`stored`, or `held` where that was no news:
+request, and hint_for). A coordinator that finds nobody for a place says so (`unplaced`: primary,
+and of the nodes that it might have asked, whether they were healthy). So a place of which
+no log shows anything lacks a copy that nobody will hand off; without anti-entropy only a read
+repairs it.
+
+Where replicas compare nothing, they are dumped once their hints have been handed off and before
+the final reads: then each holds what it, or a hint for it, was given, unless a disk forgot.
+
+Not judged are writes about whose places the logs may not say everything: a process ended, or
+stood still, while the coordinator was at work; or the membership changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.freshness import Freshness
+from dynamesis.checkers.dynamo.lww import is_lww
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.pairing import OK, Bools
+from dynamesis.checkers.history.timeline import Timeline, hint_targets
+from dynamesis.checkers.logs.endings import Endings, Rings, Window
+from dynamesis.checkers.logs.logs import Event, Logs
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+
+#: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
+WORKS = 3_000_000_000
+
+
+@dataclass
+class Kept:
+    """What the logs say of one write: who stored a copy, who a hint for whom (target -> nodes),
+    what the coordinator said of places that nobody took (primary -> line), and how many places
+    the client asked for; `stamped`: its coordinators."""
+
+    copies: set[str] = field(default_factory=set)
+    hints: dict[str, set[str]] = field(default_factory=dict)
+    unplaced: dict[str, Event] = field(default_factory=dict)
+    places: int | None = None
+    stamped: set[str] = field(default_factory=set)
+
+    def others(self, endings: Endings, window: Window, primaries: tuple[str, ...]) -> set[str]:
+        """The nodes beyond the primaries whose processes ended then."""
+        return endings.nodes(window) - {*primaries}
+
+    def excused(self, primary: str) -> bool:
+        """Whether the coordinator had nobody left that was healthy."""
+        line = self.unplaced.get(primary)
+        left = None if line is None else line.get("left")
+        return isinstance(left, Mapping) and not any(left.values())
+
+
+def check_places(
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
+) -> Verdict:
+    """Judge the places of acknowledged writes."""
+    ring = CheckedRing.of(test)
+    if ring is None or timeline.quiesced is None:
+        return skip("needs the ring in test.json, and the end of the test")
+    silent = sorted({*ring.members} - {*logs.by_node})
+    if silent:
+        return skip(f"there is no log of {listed(silent)}")
+    kept = _kept(logs)
+    if not any(one.copies for one in kept.values()):
+        return skip("no log says which write a copy is of")
+    found: list[Anomaly] = []
+    judged, more = 0, 0
+    dumps = Dumps.of(c, timeline, test or {})
+    rings = Rings.of(logs, ring)
+    endings = Endings.of(c.history, timeline)
+    for version, window in _judged(c, timeline):
+        then = rings.at(c, logs, timeline, version)
+        known = kept.get(name(c, version), Kept())
+        if then is None or endings.hide(window, _coordinators(c, version, known, endings, window)):
+            continue
+        judged += 1
+        for primary in _lacking(c, then, version, known, endings, window):
+            if len(found) < DESCRIBED:
+                found.append(_anomaly(c, then, version, primary, known))
+            else:
+                more += 1
+        for row in dumps.without(c, version, known):
+            if len(found) < DESCRIBED:
+                found.append(_undelivered(c, version, row, known))
+            else:
+                more += 1
+    return judge(found, (), {"writes": judged}, {"lost-hint": more} if more else {})
+
+
+@dataclass(frozen=True)
+class Dumps:
+    """What replicas held once all hints had been handed off, and before any read could repair
+    them: (key, node) -> row of its dump, and which versions that row covers. Empty where
+    replicas compare what they hold: then there are no such dumps."""
+
+    rows: Mapping[tuple[int, str], int]
+    covered: Mapping[int, Bools]
+    removed: Bools
+    fresh: Freshness
+
+    @classmethod
+    def of(cls, c: Causality, timeline: Timeline, test: Mapping[str, Any]) -> Dumps:
+        """The dumps of the phase `quiesce`, if that ended quietly."""
+        h, begin, end = c.history, timeline.phases.get("quiesce"), timeline.quiesced
+        rows: dict[tuple[int, str], int] = {}
+        if timeline.quiet and begin is not None and end is not None and not is_lww(test):
+            shown = np.flatnonzero((h.kind == OK) & h.rows("dump"))
+            shown = shown[(shown > begin) & (shown < end)]
+            hints = hint_targets(h, shown)
+            for row in shown.tolist():
+                if row not in hints:
+                    rows[int(h.key_of[row]), h.nodes[h.replica[h.pair[row]]]] = row
+        covered = {row: c.covered(np.array(c.siblings_of(row), np.int64)) for row in rows.values()}
+        removed = c.covered(np.flatnonzero(c.deletes & c.may_take_effect))
+        return cls(rows, covered, removed, Freshness.of(timeline, test))
+
+    def without(self, c: Causality, version: int, known: Kept) -> Iterator[int]:
+        """The dumps of nodes that lack a version although they had it, or a hint was kept for
+        them, and no disk has forgotten."""
+        written = int(c.written[version])
+        forgot = any(written <= end for _, end in self.fresh.forgetting)
+        if self.removed[version] or c.deletes[version] or forgot:
+            return
+        for node in sorted(known.copies | set(known.hints)):
+            row = self.rows.get((int(c.key[version]), node))
+            if row is not None and not self.covered[row][version]:
+                yield row
+
+
+def _kept(logs: Logs) -> dict[str, Kept]:
+    """By id of a write."""
+    found: dict[str, Kept] = {}
+    for event in logs.events:
+        id, what = event.get("request"), event["event"]
+        if not isinstance(id, str) or not id:
+            continue
+        one = found.setdefault(id, Kept())
+        if event.get("why") in ("stamp", "retry"):
+            one.stamped.add(event["node"])
+        if what in ("stored", "held"):
+            target = event.get("hint_for")
+            if target is None:
+                one.copies.add(event["node"])
+            else:
+                one.hints.setdefault(str(target), set()).add(event["node"])
+        elif what == "unplaced":
+            one.unplaced[str(event.get("primary"))] = event
+        elif what == "fewer-places" and isinstance(event.get("n"), int):
+            one.places = event["n"]
+    return found
+
+
+def _judged(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
+    """The acknowledged writes of which the logs must say where they went, each with the time
+    that its coordinator may have taken."""
+    h, time = c.history, c.history.time
+    moving = Freshness.of(timeline, {}).moving
+    quiesced = timeline.quiesced or 0
+    for version in np.flatnonzero(c.outcome == OK).tolist():
+        begun, ended = int(c.written[version]), int(c.ended[version])
+        last = int(time[ended]) + WORKS
+        until = int(time.searchsorted(last))
+        moved = any(start <= until and begun <= end for start, end in moving)
+        if not moved and ended <= quiesced and h.process[begun] >= 0:
+            yield version, (int(time[begun]), last)
+
+
+def _coordinators(
+    c: Causality, version: int, known: Kept, endings: Endings, window: Window
+) -> set[str]:
+    """Who may have been at work on a write: by its answer, and by the logs. The line of a stamp
+    may itself be lost; where nothing names a node, it may be any of those that ended."""
+    named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
+    found = known.stamped | ({named} if isinstance(named, str) else set())
+    return found or endings.nodes(window)
+
+
+def _lacking(
+    c: Causality, ring: CheckedRing, version: int, known: Kept, endings: Endings, window: Window
+) -> Iterator[str]:
+    """The primaries without copy, hint and excuse. A copy may stand in the lost end of the log of
+    the primary itself, a hint in that of a node that is none."""
+    primaries = ring.primaries(c.history.keys[int(c.key[version])])
+    for primary in primaries[: known.places]:
+        there = primary in known.copies or primary in known.hints
+        if not there and not known.excused(primary):
+            others = {primary, *known.others(endings, window, primaries)}
+            if not endings.hide(window, others):
+                yield primary
+
+
+def _anomaly(c: Causality, ring: CheckedRing, version: int, primary: str, known: Kept) -> Anomaly:
+    key = c.history.keys[int(c.key[version])]
+    holders = [f"{node} a copy" for node in sorted(known.copies)]
+    holders += [
+        f"{node} a hint for {target}"
+        for target, nodes in sorted(known.hints.items())
+        for node in sorted(nodes)
+    ]
+    line = known.unplaced.get(primary)
+    left = [n for n, well in ((line or {}).get("left") or {}).items() if well]
+    spare = f" It could have gone to {listed(left)}, healthy to the coordinator." if left else ""
+    why = (
+        f"{fate(c, version)}, and its places are {listed(list(ring.primaries(key)))}. By the "
+        f"nodes' logs {listed(holders, 'nothing')} was stored of it, and neither a copy on "
+        f"{primary} nor a hint for it: nothing hands it off there.{spare}"
+    )
+    rows = (int(c.written[version]), int(c.ended[version]))
+    data: dict[str, Any] = {"id": name(c, version), "primary": primary}
+    data["copies"] = sorted(known.copies)
+    data["hints"] = {target: sorted(nodes) for target, nodes in known.hints.items()}
+    return Anomaly("lost-hint", why, key, rows, data)
+
+
+def _undelivered(c: Causality, version: int, row: int, known: Kept) -> Anomaly:
+    h = c.history
+    node = h.nodes[h.replica[h.pair[row]]]
+    from_whom = sorted(known.hints.get(node, ()))
+    had = f"a hint for {node} was kept by {listed(from_whom)}" if from_whom else "a copy was there"
+    why = (
+        f"{fate(c, version)}, and by the nodes' logs {had}; but once all hints had been handed "
+        f"off, and before any read could repair it, {reading(h, row)} showed {contents(h, row)}."
+    )
+    rows = (int(c.written[version]), int(c.ended[version]), row)
+    data = {"id": name(c, version), "primary": node}
+    return Anomaly("lost-hint", why, h.keys[int(c.key[version])], rows, data)

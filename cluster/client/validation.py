@@ -1,0 +1,93 @@
+"""What the library is given, judged before anything is sent.
+
+A request that a node cannot read ends its connection, and then nobody knows what became
+of the others on it. So types are checked here; sizes and ranges are the node's to judge,
+which alone knows its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from dynamesis.cluster.config.config import ConfigError, split_address
+from dynamesis.cluster.core.protocol.messages import RequestOptions
+from dynamesis.cluster.net.exceptions import DynamoError, failure
+
+
+def key_bytes(key: object) -> bytes:
+    """A key as it is sent; text in UTF-8. Raises BadRequest."""
+    if isinstance(key, bytes):
+        return key
+    if isinstance(key, str):
+        return key.encode("utf-8", "surrogateescape")
+    raise _wrong("key", "bytes or str", key)
+
+
+def some_bytes(name: str, value: object) -> bytes:
+    """The bytes of a value, a context or a note. Raises BadRequest."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    hint = "; encode it first" if isinstance(value, str) else ""
+    raise _wrong(name, "bytes", value, hint)
+
+
+def some_text(name: str, value: object) -> str:
+    """Text, "" for None. Raises BadRequest."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise _wrong(name, "str", value)
+
+
+def checked(options: object) -> RequestOptions:
+    """RequestOptions whose fields are of the right types. Raises BadRequest."""
+    if not isinstance(options, RequestOptions):
+        raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
+    for field in msgspec.structs.fields(RequestOptions):
+        given = getattr(options, field.name)
+        try:
+            msgspec.convert(given, field.type)
+        except msgspec.ValidationError as error:
+            raise failure("bad-request", f"option {field.name} is {given!r}: {error}") from None
+    return options
+
+
+def addresses(given: Sequence[str]) -> list[str]:
+    """Raises TypeError for what is no sequence of text, ValueError for an empty one, for
+    what is no address, and for one that comes twice."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f'addresses must be a list such as ["127.0.0.1:7101"], not {given!r}')
+    if not given:
+        raise ValueError("a client needs the address of one node at least")
+    for address in given:
+        if not isinstance(address, str):
+            raise TypeError(f"an address is text, not {address!r}")
+        try:
+            split_address(address)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+    if len(set(given)) < len(given):
+        raise ValueError(f"an address comes twice: {list(given)}")
+    return list(given)
+
+
+def duration(name: str, seconds: object) -> float:
+    """Raises TypeError for what is no number, ValueError unless it is above 0."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
+    if not seconds > 0:
+        raise ValueError(f"{name} is {seconds:g}; it must be above 0 s")
+    return float(seconds)
+
+
+def whole(name: str, number: object) -> int:
+    """Raises TypeError for what is no integer, ValueError if it is below 0."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} is a whole number, not {number!r}")
+    if number < 0:
+        raise ValueError(f"{name} is {number}; it must be 0 or more")
+    return number
+
+
+def _wrong(name: str, wanted: str, given: object, hint: str = "") -> DynamoError:
+    return failure("bad-request", f"{name} must be {wanted}, not {type(given).__name__}{hint}")

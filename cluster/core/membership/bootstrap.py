@@ -1,0 +1,86 @@
+"""Bootstrap the first ring: once, and only where there is none.
+
+Every founder makes the same first layout (membership.first_layout), so founders need not
+agree on it. What they must not do is to make it again after the ring has moved on: a
+founder whose disk was wiped would serve under a ring of long ago, alone or with others of
+its kind. So a founder without a layout asks all other founders for theirs. Any layout that
+it hears of is its own from then on. It founds the ring only when all of them, in one round,
+say that they have none.
+
+That is proof enough. A question is only counted to whoever's link was up when the round
+began, and an answer only comes over that same link: so its process lived at that instant
+and had no layout at the end of the round. A process never forgets a layout, so it had none
+at the beginning; and at that one instant, then, no founder had any.
+
+All, not a majority: if a majority was wiped and is cut off from the rest, the rest is where
+the ring is. The price is that every founder must be up once, at the same time, before there
+is a ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dynamesis.cluster.core.protocol.messages import Answer, GossipReply
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
+
+#: ask(peer, done): tell `peer` what is known here, merge what it answers, then done(answer)
+Ask = Callable[[str, Callable[[Answer | Failure], None]], None]
+
+
+class Bootstrap:
+    """What one founder does until it has a layout; a node that joins later does nothing."""
+
+    def __init__(
+        self, node: str, runtime: Runtime, founders: tuple[str, ...], interval: float
+    ) -> None:
+        """`interval`: seconds between two rounds, when no link comes up meanwhile."""
+        self._runtime = runtime
+        self._looks = False
+        self._is_founder = node in founders
+        self._others = [founder for founder in founders if founder != node]
+        self._interval = interval
+        self._without: dict[str, None] = {}
+        #: whether a layout is known here; make the first one
+        self.has_layout: Callable[[], bool] = lambda: False
+        self.found: Callable[[], None] = lambda: None
+        #: whether the link to a founder is up; and a question to it
+        self.is_up: Callable[[str], bool] = lambda peer: False
+        self.ask: Ask = lambda peer, done: None
+
+    def start(self) -> None:
+        """What an earlier life knew has been read by now."""
+        if self._is_founder and not self.has_layout():
+            self._looks = True
+            self.look()
+            self._runtime.after(self._interval, self.start)
+
+    def look(self) -> None:
+        """One round: now, and whenever a link has come up."""
+        if not self._looks or self.has_layout():
+            return
+        silent = len(self._others)
+
+        def told(peer: str, answer: Answer | Failure) -> None:
+            nonlocal silent
+            if isinstance(answer, GossipReply) and answer.layout is None:
+                self._without[peer] = None
+                silent -= 1
+                self._perhaps_found(silent)
+            else:
+                self._without.pop(peer, None)
+
+        for peer in filter(self.is_up, self._others):
+            self.ask(peer, lambda answer, peer=peer: told(peer, answer))  # type: ignore[misc]
+        self._perhaps_found(silent)
+
+    def _perhaps_found(self, silent: int) -> None:
+        if not silent and not self.has_layout():
+            self._runtime.emit("founded")
+            self.found()
+
+    def waiting_for(self) -> list[str]:
+        """The founders who have not said, when last asked, that they have no layout."""
+        if not self._is_founder or self.has_layout():
+            return []
+        return [p for p in self._others if p not in self._without or not self.is_up(p)]

@@ -1,0 +1,211 @@
+"""What an administrator may ask a node: its status, what it holds, and why.
+
+These questions come round the proxies, on the admin port, and none of them repairs or
+changes anything but `repair`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dynamesis.cluster.core.membership.changes import former
+from dynamesis.cluster.core.membership.membership import ChangeRefused, Kind, settled
+from dynamesis.cluster.core.protocol.events import AdminRequest
+from dynamesis.cluster.core.protocol.messages import Entry, State
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.storage.row_keys import split_hint, split_object
+from dynamesis.cluster.core.versions import clock
+
+if TYPE_CHECKING:
+    from dynamesis.cluster.core.node.node import Node
+
+_PAGE = 500
+_MOST = 100_000
+_SHOWN = 100
+_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+
+
+class Admin:
+    """Answers AdminRequest events."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._commands: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "status": self.status,
+            "ring": self.ring,
+            "dump": self.dump,
+            "explain": self.explain,
+            "repair": self.repair,
+            "figures": self.figures,
+            "join": lambda args: self.change("join", args),
+            "leave": lambda args: self.change("leave", args),
+            "remove": lambda args: self.change("remove", args),
+        }
+
+    def asked(self, asked: AdminRequest) -> None:
+        runtime = self._node.runtime
+        command = self._commands.get(asked.command)
+        if command is None:
+            known = ", ".join(sorted(self._commands))
+            runtime.answer(
+                asked.token, error=f"unknown command {asked.command!r}; there are {known}"
+            )
+            return
+        if self._node.placement is None and asked.command not in ("status", "dump", "figures"):
+            runtime.answer(asked.token, error=self._node.why_not_ready())
+            return
+        try:
+            runtime.answer(asked.token, command(asked.args))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as e:
+            runtime.answer(asked.token, error=f"{asked.command}: bad arguments: {e!r}")
+        except (ChangeRefused, ReadFailed) as e:
+            runtime.answer(asked.token, error=f"{asked.command}: {e}")
+
+    def status(self, args: dict[str, Any]) -> dict[str, Any]:
+        node = self._node
+        waiting = node.hints.count()
+        moving = node.transfers.status() if node.placement else []
+        return {
+            "node": node.params.node,
+            "ready": node.ready,
+            "objects": node.trees.objects,
+            "trees": {
+                "complete": node.trees.complete,
+                "rebuilding": node.trees.rebuilding,
+                "rebuilds": node.trees.rebuilds,
+            },
+            "damaged": len(node.objects.damaged) + len(node.hints.records.damaged),
+            "unsaved": len(node.objects.buffer) + len(node.hints.records.buffer),
+            "hints": sum(waiting.values()),
+            "hints_for": waiting,
+            "hint_bytes": node.hints.bytes,
+            "handed_off": node.hints.handed_off,
+            **node.hints.account(),
+            "reaped": node.reaper.reaped,
+            "read_repairs": node.stats.read_repairs,
+            "transfers": len(moving),
+            "moving": moving[:_SHOWN],
+            "membership": self._membership(),
+            "waiting_for": node.bootstrap.waiting_for(),
+            "requests": node.admission.requests,
+            "request_bytes": node.admission.bytes,
+            "keys_in_progress": len(node.barriers),
+            "background_slices": node.admission.slices,
+            "oldest_hint": round(node.hints.oldest(), 3),
+            "oldest_exchange": round(node.anti_entropy.oldest(), 3),
+            "peers": node.detector.status(),
+            "exchanges": node.anti_entropy.status(),
+        }
+
+    def figures(self, args: dict[str, Any]) -> dict[str, Any]:
+        """What is measured, as plain numbers: for metrics (cluster.process.metrics)."""
+        node = self._node
+        now, stats = node.runtime.now, node.stats
+        return {
+            "latency": {
+                kind: {
+                    "buckets": latencies.total,
+                    "sum": latencies.sum,
+                    "quantiles": {str(q): latencies.quantile(now, q) for q in _QUANTILES},
+                }
+                for kind, latencies in stats.latency.items()
+            },
+            "siblings": stats.siblings,
+            "clock": stats.clock,
+            "refusals": stats.refusals,
+            "read_repairs": stats.read_repairs,
+            "exchange_repairs": sum(s.repaired for s in node.anti_entropy.standing.values()),
+        }
+
+    def ring(self, args: dict[str, Any]) -> dict[str, Any]:
+        p = self._node.params
+        layout = self._node.view.layout
+        zoned = {"zones": dict(p.zones), "zone_replicas": dict(p.zone_replicas)}
+        return {
+            "partitions": len(layout.owners),
+            "owners": list(layout.owners),
+            "target": list(layout.target),
+            "members": list(layout.members),
+            "version": layout.version,
+            "n": p.n,
+            "r": p.r,
+            "w": p.w,
+            "sloppy": p.sloppy,
+            **(zoned if p.zones else {}),
+        }
+
+    def change(self, kind: Kind, args: dict[str, Any]) -> dict[str, Any]:
+        """Ask for `node` to join, leave, or be removed as dead. Raises ChangeRefused."""
+        if not self._node.params.anti_entropy_interval:
+            raise ChangeRefused(
+                "anti_entropy_interval is 0: nothing would bring its data to a new owner"
+            )
+        change = self._node.membership.request(kind, args["node"])
+        return {"id": change.id, "kind": change.kind, "node": change.node}
+
+    def _membership(self) -> dict[str, Any] | None:
+        layout = self._node.membership.layout
+        if layout is None:
+            return None
+        return {
+            "version": layout.version,
+            "members": list(layout.members),
+            "settled": settled(layout),
+            "owned": {m: layout.target.count(m) for m in layout.members},
+            "former": sorted(former(layout, self._node.membership.requests)),
+        }
+
+    def dump(self, args: dict[str, Any]) -> dict[str, Any]:
+        """A page of what this node holds: {"rows": [...], "next": position or None}. Objects
+        come first, then hints; pass `next` back as `after`."""
+        limit = min(max(1, int(args.get("limit") or _PAGE)), _MOST)
+        table, after = args.get("after") or ("objects", None)
+        records = self._node.objects if table == "objects" else self._node.hints.records
+        rows: list[dict[str, Any]] = []
+        for row, record in records.scan(after=after):
+            rows.append(_row(table, row, record.state))
+            if len(rows) >= limit:
+                return {"rows": rows, "next": [table, row]}
+        return {"rows": rows, "next": ["hints", None] if table == "objects" else None}
+
+    def explain(self, args: dict[str, Any]) -> dict[str, Any]:
+        """What this node knows of one key."""
+        key: bytes = args["key"]
+        node = self._node
+        view = node.view
+        partition = view.partition(key)
+        record = node.replica.own(key)
+        return {
+            "partition": partition,
+            "preference": list(view.preference(partition)),
+            "primaries": list(view.primaries(partition)),
+            "actor": None if record is None else record.actor,
+            "clock": {} if record is None else _clock(record.state),
+            "siblings": [] if record is None else _siblings(record.state),
+            "hints_for": list(node.hints.targets(key)),
+        }
+
+    def repair(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Read every record, so that what is damaged shows; begin an exchange with every
+        healthy peer; hand hints off. All that begins now, and goes on after the answer."""
+        self._node.trees.rebuild()
+        self._node.anti_entropy.begin_all()
+        self._node.hints.hand_off()
+        return self._node.anti_entropy.status()
+
+
+def _row(table: str, row: bytes, state: State) -> dict[str, Any]:
+    target, key = split_hint(row) if table == "hints" else (None, split_object(row)[1])
+    return {"key": key, "hint_for": target, "siblings": _siblings(state)}
+
+
+def _siblings(state: State) -> list[dict[str, Any]]:
+    return [{"value": v.value, "deleted": v.deleted} for v in clock.versions(state)]
+
+
+def _clock(state: State) -> dict[str, Any]:
+    def shown(entry: Entry) -> Any:
+        return entry.n if not entry.extra else [entry.n, *entry.extra]
+
+    return {actor: shown(entry) for actor, entry in sorted(state.items())}

@@ -1,0 +1,227 @@
+"""What a node is asked, and who of its parts answers.
+
+One table says which method answers which message. Three gates stand before it: what makes
+no sense is refused (sanity); clients' requests are refused before anything of them is done
+where they could not be served; and states are merged only from nodes that take part, since
+whoever forgets tombstones asks nobody else (departure, reaper).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from dynamesis.cluster.core.node.validate import objection
+from dynamesis.cluster.core.protocol.events import Received
+from dynamesis.cluster.core.protocol.messages import (
+    ForwardPut,
+    Get,
+    GetReply,
+    Gossip,
+    Locate,
+    LocateReply,
+    Message,
+    Ping,
+    Pong,
+    Put,
+    PutReply,
+    Reap,
+    ReapReply,
+    Refusal,
+    ReplicaGet,
+    ReplicaGetReply,
+    ReplicaPut,
+    ReplicaPutReply,
+    RequestOptions,
+    State,
+    SyncKey,
+    SyncKeyReply,
+    TreeKeys,
+    TreeLeaves,
+    TreeRoots,
+)
+from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
+
+if TYPE_CHECKING:
+    from dynamesis.cluster.core.node.node import Node
+
+_RETRY_AFTER = 0.1
+#: the error that answers a state from a node that takes no part
+_STRANGER = "not-member"
+
+#: Where the answer to one question goes.
+Reply = Callable[[Any], None]
+
+
+class Dispatch:
+    """Answers what comes in on inbound connections."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
+            Get: lambda get, peer, reply: self._get(get, reply),
+            Put: lambda put, peer, reply: self._put(put, reply, hops=0),
+            ForwardPut: self._forwarded,
+            Locate: lambda asked, peer, reply: reply(self._locate(asked.rid)),
+            ReplicaGet: self._replica_get,
+            ReplicaPut: self._replica_put,
+            SyncKey: self._sync_key,
+            TreeRoots: lambda asked, peer, reply: reply(node.anti_entropy.differing_roots(asked)),
+            TreeLeaves: lambda asked, peer, reply: reply(node.anti_entropy.leaves(asked)),
+            TreeKeys: lambda asked, peer, reply: reply(node.anti_entropy.keys(asked)),
+            Gossip: lambda asked, peer, reply: reply(node.gossip.heard(asked)),
+            Ping: self._ping,
+            Reap: self._reap,
+        }
+
+    def asked(self, channel: int, event: Received) -> None:
+        """Answer the question of `event` on its channel, now or later."""
+        message, runtime = event.message, self._node.runtime
+
+        def reply(answer: Any) -> None:
+            runtime.reply(channel, answer)
+
+        wrong = objection(message, self._node.params)
+        if wrong is not None:
+            runtime.emit("senseless", peer=event.peer, reason=wrong)
+            reply(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
+            return
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            runtime.request = _request(message)
+            handler(message, event.peer, reply)
+            runtime.request = ""
+
+    # ---- nodes
+
+    def _replica_get(self, asked: ReplicaGet, peer: str | None, reply: Reply) -> None:
+        def answer(state: State | None, error: str | None, stored: bool) -> None:
+            reply(ReplicaGetReply(asked.rid, state, error, stored))
+
+        self._node.replica.get(asked.key, asked.hint_for, answer)
+
+    def _replica_put(self, asked: ReplicaPut, peer: str | None, reply: Reply) -> None:
+        replica = self._node.replica
+        kept = asked.durable and replica.durable
+
+        def done(code: str | None) -> None:
+            reply(ReplicaPutReply(asked.rid, kept and code is None, code))
+
+        if self._takes_part(peer):
+            replica.put(asked.key, asked.state, asked.hint_for, asked.why, done, asked.durable)
+        else:
+            done(_STRANGER)
+
+    def _sync_key(self, asked: SyncKey, peer: str | None, reply: Reply) -> None:
+        def answer(state: State | None, error: str | None) -> None:
+            reply(SyncKeyReply(asked.rid, state, error))
+
+        if self._takes_part(peer):
+            self._node.replica.sync(asked.key, asked.state, "anti-entropy", answer)
+        else:
+            answer(None, _STRANGER)
+
+    def _takes_part(self, peer: str | None) -> bool:
+        """Whether states that `peer` sends are merged here: only while both take part."""
+        return peer in self._node.participants and self._node.takes_part()
+
+    def _ping(self, asked: Ping, peer: str | None, reply: Reply) -> None:
+        reply(Pong(asked.rid, self._node.identity.met(str(peer), asked.life)))
+
+    def _reap(self, asked: Reap, peer: str | None, reply: Reply) -> None:
+        self._node.reaper.asked(asked, lambda keys: reply(ReapReply(asked.rid, tuple(keys))))
+
+    # ---- clients
+
+    def _forwarded(self, asked: ForwardPut, peer: str | None, reply: Reply) -> None:
+        self._put(msgspec.structs.replace(asked.put, rid=asked.rid), reply, asked.hops)
+
+    def _locate(self, rid: int) -> LocateReply | Refusal:
+        view = self._node.placement
+        if view is None:
+            return Refusal(rid, "not-ready", self._node.why_not_ready(), _RETRY_AFTER)
+        primaries = tuple(view.primaries(partition) for partition in view.partitions)
+        return LocateReply(rid, view.layout.version, primaries)
+
+    def _get(self, get: Get, respond: Respond) -> None:
+        node = self._node
+        respond = self._measured("get", respond)
+        refusal = self._admit(get.rid, get.key, b"", get.options)
+        if refusal is not None:
+            respond(refusal)
+            return
+        node.admission.enter(0)
+        node.get_request(node.services, get, respond).start()
+
+    def _put(self, put: Put, respond: Respond, hops: int) -> None:
+        node = self._node
+        respond = self._measured("put", respond)
+        refusal = self._admit(put.rid, put.key, put.value, put.options)
+        seen = SeenVersions({})
+        try:
+            seen = node.services.contexts.read(put.key, put.context)
+        except BadContext as e:
+            refusal = refusal or Refusal(put.rid, "bad-context", str(e))
+        if refusal is not None:
+            respond(refusal)
+            return
+        first = node.services.retries.begin(put, respond)
+        if first is not None:
+            node.admission.enter(len(put.value))
+            node.put_request(node.services, put, seen, first, hops).start()
+
+    def _admit(self, rid: int, key: bytes, value: bytes, options: RequestOptions) -> Refusal | None:
+        """Why a request is refused before anything of it is done; None if it is not."""
+        node, p = self._node, self._node.params
+        if not node.serves:
+            return Refusal(rid, "not-ready", node.why_not_ready(), _RETRY_AFTER)
+        overload = node.admission.objection(len(value))
+        if overload is not None:
+            return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
+        if not key:
+            return Refusal(rid, "bad-request", "the key is empty")
+        if len(key) > p.max_key:
+            return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
+        if len(value) > p.max_value:
+            return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
+        wrong = _wrong_option(options, p.n)
+        return None if wrong is None else Refusal(rid, "bad-request", wrong)
+
+    def _measured(self, kind: str, respond: Respond) -> Respond:
+        stats, runtime = self._node.stats, self._node.runtime
+        began = runtime.now
+
+        def answer(message: GetReply | PutReply | Refusal) -> None:
+            if isinstance(message, Refusal):
+                stats.refused(message.code)
+            else:
+                stats.latency[kind].record(runtime.now, runtime.now - began)
+            respond(message)
+
+        return answer
+
+
+def _limit(what: str, size: int, least: int, most: int) -> str:
+    return f"the {what} is {size} bytes; it must be {least} to {most} bytes"
+
+
+def _wrong_option(options: RequestOptions, n: int) -> str | None:
+    for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
+        value: int | None = getattr(options, name)
+        low = 1 if name in ("n", "r", "w") else 0
+        if value is not None and not low <= value <= n:
+            return f"option {name} is {value}; it must be {low} to {n} (N)"
+        if name == "n" and value is not None:
+            n = value
+    if options.timeout is not None and not 0 < options.timeout <= 3600:
+        return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
+    return None
+
+
+def _request(message: Message) -> str:
+    """The id of the client's request that a message comes of; empty if there is none."""
+    if isinstance(message, ForwardPut):
+        return message.put.request
+    return message.request if isinstance(message, Put | ReplicaPut) else ""

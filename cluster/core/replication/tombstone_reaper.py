@@ -1,0 +1,239 @@
+"""Reaping tombstones: forgetting a deleted key everywhere, or nowhere.
+
+A tombstone is what keeps the values below it dead. Once it is forgotten, any copy of such
+a value that turns up, from a hint, a late message, a stale replica, is news, and lives
+again. So it may only be forgotten when there is no such copy. The first primary of a key
+whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all who
+take part (members, and those who have gone and may still hold something: departure) in
+three rounds, and goes on only with what all agree to:
+
+1. *Fence.* Every primary holds the record with just this hash, durable; nobody else holds
+   one; nobody has a hint for the key, or a request for it under way, or remembers a stamp
+   that a retry would send again. Each then sets a fence around the key and calls all
+   others; when all have answered, what it sent before has arrived (see barriers). Whoever
+   takes no part is not asked, and no state that it sends is merged.
+2. *Check.* Every fence still stands. Then there was an instant, when the last answer of
+   the first round came, at which no state of the key existed but the primaries' own. All
+   that comes after descends from it or from an empty record.
+3. *Reap.* Each primary deletes its record if it still has this hash. If some do not hear
+   of it, anti-entropy brings the tombstone back to the others, and it is tried again: a
+   tombstone may walk back, a value never.
+
+A put that comes between is safe. It changes the hash where the record is still there, and
+begins a record with a fresh actor, that no tombstone knows, where it is gone already. A
+participant that cannot be asked, or a change of layout, puts reaping off. What this does
+not protect from is a disk set back to a copy older than the reaped tombstone: wipe it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.replication.hints import Hints
+from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
+from dynamesis.cluster.core.ring.placement import Placement
+from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
+from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import object_row, split_object
+from dynamesis.cluster.core.versions import clock
+
+_BATCH = 256
+Keys = Mapping[bytes, int]
+Round = Literal["fence", "check", "reap"]
+Told = Callable[[Iterable[bytes]], None]
+
+
+def is_grave(state: State) -> bool:
+    """Whether nothing stands but tombstones."""
+    versions = clock.versions(state)
+    return bool(versions) and all(version.deleted for version in versions)
+
+
+class TombstoneReaper:
+    def __init__(
+        self,
+        node: str,
+        runtime: Runtime,
+        objects: RecordTable,
+        hints: Hints,
+        barriers: KeyBarriers,
+        retries: RequestDedup,
+        after: float,
+        timeout: float,
+    ) -> None:
+        """`after`: seconds that a tombstone must have stood unchanged; 0 reaps none.
+        `timeout`: seconds for each answer."""
+        self._node = node
+        self._runtime = runtime
+        self._objects = objects
+        self._hints = hints
+        self._barriers = barriers
+        self._retries = retries
+        self._after = after
+        self._timeout = timeout
+        self._graves: dict[bytes, float] = {}
+        self._rounds = 0
+        self._running = False
+        self.reaped = 0
+        #: the placement, if no partition is on the move as far as this node knows
+        self.settled: Callable[[], Placement | None] = lambda: None
+        #: what must be the same for all who agree (Membership.fingerprint)
+        self.fingerprint: Callable[[], int] = lambda: 0
+        #: all others who take part; and a question to one of them that carries nothing
+        self.peers: Callable[[], list[str]] = list
+        self.ping: Callable[[str, Callable[[Answer | Failure], None]], None] = lambda p, d: None
+
+    def start(self) -> None:
+        if self._after:
+            self._runtime.every(max(0.05, min(self._after / 4, 60.0)), self.look)
+
+    def changed(self, row: bytes, record: Record | None) -> None:
+        """The record at `row` is another now, or was met by a scan."""
+        self._barriers.fall(split_object(row)[1])
+        self.met(row, record)
+
+    def met(self, row: bytes, record: Record | None) -> None:
+        """Note a grave, and since when it has not changed."""
+        if self._after and record is not None and is_grave(record.state):
+            self._graves[row] = self._runtime.now
+        else:
+            self._graves.pop(row, None)
+
+    # ---- the side that asks
+
+    def look(self) -> None:
+        """Begin to reap what has been dead for long enough here."""
+        view = self.settled()
+        if self._running or view is None:
+            return
+        due: dict[bytes, int] = {}
+        for row, since in self._graves.items():
+            partition, key = split_object(row)
+            if view.primaries(partition)[0] != self._node:
+                continue
+            if self._runtime.now - since >= self._after and len(due) < _BATCH:
+                record = self._record(row)
+                if record is not None:
+                    due[key] = record.hash
+        if due:
+            self._rounds += 1
+            self._running = True
+            self._ask("fence", due, lambda: self._ask("check", due, lambda: self._reap(due)))
+
+    def _record(self, row: bytes) -> Record | None:
+        try:
+            return self._objects.get(row)
+        except ReadFailed:
+            return None
+
+    def _ask(self, round: Round, due: dict[bytes, int], then: Callable[[], None]) -> None:
+        """One round with all who take part; `due` is cut down to what all agree to."""
+        view = self.settled()
+        members = [self._node, *self.peers()]
+        if view is None or not due:
+            self._running = False
+            return
+        question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
+        left = len(members)
+
+        def told(keys: Iterable[bytes]) -> None:
+            nonlocal left
+            left -= 1
+            agreed = frozenset(keys)
+            for key in [key for key in due if key not in agreed]:
+                del due[key]
+            if not left:
+                then()
+
+        for member in members:
+            self._put(member, question, told)
+
+    def _put(self, member: str, question: Reap, told: Told) -> None:
+        if member == self._node:
+            self.asked(question, told)
+            return
+
+        def answered(answer: Answer | Failure) -> None:
+            told(answer.keys if isinstance(answer, ReapReply) else ())
+
+        q = question
+        self._runtime.call(
+            member,
+            lambda rid: Reap(rid, q.round, q.name, q.view, q.keys),
+            self._timeout,
+            answered,
+        )
+
+    def _reap(self, due: dict[bytes, int]) -> None:
+        if due:
+            self._runtime.emit("reap", keys=len(due))
+        self._ask("reap", due, self._over)
+
+    def _over(self) -> None:
+        self._running = False
+
+    # ---- the side that is asked
+
+    def asked(self, asked: Reap, told: Told) -> None:
+        """Answer with the keys agreed to."""
+        view = self.settled()
+        if view is None or self.fingerprint() != asked.view:
+            told(())
+        elif asked.round == "fence":
+            self._fence(asked, view, told)
+        elif asked.round == "check":
+            told([key for key in asked.keys if self._barriers.stands(key, asked.name)])
+        else:
+            told([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
+
+    def _fence(self, asked: Reap, view: Placement, told: Told) -> None:
+        self._barriers.clear(asked.name.partition(" ")[0])
+        keys = [key for key, hash in asked.keys.items() if self.is_alone(key, hash, view)]
+        for key in keys:
+            self._barriers.set(key, asked.name)
+        peers = self.peers()
+        silent = left = len(peers)
+        if not keys or not peers:
+            told(keys)
+            return
+
+        def heard(answer: Answer | Failure) -> None:
+            nonlocal left, silent
+            left -= 1
+            silent -= not isinstance(answer, str)
+            if not left:
+                told(keys if not silent else ())
+
+        for peer in peers:
+            self.ping(peer, heard)
+
+    def is_alone(self, key: bytes, hash: int, view: Placement) -> bool:
+        """Whether this node knows of no state of `key` but the record of that hash, if it is
+        a primary, or none at all."""
+        row = object_row(view.partition(key), key)
+        if self._barriers.busy(key) or self._retries.remembers(key) or not self._objects.saved(row):
+            return False
+        if self._hints.targets(key) or not self._hints.records.settled:
+            return False
+        try:
+            record = self._objects.get(row)
+        except ReadFailed:
+            return False
+        if self._node in view.primaries(view.partition(key)):
+            return record is not None and record.hash == hash and is_grave(record.state)
+        return record is None
+
+    def _forget(self, key: bytes, hash: int, view: Placement) -> bool:
+        row = object_row(view.partition(key), key)
+        record = self._record(row)
+        if record is None or record.hash != hash:
+            return False
+        self._objects.remove(row, self._forgotten)
+        return True
+
+    def _forgotten(self, code: str | None) -> None:
+        self.reaped += code is None

@@ -1,0 +1,68 @@
+"""Who stands in for whom: the first N healthy nodes of a preference list (section 4.6).
+
+Each of the N places belongs to a primary. While that is unhealthy, or once it has failed
+to answer, the next healthy node further down the list holds the place for it. No node
+ever holds two places, so counting places is counting nodes. Where zones are named, a
+fallback of the primary's own zone comes first: there must be as many copies as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class ReplicaSlot:
+    """One of the N places: its `primary`, and who holds it now."""
+
+    primary: str
+    holder: str
+
+    @property
+    def hint_for(self) -> str | None:
+        """The node that the holder stands in for; None for the primary itself."""
+        return None if self.holder == self.primary else self.primary
+
+
+class SloppyQuorum:
+    """The N places of one request; `sloppy` False leaves every place to its primary."""
+
+    def __init__(
+        self,
+        preference: Sequence[str],
+        n: int,
+        healthy: Callable[[str], bool],
+        sloppy: bool,
+        zone: Callable[[str], str | None] = lambda node: None,
+        most: int | None = None,
+    ) -> None:
+        """`most`: places that the request asks for, if not all N."""
+        self._healthy = healthy
+        self._zone = zone
+        self.sloppy = sloppy
+        #: nodes that held a place and did not answer well
+        self.failed: dict[str, None] = {}
+        self._spares = list(preference[n:]) if sloppy else []
+        self.places = [ReplicaSlot(primary, primary) for primary in preference[:n][:most]]
+        for place in self.places:
+            if not healthy(place.primary):
+                self.replace(place)
+
+    def replace(self, place: ReplicaSlot) -> bool:
+        """Hand `place` to the next healthy fallback; False when there is none left."""
+        self.failed[place.holder] = None
+        able = [node for node in self._spares if self._healthy(node)]
+        if not able:
+            return False
+        home = self._zone(place.primary)
+        place.holder = next((node for node in able if self._zone(node) == home), able[0])
+        self._spares.remove(place.holder)
+        return True
+
+    def held_by(self, node: str) -> ReplicaSlot | None:
+        """The place that `node` holds, if any."""
+        for place in self.places:
+            if place.holder == node:
+                return place
+        return None

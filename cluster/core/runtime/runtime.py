@@ -1,0 +1,181 @@
+"""What every part of a node stands on: time, timers, storing, and asking peers.
+
+The parts are small state machines that wait for things. The runtime turns "do this, then
+go on there" into effects for the shell, and the shell's events back into the
+continuations. It holds no policy. All order in it is insertion order, so that the same
+events always give the same effects.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dynamesis.cluster.core.protocol.events import Answer as AdminAnswer
+from dynamesis.cluster.core.protocol.events import (
+    Effect,
+    Emit,
+    Persist,
+    Reply,
+    Send,
+    SetTimer,
+    Write,
+)
+from dynamesis.cluster.core.protocol.messages import Answer, Question
+
+#: Why a call has no answer. "unsent": certainly never reached the peer.
+Failure = Literal["unsent", "lost", "timeout"]
+
+
+@dataclass(slots=True)
+class _Timer:
+    action: Callable[[], None] | None
+
+
+@dataclass(slots=True)
+class _Call:
+    peer: str
+    done: Callable[[Answer | Failure], None]
+    timer: _Timer
+
+
+class Runtime:
+    """Effects out, continuations back. `now` is the shell's clock, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        #: wall time in ms, as wrong as the machine's clock
+        self.wall = 0
+        #: of the client's request that is being worked on, its id
+        self.request = ""
+        self._effects: list[Effect] = []
+        self._sequence = 0
+        self._heap: list[tuple[float, int, _Timer]] = []
+        self._armed = float("inf")
+        self._calls: dict[int, _Call] = {}
+        self._persists: dict[int, Callable[[str | None], None]] = {}
+        self._soon: deque[Callable[[], None]] = deque()
+        #: told of every call's end: (peer, None for an answer or the failure)
+        self.on_outcome: Callable[[str, Failure | None], None] = lambda peer, failure: None
+
+    # ---- towards the shell
+
+    def drain(self) -> list[Effect]:
+        """The effects since the last drain, in order."""
+        while self._soon:
+            self._soon.popleft()()
+        self._arm()
+        effects, self._effects = self._effects, []
+        return effects
+
+    def reply(self, channel: int, message: Answer) -> None:
+        self._effects.append(Reply(channel, message))
+
+    def answer(self, token: int, result: Any = None, error: str | None = None) -> None:
+        self._effects.append(AdminAnswer(token, result, error))
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """One line for the node's event log."""
+        if self.request:
+            fields["request"] = self.request
+        self._effects.append(Emit(event, fields))
+
+    @contextmanager
+    def working_on(self, request: str) -> Iterator[None]:
+        """What is logged within comes of this client's request."""
+        before, self.request = self.request, request
+        try:
+            yield
+        finally:
+            self.request = before
+
+    # ---- time
+
+    def after(self, delay: float, action: Callable[[], None]) -> _Timer:
+        """Run `action` once, `delay` seconds from now, unless cancelled."""
+        timer = _Timer(action)
+        self._sequence += 1
+        heapq.heappush(self._heap, (self.now + delay, self._sequence, timer))
+        return timer
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this event, when its caller is done."""
+        self._soon.append(action)
+
+    def cancel(self, timer: _Timer) -> None:
+        timer.action = None
+
+    def every(self, interval: float, action: Callable[[], None]) -> None:
+        """Run `action` now and then again and again, `interval` seconds apart."""
+
+        def tick() -> None:
+            self.after(interval, tick)
+            action()
+
+        tick()
+
+    def fire(self) -> None:
+        """Run what is due. The shell has one timer for all of them."""
+        self._armed = float("inf")
+        while self._heap and self._heap[0][0] <= self.now:
+            timer = heapq.heappop(self._heap)[2]
+            if timer.action is not None:
+                timer.action()
+
+    def _arm(self) -> None:
+        while self._heap and self._heap[0][2].action is None:
+            heapq.heappop(self._heap)
+        if self._heap and self._heap[0][0] < self._armed:
+            self._armed = self._heap[0][0]
+            self._effects.append(SetTimer("next", max(0.0, self._armed - self.now)))
+
+    # ---- storing
+
+    def persist(self, writes: tuple[Write, ...], done: Callable[[str | None], None]) -> int:
+        """Store `writes` atomically, then call done(None), or done(reason) if that failed."""
+        self._sequence += 1
+        self._persists[self._sequence] = done
+        self._effects.append(Persist(self._sequence, writes))
+        return self._sequence
+
+    def persisted(self, token: int, reason: str | None = None) -> None:
+        self._persists.pop(token)(reason)
+
+    # ---- asking peers
+
+    def call(
+        self,
+        peer: str,
+        question: Callable[[int], Question],
+        timeout: float,
+        done: Callable[[Answer | Failure], None],
+    ) -> None:
+        """Send question(rid) to `peer`; done(answer), or done(failure), exactly once."""
+        self._sequence += 1
+        rid = self._sequence
+
+        def expire() -> None:
+            self.finish(rid, "timeout")
+
+        timer = self.after(timeout, expire)
+        self._calls[rid] = _Call(peer, done, timer)
+        self._effects.append(Send(peer, question(rid)))
+
+    def finish(self, rid: int, outcome: Answer | Failure) -> bool:
+        """End call `rid`; False when it had ended before (a late answer)."""
+        call = self._calls.pop(rid, None)
+        if call is None:
+            return False
+        self.cancel(call.timer)
+        self.on_outcome(call.peer, outcome if isinstance(outcome, str) else None)
+        call.done(outcome)
+        return True
+
+    def lose(self, peer: str) -> None:
+        """The link to `peer` broke: every call on it is in doubt."""
+        for rid in [rid for rid, call in self._calls.items() if call.peer == peer]:
+            self.finish(rid, "lost")

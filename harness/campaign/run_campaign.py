@@ -1,0 +1,221 @@
+"""Runs a campaign with everything around it: its names, folder, logs, signals, reports."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.harness.campaign.journal import Journal
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.results import RESULTS, collect, news, previous
+from dynamesis.harness.campaign.scheduler import Scheduler
+from dynamesis.harness.campaign.spec import Campaign, NameFilter, read
+from dynamesis.harness.campaign.view import view
+from dynamesis.harness.campaign.worker_pool import worker_pool
+from dynamesis.harness.cli.parsing import command_of
+from dynamesis.harness.links import LINKS
+from dynamesis.harness.nemesis import CLOCKS, PACKAGES
+from dynamesis.harness.processes.signals import ending
+from dynamesis.harness.report.campaign import index, junit, summary
+from dynamesis.harness.results.logs import logging_to
+from dynamesis.harness.results.results import Folder
+from dynamesis.harness.results.yaml_document import YamlError, YamlPlace
+from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
+from dynamesis.harness.usage.values import duration, one_of, results_folder
+from dynamesis.harness.worlds.options import FLAGS, MOST_DRIVERS, MOST_NODES, asked
+from dynamesis.workloads import WORKLOADS
+from rich.console import Console
+
+CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
+INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
+
+_CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
+
+
+def run_campaign(
+    file: Path, only: str | None, store: Path, jobs: int, resume: bool, also: Path | None
+) -> int:
+    """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
+    campaign = _chosen(read_campaign(file), only)
+    folder = _folder(store / CAMPAIGNS, campaign.name, resume)
+    journal = Journal(folder / JOURNAL)
+    _unchanged(file, campaign, journal)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
+    for cell, reason in campaign.skipped.items():
+        console.print(f"skipped   {cell.name}: {reason}")
+    started = str(folder.peek_json(RESULTS).get("start") or _now())
+    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as crew:
+        shown = view(console)
+        conductor = Scheduler(campaign, folder.path, journal, crew)
+        conductor.hear = lambda run: shown.hear(run, conductor)
+        with interrupting(conductor.interrupt), shown:
+            conductor.run()
+    stopped = conductor.interrupted
+    results = collect(campaign, journal.runs, started, conductor.elapsed(), stopped)
+    _save(folder, results, also)
+    console.print((folder / SUMMARY).read_text(encoding="utf-8"))
+    console.print(f"folder  {folder.path}")
+    if stopped:
+        console.print("interrupted; go on with the same command and --resume")
+    return _CODES[results["verdict"]]
+
+
+def read_campaign(file: Path) -> Campaign:
+    """The campaign in a file. Raises UsageError."""
+    try:
+        return read(file.read_text(encoding="utf-8"), str(file), _names())
+    except (OSError, UnicodeDecodeError) as failure:
+        raise UsageError(f"{file} cannot be read ({failure})") from failure
+    except YamlError as malformed:
+        raise UsageError(str(malformed)) from malformed
+
+
+def _chosen(campaign: Campaign, only: str | None) -> Campaign:
+    """The campaign with those cells alone that have, on each axis that is named, one of
+    the words."""
+    if only is None:
+        return campaign
+    every = (*campaign.cells, *campaign.skipped)
+    axes = {
+        axis: {str(getattr(cell, axis)) for cell in every}
+        for axis in ("workload", "nemesis", "config", "seed")
+    }
+    words = [word.strip() for word in only.split(",")]
+    for word in words:
+        one_of("--only", word, {each for values in axes.values() for each in values})
+    named = {axis: values & set(words) for axis, values in axes.items()}
+
+    def wanted(cell: Cell) -> bool:
+        return all(str(getattr(cell, axis)) in some for axis, some in named.items() if some)
+
+    cells = tuple(filter(wanted, campaign.cells))
+    skipped = {cell: why for cell, why in campaign.skipped.items() if wanted(cell)}
+    if not cells:
+        why = next((f"{cell.name}: {why}" for cell, why in skipped.items()), "")
+        raise UsageError(f"--only: {why or f'no test of this campaign is {only}'}")
+    return replace(campaign, cells=cells, skipped=skipped)
+
+
+def _folder(root: Path, name: str, resume: bool) -> Folder:
+    if resume:
+        latest = root / name / "latest"
+        if not latest.exists():
+            raise UsageError(f"--resume: there is no campaign {name} in {root}; leave --resume out")
+        return Folder(root / name / latest.readlink())
+    return results_folder(root, name)
+
+
+def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
+    """What was run under the name of a cell must be what would be run now."""
+    wanted = {cell.name: campaign.arguments(cell) for cell in campaign.cells}
+    for run in journal.runs:
+        if not run.rerun and list(run.arguments) != wanted.get(run.cell, list(run.arguments)):
+            raise UsageError(
+                f"--resume: {file} has changed: {run.cell} was run as "
+                f"{' '.join(run.arguments)}; leave --resume out to begin anew"
+            )
+
+
+def _save(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
+    before = previous(folder.path)
+    new = news(results, before)
+    folder.save_json(RESULTS, results)
+    folder.save(SUMMARY, summary(results, new, str(before["start"]) if before else None))
+    folder.save(INDEX, index(results, new, before["start"] if before else None))
+    folder.save(JUNIT, junit(results))
+    if also is not None:
+        also.write_text(junit(results), encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP mean `interrupt`."""
+    before = {number: signal.signal(number, lambda *_: interrupt()) for number in ending()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _names() -> NameFilter:
+    return NameFilter(WORKLOADS, PACKAGES, _FLAGS, _seconds, _why_not)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return duration("", text)
+    except UsageError as wrong:
+        raise ValueError(str(wrong).removeprefix(": ")) from wrong
+
+
+def _why_not(arguments: list[str]) -> str | None:
+    """What `dynamesis test` would say to these arguments, if it refused them."""
+    try:
+        given = command_of("test", arguments[1:])
+        asked(**{name: given[name] for name in FLAGS})
+    except UsageError as wrong:
+        return str(wrong)
+    return None
+
+
+def _integer(low: int, high: int) -> Callable[[YamlPlace], tuple[str, ...]]:
+    return lambda place: (str(place.integer(low, high)),)
+
+
+def _name(allowed: Iterable[str]) -> Callable[[YamlPlace], tuple[str, ...]]:
+    names = tuple(allowed)
+    return lambda place: (place.one_of(names),)
+
+
+def _rate(place: YamlPlace) -> tuple[str, ...]:
+    value = place.value()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise place.wrong(f"{value!r} is no number of operations a second")
+    return (str(value),)
+
+
+def _switch(place: YamlPlace) -> tuple[str, ...]:
+    value = place.value()
+    if not isinstance(value, bool):
+        raise place.wrong(f"{value!r} is not allowed; allowed: true, false")
+    return ("",) if value else ()
+
+
+def _texts(place: YamlPlace) -> tuple[str, ...]:
+    value = place.value()
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str) for each in values):
+        raise place.wrong(f"{value!r} is no name, or list of names")
+    return tuple(values)
+
+
+#: By key of a configuration: the flag of `dynamesis test`, and what reads its value.
+_FLAGS: dict[str, tuple[str, Callable[[YamlPlace], tuple[str, ...]]]] = {
+    "nodes": ("--nodes", _integer(1, MOST_NODES)),
+    "n": ("--n", _integer(1, MOST_NODES)),
+    "r": ("--r", _integer(1, MOST_NODES)),
+    "w": ("--w", _integer(1, MOST_NODES)),
+    "strict": ("--strict", _switch),
+    "rate": ("--rate", _rate),
+    "concurrency": ("--concurrency", _integer(1, 10_000)),
+    "drivers": ("--drivers", _integer(0, MOST_DRIVERS)),
+    "keys": ("--keys", _integer(1, 1_000_000)),
+    "links": ("--links", _name(LINKS)),
+    "clocks": ("--clocks", _name(CLOCKS)),
+    "storage": ("--storage", _name(ENGINES)),
+    "bug": ("--bug", _texts),
+    "param": ("--param", _texts),
+    "option": ("--option", _texts),
+}

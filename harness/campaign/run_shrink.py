@@ -1,0 +1,150 @@
+"""Shrinks the schedule of a stored test by running it again and again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dynamesis.harness.campaign.shrink import shrink
+from dynamesis.harness.campaign.worker_pool import Task, WorkerPool, worker_pool
+from dynamesis.harness.check.check_files import stored_test
+from dynamesis.harness.results.logs import logging_to
+from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError
+
+SHRUNK, RUNS = "shrunk.yaml", "shrink"
+_HEAD = "# what is left of schedule.yaml: these faults were enough\n"
+#: What a run again must not repeat: each takes a value.
+_DROPPED = ("--nemesis", "--schedule", "--store", "--junit")
+
+
+class _Spent(Exception):
+    """No run is left."""
+
+
+@dataclass
+class _Attempts:
+    """Runs of one test under other schedules. `anomalies`: those of the first run."""
+
+    crew: WorkerPool
+    folder: Path
+    arguments: list[str]
+    anomalies: frozenset[str]
+    patience: float
+    tries: int
+    most: int
+    runs: int = 0
+    best: list[Any] | None = None
+    _seen: dict[str, bool] = field(default_factory=dict)
+
+    def fails(self, faults: list[Any]) -> bool:
+        """Whether one of some tries shows one of the anomalies. Raises _Spent."""
+        text = _dump(faults)
+        if text not in self._seen:
+            self._seen[text] = any(self._fails(text) for _ in range(self.tries))
+            print(f"{len(faults)} faults: {'fails' if self._seen[text] else 'holds'}", flush=True)
+        if self._seen[text] and (self.best is None or len(faults) < len(self.best)):
+            self.best = faults
+        return self._seen[text]
+
+    def _fails(self, schedule: str) -> bool:
+        if self.runs == self.most:
+            raise _Spent
+        self.runs += 1
+        store = self.folder / f"{self.runs:04}"
+        store.mkdir(parents=True)
+        file = store / SCHEDULE
+        file.write_text(schedule, encoding="utf-8")
+        arguments = (*self.arguments, f"--schedule={file}", f"--store={store}")
+        self.crew.give(Task(self.runs, arguments, store / "output.txt", self.patience))
+        while not (ended := self.crew.ended(1.0)):
+            pass
+        if ended[0].code != INVALID:
+            return False
+        found = Folder((store / "latest").resolve()).load_json(RESULTS)
+        return bool(self.anomalies & set(found["anomalies"]))
+
+
+def run_shrink(folder: Path, tries: int, most: int) -> int:
+    """Writes shrunk.yaml into the folder. 0 when the test failed again, else 3."""
+    test, faults, anomalies = _stored(Folder(folder))
+    arguments = without(shlex.split(test["command"])[1:], _DROPPED)
+    runs = _unused(folder / RUNS)
+    with logging_to(runs / "shrink.log", workers=True), worker_pool(1) as crew:
+        patience = 2 * float(test["time_limit"]) + 180
+        attempts = _Attempts(crew, runs, arguments, anomalies, patience, tries, most)
+        with suppress(_Spent, KeyboardInterrupt):
+            if attempts.fails(faults):
+                shrink(faults, attempts.fails)
+    if attempts.best is None:
+        print(f"it did not fail again in {attempts.runs} runs; --tries gives it more")
+        return UNKNOWN
+    file = folder / SHRUNK
+    file.write_text(_HEAD + _dump(attempts.best), encoding="utf-8")
+    print(f"{len(attempts.best)} of {len(faults)} faults are enough ({attempts.runs} runs): {file}")
+    print("again   " + shlex.join(["dynamesis", *arguments, f"--schedule={file}"]))
+    return VALID
+
+
+def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
+    test, results = stored_test(folder), _results(folder)
+    schedule = folder / SCHEDULE
+    if not test or not schedule.is_file():
+        raise UsageError(f"{folder.path}: no {TEST} or {SCHEDULE} here; give the folder of a test")
+    for name, kind in (("command", str), ("time_limit", int | float)):
+        if not isinstance(test.get(name), kind):
+            raise UsageError(f"{folder / TEST}, field {name}: expected what the test was run with")
+    if results.get("valid") is not False:
+        raise UsageError(f"{folder.path}: this test was not invalid; there is nothing to shrink")
+    return test, _faults(schedule), frozenset(results.get("anomalies", ()))
+
+
+def _results(folder: Folder) -> dict[str, Any]:
+    try:
+        return folder.load_json(RESULTS)
+    except DamagedFolder as error:
+        raise UsageError(str(error)) from error
+
+
+def _faults(schedule: Path) -> list[Any]:
+    try:
+        value = yaml.safe_load(schedule.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{schedule}: expected YAML: {' '.join(str(error).split())}") from error
+    faults = value.get("faults") if isinstance(value, dict) else None
+    if not isinstance(faults, list):
+        raise UsageError(f"{schedule}, field faults: expected a list")
+    return faults
+
+
+def without(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """The arguments but for these flags and their values."""
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in flags:
+            skip = True
+        elif argument.partition("=")[0] not in flags:
+            kept.append(argument)
+    return kept
+
+
+def _dump(faults: list[Any]) -> str:
+    text: str = yaml.safe_dump({"faults": faults}, sort_keys=False, default_flow_style=None)
+    return text
+
+
+def _unused(folder: Path) -> Path:
+    """A folder of its own for each time that a test is shrunk."""
+    number = 1
+    while (path := folder / str(number)).exists():
+        number += 1
+    path.mkdir(parents=True)
+    return path.resolve()

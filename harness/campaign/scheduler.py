@@ -1,0 +1,171 @@
+"""Runs a campaign: what is due next, what became of it, and when enough was done.
+
+Every cell is run once before anything is run again; then what failed is run again with the
+same seed and the very same faults, to see how often it fails. Nothing new begins when a
+budget is used up, or after an interrupt.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dynamesis.harness.campaign.journal import Journal, Run
+from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.campaign.worker_pool import Ended, Task, WorkerPool
+from dynamesis.harness.report.summary import described, reasons
+from dynamesis.harness.results.results import RESULTS, SCHEDULE, Folder
+
+log = logging.getLogger(__name__)
+
+_VERDICTS = {0: "valid", 1: "invalid", 3: "unknown"}
+#: seconds that a test may take beside twice its time limit, before it counts as stuck
+_PATIENCE = 180.0
+#: seconds between two looks at the clock
+_LOOK = 0.25
+#: proofs or reasons that are kept of a run
+_MOST_WHY = 5
+
+
+@dataclass(frozen=True)
+class _Job:
+    cell: Cell
+    arguments: tuple[str, ...]
+    rerun: bool = False
+
+
+@dataclass
+class Scheduler:
+    """One campaign in its folder. `hear` is told of each run that has ended, and now and then
+    without one; `wanted` says, when its turn has come, whether a cell is still to be run."""
+
+    campaign: Campaign
+    folder: Path
+    journal: Journal
+    crew: WorkerPool
+    hear: Callable[[Run | None], None] = lambda run: None
+    wanted: Callable[[Cell], bool] = lambda cell: True
+    interrupted: bool = False
+    _due: deque[_Job] = field(default_factory=deque)
+    _jobs: dict[int, _Job] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+    _before: float = 0.0
+
+    def run(self) -> None:
+        """Until nothing is left, or may begin."""
+        self._before = max((run.at for run in self.journal.runs), default=0.0)
+        self._plan()
+        while self._hand_out() or self.crew.running:
+            for ended in self.crew.ended(_LOOK):
+                self._note(ended)
+            self.hear(None)
+
+    def interrupt(self) -> None:
+        """Begin nothing more; tell what runs to end."""
+        self.interrupted = True
+        self.crew.stop()
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the cells that run now."""
+        return [self._jobs[task.number].cell.name for task in self.crew.running]
+
+    def elapsed(self) -> float:
+        """Seconds, with those before an interruption."""
+        return self._before + time.monotonic() - self._began
+
+    def _plan(self) -> None:
+        done: dict[str, list[Run]] = {}
+        for run in self.journal.runs:
+            done.setdefault(run.cell, []).append(run)
+        for cell in self.campaign.cells:
+            if cell.name not in done:
+                self._due.append(_Job(cell, tuple(self.campaign.arguments(cell))))
+        for cell in self.campaign.cells:
+            if runs := done.get(cell.name):
+                self._repeat(cell, runs[0], self.campaign.budget.reruns - len(runs[1:]))
+
+    def _repeat(self, cell: Cell, run: Run, times: int) -> None:
+        """The same seed and the same faults: those that its folder has kept."""
+        if run.verdict != "invalid" or run.folder is None:
+            return
+        schedule = (self.folder / run.folder / SCHEDULE).resolve()
+        arguments = (*self.campaign.base(cell), f"--schedule={schedule}")
+        self._due.extend([_Job(cell, arguments, rerun=True)] * times)
+
+    def _hand_out(self) -> bool:
+        """Give free workers what is due; whether any of it still is."""
+        while self._due and self.crew.free and self._may_begin():
+            job, number = self._due.popleft(), self._next_number()
+            if not self.wanted(job.cell):
+                continue
+            self._jobs[number] = job
+            store = self.folder / "runs" / f"{number:04}"
+            store.mkdir(parents=True, exist_ok=True)
+            arguments = (*job.arguments, f"--store={store}")
+            patience = 2 * self.campaign.seconds + _PATIENCE
+            self.crew.give(Task(number, arguments, store / "output.txt", patience))
+        return bool(self._due) and self._may_begin()
+
+    def _next_number(self) -> int:
+        return max([*self._jobs, *(run.number for run in self.journal.runs)], default=0) + 1
+
+    def _may_begin(self) -> bool:
+        budget = self.campaign.budget
+        runs = len(self.journal.runs) + len(self.crew.running)
+        spent = budget.time is not None and self.elapsed() >= budget.time
+        return not self.interrupted and not spent and (budget.runs is None or runs < budget.runs)
+
+    def _note(self, ended: Ended) -> None:
+        job = self._jobs[ended.number]
+        run = self._judged(ended, job)
+        if self.interrupted and run.verdict != "invalid":
+            log.info("run %d was interrupted and counts for nothing", run.number)
+            return
+        self.journal.add(run)
+        self.hear(run)
+        if not job.rerun:
+            self._repeat(job.cell, run, self.campaign.budget.reruns)
+
+    def _judged(self, ended: Ended, job: _Job) -> Run:
+        store = self.folder / "runs" / f"{ended.number:04}"
+        latest = store / "latest"
+        folder = Folder(latest.resolve()) if latest.exists() else None
+        results = folder.peek_json(RESULTS) if folder else {}
+        why = _why(results) if results else _last_words(store / "output.txt")
+        return Run(
+            number=ended.number,
+            cell=job.cell.name,
+            arguments=job.arguments,
+            rerun=job.rerun,
+            verdict=_VERDICTS.get(-1 if ended.code is None else ended.code, "error"),
+            code=ended.code,
+            seconds=ended.seconds,
+            at=round(self.elapsed(), 1),
+            output=str((store / "output.txt").relative_to(self.folder)),
+            folder=str(folder.path.relative_to(self.folder.resolve())) if folder else None,
+            command=shlex.join(["dynamesis", *job.arguments]),
+            anomalies=results.get("anomalies", {}),
+            why=tuple(dict.fromkeys(why))[:_MOST_WHY],
+        )
+
+
+def _why(results: Mapping[str, Any]) -> list[str]:
+    """The first proof of each anomaly, or, where there is none, why nothing is known."""
+    first = {each["name"]: each["why"] for each in reversed(described(results))}
+    return list(reversed(first.values())) or reasons(results)
+
+
+def _last_words(output: Path) -> list[str]:
+    try:
+        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return lines[-3:]

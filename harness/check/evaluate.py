@@ -1,0 +1,153 @@
+"""From a history to a verdict, its files and its exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dynamesis.checkers.evidence.figures import figures
+from dynamesis.checkers.formats.io import Format, read_any
+from dynamesis.checkers.history.history import History, HistoryError
+from dynamesis.checkers.history.source import STDIN
+from dynamesis.checkers.history.timeline import timeline
+from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.measure.repairs import repairs
+from dynamesis.checkers.models.explain import touches, with_touches
+from dynamesis.checkers.models.log_checkers import check_logs
+from dynamesis.checkers.models.models import ModelOptions, check_model
+from dynamesis.checkers.verdict import Results
+from dynamesis.harness.report.junit import junit
+from dynamesis.harness.report.nodelog import events, nodes_of
+from dynamesis.harness.report.page import page
+from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.workloads.check_workload import judge as judge_workload
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What to judge by instead of what the test says of itself."""
+
+    name: str
+    options: ModelOptions
+
+
+def judge(
+    history: Path,
+    test: Mapping[str, Any],
+    model: ModelChoice | None = None,
+    fmt: Format | None = None,
+) -> dict[str, Any]:
+    """The content of results.json. Without a model, the checkers that `test` names, and its
+    workload's own, judge. Raises UsageError for a history that cannot be judged."""
+    return judge_history(read(history, fmt), test, model)
+
+
+def judge_history(
+    history: History, test: Mapping[str, Any], model: ModelChoice | None = None
+) -> dict[str, Any]:
+    """As `judge`, for a history that was read already. Raises UsageError for options of the
+    model that make no sense."""
+    if model is None:
+        found = judge_workload(history, test)
+    else:
+        try:
+            options = replace(model.options, test=test or None)
+            found = check_model(model.name, history, options)
+        except ValueError as senseless:
+            raise UsageError(f"--model {model.name}: {senseless}") from senseless
+    logs = _logs(history, test)
+    if model is None and logs is not None and "history" not in found.verdicts:
+        found = Results({**found.verdicts, **check_logs(history, test, logs).verdicts})
+    verdicts = _explained(history, found, test, logs).to_dict()
+    stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
+    repaired = _repaired(history, logs)
+    if repaired is not None:
+        stats["repaired"] = repaired
+    told = {name: test.get(name) for name in ("seed", "command")}
+    rests = figures(history, timeline(history), test)
+    return {**verdicts, "stats": stats, "evidence": rests, **told}
+
+
+def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
+    """The nodes' event logs, where the history stands in the folder of a test that has some."""
+    path = Path(history.path)
+    found = nodes_of(path.parent) if path.name == HISTORY else {}
+    try:
+        return Logs.of(events(found), test.get("began")) if found else None
+    except OSError:
+        log.exception("the nodes' logs cannot be read")
+        return None
+
+
+def _explained(
+    history: History, found: Results, test: Mapping[str, Any], logs: Logs | None
+) -> Results:
+    """The anomalies with what the nodes did with their keys. Logs explain a verdict that
+    stands: what is wrong with them costs no more than the explanation."""
+    if not found.anomalies or logs is None:
+        return found
+    try:
+        return with_touches(found, touches(logs, found, history, timeline(history), test))
+    except Exception:
+        log.exception("the nodes' logs explain nothing")
+        return found
+
+
+def _repaired(history: History, logs: Logs | None) -> dict[str, Any] | None:
+    """What repaired the keys after the heal, if the logs can be laid beside the history."""
+    if logs is None or logs.began is None:
+        return None
+    try:
+        return repairs(timeline(history), history, logs.events, logs.began)
+    except Exception:
+        log.exception("the nodes' logs tell no repairs")
+        return None
+
+
+def read(path: Path, fmt: Format | None = None) -> History:
+    """A history in any format. Raises UsageError with file, line, field and what was expected."""
+    try:
+        return read_any(path, fmt)
+    except HistoryError as malformed:
+        raise UsageError(str(malformed)) from malformed
+    except OSError as unreadable:
+        raise UsageError(f"{path}: {unreadable.strerror}") from unreadable
+
+
+def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:
+    """Write the results first, and then what only shows them: a page that cannot be drawn
+    costs no verdict. `also` is a second place for the JUnit XML. Raises OSError where the disk
+    takes one of them not."""
+    folder.save_json(RESULTS, results)
+    xml = junit(folder.load_json(TEST), results)
+    folder.save(JUNIT, xml)
+    if also is not None:
+        also.write_text(xml, encoding="utf-8")
+    try:
+        folder.save(REPORT, page(folder))
+    except OSError:
+        raise
+    except Exception:
+        log.exception("no report")
+
+
+def locate(path: Path) -> tuple[Folder | None, Path]:
+    """The test folder (None for a lone file) and the history that `path` stands for; "-" is
+    standard input."""
+    if str(path) in STDIN:
+        return None, path
+    if path.is_dir():
+        history = path / HISTORY
+        if not history.is_file():
+            raise UsageError(f"{path}: no {HISTORY} in this folder; give the folder of a test")
+        return Folder(path), history
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; give the folder of a test, or a history")
+    beside = path.parent / TEST
+    return (Folder(path.parent) if path.name == HISTORY and beside.is_file() else None), path

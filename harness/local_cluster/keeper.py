@@ -1,0 +1,67 @@
+"""Keeps a cluster up for as long as somebody wants to play with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from dynamesis.cluster.process.supervisor import Cluster
+from dynamesis.harness.local_cluster.local_cluster import STATE, Playground, up
+from dynamesis.harness.processes.signals import ending
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.worlds.environment import TestEnvironment, build
+from dynamesis.harness.worlds.options import Topology
+
+#: s between two looks whether all nodes live
+_LOOK = 0.5
+
+
+def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
+    """Start a cluster, and spare nodes beside it; stop it when told to by SIGINT or SIGTERM."""
+    state, root = store / STATE, store / "cluster"
+    if up(state) is not None:
+        raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
+    shutil.rmtree(root, ignore_errors=True)
+    plan = replace(wanted.plan(root, root / "links"), spares=spares)
+    try:
+        with build(plan, print) as world:
+            asyncio.run(_serve(world, store, None if wanted.tls is None else str(wanted.tls.ca)))
+    finally:
+        state.unlink(missing_ok=True)
+        shutil.rmtree(root, ignore_errors=True)
+    return 0
+
+
+async def _serve(world: TestEnvironment, store: Path, authority: str | None) -> None:
+    told = asyncio.Event()
+    for number in ending():
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await world.links.start(world.routes)
+        await world.cluster.start_all()
+        found = Playground(
+            os.getpid(), "dynamesis", world.client_addresses(), world.admin, authority
+        )
+        state = found.save(store)
+        print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
+        await _until(told, world.cluster)
+    except (OSError, RuntimeError) as failure:
+        raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
+    finally:
+        await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+
+
+async def _until(told: asyncio.Event, cluster: Cluster) -> None:
+    """Wait, and say of each node that dies that it has; the others stay up."""
+    dead: set[str] = set()
+    while not told.is_set():
+        down = {node for node in cluster.nodes if cluster.state(node) == "down"}
+        for node in sorted(down - dead):
+            print(f"{node} died: {cluster.last_words(node)}", flush=True)
+        dead = down
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), _LOOK)

@@ -1,0 +1,127 @@
+"""The final dumps: what every replica of every key holds, read without repairing it.
+
+They go into the history as operations, so that a history judged alone still holds its
+own evidence. A primary that lacks a key is shown with no siblings; a node that has no
+business with a key is shown only when it holds it.
+
+A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
+after its target holds it. So all hints are dumped before any object: what moves meanwhile
+is seen twice, and never not at all. What the nemesis wrote to load the nodes is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.harness.nemesis.loads import EXTRA
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.targets.system import System
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+#: The rows of each node by key; None for one that did not answer.
+Held = dict[str, dict[str, list[Row]] | None]
+_NOTHING: Row = {"siblings": [], "hint_for": None}
+
+#: What a stored value says of its version: (bytes, deleted) -> Sibling.
+Decode = Callable[[bytes, bool], Sibling]
+
+
+async def dump_all(
+    system: System,
+    ring: CheckedRing,
+    keys: Iterable[str],
+    decode: Decode,
+    recorder: Recorder,
+) -> Held:
+    """Dump every node, and record a pair of events for each key and replica; then who
+    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found."""
+    hints, objects = await _dumps(system), await _dumps(system)
+    held = {node: _joined(hints[node], objects[node]) for node in system.nodes}
+    for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
+        ought = ring.primaries(key)
+        for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
+            _record(recorder, key, node, node in ought, held[node], decode)
+    recorder.note("dumped", {node: rows is not None for node, rows in held.items()})
+    return held
+
+
+async def keep(system: System, held: Held, into: Path) -> None:
+    """Write what each node held and how it was at the end into files of into/<id>/."""
+    for node in system.nodes:
+        folder = into / node
+        folder.mkdir(parents=True, exist_ok=True)
+        dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
+        (folder / "dump.jsonl").write_bytes(dump)
+        status = await system.status(node)
+        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(status)))
+        if (figures := await system.metrics(node)) is not None:
+            (folder / "metrics.prom").write_text(figures, encoding="utf-8")
+
+
+def _line(row: Row) -> bytes:
+    siblings = [
+        {**each, "value": each["value"].decode("utf-8", "backslashreplace")}
+        for each in row["siblings"]
+    ]
+    return msgspec.json.encode({**row, "siblings": siblings}) + b"\n"
+
+
+def _record(
+    recorder: Recorder,
+    key: str,
+    node: str,
+    primary: bool,
+    held: dict[str, list[Row]] | None,
+    decode: Decode,
+) -> None:
+    if held is None:
+        if primary:
+            recorder.record(Op(type="invoke", f="dump", key=key, replica=node))
+            error = OpError(code="unreachable", definite=True, message="the node did not answer")
+            recorder.record(Op(type="fail", f="dump", key=key, replica=node, error=error))
+        return
+    rows = held.get(key, [])
+    if primary and all(row["hint_for"] is not None for row in rows):
+        rows = [_NOTHING, *rows]
+    for row in rows:
+        hint = row["hint_for"] and {"hint_for": row["hint_for"]}
+        siblings = [decode(each["value"], each["deleted"]) for each in row["siblings"]]
+        op = Op(type="invoke", f="dump", key=key, replica=node, value=hint)
+        recorder.record(op)
+        recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
+
+
+async def _dumps(system: System) -> dict[str, list[Row] | None]:
+    """What every node holds; None for one that does not answer."""
+    answers = await asyncio.gather(*map(system.dump, system.nodes), return_exceptions=True)
+    held: dict[str, list[Row] | None] = {}
+    for node, answer in zip(system.nodes, answers, strict=True):
+        if isinstance(answer, BaseException):
+            log.warning("%s: no dump", node, exc_info=answer)
+            held[node] = None
+        else:
+            held[node] = [row for row in answer if not row["key"].startswith(EXTRA)]
+    return held
+
+
+def _joined(hints: list[Row] | None, objects: list[Row] | None) -> dict[str, list[Row]] | None:
+    """A node's rows by key; None unless it answered both times."""
+    if hints is None or objects is None:
+        return None
+    found: dict[str, list[Row]] = {}
+    for row in objects:
+        if row["hint_for"] is None:
+            found.setdefault(row["key"], []).append(row)
+    for row in hints:
+        if row["hint_for"] is not None:
+            found.setdefault(row["key"], []).append(row)
+    return found

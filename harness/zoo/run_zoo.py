@@ -1,0 +1,111 @@
+"""Runs the zoo with everything around it: its bugs, folder, logs, signals, results."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dynamesis.cluster.zoo import BUGS
+from dynamesis.harness.campaign.journal import Journal
+from dynamesis.harness.campaign.results import RESULTS as CAMPAIGN
+from dynamesis.harness.campaign.results import collect as campaign_results
+from dynamesis.harness.campaign.results import news
+from dynamesis.harness.campaign.run_campaign import CAMPAIGNS, INDEX, JOURNAL, interrupting
+from dynamesis.harness.campaign.scheduler import Scheduler
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.campaign.view import view
+from dynamesis.harness.campaign.worker_pool import worker_pool
+from dynamesis.harness.report.campaign import index
+from dynamesis.harness.results.logs import logging_to
+from dynamesis.harness.results.results import Folder
+from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
+from dynamesis.harness.usage.values import one_of, results_folder
+from dynamesis.harness.zoo.page import ended, markdown
+from dynamesis.harness.zoo.plan import Specimen, needed, storm, suited
+from dynamesis.harness.zoo.results import RESULTS, collect, finish
+from rich.console import Console
+
+LOG, SUMMARY = "zoo.log", "zoo.md"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What was asked for. `limit`: how long each load lasts, which is so many `seconds`."""
+
+    only: str | None
+    seeds: range
+    stormy: bool
+    limit: str
+    seconds: float
+
+    def specimens(self) -> list[Specimen]:
+        """The bugs. Raises Wrong for a name that is none."""
+        words = self.only.split(",") if self.only is not None else BUGS
+        names = dict.fromkeys(one_of("--only", word.strip(), BUGS) for word in words)
+        return [
+            Specimen(name, bug.mechanism, bug.workload, bug.nemesis, bug.anomalies, bug.options)
+            for name, bug in ((name, BUGS[name]) for name in names)
+        ]
+
+    def campaign(self, specimens: Sequence[Specimen]) -> Campaign:
+        if self.stormy:
+            return storm(specimens, self.seeds.start, self.limit, self.seconds)
+        return suited(specimens, self.seeds, self.limit, self.seconds)
+
+
+def run_zoo(
+    visit: Visit,
+    jobs: int,
+    store: Path,
+    json: Path | None,
+    also: Path | None,
+    arguments: Sequence[str],
+) -> int:
+    """0 when all bugs were caught without a false alarm, else 1; 4 when tests without any bug
+    could not be run. Raises Wrong, EnvironmentFailed."""
+    specimens = visit.specimens()
+    campaign = visit.campaign(specimens)
+    folder = results_folder(store / CAMPAIGNS, campaign.name)
+    journal = Journal(folder / JOURNAL)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}")
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as crew:
+        shown = view(console, ended)
+        conductor = Scheduler(campaign, folder.path, journal, crew)
+        conductor.hear = lambda run: shown.hear(run, conductor)
+        if visit.stormy:
+            conductor.wanted = lambda cell: needed(cell, campaign.cells, journal.runs)
+        with interrupting(conductor.interrupt), shown:
+            conductor.run()
+    tests = campaign_results(
+        campaign, journal.runs, started, conductor.elapsed(), conductor.interrupted
+    )
+    told = {name: tests[name] for name in ("start", "seconds", "interrupted")}
+    told["command"] = shlex.join(["dynamesis", *arguments])
+    results = collect(specimens, campaign, journal.runs, visit.stormy, **told)
+    finish(tests, campaign, results)
+    folder.save_json(CAMPAIGN, tests)
+    folder.save(INDEX, index(tests, news(tests, None)))
+    _save(folder, results, json, also)
+    console.print((folder / SUMMARY).read_text(encoding="utf-8"))
+    console.print(f"folder  {folder.path}")
+    return _code(results)
+
+
+def _save(folder: Folder, results: Mapping[str, Any], *also: Path | None) -> None:
+    folder.save_json(RESULTS, results)
+    folder.save(SUMMARY, markdown(results))
+    for name, path in zip((RESULTS, SUMMARY), also, strict=True):
+        if path is not None:
+            path.write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _code(results: Mapping[str, Any]) -> int:
+    if results["clean_failed"]:
+        return ENVIRONMENT
+    return VALID if results["all_caught"] and not results["false_alarms"] else INVALID

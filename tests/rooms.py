@@ -1,0 +1,264 @@
+"""The rooms of the package, lowest first: each imports only from those that it names.
+
+One table, read by tests/test_imports.py, and printed into docs/architecture.md by
+`python tests/rooms.py > docs/rooms.md`.
+"""
+
+from __future__ import annotations
+
+#: room -> (what it is for, the rooms that it imports from). A module that stands directly in a
+#: package, such as checkers.verdict, belongs to the room of that package.
+ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # ---- checkers: a history goes in, a verdict comes out
+    "checkers": ("verdicts", ()),
+    "checkers.history": ("events, columns, pairing, and the rules of a history", ()),
+    "checkers.formats": ("JSON Lines, JSON and EDN, read and written", ("checkers.history",)),
+    "checkers.graph": ("causal order, and cycles", ("checkers.history",)),
+    "checkers.explain": (
+        "operations and versions in words",
+        ("checkers.graph", "checkers.history"),
+    ),
+    "checkers.elle": (
+        "transactions: list-append, rw-register, consistency models",
+        ("checkers", "checkers.graph", "checkers.history"),
+    ),
+    "checkers.evidence": (
+        "what a verdict rests on",
+        ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
+    ),
+    "checkers.dynamo": (
+        "what a Dynamo store may not do",
+        ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
+    ),
+    "checkers.measure": (
+        "what is measured and not judged",
+        ("checkers", "checkers.dynamo", "checkers.graph", "checkers.history"),
+    ),
+    "checkers.logs": (
+        "what the nodes' event logs prove",
+        (
+            *("checkers", "checkers.dynamo", "checkers.explain"),
+            *("checkers.graph", "checkers.history"),
+        ),
+    ),
+    "checkers.models": (
+        "every model by name",
+        (
+            *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
+            *("checkers.explain", "checkers.graph", "checkers.history"),
+            *("checkers.logs", "checkers.measure"),
+        ),
+    ),
+    "checkers.simulate": (
+        "histories of correct stores, for tests and benchmarks",
+        ("checkers.history", "checkers.models"),
+    ),
+    # ---- cluster.core: the node as a value
+    "cluster.core": ("nothing but rooms", ()),
+    "cluster.core.protocol": ("messages, events, effects, parameters, errors", ()),
+    "cluster.core.runtime": (
+        "timers, calls, statistics, randomness, admission",
+        ("cluster.core.protocol",),
+    ),
+    "cluster.core.versions": (
+        "clocks, contexts, the names of versions",
+        ("cluster.core.protocol", "cluster.core.runtime"),
+    ),
+    "cluster.core.ring": (
+        "the ring, claims, preference lists, the sloppy quorum",
+        ("cluster.core.protocol", "cluster.core.runtime"),
+    ),
+    "cluster.core.storage": (
+        "records, the write buffer, hash trees",
+        ("cluster.core.protocol", "cluster.core.runtime", "cluster.core.versions"),
+    ),
+    "cluster.core.membership": (
+        "members, gossip, failure detection, joins and leaves",
+        (
+            *("cluster.core.protocol", "cluster.core.ring"),
+            *("cluster.core.runtime", "cluster.core.versions"),
+        ),
+    ),
+    "cluster.core.replication": (
+        "hints, anti-entropy, transfers, tombstones",
+        (
+            *("cluster.core.membership", "cluster.core.protocol", "cluster.core.ring"),
+            *("cluster.core.runtime", "cluster.core.storage", "cluster.core.versions"),
+        ),
+    ),
+    "cluster.core.requests": (
+        "a put and a get, coordinated",
+        (
+            *("cluster.core.membership", "cluster.core.protocol", "cluster.core.replication"),
+            *("cluster.core.ring", "cluster.core.runtime", "cluster.core.versions"),
+        ),
+    ),
+    "cluster.core.node": (
+        "the parts put together; events in, effects out",
+        (
+            *("cluster.core.membership", "cluster.core.protocol", "cluster.core.replication"),
+            *("cluster.core.requests", "cluster.core.ring", "cluster.core.runtime"),
+            *("cluster.core.storage", "cluster.core.versions"),
+        ),
+    ),
+    # ---- cluster: the node as a process
+    "cluster.storage": ("storage engines, and disks that fail", ("cluster.core.protocol",)),
+    "cluster.config": (
+        "a node's configuration and certificates",
+        ("cluster.core.protocol", "cluster.core.ring", "cluster.storage"),
+    ),
+    "cluster.net": (
+        "frames on TCP, links to peers",
+        ("cluster.config", "cluster.core.protocol"),
+    ),
+    "cluster.client": (
+        "the client library and the admin client",
+        ("cluster.config", "cluster.core.protocol", "cluster.core.ring", "cluster.net"),
+    ),
+    "cluster.process": (
+        "the process of a node, and the supervisor of several",
+        (
+            *("cluster.client", "cluster.config", "cluster.core.protocol"),
+            *("cluster.core.runtime", "cluster.net", "cluster.storage"),
+        ),
+    ),
+    "cluster.zoo": (
+        "planted bugs",
+        (
+            *("cluster.core.membership", "cluster.core.node", "cluster.core.protocol"),
+            *("cluster.core.replication", "cluster.core.requests", "cluster.core.ring"),
+            *("cluster.core.runtime", "cluster.core.storage", "cluster.core.versions"),
+        ),
+    ),
+    "cluster": (
+        "`python -m dynamesis.cluster`: one node",
+        (
+            *("cluster.config", "cluster.core.node", "cluster.process"),
+            *("cluster.storage", "cluster.zoo"),
+        ),
+    ),
+    # ---- harness
+    "harness.targets": ("what must be possible to do to a store under test", ()),
+    "harness.processes": ("ports, watchdog, deadlines, signals", ("harness.targets",)),
+    "harness.generators": ("schedules as pure values", ("checkers.history",)),
+    "harness.results": (
+        "the folder of a test",
+        ("checkers.history", "checkers.models"),
+    ),
+    "harness.links": (
+        "the network: Toxiproxy, embedded, direct",
+        ("harness.processes", "harness.targets"),
+    ),
+    "harness.nemesis": (
+        "faults: drawn, injected, proved, healed",
+        (
+            *("checkers.dynamo", "checkers.history", "harness.generators", "harness.links"),
+            *("harness.processes", "harness.results", "harness.targets"),
+        ),
+    ),
+    "harness.run": (
+        "one test from boot to stop",
+        (
+            *("checkers.dynamo", "checkers.history", "harness.generators", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.results", "harness.targets"),
+        ),
+    ),
+    "harness.report": ("pages, JUnit, the summary", ("harness.results", "harness.targets")),
+    "harness.usage": (
+        "what users type, and how commands end",
+        (
+            *("checkers.formats", "checkers.history", "harness.processes"),
+            *("harness.results", "harness.targets"),
+        ),
+    ),
+    # ---- workloads
+    "workloads.script": ("what one client does, step by step",
+                         ("checkers.history", "harness.generators")),
+    "workloads.client": (
+        "the client side: requests and values",
+        ("checkers.history", "cluster.client", "workloads.script"),
+    ),
+    "workloads": (
+        "the workloads, a file each",
+        (
+            *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
+            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.models"),
+            *("harness.generators", "workloads.script"),
+        ),
+    ),
+    # ---- harness, composed with workloads and cluster
+    "harness.check": (
+        "from a history to a verdict and its files",
+        (
+            *("checkers", "checkers.evidence", "checkers.formats", "checkers.history"),
+            *("checkers.logs", "checkers.measure", "checkers.models", "harness.report"),
+            *("harness.results", "harness.targets", "harness.usage", "workloads"),
+        ),
+    ),
+    "harness.worlds": (
+        "what a test runs in, built and taken down together",
+        (
+            *("checkers.history", "cluster.config", "cluster.core.protocol"),
+            *("cluster.core.runtime", "cluster.net", "cluster.process", "cluster.storage"),
+            *("cluster.zoo", "harness.check", "harness.generators", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
+            *("harness.run", "harness.targets", "harness.usage"),
+            *("workloads", "workloads.client"),
+        ),
+    ),
+    "harness.local_cluster": (
+        "a cluster that stays up",
+        (
+            *("cluster.client", "cluster.config", "cluster.net", "cluster.process"),
+            *("harness.processes", "harness.targets", "harness.usage", "harness.worlds"),
+        ),
+    ),
+    "harness.campaign": (
+        "matrices of tests, shrinking",
+        (
+            *("cluster.storage", "harness.check", "harness.links", "harness.nemesis"),
+            *("harness.processes", "harness.report", "harness.results", "harness.targets"),
+            *("harness.usage", "harness.worlds", "workloads"),
+        ),
+    ),
+    "harness.zoo": (
+        "every planted bug: is it caught?",
+        (
+            *("cluster.zoo", "harness.campaign", "harness.report"),
+            *("harness.results", "harness.usage"),
+        ),
+    ),
+    "harness.cli.local": (
+        "commands for a local cluster",
+        ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
+    ),
+    "harness.cli": (
+        "commands: flags in, exit code out",
+        (
+            *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
+            *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
+            *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
+            "workloads",
+        ),
+    ),
+    "harness": (
+        "the pytest plugin, `python -m dynamesis.harness`",
+        ("checkers", "harness.campaign", "harness.cli"),
+    ),
+}
+
+#: rooms that import no clock, socket, randomness, file
+PURE = ("cluster.core", "checkers", "harness.generators")
+
+
+def table() -> str:
+    """The rooms as a Markdown table."""
+    lines = ["| room | what is in it | imports from |", "|---|---|---|"]
+    for room, (about, below) in ROOMS.items():
+        lines.append(f"| `{room}` | {about} | {', '.join(below) or 'nothing of ours'} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

@@ -1,0 +1,71 @@
+"""What the checks of single workloads share: the writes of a history, and what an
+application would make of the final reads.
+
+Such a check speaks of elements and counts where model dynamo speaks of versions. It is no
+stricter than that, and easier to believe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.checkers.history.timeline import final_rows, timeline
+from dynamesis.checkers.verdict import Verdict, judge, skip
+
+_ENDS = {OK: "ok", FAIL: "fail"}
+
+
+@dataclass(frozen=True)
+class WriteOp:
+    """A put: where it began, by whom, what, and how it ended ("ok", "fail" or "info")."""
+
+    row: int
+    process: int
+    key: str
+    value: Any
+    end: str
+
+
+@dataclass(frozen=True)
+class Final:
+    """The last final get of a key: its row, and the values it showed."""
+
+    row: int
+    values: tuple[Any, ...]
+
+
+def writes(history: History) -> Iterator[WriteOp]:
+    """Every put, in the order in which they began."""
+    for row in np.flatnonzero((history.kind == INVOKE) & history.rows("put")).tolist():
+        end = int(history.pair[row])
+        ended = _ENDS.get(int(history.kind[end]), "info") if end >= 0 else "info"
+        key = history.keys[history.key_of[row]]
+        yield WriteOp(row, int(history.process[row]), key, history.value_of(row), ended)
+
+
+def final_merges(history: History) -> dict[str, Final]:
+    """By key, what its last final get showed that is not deleted."""
+    found: dict[str, Final] = {}
+    for row in final_rows(history, timeline(history), "get").tolist():
+        shown = tuple(s.value for s in history.siblings(row) if not s.deleted)
+        found[history.keys[history.key_of[row]]] = Final(row, shown)
+    return found
+
+
+def own_check(check: Callable[[History], Verdict]) -> Callable[[History], Verdict]:
+    """`check`, run only when there are final reads of a quiet cluster to judge."""
+
+    def checked(history: History) -> Verdict:
+        told = timeline(history)
+        if told.final is None or told.quiet is None:
+            return judge((), ["there are no final reads of a cluster known to be quiet"])
+        if not told.quiet:
+            return skip("the cluster did not get quiet: what its replicas lack may be under way")
+        return check(history)
+
+    return checked
