@@ -70,7 +70,7 @@ def _core(config: Config) -> MakeCore:
         return Node
     from dynamesis.cluster import zoo
 
-    return zoo.plant(config.bugs, Node)
+    return zoo.plant(config.bugs)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -172,8 +172,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     # ---- workloads
-    "workloads.script": ("what one client does, step by step",
-                         ("checkers.history", "harness.generators")),
+    "workloads.script": (
+        "what one client does, step by step",
+        ("checkers.history", "harness.generators"),
+    ),
     "workloads.client": (
         "the client side: requests and values",
         ("checkers.history", "cluster.client", "workloads.script"),

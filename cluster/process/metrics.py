@@ -131,7 +131,6 @@ class MetricsPort:
 
     async def bind(self, address: str) -> None:
         """Listen. Raises OSError."""
-        import prometheus_client
 
         host, port = split_address(address)
         self._server = await asyncio.start_server(self._serve, host, port, limit=_REQUEST_LIMIT)

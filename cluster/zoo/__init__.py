@@ -1,17 +1,19 @@
-"""Planted bugs: each replaces one method of a freshly built node, and nothing else.
+"""Planted bugs: each is a subclass of `Node`, with a method or a part that does the wrong thing.
 
 None of this is imported by a node that was not told to (`bugs` in its configuration).
-To add a bug, write a function that takes a node and replaces a method, in the file of
-its family, and add a line to the table.
+To add a bug, write a subclass of Node in the file of its family (cluster.core.node.parts
+says what can be replaced), and add a line to the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.zoo import (
     antientropy,
     hints,
@@ -26,8 +28,6 @@ from dynamesis.cluster.zoo import (
     versions,
 )
 
-Plant = Callable[[Node], None]
-
 
 @dataclass(frozen=True)
 class Bug:
@@ -35,7 +35,7 @@ class Bug:
     with this workload and these more arguments of `dynamesis test`, one of these
     anomalies."""
 
-    plant: Plant
+    node: type[Node]
     mechanism: str
     nemesis: str
     workload: str
@@ -54,21 +54,21 @@ _ELEVEN = ("--nodes=11", "--n=11", "--links=direct", "--concurrency=22")
 BUGS: dict[str, Bug] = {
     # ---- versions
     "ctx-only-increment": Bug(
-        versions.ctx_only_increment,
+        versions.CtxOnlyIncrement,
         "the event is the context's plus 1; the local clock is ignored",
         nemesis="none",
         workload="register",
         anomalies=("lost-write", "false-sibling", "duplicate-dot"),
     ),
     "merged-clock-siblings": Bug(
-        versions.merged_clock_siblings,
+        versions.MergedClockSiblings,
         "siblings share one merged clock: a write replaces all of them or none",
         nemesis="none",
         workload="register",
         anomalies=("false-sibling",),
     ),
     "amnesia": Bug(
-        versions.amnesia,
+        versions.Amnesia,
         "a wiped node names its versions as in its earlier life",
         nemesis="wipe.one,link.slow",
         workload="blind",
@@ -76,7 +76,7 @@ BUGS: dict[str, Bug] = {
         options=(*_FORGETFUL, "--time-limit=25s"),
     ),
     "equal-actors": Bug(
-        versions.equal_actors,
+        versions.EqualActors,
         "all nodes stamp under one actor id",
         nemesis="cut",
         workload="register",
@@ -84,7 +84,7 @@ BUGS: dict[str, Bug] = {
         options=("--keys=1",),
     ),
     "lazy-epoch": Bug(
-        versions.lazy_epoch,
+        versions.LazyEpoch,
         "epochs are used before the disk knows that they are",
         nemesis="kill.minority,link.slow",
         workload="blind",
@@ -97,7 +97,7 @@ BUGS: dict[str, Bug] = {
         ),
     ),
     "prune-clock": Bug(
-        versions.prune_clock,
+        versions.PruneClock,
         "clocks are cut to 10 actors",
         nemesis="none",
         workload="register",
@@ -105,7 +105,7 @@ BUGS: dict[str, Bug] = {
         options=_ELEVEN,
     ),
     "prune-in-repair": Bug(
-        versions.prune_in_repair,
+        versions.PruneInRepair,
         "read repair cuts the clocks that it writes to 10 actors",
         nemesis="none",
         workload="hot-key",
@@ -113,42 +113,42 @@ BUGS: dict[str, Bug] = {
         options=(*_ELEVEN, "--time-limit=16s"),
     ),
     "self-merge": Bug(
-        versions.self_merge,
+        versions.SelfMerge,
         "a merge drops what both sides hold",
         nemesis="none",
         workload="register",
         anomalies=("lost-write",),
     ),
     "ctx-underclaims": Bug(
-        versions.ctx_underclaims,
+        versions.CtxUnderclaims,
         "the context covers only what the first replica showed",
         nemesis="cut",
         workload="register",
         anomalies=("false-sibling",),
     ),
     "foreign-context": Bug(
-        versions.foreign_context,
+        versions.ForeignContext,
         "the context of another key is taken",
         nemesis="none",
         workload="register",
         anomalies=("foreign-context", "lost-write"),
     ),
     "double-stamp": Bug(
-        versions.double_stamp,
+        versions.DoubleStamp,
         "a forwarded put in doubt is stamped again elsewhere",
         nemesis="cut.one-way,link.cut-off",
         workload="register",
         anomalies=("duplicate-sibling",),
     ),
     "stale-forward": Bug(
-        versions.stale_forward,
+        versions.StaleForward,
         "an earlier answer is taken for that of a forward that failed",
         nemesis="kill.one,link.slow",
         workload="register",
         anomalies=("lost-write", "duplicate-sibling", "false-sibling"),
     ),
     "handoff-coordinates": Bug(
-        versions.handoff_coordinates,
+        versions.HandoffCoordinates,
         "a write that a transfer brings is stamped again",
         nemesis="membership",
         workload="register",
@@ -156,7 +156,7 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- the last writer wins
     "lww-own-clock": Bug(
-        lww.lww_own_clock,
+        lww.LwwOwnClock,
         "the winner keeps its own clock only",
         nemesis="kill.one",
         workload="lww",
@@ -164,14 +164,14 @@ BUGS: dict[str, Bug] = {
         options=("--nodes=3", "--keys=40", "--time-limit=15s"),
     ),
     "lww-client-time": Bug(
-        lww.lww_client_time,
+        lww.LwwClientTime,
         "a write is dated by a wall clock that may be behind",
         nemesis="clock.jump",
         workload="lww",
         anomalies=("lost-write", "misdated"),
     ),
     "lww-arrival": Bug(
-        lww.lww_arrival,
+        lww.LwwArrival,
         "a replica keeps what arrived last",
         nemesis="cut,link.jitter",
         workload="lww",
@@ -180,28 +180,28 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- quorums and durability
     "w-counts-twice": Bug(
-        quorum.w_counts_twice,
+        quorum.WCountsTwice,
         "the coordinator counts twice towards W",
         nemesis="cut.one",
         workload="register",
         anomalies=("impossible-ack", "lost-write"),
     ),
     "pw-on-plan": Bug(
-        quorum.pw_on_plan,
+        quorum.PwOnPlan,
         "PW is judged on the plan, not on who answered",
         nemesis="pause",
         workload="register",
         anomalies=("impossible-ack",),
     ),
     "notfound-quorum": Bug(
-        quorum.notfound_quorum,
+        quorum.NotfoundQuorum,
         "an empty fallback's not-found counts towards R",
         nemesis="kill.one",
         workload="bulk",
         anomalies=("stale-read", "impossible-ack"),
     ),
     "ack-before-durable": Bug(
-        quorum.ack_before_durable,
+        quorum.AckBeforeDurable,
         "acknowledged before it is durable",
         nemesis="disk.lost-writes",
         workload="register",
@@ -209,7 +209,7 @@ BUGS: dict[str, Bug] = {
         options=_ONE_COPY,
     ),
     "log-tail": Bug(
-        quorum.log_tail,
+        quorum.LogTail,
         "what is still in the log's tail is taken to be durable",
         nemesis="disk.lost-writes",
         workload="register",
@@ -218,28 +218,28 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- read repair
     "repair-overwrites": Bug(
-        repair.repair_overwrites,
+        repair.RepairOverwrites,
         "read repair overwrites a replica's record instead of syncing into it",
         nemesis="link.jitter",
         workload="hot-key",
         anomalies=("lost-write",),
     ),
     "repair-first-only": Bug(
-        repair.repair_first_only,
+        repair.RepairFirstOnly,
         "read repair writes one sibling under the clock of all",
         nemesis="none",
         workload="register",
         anomalies=("lost-write", "divergence"),
     ),
     "repair-equal": Bug(
-        repair.repair_equal,
+        repair.RepairEqual,
         "read repair writes to replicas that are equal",
         nemesis="none",
         workload="register",
         anomalies=("unbounded",),
     ),
     "no-linger": Bug(
-        repair.no_linger,
+        repair.NoLinger,
         "who answers a read late is not repaired",
         nemesis="wipe.one",
         workload="bulk",
@@ -247,7 +247,7 @@ BUGS: dict[str, Bug] = {
         options=("--param=anti_entropy_interval=0",),
     ),
     "error-is-notfound": Bug(
-        repair.error_is_notfound,
+        repair.ErrorIsNotfound,
         "a record that cannot be read counts as absent, and is written over",
         nemesis="disk.read-error",
         workload="register",
@@ -256,7 +256,7 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- deletes
     "reap-at-w": Bug(
-        reaping.reap_at_w,
+        reaping.ReapAtW,
         "a tombstone is reaped although not all have answered",
         nemesis="cut.one",
         workload="delete",
@@ -264,7 +264,7 @@ BUGS: dict[str, Bug] = {
         options=("--strict", "--time-limit=20s"),
     ),
     "doomstone": Bug(
-        reaping.doomstone,
+        reaping.Doomstone,
         "a tombstone that a fallback kept eats the key that was created again",
         nemesis="cut.hint-holder",
         workload="delete",
@@ -272,7 +272,7 @@ BUGS: dict[str, Bug] = {
         options=("--time-limit=20s",),
     ),
     "hard-delete": Bug(
-        reaping.hard_delete,
+        reaping.HardDelete,
         "a delete leaves no tombstone",
         nemesis="kill",
         workload="delete",
@@ -280,7 +280,7 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- hints
     "hint-early-delete": Bug(
-        hints.hint_early_delete,
+        hints.HintEarlyDelete,
         "a hint is deleted when sent, not when acknowledged",
         nemesis="cut.one,link.lossy",
         workload="bulk",
@@ -288,35 +288,35 @@ BUGS: dict[str, Bug] = {
         options=(*_ONE_COPY, "--links=embedded", "--time-limit=16s"),
     ),
     "hints-forgotten": Bug(
-        hints.hints_forgotten,
+        hints.HintsForgotten,
         "hints are not looked for after a restart",
         nemesis="cut,kill",
         workload="register",
         anomalies=("stuck", "divergence", "misplaced"),
     ),
     "hint-key-collision": Bug(
-        hints.hint_key_collision,
+        hints.HintKeyCollision,
         "a hint's key lacks its target",
         nemesis="cut",
         workload="register",
         anomalies=("divergence", "lost-write", "lost-hint"),
     ),
     "hint-to-ghost": Bug(
-        hints.hint_to_ghost,
+        hints.HintToGhost,
         "hints for a node that was removed are kept for it",
         nemesis="membership.remove",
         workload="register",
         anomalies=("stuck", "misplaced"),
     ),
     "torn-hint": Bug(
-        hints.torn_hint,
+        hints.TornHint,
         "behind a torn hint no other is read",
         nemesis="cut,disk.bit-flip",
         workload="bulk",
         anomalies=("stuck",),
     ),
     "decommission-drops-hints": Bug(
-        hints.decommission_drops_hints,
+        hints.DecommissionDropsHints,
         "a node that leaves drops its hints",
         nemesis="cut,membership.leave",
         workload="bulk",
@@ -325,14 +325,14 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- transfers
     "handoff-overwrites": Bug(
-        transfers.handoff_overwrites,
+        transfers.HandoffOverwrites,
         "a transfer overwrites newer data",
         nemesis="cut",
         workload="register",
         anomalies=("lost-write",),
     ),
     "source-deletes": Bug(
-        transfers.source_deletes,
+        transfers.SourceDeletes,
         "the source gives a transfer so much time, and deletes though it failed",
         nemesis="membership,link.stall",
         workload="bulk",
@@ -340,7 +340,7 @@ BUGS: dict[str, Bug] = {
         options=(*_ONE_COPY, "--links=embedded", "--time-limit=15s"),
     ),
     "no-final-sync": Bug(
-        transfers.no_final_sync,
+        transfers.NoFinalSync,
         "the tail of a transfer is missing",
         nemesis="membership,link",
         workload="blind",
@@ -348,7 +348,7 @@ BUGS: dict[str, Bug] = {
         options=(*_ONE_COPY, *_FORGETFUL, "--time-limit=20s"),
     ),
     "early-cleanup": Bug(
-        transfers.early_cleanup,
+        transfers.EarlyCleanup,
         "a newcomer cleans up what it has fetched, as long as it is joining",
         nemesis="membership.join",
         workload="bulk",
@@ -357,35 +357,35 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- anti-entropy
     "aae-last-segment": Bug(
-        antientropy.aae_last_segment,
+        antientropy.AaeLastSegment,
         "the last part of each tree is never compared",
         nemesis="wipe.one",
         workload="bulk",
         anomalies=("divergence", "stuck", "misplaced"),
     ),
     "aae-no-rehash": Bug(
-        antientropy.aae_no_rehash,
+        antientropy.AaeNoRehash,
         "what repair writes is not hashed",
         nemesis="wipe",
         workload="register",
         anomalies=("unbounded", "stuck"),
     ),
     "aae-order-hash": Bug(
-        antientropy.aae_order_hash,
+        antientropy.AaeOrderHash,
         "equal records hash differently",
         nemesis="none",
         workload="register",
         anomalies=("unbounded", "stuck"),
     ),
     "aae-dirty-tree": Bug(
-        antientropy.aae_dirty_tree,
+        antientropy.AaeDirtyTree,
         "after a crash the trees of before it are taken up",
         nemesis="kill",
         workload="register",
         anomalies=("divergence", "stuck", "unbounded"),
     ),
     "aae-expired-tree": Bug(
-        antientropy.aae_expired_tree,
+        antientropy.AaeExpiredTree,
         "an expired tree is cleared long before it is made anew",
         nemesis="none",
         workload="register",
@@ -393,7 +393,7 @@ BUGS: dict[str, Bug] = {
         options=("--param=tree_expiry=3",),
     ),
     "half-open-slot": Bug(
-        antientropy.half_open_slot,
+        antientropy.HalfOpenSlot,
         "an exchange that was cut off holds its slot",
         nemesis="link.stall",
         workload="register",
@@ -401,14 +401,14 @@ BUGS: dict[str, Bug] = {
         options=("--links=embedded", "--time-limit=15s"),
     ),
     "one-bad-value": Bug(
-        antientropy.one_bad_value,
+        antientropy.OneBadValue,
         "one damaged value ends every scan",
         nemesis="disk.bit-flip",
         workload="bulk",
         anomalies=("stuck",),
     ),
     "unthrottled": Bug(
-        overload.unthrottled,
+        overload.Unthrottled,
         "background work ignores how long readers wait",
         nemesis="wipe.one",
         workload="bulk",
@@ -416,7 +416,7 @@ BUGS: dict[str, Bug] = {
     ),
     # ---- membership and failure detection
     "ghost-member": Bug(
-        membership.ghost_member,
+        membership.GhostMember,
         "stale gossip revives a node that was removed",
         nemesis="membership.remove",
         workload="register",
@@ -424,14 +424,14 @@ BUGS: dict[str, Bug] = {
         options=("--time-limit=5s",),
     ),
     "lone-ring": Bug(
-        membership.lone_ring,
+        membership.LoneRing,
         "a node that hears of no cluster founds its own",
         nemesis="membership.join",
         workload="register",
         anomalies=("split-membership", "stuck", "misplaced"),
     ),
     "clock-merge": Bug(
-        membership.clock_merge,
+        membership.ClockMerge,
         "of two layouts the one with the later date wins",
         nemesis="clock.jump,membership",
         workload="register",
@@ -439,14 +439,14 @@ BUGS: dict[str, Bug] = {
         options=("--time-limit=20s",),
     ),
     "double-claim": Bug(
-        membership.double_claim,
+        membership.DoubleClaim,
         "every member makes plans, and keeps its own",
         nemesis="membership.two",
         workload="register",
         anomalies=("misplaced", "split-membership", "stuck"),
     ),
     "tail-violation": Bug(
-        membership.tail_violation,
+        membership.TailViolation,
         "partitions are dealt out in turn, past the end of the ring too",
         nemesis="none",
         workload="bulk",
@@ -454,7 +454,7 @@ BUGS: dict[str, Bug] = {
         options=("--nodes=3",),
     ),
     "banned-forever": Bug(
-        membership.banned_forever,
+        membership.BannedForever,
         "a peer that was suspected is never asked again",
         nemesis="pause",
         workload="register",
@@ -463,8 +463,8 @@ BUGS: dict[str, Bug] = {
 }
 
 
-def resolve(name: str) -> Plant:
-    """What plants the bug of this name in the table, or of FILE.py:NAME outside of it.
+def resolve(name: str) -> type[Node]:
+    """The node with the bug of this name in the table, or of FILE.py:NAME outside of it.
     Raises ValueError with what is wrong and what is allowed."""
     if ":" in name:
         return outside.load(name)
@@ -474,17 +474,22 @@ def resolve(name: str) -> Plant:
         raise ValueError(
             f"there is no {name!r}{hint}; allowed: FILE.py:NAME, {', '.join(sorted(BUGS))}"
         )
-    return BUGS[name].plant
+    return BUGS[name].node
 
 
-def plant(names: Iterable[str], node_class: type[Node]) -> type[Node]:
-    """A node class with the named bugs planted. Raises ValueError as `resolve` does."""
-    plants = [resolve(name) for name in names]
-
-    class Planted(node_class):  # type: ignore[misc, valid-type]
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(*args, **kwargs)
-            for each in plants:
-                each(self)
-
-    return Planted
+def plant(names: Iterable[str]) -> type[Node]:
+    """A node with all the named bugs. Raises ValueError as `resolve` does, and for two bugs
+    that replace the same part."""
+    bugs = tuple(dict.fromkeys(map(resolve, names)))
+    if len(bugs) == 1:
+        return bugs[0]
+    changed: dict[str, Any] = {}
+    for bug in bugs:
+        for each in fields(Parts):
+            part = getattr(bug.parts, each.name)
+            if part is getattr(Node.parts, each.name):
+                continue
+            if changed.get(each.name, part) is not part:
+                raise ValueError(f"two of these bugs replace {each.name}; plant one of them")
+            changed[each.name] = part
+    return type("PlantedNode", bugs, {"parts": Parts(**changed)})

@@ -1,4 +1,4 @@
-"""Bugs of anti-entropy: trees that do not tell the truth."""
+"""Bugs of anti-entropy: hash trees that are wrong, exchanges that end too early or never."""
 
 from __future__ import annotations
 
@@ -6,106 +6,110 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.replication.antientropy import Exchange
+from dynamesis.cluster.core.replication.antientropy import AntiEntropy, Exchange
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.merkle import WIDTH
-from dynamesis.cluster.core.storage.record_table import Record
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.trees import Trees
 
 
-def aae_last_segment(node: Node) -> None:
+class _HalfCompared(Exchange):
+    def differing(self, partition: int, theirs: list[int]) -> list[int]:
+        return [b for b in super().differing(partition, theirs) if b < WIDTH // 2]
+
+
+class AaeLastSegment(Node):
     """The last branches of a tree are never compared."""
 
-    class ShortSighted(Exchange):
-        def differing(self, partition: int, theirs: list[int]) -> list[int]:
-            return [b for b in super().differing(partition, theirs) if b < WIDTH // 2]
-
-    node.anti_entropy.exchange = ShortSighted
+    parts = Parts(exchange=_HalfCompared)
 
 
-def aae_no_rehash(node: Node) -> None:
-    """What a repair writes is not hashed: the trees differ for ever."""
-    changed = node.trees.changed
-    merge = node.objects.merge
+class _NotRehashed(RecordTable):
+    _repairing = False
 
-    def silently(
-        key: bytes, incoming: State, why: str, done: Done, durable: bool = True
+    def merge(
+        self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
-        hears = node.objects.on_change
-        if why == "anti-entropy":
-            node.objects.on_change = _count_only
+        self._repairing = why == "anti-entropy"
         try:
-            return merge(key, incoming, why, done, durable)
+            return super().merge(key, incoming, why, done, durable)
         finally:
-            node.objects.on_change = hears
+            self._repairing = False
 
-    def _count_only(row: bytes, old: Record | None, new: Record | None) -> None:
-        changed(row, old, old if old is not None else new)
+    def announce(self, key: bytes, old: Record | None, new: Record | None) -> None:
+        counted = old if old is not None else new
+        super().announce(key, old, counted if self._repairing else new)
 
-    node.objects.merge = silently  # type: ignore[method-assign]
+
+class AaeNoRehash(Node):
+    """What a repair writes is not hashed: the trees differ for ever."""
+
+    parts = Parts(objects=_NotRehashed)
 
 
-def aae_order_hash(node: Node) -> None:
+class AaeOrderHash(Node):
     """A record's hash depends on who holds it: equal records never look equal."""
-    changed = node.trees.changed
-    salt = sum(node.params.node.encode())
 
-    def salted(row: bytes, old: Record | None, new: Record | None) -> None:
-        changed(row, _salt(old, salt), _salt(new, salt))
-
-    node.objects.on_change = salted
-    node.trees.changed = salted  # type: ignore[method-assign]
-
-
-def aae_dirty_tree(node: Node) -> None:
-    """The trees are written down now and then, and taken up after a crash as they are."""
-    trees = node.trees
-    recover = trees.recover
-
-    def trust() -> None:
-        recover()
-        node.runtime.every(1.0, trees.put_away)
-
-    trees.recover = trust  # type: ignore[method-assign]
-
-
-def aae_expired_tree(node: Node) -> None:
-    """An old tree is thrown away at once, and made anew when its turn comes."""
-    trees = node.trees
-
-    def expire() -> None:
-        trees._serving = None
-        node.runtime.after(60.0, trees.rebuild)
-
-    trees._expire = expire  # type: ignore[method-assign]
-
-
-def half_open_slot(node: Node) -> None:
-    """An exchange whose peer went silent keeps its slot, and no other gets it."""
-    finished = node.anti_entropy.finished
-
-    def hold(exchange: Exchange, error: str | None) -> None:
-        if error not in ("timeout", "lost"):
-            finished(exchange, error)
-
-    node.anti_entropy.finished = hold  # type: ignore[method-assign]
-
-
-def one_bad_value(node: Node) -> None:
-    """A scan ends at the first row that is damaged, and with it whatever needed the scan."""
-    objects = node.objects
-    scan = objects.scan
-
-    def brittle(prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, Record]]:
-        for row in chain(scan(prefix, after), (None,)):
-            if objects.damaged:
-                raise ReadFailed("a row is damaged")
-            if row is not None:
-                yield row
-
-    objects.scan = brittle  # type: ignore[method-assign]
+    def object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        salt = sum(self.params.node.encode())
+        super().object_changed(row, _salt(old, salt), _salt(new, salt))
 
 
 def _salt(record: Record | None, salt: int) -> Record | None:
     return None if record is None else Record(record.state, record.actor, record.hash ^ salt)
+
+
+class _Trusting(Trees):
+    def recover(self) -> None:
+        super().recover()
+        self._runtime.every(1.0, self.put_away)
+
+
+class AaeDirtyTree(Node):
+    """The trees are written down now and then, and taken up after a crash as they are."""
+
+    parts = Parts(trees=_Trusting)
+
+
+class _Expiring(Trees):
+    def expire(self) -> None:
+        self._serving = None
+        self._runtime.after(60.0, self.rebuild)
+
+
+class AaeExpiredTree(Node):
+    """An old tree is thrown away at once, and made anew when its turn comes."""
+
+    parts = Parts(trees=_Expiring)
+
+
+class _Held(AntiEntropy):
+    def finished(self, exchange: Exchange, error: str | None) -> None:
+        if error not in ("timeout", "lost"):
+            super().finished(exchange, error)
+
+
+class HalfOpenSlot(Node):
+    """An exchange whose peer went silent keeps its slot, and no other gets it."""
+
+    parts = Parts(anti_entropy=_Held)
+
+
+class _Brittle(RecordTable):
+    def scan(
+        self, prefix: bytes = b"", after: bytes | None = None
+    ) -> Iterator[tuple[bytes, Record]]:
+        for row in chain(super().scan(prefix, after), (None,)):
+            if self.damaged:
+                raise ReadFailed("a row is damaged")
+            if row is not None:
+                yield row
+
+
+class OneBadValue(Node):
+    """A scan ends at the first row that is damaged, and with it whatever needed the scan."""
+
+    parts = Parts(objects=_Brittle)

@@ -1,80 +1,84 @@
-"""Bugs of hinted handoff."""
+"""Bugs of hinted handoff: hints that are lost, forgotten, or stand in the way of others."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
-from dynamesis.cluster.core.protocol.messages import Answer, State
+from dynamesis.cluster.core.node.parts import Parts
+from dynamesis.cluster.core.protocol.messages import Answer
 from dynamesis.cluster.core.protocol.storage_reader import Damaged
+from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import hint_row, split_hint
 
 
-def hint_early_delete(node: Node) -> None:
-    """A hint is deleted when it was sent, whether or not it arrived."""
-
-    def kept(answer: Answer | Failure) -> bool:
+class _DeletedWhenSent(Hints):
+    def is_kept(self, answer: Answer | Failure) -> bool:
         return True
 
-    node.hints.is_kept = kept  # type: ignore[method-assign]
+
+class HintEarlyDelete(Node):
+    """A hint is deleted when it was sent, whether or not it arrived."""
+
+    parts = Parts(hints=_DeletedWhenSent)
 
 
-def hints_forgotten(node: Node) -> None:
+class _NeverRecovered(Hints):
+    def recover(self) -> None:
+        pass
+
+
+class HintsForgotten(Node):
     """The hints of an earlier life lie in the store and are never looked at."""
-    node.hints.recover = lambda: None  # type: ignore[method-assign]
+
+    parts = Parts(hints=_NeverRecovered)
 
 
-def hint_key_collision(node: Node) -> None:
+class HintKeyCollision(Node):
     """One hint a key, for whomever: that for one target replaces that for another."""
-    records = node.hints.records
-    merge = records.merge
 
-    def replace(row: bytes, *rest: Any) -> State | None:
+    def hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+        super().hint_changed(row, old, new)
         target, key = split_hint(row)
-        for other in node.hints.targets(key):
-            if other != target:
-                records.remove(hint_row(other, key), lambda code: None)
-        return merge(row, *rest)
-
-    records.merge = replace  # type: ignore[assignment, method-assign]
+        for other in self.hints.targets(key):
+            if new is not None and other != target:
+                self.hints.records.remove(hint_row(other, key), lambda code: None)
 
 
-def hint_to_ghost(node: Node) -> None:
+class HintToGhost(Node):
     """Where hints go was looked up when there were other members, and is kept."""
 
-    def cached(target: str, key: bytes) -> tuple[str, ...]:
-        return (target,) if node.detector.healthy(target) else ()
-
-    node.hints.destinations = cached
+    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+        return (target,) if self.detector.healthy(target) else ()
 
 
-def torn_hint(node: Node) -> None:
-    """A hint that cannot be read is tried again and again, and those behind it wait."""
-    hints = node.hints
-    send = hints._send
-    blocked: dict[str, None] = {}
+class _InTurn(Hints):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._blocked: dict[str, None] = {}
 
-    def in_turn(target: str, key: bytes, to: tuple[str, ...]) -> None:
+    def send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
         try:
-            hints.records.get(hint_row(target, key))
+            self.records.get(hint_row(target, key))
         except Damaged:
-            blocked[target] = None
-        if target not in blocked:
-            send(target, key, to)
-
-    hints._send = in_turn  # type: ignore[method-assign]
+            self._blocked[target] = None
+        if target not in self._blocked:
+            super().send(target, key, to)
 
 
-def decommission_drops_hints(node: Node) -> None:
+class TornHint(Node):
+    """A hint that cannot be read is tried again and again, and those behind it wait."""
+
+    parts = Parts(hints=_InTurn)
+
+
+class DecommissionDropsHints(Node):
     """A node that leaves throws its hints away instead of handing them off."""
-    destinations = node.hints.destinations
 
-    def drop(target: str, key: bytes) -> tuple[str, ...]:
-        if node.placement is None or node.params.node in node.view.layout.members:
-            return destinations(target, key)
-        hints = node.hints
-        hints.records.remove(hint_row(target, key), lambda code: None)
+    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+        if self.placement is None or self.params.node in self.view.layout.members:
+            return super().hint_destinations(target, key)
+        self.hints.records.remove(hint_row(target, key), lambda code: None)
         return ()
-
-    node.hints.destinations = drop

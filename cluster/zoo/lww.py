@@ -1,43 +1,60 @@
-"""Bugs where the last writer wins: who was last?"""
+"""Bugs where the last writer wins: the wrong writer, or not the same one everywhere."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.storage.record_table import RecordTable
 from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.core.versions.versioning import LastWriteWins, Versioning, versioning
 
 _LATEST = "@"
 
 
-def lww_own_clock(node: Node) -> None:
-    """The winner keeps its own clock alone: what it beat is not known to be beaten."""
-    lww = node.versioning.lww
-    settle = lww.settle
-
-    def own(state: State) -> State:
-        settled = settle(state)
+class _OwnClock(LastWriteWins):
+    def settle(self, state: State) -> State:
+        settled = super().settle(state)
         return {a: entry for a, entry in settled.items() if entry.values or a == _LATEST}
 
-    lww.settle = own  # type: ignore[method-assign]
+
+def _own_clock(params: Params) -> Versioning:
+    return replace(versioning(params), lww=_OwnClock())
 
 
-def lww_client_time(node: Node) -> None:
-    """A write is dated by the wall clock, be it behind what the write follows on."""
+class LwwOwnClock(Node):
+    """The winner keeps its own clock alone: what it beat is not known to be beaten."""
 
-    def date(version: Version, context: State, state: State, wall: int) -> Version:
+    parts = Parts(versioning=_own_clock)
+
+
+class _WallDated(LastWriteWins):
+    def date(self, version: Version, context: State, state: State, wall: int) -> Version:
         return msgspec.structs.replace(version, at=wall)
 
-    node.versioning.lww.date = date  # type: ignore[method-assign]
+
+def _wall_dated(params: Params) -> Versioning:
+    return replace(versioning(params), lww=_WallDated())
 
 
-def lww_arrival(node: Node) -> None:
-    """At a replica what arrives last wins, whenever it was written."""
-    combine = node.objects.combine
+class LwwClientTime(Node):
+    """A write is dated by the wall clock, be it behind what the write follows on."""
 
-    def last(ours: State, incoming: State, why: str) -> State:
+    parts = Parts(versioning=_wall_dated)
+
+
+class _LastArrived(RecordTable):
+    def combine(self, ours: State, incoming: State, why: str) -> State:
         if _LATEST not in incoming:
-            return combine(ours, incoming, why)
+            return super().combine(ours, incoming, why)
         return {**clock.seen(ours), **incoming}
 
-    node.objects.combine = last  # type: ignore[method-assign]
+
+class LwwArrival(Node):
+    """At a replica what arrives last wins, whenever it was written."""
+
+    parts = Parts(objects=_LastArrived)

@@ -1,4 +1,4 @@
-"""Bugs of membership, placement and failure detection."""
+"""Bugs of membership: who is in the cluster, who plans, and who owns what."""
 
 from __future__ import annotations
 
@@ -7,67 +7,80 @@ from typing import Any
 
 import msgspec
 from dynamesis.cluster.core.membership.changes import claimant
-from dynamesis.cluster.core.membership.membership import merge_layouts
+from dynamesis.cluster.core.membership.detector import Detector
+from dynamesis.cluster.core.membership.membership import Membership, merge_layouts
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import Change, Layout
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.protocol.storage_reader import Reader
 from dynamesis.cluster.core.ring.placement import Rules
 from dynamesis.cluster.core.ring.ring import Ring
+from dynamesis.cluster.core.runtime.runtime import Runtime
 
 
-def ghost_member(node: Node) -> None:
-    """Members are merged as a union: whoever was removed comes back with stale gossip."""
-    membership = node.membership
-    adopt = membership.adopt
-
-    def revive(layout: Layout | None, requests: dict[str, Change]) -> bool:
-        ours = membership.layout
+class _United(Membership):
+    def adopt(self, layout: Layout | None, requests: dict[str, Change]) -> bool:
+        ours = self.layout
         merged = merge_layouts(ours, layout)
         if ours is not None and layout is not None and merged is not None:
             everybody = tuple(sorted({*ours.members, *layout.members}))
             layout = msgspec.structs.replace(merged, members=everybody)
-            membership.layout = msgspec.structs.replace(ours, members=ours.members)
-        return adopt(layout, requests)
-
-    membership.adopt = revive  # type: ignore[method-assign]
+            self.layout = msgspec.structs.replace(ours, members=ours.members)
+        return super().adopt(layout, requests)
 
 
-def clock_merge(node: Node) -> None:
+class GhostMember(Node):
+    """Members are merged as a union: whoever was removed comes back with stale gossip."""
+
+    parts = Parts(membership=_United)
+
+
+class _Dated(Membership):
+    #: of the same node, for its wall clock; ClockMerge sets it
+    runtime: Runtime
+
+    def next_layout(self, layout: Layout, **changes: Any) -> Layout:
+        following = super().next_layout(layout, **changes)
+        return msgspec.structs.replace(following, version=self.runtime.wall)
+
+    def mark_ready(self, partition: int) -> None:
+        layout = self.layout
+        assert layout is not None
+        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), self.node)}
+        later = msgspec.structs.replace(layout, ready=ready, version=self.runtime.wall)
+        self.adopt(later, {})
+
+
+class ClockMerge(Node):
     """Who belongs, and who is ready, is one value with a date, by whose clock ever: of two
     the later one is kept."""
-    membership, following = node.membership, node.membership._next
 
-    def dated(layout: Layout, **changes: Any) -> Layout:
-        return msgspec.structs.replace(following(layout, **changes), version=node.runtime.wall)
+    parts = Parts(membership=_Dated)
 
-    def mark_ready(partition: int) -> None:
-        layout = membership.layout
-        assert layout is not None
-        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), membership._node)}
-        later = msgspec.structs.replace(layout, ready=ready, version=node.runtime.wall)
-        membership.adopt(later, {})
-
-    membership._next = dated  # type: ignore[method-assign]
-    membership.mark_ready = mark_ready  # type: ignore[method-assign]
+    def __init__(self, params: Params, store: Reader, entropy: int) -> None:
+        super().__init__(params, store, entropy)
+        assert isinstance(self.membership, _Dated)
+        self.membership.runtime = self.runtime
 
 
-def double_claim(node: Node) -> None:
-    """Every member plans, and who has a plan takes none that does not go on from it."""
-    membership = node.membership
-    advance, adopt = membership.advance, membership.adopt
+class _Rivals(Membership):
+    def advance(self) -> None:
+        me, layout = self.node, self.layout
+        self.node = me if layout is None else claimant(layout, self.requests)
+        super().advance()
+        self.node = me
 
-    def plan() -> None:
-        me, layout = membership._node, membership.layout
-        membership._node = me if layout is None else claimant(layout, membership.requests)
-        advance()
-        membership._node = me
-
-    def keep(layout: Layout | None, requests: dict[str, Change]) -> bool:
-        ours = membership.layout
+    def adopt(self, layout: Layout | None, requests: dict[str, Change]) -> bool:
+        ours = self.layout
         rival = ours and layout and not set(ours.applied) <= set(layout.applied)
-        return False if rival else adopt(layout, requests)
+        return False if rival else super().adopt(layout, requests)
 
-    membership.advance = plan  # type: ignore[method-assign]
-    membership.adopt = keep  # type: ignore[method-assign]
+
+class DoubleClaim(Node):
+    """Every member plans, and who has a plan takes none that does not go on from it."""
+
+    parts = Parts(membership=_Rivals)
 
 
 class _Dealt(Rules):
@@ -79,35 +92,43 @@ class _Dealt(Rules):
         return tuple(sorted(members)[p % len(members)] for p in range(partitions))
 
     def ring(self, owners: Sequence[str]) -> Ring:
-        ring, twice = super().ring(owners), (*owners, *owners)
-        in_a_row = [twice[p : p + self.n] for p in range(len(owners))]
-        ring._primaries = in_a_row
-        ring._walks = [
+        return _InARow(owners, self.n)
+
+
+class _InARow(Ring):
+    def __init__(self, owners: Sequence[str], n: int) -> None:
+        super().__init__(owners, n)
+        twice = (*owners, *owners)
+        self._primaries = [twice[p : p + n] for p in range(len(owners))]
+        self._walks = [
             (*first, *(node for node in walk if node not in first))
-            for first, walk in zip(in_a_row, ring._walks, strict=True)
+            for first, walk in zip(self._primaries, self._walks, strict=True)
         ]
-        return ring
 
 
-def tail_violation(node: Node) -> None:
+class TailViolation(Node):
     """Partitions are dealt out without a look at where the ring ends and begins again."""
-    node.rules = node.membership._rules = _Dealt(node.params.n)
+
+    parts = Parts(rules=_Dealt)
 
 
-def banned_forever(node: Node) -> None:
+class _Unforgiving(Detector):
+    def heard(self, peer: str) -> None:
+        self.watch([peer])
+
+
+class BannedForever(Node):
     """A peer that was once suspected is never asked again."""
-    node.detector.heard = lambda peer: node.detector.watch([peer])  # type: ignore[method-assign]
+
+    parts = Parts(detector=_Unforgiving)
 
 
-def lone_ring(node: Node) -> None:
+class LoneRing(Node):
     """A node that hears of no cluster at once founds one of its own."""
-    start = node._start
 
-    def found(intact: bool) -> None:
-        start(intact)
-        if node.membership.layout is None and not node.params.members:
-            me = (node.params.node,)
-            owners = me * node.params.partitions
-            node.membership.adopt(Layout(99, me[0], me, owners, owners), {})
-
-    node._start = found  # type: ignore[method-assign]
+    def start(self, intact: bool) -> None:
+        super().start(intact)
+        if self.membership.layout is None and not self.params.members:
+            me = (self.params.node,)
+            owners = me * self.params.partitions
+            self.membership.adopt(Layout(99, me[0], me, owners, owners), {})

@@ -1,6 +1,6 @@
-"""Bugs from outside: `FILE.py:NAME`, a function of the same form as those of this package.
+"""A bug of one's own: FILE.py:NAME, a subclass of `Node` or a function that takes one node.
 
-It receives a freshly built node and replaces a method of it, and nothing more. The file is
+A function receives a freshly built node and may replace what it likes of it. The file is
 loaded under a name of its own, so that it can shadow no module.
 """
 
@@ -12,20 +12,38 @@ from pathlib import Path
 from types import ModuleType
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.protocol.storage_reader import Reader
 
 
-def load(spec: str) -> Callable[[Node], None]:
-    """The function that `spec` names. Raises ValueError that says what is wrong."""
+def load(spec: str) -> type[Node]:
+    """The node with the bug that `spec` names. Raises ValueError that says what is wrong."""
     file, _, name = spec.rpartition(":")
     path = Path(file)
     if path.suffix != ".py" or not name.isidentifier():
         raise ValueError(f"{spec!r} is not of the form FILE.py:NAME")
     module = _execute(path)
-    function = getattr(module, name, None)
-    if callable(function):
-        return function  # type: ignore[no-any-return]
+    bug = getattr(module, name, None)
+    if isinstance(bug, type) and issubclass(bug, Node):
+        return bug
+    if callable(bug) and not isinstance(bug, type):
+        return changed_by(bug)
     here = [key for key, value in vars(module).items() if _is_bug(module, key, value)]
-    raise ValueError(f"{path}: no function {name!r}; there are: {', '.join(here) or 'none'}")
+    raise ValueError(
+        f"{path}: {name!r} is no subclass of Node and no function of one; there are: "
+        f"{', '.join(here) or 'none'}"
+    )
+
+
+def changed_by(change: Callable[[Node], None]) -> type[Node]:
+    """A node that `change` is applied to as soon as it is built."""
+
+    class Changed(Node):
+        def __init__(self, params: Params, store: Reader, entropy: int) -> None:
+            super().__init__(params, store, entropy)
+            change(self)
+
+    return Changed
 
 
 def _execute(path: Path) -> ModuleType:
@@ -44,4 +62,5 @@ def _execute(path: Path) -> ModuleType:
 
 def _is_bug(module: ModuleType, key: str, value: object) -> bool:
     own = getattr(value, "__module__", None) == module.__name__
-    return callable(value) and own and not key.startswith("_")
+    fits = issubclass(value, Node) if isinstance(value, type) else callable(value)
+    return own and fits and not key.startswith("_")

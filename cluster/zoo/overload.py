@@ -1,19 +1,30 @@
-"""Bugs of overload: who has to wait for whom?"""
+"""Bugs of admission: work that does not yield to what is more urgent."""
 
 from __future__ import annotations
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
+from dynamesis.cluster.core.runtime.admission import Admission
+from dynamesis.cluster.core.storage.trees import Trees
 
 _WITHOUT_END = 1 << 20
 
 
-def unthrottled(node: Node) -> None:
+class _Boundless(Admission):
+    def adjust(self) -> None:
+        self.slices = _WITHOUT_END
+
+
+class _WithoutPause(Trees):
+    def scan_on(self, delay: float) -> None:
+        self._runtime.soon(self.scan_slice)
+
+
+class Unthrottled(Node):
     """Background work takes all that there is, however long the readers wait."""
-    admission, trees = node.admission, node.trees
 
-    def adjust() -> None:
-        admission.slices = _WITHOUT_END
-        trees.rebuild()
+    parts = Parts(admission=_Boundless, trees=_WithoutPause)
 
-    admission.adjust = adjust  # type: ignore[method-assign]
-    trees._later = lambda delay: node.runtime.soon(trees._slice)  # type: ignore[method-assign]
+    def start(self, intact: bool) -> None:
+        super().start(intact)
+        self.runtime.every(1.0, self.trees.rebuild)

@@ -2,76 +2,84 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 
 
-def w_counts_twice(node: Node) -> None:
+class _CountsItselfTwice(PutRequest):
+    def count(self, place: ReplicaSlot, durable: bool) -> None:
+        super().count(place, durable)
+        if place.holder == self._s.node:
+            super().count(ReplicaSlot(place.primary, f"{place.holder}, again"), durable)
+
+
+class WCountsTwice(Node):
     """The coordinator counts as a client of itself, and so does its copy."""
 
-    class Twice(PutRequest):
-        def count(self, place: ReplicaSlot, durable: bool) -> None:
-            super().count(place, durable)
-            if place.holder == self._s.node:
-                super().count(ReplicaSlot(place.primary, f"{place.holder}, again"), durable)
-
-    node.put_request = Twice
+    parts = Parts(put_request=_CountsItselfTwice)
 
 
-def notfound_quorum(node: Node) -> None:
+class _Believing(GetRequest):
+    def counts(self, place: ReplicaSlot, state: State | None) -> bool:
+        return True
+
+
+class NotfoundQuorum(Node):
     """A fallback that has nothing is believed: its not-found counts towards R."""
 
-    class Believing(GetRequest):
-        def counts(self, place: ReplicaSlot, state: State | None) -> bool:
-            return True
-
-    node.get_request = Believing
+    parts = Parts(get_request=_Believing)
 
 
-def ack_before_durable(node: Node) -> None:
-    """Acknowledged when it was given to the disk, not when the disk had it."""
-    for records in (node.objects, node.hints.records):
-        _acknowledge_at_once(node, records)
+class _CountsThePlan(PutRequest):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._heard: set[str] = set()
+
+    def count(self, place: ReplicaSlot, durable: bool) -> None:
+        super().count(place, durable)
+        self._heard.add(place.holder)
+        for other in self._plan.places:
+            if other.hint_for is None and other.holder not in self._heard:
+                super().count(other, False)
 
 
-def pw_on_plan(node: Node) -> None:
+class PwOnPlan(Node):
     """PW is judged on who was to answer: a primary counts before it has."""
 
-    class Planned(PutRequest):
-        def count(self, place: ReplicaSlot, durable: bool) -> None:
-            super().count(place, durable)
-            for other in self._plan.places:
-                if other.hint_for is None:
-                    self._tally._answered.setdefault(other.holder, (True, False))
-
-    node.put_request = Planned
+    parts = Parts(put_request=_CountsThePlan)
 
 
-def log_tail(node: Node) -> None:
-    """When one batch is durable, those behind it in the log are taken to be so too."""
-    runtime = node.runtime
-    persisted = runtime.persisted
-
-    def all_of_them(token: int, reason: str | None = None) -> None:
-        for waiting in [token, *runtime._persists] if reason is None else [token]:
-            if waiting in runtime._persists:
-                persisted(waiting, reason)
-
-    runtime.persisted = all_of_them  # type: ignore[method-assign]
-
-
-def _acknowledge_at_once(node: Node, records: RecordTable) -> None:
-    put = records._put
-
-    def hasty(
-        key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+class _Hasty(RecordTable):
+    def write(
+        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
-        put(key, old, new, lambda code: None, durable)
-        node.runtime.after(0.0, lambda: done(None))
+        super().write(key, old, new, lambda code: None, durable)
+        self._runtime.after(0.0, lambda: done(None))
 
-    records._put = hasty  # type: ignore[method-assign]
+
+class AckBeforeDurable(Node):
+    """Acknowledged when it was given to the disk, not when the disk had it."""
+
+    parts = Parts(objects=_Hasty, hint_records=_Hasty)
+
+
+class _AllAtOnce(Runtime):
+    def persisted(self, token: int, reason: str | None = None) -> None:
+        for waiting in [token, *self._persists] if reason is None else [token]:
+            if waiting in self._persists:
+                super().persisted(waiting, reason)
+
+
+class LogTail(Node):
+    """When one batch is durable, those behind it in the log are taken to be so too."""
+
+    parts = Parts(runtime=_AllAtOnce)

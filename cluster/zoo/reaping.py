@@ -1,4 +1,4 @@
-"""Bugs of deletes: a tombstone that is forgotten too early, or never was."""
+"""Bugs of deletes: tombstones that go too early, or were never there."""
 
 from __future__ import annotations
 
@@ -6,51 +6,60 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
-from dynamesis.cluster.core.replication.tombstone_reaper import Told, is_grave
+from dynamesis.cluster.core.replication.tombstone_reaper import Told, TombstoneReaper, is_grave
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.record_table import Record
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 
 
-def reap_at_w(node: Node) -> None:
-    """All are asked and nobody can object: a tombstone goes once those who have it agree."""
-    reaper, put = node.reaper, node.reaper._put
+class _Unopposed(TombstoneReaper):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ping = self._answered_at_once
 
-    def ping(peer: str, done: Callable[[Answer | Failure], None]) -> None:
-        node.runtime.soon(lambda: done(ReapReply(0, ())))
+    def _answered_at_once(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+        self._runtime.soon(lambda: done(ReapReply(0, ())))
 
-    def ask(member: str, question: Reap, told: Told) -> None:
+    def put(self, member: str, question: Reap, told: Told) -> None:
         keys = tuple(question.keys)
-        put(member, question, told if member == node.params.node else lambda _: told(keys))
-
-    reaper.ping = ping
-    reaper._put = ask  # type: ignore[method-assign]
+        super().put(member, question, told if member == self._node else lambda _: told(keys))
 
 
-def doomstone(node: Node) -> None:
+class ReapAtW(Node):
+    """All are asked and nobody can object: a tombstone goes once those who have it agree."""
+
+    parts = Parts(reaper=_Unopposed)
+
+
+class _NamedAsBefore(RecordTable):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names: dict[bytes, str] = {}
+
+    def actor_for(self, key: bytes, old: Record | None, context: State) -> str:
+        if key not in self._names:
+            self._names[key] = super().actor_for(key, old, context)
+        return self._names[key]
+
+
+class Doomstone(ReapAtW):
     """A key that is created again is stamped as before it was reaped, and a tombstone that
     a fallback has kept meanwhile knows that name."""
-    reap_at_w(node)
-    stamp, actor = node.objects.stamp, node.objects._actor
-    names: dict[bytes, str] = {}
 
-    def as_before(key: bytes, *rest: Any) -> tuple[State, State] | None:
-        node.objects._actor = lambda old, context: (  # type: ignore[method-assign]
-            names.get(key) or names.setdefault(key, actor(old, context))
-        )
-        return stamp(key, *rest)
-
-    node.objects.stamp = as_before  # type: ignore[assignment, method-assign]
+    parts = Parts(reaper=_Unopposed, objects=_NamedAsBefore)
 
 
-def hard_delete(node: Node) -> None:
-    """Each replica deletes for good, and nothing tells an old value that it is dead."""
-    put = node.objects._put
-
-    def delete(
-        key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+class _WithoutTombstones(RecordTable):
+    def write(
+        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
-        put(key, old, None if new is not None and is_grave(new.state) else new, done, durable)
+        gone = new is not None and is_grave(new.state)
+        super().write(key, old, None if gone else new, done, durable)
 
-    node.objects._put = delete  # type: ignore[method-assign]
+
+class HardDelete(Node):
+    """Each replica deletes for good, and nothing tells an old value that it is dead."""
+
+    parts = Parts(objects=_WithoutTombstones)

@@ -1,4 +1,4 @@
-"""Bugs of versioning: how a version is named, and what it replaces."""
+"""Bugs of versions: stamps, clocks, merges, contexts, and puts that are coordinated twice."""
 
 from __future__ import annotations
 
@@ -6,45 +6,51 @@ from collections.abc import Callable
 
 import msgspec
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.events import Write
-from dynamesis.cluster.core.protocol.messages import Entry, PutReply, State, Version
+from dynamesis.cluster.core.protocol.messages import Entry, PutReply, Refusal, State, Version
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
 from dynamesis.cluster.core.storage.record_table import RecordTable
 from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.core.versions.context import Contexts
+from dynamesis.cluster.core.versions.identity import Identity
 
 _PAIRS = 10
-
-
-def _tables(node: Node) -> tuple[RecordTable, RecordTable]:
-    return node.objects, node.hints.records
 
 
 # ---- stamping
 
 
-def ctx_only_increment(node: Node) -> None:
+class _ContextPlusOne(RecordTable):
+    def apply(
+        self, context: State, version: Version, state: State, actor: str, event: int
+    ) -> State:
+        known = context.get(actor, Entry(0))
+        return super().apply(context, version, state, actor, known.n + 1)
+
+
+class CtxOnlyIncrement(Node):
     """Two blind puts at one node get one dot: the later replaces the earlier."""
 
-    def apply(context: State, version: Version, state: State, actor: str, event: int) -> State:
-        known = context.get(actor, Entry(0))
-        return clock.update(context, version, state, actor, known.n + 1)
-
-    for records in _tables(node):
-        records.apply = apply  # type: ignore[method-assign]
+    parts = Parts(objects=_ContextPlusOne, hint_records=_ContextPlusOne)
 
 
-def merged_clock_siblings(node: Node) -> None:
+class _OneClock(RecordTable):
+    def apply(
+        self, context: State, version: Version, state: State, actor: str, event: int
+    ) -> State:
+        if all(clock.covers(context, state, known) for known in state):
+            return super().apply(context, version, state, actor, event)
+        return _keep(super().apply({}, version, state, actor, event), context)
+
+
+class MergedClockSiblings(Node):
     """Without a dot of its own a sibling cannot be told from the others: a write whose
     context is behind any of them keeps all."""
 
-    def apply(context: State, version: Version, state: State, actor: str, event: int) -> State:
-        if all(clock.covers(context, state, known) for known in state):
-            return clock.update(context, version, state, actor, event)
-        return _keep(clock.update({}, version, state, actor, event), context)
-
-    for records in _tables(node):
-        records.apply = apply  # type: ignore[method-assign]
+    parts = Parts(objects=_OneClock, hint_records=_OneClock)
 
 
 def _keep(state: State, context: State) -> State:
@@ -56,32 +62,48 @@ def _keep(state: State, context: State) -> State:
     }
 
 
-def amnesia(node: Node) -> None:
+class _OneName(Identity):
+    @property
+    def name(self) -> str:
+        return f"{self.node}:0:1"
+
+    def new_actor(self) -> str | None:
+        return self.name
+
+    def usable(self, actor: str) -> bool:
+        return actor == self.name
+
+
+class Amnesia(Node):
     """A node has one name for all its versions: after a wipe it uses it from 1 on again."""
-    _always(node, f"{node.params.node}:0:1")
+
+    parts = Parts(identity=_OneName)
 
 
-def equal_actors(node: Node) -> None:
+class _EverybodysName(_OneName):
+    @property
+    def name(self) -> str:
+        return "v:0:1"
+
+
+class EqualActors(Node):
     """All nodes stamp as one actor."""
-    _always(node, "v:0:1")
+
+    parts = Parts(identity=_EverybodysName)
 
 
-def _always(node: Node, name: str) -> None:
-    node.identity.new_actor = lambda: name  # type: ignore[method-assign]
-    node.identity.usable = lambda actor: actor == name  # type: ignore[method-assign]
-
-
-def lazy_epoch(node: Node) -> None:
-    """Epochs are used as soon as they are leased: the disk still says what it said before."""
-    identity = node.identity
-
-    def renew(then: Callable[[], None]) -> None:
-        stored = msgspec.msgpack.encode(identity._row)
-        identity._row.leased += 1024
-        node.runtime.persist((Write("meta", b"identity", stored),), lambda reason: None)
+class _Unleased(Identity):
+    def renew(self, then: Callable[[], None]) -> None:
+        stored = msgspec.msgpack.encode(self._row)
+        self._row.leased += 1024
+        self._runtime.persist((Write("meta", b"identity", stored),), lambda reason: None)
         then()
 
-    identity._renew = renew  # type: ignore[method-assign]
+
+class LazyEpoch(Node):
+    """Epochs are used as soon as they are leased: the disk still says what it said before."""
+
+    parts = Parts(identity=_Unleased)
 
 
 # ---- pruning
@@ -93,42 +115,36 @@ def _prune(state: State) -> State:
     return {actor: entry for actor, entry in state.items() if actor in kept or entry.values}
 
 
-def prune_clock(node: Node) -> None:
+class _PrunedOnPut(RecordTable):
+    def apply(
+        self, context: State, version: Version, state: State, actor: str, event: int
+    ) -> State:
+        return _prune(super().apply(context, version, state, actor, event))
+
+
+class PruneClock(Node):
     """A put forgets the oldest of more than ten actors, and with them what they superseded."""
-    for records in _tables(node):
-        apply = records.apply
 
-        def pruned(
-            context: State,
-            version: Version,
-            state: State,
-            actor: str,
-            event: int,
-            apply: object = apply,
-        ) -> State:
-            return _prune(apply(context, version, state, actor, event))  # type: ignore[operator]
-
-        records.apply = pruned  # type: ignore[method-assign]
+    parts = Parts(objects=_PrunedOnPut, hint_records=_PrunedOnPut)
 
 
-def prune_in_repair(node: Node) -> None:
-    """Read repair prunes what it writes, so that replicas never come to agree."""
-    combine = node.objects.combine
-
-    def pruned(ours: State, incoming: State, why: str) -> State:
-        merged = combine(ours, incoming, why)
+class _PrunedOnRepair(RecordTable):
+    def combine(self, ours: State, incoming: State, why: str) -> State:
+        merged = super().combine(ours, incoming, why)
         return _prune(merged) if why == "read-repair" else merged
 
-    node.objects.combine = pruned  # type: ignore[method-assign]
+
+class PruneInRepair(Node):
+    """Read repair prunes what it writes, so that replicas never come to agree."""
+
+    parts = Parts(objects=_PrunedOnRepair)
 
 
 # ---- merging
 
 
-def self_merge(node: Node) -> None:
-    """A version that both sides hold is taken for one that the other has superseded."""
-
-    def combine(ours: State, incoming: State, why: str) -> State:
+class _SelfMerging(RecordTable):
+    def combine(self, ours: State, incoming: State, why: str) -> State:
         merged = clock.sync(ours, incoming)
         if ours == incoming:
             return merged
@@ -141,7 +157,11 @@ def self_merge(node: Node) -> None:
             for actor, entry in merged.items()
         }
 
-    node.objects.combine = combine  # type: ignore[method-assign]
+
+class SelfMerge(Node):
+    """A version that both sides hold is taken for one that the other has superseded."""
+
+    parts = Parts(objects=_SelfMerging)
 
 
 def _both(a: State, b: State, actor: str, event: int) -> bool:
@@ -151,72 +171,93 @@ def _both(a: State, b: State, actor: str, event: int) -> bool:
 # ---- contexts
 
 
-def ctx_underclaims(node: Node) -> None:
+class _FirstAnswer(GetRequest):
+    first: State | None = None
+
+    def merge(self, shown: State, state: State) -> State:
+        if self.first is None:
+            self.first = state
+        return super().merge(shown, state)
+
+    def context(self) -> bytes:
+        return self._s.contexts.token(self._get.key, clock.context_of(self.first or {}))
+
+
+class CtxUnderclaims(Node):
     """The context covers what the first replica showed, not what the client was shown."""
 
-    class Underclaims(GetRequest):
-        first: State | None = None
-
-        def merge(self, shown: State, state: State) -> State:
-            if self.first is None:
-                self.first = state
-            return super().merge(shown, state)
-
-        def context(self) -> bytes:
-            return self._s.contexts.token(self._get.key, clock.context_of(self.first or {}))
-
-    node.get_request = Underclaims
+    parts = Parts(get_request=_FirstAnswer)
 
 
-def foreign_context(node: Node) -> None:
+class _Unbound(Contexts):
+    def mac(self, key: bytes, body: bytes) -> bytes:
+        return bytes(16)
+
+
+class ForeignContext(Node):
     """A context that was handed out for one key is taken for another."""
-    contexts = node.services.contexts
-    contexts.mac = lambda key, body: bytes(16)  # type: ignore[method-assign]
+
+    parts = Parts(contexts=_Unbound)
 
 
 # ---- coordinating twice
 
 
-def double_stamp(node: Node) -> None:
+class _TriedElsewhere(PutRequest):
+    def forward_in_doubt(self, rest: list[str]) -> None:
+        self.route(rest or [self._s.node])
+
+
+class DoubleStamp(Node):
     """A forwarded put whose answer was lost is tried at the next coordinator."""
 
-    class RetriesElsewhere(PutRequest):
-        def forward_in_doubt(self, rest: list[str]) -> None:
-            self._route(rest or [self._s.node])
-
-    node.put_request = RetriesElsewhere
+    parts = Parts(put_request=_TriedElsewhere)
 
 
-def stale_forward(node: Node) -> None:
+class _Remembering(RequestDedup):
+    def __init__(self) -> None:
+        super().__init__()
+        #: key -> the last answer to a put of it
+        self.last: dict[bytes, PutReply] = {}
+
+
+class _Stale(PutRequest):
+    @property
+    def _last(self) -> dict[bytes, PutReply]:
+        memory = self._s.retries
+        assert isinstance(memory, _Remembering)
+        return memory.last
+
+    def finish(self, reply: PutReply | Refusal) -> None:
+        if isinstance(reply, PutReply):
+            self._last[self._put.key] = reply
+        super().finish(reply)
+
+    def forward_in_doubt(self, rest: list[str]) -> None:
+        before = self._last.get(self._put.key)
+        if before is None:
+            super().forward_in_doubt(rest)
+        else:
+            self.finish(msgspec.structs.replace(before, rid=self._put.rid))
+
+
+class StaleForward(Node):
     """The answer to an earlier put of the key is taken for that of a forward that failed."""
-    last: dict[bytes, PutReply] = {}
 
-    class Stale(PutRequest):
-        def _finish(self, reply: object) -> None:
-            if isinstance(reply, PutReply):
-                last[self._put.key] = reply
-            super()._finish(reply)  # type: ignore[arg-type]
-
-        def forward_in_doubt(self, rest: list[str]) -> None:
-            before = last.get(self._put.key)
-            if before is None:
-                super().forward_in_doubt(rest)
-            else:
-                self._finish(msgspec.structs.replace(before, rid=self._put.rid))
-
-    node.put_request = Stale
+    parts = Parts(request_dedup=_Remembering, put_request=_Stale)
 
 
-def handoff_coordinates(node: Node) -> None:
-    """What a transfer brings is stamped again where it arrives, as a put of its own."""
-    combine = node.objects.combine
-
-    def coordinate(ours: State, incoming: State, why: str) -> State:
-        merged = combine(ours, incoming, why)
+class _Restamped(RecordTable):
+    def combine(self, ours: State, incoming: State, why: str) -> State:
+        merged = super().combine(ours, incoming, why)
         if why != "pending":
             return merged
         version = clock.versions(incoming)[0]
-        actor = f"{node.params.node}:0:0"
+        actor = f"{self._identity.node}:0:0"
         return clock.update({}, version, merged, actor, clock.next_event(merged, actor))
 
-    node.objects.combine = coordinate  # type: ignore[method-assign]
+
+class HandoffCoordinates(Node):
+    """What a transfer brings is stamped again where it arrives, as a put of its own."""
+
+    parts = Parts(objects=_Restamped)

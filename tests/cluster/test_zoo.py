@@ -14,7 +14,7 @@ MEMBERS = {member.name for package in PACKAGES.values() for member in package.me
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_what_shows_a_bug_exists(name: str) -> None:
     bug = BUGS[name]
-    assert resolve(name) is bug.plant
+    assert resolve(name) is bug.node
     assert bug.workload in WORKLOADS
     assert bug.anomalies
     for nemesis in bug.nemesis.split(","):

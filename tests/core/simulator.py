@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from dynamesis.cluster.core.membership.membership import Membership
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol import events as ev
 from dynamesis.cluster.core.protocol.messages import Get, Message, Put, RequestOptions
 from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.ring.placement import Rules
+from dynamesis.cluster.core.runtime.runtime import Runtime
 
 
 class DictStore:
@@ -48,7 +51,9 @@ class DictStore:
 class Simulator:
     """`members` nodes; `run(seconds)` lets virtual time pass."""
 
-    def __init__(self, members: int = 5, seed: int = 0, **params: Any) -> None:
+    def __init__(
+        self, members: int = 5, seed: int = 0, node_class: type[Node] = Node, **params: Any
+    ) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
         self.names = tuple(f"n{i + 1}" for i in range(members))
@@ -58,7 +63,7 @@ class Simulator:
         self.cut: set[tuple[str, str]] = set()
         self.disk_errors = 0.0
         self.skew: dict[str, int] = {}
-        self.plant: Callable[[Node], None] = lambda node: None
+        self.node_class = node_class
         self.latency = (0.0002, 0.002)
         self.fsync = (0.0001, 0.001)
         self.log: list[tuple[float, str, ev.Emit]] = []
@@ -91,8 +96,7 @@ class Simulator:
             members=self.params.members if founder else (),
             seeds=() if founder else self.params.members[:2],
         )
-        node = Node(params, self.stores[name], self.random.getrandbits(64))
-        self.plant(node)
+        node = self.node_class(params, self.stores[name], self.random.getrandbits(64))
         self.nodes[name] = node
         self.feed(name, ev.Started(intact))
         for other in self.nodes:
@@ -300,3 +304,19 @@ class Simulator:
                 pairs = (pair for entry in record.state.values() for pair in entry.values)
                 found[name] = {version.value for _, version in pairs}
         return found
+
+
+def idle_runtime() -> Runtime:
+    """A runtime without a node around it."""
+    return Runtime(on_outcome=lambda peer, failure: None)
+
+
+def alone(node: str) -> Membership:
+    """What a node knows of the membership that has heard of nobody, and gossips with nobody."""
+    return Membership(
+        node,
+        Rules(3),
+        7,
+        on_change=lambda: None,
+        on_passed_over=lambda change, reason: None,
+    )

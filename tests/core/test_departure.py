@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 from dynamesis.cluster.core.membership.changes import (
@@ -13,12 +11,13 @@ from dynamesis.cluster.core.membership.changes import (
     gone,
     participants,
 )
-from dynamesis.cluster.core.membership.membership import ChangeRefused, Membership, first_layout
+from dynamesis.cluster.core.membership.membership import ChangeRefused, first_layout
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import Change, Put, PutReply, ReplicaPut
 from dynamesis.cluster.core.ring.placement import Rules
-from simulator import Simulator
+from dynamesis.cluster.zoo.outside import changed_by
+from simulator import Simulator, alone
 from test_membership import settle
 
 REST = ("n1", "n2", "n3", "n4")
@@ -46,14 +45,10 @@ def forgetful(node: Node) -> None:
     node.decommission._close = lambda node: None  # type: ignore[method-assign]
 
 
-def has_gone(
-    kind: str, reap_after: float, plant: Callable[[Node], None] = lambda node: None
-) -> Simulator:
+def has_gone(kind: str, reap_after: float, node_class: type[Node] = Node) -> Simulator:
     """n5, full of values, has left or was removed, and is out of reach with all that it had;
     then everything is deleted."""
-    sim = Simulator(partitions=16, reap_after=reap_after)
-    for node in sim.nodes.values():
-        plant(node)
+    sim = Simulator(partitions=16, reap_after=reap_after, node_class=node_class)
     for key in KEYS:
         sim.put("n1", key, b"v")
     sim.until(sim.quiet)
@@ -76,7 +71,7 @@ def shown(sim: Simulator) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["leave", "remove"])
 def test_without_a_guard_the_values_walk_back(kind: str) -> None:
-    sim = has_gone(kind, 0.5, forgetful)
+    sim = has_gone(kind, 0.5, changed_by(forgetful))
     sim.until(lambda: not held_by(sim, *REST))
     sim.heal()
     sim.run(5)
@@ -174,7 +169,7 @@ def test_a_leaver_closes_itself_and_is_then_neither_asked_nor_listened_to() -> N
 
 
 def test_a_name_that_was_closed_is_never_taken_again() -> None:
-    membership = Membership("n1", Rules(3), 7)
+    membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.close("n9")
     with pytest.raises(ChangeRefused, match="takes another name"):

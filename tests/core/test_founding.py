@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from dynamesis.cluster.core.membership.bootstrap import Bootstrap
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import Answer, GossipReply, PutReply, Refusal
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
-from simulator import DictStore, Simulator
+from dynamesis.cluster.core.runtime.runtime import Failure
+from simulator import DictStore, Simulator, idle_runtime
 from test_membership import settle
 
 REST = ("n1", "n2", "n3", "n4")
@@ -37,15 +38,13 @@ def test_no_ring_is_founded_before_every_founder_was_there() -> None:
     sim.until(lambda: all(node.ready for node in sim.nodes.values()))
 
 
-def wiped(
-    *lost: str, apart: tuple[str, ...] = (), plant: Callable[[Node], None] = lambda node: None
-) -> Simulator:
+def wiped(*lost: str, apart: tuple[str, ...] = (), node_class: type[Node] = Node) -> Simulator:
     """A ring of five that n5 has left, and that has therefore moved on; then these disks are
     wiped, and `apart` are cut off from the rest."""
     sim = Simulator(partitions=16)
     sim.admin("n1", "leave", node="n5")
     settle(sim, *REST)
-    sim.plant = plant
+    sim.node_class = node_class
     for name in lost:
         sim.crash(name)
         sim.wipe(name)
@@ -91,10 +90,14 @@ def test_where_every_disk_was_wiped_there_is_no_ring_and_one_is_founded() -> Non
 
 
 def test_a_founder_that_asks_nobody_serves_under_a_ring_of_long_ago() -> None:
-    def hasty(node: Node) -> None:
-        node.bootstrap.start = node._found  # type: ignore[method-assign]
+    class Alone(Bootstrap):
+        def start(self) -> None:
+            self.found()
 
-    sim = wiped("n1", "n2", apart=("n1", "n2"), plant=hasty)
+    class Hasty(Node):
+        parts = Parts(bootstrap=Alone)
+
+    sim = wiped("n1", "n2", apart=("n1", "n2"), node_class=Hasty)
     assert sim.nodes["n1"].view.layout.members == sim.names
     assert serves(sim, "n1")
 
@@ -132,10 +135,16 @@ def test_only_answers_on_links_that_stood_when_the_round_began_count() -> None:
     asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
     up = {"n3"}
     founded = []
-    founding = Bootstrap("n1", Runtime(), ("n1", "n2", "n3"), 1.0)
-    founding.is_up = up.__contains__
-    founding.ask = lambda peer, done: asked.append((peer, done))
-    founding.found = lambda: founded.append(True)
+    founding = Bootstrap(
+        "n1",
+        idle_runtime(),
+        ("n1", "n2", "n3"),
+        1.0,
+        has_layout=lambda: False,
+        found=lambda: founded.append(True),
+        is_up=up.__contains__,
+        ask=lambda peer, done: asked.append((peer, done)),
+    )
     founding.start()
     assert [peer for peer, _ in asked] == ["n3"]
     asked[0][1](GossipReply(1, None, {}))

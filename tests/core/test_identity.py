@@ -7,7 +7,7 @@ from dynamesis.cluster.core.protocol.events import Persist
 from dynamesis.cluster.core.protocol.messages import Entry, Life, Put, RequestOptions
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.versions.identity import Identity
-from simulator import DictStore, Simulator
+from simulator import DictStore, Simulator, idle_runtime
 
 KEY = b"cart"
 
@@ -100,7 +100,7 @@ def test_clocks_do_not_grow_with_kills_and_restarts() -> None:
 def life(
     store: DictStore, entropy: int, intact: bool = True, save: bool = True
 ) -> tuple[Runtime, Identity]:
-    runtime = Runtime()
+    runtime = idle_runtime()
     identity = Identity("n1", runtime, store, entropy)
     identity.recover(intact, lambda: None)
     if save:

@@ -9,7 +9,6 @@ import pytest
 from dynamesis.cluster.core.membership.changes import claimant
 from dynamesis.cluster.core.membership.membership import (
     ChangeRefused,
-    Membership,
     first_layout,
     merge_layouts,
 )
@@ -25,7 +24,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.ring.placement import Rules
 from hypothesis import given
 from hypothesis import strategies as st
-from simulator import Simulator
+from simulator import Simulator, alone
 
 KEYS = [b"key-%d" % i for i in range(60)]
 
@@ -227,14 +226,14 @@ def test_a_node_with_no_seed_in_reach_forms_no_ring_of_its_own() -> None:
     ],
 )
 def test_changes_that_make_no_sense_are_refused(kind: str, node: str, words: str) -> None:
-    membership = Membership("n1", Rules(3), 7)
+    membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3", "n4", "n5"), 16, Rules(3)), {})
     with pytest.raises(ChangeRefused, match=words):
         membership.request(kind, node)  # type: ignore[arg-type]
 
 
 def test_no_cluster_shrinks_below_n() -> None:
-    membership = Membership("n1", Rules(3), 7)
+    membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3"), 16, Rules(3)), {})
     with pytest.raises(ChangeRefused, match="let another join first"):
         membership.request("leave", "n3")

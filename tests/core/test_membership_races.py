@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.cluster.core.membership.changes import gone
-from dynamesis.cluster.core.membership.membership import ChangeRefused, Membership, first_layout
+from dynamesis.cluster.core.membership.membership import ChangeRefused, first_layout
 from dynamesis.cluster.core.protocol.messages import Change, PutReply
 from dynamesis.cluster.core.ring.placement import Placement, Rules
 from dynamesis.cluster.core.ring.ring import Ring
-from simulator import Simulator
+from simulator import Simulator, alone
 from test_membership import KEYS, check_holders, settle
 
 
@@ -70,7 +70,7 @@ def test_a_member_whose_removal_was_passed_over_is_waited_for() -> None:
 
 
 def test_a_node_that_has_heard_nobody_yet_takes_no_change() -> None:
-    membership = Membership("n1", Rules(3), 7)
+    membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.informed = False
     with pytest.raises(ChangeRefused, match="has not heard from another member"):

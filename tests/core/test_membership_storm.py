@@ -8,8 +8,6 @@ At most one disk is lost at a time: another one only after all has been quiet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from dynamesis.cluster.core.membership.membership import settled
 from dynamesis.cluster.core.node.node import Node
@@ -23,11 +21,9 @@ MOST = 8
 class Storm(Deletes):
     """With `copies` 1 no disk is ever lost, and no other copy hides what a transfer loses."""
 
-    def __init__(
-        self, seed: int, copies: int = 3, plant: Callable[[Node], None] = lambda node: None
-    ) -> None:
+    def __init__(self, seed: int, copies: int = 3, node_class: type[Node] = Node) -> None:
         quorum = copies // 2 + 1
-        super().__init__(seed, plant, partitions=16, n=copies, r=quorum, w=quorum)
+        super().__init__(seed, node_class, partitions=16, n=copies, r=quorum, w=quorum)
         self.dead: set[str] = set()
         self.gone: set[str] = set()
         self.fragile = False
@@ -173,4 +169,4 @@ CONVICTED = ("early-cleanup", "source-deletes", "decommission-drops-hints", "gho
 
 @pytest.mark.parametrize("name", CONVICTED)
 def test_the_same_storm_convicts_planted_bugs(name: str) -> None:
-    assert any(Storm(seed, 1, BUGS[name].plant).go(300).wrong for seed in range(10))
+    assert any(Storm(seed, 1, BUGS[name].node).go(300).wrong for seed in range(10))

@@ -12,7 +12,7 @@ from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import LEAVES, WIDTH, Tree, leaf_of
 from dynamesis.cluster.core.versions.context import BadContext, Contexts, SeenVersions
 from dynamesis.cluster.core.versions.identity import Identity
-from simulator import DictStore
+from simulator import DictStore, idle_runtime
 
 
 class TestContexts:
@@ -93,7 +93,7 @@ class TestTree:
 
 class TestIdentity:
     def life(self, store: DictStore, entropy: int) -> tuple[Runtime, Identity]:
-        runtime = Runtime()
+        runtime = idle_runtime()
         identity = Identity("n1", runtime, store, entropy)
         identity.recover(True, lambda: None)
         return runtime, identity

@@ -10,7 +10,7 @@ from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply, Re
 from dynamesis.cluster.core.runtime.admission import LEAST, MOST, Admission
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import BOUNDS, SLOT, SLOTS, Latencies, bucket
-from simulator import Simulator
+from simulator import Simulator, idle_runtime
 
 
 class TestLatencies:
@@ -46,7 +46,7 @@ class TestLatencies:
 
 class TestAdmission:
     def admission(self, target: float = 0.1) -> tuple[Runtime, Latencies, Admission]:
-        runtime, reads = Runtime(), Latencies()
+        runtime, reads = idle_runtime(), Latencies()
         return runtime, reads, Admission(runtime, reads, target, 3, 1000)
 
     def test_slow_readers_throttle_what_can_wait_but_never_to_nothing(self) -> None:

@@ -7,7 +7,6 @@ with the node's own clocks, so it can contradict them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,14 +21,9 @@ KEYS = [b"a", b"b", b"c"]
 class Run:
     """One seeded run. `wrong` collects what the truth forbids."""
 
-    def __init__(
-        self, seed: int, plant: Callable[[Node], None] = lambda node: None, **params: Any
-    ) -> None:
+    def __init__(self, seed: int, node_class: type[Node] = Node, **params: Any) -> None:
         self.random = random.Random(seed)
-        self.sim = Simulator(seed=seed, **params)
-        self.sim.plant = plant
-        for name in self.sim.names:
-            plant(self.sim.nodes[name])
+        self.sim = Simulator(seed=seed, node_class=node_class, **params)
         self.past: dict[bytes, frozenset[bytes]] = {}
         self.acked: dict[bytes, set[bytes]] = {key: set() for key in KEYS}
         self.dots: dict[bytes, dict[str, bytes]] = {key: {} for key in KEYS}
@@ -154,14 +148,13 @@ CONVICTED = (
 
 @pytest.mark.parametrize("name", CONVICTED)
 def test_the_same_load_convicts_planted_bugs(name: str) -> None:
-    assert any(Run(seed, BUGS[name].plant).go(300).wrong for seed in range(10))
+    assert any(Run(seed, BUGS[name].node).go(300).wrong for seed in range(10))
 
 
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_every_bug_can_be_planted_and_the_node_still_serves(name: str) -> None:
-    sim = Simulator()
+    sim = Simulator(node_class=BUGS[name].node)
     sim.crash("n1")
     sim.boot("n1")
-    for node in sim.nodes.values():
-        BUGS[name].plant(node)
+    sim.run(0.5)
     assert isinstance(sim.put("n2", b"k", b"v"), PutReply)

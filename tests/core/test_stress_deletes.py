@@ -3,12 +3,12 @@ judged by brute force: no value walks back, and no tombstone eats what it never 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Get, Put
+from dynamesis.cluster.zoo.outside import changed_by
 from test_stress import KEYS, Run
 
 #: steps that a deleted key is left alone
@@ -18,10 +18,8 @@ REST = 60
 class Deletes(Run):
     """As Run, with tombstones; `deletes` are those that may have taken effect."""
 
-    def __init__(
-        self, seed: int, plant: Callable[[Node], None] = lambda node: None, **params: Any
-    ) -> None:
-        super().__init__(seed, plant, reap_after=0.05, **params)
+    def __init__(self, seed: int, node_class: type[Node] = Node, **params: Any) -> None:
+        super().__init__(seed, node_class, reap_after=0.05, **params)
         self.deletes: set[bytes] = set()
         self.resting: dict[bytes, int] = {}
 
@@ -103,4 +101,4 @@ def primaries_only(node: Node) -> None:
 
 
 def test_the_same_load_convicts_a_reaper_that_does_not_look_far_enough() -> None:
-    assert any(Deletes(seed, primaries_only).go(400).wrong for seed in range(12))
+    assert any(Deletes(seed, changed_by(primaries_only)).go(400).wrong for seed in range(12))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.events import TimerFired
 from dynamesis.cluster.core.protocol.messages import (
     Entry,
@@ -20,7 +21,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.storage.row_keys import hint_row
 from dynamesis.cluster.core.versions.context import BadContext
-from dynamesis.cluster.zoo import BUGS
+from dynamesis.cluster.zoo import BUGS, plant
 from simulator import Simulator
 from test_stress import CONVICTED
 
@@ -155,8 +156,8 @@ def unreadable_is_absent(sim: Simulator) -> bool:
 def nobody_can_object(sim: Simulator) -> bool:
     agreed: list[Any] = []
     question = Reap(0, "fence", "n1 1", _node(sim).view.layout.version, {b"never written": 1})
-    _node(sim).reaper._put(_owner(sim, b"never written"), question, agreed.extend)
-    _node(sim).reaper._put(_other(sim, b"never written"), question, agreed.extend)
+    _node(sim).reaper.put(_owner(sim, b"never written"), question, agreed.extend)
+    _node(sim).reaper.put(_other(sim, b"never written"), question, agreed.extend)
     sim.feed("n1", TimerFired("next"))
     sim.run(1)
     return bool(agreed)
@@ -238,7 +239,7 @@ def trusts_trees_of_before_a_crash(sim: Simulator) -> bool:
 
 def has_no_tree_for_a_while(sim: Simulator) -> bool:
     node = _node(sim)
-    node.trees._expire()
+    node.trees.expire()
     return not node.trees.complete
 
 
@@ -467,18 +468,17 @@ def test_every_bug_is_shown_somewhere() -> None:
 @pytest.mark.parametrize("name", SHOWN)
 @pytest.mark.parametrize("planted", [True, False])
 def test_only_the_planted_node_does_it(name: str, planted: bool) -> None:
-    sim = Simulator(**PARAMS.get(name, {}))
-    if planted:
-        sim = _planted(name)
+    node_class = BUGS[name].node if planted else Node
+    sim = Simulator(node_class=node_class, **PARAMS.get(name, {}))
     assert SHOWN[name](sim) is planted
 
 
-def _planted(name: str) -> Simulator:
-    """A cluster in which the bug was planted before its first event."""
+def test_two_bugs_can_be_planted_in_one_node() -> None:
+    sim = Simulator(node_class=plant(["no-linger", "equal-actors", "lone-ring"]))
+    assert same_name_of_two(sim)
+    assert founds_alone(sim)
 
-    class Planted(Simulator):
-        def boot(self, node: str, intact: bool = True) -> None:
-            self.plant = BUGS[name].plant
-            super().boot(node, intact)
 
-    return Planted(**PARAMS.get(name, {}))
+def test_two_bugs_of_one_part_are_refused() -> None:
+    with pytest.raises(ValueError, match="two of these bugs replace get_request"):
+        plant(["no-linger", "repair-equal"])

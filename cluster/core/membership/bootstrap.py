@@ -32,21 +32,30 @@ class Bootstrap:
     """What one founder does until it has a layout; a node that joins later does nothing."""
 
     def __init__(
-        self, node: str, runtime: Runtime, founders: tuple[str, ...], interval: float
+        self,
+        node: str,
+        runtime: Runtime,
+        founders: tuple[str, ...],
+        interval: float,
+        *,
+        has_layout: Callable[[], bool],
+        found: Callable[[], None],
+        is_up: Callable[[str], bool],
+        ask: Ask,
     ) -> None:
-        """`interval`: seconds between two rounds, when no link comes up meanwhile."""
+        """`interval`: seconds between two rounds, when no link comes up meanwhile.
+        `has_layout`: whether a layout is known here; `found` makes the first one; `is_up(peer)`:
+        whether the link to a founder is up; `ask` exchanges gossip with it."""
         self._runtime = runtime
         self._looks = False
         self._is_founder = node in founders
         self._others = [founder for founder in founders if founder != node]
         self._interval = interval
         self._without: dict[str, None] = {}
-        #: whether a layout is known here; make the first one
-        self.has_layout: Callable[[], bool] = lambda: False
-        self.found: Callable[[], None] = lambda: None
-        #: whether the link to a founder is up; and a question to it
-        self.is_up: Callable[[str], bool] = lambda peer: False
-        self.ask: Ask = lambda peer, done: None
+        self.has_layout = has_layout
+        self.found = found
+        self.is_up = is_up
+        self.ask = ask
 
     def start(self) -> None:
         """What an earlier life knew has been read by now."""

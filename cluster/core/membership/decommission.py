@@ -25,19 +25,27 @@ from dynamesis.cluster.core.runtime.runtime import Runtime
 
 class Decommission:
     def __init__(
-        self, node: str, runtime: Runtime, membership: Membership, interval: float, grace: float
+        self,
+        node: str,
+        runtime: Runtime,
+        membership: Membership,
+        interval: float,
+        grace: float,
+        *,
+        is_empty: Callable[[], bool],
+        discard: Callable[[], None],
     ) -> None:
-        """Looks every `interval` s; a removed node may come back for `grace` s, 0: for ever."""
+        """Looks every `interval` s; a removed node may come back for `grace` s, 0: for ever.
+        `is_empty`: whether this node holds nothing, and nothing is on its way to its disk;
+        `discard` deletes whatever it holds."""
         self._node = node
         self._runtime = runtime
         self._membership = membership
         self._interval = interval
         self._grace = grace
         self._removed: dict[str, float] = {}
-        #: whether this node holds nothing at all, and nothing is on its way to its disk
-        self.is_empty: Callable[[], bool] = lambda: False
-        #: throw away whatever this node holds
-        self.discard: Callable[[], None] = lambda: None
+        self.is_empty = is_empty
+        self.discard = discard
 
     def start(self) -> None:
         self._runtime.every(self._interval, self.look)

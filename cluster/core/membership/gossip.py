@@ -37,7 +37,11 @@ class GossipExchange:
         interval: float,
         timeout: float,
         entropy: int,
+        *,
+        on_news: Callable[[], None],
     ) -> None:
+        """`on_news` is called after each change of the membership, before it is stored and
+        passed on. `interval` and `timeout` in seconds; `entropy` seeds the choice of peers."""
         self._node = node
         self._runtime = runtime
         self._store = store
@@ -48,8 +52,7 @@ class GossipExchange:
         self._dice = Rng(entropy)
         self._recovered = False
         self._saving = 0
-        self.on_news: Callable[[], None] = lambda: None
-        membership.on_change = self._changed
+        self.on_news = on_news
 
     def recover(self) -> None:
         """What an earlier life knew; if that is damaged, the others will tell. Raises
@@ -110,7 +113,7 @@ class GossipExchange:
         self._membership.informed |= layout is not None
         self._membership.adopt(layout, requests)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         """News: act on it, keep it, and once it is durable pass it on."""
         m = self._membership
         self.on_news()

@@ -79,19 +79,29 @@ def _identity(layout: Layout) -> tuple[Any, ...]:
 
 
 class Membership:
-    """What one node knows. `on_change` hears of every new layout or request."""
+    """What one node knows of the membership."""
 
-    def __init__(self, node: str, rules: Rules, entropy: int) -> None:
-        """`entropy`: a number that no other life of any node was given."""
-        self._node = node
+    def __init__(
+        self,
+        node: str,
+        rules: Rules,
+        entropy: int,
+        *,
+        on_change: Callable[[], None],
+        on_passed_over: Callable[[Change, str], None],
+    ) -> None:
+        """`entropy`: a number that no other life of any node was given. `on_change` is called
+        after every new layout or request, `on_passed_over(change, reason)` for a request that
+        became impossible before it was applied."""
+        self.node = node
         self._rules = rules
         self._entropy = entropy
         self.layout: Layout | None = None
         self.requests: Requests = {}
         #: whether this life has heard what others know
         self.informed = True
-        self.on_change: Callable[[], None] = lambda: None
-        self.on_passed_over: Callable[[Change, str], None] = lambda change, why: None
+        self.on_change = on_change
+        self.on_passed_over = on_passed_over
 
     def adopt(self, layout: Layout | None, requests: Requests) -> bool:
         """Merge what somebody else knows; True when that was news."""
@@ -108,10 +118,10 @@ class Membership:
         """Ask for a change. Raises ChangeRefused."""
         layout = self.layout
         if layout is None:
-            raise ChangeRefused(f"{self._node} is not a member of a cluster yet")
+            raise ChangeRefused(f"{self.node} is not a member of a cluster yet")
         if not self.informed:
             raise ChangeRefused(
-                f"{self._node} has not heard from another member yet; ask again soon"
+                f"{self.node} has not heard from another member yet; ask again soon"
             )
         members = layout.members
         for change in open_requests(layout, self.requests):
@@ -129,7 +139,7 @@ class Membership:
         self._add("close", node)
 
     def _add(self, kind: ChangeKind, node: str) -> Change:
-        id = change_id(self.requests, self._node, self._entropy, kind, node)
+        id = change_id(self.requests, self.node, self._entropy, kind, node)
         change = Change(id, kind, node)
         self.adopt(None, {id: change})
         return change
@@ -170,18 +180,18 @@ class Membership:
         """This node, a newcomer of `partition`, holds all that its owners held."""
         layout = self.layout
         assert layout is not None
-        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), self._node)}
+        ready = {**layout.ready, partition: (*layout.ready.get(partition, ()), self.node)}
         self.adopt(msgspec.structs.replace(layout, ready=ready), {})
 
     def advance(self) -> None:
         """As claimant: end a layout whose newcomers are all ready, begin the next."""
         layout = self.layout
-        if layout is None or claimant(layout, self.requests) != self._node:
+        if layout is None or claimant(layout, self.requests) != self.node:
             return
         if not settled(layout):
             if not self.all_ready(layout):
                 return
-            layout = self._next(layout, owners=layout.target)
+            layout = self.next_layout(layout, owners=layout.target)
         changes = open_requests(layout, self.requests)
         if changes:
             layout = self._take_in(layout, changes)
@@ -203,14 +213,14 @@ class Membership:
         if members != layout.members:
             target = self._rules.claim(members, len(layout.owners), layout.owners)
         applied = (*layout.applied, *(c.id for c in changes))
-        return self._next(layout, members=members, target=target, applied=applied)
+        return self.next_layout(layout, members=members, target=target, applied=applied)
 
     def all_ready(self, layout: Layout) -> bool:
         """Whether every newcomer of every partition has its data."""
         placement = Placement(layout, self._rules, gone(layout, self.requests))
         return all(placement.switched(p) for p in range(len(layout.owners)))
 
-    def _next(self, layout: Layout, **changes: Any) -> Layout:
+    def next_layout(self, layout: Layout, **changes: Any) -> Layout:
         return msgspec.structs.replace(
-            layout, version=layout.version + 1, author=self._node, ready={}, **changes
+            layout, version=layout.version + 1, author=self.node, ready={}, **changes
         )

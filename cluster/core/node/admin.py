@@ -7,18 +7,16 @@ changes anything but `repair`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dynamesis.cluster.core.membership.changes import former
 from dynamesis.cluster.core.membership.membership import ChangeRefused, Kind, settled
+from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.events import AdminRequest
 from dynamesis.cluster.core.protocol.messages import Entry, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.storage.row_keys import split_hint, split_object
 from dynamesis.cluster.core.versions import clock
-
-if TYPE_CHECKING:
-    from dynamesis.cluster.core.node.node import Node
 
 _PAGE = 500
 _MOST = 100_000
@@ -29,7 +27,7 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 class Admin:
     """Answers AdminRequest events."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Assembly) -> None:
         self._node = node
         self._commands: dict[str, Callable[[dict[str, Any]], Any]] = {
             "status": self.status,

@@ -9,9 +9,10 @@ whoever forgets tombstones asks nobody else (departure, reaper).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.validate import objection
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import (
@@ -44,9 +45,6 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
 
-if TYPE_CHECKING:
-    from dynamesis.cluster.core.node.node import Node
-
 _RETRY_AFTER = 0.1
 #: the error that answers a state from a node that takes no part
 _STRANGER = "not-member"
@@ -58,7 +56,7 @@ Reply = Callable[[Any], None]
 class Dispatch:
     """Answers what comes in on inbound connections."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Assembly) -> None:
         self._node = node
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
@@ -153,7 +151,7 @@ class Dispatch:
             respond(refusal)
             return
         node.admission.enter(0)
-        node.get_request(node.services, get, respond).start()
+        node.parts.get_request(node.services, get, respond).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         node = self._node
@@ -170,7 +168,7 @@ class Dispatch:
         first = node.services.retries.begin(put, respond)
         if first is not None:
             node.admission.enter(len(put.value))
-            node.put_request(node.services, put, seen, first, hops).start()
+            node.parts.put_request(node.services, put, seen, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""

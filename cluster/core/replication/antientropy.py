@@ -49,11 +49,7 @@ class Standing:
 
 
 class AntiEntropy:
-    """Begins an exchange with every peer again and again, and answers theirs.
-
-    `partitions(peer)` says what an exchange with a peer is about, and under which version
-    of the layout; `on_synced(peer, partitions, version, begun)` hears of each
-    that ended well."""
+    """Begins an exchange with every peer again and again, and answers theirs."""
 
     def __init__(
         self,
@@ -64,7 +60,18 @@ class AntiEntropy:
         timeout: float,
         healthy: Callable[[str], bool],
         barriers: KeyBarriers,
+        *,
+        exchange: type[Exchange],
+        partners: Callable[[], dict[str, list[int]]],
+        version: Callable[[], int],
+        window: Callable[[], int],
+        on_synced: Callable[[str, list[int], int, float], None],
     ) -> None:
+        """`interval`: seconds between exchanges, 0: none; `timeout`: seconds for each answer.
+        `exchange`: the class of an exchange; `partners`: peer -> the partitions to compare with
+        it; `version`: of the layout under which they are; `window`: how many keys an exchange
+        may have under way; `on_synced(peer, partitions, version, begun)` is called after each
+        exchange without an error."""
         self.runtime = runtime
         self.barriers = barriers
         self.trees = trees
@@ -73,15 +80,14 @@ class AntiEntropy:
         self._interval = interval
         self._healthy = healthy
         self._running: dict[str, Exchange] = {}
-        self.exchange: type[Exchange] = Exchange
         self.standing: dict[str, Standing] = {}
         #: what the last exchange with each peer that was logged was about
         self._logged: dict[str, tuple[int, list[int]]] = {}
-        self.partners: Callable[[], dict[str, list[int]]] = dict
-        self.version: Callable[[], int] = lambda: 0
-        #: how many keys one exchange may have under way
-        self.window: Callable[[], int] = lambda: 64
-        self.on_synced: Callable[[str, list[int], int, float], None] = lambda p, ps, v, t: None
+        self.exchange = exchange
+        self.partners = partners
+        self.version = version
+        self.window = window
+        self.on_synced = on_synced
 
     def start(self) -> None:
         if self._interval:

@@ -27,8 +27,21 @@ class Hints:
     """The hints of this node: an index by target, and the scan that hands them off."""
 
     def __init__(
-        self, node: str, runtime: Runtime, records: RecordTable, interval: float, timeout: float
+        self,
+        node: str,
+        runtime: Runtime,
+        records: RecordTable,
+        interval: float,
+        timeout: float,
+        *,
+        destinations: Callable[[str, bytes], tuple[str, ...]],
+        window: Callable[[], int],
+        keep: Callable[[bytes, State, Done], None],
     ) -> None:
+        """`interval`: seconds between two scans; `timeout`: seconds for each answer.
+        `destinations(target, key)`: all nodes that must have a hint for `target` before it is
+        deleted, () if none can have it yet; `window`: how many hints a target may have under
+        way; `keep(key, state, done)` merges a state into this node's own record."""
         self._node = node
         self._runtime = runtime
         self.records = records
@@ -43,14 +56,9 @@ class Hints:
         self.kept = 0
         self.handed_off = 0
         self.given_up = 0
-        #: all who must have a hint for `target` before it is deleted; (): nobody can yet
-        self.destinations: Callable[[str, bytes], tuple[str, ...]] = lambda target, key: (target,)
-        #: how many hints a target may have under way
-        self.window: Callable[[], int] = lambda: 64
-        #: merge a state into this node's own record
-        self.keep: Callable[[bytes, State, Done], None] = lambda key, state, done: None
-        records.on_change = self.changed
-        records.label = _label
+        self.destinations = destinations
+        self.window = window
+        self.keep = keep
 
     def recover(self) -> None:
         """Find the hints of an earlier life. Raises ReadFailed."""
@@ -107,9 +115,10 @@ class Hints:
             for key in list(keys)[: self.window()]:
                 to = self.destinations(target, key)
                 if to:
-                    self._send(target, key, to)
+                    self.send(target, key, to)
 
-    def _send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
+    def send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
+        """Hand one hint off to all of `to`."""
         hint = hint_row(target, key)
         if hint in self._in_flight:
             return
@@ -187,11 +196,6 @@ class Hints:
         except ReadFailed:
             return False
         return now is not None and now.hash == sent.hash
-
-
-def _label(hint: bytes) -> dict[str, object]:
-    target, key = split_hint(hint)
-    return {"key": key, "hint_for": target}
 
 
 def _size(record: Record) -> int:

@@ -64,9 +64,17 @@ class TombstoneReaper:
         retries: RequestDedup,
         after: float,
         timeout: float,
+        *,
+        settled: Callable[[], Placement | None],
+        fingerprint: Callable[[], int],
+        peers: Callable[[], list[str]],
+        ping: Callable[[str, Callable[[Answer | Failure], None]], None],
     ) -> None:
         """`after`: seconds that a tombstone must have stood unchanged; 0 reaps none.
-        `timeout`: seconds for each answer."""
+        `timeout`: seconds for each answer. `settled`: the placement, None while a partition
+        moves as far as this node knows; `fingerprint`: what must be the same for all who agree
+        (Membership.fingerprint); `peers`: all other participants; `ping(peer, done)` asks one of
+        them a question that carries nothing."""
         self._node = node
         self._runtime = runtime
         self._objects = objects
@@ -79,13 +87,10 @@ class TombstoneReaper:
         self._rounds = 0
         self._running = False
         self.reaped = 0
-        #: the placement, if no partition is on the move as far as this node knows
-        self.settled: Callable[[], Placement | None] = lambda: None
-        #: what must be the same for all who agree (Membership.fingerprint)
-        self.fingerprint: Callable[[], int] = lambda: 0
-        #: all others who take part; and a question to one of them that carries nothing
-        self.peers: Callable[[], list[str]] = list
-        self.ping: Callable[[str, Callable[[Answer | Failure], None]], None] = lambda p, d: None
+        self.settled = settled
+        self.fingerprint = fingerprint
+        self.peers = peers
+        self.ping = ping
 
     def start(self) -> None:
         if self._after:
@@ -150,9 +155,10 @@ class TombstoneReaper:
                 then()
 
         for member in members:
-            self._put(member, question, told)
+            self.put(member, question, told)
 
-    def _put(self, member: str, question: Reap, told: Told) -> None:
+    def put(self, member: str, question: Reap, told: Told) -> None:
+        """Ask one participant; told(the keys it agrees to)."""
         if member == self._node:
             self.asked(question, told)
             return

@@ -86,11 +86,12 @@ class GetRequest:
                 self._ask(place)
                 return
         else:
-            self._hear(place, state, durable)
+            self.hear(place, state, durable)
         self._open -= 1
         self._progress()
 
-    def _hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
+    def hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
+        """Take in the answer of the holder of `place`."""
         if place.hint_for is None:
             self._fastest = self._fastest or place.holder
             self._answers[place.holder] = state or {}

@@ -70,7 +70,7 @@ class PutRequest:
         if self._put.again and self._s.retries.stamp_of(self._put.request) is None:
             self._seek()
         else:
-            self._route(self.coordinators())
+            self.route(self.coordinators())
 
     # ---- finding who stamped the first try
 
@@ -109,7 +109,7 @@ class PutRequest:
         able = healthy or [p.holder for p in self._plan.places if p.hint_for is not None]
         return sorted(able, key=lambda node: (node != self._s.node, node != self._fastest))
 
-    def _route(self, candidates: list[str]) -> None:
+    def route(self, candidates: list[str]) -> None:
         if not candidates:
             self._refuse("no-coordinator", "no node that may coordinate can be reached")
             return
@@ -133,9 +133,9 @@ class PutRequest:
         if self._responded:
             return
         if outcome == "unsent":
-            self._route(rest or self._fresh_candidates())
+            self.route(rest or self._fresh_candidates())
         elif isinstance(outcome, PutReply):
-            self._finish(PutReply(self._put.rid, outcome.context, outcome.worth, outcome.siblings))
+            self.finish(PutReply(self._put.rid, outcome.context, outcome.worth, outcome.siblings))
         elif isinstance(outcome, Refusal):
             self._refuse(outcome.code, outcome.message, outcome.retry_after)
         else:
@@ -197,7 +197,7 @@ class PutRequest:
     def _stamped(self, place: ReplicaSlot, code: str | None, rest: list[str]) -> None:
         if code == "storage-read" and rest:
             self._s.barriers.leave(self._put.key)
-            self._route(rest)  # nothing was stamped: another primary may be able to
+            self.route(rest)  # nothing was stamped: another primary may be able to
             return
         if code is not None:
             self._s.barriers.leave(self._put.key)
@@ -208,10 +208,10 @@ class PutRequest:
         self._open = len(others)
         for other in others:
             self._replicate(other)
-        self._tell_newcomers()
+        self.copy_to_newcomers()
         self._progress()
 
-    def _tell_newcomers(self) -> None:
+    def copy_to_newcomers(self) -> None:
         """Nodes that are about to own the key hear of every write, and count for nothing."""
         for node in self._s.pending(self._put.key):
             if self._plan.held_by(node) is None:
@@ -288,18 +288,19 @@ class PutRequest:
             versioning.dot(self._covers, self._context),
         )
         token = self._s.contexts.token(self._put.key, covers)
-        self._finish(PutReply(self._put.rid, token, worth, siblings))
+        self.finish(PutReply(self._put.rid, token, worth, siblings))
 
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
         if not self._responded:
             put = self._put
             self._s.runtime.emit("put-refused", code=code, key=put.key, request=put.request)
-            self._finish(Refusal(put.rid, code, message, retry_after))
+            self.finish(Refusal(put.rid, code, message, retry_after))
 
     def _expire(self) -> None:
         self._refuse("timeout", f"put: {self._tally.shortfall()} in time")
 
-    def _finish(self, reply: PutReply | Refusal) -> None:
+    def finish(self, reply: PutReply | Refusal) -> None:
+        """Answer the client."""
         self._responded = True
         self._s.runtime.cancel(self._deadline)
         self._respond(reply)

@@ -46,7 +46,8 @@ class _Call:
 class Runtime:
     """Effects out, continuations back. `now` is the shell's clock, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_outcome: Callable[[str, Failure | None], None]) -> None:
+        """`on_outcome(peer, failure)` hears how each call ended; None: with an answer."""
         self.now = 0.0
         #: wall time in ms, as wrong as the machine's clock
         self.wall = 0
@@ -59,8 +60,7 @@ class Runtime:
         self._calls: dict[int, _Call] = {}
         self._persists: dict[int, Callable[[str | None], None]] = {}
         self._soon: deque[Callable[[], None]] = deque()
-        #: told of every call's end: (peer, None for an answer or the failure)
-        self.on_outcome: Callable[[str, Failure | None], None] = lambda peer, failure: None
+        self.on_outcome = on_outcome
 
     # ---- towards the shell
 

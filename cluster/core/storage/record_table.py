@@ -49,7 +49,7 @@ class NoActor(Exception):
 
 
 class RecordTable:
-    """One table of records. `on_change(key, old, new)` hears of each change as it is made."""
+    """One table of records."""
 
     def __init__(
         self,
@@ -59,11 +59,17 @@ class RecordTable:
         identity: Identity,
         versioning: Versioning,
         key_of: Callable[[bytes], bytes],
-        memory: int = 0,
-        interval: float = 0.1,
+        memory: int,
+        interval: float,
+        *,
+        on_change: Callable[[bytes, Record | None, Record | None], None],
+        on_damage: Callable[[bytes], None],
+        label: Callable[[bytes], dict[str, Any]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
-        Buffer."""
+        Buffer. `on_change(row, old, new)` is called for each change as it is made,
+        `on_damage(row)` when a row is found damaged; `label`: how a row is named in the event
+        log."""
         self.table = table
         self.buffer = Buffer[Record](
             table, runtime, _encode, self._lost, memory, interval, lambda key: self.label(key)
@@ -76,13 +82,9 @@ class RecordTable:
         self._runtime = runtime
         self._store = store
         self._identity = identity
-        self.on_change: Callable[[bytes, Record | None, Record | None], None] = (
-            lambda key, old, new: None
-        )
-        #: hears of a row when it is found damaged
-        self.on_damage: Callable[[bytes], None] = lambda key: None
-        #: how a row is named in the event log
-        self.label: Callable[[bytes], dict[str, Any]] = lambda key: {"key": key}
+        self.on_change = on_change
+        self.on_damage = on_damage
+        self.label = label
 
     # ---- reading
 
@@ -159,7 +161,7 @@ class RecordTable:
         Buffer."""
         try:
             old = self.get(key)
-            actor = self._actor(old, context)
+            actor = self.actor_for(key, old, context)
         except ReadFailed:
             done("storage-read")
             return None
@@ -227,11 +229,12 @@ class RecordTable:
         except Damaged:
             old = None
         self._runtime.emit("deleted", **self.label(key))
-        self._put(key, old, None, done, durable=True)
+        self.write(key, old, None, done, durable=True)
 
-    def _actor(self, old: Record | None, context: State) -> str:
-        """The actor to stamp with. A new epoch begins where there is no record, where none
-        was stamped yet, and where a client knows more of the actor than the record does."""
+    def actor_for(self, key: bytes, old: Record | None, context: State) -> str:
+        """The actor to stamp the row of `key` with. A new epoch begins where there is no record,
+        where none was stamped yet, and where a client knows more of the actor than the record
+        does."""
         self._identity.look_at(context)
         if (
             old is not None
@@ -260,19 +263,24 @@ class RecordTable:
         new = Record(state, actor, clock.digest(state))
         told |= {"holds": clock.dots(state), **self.label(key)}
         self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **told)
-        self._put(key, old, new, done, durable)
+        self.write(key, old, new, done, durable)
 
-    def _put(
+    def write(
         self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
+        """Replace the row of `key`, `old`, by `new` (None: delete it)."""
         self.damaged.pop(key, None)
         self.buffer.put(key, new, durable, done)
+        self.announce(key, old, new)
+
+    def announce(self, key: bytes, old: Record | None, new: Record | None) -> None:
+        """Report that the row of `key` went from `old` to `new`."""
         self.on_change(key, old, new)
 
     def _lost(self, key: bytes, record: Record | None) -> None:
         """A change could not be stored: what is stored stands again."""
         self._identity.distrust()
         try:
-            self.on_change(key, record, self.get(key))
+            self.announce(key, record, self.get(key))
         except ReadFailed:
-            self.on_change(key, record, None)
+            self.announce(key, record, None)

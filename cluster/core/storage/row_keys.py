@@ -40,3 +40,14 @@ def split_hint(row: bytes) -> tuple[str, bytes]:
     """(target, key) of a hint's row."""
     target, _, key = row.partition(b"\0")
     return target.decode(), key
+
+
+def object_label(row: bytes) -> dict[str, object]:
+    """How an object's row is named in the event log."""
+    return {"key": split_object(row)[1]}
+
+
+def hint_label(row: bytes) -> dict[str, object]:
+    """How a hint's row is named in the event log."""
+    target, key = split_hint(row)
+    return {"key": key, "hint_for": target}

@@ -66,9 +66,16 @@ class Trees:
     """The forest that serves, and the one that is being made."""
 
     def __init__(
-        self, runtime: Runtime, store: Reader, objects: RecordTable, expiry: float
+        self,
+        runtime: Runtime,
+        store: Reader,
+        objects: RecordTable,
+        expiry: float,
+        *,
+        on_row: Callable[[bytes, Record], None],
     ) -> None:
-        """`expiry`: seconds after which trees are made anew from the records."""
+        """`expiry`: seconds after which trees are made anew from the records. `on_row` is
+        called for every record that a scan meets."""
         self._runtime = runtime
         self._store = store
         self._objects = objects
@@ -78,10 +85,7 @@ class Trees:
         self._cursor = b""
         self._scheduled = False
         self.rebuilds = 0
-        #: told of every record that a scan meets
-        self.on_row: Callable[[bytes, Record], None] = lambda row, record: None
-        objects.on_change = self.changed
-        objects.on_damage = self.damaged
+        self.on_row = on_row
 
     # ---- what they say
 
@@ -155,7 +159,7 @@ class Trees:
             self.rebuild()
         if not self._scheduled:
             self._scheduled = True
-            self._runtime.after(self._expiry, self._expire)
+            self._runtime.after(self._expiry, self.expire)
 
     def _written_down(self) -> Forest | None:
         raw = self._store.get("meta", _MARK)
@@ -189,13 +193,15 @@ class Trees:
         way already."""
         if self._coming is None:
             self._coming, self._cursor = Forest(), b""
-            self._slice()
+            self.scan_slice()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Begin to make the trees anew, as is done every `expiry` seconds."""
         self.rebuild()
-        self._runtime.after(self._expiry, self._expire)
+        self._runtime.after(self._expiry, self.expire)
 
-    def _slice(self) -> None:
+    def scan_slice(self) -> None:
+        """Read a slice of records into the trees that are being made."""
         coming = self._coming
         assert coming is not None
         rows, size = 0, 0
@@ -207,16 +213,17 @@ class Trees:
                 rows += 1
                 size += sum(len(version.value) for version in clock.versions(record.state))
                 if rows >= _SLICE_ROWS or size >= _SLICE_BYTES:
-                    self._later(_PAUSE)
+                    self.scan_on(_PAUSE)
                     return
         except ReadFailed as error:
             self._runtime.emit("rebuild-failed", reason=str(error))
-            self._later(_READ_AGAIN)
+            self.scan_on(_READ_AGAIN)
             return
         self._finish(coming)
 
-    def _later(self, delay: float) -> None:
-        self._runtime.after(delay, self._slice)
+    def scan_on(self, delay: float) -> None:
+        """Read the next slice of records, `delay` seconds from now."""
+        self._runtime.after(delay, self.scan_slice)
 
     def _finish(self, coming: Forest) -> None:
         before, self._serving, self._coming = self._serving, coming, None

@@ -93,7 +93,7 @@ class Identity:
         elif raw is not None:
             self._runtime.emit("new-incarnation", reason="the storage may be an old copy")
         self._row.lives += 1
-        self._renew(ready)
+        self.renew(ready)
 
     def usable(self, actor: str) -> bool:
         """Whether a record may still be stamped under `actor`, which this node gave it."""
@@ -110,7 +110,7 @@ class Identity:
             return None
         self._next += 1
         if self._row.leased - self._next < _BLOCK // 2 and not self._renewing:
-            self._renew(lambda: None)
+            self.renew(lambda: None)
         return self.actor(self._next)
 
     def actor(self, epoch: int) -> str:
@@ -120,20 +120,21 @@ class Identity:
     def _prefix(self) -> str:
         return f"{self.node}:{self._row.incarnation:x}:"
 
-    def _renew(self, then: Callable[[], None]) -> None:
+    def renew(self, then: Callable[[], None]) -> None:
+        """Lease another block of epochs, then()."""
         self._renewing = True
         row = msgspec.structs.replace(self._row, leased=self._row.leased + _BLOCK)
 
         def stored(reason: str | None) -> None:
             self._renewing = False
             if row.incarnation != self._row.incarnation:
-                self._renew(then)
+                self.renew(then)
             elif reason is None:
                 self._row.leased = row.leased
                 then()
             else:
                 self._runtime.emit("lease-failed", reason=reason)
-                self._runtime.after(1.0, lambda: self._renew(then))
+                self._runtime.after(1.0, lambda: self.renew(then))
 
         self._runtime.persist((Write("meta", _ROW, msgspec.msgpack.encode(row)),), stored)
 
@@ -169,4 +170,4 @@ class Identity:
         self._row = _IdentityRow(self._draw(), 0, 0, self._row.buffered, 1)
         self._next = 0
         if not self._renewing:
-            self._renew(lambda: None)
+            self.renew(lambda: None)
