@@ -20,7 +20,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "checkers.elle": (
         "transactions: list-append, rw-register, consistency models",
-        ("checkers", "checkers.graph", "checkers.history"),
+        ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
     ),
     "checkers.evidence": (
         "what a verdict rests on",

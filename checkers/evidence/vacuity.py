@@ -4,8 +4,8 @@ A test that could not have failed has not passed. Whatever the model says short 
 verdict is unknown when a fault is not known to have taken effect, when the nemesis failed to
 inject or to lift one or the heal failed, when a process died by itself, when a kind of operation
 never succeeded, or never again once the faults had begun, when final reads did not come back,
-or when too little was acknowledged. The figures (`checkers.evidence.figures`) are shown with a valid
-verdict too.
+or when too little was acknowledged. The figures (`checkers.evidence.figures`) are shown with a
+valid verdict too.
 
 The last of these apply to tests, which have phases. A foreign history without them is judged by
 its operations: its model says what it lacks. A fault may be over before it can take effect (a

@@ -1,7 +1,7 @@
 """Histories in files: Jepsen's EDN, elle-cli's JSON, and our own JSON Lines; gzip or not.
 
 Which format a file has is told by its name, else by its content. A file that breaks the
-rules of its format, or those of `checkers.history.wellformed`, is refused with file, line and field.
+rules of its format, or of `checkers.history.wellformed`, is refused with file, line and field.
 """
 
 from __future__ import annotations

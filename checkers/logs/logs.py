@@ -1,7 +1,7 @@
 """The nodes' event logs, as the harness has parsed them, for the checkers that judge by them.
 
-A log is appended to in order, and a SIGKILL costs its last moments (cluster.process.eventlog): what a
-log does not show may have been lost there, unless a later line of the same life stands in it.
+A log is appended to in order, and a SIGKILL costs its last moments: what a log does not show
+may have been lost there, unless a later line of the same life stands in it.
 Its stamps (`mono`, ns) are of the machine's monotonic clock, as those of the history are, which
 begins at `began`.
 """

@@ -51,8 +51,7 @@ class FakeClock:
     def set(
         self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
     ) -> None:
-        """Be wrong from now on as cluster.process.wallclock says; by nothing, be right again. Raises
-        ValueError."""
+        """Be wrong from now on as wallclock says; by nothing, be right again. Raises ValueError."""
         self._clock.set(offset_ms, strobe_ms, drift_ppm, grain_ms)
         self.stop()
         self._write()

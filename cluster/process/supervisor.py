@@ -184,8 +184,8 @@ class Cluster:
         await self.ask(node, "repair")
 
     async def clock(self, node: str, **settings: int) -> None:
-        """Have a running node's wall clock be wrong (cluster.process.wallclock), if the spec allows it;
-        by no settings no more. Raises RuntimeError."""
+        """Have a running node's wall clock be wrong (wallclock), if the spec allows it; by no
+        settings no more. Raises RuntimeError."""
         if node in self._clocks:
             self._clocks[node].set(**settings)
         else:

@@ -18,7 +18,6 @@ from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.spec import Campaign, NameFilter, read
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
-from dynamesis.harness.cli.parsing import command_of
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.nemesis import CLOCKS, PACKAGES
 from dynamesis.harness.processes.signals import ending
@@ -28,7 +27,7 @@ from dynamesis.harness.results.results import Folder
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
 from dynamesis.harness.usage.values import duration, one_of, results_folder
-from dynamesis.harness.worlds.options import FLAGS, MOST_DRIVERS, MOST_NODES, asked
+from dynamesis.harness.worlds.options import MOST_DRIVERS, MOST_NODES
 from dynamesis.workloads import WORKLOADS
 from rich.console import Console
 
@@ -38,11 +37,21 @@ INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
 _CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
 
 
+#: why a test with these arguments cannot be, None if it can
+WhyNot = Callable[[list[str]], str | None]
+
+
 def run_campaign(
-    file: Path, only: str | None, store: Path, jobs: int, resume: bool, also: Path | None
+    file: Path,
+    only: str | None,
+    store: Path,
+    jobs: int,
+    resume: bool,
+    also: Path | None,
+    why_not: WhyNot,
 ) -> int:
     """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
-    campaign = _chosen(read_campaign(file), only)
+    campaign = _chosen(read_campaign(file, why_not), only)
     folder = _folder(store / CAMPAIGNS, campaign.name, resume)
     journal = Journal(folder / JOURNAL)
     _unchanged(file, campaign, journal)
@@ -67,10 +76,10 @@ def run_campaign(
     return _CODES[results["verdict"]]
 
 
-def read_campaign(file: Path) -> Campaign:
+def read_campaign(file: Path, why_not: WhyNot) -> Campaign:
     """The campaign in a file. Raises UsageError."""
     try:
-        return read(file.read_text(encoding="utf-8"), str(file), _names())
+        return read(file.read_text(encoding="utf-8"), str(file), _names(why_not))
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"{file} cannot be read ({failure})") from failure
     except YamlError as malformed:
@@ -149,8 +158,8 @@ def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _names() -> NameFilter:
-    return NameFilter(WORKLOADS, PACKAGES, _FLAGS, _seconds, _why_not)
+def _names(why_not: WhyNot) -> NameFilter:
+    return NameFilter(WORKLOADS, PACKAGES, _FLAGS, _seconds, why_not)
 
 
 def _seconds(text: str) -> float:
@@ -158,16 +167,6 @@ def _seconds(text: str) -> float:
         return duration("", text)
     except UsageError as wrong:
         raise ValueError(str(wrong).removeprefix(": ")) from wrong
-
-
-def _why_not(arguments: list[str]) -> str | None:
-    """What `dynamesis test` would say to these arguments, if it refused them."""
-    try:
-        given = command_of("test", arguments[1:])
-        asked(**{name: given[name] for name in FLAGS})
-    except UsageError as wrong:
-        return str(wrong)
-    return None
 
 
 def _integer(low: int, high: int) -> Callable[[YamlPlace], tuple[str, ...]]:

@@ -212,7 +212,7 @@ def _possible(campaign: Campaign, place: YamlPlace, names: NameFilter) -> Campai
     for cell in campaign.cells:
         combination = (cell.workload, cell.nemesis, cell.config)
         if combination not in reasons:
-            reasons[combination] = names.why_not(campaign.arguments(cell))
+            reasons[combination] = names.why_not(campaign.arguments(cell)[1:])
     why = {c: reasons[c.workload, c.nemesis, c.config] for c in campaign.cells}
     kept = tuple(cell for cell, reason in why.items() if reason is None)
     able = {cell.config for cell in kept}

@@ -38,10 +38,10 @@ from dynamesis.harness.cli.local import (
     repair,
     status,
 )
-from dynamesis.harness.cli.parsing import UsageError_click
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, VALID, UsageError
+from dynamesis.harness.usage.flags import ParserError
 
 #: What some versions of typer make of a KeyboardInterrupt.
 _INTERRUPTED = 130
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         return ended if isinstance(ended, int) else VALID
-    except UsageError_click as complaint:
+    except ParserError as complaint:
         return _tell(_path(complaint), complaint.format_message(), USAGE)  # type: ignore[attr-defined]
     except UsageError as wrong:
         return _tell(program, str(wrong), USAGE)

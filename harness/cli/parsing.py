@@ -1,23 +1,26 @@
-"""Understands the arguments of a command without running it."""
+"""Understands the arguments of `dynamesis test` without running it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import typer
+from dynamesis.harness.cli import test
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.flags import ParserError
+from dynamesis.harness.worlds.options import FLAGS, asked
 
-#: Every complaint of the option parser descends from it; typer's own click has no public name.
-UsageError_click: type[Exception] = typer.BadParameter.__mro__[2]
 
-
-def command_of(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """The values of a command's parameters, by name. Raises UsageError."""
-    from dynamesis.harness.cli.app import app
-
-    group = typer.main.get_command(app)
+def why_not(arguments: Sequence[str]) -> str | None:
+    """What `dynamesis test` would say to these arguments, if it refused them; None if not."""
+    alone = typer.Typer(add_completion=False)
+    alone.command("test")(test.run)
+    command = typer.main.get_command(alone)
     try:
-        return group.commands[name].make_context(name, list(arguments)).params  # type: ignore[attr-defined,no-any-return]
-    except UsageError_click as complaint:
-        raise UsageError(complaint.format_message()) from complaint  # type: ignore[attr-defined]
+        given = command.make_context("test", list(arguments)).params
+        asked(**{name: given[name] for name in FLAGS})
+    except ParserError as error:
+        return str(error.format_message())  # type: ignore[attr-defined]
+    except UsageError as error:
+        return str(error)
+    return None

@@ -14,8 +14,8 @@ from dynamesis.harness.nemesis.schedule import Event, Timeline, newcomers, plan
 __all__ = [
     "CLOCKS",
     "PACKAGES",
-    "FaultContext",
     "Event",
+    "FaultContext",
     "Impossible",
     "Nemesis",
     "Package",

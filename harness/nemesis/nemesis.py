@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 _PATIENCE = 1.5
 #: s between two looks
 _EVERY = 0.1
-#: s that a fault should have lasted to show an effect, as checkers.evidence.vacuity has it, and s by
-#: which one that has shown none lasts longer, both of a machine that is not busy
+#: s that a fault should have lasted to show an effect, as checkers.evidence has it, and s by which
+#: one that has shown none lasts longer, both of a machine that is not busy
 _SHOULD_BITE = 2.0
 _LONGER = 4.0
 #: s by the wall clock that it lasts longer at most: others wait for the nemesis meanwhile

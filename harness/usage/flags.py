@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Option
+
+#: Every error of the option parser descends from it; typer's own click has no public name.
+ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 Nodes = Annotated[int, Option(help="How many nodes.")]
 N = Annotated[int, Option("--n", help="Copies of each key.")]

@@ -22,7 +22,7 @@ def secure_streams() -> None:
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         _fill(number, mode)
     if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = _tolerant(1, sys.stdout)
     sys.stderr = _tolerant(2, sys.stderr)
 

@@ -50,8 +50,8 @@ def within(flag: str, value: float, low: float, high: float) -> None:
 
 
 def results_folder(root: Path, name: str) -> Folder:
-    """A new folder for one run. Raises UsageError where `root` is no folder, EnvironmentFailed where
-    it takes nothing."""
+    """A new folder for one run. Raises UsageError where `root` is not a folder,
+    EnvironmentFailed where it takes nothing."""
     try:
         return create(root, name)
     except (NotADirectoryError, FileExistsError) as failure:

@@ -22,8 +22,8 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What to build. `params` are those of cluster.core.protocol.params; nodes keep their data under
-    `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
+    """What to build. `params` are those of cluster.core.protocol.params; nodes keep their data
+    under `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
     free ports; with `tls` everything is encrypted; `spares` run, and are no members yet; so
     many `newcomers` may come later; `disk_faults`: disks can be told to fail;
     `clock_faults`: wall clocks, to be wrong, where `faketime` is given through that library."""

@@ -38,7 +38,7 @@ class LoadGenerator:
     """Presses the node behind an address: a harness.nemesis.loads.Press."""
 
     def __init__(self, address: Callable[[str], str], tls: SSLContext | None = None) -> None:
-        """`address`: where clients reach a node, host:port; `tls` as cluster.config.tls makes it."""
+        """`address`: where clients reach a node, host:port; `tls` as config.tls makes it."""
         self._tls = tls
         self._address = address
         self._requests = count(1)

@@ -435,7 +435,8 @@ def test_nothing_heavy_is_imported() -> None:
         "typer",
         "dynamesis.cluster.zoo",
     }
-    code = "import sys, cluster.__main__, cluster.core.node.node, cluster.storage.lmdb;print(*sys.modules)"
+    modules = ("cluster.__main__", "cluster.core.node.node", "cluster.storage.lmdb")
+    code = f"import sys, dynamesis.{', dynamesis.'.join(modules)};print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())
     assert "dynamesis.cluster.core.node.node" in done.stdout

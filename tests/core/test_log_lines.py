@@ -6,11 +6,10 @@ from typing import Any
 
 from dynamesis.cluster.core.protocol.events import Emit, Persist
 from dynamesis.cluster.core.protocol.messages import PutReply
-from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
 from dynamesis.cluster.process.eventlog import printable
-from simulator import Simulator
+from simulator import Simulator, idle_runtime
 
 K = b"k"
 
@@ -117,8 +116,11 @@ def test_a_newcomer_tells_whom_it_heard_before_it_serves() -> None:
 
 
 def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:
-    runtime = Runtime()
-    label = lambda row: {"key": row[4:]}
+    runtime = idle_runtime()
+
+    def label(row: bytes) -> dict[str, object]:
+        return {"key": row[4:]}
+
     buffer = Buffer[bytes]("objects", runtime, bytes, lambda key, value: None, 10, 0.1, label)
     for key in (b"a", b"b"):
         buffer.put(object_row(3, key), b"v", False, lambda code: None)

@@ -1,4 +1,4 @@
-"""Bootstrap the first ring: once, and only where there is none.
+"""Founds the first ring: once, and only where there is none.
 
 Every founder makes the same first layout (membership.first_layout), so founders need not
 agree on it. What they must not do is to make it again after the ring has moved on: a

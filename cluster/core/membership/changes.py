@@ -6,8 +6,8 @@ node was given, so that no two changes share one, whatever a disk has forgotten.
 
 Four kinds: `join`, `leave` and `remove` are asked for by an administrator. `close` is said
 of a node that has left or was removed, when the cluster is done with it
-(cluster.core.membership.decommission). From then on no state that it sends is taken, and its name is
-never taken again: whoever comes back under it may come with its old disk.
+(decommission). From then on no state that it sends is taken, and its name is never taken again:
+a node that comes back under it may come with its old disk.
 """
 
 from __future__ import annotations

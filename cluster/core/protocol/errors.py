@@ -57,8 +57,8 @@ _INTRODUCTION = """# Errors
 
 Every error of a node or a client has one of these codes. `fail` means that the operation
 certainly took no effect; `info` that nobody knows. This page is made from the table in
-`cluster/core/protocol/errors.py` by `python -m dynamesis.cluster.core.protocol.errors > docs/errors.md`; a test holds
-the two together.
+`cluster/core/protocol/errors.py` by
+`python -m dynamesis.cluster.core.protocol.errors > docs/errors.md`; a test holds the two together.
 
 """
 

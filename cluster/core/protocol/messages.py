@@ -55,8 +55,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     extra: tuple[int, ...] = ()
 
 
-#: actor -> Entry: a dotted version vector set with its dots written out (cluster.core.versions.clock
-#: tells why). Never mutated.
+#: actor -> Entry: a dotted version vector set with its dots written out (versions.clock says
+#: why). Never mutated.
 State = dict[str, Entry]
 
 
@@ -305,8 +305,8 @@ class SyncKeyReply(_Base, frozen=True):
 
 
 class Reap(_Base, frozen=True):
-    """A round about tombstones (cluster.core.replication.tombstone_reaper): their keys and the hashes of their
-    records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
+    """A round about tombstones (replication.tombstone_reaper): their keys and the hashes of
+    their records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
     membership is to them."""
 
     rid: int

@@ -20,7 +20,7 @@ from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import hint_row, split_hint
+from dynamesis.cluster.core.storage.row_keys import hint_label, hint_row, split_hint
 
 
 class Hints:
@@ -182,7 +182,7 @@ class Hints:
 
     def _give_up(self, hint: bytes) -> None:
         self.given_up += 1
-        self._runtime.emit("hint-given-up", **_label(hint))
+        self._runtime.emit("hint-given-up", **hint_label(hint))
         self.records.remove(hint, lambda code: None)
 
     def is_kept(self, answer: Answer | Failure) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.campaign.run_campaign import read_campaign
 from dynamesis.harness.cli.app import run
+from dynamesis.harness.cli.parsing import why_not
 from dynamesis.harness.nemesis.catalogue import FAMILIES
 from dynamesis.workloads import WORKLOADS
 
@@ -18,7 +19,7 @@ MATRIX = "matrix: {workload: [cart, register], nemesis: [kill, none], seed: [1, 
 def campaign(tmp_path: Path, text: str) -> list[str]:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    return [cell.name for cell in read_campaign(path).cells]
+    return [cell.name for cell in read_campaign(path, why_not).cells]
 
 
 def test_every_combination_seed_by_seed(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_what_cannot_be_is_skipped_and_the_rest_stays(tmp_path: Path) -> None:
         HEAD + "matrix: {workload: cart, nemesis: [cut, kill], seed: [1, 2],\n"
         "  config: [default, {name: bare, links: direct}]}\n"
     )
-    found = read_campaign(path)
+    found = read_campaign(path, why_not)
     assert {cell.name for cell in found.cells} == {
         f"cart/{what}/{seed}"
         for seed in (1, 2)
@@ -68,7 +69,7 @@ def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
         "  - default\n  - {name: odd, strict: true, r: 3, rate: 20.5, bug: repair-overwrites}\n"
         "  - {name: sloppy, strict: false}\n"
     )
-    found = read_campaign(path)
+    found = read_campaign(path, why_not)
     assert [found.arguments(cell) for cell in found.cells] == [
         ["test", "--workload=cart", "--time-limit=2s", "--seed=1", "--nemesis=cut"],
         ["test", "--workload=cart", "--time-limit=2s", "--strict", "--r=3", "--rate=20.5",
@@ -155,7 +156,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_smoke_and_tox_know_every_workload_and_family() -> None:
     """What is added to a table belongs into examples/smoke.yaml and tox.ini too."""
-    cells = read_campaign(ROOT / "examples/smoke.yaml").cells
+    cells = read_campaign(ROOT / "examples/smoke.yaml", why_not).cells
     assert {cell.workload for cell in cells} == set(WORKLOADS)
     assert {cell.nemesis for cell in cells} == set(FAMILIES)
     tox = configparser.ConfigParser()
@@ -168,4 +169,4 @@ def test_smoke_and_tox_know_every_workload_and_family() -> None:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")))
 def test_the_examples_make_sense(path: Path) -> None:
-    assert read_campaign(path).name == path.stem
+    assert read_campaign(path, why_not).name == path.stem
