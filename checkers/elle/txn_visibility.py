@@ -49,10 +49,26 @@ def _outside(t: Txns, usable: Bools) -> Ints:
     return np.sort(first[usable[first] & ~t.write[first] & (t.status[t.txn[first]] == OK)])
 
 
+def _shown(t: Txns, usable: Bools) -> tuple[Ints, Ints]:
+    """The first usable read of each key by each committed transaction, and by micro-operation
+    how many appends of its own to the key come before: what stands before these in the list was
+    seen from outside, although the transaction had appended by then."""
+    order, same = by_key(t)
+    group = np.cumsum(~same) - 1
+    writes = t.write[order].astype(np.int64)
+    before = np.cumsum(writes) - writes
+    own = np.zeros(len(t.txn), np.int64)
+    own[order] = before - before[np.flatnonzero(~same)][group]
+    able = np.flatnonzero(usable[order] & (writes == 0) & (t.status[t.txn[order]] == OK))
+    _, first = np.unique(group[able], return_index=True)
+    return np.sort(order[able[first]]), own
+
+
 def of_lists(lists: Lists) -> Views:
     """By places in the order of a key."""
     t = lists.txns
-    read = _outside(t, lists.prefix_of)
+    read, own = _shown(t, lists.prefix_of)
+    seen = t.value - own
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
     # what nobody appended has the number -1, and so the last of these
@@ -61,13 +77,13 @@ def of_lists(lists: Lists) -> Views:
     none = len(lists.order)
 
     def at(reads: Ints, offset: int) -> Ints:
-        where = t.value[reads] + offset
+        where = seen[reads] + offset
         there = (where >= 0) & (where < lists.length[t.key[reads]])
         found: Ints = writer[np.where(there, lists.start[t.key[reads]] + where, none)]
         return found
 
     def misses(reads: Ints, writes: Ints) -> Bools:
-        later: Bools = (place[writes] < 0) | (place[writes] >= t.value[reads])
+        later: Bools = (place[writes] < 0) | (place[writes] >= seen[reads])
         return later
 
     def between(reads: Ints, _writes: Ints) -> Ints:

@@ -100,7 +100,7 @@ class History:
                     if not self.lists:
                         seen[key] = value
                     elif key in seen:
-                        seen[key] = [*seen[key], value]
+                        seen[key] = type(seen[key])([*seen[key], value])
                     else:
                         seen[key] = _Tail([value])
                     continue
