@@ -69,12 +69,12 @@ def body_of_before(node: Node) -> None:
     """A put that is to return what stands then returns what stood before it."""
 
     class Early(PutRequest):
-        def _finish(self, reply: Any) -> None:
+        def finish(self, reply: Any) -> None:
             if isinstance(reply, PutReply) and reply.siblings:
                 before = tuple(v for v in reply.siblings if v.value != self._put.value)
                 shown = before or (Version(b"{}"),)
                 reply = PutReply(reply.rid, reply.context, reply.worth, shown)
-            super()._finish(reply)
+            super().finish(reply)
 
     node.put_request = Early
 
@@ -128,7 +128,7 @@ def eaten(node: Node) -> None:
                 if view is not None:
                     node.objects.remove(node.replica.row(key), reaper._forgotten)
 
-        node.kernel.after(0.15, forget)
+        node.runtime.after(0.15, forget)
         told(list(question.keys))
 
     reaper.asked = later  # type: ignore[method-assign]

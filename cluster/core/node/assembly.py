@@ -45,6 +45,9 @@ class Assembly:
         self._closed: set[str] = set()
         self._logged_layout: tuple[int, str, list[str]] | None = None
         self._recovered_identity = False
+        #: the state machines of client requests
+        self.get_request = self.parts.get_request
+        self.put_request = self.parts.put_request
         self._stand(params, entropy)
         self._keep(params, store, entropy)
         self._serve(params, store)

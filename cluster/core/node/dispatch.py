@@ -151,7 +151,7 @@ class Dispatch:
             respond(refusal)
             return
         node.admission.enter(0)
-        node.parts.get_request(node.services, get, respond).start()
+        node.get_request(node.services, get, respond).start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         node = self._node
@@ -168,7 +168,7 @@ class Dispatch:
         first = node.services.retries.begin(put, respond)
         if first is not None:
             node.admission.enter(len(put.value))
-            node.parts.put_request(node.services, put, seen, first, hops).start()
+            node.put_request(node.services, put, seen, first, hops).start()
 
     def _admit(self, rid: int, key: bytes, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""

@@ -26,14 +26,14 @@ def overloaded_for_good(node: Node) -> None:
 
 def not_ready_now_and_then(node: Node) -> None:
     """One put in seven is told that the node is not ready."""
-    admit, numbers = node.questions._admit, count(1)
+    admit, numbers = node.dispatch._admit, count(1)
 
     def seldom(rid: int, *asked: Any) -> Refusal | None:
         if asked[1] and next(numbers) % 7 == 0:
             return Refusal(rid, "not-ready", "not yet", 0.1)
         return admit(rid, *asked)
 
-    node.questions._admit = seldom  # type: ignore[method-assign]
+    node.dispatch._admit = seldom  # type: ignore[method-assign]
 
 
 def distrusts_its_disk(node: Node) -> None:
@@ -84,4 +84,4 @@ def leaked_slots(node: Node) -> None:
 
 def busy_for_good(node: Node) -> None:
     """Work behind the clients' backs never lets go of one key in ten."""
-    node.fences.leave = _every_tenth(node.fences.leave)  # type: ignore[method-assign]
+    node.barriers.leave = _every_tenth(node.barriers.leave)  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ def serve_before_transfer_ended(node: Node) -> None:
 
     def at_once() -> None:
         changed()
-        node.kernel.after(0.0, claim)
+        node.runtime.after(0.0, claim)
 
     def claim() -> None:
         for partition in node.transfers.incoming() if node.placement is not None else ():
