@@ -54,7 +54,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "value must be bytes, not dict": ("put", {"key": b"k", "value": {}}),
     "note must be bytes, not int": ("delete", {"key": b"k", "note": 1}),
     "context must be bytes, not NoneType": ("put", {"key": b"k", "value": b"", "context": None}),
-    "options must be cluster.client.client.Options, not dict": (
+    "options must be dynamesis.cluster.client.client.RequestOptions, not dict": (
         "get",
         {"key": b"k", "options": {"r": 1}},
     ),
