@@ -233,4 +233,5 @@ def _had_time(h: History, fault: Fault) -> bool:
     if fault.met_nobody or "skipped" in (fault.value or {}):
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
-    return int(h.time[end] - h.time[fault.started]) >= BITES
+    begun = fault.started if fault.begun is None else fault.begun
+    return int(h.time[end] - h.time[begun]) >= BITES

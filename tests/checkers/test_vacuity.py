@@ -155,6 +155,16 @@ def test_each_fault_must_have_bitten_by_its_number() -> None:
     assert judged.reasons() == ("fault 2, cut.one (index 5), is not known to have bitten",)
 
 
+def test_a_fault_lasts_from_when_it_was_injected() -> None:
+    # on a busy machine to inject it took LONG; it was there for half a second
+    injecting = replaced(nemesis("start-cut", fault=2), type="invoke", time=0)
+    rest = lasting(HALF_A_SECOND)
+    ops = [*put(), injecting, *rest, *QUIET, *get("0.1"), STOP]
+    assert timed(*ops).valid is True
+    ops = [*put(), injecting, *lasting(LONG), *QUIET, *get("0.1"), STOP]
+    assert timed(*ops).valid == "unknown"
+
+
 def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
     toothless = nemesis("evidence", fault=2, bit=False)
     judged = timed(*put(), *lasting(HALF_A_SECOND, toothless), *QUIET, *get("0.1"), STOP)
