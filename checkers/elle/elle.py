@@ -37,6 +37,7 @@ from dynamesis.checkers.elle.version_order import Inferred, Order, infer
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
 from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
+from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
@@ -260,27 +261,22 @@ def _anomaly(t: Txns, finding: Finding) -> Anomaly:
 
 
 def _cycle(t: Txns, cycle: Cycle, explain: Explain) -> Anomaly:
-    """The cycle as prose: who must come before whom, and why."""
+    """The cycle as prose: which transaction must come before which, and why."""
     names = {step.a: f"T{i + 1}" for i, step in enumerate(cycle.steps)}
+    explained = Explained.of(
+        cycle, lambda step: _reason(t, step, explain, names[step.a], names[step.b])
+    )
     clauses, data = [], []
-    for step in cycle.steps:
-        a, b = names[step.a], names[step.b]
-        reason = _reason(t, step, explain, a, b)
-        clauses.append(f"{a} before {b} ({KINDS[step.kind]}): {reason}")
-        data.append(
-            {
-                "from": index_of(t, step.a),
-                "to": index_of(t, step.b),
-                "kind": KINDS[step.kind],
-                "why": reason,
-            }
-        )
-    who = ", ".join(
+    for step, reason in explained.reasons():
+        kind = KINDS[step.kind]
+        clauses.append(f"{names[step.a]} before {names[step.b]} ({kind}): {reason}")
+        ends = {"from": index_of(t, step.a), "to": index_of(t, step.b)}
+        data.append({**ends, "kind": kind, "why": reason})
+    which = ", ".join(
         f"{name} is the transaction at index {index_of(t, n)}" for n, name in names.items()
     )
-    why = f"{who}. {'; '.join(clauses)}: a cycle."
-    ops = proof(t, tuple(names))
-    return Anomaly(cycle.name, why, None, ops, {"cycle": data})
+    why = f"{which}. {'; '.join(clauses)}: a cycle."
+    return Anomaly(cycle.name, why, None, proof(t, tuple(names)), {"cycle": data})
 
 
 def _reason(t: Txns, step: Step, explain: Explain, a: str, b: str) -> str:

@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dynamesis.checkers.graph.cycle_walk import (
-    Hop,
     between_transactions,
     doubled,
     family_of,
@@ -46,6 +45,7 @@ from dynamesis.checkers.graph.cycles import (
     Cycle,
     Graph,
 )
+from dynamesis.checkers.graph.explained import Hop
 from dynamesis.checkers.graph.reach import reachable, strong_components
 from dynamesis.checkers.history.pairing import Bools, Ints
 
