@@ -1,7 +1,7 @@
 """Transactions as columns: what the Elle-style models read out of a history.
 
 An operation's value is a list of micro-operations [f, key, value]: ["append", 3, 1] or
-["w", 3, 1], and ["r", 3, value]. What an ok transaction did stands in its completion; of
+["w", 3, 1], and ["r", 3, value]. What an ok transaction did is in its completion; of
 one that failed, or whose outcome is not known, only its writes count, from its invocation.
 A transaction of unknown outcome may have happened at any time after its invocation, or
 never.
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History, NameTable
-from dynamesis.checkers.history.gc_pause import no_cycles
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze, thaw
 
@@ -38,7 +38,7 @@ class Txns:
     completion), `status` (OK, FAIL, INFO), `process`. By micro-operation: `txn`, `key`,
     `write`, `value` (a number; for reads of lists, the length, -1 where unknown). Elements
     of the lists read, flattened: those of micro-operation i are
-    `elements[starts[i]:starts[i] + value[i]]`. `names` tells values from numbers, where they
+    `elements[starts[i]:starts[i] + value[i]]`. `names` has the values by number, where they
     are not themselves integers; `lists`: whether values are lists that are appended to."""
 
     history: History
@@ -61,13 +61,13 @@ class Txns:
         return len(self.row)
 
     def name(self, value: int) -> Any:
-        """A value as it stood in the history."""
+        """A value as the history has it."""
         if value == NIL:
             return None
         return self.names[value] if self.names is not None else value
 
     def source(self, txn: int) -> int:
-        """The row that tells most about a transaction: its completion, if it has one."""
+        """The row with most information about a transaction: its completion, if it has one."""
         return int(self.row[txn] if self.ended[txn] == NEVER else self.ended[txn])
 
 
@@ -83,7 +83,7 @@ class Writes:
     @classmethod
     def of(cls, t: Txns) -> Writes:
         """Raises NotTransactions when a value is written to a key twice, or nil is: a read of
-        it would not tell who wrote it."""
+        it would not show which write it saw."""
         mops = np.flatnonzero(t.write)
         nothing = mops[t.value[mops] == NIL]
         if len(nothing):
@@ -126,24 +126,24 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
     row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     pair = h.pair[row]
     status = np.where(pair >= 0, h.kind[pair], INFO).astype(np.int8)
-    told = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
-    _refuse_unsaid(h, row, told, status)
-    with no_cycles():
+    valued = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
+    _refuse_without_value(h, row, valued, status)
+    with gc_paused():
         try:
-            columns = _decode(h, told, status == OK, writes, lists, _PlainValue)
+            columns = _decode(h, valued, status == OK, writes, lists, _PlainValue)
         except _NotPlain:
-            columns = _decode(h, told, status == OK, writes, lists, _Named)
+            columns = _decode(h, valued, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
     return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
 
 
-def _refuse_unsaid(h: History, row: Ints, told: Ints, status: Ints) -> None:
+def _refuse_without_value(h: History, row: Ints, valued: Ints, status: Ints) -> None:
     """Raises NotTransactions where a transaction that may have happened has no value, or one that
     did has none in its completion and reads: what they did is not known."""
-    unsaid = (h.value[told] < 0) & (status != FAIL)
-    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~unsaid)
+    missing = (h.value[valued] < 0) & (status != FAIL)
+    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~missing)
     reads = [i for i in blind.tolist() if _reads(h.value_of(int(row[i])))]
-    for i in [*np.flatnonzero(unsaid)[:1].tolist(), *reads[:1]]:
+    for i in [*np.flatnonzero(missing)[:1].tolist(), *reads[:1]]:
         index = int(h.pair[row[i]]) if status[i] == OK else int(row[i])
         raise NotTransactions(
             f"{h.path}, index {index}, field value: expected a list of micro-operations "
@@ -160,7 +160,7 @@ class _NotPlain(Exception):
 
 
 class _PlainValue:
-    """Values that are integers already stand for themselves; nil is NIL."""
+    """Values that are integers are their own numbers; nil is NIL."""
 
     names: list[Any] | None = None
 
@@ -252,7 +252,7 @@ def _chunk_columns(
     counts = np.fromiter(map(len, txns), np.int64, len(txns))
     txn = np.repeat(np.arange(len(txns)), counts)
     mops = list(chain.from_iterable(txns))
-    fs, mop_keys, told = zip(*mops, strict=True) if mops else ((), (), ())
+    fs, mop_keys, mop_values = zip(*mops, strict=True) if mops else ((), (), ())
     write = np.array([f == writes for f in fs], np.bool_)
     strange = {f for f in set(fs) if f not in (writes, "r")}
     if strange:
@@ -264,9 +264,9 @@ def _chunk_columns(
     key = np.array(_key_numbers(keys, mop_keys), np.int64)
     known = write | ok[txn]
     number = np.full(len(mops), -1, np.int64)
-    number[write] = values.numbers(list(compress(told, write.tolist())))
+    number[write] = values.numbers(list(compress(mop_values, write.tolist())))
     reads = np.flatnonzero(~write & known)
-    shown = list(compress(told, (~write & known).tolist()))
+    shown = list(compress(mop_values, (~write & known).tolist()))
     elements = np.empty(0, np.int64)
     if lists:
         if not {v.__class__ for v in shown} <= {list}:

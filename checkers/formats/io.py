@@ -1,6 +1,6 @@
 """Histories in files: Jepsen's EDN, elle-cli's JSON, and our own JSON Lines; gzip or not.
 
-Which format a file has is told by its name, else by its content. A file that breaks the
+The format of a file is recognized by its name, else by its content. A file that breaks the
 rules of its format, or of `checkers.history.wellformed`, is refused with file, line and field.
 """
 
@@ -60,8 +60,8 @@ def _text(source: Source) -> bytes:
             content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        said = f"expected text in UTF-8, got byte 0x{content[error.start]:02x}"
-        raise HistoryError(source.name, line, "(line)", said) from None
+        message = f"expected text in UTF-8, got byte 0x{content[error.start]:02x}"
+        raise HistoryError(source.name, line, "(line)", message) from None
     return content
 
 
@@ -86,8 +86,8 @@ def write_edn(history: History, path: str | PurePath) -> None:
             try:
                 event = msgspec.json.decode(encode(op))
             except (msgspec.DecodeError, RecursionError):
-                said = f"index {op.index} has a number or a depth that EDN cannot hold"
-                raise ValueError(said) from None
+                message = f"index {op.index} has a number or a depth that EDN cannot hold"
+                raise ValueError(message) from None
             file.write(_edn_line(event, history.spelled) + "\n")
 
 

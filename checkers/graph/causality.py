@@ -7,12 +7,12 @@ So each version has a few *parents*, and q <= p exactly when p leads back to q. 
 numbered in order of invocation; a context exists before it is sent, so a parent's number is
 always the smaller one and the order has no cycle.
 
-What nobody wrote to this key, or not yet, cannot be covered: such siblings (an anomaly of
-their own) are left out here. A basis of another key covers nothing.
+What was never written to this key, or not yet, cannot be covered: such siblings (an anomaly
+of their own) are left out here. A basis of another key covers nothing.
 
 Reachability is never materialised for all pairs. One breadth-first pass answers "all that
 these cover"; who covers whom among siblings is a short search in most reads, and else one
-sweep of the key, with pasts as integers of one bit a version, each dropped after its last
+sweep of the key, with pasts as bit sets, each dropped after its last
 use.
 """
 
@@ -46,9 +46,9 @@ class Causality:
 
     By version: `written` (invocation row), `key`, `outcome` (OK acknowledged, FAIL
     refused, INFO indeterminate), `ended` (completion row or NEVER), `deletes`; parents are
-    `parents[parent_start[v]:parent_start[v + 1]]`. By id: `of_id` (-1: nobody wrote it).
+    `parents[parent_start[v]:parent_start[v + 1]]`. By id: `of_id` (-1: never written).
     By flattened sibling: `owner` (the row that showed it), `sibling` (its version; -1 when
-    the row is no ok operation, or nobody had written it to this key when the read ended)."""
+    the row is not an ok operation, or it was not written to this key when the read ended)."""
 
     history: History
     written: Ints

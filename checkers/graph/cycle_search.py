@@ -62,7 +62,7 @@ SHAPES = (CAUSAL, PREFIX, UPDATE)
 
 #: cycles of one name that are found in full; the others are counted
 NAMED = 100
-#: steps of the search for a G-nonadjacent that passes no transaction twice, where a G1c stands
+#: steps of the search for a G-nonadjacent that passes no transaction twice, where a G1c is
 #: in the same component (no quick test is known there)
 SIMPLE_STEPS = 500_000
 
@@ -125,7 +125,7 @@ class _Search:
         return self.found
 
     def _look(self, family: str, level: int, name: str, rank: int) -> None:
-        """Report the cycles of one family that say something new."""
+        """Report the cycles of one family that add something new."""
         asked = np.zeros(len(self.strongest), np.bool_)
         for names, satisfied in zip(self.wanted, self.satisfied, strict=True):
             if name in names:

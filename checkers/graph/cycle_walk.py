@@ -38,7 +38,7 @@ def shortest(paths: Graph, graph: Graph, edges: Ints) -> list[Hop]:
 
 def doubled(graph: Graph, level: int, after_wr: bool) -> tuple[Graph, Ints]:
     """Each node twice, by whether an rw edge may leave it: not right after another rw edge, or
-    only right after a wr edge. With it, by edge: the edge of `graph` that it stands for."""
+    only right after a wr edge. With it, by edge: the edge of `graph` that it represents."""
     data = (WW, WR, RW, GLUE) if after_wr else (WW, WR, PROCESS, REALTIME, GLUE, RW)
     edges = np.flatnonzero(np.isin(graph.kind, data) & (graph.level <= level))
     kind, n = graph.kind[edges], graph.nodes

@@ -1,8 +1,8 @@
-"""One event of a history, in the form in which it stands on disk.
+"""One event of a history, in the form in which files hold it.
 
 A history is the ordered record of invocations and completions, one JSON object a
 line (docs/history.md). `type` is the whole of what is known about an effect: `ok`
-took effect, `fail` certainly did not, `info` nobody knows.
+took effect, `fail` certainly did not, of `info` it is unknown.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class RawSibling(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """An Op as it stands on disk: the first five fields always, values still JSON."""
+    """An Op as files hold it: the first five fields always, values still JSON."""
 
     index: Natural
     time: Natural
@@ -117,7 +117,7 @@ def raw(value: Any) -> msgspec.Raw:
 
 
 def canonical(value: Any) -> bytes:
-    """A value as the one JSON of all that say the same, whatever the order of their fields."""
+    """A value as the one JSON of all that are equal, whatever the order of their fields."""
     return msgspec.json.encode(value, order="sorted")
 
 
