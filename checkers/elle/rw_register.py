@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from dynamesis.checkers.elle.txn import NIL, Txns, Writes
@@ -18,6 +19,7 @@ from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, index
 from dynamesis.checkers.elle.txn_internal import by_key
 from dynamesis.checkers.elle.version_order import IMPLIED_WFR, SOURCES, Order, Visits
 from dynamesis.checkers.graph.cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
+from dynamesis.checkers.graph.explained import graph_of, shortest_path
 from dynamesis.checkers.history.pairing import FAIL, Bools, Ints
 
 
@@ -181,24 +183,10 @@ def _cycle(order: Order, edges: list[int]) -> list[int]:
 
 def _path(order: Order, edges: list[int], start: int, goal: int) -> list[int]:
     """Edges of a shortest path between two versions; empty if there is none."""
-    onward: dict[int, list[int]] = {}
-    for edge in edges:
-        onward.setdefault(int(order.lower[edge]), []).append(edge)
-    came: dict[int, int] = {start: -1}
-    waiting = [start]
-    for version in waiting:
-        for edge in onward.get(version, ()):
-            upper = int(order.upper[edge])
-            if upper not in came:
-                came[upper] = edge
-                waiting.append(upper)
-    if goal not in came:
-        return []
-    path: list[int] = []
-    while goal != start:
-        path.append(came[goal])
-        goal = int(order.lower[path[-1]])
-    return path[::-1]
+    ends = zip(order.lower[edges].tolist(), edges, order.upper[edges].tolist(), strict=True)
+    graph = graph_of(ends, "edge")
+    path = shortest_path(graph, start, goal)
+    return [int(graph.edges[lower, upper]["edge"]) for lower, upper in pairwise(path)]
 
 
 def order_reason(registers: Registers, order: Order, edge: int) -> str:

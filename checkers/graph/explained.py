@@ -12,7 +12,7 @@ does not pay for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -59,14 +59,20 @@ class Explained:
 def component(graph: Graph) -> DiGraph:
     """The edges as a networkx graph. `kind` of an edge is the strongest of its kinds; the edges
     of a node are in order of their targets."""
+    order = np.lexsort((graph.kind, graph.target, graph.source))
+    columns = (graph.source[order], graph.kind[order], graph.target[order])
+    return graph_of(zip(*(c.tolist() for c in columns), strict=True))
+
+
+def graph_of(hops: Iterable[Hop], label: str = "kind") -> DiGraph:
+    """A networkx graph of edges (from, label, to), each with its label under this name; of
+    several between the same two nodes the first counts."""
     from networkx import DiGraph
 
-    order = np.lexsort((-graph.kind, graph.target, graph.source))
-    columns = (graph.source[order], graph.target[order], graph.kind[order])
     made = DiGraph()
-    made.add_edges_from(
-        (a, b, {"kind": kind}) for a, b, kind in zip(*(c.tolist() for c in columns), strict=True)
-    )
+    for a, number, b in hops:
+        if not made.has_edge(a, b):
+            made.add_edge(a, b, **{label: number})
     return made
 
 
@@ -86,7 +92,7 @@ def shortest_cycle(paths: Graph, closing: Sequence[Hop]) -> list[Hop]:
     best: list[int] = []
     closed = 0
     for a, kind, b in closing:
-        found = _path(graph, b, a, len(best))
+        found = shortest_path(graph, b, a, len(best))
         if found:
             best, closed = found, kind
         if len(best) == 2:
@@ -97,8 +103,9 @@ def shortest_cycle(paths: Graph, closing: Sequence[Hop]) -> list[Hop]:
     return [*inner, (best[-1], closed, best[0])]
 
 
-def _path(graph: DiGraph, start: int, goal: int, below: int) -> list[int]:
-    """The nodes of a shortest path, if they are fewer than `below` (0: however many)."""
+def shortest_path(graph: DiGraph, start: int, goal: int, below: int = 0) -> list[int]:
+    """The nodes of a shortest path, if they are fewer than `below` (0: however many); empty if
+    there is none."""
     from networkx import bfs_predecessors
 
     if start not in graph or goal not in graph:
