@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History, NameTable
 from dynamesis.checkers.history.gc_pause import gc_paused
@@ -34,27 +35,33 @@ class NotTransactions(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Txns:
-    """Columns by transaction, in order of invocation: `row` and `ended` (rows; NEVER without
-    completion), `status` (OK, FAIL, INFO), `process`. By micro-operation: `txn`, `key`,
-    `write`, `value` (a number; for reads of lists, the length, -1 where unknown). Elements
-    of the lists read, flattened: those of micro-operation i are
-    `elements[starts[i]:starts[i] + value[i]]`. `names` has the values by number, where they
-    are not themselves integers; `lists`: whether values are lists that are appended to."""
+    """Columns by transaction, in order of invocation; by micro-operation; and of the elements of
+    the lists read."""
 
     history: History
+    #: by transaction: the row of its invocation
     row: Ints
+    #: the row of its completion, NEVER without
     ended: Ints
+    #: OK, FAIL, INFO
     status: Ints
     process: Ints
+    #: by micro-operation: its transaction
     txn: Ints
     key: Ints
     write: Bools
+    #: a number; for reads of lists the length, -1 where unknown
     value: Ints
+    #: whether what it read or wrote is known
     known: Bools
+    #: where its elements begin: `elements[starts[i]:starts[i] + value[i]]`
     starts: Ints
+    #: the lists read, one after the other
     elements: Ints
     keys: list[Any]
+    #: the values by number, where they are not themselves integers
     names: list[Any] | None
+    #: whether values are lists that are appended to
     lists: bool
 
     def __len__(self) -> int:
@@ -130,11 +137,16 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
     _refuse_without_value(h, row, valued, status)
     with gc_paused():
         try:
-            columns = _decode(h, valued, status == OK, writes, lists, _PlainValue)
+            mops = _decode(h, valued, status == OK, writes, lists, _PlainValue)
         except _NotPlain:
-            columns = _decode(h, valued, status == OK, writes, lists, _Named)
+            mops = _decode(h, valued, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
-    return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
+    columns = mops.columns
+    return Txns(
+        h, row, ended, status, h.process[row], columns["txn"], columns["key"], columns["write"],
+        columns["value"], columns["known"], columns["starts"], columns["elements"],
+        mops.keys, mops.names, lists,
+    )  # fmt: skip
 
 
 def _refuse_without_value(h: History, row: Ints, valued: Ints, status: Ints) -> None:
@@ -195,6 +207,18 @@ class _Named:
 
 _decoder = msgspec.json.Decoder(list[list[tuple[str, Any, Any]]])
 
+#: name of a field of Txns -> its array
+_Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Mops:
+    """Micro-operations, with keys and values by number."""
+
+    columns: _Columns
+    keys: list[Any]
+    names: list[Any] | None
+
 
 def _decode(
     h: History,
@@ -203,7 +227,7 @@ def _decode(
     writes: str,
     lists: bool,
     make: Callable[[], _PlainValue | _Named],
-) -> dict[str, Any]:
+) -> _Mops:
     values, keys = make(), NameTable()
     parts: dict[str, list[Any]] = {}
     for start in range(0, len(rows), _CHUNK):
@@ -214,13 +238,13 @@ def _decode(
         for name, column in part.items():
             parts.setdefault(name, []).append(column)
     empty = {"value": np.int64, "elements": np.int64, "txn": np.int64, "key": np.int64}
-    columns: dict[str, Any] = {
+    columns: _Columns = {
         name: np.concatenate(parts[name]) if parts else np.empty(0, dtype)
         for name, dtype in (*empty.items(), ("write", np.bool_), ("known", np.bool_))
     }
     lengths = np.where(columns["write"] | (columns["value"] < 0) | (not lists), 0, columns["value"])
     columns["starts"] = np.cumsum(lengths) - lengths
-    return {**columns, "keys": [thaw(k) for k in keys.all()], "names": values.names}
+    return _Mops(columns, [thaw(k) for k in keys.all()], values.names)
 
 
 def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
@@ -248,7 +272,7 @@ def _chunk_columns(
     lists: bool,
     values: _PlainValue | _Named,
     keys: NameTable,
-) -> dict[str, Any]:
+) -> _Columns:
     counts = np.fromiter(map(len, txns), np.int64, len(txns))
     txn = np.repeat(np.arange(len(txns)), counts)
     mops = list(chain.from_iterable(txns))

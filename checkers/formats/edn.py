@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any
 
 import msgspec
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.history.spelling import MICRO, freeze
 
 _TOKEN = re.compile(
@@ -191,7 +192,7 @@ class Parser:
         above = f" {lines} line{'s' * (lines > 1)} above" if lines else ""
         return f"expected {_CLOSES[opening]!r} for the {opening!r}{above}, got {got}"
 
-    def _map(self, items: list[Any], at: int) -> dict[str, Any]:
+    def _map(self, items: list[Any], at: int) -> JsonObject:
         if len(items) % 2:
             raise EdnError("expected a value for the last key of a map", at)
         keys = [_key(k, self._apart) for k in items[::2]]

@@ -18,6 +18,7 @@ from dynamesis.checkers.formats.edn_values import Values
 from dynamesis.checkers.formats.foreign import FIELDS, Foreign, ForeignEvents, decode_lines
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.gc_pause import gc_paused
+from dynamesis.checkers.history.op import JsonObject
 
 #: bytes read at once. What is not plain sends no more than this the slow way.
 _CHUNK = 1 << 19
@@ -175,7 +176,7 @@ class _Reader:
             raise EdnError(f"{message}, got {closing!r}", at)
         self._open.pop()
 
-    def _encoded(self, form: dict[str, Any]) -> bytes:
+    def _encoded(self, form: JsonObject) -> bytes:
         event = {str(name): value for name, value in form.items() if name in FIELDS}
         for name, value in event.items():
             if name in ("value", "key"):

@@ -14,7 +14,15 @@ from typing import Annotated, Any
 import msgspec
 from dynamesis.checkers.history.columns import Builder, History
 from dynamesis.checkers.history.history import UNDECODABLE, explain, must_be_text
-from dynamesis.checkers.history.op import NO_VALUE, Line, Natural, OpError, RawSibling, Type
+from dynamesis.checkers.history.op import (
+    NO_VALUE,
+    JsonObject,
+    Line,
+    Natural,
+    OpError,
+    RawSibling,
+    Type,
+)
 from dynamesis.checkers.history.source import HistoryError
 from dynamesis.checkers.history.spelling import JSON, Spelling
 from dynamesis.checkers.history.wellformed import first_problem
@@ -37,7 +45,7 @@ class Foreign(msgspec.Struct, gc=False):
     node: str | None = None
     replica: str | None = None
     siblings: list[RawSibling] | None = None
-    worth: dict[str, Any] | None = None
+    worth: JsonObject | None = None
     options: Any = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from dynamesis.checkers.formats.edn import dumps
@@ -16,7 +16,7 @@ from dynamesis.checkers.formats.edn_events import read_edn
 from dynamesis.checkers.formats.json_events import read_json
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import HistoryError, read_lines
-from dynamesis.checkers.history.op import encode
+from dynamesis.checkers.history.op import JsonObject, encode
 from dynamesis.checkers.history.source import STDIN, Source, opened
 from dynamesis.checkers.history.spelling import Spelling
 
@@ -91,7 +91,7 @@ def write_edn(history: History, path: str | PurePath) -> None:
             file.write(_edn_line(event, history.spelled) + "\n")
 
 
-def _edn_line(event: dict[str, Any], spelled: Spelling) -> str:
+def _edn_line(event: JsonObject, spelled: Spelling) -> str:
     """`type`, `f` and named processes are keywords in Jepsen, and micro-operations too."""
     words = []
     for name, value in event.items():

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from dynamesis.checkers.history.op import (
     NO_VALUE,
+    JsonObject,
     Line,
     Op,
     OpError,
@@ -61,42 +62,47 @@ class NameTable(dict[Any, int]):
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Columns of equal length, tables of names, and what few rows have (dicts by row).
+    """Columns of equal length, tables of names, and what few rows have (dicts by row)."""
 
-    `process`: clients as they are (>= 0), HARNESS, NEMESIS, other names below these.
-    `pair`: the row of the other half of an operation, -1 if there is none. `filled`: which
-    completions had no value, and have that of their invocation.
-    `values` are JSON bytes; `value_of` decodes. `spelled(value)` is the text of a decoded
-    value as the history's file spells it, for proofs."""
-
+    #: ns since the test began
     time: Ints
+    #: INVOKE, OK, FAIL, INFO
     kind: Ints
+    #: clients as they are (>= 0), HARNESS, NEMESIS, other names below these
     process: Ints
     f: Ints
     key: Ints
     id: Ints
     value: Ints
+    #: the row whose context was sent, BLIND, or ABSENT
     basis: Ints
     node: Ints
     replica: Ints
+    #: whether the row has a list of siblings
     shown: Bools
+    #: by row, and one more: where its siblings begin in the columns below
     sib_start: Ints
     sib_id: Ints
     sib_value: Ints
     sib_deleted: Bools
+    #: the row of the other half of an operation, -1 if there is none
     pair: Ints
+    #: which completions had no value, and have that of their invocation
     filled: Bools
     fs: list[str]
     keys: list[str]
     ids: list[str]
+    #: as JSON; `value_of` decodes
     values: list[bytes]
     nodes: list[str]
     processes: list[str]
     errors: dict[int, OpError]
-    worth: dict[int, dict[str, Any]]
+    #: quorum information of answers
+    worth: dict[int, JsonObject]
     path: str = "history"
+    #: the text of a decoded value as the history's file spells it, for proofs
     spelled: Spelling = JSON
-    options: dict[int, dict[str, Any]] = field(default_factory=dict)
+    options: dict[int, JsonObject] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -219,8 +225,8 @@ class Builder:
         self._processes = NameTable()
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
-        self._worth: dict[int, dict[str, Any]] = {}
-        self._options: dict[int, dict[str, Any]] = {}
+        self._worth: dict[int, JsonObject] = {}
+        self._options: dict[int, JsonObject] = {}
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -273,7 +279,7 @@ class Builder:
         """The history so far, paired; `spelled` is how its file writes values."""
         if not self._chunks:
             self.add([])
-        columns: dict[str, Any] = {
+        columns: dict[str, npt.NDArray[Any]] = {
             name: np.concatenate(chunks) for name, chunks in self._chunks.items()
         }
         columns.pop("index")

@@ -32,11 +32,11 @@ class Fault:
     #: its end completed; None if it never did
     stopped: Row | None = None
     #: whether it took effect; None without evidence
-    bit: bool | None = None
+    took_effect: bool | None = None
     #: the event of its evidence
     proved: Row | None = None
-    #: by the evidence, no process was there for it to act on
-    met_nobody: bool = False
+    #: by the evidence, there was no process for it to act on
+    no_target: bool = False
     #: by the evidence, all members agree on one layout, by which nothing moves
     settled: bool = False
     #: the fields of its start events (docs/history.md)
@@ -118,14 +118,14 @@ def _begin(
 def _prove(faults: list[Fault], fields: Mapping[str, Any], row: Row) -> None:
     """Add evidence, unless there is some already that the fault took effect."""
     i = _place(faults, fields, None)
-    if i is None or faults[i].bit:
+    if i is None or faults[i].took_effect:
         return
     detail = fields.get("detail")
     faults[i] = replace(
         faults[i],
         proved=row,
-        bit=fields.get("bit") is True,
-        met_nobody=isinstance(detail, dict) and detail.get("nobody") is True,
+        took_effect=fields.get("bit") is True,
+        no_target=isinstance(detail, dict) and detail.get("nobody") is True,
         settled=_is_settled(detail),
     )
 

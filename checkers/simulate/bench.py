@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.history.history import encode, read_history
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.checkers.models.models import ModelOptions, check_model
 from dynamesis.checkers.simulate import simulate, simulate_txn
 
@@ -98,7 +98,7 @@ class Measurement:
     file_mib: float
     valid: Any
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain data."""
         return asdict(self)
 

@@ -44,7 +44,7 @@ def test_a_fault_is_told_with_member_and_nodes(told: str) -> None:
     [
         (
             "lost-write-under-refused-delete",
-            "last seen in the get of process 1 at 0.060 s (index 5) from n2",
+            "last seen in the get of process 1 at 0.060 s (index 8) from n2",
         ),
         ("lost-write-nothing-left", "no read ever showed it"),
     ],
