@@ -35,7 +35,7 @@ from dynamesis.checkers.elle.txn_orders import add_orders, updates
 from dynamesis.checkers.elle.version_gaps import partly_ordered, unordered
 from dynamesis.checkers.elle.version_order import Inferred, Order, infer
 from dynamesis.checkers.explain.describe import listed
-from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
+from dynamesis.checkers.graph.cycle_search import CAUSAL, FoundCycles, find_cycles
 from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
 from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.history.history import History
@@ -159,7 +159,7 @@ def check_rw_register(
 class Searched:
     """What the search for cycles came to, and how many dependencies it went through."""
 
-    found: Found
+    found: FoundCycles
     dependencies: int
 
 
@@ -173,7 +173,7 @@ def _search(edges: Edges, t: Txns, query: ModelQuery, later: Later) -> Searched:
 
 
 def _contradictions(
-    registers: Registers, inferred: Inferred, found: Found, query: ModelQuery
+    registers: Registers, inferred: Inferred, found: FoundCycles, query: ModelQuery
 ) -> Iterator[Finding]:
     """`cyclic-versions`; by what the model implies, only if no cycle of transactions shows the
     same."""
@@ -244,7 +244,7 @@ def conclude(
     return judge(anomalies, reasons, details, Counter(more) + beyond)
 
 
-def _count(found: Found, name: str) -> int:
+def _count(found: FoundCycles, name: str) -> int:
     return sum(cycle.name == name for cycle in found.cycles)
 
 

@@ -43,18 +43,21 @@ _BLOCK = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Version orders and what reads make of them. By append: `append` (its
-    micro-operation, as Writes sorts them). By position, key
-    after key: `order` (element), `writer` (number of the append, -1: none); those of key
-    k are `order[start[k]:start[k] + length[k]]`."""
+    """The order of each key's elements, and the reads that fit it. Positions are numbered key
+    after key."""
 
     txns: Txns
     writes: Writes
+    #: by key: the micro-operation of a longest read
     longest: Ints
+    #: where its elements begin: `order[start[k]:start[k] + length[k]]`
     start: Ints
     length: Ints
+    #: by position: the element
     order: Ints
+    #: the reads that are known, as micro-operations
     reads: Ints
+    #: by read: whether it is a prefix of its key's order
     prefix: Bools
 
     @classmethod

@@ -37,12 +37,13 @@ IMPLIED_WFR = len(INFERENCES) + 1
 
 @dataclass(frozen=True, eq=False)
 class Visits:
-    """One row for each transaction and key that it touched, failed ones left out: the version
-    that it read from outside, the one that it left behind, -1 for none."""
+    """One row for each transaction and key that it touched, failed ones left out."""
 
     txn: Ints
     key: Ints
+    #: the version that it read from outside, -1 for none
     read: Ints
+    #: the version that it left behind, -1 for none
     write: Ints
 
     @property
@@ -62,14 +63,16 @@ class Visits:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Edges lower -> upper of the version order, each with the two transactions and the
-    inference (number in SOURCES) that it comes from, and its level; each pair once."""
+    """Edges lower -> upper of the version order, each pair of versions once."""
 
     lower: Ints
     upper: Ints
+    #: the transactions from which the edge was inferred
     before: Ints
     after: Ints
+    #: the inference, a number in SOURCES
     source: Ints
+    #: of `cycles`: 0 data, 1 order of a process, 2 real time
     level: Ints
 
     def those(self, rows: Bools | Ints) -> Order:
@@ -93,11 +96,13 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """An order without a cycle; edges of what is assumed that contradict one another; and those
-    that do so by what the consistency model implies, of other keys."""
+    """The version order as far as it was inferred, and what contradicts it."""
 
+    #: without a cycle
     order: Order
+    #: edges of what is assumed that contradict one another
     against: Order
+    #: edges that do so by what the consistency model implies, of other keys
     implied: Order
 
 

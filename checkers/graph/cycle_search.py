@@ -70,7 +70,7 @@ _DATA = (WW, WR, PROCESS, REALTIME, GLUE)
 
 
 @dataclass
-class Found:
+class FoundCycles:
     """Cycles, how many components have one of each name, and the bounds that were reached:
     what these hid is not known."""
 
@@ -81,12 +81,12 @@ class Found:
 
 def find_cycles(
     graph: Graph, wanted: Sequence[Collection[str]] = (), updates: Bools | None = None
-) -> Found:
+) -> FoundCycles:
     """Named cycles, component by component. `wanted`: sets of names (of families with their
     level, and of SHAPES), of each of which one is sought in every component. `updates`: which
     transactions write (needed for UPDATE)."""
     inner = np.flatnonzero(graph.inner())
-    return _Search(graph.keep(inner), wanted, updates).run() if len(inner) else Found()
+    return _Search(graph.keep(inner), wanted, updates).run() if len(inner) else FoundCycles()
 
 
 class _Search:
@@ -111,9 +111,9 @@ class _Search:
         self.satisfied = [np.zeros(many, np.bool_) for _ in wanted]
         self.strongest = np.full(many, len(FAMILIES))
         self.updates = updates[self.names[:transactions]] if updates is not None else None
-        self.found = Found()
+        self.found = FoundCycles()
 
-    def run(self) -> Found:
+    def run(self) -> FoundCycles:
         """Levels from below, families from the strongest."""
         for level, suffix in enumerate(LEVELS):
             if level and not np.any(self.graph.level == level):

@@ -25,7 +25,7 @@ def first_breach(history: History) -> Problem | None:
     return min(found, key=lambda problem: problem.row, default=None)
 
 
-def first_stranger(history: History, test: Mapping[str, Any] | None) -> Problem | None:
+def first_unknown_node(history: History, test: Mapping[str, Any] | None) -> Problem | None:
     """The first event of a node that neither test.json nor the history names as taking part; None
     if there is none, or if test.json names no nodes."""
     named = (test or {}).get("nodes")
