@@ -15,6 +15,7 @@ import numpy as np
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.cycle_search import find_cycles
 from dynamesis.checkers.graph.cycles import PROCESS, WR, WW, Cycle, Edges, Step
+from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import Anomaly, Verdict, judge
@@ -46,8 +47,9 @@ def check_order(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None
 def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:
     h = c.history
     rows = tuple(sorted({row for step in cycle.steps for row in _rows(c, step)}))
-    told = "; ".join(_told(c, step) for step in cycle.steps)
-    why = f"each comes before the next, and the last before the first: {told}."
+    explained = Explained.of(cycle, lambda step: _reason(c, step))
+    reasons = "; ".join(reason for _, reason in explained.reasons())
+    why = f"each comes before the next, and the last before the first: {reasons}."
     return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows)
 
 
@@ -58,7 +60,7 @@ def _rows(c: Causality, step: Step) -> tuple[int, int]:
     return int(c.history.pair[step.a]) if step.kind == WW else step.a, step.b
 
 
-def _told(c: Causality, step: Step) -> str:
+def _reason(c: Causality, step: Step) -> str:
     h = c.history
     a, b = _rows(c, step)
     if step.kind == WR:

@@ -79,19 +79,19 @@ def _in_memory(test: Mapping[str, Any]) -> bool:
 
 
 def _is_forgetting(fault: Fault, kinds: tuple[str, ...]) -> bool:
-    return _family(fault) in kinds or (fault.value or {}).get("kind") == "bit-flip"
+    return _family(fault) in kinds or fault.detail == "bit-flip"
 
 
 def _moves(fault: Fault) -> tuple[int, int]:
     """From when it was asked for until it was proved."""
-    over = fault.proved if fault.bit and fault.settled else None
+    over = fault.proved if fault.took_effect and fault.settled else None
     return fault.started, NEVER if over is None else over
 
 
 def _forgets(fault: Fault) -> tuple[int, int]:
     """From its start until it was taken back: what was written before is there once less. A
     disk whose bits flip may still be read with them in it later."""
-    over = None if (fault.value or {}).get("kind") == "bit-flip" else fault.stopped
+    over = None if fault.detail == "bit-flip" else fault.stopped
     return fault.started, NEVER if over is None else over
 
 

@@ -95,7 +95,7 @@ def _ghosts(h: History, timeline: Timeline, told: list[int]) -> Iterator[Anomaly
 
 def _asked(timeline: Timeline, *kinds: str) -> set[str]:
     """The nodes that changes of these kinds were about."""
-    values = [fault.value or {} for fault in timeline.faults if fault.kind == "membership"]
+    values = [fault.fields for fault in timeline.faults if fault.kind == "membership"]
     lists = [value.get(kind) for value in values for kind in kinds]
     return {name for names in lists if isinstance(names, list) for name in names}
 
@@ -172,12 +172,7 @@ def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | Non
     not, so replicas may agree all the same: until the other copies are lost too. A node whose
     disk was made to fail has an excuse."""
     h = c.history
-    excused = {
-        node
-        for fault in timeline.faults
-        if fault.kind == "disk"
-        for node in (fault.value or {}).get("nodes") or ()
-    }
+    excused = {node for fault in timeline.faults if fault.kind == "disk" for node in fault.nodes}
     last: dict[str, int] = {}
     for row in _said(h, "sizes"):
         value = h.value_of(row)

@@ -103,9 +103,9 @@ def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Ou
 
 def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
     """In the phase `heal` faults end, whether or not that is said of each."""
-    value = dict(fault.value or {})
+    value = fault.fields
     since = NEVER
-    if fault.bit and fault.proved is not None:
+    if fault.took_effect and fault.proved is not None:
         since = fault.proved if fault.begun is None else min(fault.begun, fault.proved)
     until = heal if fault.stopping is None else min(fault.stopping, heal)
     ended = NEVER if fault.stopped is None else fault.stopped
@@ -122,7 +122,7 @@ def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Ou
 def _joined(timeline: Timeline) -> Iterator[str]:
     """The nodes that joined in the timeline of a test."""
     for fault in timeline.faults:
-        yield from _names((fault.value or {}).get("joins"))
+        yield from fault.joins
 
 
 def _names(nodes: Any) -> list[str]:

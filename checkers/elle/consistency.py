@@ -196,12 +196,12 @@ FINDABLE = frozenset(
     ]
 )
 
-#: what is asked of a history when nothing else is said, as elle-cli does
+#: what is asked of a history by default, as elle-cli does
 DEFAULT = ("strict-serializable",)
 
 
 class UnknownModel(ValueError):
-    """A consistency model or anomaly that cannot be checked; the message says what can."""
+    """A consistency model or anomaly that cannot be checked; the message lists those that can."""
 
 
 @cache

@@ -35,29 +35,32 @@ from dynamesis.checkers.elle.txn_orders import add_orders, updates
 from dynamesis.checkers.elle.version_gaps import partly_ordered, unordered
 from dynamesis.checkers.elle.version_order import Inferred, Order, infer
 from dynamesis.checkers.explain.describe import listed
-from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
+from dynamesis.checkers.graph.cycle_search import CAUSAL, FoundCycles, find_cycles
 from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
+from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
 
-#: why an edge stands, given it and the names of its two transactions
+#: the reason for an edge, given it and the names of its two transactions
 Explain = Callable[[Step, str, str], str]
 #: adds to edges what shapes need beside the usual ones
 Later = Callable[[Edges], None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a history must not show: names (and shapes), as sets of which each is looked for by
-    itself; and what the models that were asked for imply of the order of versions."""
+class ModelQuery:
+    """What a history must not show, by the models and anomalies of a check."""
 
+    #: names (and shapes), as sets of which each is looked for by itself
     sets: tuple[frozenset[str], ...]
+    #: the names that make a history invalid
     illegal: frozenset[str]
+    #: what the models imply of the order of versions
     order: VersionOrder
 
     @classmethod
-    def of(cls, models: Sequence[str], anomalies: Sequence[str]) -> Asked:
+    def of(cls, models: Sequence[str], anomalies: Sequence[str]) -> ModelQuery:
         """Raises UnknownModel."""
         chosen = models or (() if anomalies else DEFAULT)
         return cls(sought(chosen, anomalies), wanted(models, anomalies), version_order(chosen))
@@ -78,7 +81,7 @@ def check_list_append(
     h: History, models: Sequence[str] = (), anomalies: Sequence[str] = ()
 ) -> Verdict:
     """Judge a list-append history (default: strict-serializable). Raises UnknownModel."""
-    asked = Asked.of(models, anomalies)
+    query = ModelQuery.of(models, anomalies)
     try:
         t = read_txns(h, "append", lists=True)
         lists = Lists.of(t)
@@ -89,26 +92,26 @@ def check_list_append(
         *_limited(list_append.findings(lists)),
         *_limited(list_internal(lists)),
         *_limited(lost_updates(t, t.value, lists.prefix_of)),
-        *_limited(txn_visibility.findings(views, asked.shapes)),
+        *_limited(txn_visibility.findings(views, query.shapes)),
     ]
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
-    cycles = _search(edges, t, asked, partial(list_append.add_later, lists=lists))
-    verdict = conclude(t, cycles, found, asked, partial(list_append.explain, lists))
-    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, asked):
+    cycles = _search(edges, t, query, partial(list_append.add_later, lists=lists))
+    verdict = conclude(t, cycles, found, query, partial(list_append.explain, lists))
+    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, query):
         why = "no order of the appends that no read shows was found that the model allows"
         return judge((), [why], verdict.details)
     return verdict
 
 
-def _unread_fit(lists: Lists, edges: Edges, asked: Asked) -> bool:
+def _unread_fit(lists: Lists, edges: Edges, query: ModelQuery) -> bool:
     """Whether appends that no read shows can be ordered so that nothing illegal shows, as tried in
     order of invocation and against it. Only those within one strong component matter."""
     graph = edges.graph()
     first, second = list_append.unread_pairs(lists, graph)
     for a, b in ((first, second), (second, first)):
-        found = find_cycles(graph.with_edges(WW, a, b), asked.sets, updates(lists.txns))
-        if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+        found = find_cycles(graph.with_edges(WW, a, b), query.sets, updates(lists.txns))
+        if not any(cycle.judged_as in query.illegal for cycle in found.cycles):
             return not found.bounds
     return False
 
@@ -122,33 +125,33 @@ def check_rw_register(
     """Judge an rw-register history (default: strict-serializable), inferring version orders
     from what is assumed of keys (of INFERENCES) and from what the consistency model implies.
     Raises UnknownModel."""
-    asked = Asked.of(models, anomalies)
+    query = ModelQuery.of(models, anomalies)
     try:
         t = read_txns(h, "w", lists=False)
         registers = Registers.of(t)
     except NotTransactions as error:
         return judge((), [str(error)])
     written = len(registers.mops)
-    inferred = infer(t, registers.visits, registers.key_of, written, assume, asked.order)
+    inferred = infer(t, registers.visits, registers.key_of, written, assume, query.order)
     order = inferred.order
     views = partial(txn_visibility.of_registers, registers, order)
     found = [
         *_limited(rw_register.findings(registers)),
         *_limited(register_internal(t)),
         *_limited(lost_updates(t, registers.version, registers.version >= 0)),
-        *_limited(txn_visibility.findings(views, asked.shapes)),
+        *_limited(txn_visibility.findings(views, query.shapes)),
     ]
     edges = Edges(len(t))
     rw_register.add_edges(edges, registers, order)
     later = partial(rw_register.add_later, registers=registers, order=order)
-    cycles = _search(edges, t, asked, later)
-    contradictions = [*_contradictions(registers, inferred, cycles.found, asked)]
+    cycles = _search(edges, t, query, later)
+    contradictions = [*_contradictions(registers, inferred, cycles.found, query)]
     explain = partial(rw_register.explain, registers, order)
     implied = bool(len(inferred.implied.lower)) and not len(inferred.against.lower)
-    verdict = conclude(t, cycles, [*found, *contradictions], asked, explain, implied)
+    verdict = conclude(t, cycles, [*found, *contradictions], query, explain, implied)
     if verdict.valid is not True:
         return verdict
-    timely = asked.order.realtime == ALL or "linearizable" in assume
+    timely = query.order.realtime == ALL or "linearizable" in assume
     return _ordered(verdict, registers, order, timely)
 
 
@@ -156,31 +159,31 @@ def check_rw_register(
 class Searched:
     """What the search for cycles came to, and how many dependencies it went through."""
 
-    found: Found
+    found: FoundCycles
     dependencies: int
 
 
-def _search(edges: Edges, t: Txns, asked: Asked, later: Later) -> Searched:
+def _search(edges: Edges, t: Txns, query: ModelQuery, later: Later) -> Searched:
     """Add the orders that need no inference, and look for cycles."""
     dependencies = edges.size
-    add_orders(edges, t, asked.illegal)
-    if CAUSAL in asked.shapes:
+    add_orders(edges, t, query.illegal)
+    if CAUSAL in query.shapes:
         later(edges)
-    return Searched(find_cycles(edges.graph(), asked.sets, updates(t)), dependencies)
+    return Searched(find_cycles(edges.graph(), query.sets, updates(t)), dependencies)
 
 
 def _contradictions(
-    registers: Registers, inferred: Inferred, found: Found, asked: Asked
+    registers: Registers, inferred: Inferred, found: FoundCycles, query: ModelQuery
 ) -> Iterator[Finding]:
     """`cyclic-versions`; by what the model implies, only if no cycle of transactions shows the
     same."""
     yield from _limited(rw_register.cyclic_versions(registers, inferred.against))
-    if not any(cycle.judged_as in asked.illegal for cycle in found.cycles):
+    if not any(cycle.judged_as in query.illegal for cycle in found.cycles):
         yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
 
 
 def _ordered(verdict: Verdict, registers: Registers, order: Order, timely: bool) -> Verdict:
-    """Unknown where nothing says how a key's versions are ordered, not even real time."""
+    """Unknown where nothing orders a key's versions, not even real time."""
     t = registers.txns
     keys = np.empty(0, np.int64) if timely else unordered(registers, order)
     partly = {"partly_ordered_keys": len(partly_ordered(registers, order))}
@@ -208,7 +211,7 @@ def conclude(
     t: Txns,
     searched: Searched,
     findings: list[Finding],
-    asked: Asked,
+    query: ModelQuery,
     explain: Explain,
     implied: bool = False,
 ) -> Verdict:
@@ -218,7 +221,7 @@ def conclude(
         return judge((), ["no transaction succeeded"])
     cycles = searched.found
     known: list[Finding | Cycle] = [*findings, *cycles.cycles]
-    judged = [each for each in known if each.judged_as in asked.illegal]
+    judged = [each for each in known if each.judged_as in query.illegal]
     counts = Counter(f.name for f in findings) + cycles.counts
     details = {
         "transactions": len(t),
@@ -241,7 +244,7 @@ def conclude(
     return judge(anomalies, reasons, details, Counter(more) + beyond)
 
 
-def _count(found: Found, name: str) -> int:
+def _count(found: FoundCycles, name: str) -> int:
     return sum(cycle.name == name for cycle in found.cycles)
 
 
@@ -260,27 +263,22 @@ def _anomaly(t: Txns, finding: Finding) -> Anomaly:
 
 
 def _cycle(t: Txns, cycle: Cycle, explain: Explain) -> Anomaly:
-    """The cycle as prose: who must come before whom, and why."""
+    """The cycle as prose: which transaction must come before which, and why."""
     names = {step.a: f"T{i + 1}" for i, step in enumerate(cycle.steps)}
+    explained = Explained.of(
+        cycle, lambda step: _reason(t, step, explain, names[step.a], names[step.b])
+    )
     clauses, data = [], []
-    for step in cycle.steps:
-        a, b = names[step.a], names[step.b]
-        reason = _reason(t, step, explain, a, b)
-        clauses.append(f"{a} before {b} ({KINDS[step.kind]}): {reason}")
-        data.append(
-            {
-                "from": index_of(t, step.a),
-                "to": index_of(t, step.b),
-                "kind": KINDS[step.kind],
-                "why": reason,
-            }
-        )
-    who = ", ".join(
+    for step, reason in explained.reasons():
+        kind = KINDS[step.kind]
+        clauses.append(f"{names[step.a]} before {names[step.b]} ({kind}): {reason}")
+        ends = {"from": index_of(t, step.a), "to": index_of(t, step.b)}
+        data.append({**ends, "kind": kind, "why": reason})
+    which = ", ".join(
         f"{name} is the transaction at index {index_of(t, n)}" for n, name in names.items()
     )
-    why = f"{who}. {'; '.join(clauses)}: a cycle."
-    ops = proof(t, tuple(names))
-    return Anomaly(cycle.name, why, None, ops, {"cycle": data})
+    why = f"{which}. {'; '.join(clauses)}: a cycle."
+    return Anomaly(cycle.name, why, None, proof(t, tuple(names)), {"cycle": data})
 
 
 def _reason(t: Txns, step: Step, explain: Explain, a: str, b: str) -> str:

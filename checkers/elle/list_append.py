@@ -1,13 +1,14 @@
 """Model `list-append`: transactions over lists, where a read shows every append before it.
 
 Since each element is appended once, the longest read of a key *is* its version order, and
-every other read must be a prefix of it. So all dependencies are known: who appended after
-whom (ww), who read whose append (wr), who read a state that an append then replaced (rw).
-An element that nobody read came after all that were read. Kingsbury and Alvaro, Elle:
-Inferring Isolation Anomalies from Experimental Observations (VLDB 2020).
+every other read must be a prefix of it. So all dependencies are known: which append follows
+which (ww), which read saw which append (wr), which read saw a state that an append then
+replaced (rw). An element that was never read came after all that were read.
+Kingsbury and Alvaro, Elle: Inferring Isolation Anomalies from Experimental Observations (VLDB
+2020).
 
-Reads are compared with the longest read as whole arrays; a read that is no prefix is an
-anomaly and yields no dependency.
+Reads are compared with the longest read as whole arrays; a read that is not a prefix is
+an anomaly and yields no dependency.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.elle.txn import Txns, Writes
-from dynamesis.checkers.elle.txn_describe import Finding, aborted, key_name, said
+from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, key_name
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.cycles import (
     GLUE,
@@ -42,18 +43,21 @@ _BLOCK = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Version orders and what reads make of them. By append: `append` (its
-    micro-operation, as Writes sorts them). By position, key
-    after key: `order` (element), `writer` (number of the append, -1: nobody's); those of key
-    k are `order[start[k]:start[k] + length[k]]`."""
+    """The order of each key's elements, and the reads that fit it. Positions are numbered key
+    after key."""
 
     txns: Txns
     writes: Writes
+    #: by key: the micro-operation of a longest read
     longest: Ints
+    #: where its elements begin: `order[start[k]:start[k] + length[k]]`
     start: Ints
     length: Ints
+    #: by position: the element
     order: Ints
+    #: the reads that are known, as micro-operations
     reads: Ints
+    #: by read: whether it is a prefix of its key's order
     prefix: Bools
 
     @classmethod
@@ -78,7 +82,7 @@ class Lists:
 
     @cached_property
     def writer(self) -> Ints:
-        """By position: the append that put the element there, -1 if nobody appended it."""
+        """By position: the append that put the element there, -1 if it was never appended."""
         return self.writes.find(self.order_key, self.order)
 
     @cached_property
@@ -92,7 +96,7 @@ class Lists:
 
     @cached_property
     def repeats(self) -> Bools:
-        """By key: whether an element stands twice in its order, so that positions say little."""
+        """By key: whether an element is twice in its order, so that positions prove little."""
         at = np.arange(len(self.order)) - self.start[self.order_key]
         known = np.flatnonzero(self.writer >= 0)
         twice = known[self.place[self.writer[known]] != at[known]]
@@ -148,23 +152,23 @@ def add_edges(edges: Edges, lists: Lists) -> None:
     t, possible = lists.txns, lists.txns.status != FAIL
     writer = np.append(lists.writer, -1)
     by = np.where(writer >= 0, lists.writer_of(writer), 0) if len(lists.append) else writer
-    stands = (writer >= 0) & possible[by] if len(t) else writer >= 0
+    present = (writer >= 0) & possible[by] if len(t) else writer >= 0
 
     following = np.flatnonzero(np.diff(lists.order_key) == 0)
-    linked = following[stands[following] & stands[following + 1]]
+    linked = following[present[following] & present[following + 1]]
     edges.add(WW, by[linked], by[linked + 1])
 
     reads = lists.reads[lists.prefix]
     reader, key, length = t.txn[reads], t.key[reads], t.value[reads]
     last = np.where(length > 0, lists.start[key] + length - 1, len(lists.order))
-    seen = stands[last]
+    seen = present[last]
     edges.add(WR, by[last[seen]], reader[seen])
 
     full = length == lists.length[key]
     after = np.where(full, len(lists.order), lists.start[key] + length)
-    replaced = stands[after]
+    replaced = present[after]
     edges.add(RW, reader[replaced], by[after[replaced]])
-    _unread_appends(edges, lists, possible, (by, stands), (reader[full], key[full]))
+    _unread_appends(edges, lists, possible, (by, present), (reader[full], key[full]))
 
 
 def unread_pairs(lists: Lists, graph: Graph) -> tuple[Ints, Ints]:
@@ -181,7 +185,7 @@ def unread_pairs(lists: Lists, graph: Graph) -> tuple[Ints, Ints]:
 
 
 def add_later(edges: Edges, lists: Lists) -> None:
-    """rw from each read to all who appended after what it shows: a line of joints along the
+    """rw from each read to all that appended after what it shows: a line of joints along the
     order of each key, ended by one for what was never read."""
     t, many = lists.txns, len(lists.order)
     line, ends = edges.joints(many), edges.joints(len(lists.length))
@@ -209,18 +213,18 @@ def _unread_appends(
     last: tuple[Ints, Bools],
     readers: tuple[Ints, Ints],
 ) -> None:
-    """Appends that nobody read come after the last that was, and after all who read it."""
+    """Appends that were never read come after the last that was, and after all that read it."""
     t = lists.txns
     unread = np.flatnonzero(lists.place < 0)
     unread = unread[possible[lists.writer_of(unread)]]
     unread_key, unread_txn = t.key[lists.append[unread]], lists.writer_of(unread)
-    by, stands = last
+    by, present = last
     end = np.where(
         lists.length[unread_key] > 0,
         lists.start[unread_key] + lists.length[unread_key] - 1,
         len(lists.order),
     )
-    edges.add(WW, by[end[stands[end]]], unread_txn[stands[end]])
+    edges.add(WW, by[end[present[end]]], unread_txn[present[end]])
 
     each_to_each(edges, RW, readers, (unread_txn, unread_key))
 
@@ -242,7 +246,7 @@ def _orders(lists: Lists) -> Iterator[Finding]:
             "incompatible-order",
             key,
             (int(t.txn[mop]), int(t.txn[long])),
-            f"{said(t, mop)}, but {said(t, long)}: neither is a prefix of the other",
+            f"{clause(t, mop)}, but {clause(t, long)}: neither is a prefix of the other",
         )
     for mop in [*np.unique(lists.longest[lists.length > 1]), *lists.reads[~lists.prefix]]:
         shown = t.elements[t.starts[mop] : t.starts[mop] + t.value[mop]]
@@ -253,7 +257,7 @@ def _orders(lists: Lists) -> Iterator[Finding]:
                 "duplicate-elements",
                 int(t.key[mop]),
                 (int(t.txn[mop]),),
-                f"{said(t, int(mop))}: {twice} more than once, though appended once",
+                f"{clause(t, int(mop))}: {twice} more than once, though appended once",
             )
 
 
@@ -267,7 +271,7 @@ def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
     append = lists.writes.find(t.key[mop], element)
     for at in np.flatnonzero(append < 0).tolist():
         what = t.history.spelled(t.name(int(element[at])))
-        why = f"{said(t, int(mop[at]))}, but nobody appended {what}"
+        why = f"{clause(t, int(mop[at]))}, but {what} was never appended"
         yield Finding("phantom", int(t.key[mop[at]]), (int(t.txn[mop[at]]),), why)
     if not len(lists.append):
         return
@@ -293,8 +297,8 @@ def _dirty_updates(lists: Lists) -> Iterator[Finding]:
             elif t.status[writer] == OK:
                 if dirty >= 0:
                     why = (
-                        f"{said(t, int(lists.append[dirty]))} and failed, yet "
-                        f"{said(t, int(lists.append[append]))} on top of it and was committed"
+                        f"{clause(t, int(lists.append[dirty]))} and failed, yet "
+                        f"{clause(t, int(lists.append[append]))} on top of it and was committed"
                     )
                     yield Finding("dirty-update", key, (int(lists.writer_of(dirty)), writer), why)
                 dirty = -1
@@ -315,14 +319,14 @@ def _intermediate(lists: Lists) -> Iterator[Finding]:
     for at in np.flatnonzero(bad).tolist():
         writer = int(lists.writer_of(last[at]))
         why = (
-            f"{said(t, int(reads[at]))}, which ends in the middle of a transaction: "
-            f"{said(t, int(lists.append[last[at]]))} and then appended more"
+            f"{clause(t, int(reads[at]))}, which ends in the middle of a transaction: "
+            f"{clause(t, int(lists.append[last[at]]))} and then appended more"
         )
         yield Finding("G1b", int(t.key[reads[at]]), (writer, int(t.txn[reads[at]])), why)
 
 
 def explain(lists: Lists, step: Step, a: str, b: str) -> str:
-    """Why an edge stands between two transactions, by key and element."""
+    """The reason for an edge between two transactions, by key and element."""
     if step.kind == WR:
         return _read_it(lists, step, a, b)
     if step.kind == WW:

@@ -1,6 +1,6 @@
 """Model `rw-register`: transactions over registers whose written values are unique.
 
-A read tells who wrote what it saw (wr), but not what came before: the order of a key's
+A read shows whose write it saw (wr), but not what came before: the order of a key's
 versions must be inferred (`version_order`). From v < v' follow ww (their writers) and rw (the
 readers of v before the writer of v'). Elle's rw-register (VLDB 2020), without its search
 through transactions that do not touch the key.
@@ -11,21 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from dynamesis.checkers.elle.txn import NIL, Txns, Writes
-from dynamesis.checkers.elle.txn_describe import Finding, aborted, index_of, key_name, said
+from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, index_of, key_name
 from dynamesis.checkers.elle.txn_internal import by_key
 from dynamesis.checkers.elle.version_order import IMPLIED_WFR, SOURCES, Order, Visits
 from dynamesis.checkers.graph.cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
+from dynamesis.checkers.graph.explained import graph_of, shortest_path
 from dynamesis.checkers.history.pairing import FAIL, Bools, Ints
 
 
 @dataclass(frozen=True, eq=False)
 class Registers:
     """Versions of all keys: first those written, sorted by `code`, then nil of each key.
-    `version`: by micro-operation, the version that it wrote or read, -1 where nobody wrote
-    it or it is not known."""
+    `version`: by micro-operation, the version that it wrote or read, -1 where it was
+    never written or is not known."""
 
     txns: Txns
     mops: Ints
@@ -68,7 +70,7 @@ class Registers:
 
     @cached_property
     def touched(self) -> Visits:
-        """Who touched which key, whatever was read there."""
+        """Which transaction touched which key, whatever it read there."""
         t = self.txns
         order, same = by_key(t)
         first = order[np.flatnonzero(~same)]
@@ -107,10 +109,10 @@ def add_edges(edges: Edges, registers: Registers, order: Order) -> None:
     t, seen = registers.txns, registers.touched
     reads = np.flatnonzero((seen.read >= 0) & (seen.read < len(registers.mops)))
     writer = registers.writer[seen.read[reads]]
-    stands = t.status[writer] != FAIL
-    edges.add(WR, writer[stands], seen.txn[reads][stands])
+    present = t.status[writer] != FAIL
+    edges.add(WR, writer[present], seen.txn[reads][present])
     below, above = registers.writer[order.lower], registers.writer[order.upper]
-    # who reads a version and writes the next follows its writer by wr already
+    # a transaction that reads a version and writes the next follows its writer by wr already
     both = (below >= 0) & (order.source != IMPLIED_WFR)
     readers = registers.visits.those(registers.visits.read >= 0)
     for level in np.unique(order.level).tolist():
@@ -121,7 +123,7 @@ def add_edges(edges: Edges, registers: Registers, order: Order) -> None:
 
 
 def add_later(edges: Edges, registers: Registers, order: Order) -> None:
-    """rw from readers to whoever wrote any later version: a joint for each version."""
+    """rw from readers to the writers of all later versions: a joint for each version."""
     readers = registers.visits.those(registers.visits.read >= 0)
     joint, after = edges.joints(registers.count), edges.joints(registers.count)
     edges.add(LATER, edges.reading_copies()[readers.txn], after[readers.read])
@@ -136,7 +138,7 @@ def findings(registers: Registers) -> Iterator[Finding]:
     t, version = registers.txns, registers.version
     reads = np.flatnonzero(~t.write & t.known)
     for mop in reads[version[reads] < 0].tolist():
-        why = f"{said(t, mop)}, which nobody wrote"
+        why = f"{clause(t, mop)}, which was never written"
         yield Finding("phantom", int(t.key[mop]), (int(t.txn[mop]),), why)
     reads = reads[(version[reads] >= 0) & (version[reads] < len(registers.mops))]
     writer = registers.writer[version[reads]]
@@ -154,10 +156,10 @@ def _own_reads(registers: Registers, reads: Ints) -> Iterator[Finding]:
     possible = t.status[t.txn[source]] != FAIL
     for mop in reads[other & possible & ~registers.final[version[reads]]].tolist():
         write = int(registers.mops[version[mop]])
-        why = f"{said(t, mop)}, but {said(t, write)} and then wrote it again"
+        why = f"{clause(t, mop)}, but {clause(t, write)} and then wrote it again"
         yield Finding("G1b", int(t.key[mop]), (int(t.txn[write]), int(t.txn[mop])), why)
     for mop in reads[~other & (source > reads)].tolist():
-        why = f"{said(t, mop)}, but wrote that only afterwards"
+        why = f"{clause(t, mop)}, but wrote that only afterwards"
         yield Finding("future-read", int(t.key[mop]), (int(t.txn[mop]),), why)
 
 
@@ -181,24 +183,10 @@ def _cycle(order: Order, edges: list[int]) -> list[int]:
 
 def _path(order: Order, edges: list[int], start: int, goal: int) -> list[int]:
     """Edges of a shortest path between two versions; empty if there is none."""
-    onward: dict[int, list[int]] = {}
-    for edge in edges:
-        onward.setdefault(int(order.lower[edge]), []).append(edge)
-    came: dict[int, int] = {start: -1}
-    waiting = [start]
-    for version in waiting:
-        for edge in onward.get(version, ()):
-            upper = int(order.upper[edge])
-            if upper not in came:
-                came[upper] = edge
-                waiting.append(upper)
-    if goal not in came:
-        return []
-    path: list[int] = []
-    while goal != start:
-        path.append(came[goal])
-        goal = int(order.lower[path[-1]])
-    return path[::-1]
+    ends = zip(order.lower[edges].tolist(), edges, order.upper[edges].tolist(), strict=True)
+    graph = graph_of(ends, "edge")
+    path = shortest_path(graph, start, goal)
+    return [int(graph.edges[lower, upper]["edge"]) for lower, upper in pairwise(path)]
 
 
 def order_reason(registers: Registers, order: Order, edge: int) -> str:
@@ -217,7 +205,7 @@ def order_reason(registers: Registers, order: Order, edge: int) -> str:
 
 
 def explain(registers: Registers, order: Order, step: Step, a: str, b: str) -> str:
-    """Why an edge stands between two transactions."""
+    """The reason for an edge between two transactions."""
     seen, visits, t = registers.touched, registers.visits, registers.txns
     if step.kind == WR:
         of_b = seen.those(seen.txn == step.b)

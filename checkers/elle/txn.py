@@ -1,7 +1,7 @@
 """Transactions as columns: what the Elle-style models read out of a history.
 
 An operation's value is a list of micro-operations [f, key, value]: ["append", 3, 1] or
-["w", 3, 1], and ["r", 3, value]. What an ok transaction did stands in its completion; of
+["w", 3, 1], and ["r", 3, value]. What an ok transaction did is in its completion; of
 one that failed, or whose outcome is not known, only its writes count, from its invocation.
 A transaction of unknown outcome may have happened at any time after its invocation, or
 never.
@@ -16,9 +16,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History, NameTable
-from dynamesis.checkers.history.gc_pause import no_cycles
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze, thaw
 
@@ -34,40 +35,46 @@ class NotTransactions(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Txns:
-    """Columns by transaction, in order of invocation: `row` and `ended` (rows; NEVER without
-    completion), `status` (OK, FAIL, INFO), `process`. By micro-operation: `txn`, `key`,
-    `write`, `value` (a number; for reads of lists, the length, -1 where unknown). Elements
-    of the lists read, flattened: those of micro-operation i are
-    `elements[starts[i]:starts[i] + value[i]]`. `names` tells values from numbers, where they
-    are not themselves integers; `lists`: whether values are lists that are appended to."""
+    """Columns by transaction, in order of invocation; by micro-operation; and of the elements of
+    the lists read."""
 
     history: History
+    #: by transaction: the row of its invocation
     row: Ints
+    #: the row of its completion, NEVER without
     ended: Ints
+    #: OK, FAIL, INFO
     status: Ints
     process: Ints
+    #: by micro-operation: its transaction
     txn: Ints
     key: Ints
     write: Bools
+    #: a number; for reads of lists the length, -1 where unknown
     value: Ints
+    #: whether what it read or wrote is known
     known: Bools
+    #: where its elements begin: `elements[starts[i]:starts[i] + value[i]]`
     starts: Ints
+    #: the lists read, one after the other
     elements: Ints
     keys: list[Any]
+    #: the values by number, where they are not themselves integers
     names: list[Any] | None
+    #: whether values are lists that are appended to
     lists: bool
 
     def __len__(self) -> int:
         return len(self.row)
 
     def name(self, value: int) -> Any:
-        """A value as it stood in the history."""
+        """A value as the history has it."""
         if value == NIL:
             return None
         return self.names[value] if self.names is not None else value
 
     def source(self, txn: int) -> int:
-        """The row that tells most about a transaction: its completion, if it has one."""
+        """The row with most information about a transaction: its completion, if it has one."""
         return int(self.row[txn] if self.ended[txn] == NEVER else self.ended[txn])
 
 
@@ -83,7 +90,7 @@ class Writes:
     @classmethod
     def of(cls, t: Txns) -> Writes:
         """Raises NotTransactions when a value is written to a key twice, or nil is: a read of
-        it would not tell who wrote it."""
+        it would not show which write it saw."""
         mops = np.flatnonzero(t.write)
         nothing = mops[t.value[mops] == NIL]
         if len(nothing):
@@ -126,24 +133,29 @@ def read_txns(h: History, writes: str, lists: bool) -> Txns:
     row = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     pair = h.pair[row]
     status = np.where(pair >= 0, h.kind[pair], INFO).astype(np.int8)
-    told = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
-    _refuse_unsaid(h, row, told, status)
-    with no_cycles():
+    valued = np.where((status == OK) & (h.value[pair] >= 0), pair, row)
+    _refuse_without_value(h, row, valued, status)
+    with gc_paused():
         try:
-            columns = _decode(h, told, status == OK, writes, lists, _PlainValue)
+            mops = _decode(h, valued, status == OK, writes, lists, _PlainValue)
         except _NotPlain:
-            columns = _decode(h, told, status == OK, writes, lists, _Named)
+            mops = _decode(h, valued, status == OK, writes, lists, _Named)
     ended = np.where(pair >= 0, pair, NEVER)
-    return Txns(h, row, ended, status, h.process[row], **columns, lists=lists)
+    columns = mops.columns
+    return Txns(
+        h, row, ended, status, h.process[row], columns["txn"], columns["key"], columns["write"],
+        columns["value"], columns["known"], columns["starts"], columns["elements"],
+        mops.keys, mops.names, lists,
+    )  # fmt: skip
 
 
-def _refuse_unsaid(h: History, row: Ints, told: Ints, status: Ints) -> None:
+def _refuse_without_value(h: History, row: Ints, valued: Ints, status: Ints) -> None:
     """Raises NotTransactions where a transaction that may have happened has no value, or one that
     did has none in its completion and reads: what they did is not known."""
-    unsaid = (h.value[told] < 0) & (status != FAIL)
-    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~unsaid)
+    missing = (h.value[valued] < 0) & (status != FAIL)
+    blind = np.flatnonzero((status == OK) & h.filled[h.pair[row]] & ~missing)
     reads = [i for i in blind.tolist() if _reads(h.value_of(int(row[i])))]
-    for i in [*np.flatnonzero(unsaid)[:1].tolist(), *reads[:1]]:
+    for i in [*np.flatnonzero(missing)[:1].tolist(), *reads[:1]]:
         index = int(h.pair[row[i]]) if status[i] == OK else int(row[i])
         raise NotTransactions(
             f"{h.path}, index {index}, field value: expected a list of micro-operations "
@@ -160,7 +172,7 @@ class _NotPlain(Exception):
 
 
 class _PlainValue:
-    """Values that are integers already stand for themselves; nil is NIL."""
+    """Values that are integers are their own numbers; nil is NIL."""
 
     names: list[Any] | None = None
 
@@ -195,6 +207,18 @@ class _Named:
 
 _decoder = msgspec.json.Decoder(list[list[tuple[str, Any, Any]]])
 
+#: name of a field of Txns -> its array
+_Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Mops:
+    """Micro-operations, with keys and values by number."""
+
+    columns: _Columns
+    keys: list[Any]
+    names: list[Any] | None
+
 
 def _decode(
     h: History,
@@ -203,7 +227,7 @@ def _decode(
     writes: str,
     lists: bool,
     make: Callable[[], _PlainValue | _Named],
-) -> dict[str, Any]:
+) -> _Mops:
     values, keys = make(), NameTable()
     parts: dict[str, list[Any]] = {}
     for start in range(0, len(rows), _CHUNK):
@@ -214,13 +238,13 @@ def _decode(
         for name, column in part.items():
             parts.setdefault(name, []).append(column)
     empty = {"value": np.int64, "elements": np.int64, "txn": np.int64, "key": np.int64}
-    columns: dict[str, Any] = {
+    columns: _Columns = {
         name: np.concatenate(parts[name]) if parts else np.empty(0, dtype)
         for name, dtype in (*empty.items(), ("write", np.bool_), ("known", np.bool_))
     }
     lengths = np.where(columns["write"] | (columns["value"] < 0) | (not lists), 0, columns["value"])
     columns["starts"] = np.cumsum(lengths) - lengths
-    return {**columns, "keys": [thaw(k) for k in keys.all()], "names": values.names}
+    return _Mops(columns, [thaw(k) for k in keys.all()], values.names)
 
 
 def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
@@ -248,11 +272,11 @@ def _chunk_columns(
     lists: bool,
     values: _PlainValue | _Named,
     keys: NameTable,
-) -> dict[str, Any]:
+) -> _Columns:
     counts = np.fromiter(map(len, txns), np.int64, len(txns))
     txn = np.repeat(np.arange(len(txns)), counts)
     mops = list(chain.from_iterable(txns))
-    fs, mop_keys, told = zip(*mops, strict=True) if mops else ((), (), ())
+    fs, mop_keys, mop_values = zip(*mops, strict=True) if mops else ((), (), ())
     write = np.array([f == writes for f in fs], np.bool_)
     strange = {f for f in set(fs) if f not in (writes, "r")}
     if strange:
@@ -264,9 +288,9 @@ def _chunk_columns(
     key = np.array(_key_numbers(keys, mop_keys), np.int64)
     known = write | ok[txn]
     number = np.full(len(mops), -1, np.int64)
-    number[write] = values.numbers(list(compress(told, write.tolist())))
+    number[write] = values.numbers(list(compress(mop_values, write.tolist())))
     reads = np.flatnonzero(~write & known)
-    shown = list(compress(told, (~write & known).tolist()))
+    shown = list(compress(mop_values, (~write & known).tolist()))
     elements = np.empty(0, np.int64)
     if lists:
         if not {v.__class__ for v in shown} <= {list}:

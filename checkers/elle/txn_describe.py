@@ -1,4 +1,4 @@
-"""Findings about transactions, and how they are put into words."""
+"""Findings about transactions, and their text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finding:
 
 
 def index_of(t: Txns, txn: int) -> int:
-    """The history index that tells most about a transaction."""
+    """The history index of the event with most information about a transaction."""
     return t.source(txn)
 
 
@@ -56,7 +56,7 @@ def shown(t: Txns, mop: int) -> str:
     return f"[{first}, {second}, ... {last_but_one}, {last}]"
 
 
-def said(t: Txns, mop: int) -> str:
+def clause(t: Txns, mop: int) -> str:
     """A micro-operation as a clause: "the transaction at index 9 read key 3 as [1, 2]"."""
     return f"the transaction at index {index_of(t, int(t.txn[mop]))} {did(t, mop)}"
 
@@ -73,7 +73,7 @@ def aborted(t: Txns, read: int, write: int) -> Finding:
     """A read of what a failed transaction wrote: G1a, or phantom where that had not begun."""
     reader, writer = int(t.txn[read]), int(t.txn[write])
     if t.row[writer] > t.ended[reader]:
-        why = f"{said(t, read)}, which nobody had written when that read ended"
+        why = f"{clause(t, read)}, which was not yet written when that read ended"
         return Finding("phantom", int(t.key[read]), (reader,), why)
-    why = f"{said(t, read)}, but {said(t, write)} and failed"
+    why = f"{clause(t, read)}, but {clause(t, write)} and failed"
     return Finding("G1a", int(t.key[read]), (writer, reader), why)

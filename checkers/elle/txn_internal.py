@@ -13,12 +13,12 @@ from collections.abc import Iterator
 import numpy as np
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.txn import Txns
-from dynamesis.checkers.elle.txn_describe import Finding, did, said
+from dynamesis.checkers.elle.txn_describe import Finding, clause, did
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
 
 
 def by_key(t: Txns) -> tuple[Ints, Bools]:
-    """Micro-operations sorted by transaction and key, else as they stand; and which of them
+    """Micro-operations sorted by transaction and key, else in their order; and which of them
     have the one before them in common with transaction and key."""
     group = t.txn * len(t.keys) + t.key
     order = np.argsort(group, kind="stable")
@@ -43,15 +43,15 @@ def lost_updates(t: Txns, version: Ints, usable: Bools) -> Iterator[Finding]:
     again = np.flatnonzero((key[1:] == key[:-1]) & (seen[1:] == seen[:-1]))
     for at in again.tolist():
         a, b = int(by_version[at]), int(by_version[at + 1])
-        why = f"{said(t, a)} and {said(t, b)}; both then wrote it"
+        why = f"{clause(t, a)} and {clause(t, b)}; both then wrote it"
         yield Finding("lost-update", int(key[at]), (int(t.txn[a]), int(t.txn[b])), why)
 
 
 def list_internal(lists: Lists) -> Iterator[Finding]:
     """`internal` and `future-read` of lists. By positions in the key's order: the state after
-    an append at place p has length p + 1, so that each micro-operation tells the length
-    that the next must find (after an append that nobody read, or a read that is no prefix:
-    one that no prefix can)."""
+    an append at place p has length p + 1, so that each micro-operation fixes the length
+    that the next must find (after an append that was never read, or a read that is not a
+    prefix: one that no prefix can)."""
     t = lists.txns
     prefix = lists.prefix_of
     place = np.full(len(t.txn), -1, np.int64)
@@ -72,7 +72,7 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
             continue
         mop = int(order[reads[next_read]])
         if lists.repeats[t.key[mop]]:
-            continue  # there positions say nothing: see _odd_internal
+            continue  # there positions prove nothing: see _odd_internal
         if mop not in blamed:
             blamed.add(mop)
             yield _internal(t, mop)
@@ -83,15 +83,14 @@ def list_internal(lists: Lists) -> Iterator[Finding]:
 def _internal(t: Txns, mop: int) -> Finding:
     first = int(np.searchsorted(t.txn, t.txn[mop]))
     before = first + int(np.flatnonzero(t.key[first:mop] == t.key[mop])[-1])
-    why = (
-        f"{said(t, mop)}, although the last thing it had done with it was this: it {did(t, before)}"
-    )
+    last = f"although the last thing it had done with it was this: it {did(t, before)}"
+    why = f"{clause(t, mop)}, {last}"
     return Finding("internal", int(t.key[mop]), (int(t.txn[mop]),), why)
 
 
 def _odd_internal(lists: Lists, order: Ints, same: Bools) -> Iterator[Finding]:
-    """The same for reads that are no prefix, and where an element stands twice, one by one: there
-    the elements decide."""
+    """The same for reads that are not a prefix, and where an element is there twice, one by one:
+    there the elements decide."""
     t = lists.txns
     where = np.empty(len(order), np.int64)
     where[order] = np.arange(len(order))
@@ -132,7 +131,7 @@ def _future_reads(lists: Lists, place: Ints, prefix: Bools) -> Iterator[Finding]
     late &= (t.status[t.txn] == OK)[order]
     for at in np.flatnonzero(late).tolist():
         mop = int(order[at])
-        why = f"{said(t, mop)}, but had read it before that"
+        why = f"{clause(t, mop)}, but had read it before that"
         yield Finding("future-read", int(t.key[mop]), (int(t.txn[mop]),), why)
 
 

@@ -16,7 +16,7 @@ from dynamesis.checkers.elle.consistency import CURSOR, FRACTURED, VANISHED
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.rw_register import Registers
 from dynamesis.checkers.elle.txn import Txns
-from dynamesis.checkers.elle.txn_describe import Finding, did, index_of, said
+from dynamesis.checkers.elle.txn_describe import Finding, clause, did, index_of
 from dynamesis.checkers.elle.txn_internal import by_key
 from dynamesis.checkers.elle.version_order import Order
 from dynamesis.checkers.graph.causality import spans
@@ -29,16 +29,17 @@ _BLOCK = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Reads from outside by committed transactions, sorted by transaction: `read` (its
-    micro-operation) and `source` (who wrote what it saw; -1: nobody). `misses`: does a read
-    (micro-operation) show an older state of the key than a write (micro-operation) left?
-    `between`: by read whose transaction then wrote the key, with the last such write: whose
-    version stands between; -1 if none is known to."""
+    """Reads from outside by committed transactions, sorted by transaction."""
 
     txns: Txns
+    #: the micro-operation of each read
     read: Ints
+    #: the transaction that wrote what the read saw; -1: none
     source: Ints
+    #: does a read show an older state of the key than a write left? (two micro-operations)
     misses: Callable[[Ints, Ints], Bools]
+    #: of a read whose transaction then wrote the key, and the last such write: the transaction
+    #: whose version is between; -1 if none is known
     between: Callable[[Ints, Ints], Ints]
 
 
@@ -71,7 +72,7 @@ def of_lists(lists: Lists) -> Views:
     seen = t.value - own
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
-    # what nobody appended has the number -1, and so the last of these
+    # what was never appended has the number -1, and so the last of these
     by_append = np.append(t.txn[lists.append], -1)
     writer = np.append(by_append[lists.writer], -1)
     none = len(lists.order)
@@ -141,8 +142,9 @@ def fractured(views: Views, name: str) -> Iterator[Finding]:
         for i in np.flatnonzero(views.misses(read[b], missed)).tolist():
             first, second, write = int(read[a[i]]), int(read[b[i]]), int(missed[i])
             why = (
-                f"{said(t, first)}, of the transaction at index {index_of(t, int(t.txn[write]))}, "
-                f"which also {did(t, write)}; yet it {did(t, second)}, which is older"
+                f"{clause(t, first)}, of the transaction at index "
+                f"{index_of(t, int(t.txn[write]))}, which also {did(t, write)}; yet it "
+                f"{did(t, second)}, which is older"
             )
             txns = int(t.txn[write]), int(t.txn[first])
             yield Finding("G-single", int(t.key[second]), txns, why, name)
@@ -172,8 +174,8 @@ def cursor(views: Views) -> Iterator[Finding]:
     for i in np.flatnonzero(possible).tolist():
         by = int(_last_write(t, other[i : i + 1], t.key[read[i : i + 1]])[0])
         why = (
-            f"{said(t, int(read[i]))} and {did(t, int(write[i]))}, although before that write "
-            f"{said(t, by)}"
+            f"{clause(t, int(read[i]))} and {did(t, int(write[i]))}, although before that write "
+            f"{clause(t, by)}"
         )
         txns = int(other[i]), int(t.txn[read[i]])
         yield Finding("G-single", int(t.key[read[i]]), txns, why, CURSOR)

@@ -1,6 +1,6 @@
 """Keys of registers whose versions could not be ordered, or only in part.
 
-No anomaly was found is worth nothing for a key of which no two versions are ordered. Where some
+The absence of anomalies proves nothing for a key of which no two versions are ordered. Where some
 are, what hangs on the order of the others is not seen: to look through all orders is NP-hard
 (Papadimitriou, 1979).
 """

@@ -3,7 +3,7 @@
 - nil comes before every version (always);
 - `wfr`: what a transaction reads of a key comes before what it writes to it;
 - `sequential`: each process meets a key's versions in their order;
-- `linearizable`: so does everybody in real time: what completed before another began met
+- `linearizable`: so do all processes in real time: what completed before another began met
   no later version.
 
 Each is used where it is assumed, or where the consistency model implies it: an order against it
@@ -13,7 +13,7 @@ transactions of a key that completed before another began, only those matter tha
 separates from it, and these are neighbours in the order of completion.
 
 Only versions that their transaction left behind have a place: what it overwrote itself, or
-what failed, is no version of the order (Adya), and a read of it tells nothing.
+what failed, has no place in the order (Adya), and a read of it adds nothing.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from dynamesis.checkers.history.pairing import OK, Bools, Ints
 
 INFERENCES = ("wfr", "sequential", "linearizable")
 SOURCES = ("nil", *INFERENCES, "wfr")
-#: in SOURCES: wfr by the consistency model; its writer is read, so that wr says what ww would
+#: in SOURCES: wfr by the consistency model; its writer is read, so that wr implies what ww would
 IMPLIED_WFR = len(INFERENCES) + 1
 
 
 @dataclass(frozen=True, eq=False)
 class Visits:
-    """One row for each transaction and key that it touched, failed ones left out: the version
-    that it read from outside, the one that it left behind, -1 for none."""
+    """One row for each transaction and key that it touched, failed ones left out."""
 
     txn: Ints
     key: Ints
+    #: the version that it read from outside, -1 for none
     read: Ints
+    #: the version that it left behind, -1 for none
     write: Ints
 
     @property
@@ -62,14 +63,16 @@ class Visits:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Edges lower -> upper of the version order, each with the two transactions and the
-    inference (number in SOURCES) that it comes from, and its level; each pair once."""
+    """Edges lower -> upper of the version order, each pair of versions once."""
 
     lower: Ints
     upper: Ints
+    #: the transactions from which the edge was inferred
     before: Ints
     after: Ints
+    #: the inference, a number in SOURCES
     source: Ints
+    #: of `cycles`: 0 data, 1 order of a process, 2 real time
     level: Ints
 
     def those(self, rows: Bools | Ints) -> Order:
@@ -93,11 +96,13 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """An order without a cycle; edges of what is assumed that contradict one another; and those
-    that do so by what the consistency model implies, of other keys."""
+    """The version order as far as it was inferred, and what contradicts it."""
 
+    #: without a cycle
     order: Order
+    #: edges of what is assumed that contradict one another
     against: Order
+    #: edges that do so by what the consistency model implies, of other keys
     implied: Order
 
 
@@ -173,7 +178,7 @@ def _edges(low: Ints, up: Ints, before: Ints, after: Ints, source: int, level: i
 
 
 def _after_nil(t: Txns, visits: Visits, written: int) -> Order:
-    """nil before every version, for keys where someone read nil."""
+    """nil before every version, for keys where nil was read."""
     nil = np.full(len(t.keys), -1, np.int64)
     saw = visits.read >= written
     nil[visits.key[saw]] = visits.txn[saw]

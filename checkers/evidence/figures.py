@@ -44,7 +44,7 @@ def is_run(test: Mapping[str, Any] | None) -> bool:
 
 def first_fault(timeline: Timeline) -> Fault | None:
     """The fault that began first, of those that found a target."""
-    found = [fault for fault in timeline.faults if "skipped" not in (fault.value or {})]
+    found = [fault for fault in timeline.faults if not fault.skipped]
     return min(found, key=lambda fault: fault.started, default=None)
 
 
@@ -129,15 +129,15 @@ def _during(h: History, timeline: Timeline) -> Bools:
     """The rows at which any fault was active."""
     rows = np.zeros(len(h), np.bool_)
     for fault in timeline.faults:
-        if "skipped" not in (fault.value or {}):
+        if not fault.skipped:
             rows[fault.started : len(h) if fault.stopped is None else fault.stopped] = True
     return rows
 
 
 def _fault(fault: Fault) -> Figures:
-    member = (fault.value or {}).get("member", fault.kind)
+    member = fault.fields.get("member", fault.kind)
     return {"fault": fault.number, "kind": member, "index": fault.started,
-            "took_effect": fault.bit}  # fmt: skip
+            "took_effect": fault.took_effect}  # fmt: skip
 
 
 def _dead(h: History, row: int) -> list[str]:

@@ -55,7 +55,7 @@ def check_evidence(c: Causality, timeline: Timeline, test: Mapping[str, Any] | N
     h = c.history
     reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, timeline)]
     reasons += [*_cut_off(h, timeline), *vacuities(h, timeline, test)]
-    faults = [{"kind": f.kind, "index": f.started, "bit": f.bit} for f in timeline.faults]
+    faults = [{"kind": f.kind, "index": f.started, "bit": f.took_effect} for f in timeline.faults]
     return judge((), dict.fromkeys(reasons), {"faults": faults} if faults else {})
 
 
@@ -198,7 +198,7 @@ def _died(h: History, timeline: Timeline) -> Iterator[str]:
             node
             for fault in timeline.active((row,))
             if fault.kind in DEADLY
-            for node in (fault.value or {}).get("nodes", ())
+            for node in fault.nodes
         }
         ends = exits(h, row)
         for node in named if isinstance(named, list) else ["a node"]:
@@ -210,7 +210,7 @@ def _toothless(h: History, timeline: Timeline) -> Iterator[str]:
     """Faults that are not known to have taken effect. A history of another tool, whose faults
     have no numbers, proves none of them: only what ours says is held against it."""
     faults = [fault for fault in timeline.faults if _is_ours(fault)]
-    bitten = {fault.kind for fault in faults if fault.bit}
+    bitten = {fault.kind for fault in faults if fault.took_effect}
     for kind in dict.fromkeys(fault.kind for fault in faults):
         if kind not in bitten:
             first = next(f.started for f in faults if f.kind == kind)
@@ -219,18 +219,19 @@ def _toothless(h: History, timeline: Timeline) -> Iterator[str]:
                 "known to have taken effect"
             )
     for fault in faults:
-        if fault.kind in bitten and not fault.bit and _had_time(h, fault):
+        if fault.kind in bitten and not fault.took_effect and _had_time(h, fault):
             yield f"fault {fault.number}, {concerned(fault)}, is not known to have bitten"
 
 
 def _is_ours(fault: Fault) -> bool:
-    number = (fault.value or {}).get("fault")
-    return (isinstance(number, int) and not isinstance(number, bool)) or fault.bit is not None
+    number = fault.fields.get("fault")
+    numbered = isinstance(number, int) and not isinstance(number, bool)
+    return numbered or fault.took_effect is not None
 
 
 def _had_time(h: History, fault: Fault) -> bool:
     """Did the fault find a target, and last long enough?"""
-    if fault.met_nobody or "skipped" in (fault.value or {}):
+    if fault.no_target or fault.skipped:
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
     begun = fault.started if fault.begun is None else fault.begun

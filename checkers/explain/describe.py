@@ -108,7 +108,7 @@ def _beside(h: History, row: int, id: str) -> str:
 
 def concerned(fault: Fault) -> str:
     """A fault as a noun: "cut.one refused n3 | n1,n2,n4,n5 (index 249)"."""
-    value = fault.value or {}
+    value = fault.fields
     whom = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
     told = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom), _change(value))
     return f"{' '.join(str(part) for part in told if part)} (index {fault.started})"

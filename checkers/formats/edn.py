@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any
 
 import msgspec
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.history.spelling import MICRO, freeze
 
 _TOKEN = re.compile(
@@ -48,8 +49,8 @@ _WORDS = {"nil": None, "true": True, "false": False}
 
 
 class EdnError(ValueError):
-    """Text that is not EDN; the message says what was expected, `at` where in the text.
-    `ended`: what was missing may stand in text that follows."""
+    """Text that is not EDN; the message has what was expected, `at` is where in the text.
+    `ended`: what was missing may come in text that follows."""
 
     def __init__(self, message: str, at: int = 0, ended: bool = False) -> None:
         super().__init__(message)
@@ -57,7 +58,7 @@ class EdnError(ValueError):
 
 
 class Word(str):
-    """What is no string in EDN, as one: `text` is how it was spelled."""
+    """A form that EDN distinguishes from strings, as a string: `text` is how it was spelled."""
 
     __slots__ = ("text",)
     text: str
@@ -176,8 +177,8 @@ class Parser:
                 raise EdnError(self._missing(opening, at, "the end"), self.began, True)
             if match.lastgroup == "close":
                 if match["close"] != _CLOSES[opening]:
-                    said = self._missing(opening, at, repr(match["close"]))
-                    raise EdnError(said, self.began)
+                    message = self._missing(opening, at, repr(match["close"]))
+                    raise EdnError(message, self.began)
                 break
             form = self.form(match)
             if form is not _NOTHING:
@@ -191,7 +192,7 @@ class Parser:
         above = f" {lines} line{'s' * (lines > 1)} above" if lines else ""
         return f"expected {_CLOSES[opening]!r} for the {opening!r}{above}, got {got}"
 
-    def _map(self, items: list[Any], at: int) -> dict[str, Any]:
+    def _map(self, items: list[Any], at: int) -> JsonObject:
         if len(items) % 2:
             raise EdnError("expected a value for the last key of a map", at)
         keys = [_key(k, self._apart) for k in items[::2]]
@@ -226,7 +227,7 @@ def _set(items: list[Any], at: int) -> EdnSet:
 
 
 def plain(value: Any) -> Any:
-    """A form as plain JSON: what was no string is one, what was a set a list."""
+    """A form as plain JSON: words are strings, sets are lists."""
     if isinstance(value, Word):
         return str(value)
     if isinstance(value, list):
@@ -260,7 +261,7 @@ def _quoted(text: str) -> str:
 
 
 class _Bad(ValueError):
-    """A token that is none; the message says why."""
+    """A malformed token; the message has the reason."""
 
 
 def _atom(atom: str) -> Any:

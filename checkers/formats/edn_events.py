@@ -1,8 +1,8 @@
 """A history in EDN: events in any layout.
 
-Events are maps. They may stand bare, or in lists and vectors, or in both one after the
+Events are maps. They may be bare, or in lists and vectors, or in both one after the
 other; one a line, several a line, or one over lines; with comments and discarded forms
-between them. What is read are forms: each bracket has its fellow, or the history is refused.
+between them. What is read are forms: each bracket has its counterpart, or the history is refused.
 Lines of one plain map each, which is what Jepsen writes, take a quick way.
 """
 
@@ -15,9 +15,10 @@ import msgspec
 from dynamesis.checkers.formats.edn import EdnError, Parser, SameKeys, dumps, plain
 from dynamesis.checkers.formats.edn_lines import to_json
 from dynamesis.checkers.formats.edn_values import Values
-from dynamesis.checkers.formats.foreign import FIELDS, Foreign, Foreigners, decode_lines
+from dynamesis.checkers.formats.foreign import FIELDS, Foreign, ForeignEvents, decode_lines
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.gc_pause import no_cycles
+from dynamesis.checkers.history.gc_pause import gc_paused
+from dynamesis.checkers.history.op import JsonObject
 
 #: bytes read at once. What is not plain sends no more than this the slow way.
 _CHUNK = 1 << 19
@@ -33,7 +34,7 @@ def read_edn(content: bytes, path: str) -> History:
     while True:
         reader = _Reader(content, path, words, keys)
         try:
-            with no_cycles():
+            with gc_paused():
                 reader.read()
         except SameKeys as clash:
             keys |= {str(clash)}
@@ -53,7 +54,7 @@ class _Reader:
         self, content: bytes, path: str, words: frozenset[str], keys: frozenset[str]
     ) -> None:
         self._content, self._keys, self._quick = content, keys, not (words or keys)
-        self.events, self.values = Foreigners(path), Values(words)
+        self.events, self.values = ForeignEvents(path), Values(words)
         self._at, self._line = 0, 1
         self._open: list[tuple[str, int]] = []
 
@@ -73,8 +74,10 @@ class _Reader:
         if self._open:
             opening, line = self._open[-1]
             last = self._content.rstrip().count(b"\n") + 1
-            said = f"expected {_CLOSES[opening]!r} for the {opening!r} of line {line}, got the end"
-            raise self.events.refuse(last, "(line)", said)
+            message = (
+                f"expected {_CLOSES[opening]!r} for the {opening!r} of line {line}, got the end"
+            )
+            raise self.events.refuse(last, "(line)", message)
 
     def _move(self, at: int) -> None:
         self._line += self._content.count(b"\n", self._at, at)
@@ -141,8 +144,8 @@ class _Reader:
         return self._at + (done if text.isascii() else len(text[:done].encode()))
 
     def _event(self, parser: Parser, match: re.Match[str], line: int) -> bytes | None:
-        """The event that begins with this token, as JSON; None for what is no event: brackets
-        around events, and forms that are discarded."""
+        """The event that begins with this token, as JSON; None for brackets around events, and for
+        forms that are discarded."""
         kind = match.lastgroup
         if kind == "tag":
             following = parser.next()
@@ -169,11 +172,11 @@ class _Reader:
             raise EdnError(f"expected an event or the end, got {closing!r}", at)
         opening, line = self._open[-1]
         if _CLOSES[opening] != closing:
-            said = f"expected {_CLOSES[opening]!r} for the {opening!r} of line {line}"
-            raise EdnError(f"{said}, got {closing!r}", at)
+            message = f"expected {_CLOSES[opening]!r} for the {opening!r} of line {line}"
+            raise EdnError(f"{message}, got {closing!r}", at)
         self._open.pop()
 
-    def _encoded(self, form: dict[str, Any]) -> bytes:
+    def _encoded(self, form: JsonObject) -> bytes:
         event = {str(name): value for name, value in form.items() if name in FIELDS}
         for name, value in event.items():
             if name in ("value", "key"):

@@ -15,7 +15,7 @@ _SPECIAL = (b"#", b";", b"\\", b"(", b"'", b"/", b"N", b"M", b"\t")
 #: where a string was taken out
 _HOLE = b"\x00"
 _FIELDS = (b"type", b"f", b"value", b"process", b"time", b"index", b"key", b"error")
-#: what would change an event if it stood there twice
+#: what would change an event if it were there twice
 _ONCE = (b"type", b"f", b"value", b"process", b"key")
 _WORDS_OF_FIELDS = (b"invoke", b"ok", b"fail", b"info", b"txn", b"read", b"write", b"nemesis")
 _MOPS = (b"r", b"append", b"w")
@@ -25,7 +25,7 @@ _BAD_IN_STRING = re.compile(rb"[\x00-\x1f\\]")
 
 @dataclass
 class Plain:
-    """JSON Lines, how many there are, and what stood in them: keywords (but of `type`, `f` and
+    """JSON Lines, how many there are, and what was in them: keywords (but of `type`, `f` and
     `process`), strings, and whether there are maps in maps."""
 
     json: bytes
@@ -61,7 +61,7 @@ def to_json(lines: bytes) -> Plain | None:
         text = _KEYWORD.sub(rb'"\1"', text)
     count = lines.count(b"\n")
     if any(text.count(b'"' + field + b'":') > count for field in _ONCE):
-        return None  # twice in one map, or in a map inside: the parser tells
+        return None  # twice in one map, or in a map inside: the parser decides
     nested = text.count(b"{") > count
     return Plain(_woven(text, strings) if strings else text, count, words, seen, nested)
 

@@ -14,7 +14,15 @@ from typing import Annotated, Any
 import msgspec
 from dynamesis.checkers.history.columns import Builder, History
 from dynamesis.checkers.history.history import UNDECODABLE, explain, must_be_text
-from dynamesis.checkers.history.op import NO_VALUE, Line, Natural, OpError, RawSibling, Type
+from dynamesis.checkers.history.op import (
+    NO_VALUE,
+    JsonObject,
+    Line,
+    Natural,
+    OpError,
+    RawSibling,
+    Type,
+)
 from dynamesis.checkers.history.source import HistoryError
 from dynamesis.checkers.history.spelling import JSON, Spelling
 from dynamesis.checkers.history.wellformed import first_problem
@@ -37,7 +45,7 @@ class Foreign(msgspec.Struct, gc=False):
     node: str | None = None
     replica: str | None = None
     siblings: list[RawSibling] | None = None
-    worth: dict[str, Any] | None = None
+    worth: JsonObject | None = None
     options: Any = None
 
 
@@ -56,9 +64,9 @@ def decode_lines(lines: bytes) -> list[Foreign] | None:
         return None
 
 
-class Foreigners:
-    """Gathers foreign events as rows. `numbers` are the lines where they stand; a reader that
-    knows no lines until one is asked for sets `lines` instead."""
+class ForeignEvents:
+    """Gathers foreign events as rows. `numbers` are the lines on which they are; a reader
+    that finds a line only when one is asked for sets `lines` instead."""
 
     def __init__(self, path: str) -> None:
         self.path, self._builder, self._time = path, Builder(), 0
@@ -82,7 +90,7 @@ class Foreigners:
             raise self.refuse(number, *explain(error)) from None
 
     def add(self, events: Sequence[Foreign], numbers: Iterable[int] = ()) -> None:
-        """Append events, which stand on these lines."""
+        """Append events, which are on these lines."""
         rows: list[Line] = []
         before = self._builder.rows
         for row, event in enumerate(events, before):
@@ -124,8 +132,8 @@ class Foreigners:
         if not len(history):
             raise self.refuse(1, "(line)", "expected an event, the file is empty")
         if self._named and self._nameless is not None:
-            said = "expected a value as in other events, the field is missing"
-            raise self.refuse(self.lines(self._nameless), "process", said)
+            message = "expected a value as in other events, the field is missing"
+            raise self.refuse(self.lines(self._nameless), "process", message)
         problem = first_problem(history)
         if problem is not None:
             message = f"{problem.message} (event {problem.row})"
@@ -134,7 +142,7 @@ class Foreigners:
 
 
 def _error(raw: bytes, definite: bool) -> OpError:
-    """An error of ours, or whatever another tool says, as the message."""
+    """An error of ours; else what another tool wrote, as the message."""
     try:
         return msgspec.json.decode(raw, type=OpError)
     except (msgspec.DecodeError, RecursionError):

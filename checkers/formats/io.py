@@ -1,6 +1,6 @@
 """Histories in files: Jepsen's EDN, elle-cli's JSON, and our own JSON Lines; gzip or not.
 
-Which format a file has is told by its name, else by its content. A file that breaks the
+The format of a file is recognized by its name, else by its content. A file that breaks the
 rules of its format, or of `checkers.history.wellformed`, is refused with file, line and field.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from dynamesis.checkers.formats.edn import dumps
@@ -16,7 +16,7 @@ from dynamesis.checkers.formats.edn_events import read_edn
 from dynamesis.checkers.formats.json_events import read_json
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import HistoryError, read_lines
-from dynamesis.checkers.history.op import encode
+from dynamesis.checkers.history.op import JsonObject, encode
 from dynamesis.checkers.history.source import STDIN, Source, opened
 from dynamesis.checkers.history.spelling import Spelling
 
@@ -60,8 +60,8 @@ def _text(source: Source) -> bytes:
             content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        said = f"expected text in UTF-8, got byte 0x{content[error.start]:02x}"
-        raise HistoryError(source.name, line, "(line)", said) from None
+        message = f"expected text in UTF-8, got byte 0x{content[error.start]:02x}"
+        raise HistoryError(source.name, line, "(line)", message) from None
     return content
 
 
@@ -86,12 +86,12 @@ def write_edn(history: History, path: str | PurePath) -> None:
             try:
                 event = msgspec.json.decode(encode(op))
             except (msgspec.DecodeError, RecursionError):
-                said = f"index {op.index} has a number or a depth that EDN cannot hold"
-                raise ValueError(said) from None
+                message = f"index {op.index} has a number or a depth that EDN cannot hold"
+                raise ValueError(message) from None
             file.write(_edn_line(event, history.spelled) + "\n")
 
 
-def _edn_line(event: dict[str, Any], spelled: Spelling) -> str:
+def _edn_line(event: JsonObject, spelled: Spelling) -> str:
     """`type`, `f` and named processes are keywords in Jepsen, and micro-operations too."""
     words = []
     for name, value in event.items():

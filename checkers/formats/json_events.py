@@ -1,7 +1,7 @@
 """A history in JSON: an array of events, as elle-cli reads it, or one event a line.
 
-Events are decoded all at once. Where an event stands is found out only when a message must
-name its line.
+Events are decoded all at once. The line of an event is looked up only when a message must
+name it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import cache
 
 import msgspec
-from dynamesis.checkers.formats.foreign import Foreign, Foreigners, decode_lines
+from dynamesis.checkers.formats.foreign import Foreign, ForeignEvents, decode_lines
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.gc_pause import no_cycles
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.history import UNDECODABLE, explain
 from dynamesis.checkers.history.source import HistoryError
 
@@ -26,8 +26,8 @@ _BYTE = re.compile(r" \(byte (\d+)\)")
 
 def read_json(content: bytes, path: str) -> History:
     """The history that a text in UTF-8 holds. Raises HistoryError."""
-    events = Foreigners(path)
-    with no_cycles():
+    events = ForeignEvents(path)
+    with gc_paused():
         if content.lstrip().startswith(b"["):
             _add_array(events, content)
         else:
@@ -35,7 +35,7 @@ def read_json(content: bytes, path: str) -> History:
     return events.build()
 
 
-def _add_array(events: Foreigners, content: bytes) -> None:
+def _add_array(events: ForeignEvents, content: bytes) -> None:
     @cache
     def lines() -> list[int]:
         return list(_lines_of(content.decode()))
@@ -48,8 +48,8 @@ def _add_array(events: Foreigners, content: bytes) -> None:
     events.add(found)
 
 
-def _refused(events: Foreigners, content: bytes, error: Exception) -> HistoryError:
-    """The line of the event that cannot be decoded, or where JSON ends to be JSON."""
+def _refused(events: ForeignEvents, content: bytes, error: Exception) -> HistoryError:
+    """The line of the event that cannot be decoded, or from where the text is not JSON."""
     text, last = str(error), content.rstrip().count(b"\n") + 1
     at, byte = _EVENT.search(text), _BYTE.search(text)
     field, expected = explain(error)
@@ -91,7 +91,7 @@ def _skip(text: str, at: int) -> int:
     return blank.end() if blank else at
 
 
-def _add_lines(events: Foreigners, content: bytes) -> None:
+def _add_lines(events: ForeignEvents, content: bytes) -> None:
     found = decode_lines(content)
     lines = content.split(b"\n")
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]

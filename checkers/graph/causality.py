@@ -1,18 +1,18 @@
 """The true causal order, key by key, from ids and bases only (never the store's clocks).
 
-A version is a put or delete invocation. What it knew of is what the completion named by
+A version is a put or delete invocation. Its past is what the completion named by
 its `basis` covered: the siblings of a get, or the version of an acknowledged put and the
-siblings that its answer showed beside it (`return_body`), and all that these knew in turn.
+siblings that its answer showed beside it (`return_body`), and the past of all these.
 So each version has a few *parents*, and q <= p exactly when p leads back to q. Versions are
 numbered in order of invocation; a context exists before it is sent, so a parent's number is
 always the smaller one and the order has no cycle.
 
-What nobody wrote to this key, or not yet, cannot be covered: such siblings (an anomaly of
-their own) are left out here. A basis of another key covers nothing.
+What was never written to this key, or not yet, cannot be covered: such siblings (an anomaly
+of their own) are left out here. A basis of another key covers nothing.
 
 Reachability is never materialised for all pairs. One breadth-first pass answers "all that
-these cover"; who covers whom among siblings is a short search in most reads, and else one
-sweep of the key, with pasts as integers of one bit a version, each dropped after its last
+these cover"; which sibling covers which is a short search in most reads, and else one
+sweep of the key, with pasts as bit sets, each dropped after its last
 use.
 """
 
@@ -42,23 +42,26 @@ def spans(start: Ints, count: Ints) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class Causality:
-    """Versions of a history and their order.
-
-    By version: `written` (invocation row), `key`, `outcome` (OK acknowledged, FAIL
-    refused, INFO indeterminate), `ended` (completion row or NEVER), `deletes`; parents are
-    `parents[parent_start[v]:parent_start[v + 1]]`. By id: `of_id` (-1: nobody wrote it).
-    By flattened sibling: `owner` (the row that showed it), `sibling` (its version; -1 when
-    the row is no ok operation, or nobody had written it to this key when the read ended)."""
+    """Versions of a history and their order."""
 
     history: History
+    #: by version: the row of its invocation
     written: Ints
     key: Ints
+    #: OK acknowledged, FAIL refused, INFO indeterminate
     outcome: Ints
+    #: the row of its completion, or NEVER
     ended: Ints
+    #: whether it is a delete
     deletes: Bools
+    #: by id: its version; -1: never written
     of_id: Ints
+    #: by flattened sibling: the row that showed it
     owner: Ints
+    #: its version; -1 when the row is not an ok operation, or it was not written to this key when
+    #: the read ended
     sibling: Ints
+    #: by version, and one more: where its parents begin
     parent_start: Ints
     parents: Ints
 

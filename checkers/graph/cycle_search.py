@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dynamesis.checkers.graph.cycle_walk import (
-    Hop,
     between_transactions,
     doubled,
     family_of,
@@ -46,6 +45,7 @@ from dynamesis.checkers.graph.cycles import (
     Cycle,
     Graph,
 )
+from dynamesis.checkers.graph.explained import Hop
 from dynamesis.checkers.graph.reach import reachable, strong_components
 from dynamesis.checkers.history.pairing import Bools, Ints
 
@@ -62,7 +62,7 @@ SHAPES = (CAUSAL, PREFIX, UPDATE)
 
 #: cycles of one name that are found in full; the others are counted
 NAMED = 100
-#: steps of the search for a G-nonadjacent that passes no transaction twice, where a G1c stands
+#: steps of the search for a G-nonadjacent that passes no transaction twice, where a G1c is
 #: in the same component (no quick test is known there)
 SIMPLE_STEPS = 500_000
 
@@ -70,7 +70,7 @@ _DATA = (WW, WR, PROCESS, REALTIME, GLUE)
 
 
 @dataclass
-class Found:
+class FoundCycles:
     """Cycles, how many components have one of each name, and the bounds that were reached:
     what these hid is not known."""
 
@@ -81,12 +81,12 @@ class Found:
 
 def find_cycles(
     graph: Graph, wanted: Sequence[Collection[str]] = (), updates: Bools | None = None
-) -> Found:
+) -> FoundCycles:
     """Named cycles, component by component. `wanted`: sets of names (of families with their
     level, and of SHAPES), of each of which one is sought in every component. `updates`: which
     transactions write (needed for UPDATE)."""
     inner = np.flatnonzero(graph.inner())
-    return _Search(graph.keep(inner), wanted, updates).run() if len(inner) else Found()
+    return _Search(graph.keep(inner), wanted, updates).run() if len(inner) else FoundCycles()
 
 
 class _Search:
@@ -111,9 +111,9 @@ class _Search:
         self.satisfied = [np.zeros(many, np.bool_) for _ in wanted]
         self.strongest = np.full(many, len(FAMILIES))
         self.updates = updates[self.names[:transactions]] if updates is not None else None
-        self.found = Found()
+        self.found = FoundCycles()
 
-    def run(self) -> Found:
+    def run(self) -> FoundCycles:
         """Levels from below, families from the strongest."""
         for level, suffix in enumerate(LEVELS):
             if level and not np.any(self.graph.level == level):
@@ -125,7 +125,7 @@ class _Search:
         return self.found
 
     def _look(self, family: str, level: int, name: str, rank: int) -> None:
-        """Report the cycles of one family that say something new."""
+        """Report the cycles of one family that add something new."""
         asked = np.zeros(len(self.strongest), np.bool_)
         for names, satisfied in zip(self.wanted, self.satisfied, strict=True):
             if name in names:

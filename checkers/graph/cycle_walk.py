@@ -16,17 +16,13 @@ from dynamesis.checkers.graph.cycles import (
     Graph,
     Step,
 )
+from dynamesis.checkers.graph.explained import Hop, shortest_cycle
 from dynamesis.checkers.history.pairing import Ints
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 #: edges through which a shortest cycle is sought; one more might show a shorter proof
 TRIES = 64
 #: edges walked for that, by and large
 WALKED = 20_000_000
-
-#: an edge as it stands in the graph: from, kind, to
-Hop = tuple[int, int, int]
 
 _ANTI = (RW, LATER)
 
@@ -34,46 +30,15 @@ _ANTI = (RW, LATER)
 def shortest(paths: Graph, graph: Graph, edges: Ints) -> list[Hop]:
     """The shortest cycle closed by one of some of these edges of `graph` and a path in `paths`;
     empty if no path leads back."""
-    matrix = paths.matrix()
-    best: list[int] = []
     affordable = min(TRIES, max(2, WALKED // (1 + len(paths.source))))
-    for edge in edges[:affordable].tolist():
-        path = _path(matrix, int(graph.target[edge]), int(graph.source[edge]))
-        if path and (not best or len(path) < len(best)):
-            best, closing = path, int(graph.kind[edge])
-        if len(best) == 2:
-            break
-    if not best:
-        return []
-    kinds = _kinds(paths, best)
-    inner = [(a, kind, b) for (a, b), kind in zip(pairwise(best), kinds, strict=True)]
-    return [*inner, (best[-1], closing, best[0])]
-
-
-def _path(matrix: csr_array, start: int, goal: int) -> list[int]:
-    """Nodes of a shortest path, empty if there is none."""
-    _, before = breadth_first_order(matrix, start)
-    path = [goal]
-    while path[-1] != start:
-        previous = int(before[path[-1]])
-        if previous < 0:
-            return []
-        path.append(previous)
-    return path[::-1]
-
-
-def _kinds(graph: Graph, path: list[int]) -> list[int]:
-    """The strongest kind of the edges of each hop of a path."""
-    code = graph.source.astype(np.int64) * graph.nodes + graph.target
-    order = np.lexsort((graph.kind, code))
-    hops = np.array([a * graph.nodes + b for a, b in pairwise(path)], np.int64)
-    kinds: list[int] = graph.kind[order[np.searchsorted(code[order], hops)]].tolist()
-    return kinds
+    tried = edges[:affordable]
+    columns = (graph.source[tried], graph.kind[tried], graph.target[tried])
+    return shortest_cycle(paths, [*zip(*(c.tolist() for c in columns), strict=True)])
 
 
 def doubled(graph: Graph, level: int, after_wr: bool) -> tuple[Graph, Ints]:
     """Each node twice, by whether an rw edge may leave it: not right after another rw edge, or
-    only right after a wr edge. With it, by edge: the edge of `graph` that it stands for."""
+    only right after a wr edge. With it, by edge: the edge of `graph` that it represents."""
     data = (WW, WR, RW, GLUE) if after_wr else (WW, WR, PROCESS, REALTIME, GLUE, RW)
     edges = np.flatnonzero(np.isin(graph.kind, data) & (graph.level <= level))
     kind, n = graph.kind[edges], graph.nodes

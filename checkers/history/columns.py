@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from dynamesis.checkers.history.op import (
     NO_VALUE,
+    JsonObject,
     Line,
     Op,
     OpError,
@@ -30,7 +31,7 @@ from dynamesis.checkers.history.op import (
     as_line,
     canonical,
 )
-from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, pair, threads
+from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, Row, pair, threads
 from dynamesis.checkers.history.spelling import JSON, Spelling
 from msgspec import UNSET
 
@@ -61,42 +62,47 @@ class NameTable(dict[Any, int]):
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Columns of equal length, tables of names, and what few rows have (dicts by row).
+    """Columns of equal length, tables of names, and what few rows have (dicts by row)."""
 
-    `process`: clients as they are (>= 0), HARNESS, NEMESIS, other names below these.
-    `pair`: the row of the other half of an operation, -1 if there is none. `filled`: which
-    completions had no value, and have that of their invocation.
-    `values` are JSON bytes; `value_of` decodes. `spelled(value)` is the text of a decoded
-    value as the history's file spells it, for proofs."""
-
+    #: ns since the test began
     time: Ints
+    #: INVOKE, OK, FAIL, INFO
     kind: Ints
+    #: clients as they are (>= 0), HARNESS, NEMESIS, other names below these
     process: Ints
     f: Ints
     key: Ints
     id: Ints
     value: Ints
+    #: the row whose context was sent, BLIND, or ABSENT
     basis: Ints
     node: Ints
     replica: Ints
+    #: whether the row has a list of siblings
     shown: Bools
+    #: by row, and one more: where its siblings begin in the columns below
     sib_start: Ints
     sib_id: Ints
     sib_value: Ints
     sib_deleted: Bools
+    #: the row of the other half of an operation, -1 if there is none
     pair: Ints
+    #: which completions had no value, and have that of their invocation
     filled: Bools
     fs: list[str]
     keys: list[str]
     ids: list[str]
+    #: as JSON; `value_of` decodes
     values: list[bytes]
     nodes: list[str]
     processes: list[str]
     errors: dict[int, OpError]
-    worth: dict[int, dict[str, Any]]
+    #: quorum information of answers
+    worth: dict[int, JsonObject]
     path: str = "history"
+    #: the text of a decoded value as the history's file spells it, for proofs
     spelled: Spelling = JSON
-    options: dict[int, dict[str, Any]] = field(default_factory=dict)
+    options: dict[int, JsonObject] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -118,6 +124,10 @@ class History:
         wanted = [i for i, name in enumerate(self.fs) if name in fs]
         return np.isin(self.f, wanted)
 
+    def where(self, chosen: Bools) -> tuple[Row, ...]:
+        """The rows that are chosen, in order."""
+        return tuple(map(Row, np.flatnonzero(chosen).tolist()))
+
     def decode(self, value: int) -> Any:
         """The value of this number in the table; None for -1. One with a number or a depth that
         cannot be held stays text, and so is equal to none but itself."""
@@ -130,15 +140,15 @@ class History:
 
     @cached_property
     def same_value(self) -> Ints:
-        """The value column, with one number for all values that say the same, however their
+        """The value column, with one number for all values that are equal, however their
         JSON is spelled; -1 for null too."""
         number = {value: i for i, value in enumerate(self.values)}
         table = np.append(np.arange(len(self.values)), -1)
         for i, value in enumerate(self.values):
             if not (value.isdigit() or (value[:1] == b'"' and b"\\" not in value)):
-                told = self.decode(i)
-                if told.__class__ is not Unheld:
-                    table[i] = number.setdefault(canonical(told), i)
+                value_ = self.decode(i)
+                if value_.__class__ is not Unheld:
+                    table[i] = number.setdefault(canonical(value_), i)
         table[number.get(b"null", -1)] = -1
         same: Ints = table[self.value]
         return same
@@ -152,7 +162,7 @@ class History:
         return int(self.time[row]) / 1e9
 
     def name_of(self, process: int) -> int | str:
-        """A process as it stands in the history."""
+        """A process as the history names it."""
         return process if process >= 0 else self.processes[-process - 1]
 
     def siblings(self, row: int) -> list[Sibling]:
@@ -170,7 +180,7 @@ class History:
 
     @cached_property
     def key_of(self) -> Ints:
-        """The key of each row; a completion may leave it to its invocation to say."""
+        """The key of each row; a completion without key has that of its invocation."""
         ends = (self.kind != INVOKE) & (self.pair >= 0)
         return np.where(ends, self.key[self.pair], self.key).astype(np.int64)
 
@@ -205,8 +215,8 @@ def _named(table: Sequence[str], number: int) -> str | None:
 
 
 class Builder:
-    """Gathers lines, a chunk at a time, into columns. `indices` keeps what the lines said
-    their index was, for the check that it equals the row."""
+    """Gathers lines, a chunk at a time, into columns. `indices` keeps the index
+    that each line claims, for the check that it equals the row."""
 
     def __init__(self) -> None:
         self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
@@ -215,8 +225,8 @@ class Builder:
         self._processes = NameTable()
         self._processes["harness"], self._processes["nemesis"] = 0, 1
         self._errors: dict[int, OpError] = {}
-        self._worth: dict[int, dict[str, Any]] = {}
-        self._options: dict[int, dict[str, Any]] = {}
+        self._worth: dict[int, JsonObject] = {}
+        self._options: dict[int, JsonObject] = {}
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -269,7 +279,7 @@ class Builder:
         """The history so far, paired; `spelled` is how its file writes values."""
         if not self._chunks:
             self.add([])
-        columns: dict[str, Any] = {
+        columns: dict[str, npt.NDArray[Any]] = {
             name: np.concatenate(chunks) for name, chunks in self._chunks.items()
         }
         columns.pop("index")
@@ -297,8 +307,8 @@ class Builder:
         )
 
     def _without_value(self, columns: Mapping[str, Ints], other: Ints) -> Bools:
-        """The completions of clients without a value, which get that of their invocation. One
-        that did not succeed says nothing by null either; one that did may have read it.
+        """The completions of clients without a value, which get that of their invocation. The null
+        of one that did not succeed is no value either; one that did may have read it.
         Versions of model `dynamo` go by their ids instead."""
         kind, value = columns["kind"], columns["value"]
         nothing = (value == self._values.get(b"null", -1)) & (kind != OK)

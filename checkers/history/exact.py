@@ -1,8 +1,8 @@
 """Numbers of a history without rounding: integers of any size, decimals as fractions.
 
-What a store adds up is judged by what its answers say, digit by digit: an integer beyond 64
+What a store adds up is judged by its answers, digit by digit: an integer beyond 64
 bits is a number like any other, and 0.1 + 0.2 is 0.3. Text, booleans, nil and values that
-cannot be held (1e999999, a number of 5,000 digits) are no numbers. Where a history has
+cannot be held (1e999999, a number of 5,000 digits) are not numbers. Where a history has
 decimals, the store itself may have added binary floats: `rounding` bounds what that costs,
 and a difference below it proves nothing either way.
 """
@@ -24,7 +24,7 @@ Number = int | Fraction
 
 #: digits, and power of ten, beyond which a number is not held (Python converts 4,300 digits)
 _DIGITS = 4000
-#: digits that tell any float of 64 bits from all others
+#: digits that distinguish any float of 64 bits from all others
 _FLOAT_DIGITS = 17
 #: bytes of a number that is read at once
 _SHORT = 20
@@ -69,7 +69,7 @@ def _decode(h: History, raw: bytes) -> Any:
 
 
 def _named(h: History, text: str) -> Any:
-    """A string that stands for a number which JSON cannot write: a ratio of EDN, or a decimal
+    """A string in place of a number that JSON cannot write: a ratio of EDN, or a decimal
     (`0.1M`) with more digits than a double has."""
     spelled = h.spelled.words.get(text)
     if spelled is None or len(spelled) > _DIGITS:
@@ -91,7 +91,7 @@ def _fraction(text: str) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Is this an exact number? Booleans are none."""
+    """Is this an exact number? Booleans are not."""
     return type(value) is int or type(value) is Fraction
 
 
@@ -111,7 +111,7 @@ def parse_number(text: str) -> Number:
 
 
 def from_float(value: float) -> Number:
-    """The number that a decoded float stood for: its shortest decimal. Raises ValueError for
+    """The number of which a float was decoded: its shortest decimal. Raises ValueError for
     infinity and NaN."""
     return Fraction(repr(value))
 
@@ -151,7 +151,7 @@ def rounding(values: Iterable[Number]) -> Number:
 
 
 def _may_be_float(value: Number) -> bool:
-    """Can this stand for a binary float of 64 bits? None is printed with more than 17 digits,
+    """Can this be the text of a binary float of 64 bits? None is printed with more than 17 digits,
     unless all digits that it has are."""
     try:
         if Fraction(float(value)) == value:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_cycles() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Hold the collector off while building what cannot contain cycles."""
     was_enabled = gc.isenabled()
     gc.disable()

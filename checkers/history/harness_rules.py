@@ -2,7 +2,7 @@
 
 The harness writes it, and so it owes more than another tool does: time that never runs
 back, a reason for every failure, and events of harness and nemesis in the form that
-docs/history.md gives. What such an event does not say, no checker may guess.
+docs/history.md gives. What such an event leaves out, no checker may guess.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dynamesis.checkers.history.timeline import PHASES
 from dynamesis.checkers.history.wellformed import WRITES, Problem, first
 
 
-def first_oddity(history: History) -> Problem | None:
+def first_breach(history: History) -> Problem | None:
     """The first breach of these rules; None for a history that keeps them."""
-    rules = (_times, _errors, _foreign_bases, _phases, _faults, _quiesced, _asked, _dumped)
+    rules = (_times, _errors, _foreign_bases, _phases, _faults, _quiesced, _node_answers, _dumped)
     found = [problem for rule in rules for problem in rule(history)]
     return min(found, key=lambda problem: problem.row, default=None)
 
 
-def first_stranger(history: History, test: Mapping[str, Any] | None) -> Problem | None:
-    """The first event of a node of which neither test.json nor the history says that it takes
-    part; None if there is none, or if test.json names no nodes."""
+def first_unknown_node(history: History, test: Mapping[str, Any] | None) -> Problem | None:
+    """The first event of a node that neither test.json nor the history names as taking part; None
+    if there is none, or if test.json names no nodes."""
     named = (test or {}).get("nodes")
     if not isinstance(named, list):
         return None
@@ -52,9 +52,9 @@ def _newcomers(h: History) -> Iterator[str]:
     """Nodes that came later: of rings, of views, of changes of the membership."""
     rows = _events(h, HARNESS, lambda f: f in ("ring", "membership"))
     for value in map(h.value_of, rows + _events(h, NEMESIS, lambda f: f.startswith("start-"))):
-        told = value if isinstance(value, dict) else {}
+        fields = value if isinstance(value, dict) else {}
         for field in ("node", "nodes", "owners", "members", "joins", "among"):
-            names = told.get(field)
+            names = fields.get(field)
             yield from map(str, names if isinstance(names, list) else [names])
 
 
@@ -62,12 +62,12 @@ def _times(h: History) -> Iterator[Problem]:
     back = np.append([False], h.time[1:] < h.time[:-1])
     for problem in first(back, "time", ""):
         before = int(h.time[problem.row - 1])
-        said = f"expected no less than {before}, the time of the line before"
-        yield problem._replace(message=f"{said}, got {int(h.time[problem.row])}")
+        bound = f"expected no less than {before}, the time of the line before"
+        yield problem._replace(message=f"{bound}, got {int(h.time[problem.row])}")
 
 
 def _errors(h: History) -> Iterator[Problem]:
-    """Clients and dumps must say why; the nemesis ends what it does with info as a rule."""
+    """Clients and dumps give a reason; the nemesis ends what it does with info as a rule."""
     ends = (h.kind == FAIL) | ((h.kind == INFO) & (h.pair >= 0) & (h.process != NEMESIS))
     ends[list(h.errors)] = False
     yield from first(ends, "error", "expected why it did not end in ok, got none")
@@ -75,7 +75,7 @@ def _errors(h: History) -> Iterator[Problem]:
 
 def _foreign_bases(h: History) -> Iterator[Problem]:
     """Workloads send another key's context by a mistake that a client can make: its own
-    context, or one it got before its number was retired. Any other is no mistake."""
+    context, or one it got before its number was retired. No client can send any other."""
     rows = np.flatnonzero((h.kind == INVOKE) & h.rows(*WRITES) & (h.basis >= 0))
     rows = rows[h.key_of[h.basis[rows]] != h.key_of[rows]]
     rows = rows[h.process[h.basis[rows]] != h.process[rows]]
@@ -123,8 +123,8 @@ def _faults(h: History) -> Iterator[Problem]:
         elif f.startswith("start-"):
             started.add(str(number))
         elif str(number) not in started:
-            said = f"expected the number of a fault that started, {_got(number)}"
-            yield Problem(row, "value.fault", said)
+            message = f"expected the number of a fault that started, {_got(number)}"
+            yield Problem(row, "value.fault", message)
         if f == "evidence" and not isinstance(value.get("bit"), bool):
             yield Problem(row, "value.bit", f"expected true or false, {_got(value.get('bit'))}")
 
@@ -143,17 +143,17 @@ def _quiesced(h: History) -> Iterator[Problem]:
         if not isinstance(value, dict):
             yield Problem(row, "value", f"expected an object, {_got(value)}")
         elif not isinstance(value.get("quiet"), bool):
-            said = f"expected true or false, {_got(value.get('quiet'))}"
-            yield Problem(row, "value.quiet", said)
+            message = f"expected true or false, {_got(value.get('quiet'))}"
+            yield Problem(row, "value.quiet", message)
 
 
-def _asked(h: History) -> Iterator[Problem]:
-    """What nodes said of themselves names the node."""
+def _node_answers(h: History) -> Iterator[Problem]:
+    """A node's answer about itself names the node."""
     for row in _events(h, HARNESS, lambda f: f in ("membership", "sizes")):
         value = h.value_of(row)
         if not isinstance(value, dict) or not isinstance(value.get("node"), str):
-            said = f"expected an object that names its node, {_got(value)}"
-            yield Problem(row, "value.node", said)
+            message = f"expected an object that names its node, {_got(value)}"
+            yield Problem(row, "value.node", message)
 
 
 def _dumped(h: History) -> Iterator[Problem]:

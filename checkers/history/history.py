@@ -11,21 +11,21 @@ from pathlib import Path
 import msgspec
 from dynamesis.checkers.history.columns import TYPES, History
 from dynamesis.checkers.history.columns import Builder as _Builder
-from dynamesis.checkers.history.gc_pause import no_cycles
-from dynamesis.checkers.history.harness_rules import first_oddity
+from dynamesis.checkers.history.gc_pause import gc_paused
+from dynamesis.checkers.history.harness_rules import first_breach
 from dynamesis.checkers.history.op import Line, Op, OpError, Sibling, Type, encode
 from dynamesis.checkers.history.source import HistoryError, Source, opened
 from dynamesis.checkers.history.wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
 
-#: bytes decoded at once: enough to be quick, little enough not to be felt in memory
+#: bytes decoded at once: enough for speed, and little memory
 _CHUNK = 8 << 20
 
 _decoder = msgspec.json.Decoder(Line)
 
-#: What decoding raises for bytes that are no event: also for text that is no UTF-8, and for
-#: brackets nested deeper than the decoder goes.
+#: what decoding raises for bytes that are not an event: also for text that is not UTF-8, and
+#: for brackets nested deeper than the decoder goes
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -39,7 +39,7 @@ def read_history(path: str | Path) -> History:
 def read_lines(source: Source) -> History:
     """As `read_history`, from a source that is open."""
     builder, path = _Builder(), source.name
-    with no_cycles():
+    with gc_paused():
         rest = b""
         while chunk := source.read(_CHUNK):
             cut = chunk.rfind(b"\n") + 1
@@ -51,7 +51,7 @@ def read_lines(source: Source) -> History:
         if rest:
             _refuse_tail(rest, builder.rows + 1, path)
     history = builder.build(path)
-    problem = first_problem(history, builder.indices) or first_oddity(history)
+    problem = first_problem(history, builder.indices) or first_breach(history)
     if problem is not None:
         raise HistoryError(path, problem.row + 1, problem.field, problem.message)
     if not len(history):
@@ -90,22 +90,22 @@ def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """What the decoder says of one event, cut into field and expectation."""
+    """The decoder's message about one event, as field and expectation."""
     text = str(error)
     if isinstance(error, RecursionError):
         return "(line)", f"expected values nested less deeply: {text}"
     if not isinstance(error, msgspec.ValidationError):
         return "(line)", f"expected one JSON object: {text}"
-    said, _, where = text.partition(" - at `$")
-    if "missing required field" in said:
-        return said.split("`")[1], "expected a value, the field is missing"
+    message, _, where = text.partition(" - at `$")
+    if "missing required field" in message:
+        return message.split("`")[1], "expected a value, the field is missing"
     field = where.rstrip("`").lstrip(".") or "(line)"
-    if said.startswith("Invalid enum value"):
+    if message.startswith("Invalid enum value"):
         return (
             field,
-            f"expected one of {', '.join(TYPES)}, got{said.removeprefix('Invalid enum value')}",
+            f"expected one of {', '.join(TYPES)}, got{message.removeprefix('Invalid enum value')}",
         )
-    return field, said[0].lower() + said[1:]
+    return field, message[0].lower() + message[1:]
 
 
 def _refuse_tail(rest: bytes, number: int, path: str | Path) -> None:

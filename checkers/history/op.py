@@ -1,8 +1,8 @@
-"""One event of a history, in the form in which it stands on disk.
+"""One event of a history, in the form in which files hold it.
 
 A history is the ordered record of invocations and completions, one JSON object a
 line (docs/history.md). `type` is the whole of what is known about an effect: `ok`
-took effect, `fail` certainly did not, `info` nobody knows.
+took effect, `fail` certainly did not, of `info` it is unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 Type = Literal["invoke", "ok", "fail", "info"]
-#: What a column of 64 bits holds.
+#: a JSON object, decoded
+JsonObject = dict[str, Any]
+#: what a column of 64 bits holds
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -34,31 +36,35 @@ class OpError(msgspec.Struct, gc=False):
 
 
 class Op(msgspec.Struct, omit_defaults=True, gc=False):
-    """One event. `time` is ns since the test began; `basis` is the index of the
-    completion whose context was sent, null for a blind write, absent elsewhere.
-    `worth` is what the answer said of itself: {replicas, primaries, durable, fallbacks,
-    coordinator}, and timestamp where the last writer wins. `options`: what an invocation
-    asks for itself (n, r, w, pr, pw, dw, timeout, return_body, ...); of a completion, how
-    often it was sent, if more than once ({tries})."""
+    """One event, in the fields of a history file (docs/history.md)."""
 
     index: int = -1
+    #: ns since the test began
     time: int = -1
     type: Type = "invoke"
     process: int | str = "harness"
     f: str = ""
     key: str | None = None
+    #: the version that a write makes
     id: str | None = None
     value: Any = None
+    #: the index of the completion whose context was sent, null for a blind write
     basis: int | UnsetType | None = UNSET
+    #: the node that was asked
     node: str | None = None
+    #: the node of which a dump shows a replica
     replica: str | None = None
     siblings: list[Sibling] | None = None
     error: OpError | None = None
-    worth: dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
+    #: quorum information of an answer: {replicas, primaries, durable, fallbacks, coordinator},
+    #: and timestamp where the last writer wins
+    worth: JsonObject | None = None
+    #: what an invocation asks for itself (n, r, w, pr, pw, dw, timeout, return_body, ...); of a
+    #: completion, how often it was sent, if more than once ({tries})
+    options: JsonObject | None = None
 
 
-#: A value that is not there; it decodes to None.
+#: a value that is not there; it decodes to None
 NO_VALUE = msgspec.Raw()
 
 
@@ -71,7 +77,7 @@ class RawSibling(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """An Op as it stands on disk: the first five fields always, values still JSON."""
+    """An Op as files hold it: the first five fields always, values still JSON."""
 
     index: Natural
     time: Natural
@@ -86,8 +92,8 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     replica: str | None = None
     siblings: list[RawSibling] | None = None
     error: OpError | None = None
-    worth: dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
+    worth: JsonObject | None = None
+    options: JsonObject | None = None
 
 
 class Unheld(str):
@@ -117,7 +123,7 @@ def raw(value: Any) -> msgspec.Raw:
 
 
 def canonical(value: Any) -> bytes:
-    """A value as the one JSON of all that say the same, whatever the order of their fields."""
+    """A value as the one JSON of all that are equal, whatever the order of their fields."""
     return msgspec.json.encode(value, order="sorted")
 
 

@@ -2,18 +2,21 @@
 
 A client process has one operation open at a time, so that its completion is simply the
 process's next event. The harness may have several open (it dumps replicas side by
-side); there an operation is told by its f, key and replica too.
+side); there an operation is identified by its f, key and replica too.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 Bools = npt.NDArray[np.bool_]
+
+#: the number of an event in its history, which is its index
+Row = NewType("Row", int)
 
 INVOKE, OK, FAIL, INFO = range(4)
 

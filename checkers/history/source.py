@@ -27,7 +27,7 @@ _OTHERS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
-#: bytes looked at to tell what a source holds
+#: bytes from which the format of a source is recognized
 _START = 4096
 _BUFFER = 1 << 20
 
@@ -75,8 +75,8 @@ class Source:
             start = self._fill(_START)
         for mark, encoding in _OTHERS.items():
             if start.startswith(mark):
-                said = f"expected UTF-8, the file begins with the byte order mark of {encoding}"
-                raise HistoryError(name, 1, "(file)", said)
+                message = f"expected UTF-8, the file begins with the byte order mark of {encoding}"
+                raise HistoryError(name, 1, "(file)", message)
         self.start = start.removeprefix(_BOM)
         self._file = _joined(self.start, self._file)
 
@@ -86,8 +86,8 @@ class Source:
         try:
             data = self._file.read(size)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            said = f"expected a whole gzip stream: {error}"
-            raise HistoryError(self.name, self._lines, "(file)", said) from None
+            message = f"expected a whole gzip stream: {error}"
+            raise HistoryError(self.name, self._lines, "(file)", message) from None
         self._lines += data.count(b"\n")
         return data
 

@@ -2,7 +2,7 @@
 
 Inside, every value is JSON: a keyword of EDN is a string, a set an array. What a user reads
 in a proof must be found again in the file, so a history carries the EDN spelling of what
-JSON has no form for. Two values that the file tells apart are never one: where a file has
+JSON has no form for. Two values that the file distinguishes are never one: where a file has
 both `:a` and `"a"`, its reader gives them different strings (`checkers.formats.edn_values`).
 """
 

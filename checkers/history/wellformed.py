@@ -65,7 +65,7 @@ def _pairing(h: History) -> Iterator[Problem]:
 
 
 def _changed(h: History, column: Ints, field: str) -> Iterator[Problem]:
-    """A completion may leave out key or id, but not say another than its invocation."""
+    """A completion may leave out key or id, but not differ from its invocation in them."""
     ends = (h.kind != INVOKE) & (h.pair >= 0) & (column >= 0)
     ends &= column != column[h.pair]
     yield from first(ends, field, "expected the same as in the invocation")

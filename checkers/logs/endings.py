@@ -35,7 +35,7 @@ class Endings:
             if family == "pause":
                 over = len(h) - 1 if fault.stopped is None else fault.stopped
                 spans.append((begun, int(h.time[over]), frozenset(names(fault))))
-            elif family in ENDING or (fault.value or {}).get("kind") == "lost-writes":
+            elif family in ENDING or fault.detail == "lost-writes":
                 done = fault.started if fault.begun is None else fault.begun
                 spans.append((begun, int(h.time[done]), frozenset(names(fault))))
                 if fault.stopped is not None and family == "disk":  # its power fails at the end

@@ -82,7 +82,7 @@ class Logs:
 
 def names(fault: Fault) -> set[str]:
     """The nodes that a fault names."""
-    value = fault.value or {}
+    value = fault.fields
     lists = [value.get(field) for field in ("nodes", "node", "leaves", "removes")]
     found: set[str] = set()
     for each in lists:

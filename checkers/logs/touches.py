@@ -87,9 +87,9 @@ class Beside:
     def wiped(self, node: str, since: int, until: int | None) -> Fault | None:
         """The fault that took all that a node had, between two instants, if any did."""
         for fault in self.timeline.faults if self.timeline is not None else ():
-            value, at = fault.value or {}, self.mono(fault.started)
-            hit = fault.kind.partition(".")[0] == "wipe" and node in (value.get("nodes") or ())
-            if not hit or value.get("disk") == "copied" or at is None:
+            at = self.mono(fault.started)
+            hit = fault.family == "wipe" and node in fault.nodes
+            if not hit or fault.fields.get("disk") == "copied" or at is None:
                 continue
             if since < at and (until is None or at <= until):
                 return fault

@@ -27,7 +27,7 @@ from dynamesis.checkers.dynamo.replicas import check_replicas, check_stuck
 from dynamesis.checkers.dynamo.session_guarantees import check_coverage
 from dynamesis.checkers.evidence.vacuity import check_evidence
 from dynamesis.checkers.graph.causality import Causality, causality
-from dynamesis.checkers.history.harness_rules import first_stranger
+from dynamesis.checkers.history.harness_rules import first_unknown_node
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.timeline import Timeline, timeline
 from dynamesis.checkers.history.wellformed import first_problem
@@ -68,7 +68,7 @@ def check(
     Never raises: what is malformed or crashes a checker is unknown, with the reason."""
     wanted = list(CHECKERS) if names is None else list(names)
     try:
-        problem = first_problem(history) or first_stranger(history, test)
+        problem = first_problem(history) or first_unknown_node(history, test)
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
             return Results({"history": Verdict(UNKNOWN, reasons=(said,))})

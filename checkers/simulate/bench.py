@@ -2,7 +2,7 @@
 
 Each case writes a history of a given number of operations to a file, in a process of its
 own; another process then loads and checks it, so that its peak memory is that of a check
-and nothing else. The clock is the caller's: checkers have none. CPU time is told beside
+and nothing else. The clock is the caller's: checkers have none. CPU time is given beside
 wall time, since a busy machine stretches only the latter.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.history.history import encode, read_history
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.checkers.models.models import ModelOptions, check_model
 from dynamesis.checkers.simulate import simulate, simulate_txn
 
@@ -84,7 +84,7 @@ CASES: dict[str, Case] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One measurement. Times in s, memory in MiB; `operations` are invocations."""
 
     case: str
@@ -98,12 +98,14 @@ class Row:
     file_mib: float
     valid: Any
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain data."""
         return asdict(self)
 
 
-def run(sizes: Sequence[int], clock: Clock, cases: Sequence[str] = tuple(CASES)) -> Iterator[Row]:
+def run(
+    sizes: Sequence[int], clock: Clock, cases: Sequence[str] = tuple(CASES)
+) -> Iterator[Measurement]:
     """Measure every case at every size, smallest first."""
     with tempfile.TemporaryDirectory() as folder:
         for name in cases:
@@ -131,14 +133,14 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _measure(name: str, size: int, path: Path, clock: Clock) -> Row:
+def _measure(name: str, size: int, path: Path, clock: Clock) -> Measurement:
     case = CASES[name]
     start, cpu = clock(), _cpu()
     history = read_history(path)
     loaded, loaded_cpu = clock(), _cpu()
     results = check_model(case.model, history, case.options)
     done, done_cpu = clock(), _cpu()
-    return Row(
+    return Measurement(
         name,
         size,
         round(loaded - start, 3),
@@ -152,10 +154,10 @@ def _measure(name: str, size: int, path: Path, clock: Clock) -> Row:
     )
 
 
-def exponents(rows: Iterable[Row]) -> dict[str, float]:
+def exponents(rows: Iterable[Measurement]) -> dict[str, float]:
     """By case: the power of its size by which CPU time grows (least squares over logarithms),
     from at least two sizes."""
-    by_case: dict[str, list[Row]] = {}
+    by_case: dict[str, list[Measurement]] = {}
     for row in rows:
         by_case.setdefault(row.case, []).append(row)
     return {
@@ -165,7 +167,7 @@ def exponents(rows: Iterable[Row]) -> dict[str, float]:
     }
 
 
-def _logs(rows: list[Row]) -> tuple[Any, Any]:
+def _logs(rows: list[Measurement]) -> tuple[Any, Any]:
     measured = [(row.operations, row.cpu_s) for row in rows]
     sizes, times = zip(*measured, strict=True)
     return np.log(sizes), np.log(times)

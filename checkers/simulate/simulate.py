@@ -40,27 +40,27 @@ Dot = tuple[int, int]
 
 @dataclass
 class SimulatedRecord:
-    """One replica's copy of a key: what is known (actor -> counter) and what stands."""
+    """One replica's copy of a key: what is known (actor -> counter), and live versions."""
 
     clock: dict[int, int] = field(default_factory=dict)
-    standing: dict[Dot, Sibling] = field(default_factory=dict)
+    live: dict[Dot, Sibling] = field(default_factory=dict)
 
     def merge(self, other: SimulatedRecord) -> None:
         """Sync: a version that one side knew and no longer holds is gone."""
         kept = {
             dot: version
-            for dot, version in self.standing.items()
-            if dot in other.standing or other.clock.get(dot[0], 0) < dot[1]
+            for dot, version in self.live.items()
+            if dot in other.live or other.clock.get(dot[0], 0) < dot[1]
         }
-        for dot, version in other.standing.items():
+        for dot, version in other.live.items():
             if self.clock.get(dot[0], 0) < dot[1]:
                 kept[dot] = version
-        self.standing = kept
+        self.live = kept
         for actor, counter in other.clock.items():
             self.clock[actor] = max(counter, self.clock.get(actor, 0))
 
     def copy(self) -> SimulatedRecord:
-        return SimulatedRecord(dict(self.clock), dict(self.standing))
+        return SimulatedRecord(dict(self.clock), dict(self.live))
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Store:
         self._written = 0
         self._index = 0
         self._late: list[tuple[str, int, SimulatedRecord]] = []
-        #: by key: what stood when it was last written
+        #: by key: what was live when it was last written
         self._shadow: dict[str, dict[Dot, Sibling]] = {}
 
     def _chance(self, probability: float) -> bool:
@@ -187,8 +187,8 @@ class Store:
         return merged
 
     def _write(self, client: SimulatedClient, op: Op) -> SimulatedRecord:
-        """Stamp at one replica, reach a second at once and the third late. The answer has
-        the new version standing when its context may be used: a vector alone would cover
+        """Stamp at one replica, reach a second at once and the third late. The answer shows
+        the new version where its context may be used: a vector alone would cover
         concurrent siblings of the same actor too."""
         replicas = self._replicas[op.key or ""]
         actor = self._choose(len(replicas))
@@ -197,21 +197,21 @@ class Store:
         version = Sibling(op.id or "", op.value, op.f == "delete")
         broken = self._fault if self._chance(0.2) else None
         if broken == "overwrite":
-            record.standing.clear()
+            record.live.clear()
         if broken != "keep-covered":
             covered = client.sent
-            record.standing = {
-                dot: v for dot, v in record.standing.items() if covered.get(dot[0], 0) < dot[1]
+            record.live = {
+                dot: v for dot, v in record.live.items() if covered.get(dot[0], 0) < dot[1]
             }
         for other, known in client.sent.items():
             record.clock[other] = max(known, record.clock.get(other, 0))
         record.clock[actor] = counter
-        alone = not record.standing
+        alone = not record.live
         if broken == "undo" and self._shadow.get(op.key or ""):
-            record.standing = dict(self._shadow[op.key or ""])
+            record.live = dict(self._shadow[op.key or ""])
         elif broken != "forget-everywhere":
-            record.standing[(actor, counter)] = version
-            self._shadow[op.key or ""] = dict(record.standing)
+            record.live[(actor, counter)] = version
+            self._shadow[op.key or ""] = dict(record.live)
         stamped = record.copy()
         replicas[(actor + 1) % len(replicas)].merge(stamped)
         self._late.append((op.key or "", (actor + 2) % len(replicas), stamped))
@@ -225,7 +225,7 @@ class Store:
         self._replicas[key][replica].merge(record)
 
     def _lose(self, client: SimulatedClient) -> Op:
-        """Nobody will know: it took effect, or did not; a new process takes over."""
+        """Of unknown outcome: it took effect, or did not; a new process takes over."""
         op = client.op
         assert op is not None
         if op.f != "get" and self._chance(0.5):
@@ -247,12 +247,12 @@ class Store:
         if op.f == "get":
             client.held = (op.key or "", self._index, answer.clock)
             return self._event(type="ok", **ended, siblings=self._shown(answer, op))
-        if answer.standing:
+        if answer.live:
             client.held = (op.key or "", self._index, answer.clock)
         return self._event(type="ok", **ended)
 
     def _shown(self, answer: SimulatedRecord, op: Op) -> list[Sibling]:
-        siblings = list(answer.standing.values())
+        siblings = list(answer.live.values())
         if self._fault in ("twice", "garble", "invent", "wrong-key") and self._chance(0.05):
             siblings = self._distort(siblings, op)
         return siblings
@@ -290,9 +290,9 @@ class Store:
         for replica, record in zip(REPLICAS, self._replicas[key], strict=True):
             fields = {"process": "harness", "f": "dump", "key": key, "replica": replica}
             yield self._event(**fields)
-            yield self._event(type="ok", **fields, siblings=list(record.standing.values()))
+            yield self._event(type="ok", **fields, siblings=list(record.live.values()))
         yield self._event(process=self._next_process, f="get", key=key)
-        shown = list(self._read(key).standing.values())
+        shown = list(self._read(key).live.values())
         yield self._event(type="ok", process=self._next_process, f="get", key=key, siblings=shown)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.checkers.simulate.simulate import LOST, REFUSED
 
 _ERRORS = {"info": LOST, "fail": REFUSED}
@@ -37,12 +37,13 @@ def transactions(
 
     state: dict[int, Any] = {}
     live, fresh, written = list(range(keys)), keys, dict.fromkeys(range(keys), 0)
-    processes, pending = list(range(clients)), [None] * clients
+    processes = list(range(clients))
+    pending: list[list[Any] | None] = [None] * clients
     index, next_process, left = 0, clients, count
     while left or any(pending):
         slot = int(chance() * clients)
         todo: Any = pending[slot]
-        event: dict[str, Any] = {"index": index, "time": index * 1000, "process": processes[slot]}
+        event: JsonObject = {"index": index, "time": index * 1000, "process": processes[slot]}
         if todo is None:
             if not left:
                 continue
@@ -59,7 +60,7 @@ def transactions(
                 if written[key] == per_key:
                     live[place], written[fresh] = fresh, 0
                     fresh += 1
-            pending[slot] = ["invoked", mops]  # type: ignore[call-overload]
+            pending[slot] = ["invoked", mops]
             yield Op(type="invoke", f="txn", value=mops, **event)
         elif todo[0] == "invoked":
             fate = chance()

@@ -50,7 +50,7 @@ class Axis:
 
 
 def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -> str:
-    """The page of measurements (`bench.Row` as plain data) and exponents by case."""
+    """The page of measurements (`bench.Measurement` as plain data) and exponents by case."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -152,7 +152,7 @@ def test_a_history_survives_the_round_trip(tmp_path: Path, name: str, source: st
     assert list(read_any(tmp_path / name).ops()) == list(history.ops())
 
 
-def test_the_format_is_told_from_the_content(tmp_path: Path) -> None:
+def test_the_format_is_recognized_by_the_content(tmp_path: Path) -> None:
     history = History.of(transactions(3, 10))
     for number, write_as in enumerate((write_json, write_edn, write_history)):
         path = tmp_path / f"history{number}"

@@ -47,7 +47,7 @@ PROGRAMS = st.lists(STEP, max_size=12)
 
 
 def run(program, append: bool) -> list[Op]:
-    """Honest state, from which reads are told with a twist now and then."""
+    """Honest state, from which reads show something else now and then."""
     ops: list[Op] = []
     waiting: dict[int, Op] = {}
     names = {slot: slot for slot in range(3)}
@@ -69,7 +69,7 @@ def run(program, append: bool) -> list[Op]:
         op = waiting.pop(process)
         end = {0: "info", 1: "fail"}.get(bits % 12, "ok")
         value = [
-            [f, key, told(written[key], bits >> 3 * i, append) if f == "r" else v]
+            [f, key, shown_by(written[key], bits >> 3 * i, append) if f == "r" else v]
             for i, (f, key, v) in enumerate(op.value)
         ]
         done = value if end == "ok" else op.value
@@ -79,7 +79,7 @@ def run(program, append: bool) -> list[Op]:
     return ops
 
 
-def told(elements: list[int], bits: int, append: bool):
+def shown_by(elements: list[int], bits: int, append: bool):
     """Mostly a prefix of what was begun, or one of the latest values."""
     if not append:
         return (

@@ -377,8 +377,8 @@ def test_values_and_keys_that_look_alike_are_different(model: str, f: str) -> No
 @pytest.mark.parametrize(
     ("model", "mops", "shown"),
     [
-        ("list-append", [["r", "x", [None]]], "nobody appended null"),
-        ("list-append", [["r", "x", [True]]], "nobody appended true"),
+        ("list-append", [["r", "x", [None]]], "null was never appended"),
+        ("list-append", [["r", "x", [True]]], "true was never appended"),
         ("list-append", [["r", [1], [[2, "a"]]]], 'read key [1] as [[2,"a"]]'),
         ("rw-register", [["r", "x", {"a": None}]], "read key 'x' as {\"a\":null}"),
     ],
