@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from dynamesis.checkers.elle.elle import check_list_append
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
@@ -133,7 +133,7 @@ def _transaction(op: Op, begun: dict[int | str, Op]) -> Op:
 
 
 @own_check
-def check_append(history: History) -> Verdict:
+def check_append(history: History) -> CheckerResult:
     """The lists read must come of one order of appends, and the final ones lack nothing that
     was acknowledged. Serializable, as Elle has it, and no more: a store that answers with
     old lists gives neither process order nor real time."""

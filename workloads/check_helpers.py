@@ -15,7 +15,7 @@ import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.checkers.history.timeline import final_rows, timeline
-from dynamesis.checkers.verdict import Verdict, judge, skip
+from dynamesis.checkers.verdict import CheckerResult, judge, skip
 
 _ENDS = {OK: "ok", FAIL: "fail"}
 
@@ -57,10 +57,10 @@ def final_merges(history: History) -> dict[str, Final]:
     return found
 
 
-def own_check(check: Callable[[History], Verdict]) -> Callable[[History], Verdict]:
+def own_check(check: Callable[[History], CheckerResult]) -> Callable[[History], CheckerResult]:
     """`check`, run only when there are final reads of a quiet cluster to judge."""
 
-    def checked(history: History) -> Verdict:
+    def checked(history: History) -> CheckerResult:
         told = timeline(history)
         if told.final is None or told.quiet is None:
             return judge((), ["there are no final reads of a cluster known to be quiet"])

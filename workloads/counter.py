@@ -16,7 +16,7 @@ from typing import Any
 
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
@@ -99,7 +99,7 @@ def _script(load: Load) -> Script:
 
 
 @own_check
-def check_counter(history: History) -> Verdict:
+def check_counter(history: History) -> CheckerResult:
     """Compare, key by key and process by process, the final merge with what was done."""
     acked: dict[str, dict[str, tuple[int, Entry]]] = {}
     tried: dict[str, dict[str, set[Entry]]] = {}

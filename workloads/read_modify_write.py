@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
 from dynamesis.workloads.script.modification import (
@@ -35,7 +35,7 @@ def _script(load: Load) -> Script:
     return ReadModifyWrite.of(load, write_unique)
 
 
-def check_contexts(history: History) -> Verdict:
+def check_contexts(history: History) -> CheckerResult:
     """No write may be acknowledged with a context that was handed out for another key. That
     of a get that showed nothing is empty, and belongs to every key."""
     h = history

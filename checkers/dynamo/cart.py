@@ -26,10 +26,10 @@ from dynamesis.checkers.explain.describe import (
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.pairing import Bools
 from dynamesis.checkers.history.timeline import Timeline, final_rows
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge, skip
 
 
-def check_cart(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_cart(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> CheckerResult:
     """Compare the merge of each key's final get with the merge of its true siblings."""
     if (test or {}).get("workload") != "cart":
         return skip("not the cart workload")

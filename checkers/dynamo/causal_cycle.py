@@ -17,10 +17,10 @@ from dynamesis.checkers.graph.cycle_search import find_cycles
 from dynamesis.checkers.graph.cycles import PROCESS, WR, WW, Cycle, Edges, Step
 from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
-def check_order(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_order(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Look for cycles among operations; each is a row of invocation."""
     h = c.history
     shown = c.of_id[h.sib_id]

@@ -14,10 +14,10 @@ from typing import Any
 from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Was every acknowledged write stamped under a name of its own?"""
     h = c.history
     named: dict[tuple[str, str], dict[str, int]] = {}

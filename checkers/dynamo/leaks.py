@@ -20,7 +20,7 @@ from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: size -> what it counts
 IN_PROGRESS = {
@@ -32,7 +32,7 @@ IN_PROGRESS = {
 }
 
 
-def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Is anything left in progress on a node although there is no load any more?"""
     h = c.history
     told = _last_sizes(h, timeline)

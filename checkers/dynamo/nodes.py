@@ -24,10 +24,12 @@ from dynamesis.checkers.history.columns import HARNESS, History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INFO, OK
 from dynamesis.checkers.history.timeline import Timeline, crashed, exits
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_membership(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_membership(
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
+) -> CheckerResult:
     """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
     no administrator took away? Where the cluster did not get quiet, partitions may still be
     on the move; but the names of the members need no more than some rounds of gossip."""
@@ -152,7 +154,7 @@ def _owner(owners: list[Any], partition: int) -> str:
     return str(owners[partition]) if partition < len(owners) else "nobody"
 
 
-def check_bounds(c: Causality, _course: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_bounds(c: Causality, _course: Timeline, test: Mapping[str, Any] | None) -> CheckerResult:
     """Did anything outgrow its bound?"""
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
@@ -167,7 +169,7 @@ _FATES = ("hints_handed_off", "hints_given_up", "hints_held")
 _KEPT = "hints_kept"
 
 
-def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
     not, so replicas may agree all the same: until the other copies are lost too. A node whose
     disk was made to fail has an excuse."""
@@ -204,7 +206,9 @@ def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
             yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
 
 
-def check_crashes(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_crashes(
+    c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None
+) -> CheckerResult:
     """Did a node end by an error of its own?"""
     h = c.history
     found = []

@@ -42,7 +42,7 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.timeline import Fault, Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
@@ -157,7 +157,7 @@ def sides(grudge: Any) -> list[tuple[str, ...]]:
     return [side for side in found if side]
 
 
-def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> CheckerResult:
     """Judge impossible-ack and unavailable."""
     unread = list(_unread(c.history, timeline))
     ring, told = CheckedRing.of(test), test or {}

@@ -24,10 +24,10 @@ from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.history.wellformed import WRITES
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 
-def check_reads(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_reads(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Judge each read by itself."""
     without = _without_itself(c)
     found: list[Anomaly] = [_no_such_answer(c, row) for row in without[:DESCRIBED]]

@@ -20,7 +20,7 @@ from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: what a replica holds of a key, comparable: (id, value number, deleted), sorted
 Content = tuple[tuple[int, int, bool], ...]
@@ -28,7 +28,7 @@ Content = tuple[tuple[int, int, bool], ...]
 Dumps = dict[int, dict[str, tuple[int, Content]]]
 
 
-def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Did hints, transfers and anti-entropy drain before the deadline?"""
     if timeline.quiet is None or timeline.quiesced is None:
         return judge((), ["nothing says whether the cluster got quiet"])
@@ -95,7 +95,9 @@ def _counted(left: Any) -> str:
     return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
-def check_replicas(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_replicas(
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
+) -> CheckerResult:
     """Judge divergence and misplaced, key by key."""
     ring = CheckedRing.of(test)
     if ring is None:

@@ -39,7 +39,7 @@ from dynamesis.checkers.history.timeline import (
     final_rows,
     timeline,
 )
-from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely, judge
 
 #: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
 BITES = 2_000_000_000
@@ -49,7 +49,9 @@ AGAIN = 2
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
 
-def check_evidence(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_evidence(
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
+) -> CheckerResult:
     """Judges the evidence of a history of model dynamo: what every model needs, and besides
     acknowledged writes, final reads, and an end."""
     h = c.history
@@ -65,12 +67,12 @@ def with_evidence(results: Results, history: History, test: Mapping[str, Any] | 
     if "evidence" in results.verdicts or "history" in results.verdicts:
         return results
     found = check_safely("evidence", lambda: _above(history, test))
-    if found.valid is True:
+    if found.verdict is Verdict.VALID:
         return results
     return Results({**results.verdicts, "evidence": found})
 
 
-def _above(history: History, test: Mapping[str, Any] | None) -> Verdict:
+def _above(history: History, test: Mapping[str, Any] | None) -> CheckerResult:
     told = timeline(history)
     ended = _cut_off(history, told) if is_run(test) else ()
     return judge((), dict.fromkeys([*ended, *vacuities(history, told, test)]))

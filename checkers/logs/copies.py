@@ -30,7 +30,7 @@ from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
 WORKS = 3_000_000_000
@@ -61,7 +61,7 @@ class Kept:
 
 def check_places(
     c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+) -> CheckerResult:
     """Judge the places of acknowledged writes."""
     ring = CheckedRing.of(test)
     if ring is None or timeline.quiesced is None:

@@ -15,7 +15,7 @@ from typing import Any
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: (node, key, hash of what came), and when (ns)
 Arrivals = dict[tuple[str, str, str], list[int]]
@@ -24,7 +24,7 @@ _NS = 1_000_000_000
 
 def check_handoffs(
     c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+) -> CheckerResult:
     """Judge what was handed off."""
     if not any(event["event"] == "handed-off" and "hash" in event for event in logs.events):
         return skip("no node logged that it handed a hint off")

@@ -22,7 +22,7 @@ from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Claim:
 
 def check_ownership(
     c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+) -> CheckerResult:
     """Judge early-ownership."""
     ring = CheckedRing.of(test)
     if ring is None:

@@ -20,13 +20,15 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.measure.availability import availability
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: edges of the buckets, in ms since the latest acknowledgement, by which freshness is told
 BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
-def check_staleness(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_staleness(
+    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
+) -> CheckerResult:
     """Always valid; the figures are its details."""
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))

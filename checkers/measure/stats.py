@@ -10,13 +10,13 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: percentiles of latency that are reported
 PERCENTILES = (50, 90, 99, 99.9)
 
 
-def check_stats(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stats(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
     """Always valid; the figures are its details."""
     return judge((), (), stats(c.history))
 

@@ -35,9 +35,9 @@ from dynamesis.checkers.measure.staleness import check_staleness
 from dynamesis.checkers.measure.stats import check_stats
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.operations import not_understood
-from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
-Checker = Callable[[Causality, Timeline, Mapping[str, Any] | None], Verdict]
+Checker = Callable[[Causality, Timeline, Mapping[str, Any] | None], CheckerResult]
 
 #: name -> checker, in the order in which they are reported
 CHECKERS: dict[str, Checker] = {
@@ -71,14 +71,14 @@ def check(
         problem = first_problem(history) or first_stranger(history, test)
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
-            return Results({"history": Verdict(UNKNOWN, reasons=(said,))})
+            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(said,))})
         strange = not_understood(history, "dynamo")
         if strange:
-            return Results({"history": Verdict(UNKNOWN, reasons=tuple(strange))})
+            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=tuple(strange))})
         order, told = causality(history), timeline(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"history": Verdict(UNKNOWN, reasons=(reason,))})
+        return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
     found = {
         name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted
     }

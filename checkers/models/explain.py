@@ -21,7 +21,7 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.touches import Beside, told
-from dynamesis.checkers.verdict import Anomaly, Results, Verdict
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, Results
 
 
 def with_faults(results: Results, timeline: Timeline) -> Results:
@@ -64,7 +64,7 @@ def _with_touches(beside: Beside, anomaly: Anomaly) -> Anomaly:
 
 
 def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
-    def changed(verdict: Verdict) -> Verdict:
+    def changed(verdict: CheckerResult) -> CheckerResult:
         return replace(verdict, anomalies=tuple(map(change, verdict.anomalies)))
 
     return Results({name: changed(verdict) for name, verdict in results.verdicts.items()})

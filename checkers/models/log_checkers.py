@@ -18,9 +18,9 @@ from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
 from dynamesis.checkers.models.explain import with_faults
-from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
-LogChecker = Callable[[Causality, Timeline, Mapping[str, Any] | None, Logs], Verdict]
+LogChecker = Callable[[Causality, Timeline, Mapping[str, Any] | None, Logs], CheckerResult]
 
 #: name -> checker, in the order in which they are reported
 LOG_CHECKERS: dict[str, LogChecker] = {
@@ -36,7 +36,7 @@ def check_logs(history: History, test: Mapping[str, Any] | None, logs: Logs) -> 
         order, told = causality(history), timeline(history)
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"logs": Verdict(UNKNOWN, reasons=(reason,))})
+        return Results({"logs": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
     found = {
         name: check_safely(name, partial(checker, order, told, test, logs))
         for name, checker in LOG_CHECKERS.items()

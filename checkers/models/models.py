@@ -26,7 +26,7 @@ from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.models.operations import not_understood
 from dynamesis.checkers.models.sets import check_set, check_set_full
 from dynamesis.checkers.models.snapshots import check_long_fork
-from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+from dynamesis.checkers.verdict import CheckerResult, Results, check_safely, judge
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Model:
     options: frozenset[str] = field(default_factory=frozenset)
 
 
-def _one(name: str, check: Callable[[History, ModelOptions], Verdict]) -> Callable[..., Results]:
+def _one(
+    name: str, check: Callable[[History, ModelOptions], CheckerResult]
+) -> Callable[..., Results]:
     def judge_all(history: History, options: ModelOptions) -> Results:
         mixed = unkeyed(history)
         if mixed is not None:
@@ -66,7 +68,7 @@ def _one(name: str, check: Callable[[History, ModelOptions], Verdict]) -> Callab
 
 
 def _model(
-    name: str, check: Callable[[History, ModelOptions], Verdict], about: str, *options: str
+    name: str, check: Callable[[History, ModelOptions], CheckerResult], about: str, *options: str
 ) -> tuple[str, Model]:
     return name, Model(_one(name, check), about, frozenset(options))
 

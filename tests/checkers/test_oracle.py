@@ -14,6 +14,7 @@ from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.simulate.simulate import FAULTS, Store
 from dynamesis.checkers.simulate.simulate import TEST as SIMULATED
+from dynamesis.checkers.verdict import Verdict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
@@ -70,7 +71,7 @@ def test_a_cluster_that_may_not_be_quiet_agrees(program, quiet, dumped) -> None:
     verdicts = {name: CHECKERS[name](order, told, TEST) for name in ("stuck", "final", "replicas")}
     found = {(a.name, a.key) for v in verdicts.values() for a in v.anomalies}
     if quiet is None:
-        assert {v.valid for v in verdicts.values()} == {"unknown"}
+        assert {v.verdict.json for v in verdicts.values()} == {"unknown"}
     elif quiet:
         assert found == oracle.at_the_end() | oracle.of_replicas()
     else:
@@ -155,12 +156,12 @@ def test_the_distance_of_a_register_agrees_with_trying_all_orders(ops: list[Op])
 def test_register_zones_agree_with_trying_all_orders(program) -> None:
     ops = register_history(program)
     verdict = check_register(History.of(ops))
-    if verdict.valid == "unknown":
+    if verdict.verdict is Verdict.UNKNOWN:
         reads = [op.value for op in ops if op.type == "ok" and op.f == "read"]
         written = any(op.type == "ok" and op.f == "write" for op in ops)
         assert not reads or not (written or any(value is not None for value in reads))
     else:
-        assert verdict.valid is linearizable(ops)
+        assert verdict.verdict.json is linearizable(ops)
 
 
 @LENIENT
@@ -172,5 +173,5 @@ def test_registers_that_begin_with_a_value_agree(program, initial: int) -> None:
         if op.type == "ok" and op.f == "read" and op.value is None:
             op.value = -1
     verdict = check_register(History.of(ops), initial)
-    if verdict.valid != "unknown":
-        assert verdict.valid is linearizable(ops, initial=initial)
+    if verdict.verdict is not Verdict.UNKNOWN:
+        assert verdict.verdict.json is linearizable(ops, initial=initial)
