@@ -15,7 +15,6 @@ whatever moves is still held where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ from dynamesis.checkers.explain.describe import (
     who,
 )
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
@@ -51,8 +51,9 @@ def unjudged(timeline: Timeline) -> CheckerResult | None:
     return None
 
 
-def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> CheckerResult:
+def check_final(run: Run) -> CheckerResult:
     """Judge lost-write and resurrection."""
+    c, timeline, test = run.order, run.timeline, run.test
     unable = unjudged(timeline)
     if unable is not None and timeline.quiet is False and timeline.dumped:
         return _check_everywhere(c, timeline)

@@ -16,6 +16,7 @@ from dynamesis.checkers.dynamo.lost_writes import unjudged
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
@@ -28,8 +29,9 @@ Content = tuple[tuple[int, int, bool], ...]
 Dumps = dict[int, dict[str, tuple[int, Content]]]
 
 
-def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> CheckerResult:
+def check_stuck(run: Run) -> CheckerResult:
     """Did hints, transfers and anti-entropy drain before the deadline?"""
+    c, timeline = run.order, run.timeline
     if timeline.quiet is None or timeline.quiesced is None:
         return judge((), ["nothing says whether the cluster got quiet"])
     if timeline.quiet:
@@ -95,10 +97,9 @@ def _counted(left: Any) -> str:
     return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
-def check_replicas(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
-) -> CheckerResult:
+def check_replicas(run: Run) -> CheckerResult:
     """Judge divergence and misplaced, key by key."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")

@@ -26,6 +26,7 @@ from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
@@ -59,10 +60,9 @@ class Kept:
         return isinstance(left, Mapping) and not any(left.values())
 
 
-def check_places(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> CheckerResult:
+def check_places(run: Run, logs: Logs) -> CheckerResult:
     """Judge the places of acknowledged writes."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None or timeline.quiesced is None:
         return skip("needs the ring in test.json, and the end of the test")

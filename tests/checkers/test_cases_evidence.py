@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from dynamesis.checkers.evidence.figures import LEAST, LEAST_WRITES, figures
 from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op, OpError, Sibling, read_history
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import check
 from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
 from dynamesis.checkers.verdict import Verdict
@@ -170,7 +170,7 @@ def test_a_share_must_have_been_acknowledged(failed: int, valid: Any) -> None:
 def test_the_figures_of_a_whole_test() -> None:
     path = HISTORIES / "ok" / "unavailable-within-the-grace-after-a-burst.jsonl"
     history = read_history(path)
-    told = figures(history, timeline(history), beside(path))
+    told = figures(Run(history, beside(path)))
     assert told == {
         "tried": 2,
         "acknowledged": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import CheckerResult, Verdict
@@ -25,7 +26,7 @@ def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored") -> 
 
 def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> CheckerResult:
     h = history(put("1.1", 1, 1.2), ops)
-    return check_logs(h, TEST, among or logs(*lines)).verdicts["handoffs"]
+    return check_logs(Run(h, TEST), among or logs(*lines)).verdicts["handoffs"]
 
 
 def test_what_arrives_as_it_was_kept_is_right() -> None:

@@ -6,9 +6,8 @@ import os
 from random import Random
 
 import pytest
-from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.models.linearizable_register import check_register
@@ -29,11 +28,11 @@ LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=l
 def found_by_checkers(ops: list[Op], test) -> set[tuple[str, str | None]]:
     history = History.of(ops)
     assert first_problem(history) is None
-    order, told = causality(history), timeline(history)
+    shared = Run(history, test)
     return {
         (anomaly.name, anomaly.key)
         for name in ("reads", "final", "replicas")
-        for anomaly in CHECKERS[name](order, told, test).anomalies
+        for anomaly in CHECKERS[name](shared).anomalies
     }
 
 
@@ -67,8 +66,8 @@ def test_a_cluster_that_may_not_be_quiet_agrees(program, quiet, dumped) -> None:
         ops.append(Op(type="info", f="dumped", value={"n1": True, "n2": dumped}))
     oracle = Dynamo(ops, PRIMARIES)
     history = History.of(ops)
-    order, told = causality(history), timeline(history)
-    verdicts = {name: CHECKERS[name](order, told, TEST) for name in ("stuck", "final", "replicas")}
+    shared = Run(history, TEST)
+    verdicts = {name: CHECKERS[name](shared) for name in ("stuck", "final", "replicas")}
     found = {(a.name, a.key) for v in verdicts.values() for a in v.anomalies}
     if quiet is None:
         assert {v.verdict.json for v in verdicts.values()} == {"unknown"}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.simulate.simulate import FAULTS, Store
 from dynamesis.checkers.verdict import CheckerResult, Verdict
@@ -25,7 +24,7 @@ BOUNDS = {"siblings": 2, "hints": 3}
 
 def verdict(name: str, ops: list[Op], test) -> CheckerResult:
     history = History.of(ops)
-    return CHECKERS[name](causality(history), timeline(history), test)
+    return CHECKERS[name](Run(history, test))
 
 
 def named(told: CheckerResult) -> set[tuple[str, str | None]]:

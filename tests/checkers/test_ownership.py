@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import CheckerResult, Verdict
@@ -43,7 +44,7 @@ def verdict(*lines: Event) -> CheckerResult:
     change = fault(1, "membership", 0.9, 9, joins=["n5"], leaves=["n1"])
     h = history(put("1.1", 0.2, 0.3), change)
     test = {**TEST, "ring": {**TEST["ring"], "owners": TARGET}}
-    return check_logs(h, test, logs(*BEGIN, *lines)).verdicts["ownership"]
+    return check_logs(Run(h, test), logs(*BEGIN, *lines)).verdicts["ownership"]
 
 
 def heard(*peers: str) -> list[Event]:
@@ -111,5 +112,5 @@ def test_one_claim_is_told_once() -> None:
 def test_without_a_change_it_is_skipped() -> None:
     h = history(put("1.1", 0.2, 0.3))
     still = [line(1, "n1", "layout", version=1, owners=OWNERS, members=OWNERS, gone=[])]
-    said = check_logs(h, TEST, logs(*still)).verdicts["ownership"]
+    said = check_logs(Run(h, TEST), logs(*still)).verdicts["ownership"]
     assert said.skipped == "no partition was on the move in the nodes' logs"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import CheckerResult, Verdict
 from log_lines import TEST, dump, fault, history, line, logs, op, put
@@ -21,7 +22,7 @@ def stored(node: str, at: float = 1.1, what: str = "stored", **more: Any) -> dic
 
 def verdict(lines: list[Any], *ops: Any, test: dict[str, Any] = TEST) -> CheckerResult:
     h = history(put("1.1", 1, 1.2), *ops)
-    return check_logs(h, test, logs(*lines)).verdicts["places"]
+    return check_logs(Run(h, test), logs(*lines)).verdicts["places"]
 
 
 TWO = [stored(P), stored(Q)]
@@ -90,7 +91,7 @@ def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> N
     assert verdict(TWO, change).details == {"writes": 0}
     earlier = fault(1, "membership", 0.3, 0.4, joins=[], leaves=["n9"])
     layout = line(0.4, P, "layout", version=2, members=[], owners=TEST["ring"]["owners"], gone=[])
-    said = check_logs(history(put("1.1", 1, 1.2), earlier), TEST, logs(*TWO, layout))
+    said = check_logs(Run(history(put("1.1", 1, 1.2), earlier), TEST), logs(*TWO, layout))
     assert said.verdicts["places"].details["writes"] == 1
 
 
@@ -98,9 +99,9 @@ def test_logs_that_say_nothing_leave_it_skipped() -> None:
     assert verdict([]).skipped is not None
     one = [each for each in logs(*TWO).events if each["node"] != X]
     h = history(put("1.1", 1, 1.2))
-    silent = check_logs(h, TEST, type(logs()).of(one, 0)).verdicts["places"]
+    silent = check_logs(Run(h, TEST), type(logs()).of(one, 0)).verdicts["places"]
     assert silent.skipped == f"there is no log of {X}"
-    assert check_logs(h, {}, logs(*TWO)).verdicts["places"].skipped is not None
+    assert check_logs(Run(h, {}), logs(*TWO)).verdicts["places"].skipped is not None
 
 
 HINTED = [*TWO, stored(SPARE, hint_for=X)]
@@ -137,5 +138,5 @@ def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_t
     for named, judged in ((P, 0), (Q, 1), (None, 0)):
         worth = {} if named is None else {"worth": {"coordinator": named}}
         h = history(put("1.1", 1, 1.2, **worth), kill)
-        said = check_logs(h, TEST, logs(*only)).verdicts["places"]
+        said = check_logs(Run(h, TEST), logs(*only)).verdicts["places"]
         assert said.details == {"writes": judged}
