@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 class NoTruthValue(AssertionError, TypeError):
@@ -88,12 +88,17 @@ class Anomaly:
     why: str
     key: str | None = None
     ops: tuple[int, ...] = ()
-    data: dict[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
     during: tuple[int, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for results.json."""
-        shown = {"name": self.name, "key": self.key, "ops": list(self.ops), "why": self.why}
+        shown: dict[str, object] = {
+            "name": self.name,
+            "key": self.key,
+            "ops": list(self.ops),
+            "why": self.why,
+        }
         return {**shown, "data": self.data} if self.data else shown
 
 
@@ -111,7 +116,7 @@ class CheckerResult:
     verdict: Verdict
     anomalies: tuple[Anomaly, ...] = ()
     reasons: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
     skipped: str | None = None
     more: Mapping[str, int] = field(default_factory=dict)
 
@@ -121,9 +126,9 @@ class CheckerResult:
         """How many anomalies there are of each name."""
         return dict(Counter(a.name for a in self.anomalies) + Counter(self.more))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for results.json; what is empty is left out."""
-        parts: dict[str, Any] = {
+        parts: dict[str, object] = {
             "skipped": self.skipped,
             "counts": self.counts(),
             "anomalies": [a.to_dict() for a in self.anomalies],
@@ -136,7 +141,7 @@ class CheckerResult:
 def judge(
     anomalies: Iterable[Anomaly],
     reasons: Iterable[str] = (),
-    details: dict[str, Any] | None = None,
+    details: Mapping[str, object] | None = None,
     more: Mapping[str, int] | None = None,
 ) -> CheckerResult:
     """Invalid with anomalies, else unknown with reasons, else valid."""
@@ -200,7 +205,7 @@ class Results:
         """Why the whole is not valid although nothing was found."""
         return tuple(r for v in self.verdicts.values() for r in v.reasons)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The part of results.json that checkers answer for."""
         return {
             "valid": self.verdict.json,

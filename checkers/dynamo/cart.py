@@ -1,6 +1,6 @@
 """The shopping cart: what the merge of the final siblings must hold (paper, section 4.4).
 
-A put's value is {"add" or "remove": sku, "items": [sku, ...]}: the cart as it stood after
+A put's value is {"add" or "remove": sku, "items": [sku, ...]}: the cart after
 the change. An application merges siblings by the union of their items, so that the right
 cart is the union over the maximal versions that took effect, give or take indeterminate
 puts. Too few items is the anomaly `lost-item`, too many `extra-item`. An item that was
@@ -73,14 +73,14 @@ def _merged(c: Causality, row: int) -> set[str]:
 
 
 def _extra(c: Causality, row: int, allowed: list[int]) -> list[Anomaly]:
-    """Items of the merge of this get that no sibling that may stand accounts for."""
+    """Items of the merge of this get that are in no version that may be current."""
     h = c.history
     known = {item for version in allowed for item in _written_items(c, version)}
     extra = sorted(_merged(c, row) - known)
     if not extra:
         return []
     why = (
-        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which stand "
+        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which are "
         f"in no version that may be current ({listed([name(c, v) for v in allowed], 'none')})."
     )
     return [Anomaly("extra-item", why, h.keys[h.key_of[row]], (row,), {"items": extra})]

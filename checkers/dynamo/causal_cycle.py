@@ -44,8 +44,8 @@ def check_order(run: Run) -> CheckerResult:
 def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:
     h = c.history
     rows = tuple(sorted({row for step in cycle.steps for row in _rows(c, step)}))
-    told = "; ".join(_told(c, step) for step in cycle.steps)
-    why = f"each comes before the next, and the last before the first: {told}."
+    steps = "; ".join(_explained(c, step) for step in cycle.steps)
+    why = f"each comes before the next, and the last before the first: {steps}."
     return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows)
 
 
@@ -56,7 +56,7 @@ def _rows(c: Causality, step: Step) -> tuple[int, int]:
     return int(c.history.pair[step.a]) if step.kind == WW else step.a, step.b
 
 
-def _told(c: Causality, step: Step) -> str:
+def _explained(c: Causality, step: Step) -> str:
     h = c.history
     a, b = _rows(c, step)
     if step.kind == WR:

@@ -1,9 +1,9 @@
 """duplicate-dot: two writes of one key under one name.
 
-A store that tells versions apart by dots (who stamped it, and its how manieth event that was)
-may say in the `worth` of an acknowledged write which one it was given. A dot names one write
+A store that identifies versions by dots (the actor that stamped it, and the number of its event)
+may give the dot of an acknowledged write in its `worth`. A dot names one write
 for ever, over restarts, wiped disks and restored ones: of two versions with one name,
-whoever meets both keeps one, whatever else he knows.
+a replica that receives both keeps one, whatever else it has.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ def check_dots(run: Run) -> CheckerResult:
             writes = named.setdefault((h.keys[h.key_of[row]], dot), {})
             writes.setdefault(str(h.ids[h.id[row]]), row)
     if not named:
-        return skip("no acknowledgement says under which dot it was stamped")
+        return skip("no acknowledgement has the dot under which it was stamped")
     found = []
     for (key, dot), writes in named.items():
         if len(writes) > 1:
-            told = listed([f"{id}, acknowledged at {at(h, row)}" for id, row in writes.items()])
+            each = [f"{id}, acknowledged at {at(h, row)}" for id, row in writes.items()]
             why = (
-                f"{len(writes)} writes were stamped {dot}: {told}. Of versions with one name, "
-                "whoever meets both keeps one, and no replica can tell that the other is missing."
+                f"{len(writes)} writes were stamped {dot}: {listed(each)}. Of versions with one "
+                "name, a replica that receives both keeps one, and none can see that the other is "
+                "missing."
             )
             rows = tuple(writes.values())
             data = {"dot": dot, "ids": list(writes)}

@@ -8,14 +8,12 @@ version below one that took effect came back from the dead.
 Only what took effect before the final phase is judged, since an indeterminate write may
 land between two final reads. A key is judged for loss when its reads are conclusive: a get
 through a coordinator, or dumps of all its primaries. A cluster that did not get quiet may
-still hold everything in hints and transfers: `stuck` says that. There a version is lost
+still hold everything in hints and transfers: `stuck` reports that. There a version is lost
 only if every node was dumped whole, hints included, and none holds it or a successor:
 whatever moves is still held where it comes from.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.lww import check_lww, is_lww
@@ -45,7 +43,9 @@ def unjudged(timeline: Timeline) -> CheckerResult | None:
     if timeline.final is None:
         return judge((), ["the test did not reach its final reads: loss cannot be judged"])
     if timeline.quiet is None:
-        return judge((), ["nothing says whether the cluster got quiet before its final reads"])
+        return judge(
+            (), ["the history has no event on whether the cluster got quiet before its final reads"]
+        )
     if not timeline.quiet:
         return skip("the cluster did not get quiet: what its replicas lack may be under way")
     return None
@@ -81,13 +81,15 @@ def check_final(run: Run) -> CheckerResult:
 
 
 def _with_risen(
-    c: Causality, timeline: Timeline, told: CheckerResult, settled: Bools, places: Ints
+    c: Causality, timeline: Timeline, result: CheckerResult, settled: Bools, places: Ints
 ) -> CheckerResult:
     """What is replaced is dated earlier, and so comes back nowhere."""
     back = _risen(c, settled, places)
     found = [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
     more = {"resurrection": len(back) - DESCRIBED} if len(back) > DESCRIBED else {}
-    return judge([*told.anomalies, *found], told.reasons, told.details, {**told.more, **more})
+    return judge(
+        [*result.anomalies, *found], result.reasons, result.details, {**result.more, **more}
+    )
 
 
 def _check_everywhere(c: Causality, timeline: Timeline) -> CheckerResult:
@@ -145,7 +147,7 @@ def _unread_reason(c: Causality, keys: Ints) -> list[str]:
     return [f"{len(keys)} keys had no conclusive final read: {names}"]
 
 
-def _details(c: Causality, rows: Ints) -> dict[str, Any]:
+def _details(c: Causality, rows: Ints) -> dict[str, object]:
     return {"final_reads": len(rows), "versions": len(c)}
 
 

@@ -83,8 +83,8 @@ def _no_such_answer(c: Causality, row: int) -> Anomaly:
     h = c.history
     begin = int(h.pair[row])
     why = (
-        f"{reading(h, row)} acknowledged {h.ids[h.id[begin]]} and showed what stood then, "
-        f"{contents(h, row)}, without it and without anything that replaced it."
+        f"{reading(h, row)} acknowledged {h.ids[h.id[begin]]} and showed the versions of that "
+        f"time, {contents(h, row)}, without it and without anything that replaced it."
     )
     return Anomaly("impossible-ack", why, h.keys[h.key_of[row]], (begin, row))
 
@@ -136,7 +136,7 @@ def _shown(c: Causality, place: int) -> tuple[str, str]:
 
 def _phantom(c: Causality, place: int) -> Anomaly:
     shown, read = _shown(c, place)
-    return _anomaly(c, "phantom", place, [], f"{read} showed {shown}, which nobody wrote.")
+    return _anomaly(c, "phantom", place, [], f"{read} showed {shown}, which no operation wrote.")
 
 
 def _write_rows(c: Causality, place: int) -> tuple[int, int]:

@@ -75,16 +75,16 @@ Missing = tuple[str, int, int]
 def check_coverage(run: Run) -> CheckerResult:
     """Judge stale-read in strict mode, count the session guarantees."""
     c, timeline, test = run.order, run.timeline, run.test
-    told = test or {}
-    needs = _needs(c, told)
+    given = test or {}
+    needs = _needs(c, given)
     strict = needs is not None and needs.promise
-    promised = {p for p in told.get("promises", ()) if p in SESSIONS}
+    promised = {p for p in given.get("promises", ()) if p in SESSIONS}
     judged = promised | ({"stale-read"} if strict else set())
     if not judged and len(c.history) > COUNTED:
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    fresh = Freshness.of(timeline, told)
+    fresh = Freshness.of(timeline, given)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         if kind == "stale-read":
             missing = fresh.owed(c, row, versions, missing)
@@ -236,7 +236,7 @@ def _later(c: Causality, row: int, version: int) -> str:
     """Where the last writer wins: the timestamps by which the version should have won."""
     mine = timestamp(c, version)
     shown = {name(c, v): timestamp(c, v) for v in c.siblings_of(row)}
-    told = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
-    if mine is None or not told:
+    later = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
+    if mine is None or not later:
         return ""
-    return f"; its timestamp {mine} is later than {listed(told)}"
+    return f"; its timestamp {mine} is later than {listed(later)}"

@@ -38,7 +38,7 @@ def is_write(f: str) -> bool:
 
 
 def is_run(test: Mapping[str, Any] | None) -> bool:
-    """Whether test.json describes a test that the harness ran: it says for how long."""
+    """Whether test.json describes a test that the harness ran: it has a time limit."""
     limit = (test or {}).get("time_limit")
     return isinstance(limit, int | float) and not isinstance(limit, bool)
 
@@ -77,7 +77,7 @@ def figures(run: Run) -> Figures:
     floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
     copies = (run.test or {}).get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
-    told: Figures = {
+    found: Figures = {
         "tried": _count(invoked & load),
         "acknowledged": _count(ok & load),
         "writes": _count(writes),
@@ -100,10 +100,10 @@ def figures(run: Run) -> Figures:
         "floor": floor,
     }
     if first_fault(timeline) is not None:
-        told["writes_since_faults"] = _count(writes & since)
+        found["writes_since_faults"] = _count(writes & since)
     else:
-        told["writes_since_faults"] = None
-    return told
+        found["writes_since_faults"] = None
+    return found
 
 
 def _count(rows: Bools) -> int:

@@ -1,6 +1,6 @@
 """What a verdict rests on: judged once, above all models, from the history (docs/checkers.md).
 
-A test that could not have failed has not passed. Whatever the model says short of invalid, the
+A test that could not have failed has not passed. Whatever the model finds short of invalid, the
 verdict is unknown when a fault is not known to have taken effect, when the nemesis failed to
 inject or to lift one or the heal failed, when a process died by itself, when a kind of operation
 never succeeded, or never again once the faults had begun, when final reads did not come back,
@@ -8,10 +8,10 @@ or when too little was acknowledged. The figures (`checkers.evidence.figures`) a
 valid verdict too.
 
 The last of these apply to tests, which have phases. A foreign history without them is judged by
-its operations: its model says what it lacks. A fault may be over before it can take effect (a
+its operations: its model reports what it lacks. A fault may be over before it can take effect (a
 cut of half a second that no message met), or find no target (a node is cut off that is dead):
-one that was lifted within BITES, or of which the evidence says that no target was there, need
-not have taken effect, if another of its kind has.
+one that was lifted within TAKES_EFFECT_NS, or of which the evidence shows that no target was
+there, need not have taken effect, if another of its kind has.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from dynamesis.checkers.history.timeline import (
 )
 from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely, judge
 
-#: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
-BITES = 2_000_000_000
-#: Tries of a kind of operation after which one should have succeeded: a single one says little.
+#: ns in which every fault should have taken effect, as the nemesis itself waits 1.5 s for that
+TAKES_EFFECT_NS = 2_000_000_000
+#: Tries of a kind of operation after which one should have succeeded: a single one proves little.
 AGAIN = 2
 #: Faults that leave the nodes they name dead, or as good as that.
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
@@ -61,8 +61,8 @@ def check_evidence(run: Run) -> CheckerResult:
 
 
 def with_evidence(results: Results, run: Run) -> Results:
-    """The results with a verdict `evidence` where the model has none of its own and there is
-    something to say: then the whole is no better than unknown. Never raises."""
+    """The results with a verdict `evidence` where the model has none of its own and evidence
+    is lacking: then the whole is unknown at best. Never raises."""
     if "evidence" in results.verdicts or "history" in results.verdicts:
         return results
     found = check_safely("evidence", lambda: _above(run))
@@ -80,7 +80,7 @@ def vacuities(run: Run) -> Iterator[str]:
     """Why the verdict of every model is unknown at best, each reason as a sentence."""
     h, timeline = run.history, run.timeline
     yield from _died(h, timeline)
-    yield from _toothless(h, timeline)
+    yield from _without_effect_known(h, timeline)
     yield from _failed(h, timeline)
     if timeline.phases:
         yield from _without_ok(h)
@@ -134,24 +134,24 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
         yield f"{len(failed)} of {len(dumps)} final dumps did not come back ({listed(nodes)})"
 
 
-def _too_little(told: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
+def _too_little(counts: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
     """What lies below the floor. The share is for all tests, the numbers for tests that were run:
     of a history without its test.json no one knows how much it was meant to do."""
-    floor, done, tried = told["floor"], told["acknowledged"], told["tried"]
+    floor, done, tried = counts["floor"], counts["acknowledged"], counts["tried"]
     shown = f"{done} of {tried} operations of the load were acknowledged"
     if tried and done < floor["share"] * tried:
         yield f"too little was acknowledged: {shown}; the floor is {floor['share']:.0%}"
     if not is_run(test):
         return
-    if done < floor["acknowledged"] or told["writes"] < floor["writes"]:
+    if done < floor["acknowledged"] or counts["writes"] < floor["writes"]:
         yield (
-            f"too little was acknowledged: {shown}, {told['writes']} of them writes; the floor is "
-            f"{floor['acknowledged']} operations and {floor['writes']} writes"
+            f"too little was acknowledged: {shown}, {counts['writes']} of them writes; the floor "
+            f"is {floor['acknowledged']} operations and {floor['writes']} writes"
         )
-    if told["writes"] and told["writes_since_faults"] == 0:
+    if counts["writes"] and counts["writes_since_faults"] == 0:
         yield "no write was acknowledged once the faults had begun"
-    compared = told["compared"]
-    if told["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
+    compared = counts["compared"]
+    if counts["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
         yield (
             f"no key was compared on two replicas or more: of {compared['keys']} keys one copy "
             "each was dumped"
@@ -207,21 +207,18 @@ def _died(h: History, timeline: Timeline) -> Iterator[str]:
                 yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
 
 
-def _toothless(h: History, timeline: Timeline) -> Iterator[str]:
+def _without_effect_known(h: History, timeline: Timeline) -> Iterator[str]:
     """Faults that are not known to have taken effect. A history of another tool, whose faults
-    have no numbers, proves none of them: only what ours says is held against it."""
+    have no numbers, proves none of them, and is not judged by that."""
     faults = [fault for fault in timeline.faults if _is_ours(fault)]
-    bitten = {fault.kind for fault in faults if fault.bit}
+    effective = {fault.kind for fault in faults if fault.bit}
     for kind in dict.fromkeys(fault.kind for fault in faults):
-        if kind not in bitten:
+        if kind not in effective:
             first = next(f.started for f in faults if f.kind == kind)
-            yield (
-                f"no {kind} fault is known to have bitten (the first is index {first}): none is "
-                "known to have taken effect"
-            )
+            yield (f"no {kind} fault is known to have taken effect (the first is index {first})")
     for fault in faults:
-        if fault.kind in bitten and not fault.bit and _had_time(h, fault):
-            yield f"fault {fault.number}, {concerned(fault)}, is not known to have bitten"
+        if fault.kind in effective and not fault.bit and _had_time(h, fault):
+            yield f"fault {fault.number}, {concerned(fault)}, is not known to have taken effect"
 
 
 def _is_ours(fault: Fault) -> bool:
@@ -234,4 +231,4 @@ def _had_time(h: History, fault: Fault) -> bool:
     if fault.met_nobody or "skipped" in (fault.value or {}):
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
-    return int(h.time[end] - h.time[fault.started]) >= BITES
+    return int(h.time[end] - h.time[fault.started]) >= TAKES_EFFECT_NS

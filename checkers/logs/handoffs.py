@@ -1,11 +1,10 @@
 """lost-hint, by the nodes' event logs: what was handed off must be what was kept last.
 
 A node logs the hash of each hint that it keeps (`stored` with `hint_for`: hash), and of what it
-handed off before it deleted the hint (`handed-off`: target, hash, to). Whoever received it logs
-the hash of what came (`stored` or `held`, why handoff: incoming). The three must be one: a hint
-that took in a later write and was deleted for an earlier one, or that never arrived, or of
-which something else arrived, is lost, whether or not anti-entropy brings the same afterwards.
-"""
+handed off before it deleted the hint (`handed-off`: target, hash, to). The node that received it
+logs the hash of what came (`stored` or `held`, why handoff: incoming). The three must be one: a
+hint that took in a later write and was deleted for an earlier one, or that never arrived, or of
+which something else arrived, is lost, whether or not anti-entropy brings the same afterwards."""
 
 from __future__ import annotations
 

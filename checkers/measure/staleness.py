@@ -22,7 +22,7 @@ from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.measure.availability import availability
 from dynamesis.checkers.verdict import CheckerResult, judge
 
-#: edges of the buckets, in ms since the latest acknowledgement, by which freshness is told
+#: edges of the buckets, in ms since the latest acknowledgement, by which freshness is reported
 BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
@@ -31,7 +31,7 @@ def check_staleness(run: Run) -> CheckerResult:
     c, test = run.order, run.test
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
-    details: dict[str, Any] = {
+    details: dict[str, object] = {
         "availability": availability(run),
         "pbs_miss": _pbs(test or {}),
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
@@ -19,7 +17,7 @@ def check_stats(run: Run) -> CheckerResult:
     return judge((), (), stats(run.history))
 
 
-def stats(h: History) -> dict[str, Any]:
+def stats(h: History) -> dict[str, object]:
     """Figures by f over the clients' operations. Latencies in ms, durations in s."""
     clients = (h.process >= 0) & (h.kind == INVOKE)
     by_f = {f: _of_f(h, np.flatnonzero(clients & (h.f == i))) for i, f in enumerate(h.fs)}
@@ -32,11 +30,11 @@ def stats(h: History) -> dict[str, Any]:
     }
 
 
-def _of_f(h: History, invoked: Ints) -> dict[str, Any]:
+def _of_f(h: History, invoked: Ints) -> dict[str, object]:
     ended = h.pair[invoked]
     kinds = np.where(ended >= 0, h.kind[ended], INFO)
     count = {name: int(np.count_nonzero(kinds == kind)) for name, kind in _ENDS}
-    figures: dict[str, Any] = {"count": len(invoked), **count}
+    figures: dict[str, object] = {"count": len(invoked), **count}
     if len(invoked):
         figures["availability"] = count["ok"] / len(invoked)
     if count["ok"]:

@@ -196,5 +196,5 @@ def _close(bank: Bank, row: int, balances: Balances) -> Iterator[str]:
     if 0 < off <= margin:
         yield (
             f"the read at index {row} adds up to {number_text(_total(balances))}, not "
-            f"{number_text(bank.total)}, which is nearer than floats can tell"
+            f"{number_text(bank.total)}, which is within the rounding of floats"
         )

@@ -143,7 +143,7 @@ def _beyond(
         possible = f"possible were {number_text(low)} to {number_text(high)}"
         why = f"the read at index {row} gave {number_text(value)}; {possible}"
         if low - bounds.margin <= value <= high + bounds.margin:
-            close.append(f"{why}, which is nearer than floats can tell")
+            close.append(f"{why}, which is within the rounding of floats")
         else:
             found.append(Anomaly("out-of-bounds", f"{why}.", None, (read, row)))
     return found, close, widest

@@ -75,8 +75,8 @@ def check_run(run: Run, names: Sequence[str] | None = None) -> Results:
     try:
         problem = first_problem(history) or first_stranger(history, test)
         if problem is not None:
-            said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
-            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(said,))})
+            reason = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
+            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
         strange = not_understood(history, "dynamo")
         if strange:
             return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=tuple(strange))})

@@ -3,8 +3,8 @@
 The faults are those that were active while the cause must have worked (`Anomaly.during`).
 
 A node's event log is JSON Lines of {"time", "node", "event", ...}; those of a key have
-`key`, and `stored` says `why` (put, read-repair, hint, anti-entropy, transfer). Whoever has
-the logs hands in their events; a verdict stands without them. What they tell of an anomaly
+`key`, and `stored` has `why` (put, read-repair, hint, anti-entropy, transfer). The caller hands in
+the events; a verdict does not depend on them. What they show of an anomaly
 is worked out in `touches`.
 """
 
@@ -19,12 +19,12 @@ from dynamesis.checkers.explain.describe import concerned, listed
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.logs.touches import Beside, told
+from dynamesis.checkers.logs.touches import Beside, explain
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, Results
 
 
 def with_faults(results: Results, timeline: Timeline) -> Results:
-    """The results with each anomaly's `why` and data telling the faults active meanwhile."""
+    """The results with each anomaly's `why` and data extended by the faults active meanwhile."""
     return _each(results, partial(_with_faults, timeline))
 
 
@@ -32,9 +32,9 @@ def _with_faults(timeline: Timeline, anomaly: Anomaly) -> Anomaly:
     faults = timeline.active(anomaly.during or anomaly.ops)
     if not faults or "faults" in anomaly.data:
         return anomaly
-    told = listed([concerned(fault) for fault in faults])
+    named = listed([concerned(fault) for fault in faults])
     data = {**anomaly.data, "faults": [fault.started for fault in faults]}
-    return replace(anomaly, why=f"{anomaly.why} Faults active meanwhile: {told}.", data=data)
+    return replace(anomaly, why=f"{anomaly.why} Faults active meanwhile: {named}.", data=data)
 
 
 def touches(
@@ -52,13 +52,13 @@ def touches(
 
 
 def with_touches(results: Results, beside: Beside) -> Results:
-    """The results with each anomaly's `why` and data telling what the logs say of it."""
+    """The results with each anomaly's `why` and data extended by what the logs show of it."""
     return _each(results, partial(_with_touches, beside))
 
 
 def _with_touches(beside: Beside, anomaly: Anomaly) -> Anomaly:
-    said = told(beside, anomaly)
-    return replace(anomaly, why=anomaly.why + said.why, data={**anomaly.data, **said.data})
+    found = explain(beside, anomaly)
+    return replace(anomaly, why=anomaly.why + found.why, data={**anomaly.data, **found.data})
 
 
 def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:

@@ -1,6 +1,6 @@
 """The checkers that judge by the nodes' event logs as well: what no client can see.
 
-A history judged alone has none of them. A log that is missing, or says nothing of what one of
+A history judged alone has none of them. A log that is missing, or lacks what one of
 them needs, leaves it skipped, never valid by itself.
 """
 

@@ -1,7 +1,7 @@
 """Every model by name: what `dynamesis check --model` can judge.
 
 A model takes a history and options, and gives a verdict for each of its checkers. ModelOptions
-that a model does not know are refused by whoever asks (`Model.options`).
+that a model does not know are refused by `judge_run` (`Model.options`).
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def _model(
     return name, Model(_one(name, check), about, frozenset(options))
 
 
-def _bank_of(options: ModelOptions) -> dict[str, Any]:
-    """What test.json says of the bank, and what was asked for beside it."""
-    asked: dict[str, Any] = {}
+def _bank_of(options: ModelOptions) -> dict[str, object]:
+    """What test.json has on the bank, and what was asked for beside it."""
+    asked: dict[str, object] = {}
     if options.total_amount is not None:
         asked["total_amount"] = options.total_amount
     if options.negative_balances:
@@ -84,7 +84,7 @@ def _bank_of(options: ModelOptions) -> dict[str, Any]:
 
 
 def _initial_of(options: ModelOptions) -> Any:
-    """What a register holds at first: as asked, else as test.json says, else nil."""
+    """What a register holds at first: as asked, else as in test.json, else nil."""
     return (options.test or {}).get("initial") if options.initial is None else options.initial
 
 

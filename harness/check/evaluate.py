@@ -65,14 +65,15 @@ def judge_history(
     logs = _logs(history, test)
     if model is None and logs is not None and "history" not in found.verdicts:
         found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
-    verdicts = _explained(run, found, logs).to_dict()
-    stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
+    explained = _explained(run, found, logs)
+    measured = explained.verdicts.get("stats")
+    stats = {} if measured is None else dict(measured.details)
     repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
     told = {name: test.get(name) for name in ("seed", "command")}
     rests = figures(run)
-    return {**verdicts, "stats": stats, "evidence": rests, **told}
+    return {**explained.to_dict(), "stats": stats, "evidence": rests, **told}
 
 
 def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:

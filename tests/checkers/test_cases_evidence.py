@@ -26,7 +26,7 @@ REASONS = {
     "nemesis-failed": "the nemesis failed in st",
     "never-again": "put never succeeded once the faults had begun at",
     "too-little": "2 of 21 operations of the load were acknowledged; the floor is 10%",
-    "toothless": "no cut fault is known to have bitten",
+    "toothless": "no cut fault is known to have taken effect",
     "unread-a-dump": "1 of 3 final dumps did not come back (n2)",
     "unread-a-final-read": "1 final reads did not come back: k",
 }
@@ -45,7 +45,7 @@ def harness(f: str, value: Any) -> Op:
 
 BESIDE["toothless"] = (
     [nemesis("start-cut", fault=0), nemesis("evidence", fault=0, bit=False)],
-    "no cut fault is known to have bitten",
+    "no cut fault is known to have taken effect",
 )
 BESIDE["without-evidence"] = ([nemesis("start-pause", fault=0)], "no pause fault is known")
 BESIDE["failed"] = (
@@ -109,7 +109,7 @@ def test_the_case_of_a_fault_that_did_not_bite(
     assert run(["check", "-m", "set-full", "-v", str(path)]) == 3
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{path}\tunknown"
-    assert "no cut fault is known to have bitten" in said[2]
+    assert "no cut fault is known to have taken effect" in said[2]
     assert said[3].startswith("  evidence: 2 of 2 operations acknowledged: add 1 (")
     bitten = tmp_path / "bitten.jsonl"
     bitten.write_text(path.read_text().replace('"bit":false', '"bit":true'))

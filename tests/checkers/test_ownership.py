@@ -72,7 +72,7 @@ def test_who_did_not_hear_one_of_them_owns_too_early(claim: Event, lacking: str)
     (anomaly,) = verdict(*heard(*others), layout(2.9, "n1", 3, False), claim).anomalies
     assert anomaly.name == "early-ownership"
     assert anomaly.data["missing"] == [lacking]
-    what = "served" if claim["event"] == "serves" else "said that it was ready for"
+    what = "served" if claim["event"] == "serves" else "claimed to be ready for"
     said = f"n5 {what} partition 0 at 3.000 s, under layout 2, before an exchange with {lacking}"
     assert f"{said}, which owned it until then" in anomaly.why
 

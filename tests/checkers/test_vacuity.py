@@ -154,13 +154,13 @@ def test_a_fault_accounts_for_the_nodes_it_killed(kind: str, nodes: list[str], d
 def test_evidence_without_bit_proves_no_bite() -> None:
     faults = [nemesis("start-cut", fault=1), nemesis("evidence", fault=1)]
     judged = results(*put(), *faults, *QUIET, *get("0.1"), STOP)
-    assert "no cut fault is known to have bitten" in judged.reasons()[0]
+    assert "no cut fault is known to have taken effect" in judged.reasons()[0]
 
 
 def test_each_fault_must_have_bitten_by_its_number() -> None:
     toothless = nemesis("evidence", fault=2, bit=False)
     judged = timed(*put(), *lasting(LONG, toothless), *QUIET, *get("0.1"), STOP)
-    assert judged.reasons() == ("fault 2, cut.one (index 5), is not known to have bitten",)
+    assert judged.reasons() == ("fault 2, cut.one (index 5), is not known to have taken effect",)
 
 
 def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
@@ -175,7 +175,7 @@ def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has
     assert judged.verdict is Verdict.VALID
     alone = [nemesis("start-cut", fault=2), nobody]
     judged = timed(*put(), *alone, *QUIET, *get("0.1"), STOP)
-    assert "no cut fault is known to have bitten" in judged.reasons()[0]
+    assert "no cut fault is known to have taken effect" in judged.reasons()[0]
 
 
 def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
