@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from dynamesis.checkers.verdict import Valid
+    from dynamesis.checkers.verdict import JsonVerdict
 
 #: s after which a test counts as stuck, and is killed
 _PATIENCE = 600.0
@@ -40,10 +40,10 @@ class TestResult:
     results: dict[str, Any] = field(repr=False)
 
     @property
-    def valid(self) -> Valid:
+    def valid(self) -> JsonVerdict:
         """True only where the evidence was there to say otherwise. An unknown verdict equals
         "unknown" and cannot be asserted, nor can its negation: `bool` raises NoTruthValue."""
-        found: Valid = self.results["valid"]
+        found: JsonVerdict = self.results["valid"]
         return found
 
     def __bool__(self) -> bool:
@@ -114,8 +114,8 @@ def _run(arguments: tuple[str, ...], store: Path, patience: float) -> TestResult
 
 def _asserted(decoded: dict[str, Any]) -> dict[str, Any]:
     """An object of results.json, with a `valid` that is unknown as what has no truth value."""
-    from dynamesis.checkers.verdict import valid_of
+    from dynamesis.checkers.verdict import Unknown
 
     if decoded.get("valid") == "unknown":
-        decoded["valid"] = valid_of(decoded["valid"])
+        decoded["valid"] = Unknown.UNKNOWN
     return decoded

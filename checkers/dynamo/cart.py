@@ -1,6 +1,6 @@
 """The shopping cart: what the merge of the final siblings must hold (paper, section 4.4).
 
-A put's value is {"add" or "remove": sku, "items": [sku, ...]}: the cart as it stood after
+A put's value is {"add" or "remove": sku, "items": [sku, ...]}: the cart after
 the change. An application merges siblings by the union of their items, so that the right
 cart is the union over the maximal versions that took effect, give or take indeterminate
 puts. Too few items is the anomaly `lost-item`, too many `extra-item`. An item that was
@@ -10,7 +10,6 @@ documented behaviour, counted here and not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,15 @@ from dynamesis.checkers.explain.describe import (
     reading,
 )
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import Bools
-from dynamesis.checkers.history.timeline import Timeline, final_rows
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge, skip
+from dynamesis.checkers.history.timeline import final_rows
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge, skip
 
 
-def check_cart(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_cart(run: Run) -> CheckerResult:
     """Compare the merge of each key's final get with the merge of its true siblings."""
+    c, timeline, test = run.order, run.timeline, run.test
     if (test or {}).get("workload") != "cart":
         return skip("not the cart workload")
     unable = unjudged(timeline)
@@ -72,14 +73,14 @@ def _merged(c: Causality, row: int) -> set[str]:
 
 
 def _extra(c: Causality, row: int, allowed: list[int]) -> list[Anomaly]:
-    """Items of the merge of this get that no sibling that may stand accounts for."""
+    """Items of the merge of this get that are in no version that may be current."""
     h = c.history
     known = {item for version in allowed for item in _written_items(c, version)}
     extra = sorted(_merged(c, row) - known)
     if not extra:
         return []
     why = (
-        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which stand "
+        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which are "
         f"in no version that may be current ({listed([name(c, v) for v in allowed], 'none')})."
     )
     return [Anomaly("extra-item", why, h.keys[h.key_of[row]], (row,), {"items": extra})]

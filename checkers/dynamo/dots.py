@@ -1,24 +1,21 @@
 """duplicate-dot: two writes of one key under one name.
 
-A store that tells versions apart by dots (who stamped it, and its how manieth event that was)
-may say in the `worth` of an acknowledged write which one it was given. A dot names one write
+A store that identifies versions by dots (the actor that stamped it, and the number of its event)
+may give the dot of an acknowledged write in its `worth`. A dot names one write
 for ever, over restarts, wiped disks and restored ones: of two versions with one name,
-whoever meets both keeps one, whatever else he knows.
+a replica that receives both keeps one, whatever else it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_dots(run: Run) -> CheckerResult:
     """Was every acknowledged write stamped under a name of its own?"""
+    c = run.order
     h = c.history
     named: dict[tuple[str, str], dict[str, int]] = {}
     for row in sorted(h.worth):
@@ -27,14 +24,15 @@ def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None)
             writes = named.setdefault((h.keys[h.key_of[row]], dot), {})
             writes.setdefault(str(h.ids[h.id[row]]), row)
     if not named:
-        return skip("no acknowledgement says under which dot it was stamped")
+        return skip("no acknowledgement has the dot under which it was stamped")
     found = []
     for (key, dot), writes in named.items():
         if len(writes) > 1:
-            told = listed([f"{id}, acknowledged at {at(h, row)}" for id, row in writes.items()])
+            each = [f"{id}, acknowledged at {at(h, row)}" for id, row in writes.items()]
             why = (
-                f"{len(writes)} writes were stamped {dot}: {told}. Of versions with one name, "
-                "whoever meets both keeps one, and no replica can tell that the other is missing."
+                f"{len(writes)} writes were stamped {dot}: {listed(each)}. Of versions with one "
+                "name, a replica that receives both keeps one, and none can see that the other is "
+                "missing."
             )
             rows = tuple(writes.values())
             data = {"dot": dot, "ids": list(writes)}

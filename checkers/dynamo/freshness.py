@@ -1,4 +1,4 @@
-"""When R + W > N says that a read is fresh: between which writes and which reads.
+"""Between which writes and which reads R + W > N promises that a read is fresh.
 
 R of the nodes that are asked and W of those that were written to meet only as long as both are
 drawn from the same N, and none of these has forgotten. So a get owes no write that was

@@ -10,17 +10,14 @@ node refuses everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: size -> what it counts
 IN_PROGRESS = {
@@ -32,16 +29,17 @@ IN_PROGRESS = {
 }
 
 
-def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_leaks(run: Run) -> CheckerResult:
     """Is anything left in progress on a node although there is no load any more?"""
+    c, timeline = run.order, run.timeline
     h = c.history
-    told = _last_sizes(h, timeline)
-    if not told:
-        return skip("no node said after quiescence what it had in progress")
+    sizes_of = _last_sizes(h, timeline)
+    if not sizes_of:
+        return skip("no node reported after quiescence what it had in progress")
     if not timeline.healed:
         return skip("not everything was healed: requests may wait for nodes that are away")
     found = []
-    for node, (row, sizes) in told.items():
+    for node, (row, sizes) in sizes_of.items():
         left = {name: sizes[name] for name in IN_PROGRESS if sizes.get(name)}
         if left:
             what = listed([f"{size} {IN_PROGRESS[name]}" for name, size in left.items()])
@@ -52,7 +50,7 @@ def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | Non
             during = (timeline.phases.get("load", 0), row)
             found.append(Anomaly("leak", why, None, (row,), {"node": node, **left}, during))
     more = {"leak": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
-    return judge(found[:DESCRIBED], (), {"asked": len(told)}, more)
+    return judge(found[:DESCRIBED], (), {"asked": len(sizes_of)}, more)
 
 
 def _last_sizes(h: History, timeline: Timeline) -> dict[str, tuple[int, dict[str, int]]]:

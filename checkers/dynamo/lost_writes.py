@@ -8,15 +8,12 @@ version below one that took effect came back from the dead.
 Only what took effect before the final phase is judged, since an indeterminate write may
 land between two final reads. A key is judged for loss when its reads are conclusive: a get
 through a coordinator, or dumps of all its primaries. A cluster that did not get quiet may
-still hold everything in hints and transfers: `stuck` says that. There a version is lost
+still hold everything in hints and transfers: `stuck` reports that. There a version is lost
 only if every node was dumped whole, hints included, and none holds it or a successor:
 whatever moves is still held where it comes from.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.lww import check_lww, is_lww
@@ -33,26 +30,30 @@ from dynamesis.checkers.explain.describe import (
     who,
 )
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def unjudged(timeline: Timeline) -> Verdict | None:
+def unjudged(timeline: Timeline) -> CheckerResult | None:
     """Why nothing final can be judged; None if it can."""
     if timeline.final is None:
         return judge((), ["the test did not reach its final reads: loss cannot be judged"])
     if timeline.quiet is None:
-        return judge((), ["nothing says whether the cluster got quiet before its final reads"])
+        return judge(
+            (), ["the history has no event on whether the cluster got quiet before its final reads"]
+        )
     if not timeline.quiet:
         return skip("the cluster did not get quiet: what its replicas lack may be under way")
     return None
 
 
-def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_final(run: Run) -> CheckerResult:
     """Judge lost-write and resurrection."""
+    c, timeline, test = run.order, run.timeline, run.test
     unable = unjudged(timeline)
     if unable is not None and timeline.quiet is False and timeline.dumped:
         return _check_everywhere(c, timeline)
@@ -80,16 +81,18 @@ def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
 
 
 def _with_risen(
-    c: Causality, timeline: Timeline, told: Verdict, settled: Bools, places: Ints
-) -> Verdict:
+    c: Causality, timeline: Timeline, result: CheckerResult, settled: Bools, places: Ints
+) -> CheckerResult:
     """What is replaced is dated earlier, and so comes back nowhere."""
     back = _risen(c, settled, places)
     found = [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
     more = {"resurrection": len(back) - DESCRIBED} if len(back) > DESCRIBED else {}
-    return judge([*told.anomalies, *found], told.reasons, told.details, {**told.more, **more})
+    return judge(
+        [*result.anomalies, *found], result.reasons, result.details, {**result.more, **more}
+    )
 
 
-def _check_everywhere(c: Causality, timeline: Timeline) -> Verdict:
+def _check_everywhere(c: Causality, timeline: Timeline) -> CheckerResult:
     """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
     parts = [final_rows(c.history, timeline, f) for f in ("get", "dump")]
     rows = np.sort(np.concatenate(parts))
@@ -144,7 +147,7 @@ def _unread_reason(c: Causality, keys: Ints) -> list[str]:
     return [f"{len(keys)} keys had no conclusive final read: {names}"]
 
 
-def _details(c: Causality, rows: Ints) -> dict[str, Any]:
+def _details(c: Causality, rows: Ints) -> dict[str, object]:
     return {"final_reads": len(rows), "versions": len(c)}
 
 

@@ -1,14 +1,14 @@
 """What `reconcile: lww` must keep: one winner a key, and not an older one.
 
 The last writer by the store's declared order wins, and the others are discarded on
-purpose: that is no anomaly but the price, told as the number of acknowledged writes that
+purpose: that is not an anomaly but the price, counted as the number of acknowledged writes that
 nothing final covers. Judged is what no order allows: all of a key gone although a write
 took effect that no delete may have beaten (`lost-write`); several versions left in one read
-(`false-sibling`); and, where the store tells its order (`timestamp` in the `worth` of an
+(`false-sibling`); and, where the store shows its order (`timestamp` in the `worth` of an
 acknowledgement), a final version that is not the latest (`lost-write`).
 
 A delete is a version as any other, until its tombstone is reaped (`reap` in test.json: s for
-which it stands unchanged before). Then nothing is left of the times known before, and a key
+which it remains unchanged before). Then nothing is left of the times known before, and a key
 that is created again may be dated earlier: what a delete has beaten, itself included, is no
 longer held against a version that was acknowledged so long after the delete had begun. A
 delete without an acknowledgement may have had any date.
@@ -25,7 +25,7 @@ import numpy as np
 from dynamesis.checkers.explain.describe import contents, effect, effect_rows, name, reading
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
 def is_lww(test: Mapping[str, Any] | None) -> bool:
@@ -47,14 +47,14 @@ class Ranks:
 
     def beaten(self, by: Sequence[int]) -> int:
         """The versions that need not show, as they may have lost to one of these: all, where
-        the store has not told when one of these was written."""
+        the timestamp of one of these is unknown."""
         stamps = [self._stamps[version] for version in by]
         if None in stamps:
             return self._all
         return self._up_to(bisect_right(self._order, max(stamps))) if stamps else 0
 
     def _up_to(self, place: int) -> int:
-        """What stands before `place`; from the last answer on, since reads of a key show
+        """What comes before `place`; from the last answer on, since reads of a key show
         newer and newer versions."""
         for changed in range(min(self._at, place), max(self._at, place)):
             self._below ^= self._bits[changed]
@@ -64,7 +64,7 @@ class Ranks:
 
 def check_lww(
     c: Causality, rows: Ints, settled: Bools, test: Mapping[str, Any] | None = None
-) -> Verdict:
+) -> CheckerResult:
     """Judge the final reads `rows`, given which versions took effect before them."""
     gets = rows[c.history.rows("get")[rows]]
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
@@ -103,11 +103,11 @@ def _judge_get(c: Causality, row: int, settled: Bools, after: int) -> Iterator[A
             yield _lost(c, row, left[-1], f"yet nothing is left{than}:")
     mine = timestamp(c, shown[0]) if len(shown) == 1 else None
     gone = _latest(c, [d for d in deletes if mine is not None and _reaped(c, d, shown[0], after)])
-    told = {v: s for v, s in stamps.items() if s is not None and not _may_lose(s, gone)}
-    if mine is not None and told:
-        latest = max(told, key=lambda v: told[v])
-        if told[latest] > mine:
-            than = f"its timestamp {told[latest]} is later than {mine} of {name(c, shown[0])}, yet"
+    dated = {v: s for v, s in stamps.items() if s is not None and not _may_lose(s, gone)}
+    if mine is not None and dated:
+        latest = max(dated, key=lambda v: dated[v])
+        if dated[latest] > mine:
+            than = f"its timestamp {dated[latest]} is later than {mine} of {name(c, shown[0])}, yet"
             yield _lost(c, row, latest, than)
 
 

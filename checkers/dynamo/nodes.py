@@ -1,12 +1,12 @@
 """What the nodes themselves show: split-membership, unbounded, lost-hint, crash.
 
-The harness asks every node after quiescence and writes what it says as events of f
+The harness asks every node after quiescence and records the answers as events of f
 `membership` ({"node", "members", "owners"}) and `sizes` ({"node", name: number, ...};
-docs/history.md). Members and owners must be the same everywhere, and a founder whom nobody
-asked to leave, or removed, must be among them. `bounds` in test.json
+docs/history.md). Members and owners must be the same everywhere, and a founder that no
+administrator asked to leave, or removed, must be among them. `bounds` in test.json
 gives the most that each size may reach; its `siblings` also bounds what a read may show.
 Hints that a node kept in its present life are handed off, given up or held by it. And no node
-ends of an error of its own, whatever is done to it: the nemesis tells how those ended that it
+ends of an error of its own, whatever is done to it: the nemesis records how those ended that it
 found dead.
 """
 
@@ -20,29 +20,34 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import at, listed, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS, History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INFO, OK
 from dynamesis.checkers.history.timeline import Timeline, crashed, exits
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_membership(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
-    """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
-    no administrator took away? Where the cluster did not get quiet, partitions may still be
+def check_membership(run: Run) -> CheckerResult:
+    """Do all nodes agree on members and owners after quiescence, and does every founder remain
+    that no administrator took away? Where the cluster did not get quiet, partitions may still be
     on the move; but the names of the members need no more than some rounds of gossip."""
+    c, timeline, test = run.order, run.timeline, run.test
     h = c.history
-    told = [row for row in _said(h, "membership") if row > (timeline.quiesced or 0)]
-    if not told:
+    answers = [row for row in _answers(h, "membership") if row > (timeline.quiesced or 0)]
+    if not answers:
         return skip("no node was asked for its membership after quiescence")
     views: dict[bytes, list[int]] = {}
-    for row in told:
+    for row in answers:
         view = _view(h, row)
         views.setdefault(canonical(view if timeline.quiet else view["members"]), []).append(row)
-    found = [*_split(h, timeline, list(views.values())), *_missing(h, timeline, told, test or {})]
+    found = [
+        *_split(h, timeline, list(views.values())),
+        *_missing(h, timeline, answers, test or {}),
+    ]
     if timeline.quiet:
-        found += _ghosts(h, timeline, told)
-    return judge(found, (), {"asked": len(told)})
+        found += _ghosts(h, timeline, answers)
+    return judge(found, (), {"asked": len(answers)})
 
 
 def _split(h: History, timeline: Timeline, groups: list[list[int]]) -> Iterator[Anomaly]:
@@ -58,31 +63,31 @@ def _split(h: History, timeline: Timeline, groups: list[list[int]]) -> Iterator[
 
 
 def _missing(
-    h: History, timeline: Timeline, told: list[int], test: Mapping[str, Any]
+    h: History, timeline: Timeline, answers: list[int], test: Mapping[str, Any]
 ) -> Iterator[Anomaly]:
-    """Founders whom somebody counts out although nobody asked for that."""
+    """Founders that some node does not list, although no administrator took them away."""
     newcomers, taken = _asked(timeline, "joins"), _asked(timeline, "leaves", "removes")
     stay = [n for n in test.get("nodes", ()) if n not in newcomers and n not in taken]
     short: dict[tuple[str, ...], list[int]] = {}
-    for row in told:
-        if (said := _members(h, row)) and not set(stay) <= set(said):
-            short.setdefault(tuple(said), []).append(row)
-    for members, rows in short.items():
-        gone = [name for name in stay if name not in members]
+    for row in answers:
+        if (members := _members(h, row)) and not set(stay) <= set(members):
+            short.setdefault(tuple(members), []).append(row)
+    for listing, rows in short.items():
+        gone = [name for name in stay if name not in listing]
         who = listed([str(h.value_of(row).get("node")) for row in rows])
         why = (
-            f"{who}: no other members than {listed(members)} at {at(h, rows[0])}, but nobody "
-            f"asked {listed(gone)} to leave.{_changes(h, timeline, set(members))}"
+            f"{who}: no other members than {listed(listing)} at {at(h, rows[0])}, but no "
+            f"administrator asked {listed(gone)} to leave.{_changes(h, timeline, set(listing))}"
         )
         during = (timeline.phases.get("load", 0), rows[0])
         yield Anomaly("split-membership", why, None, (rows[0],), {"missing": gone}, during)
 
 
-def _ghosts(h: History, timeline: Timeline, told: list[int]) -> Iterator[Anomaly]:
+def _ghosts(h: History, timeline: Timeline, answers: list[int]) -> Iterator[Anomaly]:
     """Nodes that were removed as dead and are members all the same, though all is quiet."""
     removed = _asked(timeline, "removes")
     for name in sorted(removed - _asked(timeline, "joins")):
-        rows = [row for row in told if name in _members(h, row)]
+        rows = [row for row in answers if name in _members(h, row)]
         if rows:
             who = listed([str(h.value_of(row).get("node")) for row in rows])
             why = (
@@ -103,39 +108,39 @@ def _asked(timeline: Timeline, *kinds: str) -> set[str]:
 def _changes(h: History, timeline: Timeline, nodes: set[str]) -> str:
     """What an administrator asked for these nodes, as a sentence."""
     words = {"joins": "join", "leaves": "leave", "removes": "be removed"}
-    told = [
+    changes = [
         f"{name} was to {word} at {at(h, fault.started)}"
         for fault in timeline.faults
         for kind, word in words.items()
         for name in sorted(_asked(replace(timeline, faults=(fault,)), kind) & nodes)
     ]
-    return f" {'; '.join(told)}." if told else ""
+    return f" {'; '.join(changes)}." if changes else ""
 
 
-def _view(h: History, row: int) -> dict[str, Any]:
-    """Members in order, and owners, as a node told them."""
-    told = h.value_of(row)
-    members = told.get("members")
+def _view(h: History, row: int) -> dict[str, object]:
+    """Members in order, and owners, as a node answered."""
+    answer = h.value_of(row)
+    members = answer.get("members")
     ordered = sorted(members, key=str) if isinstance(members, list) else members
-    return {"members": ordered, "owners": told.get("owners")}
+    return {"members": ordered, "owners": answer.get("owners")}
 
 
-def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, Any]]:
-    """Who says what, as prose and as data: each group of rows tells the same."""
+def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, object]]:
+    """The views in conflict, as prose and as data: the rows of a group have the same view."""
     who = [listed([str(h.value_of(row).get("node")) for row in rows]) for rows in groups]
     views = [_view(h, rows[0]) for rows in groups]
     data = {nodes: view["members"] for nodes, view in zip(who, views, strict=True)}
     if len({canonical(view["members"]) for view in views}) > 1:
-        said = [f"{nodes} say {_names(members)}" for nodes, members in data.items()]
-        why = f"disagree on the members: {'; '.join(said)}."
+        views_of = [f"{nodes} have {_names(members)}" for nodes, members in data.items()]
+        why = f"disagree on the members: {'; '.join(views_of)}."
         return why, {"members": data}
     owners = [v["owners"] if isinstance(v["owners"], list) else [v["owners"]] for v in views]
     differ = [p for p, of_all in enumerate(zip_longest(*owners)) if len({*map(str, of_all)}) > 1]
-    said = [
-        f"{nodes} say {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
+    owned = [
+        f"{nodes} have {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
         for nodes, own in zip(who, owners, strict=True)
     ]
-    why = f"disagree on who owns which partition: {'; '.join(said)}."
+    why = f"disagree on who owns which partition: {'; '.join(owned)}."
     return why, {"partitions": differ}
 
 
@@ -149,11 +154,12 @@ def _names(members: Any) -> str:
 
 
 def _owner(owners: list[Any], partition: int) -> str:
-    return str(owners[partition]) if partition < len(owners) else "nobody"
+    return str(owners[partition]) if partition < len(owners) else "no node"
 
 
-def check_bounds(c: Causality, _course: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_bounds(run: Run) -> CheckerResult:
     """Did anything outgrow its bound?"""
+    c, test = run.order, run.test
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
         return skip("needs bounds in test.json")
@@ -167,14 +173,15 @@ _FATES = ("hints_handed_off", "hints_given_up", "hints_held")
 _KEPT = "hints_kept"
 
 
-def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_hints(run: Run) -> CheckerResult:
     """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
     not, so replicas may agree all the same: until the other copies are lost too. A node whose
     disk was made to fail has an excuse."""
+    c, timeline = run.order, run.timeline
     h = c.history
     excused = {node for fault in timeline.faults if fault.kind == "disk" for node in fault.nodes}
     last: dict[str, int] = {}
-    for row in _said(h, "sizes"):
+    for row in _answers(h, "sizes"):
         value = h.value_of(row)
         if all(isinstance(value.get(name), int) for name in (_KEPT, *_FATES)):
             last[str(value.get("node"))] = row
@@ -184,8 +191,8 @@ def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | Non
     return judge(list(_unaccounted(h, asked)), (), {"asked": len(asked)})
 
 
-def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
-    for node, row in told.items():
+def _unaccounted(h: History, asked: Mapping[str, int]) -> Iterator[Anomaly]:
+    for node, row in asked.items():
         value = h.value_of(row)
         kept, (handed_off, given_up, held) = value[_KEPT], (value[name] for name in _FATES)
         missing = kept - handed_off - given_up - held
@@ -199,8 +206,9 @@ def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
             yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
 
 
-def check_crashes(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_crashes(run: Run) -> CheckerResult:
     """Did a node end by an error of its own?"""
+    c, timeline = run.order, run.timeline
     h = c.history
     found = []
     for row in timeline.found_dead:
@@ -208,19 +216,19 @@ def check_crashes(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | N
         last = value.get("last") if isinstance(value, dict) else None
         for node, code in exits(h, row).items():
             if crashed(code):
-                said = str(last.get(node) or "") if isinstance(last, dict) else ""
-                reason = next(reversed(said.split("\n")), "").strip()
+                output = str(last.get(node) or "") if isinstance(last, dict) else ""
+                reason = next(reversed(output.split("\n")), "").strip()
                 why = (
                     f"{node} ended by an error of its own (exit code {code}) before {at(h, row)}"
                     f"{': ' * bool(reason)}{reason}."
                 )
-                data = {"node": node, "exit": code, "last": said}
+                data = {"node": node, "exit": code, "last": output}
                 found.append(Anomaly("crash", why, None, (row,), data))
     more = {"crash": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(found[:DESCRIBED], more=more)
 
 
-def _said(h: History, f: str) -> list[int]:
+def _answers(h: History, f: str) -> list[int]:
     rows: list[int] = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows(f)).tolist()
     return [row for row in rows if isinstance(h.value_of(row), dict)]
 
@@ -242,7 +250,7 @@ def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
 
 
 def _oversized(c: Causality, bounds: Mapping[str, Any]) -> Iterator[Anomaly]:
-    for row in _said(c.history, "sizes"):
+    for row in _answers(c.history, "sizes"):
         value = c.history.value_of(row)
         for name, size in value.items():
             bound = bounds.get(name)

@@ -1,18 +1,18 @@
 """What the fault ledger allows: unavailable and impossible-ack.
 
-The nemesis' events say which nodes were down or paused, and who could not reach whom; the
-ring says whose answers an operation needed, and the operation itself how many and of whom,
-where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
+The nemesis' events show which nodes were down or paused, and which could not reach which; the
+ring gives the nodes whose answers an operation needed, and the operation itself how many and of
+whom, where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
 known to this page (say, a slow disk) makes all nodes doubtful: nothing is judged meanwhile.
 
 `impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
 its coordinator, each of the others being certainly down or cut off from before the
 operation began until after it ended; or an answer whose claims (`worth`) contradict
-themselves, or that; or a get that showed nothing and counts stand-ins, who would know of
+themselves, or that; or a get that showed nothing and counts stand-ins, which would hold
 nothing whatever was written.
 
 `unavailable`: an operation that was refused, with whatever code, although no fault that can
-excuse it was near (within `grace` seconds, 5 if test.json does not say), or although enough
+excuse it was near (within `grace` seconds, 5 without that in test.json), or although enough
 nodes were certainly up and reachable. What a client refused itself, or had to be refused
 whatever the cluster's health, is not counted (`_of_client`). A fault excuses only what it can
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
@@ -37,12 +37,13 @@ import numpy as np
 from dynamesis.checkers.dynamo.request_needs import Need, Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.graph.causality import NEVER
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.timeline import Fault, Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
@@ -102,7 +103,7 @@ def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Ou
 
 
 def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
-    """In the phase `heal` faults end, whether or not that is said of each."""
+    """In the phase `heal` all faults end, also those without an event of their end."""
     value = fault.fields
     since = NEVER
     if fault.took_effect and fault.proved is not None:
@@ -157,13 +158,14 @@ def sides(grudge: Any) -> list[tuple[str, ...]]:
     return [side for side in found if side]
 
 
-def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_ledger(run: Run) -> CheckerResult:
     """Judge impossible-ack and unavailable."""
+    c, timeline, test = run.order, run.timeline, run.test
     unread = list(_unread(c.history, timeline))
-    ring, told = CheckedRing.of(test), test or {}
-    if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):
+    ring, given = CheckedRing.of(test), test or {}
+    if ring is None or not isinstance(given.get("r"), int) or not isinstance(given.get("w"), int):
         return judge(unread) if unread else skip("needs the ring, R and W in test.json")
-    judge_of = _Judge(c.history, timeline, told, ring)
+    judge_of = _Judge(c.history, timeline, given, ring)
     acks = judge_of.impossible()
     found = list(islice(acks, DESCRIBED))
     rest = sum(1 for _ in acks)
@@ -177,7 +179,7 @@ def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | Non
 
 def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
     """Keys of which no final read succeeded, although all faults were taken back. A final read
-    that was never completed says nothing: the harness gave up, not the store."""
+    that was never completed proves nothing: the harness gave up, not the store."""
     if timeline.final is None or timeline.phases.get("heal") is None or not timeline.healed:
         return
     gets = np.flatnonzero((h.kind != INVOKE) & h.rows("get") & (h.process >= 0) & (h.pair >= 0))
@@ -246,7 +248,7 @@ class _Judge:
         return self.members if self.moved else self.ring.primaries(key)[: self.needs.at(row).n]
 
     def candidates(self, row: int) -> tuple[str, ...]:
-        """Whose answers count. Nobody stands in who is a primary himself."""
+        """The nodes whose answers count. A primary of the key is never a stand-in."""
         asked = self.primaries(row)
         if self.needs.at(row).strict or self.moved:
             return asked
@@ -256,8 +258,8 @@ class _Judge:
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h
         acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
-        told = [row for row in h.worth if acknowledged[row]]
-        for row in np.flatnonzero(acknowledged).tolist() if self.outages else told:
+        claiming = [row for row in h.worth if acknowledged[row]]
+        for row in np.flatnonzero(acknowledged).tolist() if self.outages else claiming:
             begin = int(h.pair[row])
             need = self.needs.at(row)
             could = self.could_answer(row, begin, row)
@@ -269,7 +271,7 @@ class _Judge:
                 lie = f"only {possible} of the primaries that it needs can have answered"
             if len(answered) < need.answers or lie:
                 reason = lie or f"only {listed(sorted(answered))} can have answered"
-                yield self.anomaly("impossible-ack", row, f"needs {_told(need)}, but {reason}")
+                yield self.anomaly("impossible-ack", row, f"needs {_needed(need)}, but {reason}")
 
     def could_answer(self, row: int, begin: int, end: int) -> set[str]:
         """Nodes that may have answered the coordinator of an operation from one row to
@@ -282,7 +284,7 @@ class _Judge:
         named = self.h.worth.get(row, {}).get("coordinator")
         if named is None and self.h.node[row] < 0:
             return set(up)
-        # whoever asks need not be a member: a newcomer that knows the ring serves clients too
+        # the node asked need not be a member: a newcomer that knows the ring serves clients too
         reached = {named or self.h.nodes[self.h.node[row]]} - down
         frontier = list(reached)
         while frontier:
@@ -379,7 +381,7 @@ class _Judge:
             if self.near(row)
             else f"no fault had been active for {self.grace:g} s"
         )
-        need = _told(self.needs.at(row))
+        need = _needed(self.needs.at(row))
         return f"ended in {h.errors[row].code}, although it needed {need} and {there}"
 
     def anomaly(self, name: str, row: int, why: str) -> Anomaly:
@@ -393,7 +395,7 @@ class _Judge:
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
 
 
-def _told(need: Need) -> str:
+def _needed(need: Need) -> str:
     """A need in words."""
     parts = [f"{need.enough} nodes"]
     parts += [f"{need.primaries} primaries"] if need.primaries else []
@@ -401,12 +403,12 @@ def _told(need: Need) -> str:
     return ", ".join(parts)
 
 
-def _lie(worth: Any, need: Need, possible: int, known: bool) -> str | None:
+def _lie(quorum_info: Any, need: Need, possible: int, known: bool) -> str | None:
     """How an answer's claims about itself contradict what they must be. `possible`: primaries
     that could answer; `known`: False for a get whose stand-ins count for nothing."""
-    if not isinstance(worth, Mapping):
+    if not isinstance(quorum_info, Mapping):
         return None
-    claims = {k: v for k, v in worth.items() if isinstance(v, int)}
+    claims = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
     replicas = claims.get("replicas", need.answers)
     if replicas < need.answers:
         return f"the answer itself claims only {replicas} replicas"
@@ -422,6 +424,6 @@ def _lie(worth: Any, need: Need, possible: int, known: bool) -> str | None:
     if not known and claims.get("fallbacks", 0) > 0:
         return (
             f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
-            "held nothing (it showed nothing): that they know of nothing says nothing"
+            "held nothing (it showed nothing): that they hold nothing proves nothing"
         )
     return None

@@ -12,23 +12,24 @@ found is looked at one by one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from dynamesis.checkers.explain.describe import at, contents, covering, fate, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import DYNAMO
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
-from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.history.wellformed import WRITES
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 
-def check_reads(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_reads(run: Run) -> CheckerResult:
     """Judge each read by itself."""
+    c = run.order
     without = _without_itself(c)
     found: list[Anomaly] = [_no_such_answer(c, row) for row in without[:DESCRIBED]]
     more = {"impossible-ack": len(without) - DESCRIBED} if len(without) > DESCRIBED else {}
@@ -82,8 +83,8 @@ def _no_such_answer(c: Causality, row: int) -> Anomaly:
     h = c.history
     begin = int(h.pair[row])
     why = (
-        f"{reading(h, row)} acknowledged {h.ids[h.id[begin]]} and showed what stood then, "
-        f"{contents(h, row)}, without it and without anything that replaced it."
+        f"{reading(h, row)} acknowledged {h.ids[h.id[begin]]} and showed the versions of that "
+        f"time, {contents(h, row)}, without it and without anything that replaced it."
     )
     return Anomaly("impossible-ack", why, h.keys[h.key_of[row]], (begin, row))
 
@@ -135,7 +136,7 @@ def _shown(c: Causality, place: int) -> tuple[str, str]:
 
 def _phantom(c: Causality, place: int) -> Anomaly:
     shown, read = _shown(c, place)
-    return _anomaly(c, "phantom", place, [], f"{read} showed {shown}, which nobody wrote.")
+    return _anomaly(c, "phantom", place, [], f"{read} showed {shown}, which no operation wrote.")
 
 
 def _write_rows(c: Causality, place: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Whether the replicas agree when all is quiet: divergence, misplaced, stuck.
 
 The evidence is the repair-free dumps of the final phase. The N primaries of a key must
-hold the same versions and values; nobody else may hold any, not even as a hint. Where
+hold the same versions and values; no other node may hold any, not even as a hint. Where
 tombstones are reaped (`reap` in test.json), a replica that holds nothing but tombstones
 equals an empty one: the primaries reap one after the other.
 """
@@ -16,11 +16,12 @@ from dynamesis.checkers.dynamo.lost_writes import unjudged
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: what a replica holds of a key, comparable: (id, value number, deleted), sorted
 Content = tuple[tuple[int, int, bool], ...]
@@ -28,10 +29,11 @@ Content = tuple[tuple[int, int, bool], ...]
 Dumps = dict[int, dict[str, tuple[int, Content]]]
 
 
-def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stuck(run: Run) -> CheckerResult:
     """Did hints, transfers and anti-entropy drain before the deadline?"""
+    c, timeline = run.order, run.timeline
     if timeline.quiet is None or timeline.quiesced is None:
-        return judge((), ["nothing says whether the cluster got quiet"])
+        return judge((), ["the history has no event on whether the cluster got quiet"])
     if timeline.quiet:
         return judge(())
     waited = f": {_outstanding(timeline.waiting)}" if timeline.waiting else ""
@@ -43,19 +45,19 @@ def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | Non
 
 
 def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
-    """Anti-entropy that finds differences again and again although nobody writes."""
+    """Anti-entropy that finds differences again and again without writes."""
     if not isinstance(in_vain, Mapping):
         return
     done = {str(pair): counts for pair, counts in in_vain.items() if isinstance(counts, Mapping)}
     if done:
-        told = [
+        pairs = [
             f"{pair} {counts.get('rounds')} times ({counts.get('repaired')} keys repaired)"
             for pair, counts in done.items()
         ]
         why = (
             f"without load anti-entropy found the same replicas to differ until {at(h, row)}, each "
-            f"time that it compared them: {listed(told)}. Where no key was repaired, hash trees "
-            "differ that stand for equal records; else what repair writes does not make them equal."
+            f"time that it compared them: {listed(pairs)}. Where no key was repaired, hash trees "
+            "differ that are of equal records; else what repair writes does not make them equal."
         )
         yield Anomaly("unbounded", why, None, (row,), {"in_vain": done}, (row,))
 
@@ -78,7 +80,7 @@ def _outstanding(waiting: Any) -> str:
         "rebuilding": "all rows were still being read at",
         "treeless": "there were no hash trees to compare at",
         "damaged": "rows could not be read at",
-        "unreadable": "what they hold could not be told by",
+        "unreadable": "what they hold could not be reported by",
     }
     return "; ".join(
         f"{parts.get(what, what)} {listed([str(item) for item in left])}"
@@ -89,14 +91,15 @@ def _outstanding(waiting: Any) -> str:
 
 
 def _counted(left: Any) -> str:
-    """By node how much, or whatever was said."""
+    """By node how much, else as it was reported."""
     if not isinstance(left, Mapping):
         return str(left)
     return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
-def check_replicas(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_replicas(run: Run) -> CheckerResult:
     """Judge divergence and misplaced, key by key."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")
@@ -124,21 +127,22 @@ def check_replicas(c: Causality, timeline: Timeline, test: Mapping[str, Any] | N
 
 
 def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:
-    """Read repair by the final gets, though all replicas held the same and nobody wrote. Where
-    there were deletes, replicas may just have been reaping one after the other."""
-    told = np.flatnonzero((h.process == HARNESS) & h.rows("read-repairs")).tolist()
-    if not told or h.rows("delete").any():
+    """Read repair by the final gets, though all replicas held the same and there were no
+    writes. Where there were deletes, replicas may just have been reaping one after the other."""
+    counted = np.flatnonzero((h.process == HARNESS) & h.rows("read-repairs")).tolist()
+    if not counted or h.rows("delete").any():
         return
-    counts = h.value_of(told[-1])
+    counts = h.value_of(counted[-1])
     busy = {node: n for node, n in counts.items() if n} if isinstance(counts, dict) else {}
     if busy:
         final = timeline.final or 0
+        by_node = [f"{n} times by {node}" for node, n in busy.items()]
         why = (
-            f"the replicas held the same, nobody wrote, and yet the gets after {at(h, final)} had "
-            f"replicas repaired: {', '.join(f'{n} times by {node}' for node, n in busy.items())}. "
+            "the replicas held the same, there were no writes, and yet the gets after "
+            f"{at(h, final)} had replicas repaired: {listed(by_node)}. "
             "Reads that repair what is equal cost a write to every replica, for ever."
         )
-        rows = (final, told[-1])
+        rows = (final, counted[-1])
         yield Anomaly("unbounded", why, None, rows, {"read_repairs": busy}, rows)
 
 
@@ -194,11 +198,11 @@ def in_zones(ring: CheckedRing, nodes: Iterable[str]) -> str:
 
 def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
     """Do they differ as values too, or only in how the same JSON is spelled?"""
-    told = {
+    spellings = {
         tuple(sorted((i, canonical(h.decode(value)), deleted) for i, value, deleted in content))
         for _, content in dumps.values()
     }
-    return len(told) > 1
+    return len(spellings) > 1
 
 
 def _divergence(
@@ -235,9 +239,9 @@ def _lacking(held: Mapping[str, set[int]]) -> dict[int, list[str]]:
 
 
 def _written(c: Causality, ids: Iterable[int]) -> str:
-    """How the writes of these ids ended, as a sentence; nothing for what nobody wrote."""
-    told = [fate(c, v) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
-    return f" {listed(told[:SPELLED], separator='; ')}." if told else ""
+    """How the writes of these ids ended, as a sentence; nothing for ids without a write."""
+    fates = [fate(c, v) for v in (int(c.of_id[i]) for i in ids) if v >= 0]
+    return f" {listed(fates[:SPELLED], separator='; ')}." if fates else ""
 
 
 def _ids(h: History, row: int) -> list[int]:

@@ -24,9 +24,15 @@ from dynamesis.checkers.history.pairing import INVOKE
 
 @dataclass(frozen=True)
 class Need:
-    """`n` primaries are asked; `enough` answers end the operation, `primaries` of them from
-    primaries, `durable` of them durable; `strict`: from nobody but primaries. `timeout`: its
-    own, s."""
+    """What an operation needs.
+
+    n: primaries that are asked
+    enough: answers that end the operation
+    primaries: how many of these must be from primaries
+    durable: how many of these must be durable
+    strict: all of these must be from primaries
+    timeout: of this operation, s
+    notfound_ok: an answer without the key counts"""
 
     n: int
     enough: int

@@ -1,9 +1,9 @@
-"""Who should hold a key: the ring as test.json tells it.
+"""Computes the replicas of a key from the ring in test.json.
 
 Dynamo's strategy 3 (paper, section 6.2): Q equal partitions of the 128-bit MD5 ring, each
 owned by a node. A key's preference list is the distinct owners met when walking the ring
 from the key's partition; the first N are its primaries. Where nodes lie in zones, a node
-is passed over once its zone has its share of the N, unless nobody else is left (section
+is passed over once its zone has its share of the N, unless no other node is left (section
 4.6). Written here a second time on purpose: a checker must not trust the code it checks.
 """
 
@@ -28,15 +28,15 @@ class CheckedRing:
 
     @classmethod
     def of(cls, test: Mapping[str, Any] | None) -> CheckedRing | None:
-        """The ring of a test.json; None if that is absent or tells none."""
+        """The ring of a test.json; None if that is absent or has none."""
         ring = (test or {}).get("ring")
         if not isinstance(ring, Mapping) or not ring.get("owners"):
             return None
-        return cls.told(ring, int((test or {}).get("n", ring.get("n", 3))))
+        return cls.of_node(ring, int((test or {}).get("n", ring.get("n", 3))))
 
     @classmethod
-    def told(cls, ring: Mapping[str, Any], n: int) -> CheckedRing:
-        """The ring of what a node says of it: `owners`, and where there are any, `zones` and
+    def of_node(cls, ring: Mapping[str, Any], n: int) -> CheckedRing:
+        """The ring as a node describes it: `owners`, and where there are any, `zones` and
         `zone_replicas`. Without the latter each zone holds an equal share, rounded up."""
         zones, given = ring.get("zones") or {}, ring.get("zone_replicas") or {}
         names = sorted(set(zones.values()))

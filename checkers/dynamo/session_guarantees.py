@@ -29,9 +29,9 @@ from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.explain.describe import at, contents, fate, listed, name, reading
 from dynamesis.checkers.explain.session_explain import debt
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
 #: events above which what is only counted is left out, unless it is asked for
@@ -72,18 +72,19 @@ class Sweep:
 Missing = tuple[str, int, int]
 
 
-def check_coverage(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_coverage(run: Run) -> CheckerResult:
     """Judge stale-read in strict mode, count the session guarantees."""
-    told = test or {}
-    needs = _needs(c, told)
+    c, timeline, test = run.order, run.timeline, run.test
+    given = test or {}
+    needs = _needs(c, given)
     strict = needs is not None and needs.promise
-    promised = {p for p in told.get("promises", ()) if p in SESSIONS}
+    promised = {p for p in given.get("promises", ()) if p in SESSIONS}
     judged = promised | ({"stale-read"} if strict else set())
     if not judged and len(c.history) > COUNTED:
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    fresh = Freshness.of(timeline, told)
+    fresh = Freshness.of(timeline, given)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         if kind == "stale-read":
             missing = fresh.owed(c, row, versions, missing)
@@ -235,7 +236,7 @@ def _later(c: Causality, row: int, version: int) -> str:
     """Where the last writer wins: the timestamps by which the version should have won."""
     mine = timestamp(c, version)
     shown = {name(c, v): timestamp(c, v) for v in c.siblings_of(row)}
-    told = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
-    if mine is None or not told:
+    later = [f"{stamp} of {id}" for id, stamp in shown.items() if stamp is not None]
+    if mine is None or not later:
         return ""
-    return f"; its timestamp {mine} is later than {listed(told)}"
+    return f"; its timestamp {mine} is later than {listed(later)}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools
 from dynamesis.checkers.history.timeline import Fault, Timeline, final_rows, hint_targets
@@ -37,7 +38,7 @@ def is_write(f: str) -> bool:
 
 
 def is_run(test: Mapping[str, Any] | None) -> bool:
-    """Whether test.json describes a test that the harness ran: it says for how long."""
+    """Whether test.json describes a test that the harness ran: it has a time limit."""
     limit = (test or {}).get("time_limit")
     return isinstance(limit, int | float) and not isinstance(limit, bool)
 
@@ -63,8 +64,9 @@ def final_by_key(h: History, timeline: Timeline) -> dict[tuple[str, str | None],
     return came
 
 
-def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Figures:
+def figures(run: Run) -> Figures:
     """What a verdict on this history rests on, as plain data."""
+    h, timeline = run.history, run.timeline
     invoked = (h.kind == INVOKE) & (h.process >= 0)
     ok = np.zeros(len(h), np.bool_)
     paired = np.flatnonzero(invoked & (h.pair >= 0))
@@ -73,9 +75,9 @@ def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> F
     load = _load(h, timeline)
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
     floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
-    copies = (test or {}).get("n", 0)
+    copies = (run.test or {}).get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
-    told: Figures = {
+    found: Figures = {
         "tried": _count(invoked & load),
         "acknowledged": _count(ok & load),
         "writes": _count(writes),
@@ -98,10 +100,10 @@ def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> F
         "floor": floor,
     }
     if first_fault(timeline) is not None:
-        told["writes_since_faults"] = _count(writes & since)
+        found["writes_since_faults"] = _count(writes & since)
     else:
-        told["writes_since_faults"] = None
-    return told
+        found["writes_since_faults"] = None
+    return found
 
 
 def _count(rows: Bools) -> int:

@@ -1,6 +1,6 @@
 """What a verdict rests on: judged once, above all models, from the history (docs/checkers.md).
 
-A test that could not have failed has not passed. Whatever the model says short of invalid, the
+A test that could not have failed has not passed. Whatever the model finds short of invalid, the
 verdict is unknown when a fault is not known to have taken effect, when the nemesis failed to
 inject or to lift one or the heal failed, when a process died by itself, when a kind of operation
 never succeeded, or never again once the faults had begun, when final reads did not come back,
@@ -8,10 +8,10 @@ or when too little was acknowledged. The figures (`checkers.evidence.figures`) a
 valid verdict too.
 
 The last of these apply to tests, which have phases. A foreign history without them is judged by
-its operations: its model says what it lacks. A fault may be over before it can take effect (a
+its operations: its model reports what it lacks. A fault may be over before it can take effect (a
 cut of half a second that no message met), or find no target (a node is cut off that is dead):
-one that was lifted within BITES, or of which the evidence says that no target was there, need
-not have taken effect, if another of its kind has.
+one that was lifted within TAKES_EFFECT_NS, or of which the evidence shows that no target was
+there, need not have taken effect, if another of its kind has.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dynamesis.checkers.evidence.figures import (
 )
 from dynamesis.checkers.explain.describe import at, concerned, listed
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.timeline import (
@@ -37,55 +38,55 @@ from dynamesis.checkers.history.timeline import (
     crashed,
     exits,
     final_rows,
-    timeline,
 )
-from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely, judge
 
-#: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
-BITES = 2_000_000_000
-#: Tries of a kind of operation after which one should have succeeded: a single one says little.
+#: ns in which every fault should have taken effect, as the nemesis itself waits 1.5 s for that
+TAKES_EFFECT_NS = 2_000_000_000
+#: Tries of a kind of operation after which one should have succeeded: a single one proves little.
 AGAIN = 2
 #: Faults that leave the nodes they name dead, or as good as that.
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
 
-def check_evidence(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_evidence(run: Run) -> CheckerResult:
     """Judges the evidence of a history of model dynamo: what every model needs, and besides
     acknowledged writes, final reads, and an end."""
+    c, timeline = run.order, run.timeline
     h = c.history
     reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, timeline)]
-    reasons += [*_cut_off(h, timeline), *vacuities(h, timeline, test)]
+    reasons += [*_cut_off(h, timeline), *vacuities(run)]
     faults = [{"kind": f.kind, "index": f.started, "bit": f.took_effect} for f in timeline.faults]
     return judge((), dict.fromkeys(reasons), {"faults": faults} if faults else {})
 
 
-def with_evidence(results: Results, history: History, test: Mapping[str, Any] | None) -> Results:
-    """The results with a verdict `evidence` where the model has none of its own and there is
-    something to say: then the whole is no better than unknown. Never raises."""
+def with_evidence(results: Results, run: Run) -> Results:
+    """The results with a verdict `evidence` where the model has none of its own and evidence
+    is lacking: then the whole is unknown at best. Never raises."""
     if "evidence" in results.verdicts or "history" in results.verdicts:
         return results
-    found = check_safely("evidence", lambda: _above(history, test))
-    if found.valid is True:
+    found = check_safely("evidence", lambda: _above(run))
+    if found.verdict is Verdict.VALID:
         return results
     return Results({**results.verdicts, "evidence": found})
 
 
-def _above(history: History, test: Mapping[str, Any] | None) -> Verdict:
-    told = timeline(history)
-    ended = _cut_off(history, told) if is_run(test) else ()
-    return judge((), dict.fromkeys([*ended, *vacuities(history, told, test)]))
+def _above(run: Run) -> CheckerResult:
+    ended = _cut_off(run.history, run.timeline) if is_run(run.test) else ()
+    return judge((), dict.fromkeys([*ended, *vacuities(run)]))
 
 
-def vacuities(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Iterator[str]:
-    """Why no model can say better than unknown, each reason as a sentence."""
+def vacuities(run: Run) -> Iterator[str]:
+    """Why the verdict of every model is unknown at best, each reason as a sentence."""
+    h, timeline = run.history, run.timeline
     yield from _died(h, timeline)
-    yield from _toothless(h, timeline)
+    yield from _without_effect_known(h, timeline)
     yield from _failed(h, timeline)
     if timeline.phases:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
         yield from _unread(h, timeline)
-        yield from _too_little(figures(h, timeline, test), test)
+        yield from _too_little(figures(run), run.test)
 
 
 def _without_ok(h: History) -> Iterator[str]:
@@ -133,24 +134,24 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
         yield f"{len(failed)} of {len(dumps)} final dumps did not come back ({listed(nodes)})"
 
 
-def _too_little(told: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
+def _too_little(counts: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
     """What lies below the floor. The share is for all tests, the numbers for tests that were run:
     of a history without its test.json no one knows how much it was meant to do."""
-    floor, done, tried = told["floor"], told["acknowledged"], told["tried"]
+    floor, done, tried = counts["floor"], counts["acknowledged"], counts["tried"]
     shown = f"{done} of {tried} operations of the load were acknowledged"
     if tried and done < floor["share"] * tried:
         yield f"too little was acknowledged: {shown}; the floor is {floor['share']:.0%}"
     if not is_run(test):
         return
-    if done < floor["acknowledged"] or told["writes"] < floor["writes"]:
+    if done < floor["acknowledged"] or counts["writes"] < floor["writes"]:
         yield (
-            f"too little was acknowledged: {shown}, {told['writes']} of them writes; the floor is "
-            f"{floor['acknowledged']} operations and {floor['writes']} writes"
+            f"too little was acknowledged: {shown}, {counts['writes']} of them writes; the floor "
+            f"is {floor['acknowledged']} operations and {floor['writes']} writes"
         )
-    if told["writes"] and told["writes_since_faults"] == 0:
+    if counts["writes"] and counts["writes_since_faults"] == 0:
         yield "no write was acknowledged once the faults had begun"
-    compared = told["compared"]
-    if told["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
+    compared = counts["compared"]
+    if counts["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
         yield (
             f"no key was compared on two replicas or more: of {compared['keys']} keys one copy "
             "each was dumped"
@@ -206,21 +207,18 @@ def _died(h: History, timeline: Timeline) -> Iterator[str]:
                 yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
 
 
-def _toothless(h: History, timeline: Timeline) -> Iterator[str]:
+def _without_effect_known(h: History, timeline: Timeline) -> Iterator[str]:
     """Faults that are not known to have taken effect. A history of another tool, whose faults
-    have no numbers, proves none of them: only what ours says is held against it."""
+    have no numbers, proves none of them, and is not judged by that."""
     faults = [fault for fault in timeline.faults if _is_ours(fault)]
-    bitten = {fault.kind for fault in faults if fault.took_effect}
+    effective = {fault.kind for fault in faults if fault.took_effect}
     for kind in dict.fromkeys(fault.kind for fault in faults):
-        if kind not in bitten:
+        if kind not in effective:
             first = next(f.started for f in faults if f.kind == kind)
-            yield (
-                f"no {kind} fault is known to have bitten (the first is index {first}): none is "
-                "known to have taken effect"
-            )
+            yield (f"no {kind} fault is known to have taken effect (the first is index {first})")
     for fault in faults:
-        if fault.kind in bitten and not fault.took_effect and _had_time(h, fault):
-            yield f"fault {fault.number}, {concerned(fault)}, is not known to have bitten"
+        if fault.kind in effective and not fault.took_effect and _had_time(h, fault):
+            yield f"fault {fault.number}, {concerned(fault)}, is not known to have taken effect"
 
 
 def _is_ours(fault: Fault) -> bool:
@@ -235,4 +233,4 @@ def _had_time(h: History, fault: Fault) -> bool:
         return False
     end = len(h) - 1 if fault.stopping is None else fault.stopping
     begun = fault.started if fault.begun is None else fault.begun
-    return int(h.time[end] - h.time[begun]) >= BITES
+    return int(h.time[end] - h.time[begun]) >= TAKES_EFFECT_NS

@@ -28,7 +28,7 @@ def at(h: History, row: int) -> str:
 
 
 def who(h: History, row: int) -> str:
-    """By which node or replica an event was answered, as a clause; empty if not said."""
+    """By which node or replica an event was answered, as a clause; empty if not known."""
     number = h.replica[row] if h.replica[row] >= 0 else h.node[row]
     return f" by {h.nodes[number]}" if number >= 0 else ""
 
@@ -88,20 +88,20 @@ def covering(c: Causality, chain: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         row = int(c.written[upper])
         basis = int(h.basis[row])
         rows += [basis, row]
-        said = (
+        given = (
             f"that the acknowledgement of {name(c, lower)} gave (index {basis})"
             if h.pair[basis] == c.written[lower]
             else f"of the {h.fs[h.f[basis]]} at index {basis}, which showed "
             f"{_beside(h, basis, name(c, lower))}"
         )
-        clauses.append(f"{name(c, upper)} was written at index {row} on the context {said}")
+        clauses.append(f"{name(c, upper)} was written at index {row} on the context {given}")
     if chain:
         rows.append(int(c.written[chain[-1]]))
     return listed(clauses, separator="; "), tuple(sorted(set(rows)))
 
 
 def _beside(h: History, row: int, id: str) -> str:
-    """What a get showed beside this version: whoever writes on its context replaces all of it."""
+    """What a get showed beside this version: a write on its context replaces all of it."""
     others = [s.id for s in h.siblings(row) if s.id != id]
     return f"{id} beside {listed(others)}" if others else f"{id} alone"
 
@@ -110,8 +110,8 @@ def concerned(fault: Fault) -> str:
     """A fault as a noun: "cut.one refused n3 | n1,n2,n4,n5 (index 249)"."""
     value = fault.fields
     whom = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
-    told = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom), _change(value))
-    return f"{' '.join(str(part) for part in told if part)} (index {fault.started})"
+    parts = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom), _change(value))
+    return f"{' '.join(str(part) for part in parts if part)} (index {fault.started})"
 
 
 def _change(value: Mapping[str, Any]) -> str:
@@ -127,7 +127,8 @@ def _change(value: Mapping[str, Any]) -> str:
 
 
 def _spelled(whom: Any) -> str:
-    """Nodes, links, or a grudge: groups that do not hear each other, or who hears whom not."""
+    """Nodes, links, or a grudge: groups that are apart, or by node the others that it is cut off
+    from."""
     if isinstance(whom, dict):
         return "; ".join(f"{node} | {_spelled(others)}" for node, others in whom.items())
     if not isinstance(whom, list):

@@ -1,6 +1,6 @@
 """Why a get owed a version: the event that made each guarantee bind, for its explanation.
 
-The sweep of `coverage` knows only that something is owed. Who is told so wants to see the
+The sweep of `coverage` knows only that something is owed. The explanation names the
 earlier operation: one's own write, the get that showed it before, the later write that the
 get does show, or what that write's author had read.
 """
@@ -64,8 +64,8 @@ def _wrote_later(c: Causality, get: int, version: int) -> Debt:
     for later in _covered(c, get):
         row = int(c.written[later])
         if c.history.process[row] == author and row > c.ended[version]:
-            said = f"it covers {name(c, later)}, which process {author} wrote afterwards"
-            return Debt(f"{said}, at {at(c.history, row)}", (row,))
+            clause = f"it covers {name(c, later)}, which process {author} wrote afterwards"
+            return Debt(f"{clause}, at {at(c.history, row)}", (row,))
     return _NONE
 
 
@@ -76,6 +76,8 @@ def _rested_on(c: Causality, get: int, version: int) -> Debt:
         author = int(c.history.process[row])
         known = _had_read(c, version, author, row)
         if known is not None:
-            said = f"it covers {name(c, later)}, written by process {author} at "
-            return Debt(f"{said}{at(c.history, row)}: before that {known.why}", (*known.rows, row))
+            clause = f"it covers {name(c, later)}, written by process {author} at "
+            return Debt(
+                f"{clause}{at(c.history, row)}: before that {known.why}", (*known.rows, row)
+            )
     return _NONE

@@ -1,17 +1,17 @@
 """lost-hint, by the nodes' event logs: every place of an acknowledged write has a copy or a hint.
 
-A put goes on after its answer until each of the key's N primaries has its copy, or another node
-a hint for it. Whoever keeps one logs the write's id (`stored`, or `held` where that was no news:
-request, and hint_for). A coordinator that finds nobody for a place says so (`unplaced`: primary,
-and of the nodes that it might have asked, whether they were healthy). So a place of which
-no log shows anything lacks a copy that nobody will hand off; without anti-entropy only a read
-repairs it.
+A put goes on after its answer until each of the key's N primaries has its copy, or another node a
+hint for it. The node that keeps one logs the write's id (`stored`, or `held` where it had that
+already: request, and hint_for). A coordinator that finds no node for a place logs that
+(`unplaced`: primary, and of the nodes that it might have asked, whether they were healthy). So a
+place of which no log shows anything lacks a copy that no node will hand off; without anti-entropy
+only a read repairs it.
 
 Where replicas compare nothing, they are dumped once their hints have been handed off and before
 the final reads: then each holds what it, or a hint for it, was given, unless a disk forgot.
 
-Not judged are writes about whose places the logs may not say everything: a process ended, or
-stood still, while the coordinator was at work; or the membership changed.
+Not judged are writes about whose places the logs may be incomplete: a process ended, or
+was paused, while the coordinator was at work; or the membership changed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
 WORKS = 3_000_000_000
@@ -38,9 +39,13 @@ WORKS = 3_000_000_000
 
 @dataclass
 class Kept:
-    """What the logs say of one write: who stored a copy, who a hint for whom (target -> nodes),
-    what the coordinator said of places that nobody took (primary -> line), and how many places
-    the client asked for; `stamped`: its coordinators."""
+    """What the logs have of one write.
+
+    copies: nodes that stored a copy
+    hints: target -> nodes that stored a hint for it
+    unplaced: primary -> line of the coordinator that found no node for its place
+    places: how many places the client asked for; None: the N of the test
+    stamped: its coordinators"""
 
     copies: set[str] = field(default_factory=set)
     hints: dict[str, set[str]] = field(default_factory=dict)
@@ -53,16 +58,15 @@ class Kept:
         return endings.nodes(window) - {*primaries}
 
     def excused(self, primary: str) -> bool:
-        """Whether the coordinator had nobody left that was healthy."""
+        """Whether the coordinator had no healthy node left."""
         line = self.unplaced.get(primary)
         left = None if line is None else line.get("left")
         return isinstance(left, Mapping) and not any(left.values())
 
 
-def check_places(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+def check_places(run: Run, logs: Logs) -> CheckerResult:
     """Judge the places of acknowledged writes."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None or timeline.quiesced is None:
         return skip("needs the ring in test.json, and the end of the test")
@@ -71,7 +75,7 @@ def check_places(
         return skip(f"there is no log of {listed(silent)}")
     kept = _kept(logs)
     if not any(one.copies for one in kept.values()):
-        return skip("no log says which write a copy is of")
+        return skip("no log names the write that a copy is of")
     found: list[Anomaly] = []
     judged, more = 0, 0
     dumps = Dumps.of(c, timeline, test or {})
@@ -160,7 +164,7 @@ def _kept(logs: Logs) -> dict[str, Kept]:
 
 
 def _judged(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
-    """The acknowledged writes of which the logs must say where they went, each with the time
+    """The acknowledged writes of which the logs must show the places, each with the time
     that its coordinator may have taken."""
     h, time = c.history, c.history.time
     moving = Freshness.of(timeline, {}).moving
@@ -177,8 +181,8 @@ def _judged(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
 def _coordinators(
     c: Causality, version: int, known: Kept, endings: Endings, window: Window
 ) -> set[str]:
-    """Who may have been at work on a write: by its answer, and by the logs. The line of a stamp
-    may itself be lost; where nothing names a node, it may be any of those that ended."""
+    """The nodes that may have coordinated a write: by its answer, and by the logs. The line of a
+    stamp may itself be lost; where nothing names a node, it may be any of those that ended."""
     named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
     found = known.stamped | ({named} if isinstance(named, str) else set())
     return found or endings.nodes(window)
@@ -187,7 +191,7 @@ def _coordinators(
 def _lacking(
     c: Causality, ring: CheckedRing, version: int, known: Kept, endings: Endings, window: Window
 ) -> Iterator[str]:
-    """The primaries without copy, hint and excuse. A copy may stand in the lost end of the log of
+    """The primaries without copy, hint and excuse. A copy may be in the lost end of the log of
     the primary itself, a hint in that of a node that is none."""
     primaries = ring.primaries(c.history.keys[int(c.key[version])])
     for primary in primaries[: known.places]:
@@ -215,7 +219,7 @@ def _anomaly(c: Causality, ring: CheckedRing, version: int, primary: str, known:
         f"{primary} nor a hint for it: nothing hands it off there.{spare}"
     )
     rows = (int(c.written[version]), int(c.ended[version]))
-    data: dict[str, Any] = {"id": name(c, version), "primary": primary}
+    data: dict[str, object] = {"id": name(c, version), "primary": primary}
     data["copies"] = sorted(known.copies)
     data["hints"] = {target: sorted(nodes) for target, nodes in known.hints.items()}
     return Anomaly("lost-hint", why, key, rows, data)

@@ -1,7 +1,7 @@
-"""What the timeline of a test hides from one who reads the nodes' logs: which processes ended when,
-and, where the membership changed, which ring stood.
+"""What a reader of the nodes' logs needs of the timeline: which processes ended when, and, where
+the membership changed, which ring was in force.
 
-A SIGKILL costs a log its last moments; a node that stands still does late what it was to do.
+A SIGKILL costs a log its last moments; a paused node works later than it should.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Endings:
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings that stood while nothing moved: (when it was first logged, ring), in order."""
+    """The rings in force while nothing moved: (when it was first logged, ring), in order."""
 
     known: tuple[tuple[int, CheckedRing], ...]
     last: CheckedRing

@@ -1,7 +1,7 @@
 """The nodes' event logs, as the harness has parsed them, for the checkers that judge by them.
 
 A log is appended to in order, and a SIGKILL costs its last moments: what a log does not show
-may have been lost there, unless a later line of the same life stands in it.
+may have been lost there, unless a later line of the same life is in it.
 Its stamps (`mono`, ns) are of the machine's monotonic clock, as those of the history are, which
 begins at `began`.
 """
@@ -33,7 +33,7 @@ class Logs:
 
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
-        """Lines that are no events of a node are left out."""
+        """Lines that are not events of a node are left out."""
         known = (e for e in events if isinstance(e.get("node"), str) and "event" in e)
         return cls(tuple(known), began if isinstance(began, int) else None)
 
@@ -55,8 +55,8 @@ class Logs:
         return [e.get("mono", 0) for e in events if e["event"] == "start"]
 
     def whole(self, node: str, since: int, mono: int) -> bool:
-        """Whether all that a node logged between two instants (ns) certainly stands in its log: it
-        lived through them, and the next line that stands there is of the same life."""
+        """Whether all that a node logged between two instants (ns) is certainly in its log: it
+        lived through them, and the next line there is of the same life."""
         if any(since < start <= mono for start in self.starts(node)):
             return False
         place = bisect_right(self._stamps.get(node, []), mono)

@@ -1,14 +1,15 @@
-"""early-ownership: who serves a partition, or says that it is ready to, before it has all of it.
+"""early-ownership: a node serves a partition, or claims to be ready for it, before it has all of
+it.
 
-Under a layout that moves partitions each newcomer must end an exchange, begun under that
-layout, with every node that owns the partition still and was not removed. Nodes log the
-layouts that they hear of (`layout`: version, owners, target, gone), the exchanges that ended
-well (`exchange`: peer, layout, partitions), what they say that they are ready for (`ready-for`,
-`transfer-ready`) and what they begin to serve (`serves`: gained). Who was a newcomer, and of
-whom it had to hear, is worked out here from the owners alone.
+Under a layout that moves partitions each newcomer must end an exchange, begun under that layout,
+with every node that owns the partition still and was not removed. Nodes log the layouts that they
+receive (`layout`: version, owners, target, gone), the exchanges that ended well (`exchange`:
+peer, layout, partitions), the partitions that they claim to be ready for (`ready-for`,
+`transfer-ready`) and what they begin to serve (`serves`: gained). Who was a newcomer, and which
+exchanges it needed, is worked out here from the owners alone.
 
 What a life of a node began after a layout was made cannot show is not judged: the exchanges
-may stand in the lost last lines of the life before.
+may be in the lost last lines of the life before.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,23 @@ class Layout:
 
 @dataclass
 class Life:
-    """What one life of a node has shown so far. `heard`: (layout, partition) -> peers."""
+    """What one life of a node has shown so far. `exchanged`: (layout, partition) -> peers."""
 
     node: str
     began: int
-    heard: dict[tuple[int, int], set[str]] = field(default_factory=dict)
+    exchanged: dict[tuple[int, int], set[str]] = field(default_factory=dict)
 
-    def hear(self, event: Event) -> None:
+    def add_exchange(self, event: Event) -> None:
         """An exchange ended well."""
         for partition in _numbers(event.get("partitions")):
             about = (event.get("layout", -1), partition)
-            self.heard.setdefault(about, set()).add(str(event.get("peer")))
+            self.exchanged.setdefault(about, set()).add(str(event.get("peer")))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A node says that it has all of a partition. `missing`: whom it had not heard."""
+    """A node claims that it has all of a partition. `missing`: owners that it had no exchange
+    with."""
 
     event: Event
     partition: int
@@ -65,10 +68,9 @@ class Claim:
     missing: tuple[str, ...]
 
 
-def check_ownership(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+def check_ownership(run: Run, logs: Logs) -> CheckerResult:
     """Judge early-ownership."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")
@@ -117,7 +119,7 @@ def _claims(logs: Logs, layouts: Mapping[int, list[Layout]]) -> Iterator[Claim]:
         if what == "layout":
             gone |= set(event.get("gone") or ())
         elif what == "exchange":
-            lives[node].hear(event)
+            lives[node].add_exchange(event)
         else:
             for partition, layout in _claimed(event, layouts):
                 if lives[node].began < layout.first:
@@ -161,8 +163,8 @@ def _fetched_under(layouts: Mapping[int, list[Layout]], layout: Layout) -> Layou
 
 def _judged(event: Event, partition: int, layout: Layout, life: Life, gone: set[str]) -> Claim:
     sources = layout.now.holders(partition)
-    heard = life.heard.get((layout.version, partition), set())
-    missing = tuple(s for s in sources if s not in heard and s not in gone and s != life.node)
+    exchanged = life.exchanged.get((layout.version, partition), set())
+    missing = tuple(s for s in sources if s not in exchanged and s not in gone and s != life.node)
     return Claim(event, partition, layout, missing)
 
 
@@ -173,7 +175,7 @@ def _anomaly(
     node, partition = event["node"], claim.partition
     keys = [key for key in h.keys if ring.partition(key) == partition]
     row = logs.row_at(h, event.get("mono", 0))
-    what = "served" if event["event"] == "serves" else "said that it was ready for"
+    what = "served" if event["event"] == "serves" else "claimed to be ready for"
     why = (
         f"{node} {what} partition {partition}{logs.when(event)}, under layout "
         f"{claim.layout.version}, before an exchange with {listed(claim.missing)}, which owned it "

@@ -1,11 +1,11 @@
-"""What the nodes' event logs tell of an anomaly: who last touched its key, where a lost write was
-stored and what took it from there, who answered a read with what, what was named alike.
+"""Explains an anomaly by the nodes' event logs: which node last touched its key, where a lost
+write was stored and what took it from there, who answered a read with what, what was named alike.
 
-Told is only what happened before the observation that is explained (the last event of its
+Only what happened before the observation that is explained (the last event of its
 proof), where the logs can be laid beside the history. A line that changes no copy (a read, the
-order to repair another node) is no touch. A version is known by its dot, which the line of its
+order to repair another node) is not a touch. A version is known by its dot, which the line of its
 stamp gives beside the id of the write; `holds` names the versions that a copy has after a line.
-Older logs lack these: then what touched the key next is told, and not called the cause.
+Older logs lack these: then what touched the key next is named, and not called the cause.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import listed, name
-from dynamesis.checkers.graph.causality import Causality, causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import Fault, Timeline
+from dynamesis.checkers.history.timeline import Fault
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import Anomaly
 
 #: lines about a key that leave all copies as they are
 UNTOUCHING = ("read", "held", "read-repair", "put-refused", "unplaced", "fewer-places")
-#: fields of a line that say nothing of the mechanism
+#: fields of a line that are not about the mechanism
 _HEAD = ("time", "mono", "node", "event", "key", "hash", "dot", "holds", "incoming", "rows", "to")
-#: how many of a kind are told in words
-TOLD = 2
+#: how many of a kind are described in words
+IN_WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class Beside:
     asked about."""
 
     logs: Logs
-    history: History | None = None
-    timeline: Timeline | None = None
+    run: Run | None = None
     ring: CheckedRing | None = None
     keys: frozenset[str] = frozenset()
 
@@ -63,10 +61,10 @@ class Beside:
     def written_upon(self, id: str) -> set[str]:
         """A write, and all that were written on contexts that cover it: these may replace it,
         and as long as one of them is there, it is not lost."""
-        if self.history is None or id not in self.history.ids:
+        if self.run is None or id not in self.run.history.ids:
             return {id}
-        c = self._order
-        first = int(c.of_id[self.history.ids.index(id)])
+        c = self.run.order
+        first = int(c.of_id[self.run.history.ids.index(id)])
         found = {first} if first >= 0 else set()
         order, starts = c.by_key
         key = int(c.key[first])
@@ -75,18 +73,13 @@ class Beside:
                 found.add(version)
         return {id, *(name(c, version) for version in found)}
 
-    @cached_property
-    def _order(self) -> Causality:
-        assert self.history is not None
-        return causality(self.history)
-
     def mono(self, row: int) -> int | None:
         """When a row was written, by the logs' clock (ns)."""
-        return None if self.history is None else self.logs.mono_at(self.history, row)
+        return None if self.run is None else self.logs.mono_at(self.run.history, row)
 
     def wiped(self, node: str, since: int, until: int | None) -> Fault | None:
         """The fault that took all that a node had, between two instants, if any did."""
-        for fault in self.timeline.faults if self.timeline is not None else ():
+        for fault in self.run.timeline.faults if self.run is not None else ():
             at = self.mono(fault.started)
             hit = fault.family == "wipe" and node in fault.nodes
             if not hit or fault.fields.get("disk") == "copied" or at is None:
@@ -97,31 +90,33 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Told:
+class Explanation:
     """Sentences, each with a blank before it, and the data behind them."""
 
     why: str
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
-def told(beside: Beside, anomaly: Anomaly) -> Told:
-    """What the logs say of one anomaly; nothing without lines about its key."""
+def explain(beside: Beside, anomaly: Anomaly) -> Explanation:
+    """What the logs show of one anomaly; nothing without lines about its key."""
     events = beside.of(anomaly)
     if not events:
-        return Told("", {})
+        return Explanation("", {})
     parts = [
         _where_from(beside, anomaly, events),
         _answers(beside, anomaly, events),
         _named_alike(anomaly, events),
         _last(beside, anomaly, events),
     ]
-    return Told("".join(p.why for p in parts), {k: v for p in parts for k, v in p.data.items()})
+    return Explanation(
+        "".join(p.why for p in parts), {k: v for p in parts for k, v in p.data.items()}
+    )
 
 
 # ---- who last touched the key
 
 
-def _last(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
+def _last(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanation:
     """The last line on each node that changed its copy."""
     by_node: dict[str, Event] = {}
     renewed: dict[str, Event] = {}
@@ -139,10 +134,10 @@ def _last(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
         if fault is not None:
             words[node] += f", and wiped since (index {fault.started})"
     if not by_node:
-        return Told("", {})
-    said = ", ".join(f"{node} by {words[node]}" for node in sorted(by_node))
+        return Explanation("", {})
+    spelled = ", ".join(f"{node} by {words[node]}" for node in sorted(by_node))
     data = {node: dict(event) for node, event in sorted(by_node.items())}
-    return Told(f" Last touched on {said}.", {"last_touched": data})
+    return Explanation(f" Last touched on {spelled}.", {"last_touched": data})
 
 
 def _epoch(renewed: Event | None, event: Event) -> str:
@@ -163,10 +158,10 @@ def mechanism(event: Event) -> str:
 # ---- where a lost write was, and what took it from there
 
 
-def _where_from(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
+def _where_from(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanation:
     id = lost(anomaly)
     if id is None:
-        return Told("", {})
+        return Explanation("", {})
     ids = beside.written_upon(id)
     dots = {e["dot"] for e in events if e.get("request") in ids and "dot" in e}
     held: dict[str, tuple[Event, Event | None]] = {}
@@ -176,7 +171,7 @@ def _where_from(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
             after = [e for e in events[i + 1 :] if e["node"] == node and _touches(e)]
             held[node] = (event, _taken(after, dots, event))
     if not held:
-        return Told(
+        return Explanation(
             " No node's log has it stored, unless the last lines before a kill are missing.", {}
         )
     data = {n: {"stored": dict(a), "next": b and dict(b)} for n, (a, b) in sorted(held.items())}
@@ -189,8 +184,8 @@ def _where_from(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
     joint = "" if exact else ";"
     if exact and all(after is None for _, after in held.values()):
         still = listed([_gone(beside, exact, node, *pair) for node, pair in held.items()])
-        return Told(f" It was stored on {there}; {still}.", {"copies": data})
-    return Told(f" It was stored on {there}{joint} {verb} {gone}.", {"copies": data})
+        return Explanation(f" It was stored on {there}; {still}.", {"copies": data})
+    return Explanation(f" It was stored on {there}{joint} {verb} {gone}.", {"copies": data})
 
 
 def _touches(event: Event) -> bool:
@@ -251,32 +246,30 @@ def lost(anomaly: Anomaly) -> str | None:
 # ---- who answered a read with what
 
 
-def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
+def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanation:
     """Of the gets that an anomaly rests on, the last: which node answered with which writes."""
-    h = beside.history
-    if h is None or beside.logs.began is None:
-        return Told("", {})
+    if beside.run is None or beside.logs.began is None:
+        return Explanation("", {})
+    h = beside.run.history
     for row in sorted(anomaly.ops, reverse=True):
         if h.fs[h.f[row]] != "get" or h.pair[row] < 0 or h.pair[row] > row:
             continue
-        line = _read_line(beside, row, events)
+        line = _read_line(beside, h, row, events)
         if line is None:
-            return Told("", {})
+            return Explanation("", {})
         ids = {str(e["dot"]): str(e.get("request")) for e in events if "dot" in e}
         answers = line.get("answers")
-        said = [
+        spelled = [
             f"{who} with {listed([ids.get(dot, dot) for dot in dots])}"
             for who, dots in (answers.items() if isinstance(answers, Mapping) else ())
         ]
-        why = f" The get at index {row} was answered by {line['node']} from {', '.join(said)}."
-        return Told(why, {"answers": dict(line)})
-    return Told("", {})
+        why = f" The get at index {row} was answered by {line['node']} from {', '.join(spelled)}."
+        return Explanation(why, {"answers": dict(line)})
+    return Explanation("", {})
 
 
-def _read_line(beside: Beside, row: int, events: list[Event]) -> Event | None:
+def _read_line(beside: Beside, h: History, row: int, events: list[Event]) -> Event | None:
     """What the coordinator of a get logged of it, if only one line can be that."""
-    h = beside.history
-    assert h is not None
     begun, ended = beside.mono(int(h.pair[row])), beside.mono(row)
     asked = h.nodes[h.node[row]] if h.node[row] >= 0 else None
     node = h.worth.get(row, {}).get("coordinator", asked)
@@ -293,17 +286,17 @@ def _read_line(beside: Beside, row: int, events: list[Event]) -> Event | None:
 # ---- versions that were named alike, writes that were stamped twice
 
 
-def _named_alike(anomaly: Anomaly, events: list[Event]) -> Told:
+def _named_alike(anomaly: Anomaly, events: list[Event]) -> Explanation:
     doubles = list(_doubles(events, _concerned(anomaly)))
     if not doubles or "dot" in anomaly.data:
-        return Told("", {})
-    more = f", and there are {len(doubles) - TOLD} more such" * (len(doubles) > TOLD)
-    why = f" In the nodes' logs {'; '.join(doubles[:TOLD])}{more}."
-    return Told(why, {"doubles": doubles})
+        return Explanation("", {})
+    more = f", and there are {len(doubles) - IN_WORDS} more such" * (len(doubles) > IN_WORDS)
+    why = f" In the nodes' logs {'; '.join(doubles[:IN_WORDS])}{more}."
+    return Explanation(why, {"doubles": doubles})
 
 
 def _doubles(events: list[Event], ids: Collection[str]) -> Iterator[str]:
-    """Versions of a key that were named alike, of which whoever meets both keeps one; and
+    """Versions of a key that were named alike, of which a replica that receives both keeps one; and
     writes that were stamped twice, which then are two versions. `ids`: of which writes; of
     all, if there are none."""
     stamps: dict[str, dict[str, str]] = {}
@@ -325,6 +318,6 @@ def _doubles(events: list[Event], ids: Collection[str]) -> Iterator[str]:
 
 
 def _concerned(anomaly: Anomaly) -> Collection[str]:
-    """The writes that an anomaly is about, where it says so."""
+    """The writes that an anomaly names."""
     id, lacking = lost(anomaly), anomaly.data.get("lacking")
     return [id] if id is not None else list(lacking) if isinstance(lacking, Mapping) else []

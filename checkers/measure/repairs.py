@@ -1,6 +1,6 @@
 """Measured, not judged: how long after the heal each key converged, and by what.
 
-The nodes' event logs say when a replica stored a copy and why (`stored`: put, read-repair,
+The nodes' event logs show when a replica stored a copy and why (`stored`: put, read-repair,
 handoff, anti-entropy, transfer). From the end of the last fault to the quiet, the last copy
 that no client sent is when the key converged; what stored the last copy on each node
 repaired it there.
@@ -14,21 +14,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 
 #: copies that clients' writes made, and not repair
 WRITES = ("put", "stamp")
-#: keys that are told one by one, the slowest first
-TOLD = 100
+#: keys that are reported one by one, the slowest first
+REPORTED = 100
 
 
-def repairs(
-    timeline: Timeline, h: History, events: Iterable[Mapping[str, Any]], began: int
-) -> dict[str, Any] | None:
+def repairs(run: Run, events: Iterable[Mapping[str, Any]], began: int) -> dict[str, object] | None:
     """Convergence by key, in s after the last fault ended; `events` of all nodes in order of
     time, `began` the ns of their clock at which the history begins. None for a test that
     did not get quiet after a heal."""
+    h, timeline = run.history, run.timeline
     healed = _healed(timeline)
     if healed is None or timeline.quiesced is None or not timeline.quiet:
         return None
@@ -40,7 +39,7 @@ def repairs(
         if stored and isinstance(key, str) and first <= event["mono"] <= last:
             seconds = round((event["mono"] - first) / 1e9, 3)
             by_key.setdefault(key, {})[str(node)] = (seconds, str(why))
-    return _told(by_key)
+    return _summary(by_key)
 
 
 def _healed(timeline: Timeline) -> int | None:
@@ -50,10 +49,10 @@ def _healed(timeline: Timeline) -> int | None:
     return heal if heal is None or not ends else min(heal, max(e for e in ends if e is not None))
 
 
-def _told(by_key: Mapping[str, Mapping[str, tuple[float, str]]]) -> dict[str, Any]:
+def _summary(by_key: Mapping[str, Mapping[str, tuple[float, str]]]) -> dict[str, object]:
     took = {key: max(s for s, _ in nodes.values()) for key, nodes in by_key.items()}
     by = Counter(why for nodes in by_key.values() for _, why in nodes.values())
-    slowest = sorted(took, key=lambda key: -took[key])[:TOLD]
+    slowest = sorted(took, key=lambda key: -took[key])[:REPORTED]
     marks = np.percentile(list(took.values()), (50, 99, 100)) if took else ()
     return {
         "keys": len(by_key),

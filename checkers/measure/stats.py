@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: percentiles of latency that are reported
 PERCENTILES = (50, 90, 99, 99.9)
 
 
-def check_stats(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stats(run: Run) -> CheckerResult:
     """Always valid; the figures are its details."""
-    return judge((), (), stats(c.history))
+    return judge((), (), stats(run.history))
 
 
-def stats(h: History) -> dict[str, Any]:
+def stats(h: History) -> dict[str, object]:
     """Figures by f over the clients' operations. Latencies in ms, durations in s."""
     clients = (h.process >= 0) & (h.kind == INVOKE)
     by_f = {f: _of_f(h, np.flatnonzero(clients & (h.f == i))) for i, f in enumerate(h.fs)}
@@ -34,11 +30,11 @@ def stats(h: History) -> dict[str, Any]:
     }
 
 
-def _of_f(h: History, invoked: Ints) -> dict[str, Any]:
+def _of_f(h: History, invoked: Ints) -> dict[str, object]:
     ended = h.pair[invoked]
     kinds = np.where(ended >= 0, h.kind[ended], INFO)
     count = {name: int(np.count_nonzero(kinds == kind)) for name, kind in _ENDS}
-    figures: dict[str, Any] = {"count": len(invoked), **count}
+    figures: dict[str, object] = {"count": len(invoked), **count}
     if len(invoked):
         figures["availability"] = count["ok"] / len(invoked)
     if count["ok"]:

@@ -20,15 +20,15 @@ from dynamesis.checkers.history.op import raw
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, Verdict, judge
 
-Check = Callable[[History], Verdict]
+Check = Callable[[History], CheckerResult]
 
 #: operations that promise nothing
 _READS = ("read", "r")
 
 
-def each_key(check: Check, h: History, transactions: bool = False) -> Verdict:
+def each_key(check: Check, h: History, transactions: bool = False) -> CheckerResult:
     """The verdict on every key together; on the whole, if nothing names a key. `transactions`:
     values are lists of micro-operations, and so are pairs only where the first is none."""
     mixed = unkeyed(h)
@@ -38,18 +38,22 @@ def each_key(check: Check, h: History, transactions: bool = False) -> Verdict:
     if not parts:
         return check(h)
     verdicts = {key: check(part) for key, part in parts}
-    empty = {key for key, part in parts if verdicts[key].valid == "unknown" and _is_empty(part)}
+    empty = {
+        key for key, part in parts if verdicts[key].verdict is Verdict.UNKNOWN and _is_empty(part)
+    }
     if len(empty) == len(parts):
         empty = set()
     found = [replace(a, key=key) for key, v in verdicts.items() for a in v.anomalies]
     judged = [(key, v) for key, v in verdicts.items() if key not in empty]
     reasons = [f"key {key}: {reason}" for key, v in judged for reason in v.reasons]
-    told = capped(found, reasons, {"by_key": {key: v.details for key, v in verdicts.items()}})
-    return replace(told, more=sum((Counter(v.more) for v in verdicts.values()), Counter(told.more)))
+    result = capped(found, reasons, {"by_key": {key: v.details for key, v in verdicts.items()}})
+    return replace(
+        result, more=sum((Counter(v.more) for v in verdicts.values()), Counter(result.more))
+    )
 
 
 def unkeyed(h: History) -> str | None:
-    """Why keys cannot be told apart: some operations of clients have the field `key`, and
+    """Why keys cannot be separated: some operations of clients have the field `key`, and
     others have not. None where all have or none has."""
     asked = np.flatnonzero(_clients(h) & (h.kind == INVOKE))
     bare = asked[h.key[asked] < 0]
@@ -76,7 +80,7 @@ def _by_field(h: History) -> Iterator[tuple[str, History]]:
 
 
 def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
-    """Key by key, with the values of that key; nothing if values are no pairs. A read that
+    """Key by key, with the values of that key; nothing if values are not pairs. A read that
     showed null has the key of its invocation."""
     clients = _clients(h)
     if not np.any(clients) or np.any(h.value[clients] < 0):
@@ -107,10 +111,10 @@ def _is_pair(value: Any, transactions: bool) -> bool:
 
 
 def _split(
-    h: History, key: Ints, names: list[str], told: dict[str, Any]
+    h: History, key: Ints, names: list[str], columns: dict[str, Any]
 ) -> Iterator[tuple[str, History]]:
     clients = _clients(h)
     for number in np.unique(key[clients]).tolist():
         others = clients & (key != number)
         process = np.where(others, HARNESS, h.process)
-        yield names[number], replace(h, process=process, **told)
+        yield names[number], replace(h, process=process, **columns)

@@ -8,7 +8,7 @@ be the last but one, and so on until no such read is left. Any success is as goo
 other, since taking the last writes away with their reads never makes the rest harder. So the
 few writes that can be last are tried side by side, with ever more patience: limited
 backtracking of Golab, Hurwitz and Li (On the k-Atomicity-Verification Problem, ICDCS 2013),
-O(n log n + c n) where at most c writes are concurrent. For k > 2 no quick test is known: told
+O(n log n + c n) where at most c writes are concurrent. For k > 2 no quick test is known: given
 is a bound, by how many writes a read was certainly stale.
 
 *Delta*: by how many ns reads would have to begin earlier for the key to be linearizable
@@ -85,7 +85,7 @@ class Register:
 
 @dataclass
 class _Suffixes:
-    """What is left to place while the order grows from its end. Writes and reads stand sorted by
+    """What is left to place while the order grows from its end. Writes and reads are sorted by
     begin; `last_write` and `last_read` are the last of these that may be left. The writes left
     are linked by end, each with the one `before` and `after` it, in a ring through the number
     that follows the last."""

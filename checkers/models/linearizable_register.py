@@ -35,7 +35,7 @@ from dynamesis.checkers.models.register_operations import (
     keyed,
     operations_of,
 )
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 #: keys for which their distance is measured
 MEASURED = 20
@@ -58,7 +58,7 @@ class Zones:
         return forward
 
 
-def check_register(h: History, initial: Any = None) -> Verdict:
+def check_register(h: History, initial: Any = None) -> CheckerResult:
     """Judge linearizability key by key; `initial` is what each register holds at first."""
     reasons = [*not_understood(h, "register"), *altered(h, *WRITES)]
     if reasons:
@@ -75,9 +75,9 @@ def check_register(h: History, initial: Any = None) -> Verdict:
         return judge(found, ["no read succeeded"], more=more)
     zones = _zones(ops)
     broken, beyond = _limited(_conflicts(h, ops, zones))
-    details: dict[str, Any] = {"operations": len(ops.row), "keys": len(names)}
+    details: dict[str, object] = {"operations": len(ops.row), "keys": len(names)}
     if broken:
-        details |= _distances(h, ops, [a.data["key"] for a in broken])
+        details |= _distances(h, ops, [k for a in broken if isinstance(k := a.data["key"], int)])
     if not np.any(ops.write):
         reasons = ["no write was acknowledged, and none was read"]
     return judge([*found, *broken], reasons, details, {**more, **beyond})
@@ -95,8 +95,8 @@ def _limited(anomalies: Iterator[Anomaly]) -> tuple[list[Anomaly], dict[str, int
 
 
 def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Iterator[Anomaly]:
-    """Reads that no order can explain: of what nobody wrote, or wrote in vain, or not yet. An
-    initial value is never among them."""
+    """Reads that no order can explain: of what no operation wrote, or only a failed one, or a
+    later one. An initial value is never among them."""
     span = int(value.max(initial=0)) + 2
     reads, writes = ops.only(~ops.write & (ops.value >= 0)), ops.only(ops.write)
     written = code(writes.key, writes.value, span)
@@ -113,7 +113,7 @@ def _read_findings(h: History, ops: Operations, key: Ints, value: Ints) -> Itera
         why = f"the read at index {read} saw {{}}, whose write at index {failed} failed"
         if failed > read:  # a write that began after the read ended cannot be what it saw
             name, rows = "phantom", (read,)
-            why = f"the read at index {read} saw {{}}, which nobody had written"
+            why = f"the read at index {read} saw {{}}, which no operation had written"
         yield _anomaly(h, ops, name, int(reads.key[i]), rows, why, read)
     write = order[place[known]]
     early = np.flatnonzero(reads.end[known] < writes.begin[write])
@@ -195,7 +195,7 @@ def _held(h: History, ops: Operations, zones: Zones, cluster: int) -> str:
     return f"it must have held {value} at some time between index {begin} and index {end}"
 
 
-def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, Any]:
+def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, object]:
     """By key how far it is from linearizable, and for how many that was not measured."""
     wrong = list(dict.fromkeys(keys))
     measured = {str(ops.keys[k]): _distance(h, ops.only(ops.key == k)) for k in wrong[:MEASURED]}
@@ -203,7 +203,7 @@ def _distances(h: History, ops: Operations, keys: list[int]) -> dict[str, Any]:
     return {"distance": measured, **({"distance_not_measured": beyond} if beyond > 0 else {})}
 
 
-def _distance(h: History, ops: Operations) -> dict[str, Any]:
+def _distance(h: History, ops: Operations) -> dict[str, object]:
     """Delta in ms, and k: exact if it is 2, else a lower bound; null where some read cannot
     have seen what it saw, so that no k and no delta explains it. Delta is null too where times
     are absent or too coarse to order the operations."""

@@ -4,7 +4,7 @@ A model declares the fs that it knows. An operation of a client with another f m
 anything to the state that is judged: nothing found is then a proof, and nothing is evidence.
 So it is with a process that has a name instead of a number: models judge the operations of
 numbered clients, and what a named one read or wrote must not be left out in silence. Events
-of the nemesis and of the harness are no operations of clients.
+of the nemesis and of the harness are not operations of clients.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from dynamesis.checkers.history.columns import NEMESIS, History
 from dynamesis.checkers.history.pairing import INVOKE, OK
 
-#: micro-operations say what a transaction did; the f of the whole is one of these, or absent
+#: micro-operations are what a transaction did; the f of the whole is one of these, or absent
 _TXN = frozenset({"txn", "read", "write", "append", "r", "w", ""})
 _SET = frozenset({"add", "read"})
 

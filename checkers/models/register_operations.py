@@ -106,10 +106,10 @@ def operations_of(
     pair = h.pair[row]
     status = np.where(pair >= 0, h.kind[pair], INFO)
     write = h.rows(*WRITES)[row]
-    told = np.where(write, row, pair)
+    named = np.where(write, row, pair)
     end = np.where(status == OK, pair, NEVER)
     counts = np.where(write, status != FAIL, status == OK)
-    every = Operations(row, write, key[told], value[told], row, end, names)
+    every = Operations(row, write, key[named], value[named], row, end, names)
     ops = every.only(counts)
     reasons = []
     writes = ops.only(ops.write)

@@ -10,7 +10,7 @@ refused add is an anomaly, and duplicates are found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -21,12 +21,12 @@ from dynamesis.checkers.history.columns import History, NameTable
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
 from dynamesis.checkers.models.operations import altered, limited
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 
 @dataclass(frozen=True, eq=False)
 class Sets:
-    """By element: its first add (row, NEVER if nobody added it), when an add of it was first
+    """By element: its first add (row, NEVER if none did), when an add of it was first
     acknowledged (NEVER if none was), whether all its adds were refused. By read: begin and end.
     Pairs of what was shown: `read` and `element` (numbers). `reasons`: what cannot be judged."""
 
@@ -47,7 +47,7 @@ class Sets:
         possible: Bools = ~self.refused[self.element]
         return possible & (self.added[self.element] < self.end[self.read])
 
-    def told(self, element: int) -> str:
+    def spelled(self, element: int) -> str:
         """An element as the history spells it."""
         return self.history.spelled(self.names[element])
 
@@ -105,7 +105,7 @@ def _twice(h: History, names: NameTable, adds: Ints, numbers: Ints) -> list[str]
     )
 
 
-def check_set(h: History) -> Verdict:
+def check_set(h: History) -> CheckerResult:
     """Judge the last read: nothing acknowledged before it is lost, nothing is made up."""
     s = _sets(h)
     if not len(s.begin):
@@ -127,7 +127,7 @@ def check_set(h: History) -> Verdict:
     return capped(found, s.reasons, details)
 
 
-def check_set_full(h: History, linearizable: bool = False) -> Verdict:
+def check_set_full(h: History, linearizable: bool = False) -> CheckerResult:
     """Judge every read. With `linearizable`, stale reads are anomalies too."""
     s = _sets(h)
     if not len(s.begin):
@@ -175,25 +175,25 @@ def _last_absent(s: Sets, rank: Ints) -> Ints:
 
 def _unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
     """What these reads show and cannot have: from nowhere, refused, of the future, twice. An
-    add that began after the read ended proves no abort: a refused one then says nothing."""
+    add that began after the read ended proves no abort: a refused one then proves nothing."""
     chosen = np.isin(s.read, np.asarray(reads))
     read, element = s.read[chosen], s.element[chosen]
     end, added, refused = s.end[read], s.added[element], s.refused[element]
     later = added > end
     nowhere = (added == NEVER) | (later & refused)
     for name, bad, why in (
-        ("phantom", nowhere, "which nobody had added"),
+        ("phantom", nowhere, "which no operation had added"),
         ("aborted-read", refused & ~later, "whose add was refused"),
         ("future-read", later & ~nowhere, "not yet added"),
     ):
         for i in np.flatnonzero(bad).tolist():
             rows = {int(end[i])} | (set() if name == "phantom" else {int(added[i])})
-            text = f"the read that ended at index {end[i]} shows {s.told(element[i])}, {why}."
+            text = f"the read that ended at index {end[i]} shows {s.spelled(element[i])}, {why}."
             yield Anomaly(name, text, None, tuple(sorted(rows)))
     code = read * (len(s.names) + 1) + element
     twice, count = np.unique(code, return_counts=True)
     for c in twice[count > 1].tolist():
-        row, what = int(s.end[c // (len(s.names) + 1)]), s.told(c % (len(s.names) + 1))
+        row, what = int(s.end[c // (len(s.names) + 1)]), s.spelled(c % (len(s.names) + 1))
         text = f"the read that ended at index {row} shows {what} more than once."
         yield Anomaly("duplicate-elements", text, None, (row,))
 
@@ -203,18 +203,20 @@ def _lost(s: Sets, element: int, read: int, known: int) -> Anomaly:
     acknowledged = known == s.acknowledged[element]
     when = f"acknowledged at index {known}" if acknowledged else f"shown by the read at {known}"
     rows = {int(s.added[element]), known, int(s.end[read])}
-    why = f"{s.told(element)} was {when}, but the read at index {s.end[read]} lacks it for good."
+    why = f"{s.spelled(element)} was {when}, but the read at index {s.end[read]} lacks it for good."
     return Anomaly("lost-element", why, None, tuple(sorted(rows)))
 
 
 def _stale(s: Sets, element: int, read: int, known: int) -> Anomaly:
     rows = {int(s.added[element]), known, int(s.end[read])}
     lacking = f"the read at index {s.end[read]} lacks it"
-    why = f"{s.told(element)} was known from index {known} on, but {lacking}."
+    why = f"{s.spelled(element)} was known from index {known} on, but {lacking}."
     return Anomaly("stale-read", why, None, tuple(sorted(rows)))
 
 
-def capped(found: list[Anomaly], reasons: list[str], details: dict[str, Any]) -> Verdict:
+def capped(
+    found: list[Anomaly], reasons: list[str], details: Mapping[str, object]
+) -> CheckerResult:
     """A verdict that describes some anomalies of each name and counts the rest."""
     kept: dict[str, list[Anomaly]] = {}
     for anomaly in found:

@@ -17,10 +17,10 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
-def check_long_fork(h: History) -> Verdict:
+def check_long_fork(h: History) -> CheckerResult:
     """Transactions of one write, or of reads of several keys."""
     try:
         t = read_txns(h, "w", lists=False)
@@ -29,7 +29,7 @@ def check_long_fork(h: History) -> Verdict:
         return judge((), [str(error)])
     written = t.key[t.write]
     if len(np.unique(written)) < len(written):
-        return judge((), ["a key is written more than once: forks cannot be told"])
+        return judge((), ["a key is written more than once: forks cannot be recognised"])
     reads, reasons = _reads(t)
     states: dict[tuple[frozenset[int], frozenset[int]], int] = {}
     for txn, mops in reads:
@@ -73,8 +73,8 @@ def _repeats(t: Txns) -> Bools:
 
 
 def _impossible(t: Txns, writes: Writes) -> Iterator[Anomaly]:
-    """Reads of what nobody wrote, wrote in vain, or had not yet begun to write. A history
-    without any write is one of reads alone, which says nothing of who wrote."""
+    """Reads of what no operation wrote, or only a failed one, or one that had not yet begun. A
+    history without any write is one of reads alone, which has nothing on the writers."""
     reads = np.flatnonzero(~t.write & t.known & (t.value != NIL) & bool(len(writes)))
     by = writes.find(t.key[reads], t.value[reads])
     writer = np.append(writes.mops, 0)[by]
@@ -82,7 +82,7 @@ def _impossible(t: Txns, writes: Writes) -> Iterator[Anomaly]:
         txn, wrote = int(t.txn[mop]), int(t.txn[source])
         later, failed = t.row[wrote] > t.ended[txn], t.status[wrote] == FAIL
         if number < 0 or (later and failed):
-            yield _impossible_read(t, mop, "phantom", "which nobody had written", None)
+            yield _impossible_read(t, mop, "phantom", "which no operation had written", None)
         elif failed:
             why = f"whose write at index {t.row[wrote]} failed"
             yield _impossible_read(t, mop, "aborted-read", why, wrote)

@@ -96,7 +96,7 @@ class Measurement:
     operations_per_s: float
     peak_mib: int
     file_mib: float
-    valid: Any
+    valid: bool | str
 
     def to_dict(self) -> JsonObject:
         """Plain data."""
@@ -150,7 +150,7 @@ def _measure(name: str, size: int, path: Path, clock: Clock) -> Measurement:
         round(size / (done - start)),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         round(path.stat().st_size / (1 << 20), 1),
-        results.valid,
+        results.verdict.json,
     )
 
 

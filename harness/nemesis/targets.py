@@ -61,7 +61,7 @@ class Targets:
             ring = await self.system.ring()
         except RuntimeError:
             return [value["otherwise"]]
-        replicas = CheckedRing.told(ring, ring["n"]).primaries(value["key"])
+        replicas = CheckedRing.of_node(ring, ring["n"]).primaries(value["key"])
         return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
 
     async def _giver(self, family: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -173,7 +173,7 @@ async def _unreadable(system: System) -> dict[str, Any]:
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
     is as System.ring tells it."""
-    placed = CheckedRing.told(ring, ring["n"])
+    placed = CheckedRing.of_node(ring, ring["n"])
     groups = {placed.holders(partition) for partition in range(len(placed.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
 

@@ -229,7 +229,7 @@ class Runner:
         await keep(self.parts.system, held, self.folder / NODES)
 
     async def _dump(self, ring: Mapping[str, Any]) -> Held:
-        parts, placement = self.parts, CheckedRing.told(ring, ring["n"])
+        parts, placement = self.parts, CheckedRing.of_node(ring, ring["n"])
         return await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
 
     async def _read_all(self) -> None:

@@ -34,7 +34,7 @@ def check(path: Path, *arguments: str) -> tuple[int, str, str]:
             "register-initial-zero.edn",
             ("-m", "register"),
             1,
-            ["false", "phantom: 1", "the read at index 1 saw 0, which nobody had written"],
+            ["false", "phantom: 1", "the read at index 1 saw 0, which no operation had written"],
         ),
     ],
 )

@@ -31,7 +31,7 @@ def rings(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
 @given(rings(), st.text())
 def test_both_rings_place_every_key_alike(told: tuple[dict[str, Any], int], key: str) -> None:
     ring, n = told
-    ours = CheckedRing.told(ring, n)
+    ours = CheckedRing.of_node(ring, n)
     nodes = NodesRing(ring["owners"], n, ring.get("zones"), ring.get("zone_replicas"))
     partition = nodes.partition(key.encode())
     assert ours.partition(key) == partition

@@ -104,8 +104,8 @@ CAUSES = [
     ("unavailable-without-a-fault", "unavailable", (4, 5), "no fault had been active for 5 s"),
     ("divergence-one-sibling-short", "divergence", (11, 13), "1.1 was acknowledged at 0.060 s"),
     ("misplaced-hint-left", "misplaced", (15,), "0.1 was acknowledged at 0.040 s"),
-    ("split-membership-members", "split-membership", (8, 9), "n2 say n1, n2, n3, n4."),
-    ("split-membership-owners", "split-membership", (8, 9), "n1 say 0 is of n1, 1 is of n2"),
+    ("split-membership-members", "split-membership", (8, 9), "n2 have n1, n2, n3, n4."),
+    ("split-membership-owners", "split-membership", (8, 9), "n1 have 0 is of n1, 1 is of n2"),
     ("stuck-hints-left", "stuck", (6,), "hints were still held by n4 (3)"),
     ("lost-item,lost-write-branch-gone", "lost-item", (4, 5, 17), "1.1 was acknowledged at 0.060"),
 ]  # fmt: skip
