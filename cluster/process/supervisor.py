@@ -65,16 +65,16 @@ class ClusterSpec:
 
 
 class Cluster:
-    """The processes of a ClusterSpec. `on_spawn` and `on_exit` hear of every pid: as soon
-    as it runs, and once it was reaped. `busy`: how many times as long as on an idle machine
-    things may take now."""
+    """The processes of a ClusterSpec. `on_spawn(pid)` is called as soon as a process runs,
+    `on_exit(pid)` once it is reaped. `busy()`: how many times as long as on an idle machine
+    everything may take now."""
 
     def __init__(
         self,
         spec: ClusterSpec,
-        on_spawn: Callable[[int], None] = lambda pid: None,
-        on_exit: Callable[[int], None] = lambda pid: None,
-        busy: Callable[[], float] = lambda: 1.0,
+        on_spawn: Callable[[int], None],
+        on_exit: Callable[[int], None],
+        busy: Callable[[], float],
     ) -> None:
         self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
@@ -461,6 +461,11 @@ _COPY = "data.copy"
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)
 _TAIL_BYTES = 16 << 10
+
+
+def unwatched(spec: ClusterSpec) -> Cluster:
+    """A cluster whose processes nothing else has to know of, on an idle machine."""
+    return Cluster(spec, lambda pid: None, lambda pid: None, lambda: 1.0)
 
 
 def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:

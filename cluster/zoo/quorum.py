@@ -42,13 +42,13 @@ class NotfoundQuorum(Node):
 class _CountsThePlan(PutRequest):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._heard: set[str] = set()
+        self._counted: set[str] = set()
 
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         super().count(place, durable)
-        self._heard.add(place.holder)
+        self._counted.add(place.holder)
         for other in self._plan.places:
-            if other.hint_for is None and other.holder not in self._heard:
+            if other.hint_for is None and other.holder not in self._counted:
                 super().count(other, False)
 
 

@@ -224,7 +224,7 @@ class _Remembering(RequestDedup):
 class _Stale(PutRequest):
     @property
     def _last(self) -> dict[bytes, PutReply]:
-        memory = self._s.retries
+        memory = self._s.dedup
         assert isinstance(memory, _Remembering)
         return memory.last
 

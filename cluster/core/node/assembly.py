@@ -182,7 +182,7 @@ class Assembly:
             self.objects,
             self.hints,
             self.barriers,
-            self.services.retries,
+            self.services.dedup,
             params.reap_after,
             params.request_timeout,
             settled=self._settled_view,

@@ -165,7 +165,7 @@ class Dispatch:
         if refusal is not None:
             respond(refusal)
             return
-        first = node.services.retries.begin(put, respond)
+        first = node.services.dedup.begin(put, respond)
         if first is not None:
             node.admission.enter(len(put.value))
             node.parts.put_request(node.services, put, seen, first, hops).start()

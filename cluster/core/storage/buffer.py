@@ -44,9 +44,9 @@ class Buffer(Generic[T]):
         runtime: Runtime,
         encode: Callable[[T], bytes],
         lost: Callable[[bytes, T | None], None],
-        memory: int = 0,
-        interval: float = 0.1,
-        label: Callable[[bytes], dict[str, Any]] = lambda key: {"key": key},
+        memory: int,
+        interval: float,
+        label: Callable[[bytes], dict[str, Any]],
     ) -> None:
         """`memory`: rows that may be acknowledged before they are durable; `interval`: the
         longest that one waits before it is written (s); `label`: how a row is named in the
