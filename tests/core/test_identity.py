@@ -101,7 +101,7 @@ def life(
     store: DictStore, entropy: int, intact: bool = True, save: bool = True
 ) -> tuple[Runtime, Identity]:
     runtime = idle_runtime()
-    identity = Identity("n1", runtime, store, entropy)
+    identity = Identity("n1", runtime, store, entropy, False)
     identity.recover(intact, lambda: None)
     if save:
         carry(runtime, store)

@@ -98,7 +98,7 @@ class TestTree:
 class TestIdentity:
     def life(self, store: DictStore, entropy: int) -> tuple[Runtime, Identity]:
         runtime = idle_runtime()
-        identity = Identity("n1", runtime, store, entropy)
+        identity = Identity("n1", runtime, store, entropy, False)
         identity.recover(True, lambda: None)
         return runtime, identity
 

@@ -34,7 +34,7 @@ class Replica:
         objects: RecordTable,
         hints: Hints,
         limit: int,
-        durable: bool = True,
+        durable: bool,
     ) -> None:
         self.node = node
         self._runtime = runtime

@@ -56,7 +56,7 @@ class Identity:
     """Hands out actor names for one node."""
 
     def __init__(
-        self, node: str, runtime: Runtime, store: Reader, entropy: int, buffered: bool = False
+        self, node: str, runtime: Runtime, store: Reader, entropy: int, buffered: bool
     ) -> None:
         """`buffered`: writes of this life may be acknowledged before they are durable."""
         self.node = node
