@@ -77,7 +77,7 @@ def trace() -> list[str]:
     repair, deletes, a joining and a leaving node, and a second life."""
     sim = Simulator(
         3,
-        partitions=16,
+        partitions=8,
         n=2,
         reap_after=1.0,
         anti_entropy_interval=0.5,
