@@ -1,6 +1,6 @@
 """One node as an operating-system process: started, signalled, watched, reaped.
 
-It runs in a session of its own, so that a ctrl-C in the terminal reaches only whoever
+It runs in a session of its own, so that a ctrl-C in the terminal reaches only the process that
 started it. It ends with us, however we end: by the other end of a pipe, and by the signal that
 the kernel sends when the thread that started it has ended (cluster.process.parent).
 """

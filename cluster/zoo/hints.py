@@ -37,7 +37,7 @@ class HintsForgotten(Node):
 
 
 class HintKeyCollision(Node):
-    """One hint a key, for whomever: that for one target replaces that for another."""
+    """One hint a key, for any target: that for one target replaces that for another."""
 
     def hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
         super().hint_changed(row, old, new)

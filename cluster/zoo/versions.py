@@ -47,7 +47,7 @@ class _OneClock(RecordTable):
 
 
 class MergedClockSiblings(Node):
-    """Without a dot of its own a sibling cannot be told from the others: a write whose
+    """Without a dot of its own a sibling cannot be distinguished from the others: a write whose
     context is behind any of them keeps all."""
 
     parts = Parts(objects=_OneClock, hint_records=_OneClock)
@@ -101,7 +101,7 @@ class _Unleased(Identity):
 
 
 class LazyEpoch(Node):
-    """Epochs are used as soon as they are leased: the disk still says what it said before."""
+    """Epochs are used as soon as they are leased: the disk still has the old lease."""
 
     parts = Parts(identity=_Unleased)
 

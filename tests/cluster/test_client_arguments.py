@@ -102,7 +102,7 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
     [
         ({"addresses": []}, ValueError, "the address of one node at least"),
         ({"addresses": "127.0.0.1:1"}, TypeError, "addresses must be a list"),
-        ({"addresses": ["127.0.0.1"]}, ValueError, "'127.0.0.1' is no address"),
+        ({"addresses": ["127.0.0.1"]}, ValueError, "'127.0.0.1' is not an address"),
         ({"addresses": ["a:0"]}, ValueError, "port 1 to 65535"),
         ({"addresses": [("a", 1)]}, TypeError, "an address is text"),
         ({"addresses": ["a:1", "a:1"]}, ValueError, "comes twice"),
@@ -226,7 +226,7 @@ def test_ways_to_merge_are_joins(merge: Any, values: list[bytes], result: bytes)
 
 
 def test_a_value_that_cannot_be_merged_is_told() -> None:
-    with pytest.raises(ValueError, match="is no JSON array"):
+    with pytest.raises(ValueError, match="is not a JSON array"):
         union(versions(b'{"a": 1}'))
 
 

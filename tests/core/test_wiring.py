@@ -119,7 +119,7 @@ def write_with_barriers(sim: Simulator) -> list[str]:
             key = b"k%d" % i
             node.barriers.set(key, "n1 1")
             node.replica.put(key, {"n9:1:1": Entry(i + 1)}, "n3", "put", lambda code: None)
-            seen.append(f"{key!r} {node.barriers.stands(key, 'n1 1')}")
+            seen.append(f"{key!r} {node.barriers.unbroken(key, 'n1 1')}")
     return seen
 
 

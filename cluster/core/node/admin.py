@@ -1,7 +1,7 @@
-"""What an administrator may ask a node: its status, what it holds, and why.
+"""Answers an administrator: status, ring, dump, explanation of a key, membership changes.
 
-These questions come round the proxies, on the admin port, and none of them repairs or
-changes anything but `repair`.
+These commands come on the admin port, round the proxies. Only `repair` and the changes of the
+membership (`join`, `leave`, `remove`) change anything.
 """
 
 from __future__ import annotations

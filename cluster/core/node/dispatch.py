@@ -1,9 +1,9 @@
-"""What a node is asked, and who of its parts answers.
+"""Dispatches messages to the parts of a node.
 
-One table says which method answers which message. Three gates stand before it: what makes
-no sense is refused (sanity); clients' requests are refused before anything of them is done
-where they could not be served; and states are merged only from nodes that take part, since
-whoever forgets tombstones asks nobody else (departure, reaper).
+One table maps each type of message to the method that answers it. It has three gates:
+messages that make no sense are refused (validate); clients' requests that cannot be served
+are refused before anything of them is done; and states are merged only from nodes that take
+part, since only those agree before a tombstone is reaped (decommission, tombstone_reaper).
 """
 
 from __future__ import annotations

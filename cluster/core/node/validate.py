@@ -1,5 +1,5 @@
 """Which messages make sense. A frame can be well formed and still name a partition that
-is not there; whoever sent it is answered, and nothing is done.
+is not there; the sender gets a refusal, and nothing is done.
 
 Keys and options of clients are judged where requests are admitted (node).
 """
@@ -77,5 +77,5 @@ def _layout(layout: Layout, params: Params) -> str | None:
     if not layout.members or not all((*layout.members, *layout.owners, *layout.target)):
         return "the layout names no member, or one without a name"
     if not set(layout.target) <= set(layout.members):
-        return "the layout gives partitions to a node that is no member"
+        return "the layout gives partitions to a node that is not a member"
     return _within("partition", layout.ready, params.partitions)

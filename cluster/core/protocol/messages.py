@@ -1,4 +1,4 @@
-"""Everything that is said on a connection, as data. `cluster.net.wire` makes bytes of it.
+"""The messages of a connection, as data. `cluster.net.wire` makes bytes of it.
 
 Every message but Hello and Welcome carries `rid`, which its answer repeats; it is unique on the
 connection that the question went by.
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     extra: tuple[int, ...] = ()
 
 
-#: actor -> Entry: a dotted version vector set with its dots written out (versions.clock says
+#: actor -> Entry: a dotted version vector set with its dots written out (versions.clock:
 #: why). Never mutated.
 State = dict[str, Entry]
 
@@ -79,7 +79,7 @@ ChangeKind = Literal["join", "leave", "remove", "close"]
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True):
-    """A change of the membership; what they mean says cluster.core.membership.changes."""
+    """A change of the membership; their meaning: cluster.core.membership.changes."""
 
     id: str
     kind: ChangeKind
@@ -101,7 +101,7 @@ class Layout(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Hello(_Base, frozen=True):
-    """First on every connection, from the side that accepted; whoever dialled answers with
+    """First on every connection, from the side that accepted; the side that dialled answers with
     its own, and if it speaks as a node or an administrator with a proof (cluster.net.auth)."""
 
     node: str
@@ -188,7 +188,7 @@ class ForwardPut(_Base, frozen=True):
 
 
 class ReplicaGet(_Base, frozen=True):
-    """`hint_for`: the primary that the node asked stands in for; None if it is one."""
+    """`hint_for`: the primary that the receiver replaces; None if it is one itself."""
 
     rid: int
     key: bytes
@@ -275,7 +275,7 @@ class TreeLeavesReply(_Base, frozen=True):
 
 
 class TreeKeys(_Base, frozen=True):
-    """Third question: what stands in these leaves, by partition."""
+    """Third question: the keys in these leaves, by partition."""
 
     rid: int
     leaves: dict[int, list[int]]

@@ -127,8 +127,8 @@ class AntiEntropy:
         about = (exchange.version, exchange.partitions)
         if exchange.differed or self._logged.get(exchange.peer) != about:
             self._logged[exchange.peer] = about
-            told = {"layout": exchange.version, "partitions": exchange.partitions}
-            self.runtime.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
+            fields = {"layout": exchange.version, "partitions": exchange.partitions}
+            self.runtime.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **fields)
 
     def oldest(self) -> float:
         """Seconds since the last exchange with the peer that has waited longest for one; a
@@ -153,7 +153,7 @@ class AntiEntropy:
         if not self.trees.complete:
             return TreeRootsReply(asked.rid, {}, "the trees are being made")
         if not all(map(self.replica.keeps, asked.roots)):
-            # whoever asks would take what is about to be dropped here for a copy
+            # the asking node would take what is about to be dropped here for a copy
             return TreeRootsReply(asked.rid, {}, "not-primary")
         trees = {p: self.trees.of(p) for p in asked.roots}
         return TreeRootsReply(
@@ -294,7 +294,7 @@ class Exchange:
         except Damaged:
             record = None  # what the peer has takes its place
         except ReadFailed:
-            # not at once: whoever begins the next key is in the midst of doing so
+            # not at once: the caller that begins the next key has not returned yet
             self._owner.runtime.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state

@@ -1,4 +1,4 @@
-"""Hinted handoff (section 4.6): what this node keeps for others, and gives back.
+"""Hinted handoff (section 4.6): writes kept for unreachable primaries, and handed off later.
 
 A hint is a record under (target, key), in a durable table of its own. Being a record, it
 is stamped and merged like any other and has its own actor: what is handed off and
@@ -135,7 +135,7 @@ class Hints:
         self._in_flight[hint] = to
         left, everywhere = len(to), True
 
-        def told(kept: bool) -> None:
+        def given(kept: bool) -> None:
             nonlocal left, everywhere
             left -= 1
             everywhere &= kept
@@ -143,18 +143,18 @@ class Hints:
                 self._answered(target, key, record, everywhere)
 
         for node in to:
-            self._give(node, key, record.state, told)
+            self._give(node, key, record.state, given)
 
-    def _give(self, node: str, key: bytes, state: State, told: Callable[[bool], None]) -> None:
-        """Give a state to `node`; told(whether it is durable there)."""
+    def _give(self, node: str, key: bytes, state: State, done: Callable[[bool], None]) -> None:
+        """Give a state to `node`; done(whether it is durable there)."""
         if node == self._node:
-            self.keep(key, state, lambda code: told(code is None))
+            self.keep(key, state, lambda code: done(code is None))
             return
         self._runtime.call(
             node,
             lambda rid: ReplicaPut(rid, key, state, None, "handoff"),
             self._timeout,
-            lambda answer: told(self.is_kept(answer)),
+            lambda answer: done(self.is_kept(answer)),
         )
 
     def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
@@ -163,8 +163,8 @@ class Hints:
         if kept and self.unchanged(hint, sent):
             self.handed_off += 1
             self.records.remove(hint, lambda code: None)
-            told = {"hash": f"{sent.hash:016x}", "to": list(to)}
-            self._runtime.emit("handed-off", target=target, key=key, **told)
+            fields = {"hash": f"{sent.hash:016x}", "to": list(to)}
+            self._runtime.emit("handed-off", target=target, key=key, **fields)
             if not self._in_flight and not self._going_on:
                 # not at once: what this node keeps itself is answered before the scan is over
                 self._going_on = True
@@ -175,7 +175,7 @@ class Hints:
         self.hand_off()
 
     def discard(self) -> None:
-        """Delete all hints, whether or not anybody has them."""
+        """Delete all hints, whether or not another node has them."""
         for target, keys in self._waiting.items():
             for key in list(keys):
                 self._give_up(hint_row(target, key))

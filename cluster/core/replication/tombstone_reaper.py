@@ -7,12 +7,12 @@ whose record holds nothing but tombstones, unchanged for `reap_after` seconds, a
 take part (members, and those who have gone and may still hold something: departure) in
 three rounds, and goes on only with what all agree to:
 
-1. *Fence.* Every primary holds the record with just this hash, durable; nobody else holds
-   one; nobody has a hint for the key, or a request for it under way, or remembers a stamp
+1. *Fence.* Every primary holds the record with just this hash, durable; no other node holds
+   one; none has a hint for the key, or a request for it under way, or remembers a stamp
    that a retry would send again. Each then sets a fence around the key and calls all
-   others; when all have answered, what it sent before has arrived (see barriers). Whoever
-   takes no part is not asked, and no state that it sends is merged.
-2. *Check.* Every fence still stands. Then there was an instant, when the last answer of
+   others; when all have answered, what it sent before has arrived (see key_barrier). A node
+   that takes no part is not asked, and no state that it sends is merged.
+2. *Check.* Every barrier is unbroken. Then there was an instant, when the last answer of
    the first round came, at which no state of the key existed but the primaries' own. All
    that comes after descends from it or from an empty record.
 3. *Reap.* Each primary deletes its record if it still has this hash. If some do not hear
@@ -44,11 +44,11 @@ from dynamesis.cluster.core.versions import clock
 _BATCH = 256
 Keys = Mapping[bytes, int]
 Round = Literal["fence", "check", "reap"]
-Told = Callable[[Iterable[bytes]], None]
+Vote = Callable[[Iterable[bytes]], None]
 
 
-def is_grave(state: State) -> bool:
-    """Whether nothing stands but tombstones."""
+def is_tombstone(state: State) -> bool:
+    """Whether all versions of a state are tombstones."""
     versions = clock.versions(state)
     return bool(versions) and all(version.deleted for version in versions)
 
@@ -83,7 +83,7 @@ class TombstoneReaper:
         self._retries = retries
         self._after = after
         self._timeout = timeout
-        self._graves: dict[bytes, float] = {}
+        self._tombstones: dict[bytes, float] = {}
         self._rounds = 0
         self._running = False
         self.reaped = 0
@@ -102,11 +102,11 @@ class TombstoneReaper:
         self.met(row, record)
 
     def met(self, row: bytes, record: Record | None) -> None:
-        """Note a grave, and since when it has not changed."""
-        if self._after and record is not None and is_grave(record.state):
-            self._graves[row] = self._runtime.now
+        """Note a tombstone, and since when it has not changed."""
+        if self._after and record is not None and is_tombstone(record.state):
+            self._tombstones[row] = self._runtime.now
         else:
-            self._graves.pop(row, None)
+            self._tombstones.pop(row, None)
 
     # ---- the side that asks
 
@@ -116,7 +116,7 @@ class TombstoneReaper:
         if self._running or view is None:
             return
         due: dict[bytes, int] = {}
-        for row, since in self._graves.items():
+        for row, since in self._tombstones.items():
             partition, key = split_object(row)
             if view.primaries(partition)[0] != self._node:
                 continue
@@ -145,7 +145,7 @@ class TombstoneReaper:
         question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
         left = len(members)
 
-        def told(keys: Iterable[bytes]) -> None:
+        def vote(keys: Iterable[bytes]) -> None:
             nonlocal left
             left -= 1
             agreed = frozenset(keys)
@@ -155,16 +155,16 @@ class TombstoneReaper:
                 then()
 
         for member in members:
-            self.put(member, question, told)
+            self.put(member, question, vote)
 
-    def put(self, member: str, question: Reap, told: Told) -> None:
-        """Ask one participant; told(the keys it agrees to)."""
+    def put(self, member: str, question: Reap, vote: Vote) -> None:
+        """Ask one participant; vote(the keys that it agrees to)."""
         if member == self._node:
-            self.asked(question, told)
+            self.asked(question, vote)
             return
 
         def answered(answer: Answer | Failure) -> None:
-            told(answer.keys if isinstance(answer, ReapReply) else ())
+            vote(answer.keys if isinstance(answer, ReapReply) else ())
 
         q = question
         self._runtime.call(
@@ -184,19 +184,19 @@ class TombstoneReaper:
 
     # ---- the side that is asked
 
-    def asked(self, asked: Reap, told: Told) -> None:
+    def asked(self, asked: Reap, vote: Vote) -> None:
         """Answer with the keys agreed to."""
         view = self.settled()
         if view is None or self.fingerprint() != asked.view:
-            told(())
+            vote(())
         elif asked.round == "fence":
-            self._fence(asked, view, told)
+            self._fence(asked, view, vote)
         elif asked.round == "check":
-            told([key for key in asked.keys if self._barriers.stands(key, asked.name)])
+            vote([key for key in asked.keys if self._barriers.unbroken(key, asked.name)])
         else:
-            told([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
+            vote([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
 
-    def _fence(self, asked: Reap, view: Placement, told: Told) -> None:
+    def _fence(self, asked: Reap, view: Placement, vote: Vote) -> None:
         self._barriers.clear(asked.name.partition(" ")[0])
         keys = [key for key, hash in asked.keys.items() if self.is_alone(key, hash, view)]
         for key in keys:
@@ -204,18 +204,18 @@ class TombstoneReaper:
         peers = self.peers()
         silent = left = len(peers)
         if not keys or not peers:
-            told(keys)
+            vote(keys)
             return
 
-        def heard(answer: Answer | Failure) -> None:
+        def answered(answer: Answer | Failure) -> None:
             nonlocal left, silent
             left -= 1
             silent -= not isinstance(answer, str)
             if not left:
-                told(keys if not silent else ())
+                vote(keys if not silent else ())
 
         for peer in peers:
-            self.ping(peer, heard)
+            self.ping(peer, answered)
 
     def is_alone(self, key: bytes, hash: int, view: Placement) -> bool:
         """Whether this node knows of no state of `key` but the record of that hash, if it is
@@ -230,7 +230,7 @@ class TombstoneReaper:
         except ReadFailed:
             return False
         if self._node in view.primaries(view.partition(key)):
-            return record is not None and record.hash == hash and is_grave(record.state)
+            return record is not None and record.hash == hash and is_tombstone(record.state)
         return record is None
 
     def _forget(self, key: bytes, hash: int, view: Placement) -> bool:

@@ -1,7 +1,7 @@
 """Placement: MD5, Q equal partitions, and preference lists (sections 4.2, 4.3, 6.2).
 
 The 128-bit ring is cut into Q equal partitions (strategy 3 of section 6.2); each is
-owned by one node (cluster.core.ring.claim says by which), and a key's preference list is the
+owned by one node (by which: cluster.core.ring.claim), and a key's preference list is the
 walk from its partition that skips nodes already met. Where zones are named, the walk
 also skips a node whose zone has its share of the N replicas, as long as another can be
 found (section 4.6: each object is replicated across multiple data centers).

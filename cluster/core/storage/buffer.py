@@ -1,7 +1,7 @@
 """The write buffer: rows that were given to a table and are not durable yet (section 6.1).
 
-Without room in memory (`memory` 0) every row is handed to the shell at once, and nobody
-hears of it before it is durable. With room, a row that need not be durable is
+Without room in memory (`memory` 0) every row is handed to the shell at once, and is
+acknowledged only when it is durable. With room, a row that need not be durable is
 acknowledged as soon as it is here, and goes to the disk with the others of its interval:
 a key that is written often is stored once. A full buffer is as slow as the disk, never
 larger. A row that was acknowledged from memory stays here until a write of it succeeds.
@@ -27,7 +27,7 @@ _NAMED = 100
 @dataclass(slots=True)
 class Unsaved(Generic[T]):
     """`token` names the write under way, None while the row only waits in memory; `kept`:
-    somebody was told that this row, or an older state of it, is here."""
+    this row, or an older state of it, was acknowledged."""
 
     value: T | None
     token: int | None
@@ -35,8 +35,8 @@ class Unsaved(Generic[T]):
 
 
 class Buffer(Generic[T]):
-    """The unsaved rows of one table. `lost(key, value)` hears of each that could not be
-    stored and was promised to nobody."""
+    """The unsaved rows of one table. `lost(key, value)` is called for each that could not
+    be stored and was not acknowledged."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Buffer(Generic[T]):
             self._write([key], done)
 
     def when_kept(self, key: bytes, done: Done) -> None:
-        """done() once what stands under `key` may be shown: at once if it is durable or was
+        """done() once the row of `key` may be shown: at once if it is durable or was
         acknowledged. Later writes of the key do not prolong the wait."""
         row = self._rows.get(key)
         if row is None or row.kept:
@@ -101,7 +101,7 @@ class Buffer(Generic[T]):
             self.when_saved(key, done)
 
     def when_saved(self, key: bytes, done: Done) -> None:
-        """done() once what stands under `key` now is durable: at once if it is."""
+        """done() once the present row of `key` is durable: at once if it is."""
         row = self._rows.get(key)
         if row is None:
             done(None)
@@ -111,7 +111,7 @@ class Buffer(Generic[T]):
             self._waiting[row.token].append(done)
 
     def promised(self, key: bytes) -> bool:
-        """Whether what stands under `key` was acknowledged from memory, and is only there."""
+        """Whether the row of `key` was acknowledged from memory, and is only there."""
         row = self._rows.get(key)
         return row is not None and row.kept
 
@@ -150,14 +150,14 @@ class Buffer(Generic[T]):
         if reason is not None:
             self._failed(keys, reason)
         code = None if reason is None else "storage-write"
-        for told in self._waiting.pop(token):
-            told(code)
+        for done in self._waiting.pop(token):
+            done(code)
 
     def _failed(self, keys: list[bytes], reason: str) -> None:
         """Log which rows could not be stored, named as in the rest of the log."""
         rows = [self._label(key) for key in keys[:_NAMED]]
-        told = rows[0] if len(keys) == 1 else {"rows": rows, "failed": len(keys)}
-        self._runtime.emit("storage-error", table=self._table, reason=reason, **told)
+        fields = rows[0] if len(keys) == 1 else {"rows": rows, "failed": len(keys)}
+        self._runtime.emit("storage-error", table=self._table, reason=reason, **fields)
 
     def _settle(self, key: bytes, row: Unsaved[T], stored: bool) -> None:
         if stored:

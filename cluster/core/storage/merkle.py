@@ -51,7 +51,7 @@ class Tree:
         self._stale[leaf // WIDTH] = True
 
     def recount(self, leaf: int, items: Iterable[tuple[bytes, int]]) -> None:
-        """Make a leaf anew from the (key, record hash) that stand in it."""
+        """Make a leaf anew from its (key, record hash) pairs."""
         self._leaves[leaf] = 0
         for key, record_hash in items:
             self._leaves[leaf] ^= item_hash(key, record_hash)

@@ -89,7 +89,7 @@ class RecordTable:
     # ---- reading
 
     def get(self, key: bytes) -> Record | None:
-        """The record as it stands, durable or not. Raises ReadFailed; Damaged, once it has
+        """The present record, durable or not. Raises ReadFailed; Damaged, once it has
         been reported."""
         unsaved = self.buffer.get(key)
         if unsaved is not None:
@@ -143,12 +143,12 @@ class RecordTable:
             self.on_damage(key)
 
     def saved(self, key: bytes) -> bool:
-        """Whether what stands under `key` is durable."""
+        """Whether the row of `key` is durable."""
         return self.buffer.get(key) is None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that stands is durable."""
+        """Whether every row is durable."""
         return not len(self.buffer)
 
     # ---- writing
@@ -170,8 +170,8 @@ class RecordTable:
             return None
         state = {} if old is None else old.state
         if old is not None and old.actor not in (None, actor):
-            told = {"was": old.actor, "actor": actor}
-            self._runtime.emit("epoch-renewed", **told, **self.label(key))
+            fields = {"was": old.actor, "actor": actor}
+            self._runtime.emit("epoch-renewed", **fields, **self.label(key))
         reconcile = self._reconcile(self._key_of(key))
         version = reconcile.date(version, context, state, self._runtime.wall)
         event = self._clock.next_event(state, actor)
@@ -189,7 +189,7 @@ class RecordTable:
     def merge(
         self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
-        """Sync `incoming` into the record; returns what stands now, or None when that
+        """Sync `incoming` into the record; returns the new state, or None when that
         could not begin, after done(code). `durable` as for a Buffer."""
         self._identity.look_at(incoming)
         try:
@@ -215,7 +215,7 @@ class RecordTable:
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
-        """What stands after a replica hears of `incoming`."""
+        """The state after this replica received `incoming`."""
         return self._clock.sync(ours, incoming)
 
     def join(self, key: bytes, a: State, b: State) -> State:
@@ -257,12 +257,12 @@ class RecordTable:
         why: str,
         done: Done,
         durable: bool,
-        **told: Any,
+        **fields: Any,
     ) -> None:
-        """`told`: what else the event log says of it."""
+        """`fields`: further fields of the line in the event log."""
         new = Record(state, actor, clock.digest(state))
-        told |= {"holds": clock.dots(state), **self.label(key)}
-        self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **told)
+        fields |= {"holds": clock.dots(state), **self.label(key)}
+        self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **fields)
         self.write(key, old, new, done, durable)
 
     def write(
@@ -278,7 +278,7 @@ class RecordTable:
         self.on_change(key, old, new)
 
     def _lost(self, key: bytes, record: Record | None) -> None:
-        """A change could not be stored: what is stored stands again."""
+        """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
         try:
             self.announce(key, record, self.get(key))

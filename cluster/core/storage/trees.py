@@ -4,7 +4,7 @@ Every change of a record changes its tree in the same step, before the change is
 a change that is lost is taken back. So trees and records agree at any instant, but only
 while the process lives. A clean stop therefore writes the trees down, and last of all a
 mark; the next life removes the mark before it writes anything else. Without a mark
-nothing on disk says what a crash cut off, and the trees are made anew from the records.
+it is unknown what a crash cut off, and the trees are made anew from the records.
 
 Making them anew goes in slices of a few milliseconds, between which the node does its
 work. The scan moves a cursor through the rows in order: a change behind the cursor goes
@@ -87,7 +87,7 @@ class Trees:
         self.rebuilds = 0
         self.on_row = on_row
 
-    # ---- what they say
+    # ---- reading
 
     @property
     def complete(self) -> bool:
@@ -116,7 +116,7 @@ class Trees:
         return self._forest.of(partition)
 
     def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves (durable records)."""
+        """key -> record hash, for the keys in these leaves (durable records)."""
         return {
             split_object(row)[1]: record.hash
             for leaf in leaves

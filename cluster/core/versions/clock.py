@@ -1,4 +1,4 @@
-"""Dotted version vectors: which versions of a key stand, and what a context covers.
+"""Dotted version vectors: which versions of a key are siblings, and what a context covers.
 
 A version is named by a dot, (actor, event). A state knows, for each actor, all events
 up to n (and perhaps single ones above it) and holds the versions among them that still
@@ -83,7 +83,7 @@ def next_event(state: State, actor: str) -> int:
 
 
 def update(context: Context, version: Version, state: State, actor: str, event: int) -> State:
-    """The state after a put: what the context covers is gone, `version` stands at the dot
+    """The state after a put: what the context covers is gone, `version` is at the dot
     (actor, event)."""
     after = sync(seen(context), state)
     entry = after.get(actor, _NOTHING)

@@ -19,7 +19,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class SeenVersions(msgspec.Struct, array_like=True, frozen=True):
-    """What a token says: what its holder has seen, and which primary answered that read
+    """The content of a token: what its holder has seen, and which primary answered that read
     first, if it comes from one."""
 
     state: State
@@ -47,7 +47,7 @@ class Contexts:
         return self.mac(key, body) + body
 
     def read(self, key: bytes, token: bytes) -> SeenVersions:
-        """What `token` says; b"" covers nothing. Raises BadContext."""
+        """The content of `token`; b"" covers nothing. Raises BadContext."""
         if not token:
             return SeenVersions({})
         mac, body = token[:_MAC], token[_MAC:]
