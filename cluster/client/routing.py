@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
+from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.net.connection import Connection
 from dynamesis.cluster.net.exceptions import DynamoError, failure
@@ -144,7 +145,7 @@ class ClientDriven:
                     await self._fetch(deadline)
         if not self._primaries:
             return tuple(self._endpoints)
-        names = self._primaries[partition_of(key, len(self._primaries))]
+        names = self._primaries[partition_of(Key(key), len(self._primaries))]
         first = [e for name in names for e in self._endpoints if e.node == name]
         first.sort(key=lambda endpoint: endpoint.failing)
         return (*first, *(e for e in self._endpoints if e not in first))

@@ -14,6 +14,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
     Hello,
+    Key,
     Locate,
     LocateReply,
     Message,
@@ -145,7 +146,7 @@ class Connection:
         self, key: bytes, options: RequestOptions = _DEFAULTS, timeout: float = 5.0
     ) -> GetResult:
         """Every current version of `key`. Raises DynamoError."""
-        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, key, options), timeout))
+        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, Key(key), options), timeout))
         return GetResult(reply.siblings, reply.context, reply.worth, self.node)
 
     async def put(
@@ -166,7 +167,7 @@ class Connection:
         reply = _as(
             PutReply,
             await self.ask(
-                lambda rid: Put(rid, request, key, value, context, deleted, options, again),
+                lambda rid: Put(rid, request, Key(key), value, context, deleted, options, again),
                 timeout,
             ),
         )

@@ -12,6 +12,7 @@ from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper,
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 
 
 class _Unopposed(TombstoneReaper):
@@ -38,10 +39,10 @@ class _NamedAsBefore(RecordTable):
         super().__init__(*args, **kwargs)
         self._names: dict[bytes, str] = {}
 
-    def actor_for(self, key: bytes, old: Record | None, context: State) -> str:
-        if key not in self._names:
-            self._names[key] = super().actor_for(key, old, context)
-        return self._names[key]
+    def actor_for(self, row: Row, old: Record | None, context: State) -> str:
+        if row not in self._names:
+            self._names[row] = super().actor_for(row, old, context)
+        return self._names[row]
 
 
 class Doomstone(ReapAtW):
@@ -53,10 +54,10 @@ class Doomstone(ReapAtW):
 
 class _WithoutTombstones(RecordTable):
     def write(
-        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+        self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
         gone = new is not None and is_tombstone(new.state)
-        super().write(key, old, None if gone else new, done, durable)
+        super().write(row, old, None if gone else new, done, durable)
 
 
 class HardDelete(Node):

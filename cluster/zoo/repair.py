@@ -10,6 +10,7 @@ from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.phase import Phase
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 
 
 class _Overwriting(RecordTable):
@@ -58,9 +59,9 @@ class NoLinger(Node):
 
 
 class _BlindToErrors(RecordTable):
-    def get(self, key: bytes) -> Record | None:
+    def get(self, row: Row) -> Record | None:
         try:
-            return super().get(key)
+            return super().get(row)
         except ReadFailed:
             return None
 

@@ -8,7 +8,7 @@ import msgspec
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.events import Write
-from dynamesis.cluster.core.protocol.messages import Entry, PutReply, Refusal, State, Version
+from dynamesis.cluster.core.protocol.messages import Entry, Key, PutReply, Refusal, State, Version
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
@@ -190,7 +190,7 @@ class CtxUnderclaims(Node):
 
 
 class _Unbound(Contexts):
-    def mac(self, key: bytes, body: bytes) -> bytes:
+    def mac(self, key: Key, body: bytes) -> bytes:
         return bytes(16)
 
 

@@ -13,9 +13,9 @@ from dynamesis.cluster.core.membership.changes import former
 from dynamesis.cluster.core.membership.membership import ChangeRefused, Kind, settled
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.events import AdminRequest
-from dynamesis.cluster.core.protocol.messages import Entry, State
+from dynamesis.cluster.core.protocol.messages import Entry, Key, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.storage.row_keys import split_hint, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, split_hint, split_object
 from dynamesis.cluster.core.versions import clock
 
 _PAGE = 500
@@ -169,7 +169,7 @@ class Admin:
 
     def explain(self, args: dict[str, Any]) -> dict[str, Any]:
         """What this node knows of one key."""
-        key: bytes = args["key"]
+        key: Key = args["key"]
         node = self._node
         view = node.view
         partition = view.partition(key)
@@ -193,7 +193,7 @@ class Admin:
         return self._node.anti_entropy.status()
 
 
-def _row(table: str, row: bytes, state: State) -> dict[str, Any]:
+def _row(table: str, row: Row, state: State) -> dict[str, Any]:
     target, key = split_hint(row) if table == "hints" else (None, split_object(row)[1])
     return {"key": key, "hint_for": target, "siblings": _siblings(state)}
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 from dynamesis.cluster.core.membership.changes import closed, gone, known
 from dynamesis.cluster.core.membership.membership import first_layout, settled
 from dynamesis.cluster.core.node.parts import Parts
-from dynamesis.cluster.core.protocol.messages import Change
+from dynamesis.cluster.core.protocol.messages import Change, Key
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
@@ -22,6 +22,7 @@ from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.runtime.stats import Stats
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import (
+    Row,
     hint_label,
     object_label,
     split_hint,
@@ -269,11 +270,11 @@ class Assembly:
         self.reaper.start()
         self.runtime.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
-    def object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def object_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         self.trees.changed(row, old, new)
         self.reaper.changed(row, new)
 
-    def hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def hint_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         self.hints.changed(row, old, new)
         self.barriers.fall(split_hint(row)[1])
 
@@ -349,7 +350,7 @@ class Assembly:
         }
         return {peer: partitions for peer, partitions in partners.items() if partitions}
 
-    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+    def hint_destinations(self, target: str, key: Key) -> tuple[str, ...]:
         """The nodes that a hint goes to: its target, or, where that owns the key no longer, all
         primaries."""
         if self.placement is None:
@@ -360,5 +361,5 @@ class Assembly:
         return owners if all(map(self.detector.healthy, owners)) else ()
 
 
-def _not_compared(row: bytes) -> None:
+def _not_compared(row: Row) -> None:
     """Do nothing: hash trees cover objects, not hints."""

@@ -20,6 +20,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
     Gossip,
+    Key,
     Locate,
     LocateReply,
     Message,
@@ -170,7 +171,7 @@ class Dispatch:
             node.admission.enter(len(put.value))
             node.parts.put_request(node.services, put, seen, first, hops).start()
 
-    def _admit(self, rid: int, key: bytes, value: bytes, options: RequestOptions) -> Refusal | None:
+    def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         node, p = self._node, self._node.params
         if not node.serves:

@@ -12,6 +12,7 @@ from dynamesis.cluster.core.membership.changes import is_id
 from dynamesis.cluster.core.protocol.messages import (
     ForwardPut,
     Gossip,
+    Key,
     Layout,
     Message,
     ReplicaGet,
@@ -48,7 +49,7 @@ def objection(message: Message, params: Params) -> str | None:
     return None
 
 
-def _key(key: bytes, params: Params) -> str | None:
+def _key(key: Key, params: Params) -> str | None:
     if 0 < len(key) <= params.max_key:
         return None
     return f"the key is {len(key)} bytes; it must be 1 to {params.max_key}"

@@ -6,12 +6,17 @@ connection that the question went by.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import msgspec
 
 #: Raised by one whenever a message changes shape.
 PROTOCOL = 4
+
+#: a client's key; never a row, which names a record in a table (storage.row_keys)
+Key = NewType("Key", bytes)
+#: the name of a version, "actor:event"
+Dot = NewType("Dot", str)
 
 
 class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -72,7 +77,7 @@ class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
     fallbacks: int
     coordinator: str
     timestamp: int | None = None
-    dot: str | None = None
+    dot: Dot | None = None
 
 
 ChangeKind = Literal["join", "leave", "remove", "close"]
@@ -123,7 +128,7 @@ class Welcome(_Base, frozen=True):
 
 class Get(_Base, frozen=True):
     rid: int
-    key: bytes
+    key: Key
     options: RequestOptions = RequestOptions()
 
 
@@ -133,7 +138,7 @@ class Put(_Base, frozen=True):
 
     rid: int
     request: str
-    key: bytes
+    key: Key
     value: bytes
     context: bytes = b""
     deleted: bool = False
@@ -191,7 +196,7 @@ class ReplicaGet(_Base, frozen=True):
     """`hint_for`: the primary that the receiver replaces; None if it is one itself."""
 
     rid: int
-    key: bytes
+    key: Key
     hint_for: str | None = None
 
 
@@ -211,7 +216,7 @@ class ReplicaPut(_Base, frozen=True):
     the client's, if it comes of one."""
 
     rid: int
-    key: bytes
+    key: Key
     state: State
     hint_for: str | None = None
     why: str = "put"
@@ -285,7 +290,7 @@ class TreeKeysReply(_Base, frozen=True):
     """key -> hash of its record."""
 
     rid: int
-    keys: dict[bytes, int]
+    keys: dict[Key, int]
     error: str | None = None
 
 
@@ -294,7 +299,7 @@ class SyncKey(_Base, frozen=True):
     result."""
 
     rid: int
-    key: bytes
+    key: Key
     state: State | None
 
 
@@ -313,14 +318,14 @@ class Reap(_Base, frozen=True):
     round: Literal["fence", "check", "reap"]
     name: str
     view: int
-    keys: dict[bytes, int]
+    keys: dict[Key, int]
 
 
 class ReapReply(_Base, frozen=True):
     """The keys for which the node agrees, or has done it."""
 
     rid: int
-    keys: tuple[bytes, ...]
+    keys: tuple[Key, ...]
 
 
 class Gossip(_Base, frozen=True):

@@ -15,6 +15,7 @@ from typing import Any
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
+    Key,
     SyncKey,
     SyncKeyReply,
     TreeKeys,
@@ -171,7 +172,7 @@ class AntiEntropy:
         return TreeLeavesReply(asked.rid, found)
 
     def keys(self, asked: TreeKeys) -> TreeKeysReply:
-        keys: dict[bytes, int] = {}
+        keys: dict[Key, int] = {}
         try:
             for partition, leaves in asked.leaves.items():
                 keys.update(self.trees.keys(partition, leaves))
@@ -192,7 +193,7 @@ class Exchange:
         self.repaired = 0
         self._owner = owner
         self._leaves_left: list[tuple[int, int]] = []
-        self._todo: Iterator[bytes] = iter(())
+        self._todo: Iterator[Key] = iter(())
         self._open = 0
         self._error: str | None = None
         self._broken = False
@@ -260,7 +261,7 @@ class Exchange:
         if not isinstance(answer, TreeKeysReply) or answer.error:
             self._fail(answer)
             return
-        ours: dict[bytes, int] = {}
+        ours: dict[Key, int] = {}
         try:
             for partition, numbers in leaves.items():
                 ours.update(self._owner.trees.keys(partition, numbers))
@@ -287,7 +288,7 @@ class Exchange:
         else:
             self._ask_keys()
 
-    def _sync(self, key: bytes) -> None:
+    def _sync(self, key: Key) -> None:
         self._owner.barriers.enter(key)
         try:
             record = self._owner.replica.own(key)
@@ -305,7 +306,7 @@ class Exchange:
             lambda answer: self._merge(key, answer),
         )
 
-    def _merge(self, key: bytes, answer: Answer | Failure) -> None:
+    def _merge(self, key: Key, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
             self._broken = isinstance(answer, str)  # the peer is lost, not just one record
             self._synced(key, _reason(answer))
@@ -316,7 +317,7 @@ class Exchange:
                 key, answer.state, None, "anti-entropy", lambda code: self._synced(key, code)
             )
 
-    def _synced(self, key: bytes, error: str | None) -> None:
+    def _synced(self, key: Key, error: str | None) -> None:
         self._owner.barriers.leave(key)
         self._open -= 1
         if error is None:

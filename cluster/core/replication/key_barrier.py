@@ -9,6 +9,8 @@ that it ever sent is still under way: links deliver in order.
 
 from __future__ import annotations
 
+from dynamesis.cluster.core.protocol.messages import Key
+
 
 class KeyBarriers:
     """The barriers of one node, and the keys that something is under way for."""
@@ -17,12 +19,12 @@ class KeyBarriers:
         self._busy: dict[bytes, int] = {}
         self._set: dict[bytes, str] = {}
 
-    def enter(self, key: bytes) -> None:
+    def enter(self, key: Key) -> None:
         """Something that holds states of `key` in memory begins."""
         self._busy[key] = self._busy.get(key, 0) + 1
         self.fall(key)
 
-    def leave(self, key: bytes) -> None:
+    def leave(self, key: Key) -> None:
         """It has ended, and will send nothing any more."""
         self._busy[key] -= 1
         if not self._busy[key]:
@@ -32,17 +34,17 @@ class KeyBarriers:
         """How many keys something is under way for."""
         return len(self._busy)
 
-    def busy(self, key: bytes) -> bool:
+    def busy(self, key: Key) -> bool:
         return key in self._busy
 
-    def set(self, key: bytes, name: str) -> None:
+    def set(self, key: Key, name: str) -> None:
         self._set[key] = name
 
-    def unbroken(self, key: bytes, name: str) -> bool:
+    def unbroken(self, key: Key, name: str) -> bool:
         """Whether the barrier of that name is set, and nothing has happened to `key` since."""
         return self._set.get(key) == name
 
-    def fall(self, key: bytes) -> None:
+    def fall(self, key: Key) -> None:
         self._set.pop(key, None)
 
     def clear(self, author: str) -> None:

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
-from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
+from dynamesis.cluster.core.protocol.messages import Answer, Key, Reap, ReapReply, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
@@ -38,13 +38,13 @@ from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import object_row, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, object_row, split_object
 from dynamesis.cluster.core.versions import clock
 
 _BATCH = 256
-Keys = Mapping[bytes, int]
+Keys = Mapping[Key, int]
 Round = Literal["fence", "check", "reap"]
-Vote = Callable[[Iterable[bytes]], None]
+Vote = Callable[[Iterable[Key]], None]
 
 
 def is_tombstone(state: State) -> bool:
@@ -83,7 +83,7 @@ class TombstoneReaper:
         self._retries = retries
         self._after = after
         self._timeout = timeout
-        self._tombstones: dict[bytes, float] = {}
+        self._tombstones: dict[Row, float] = {}
         self._rounds = 0
         self._running = False
         self.reaped = 0
@@ -96,12 +96,12 @@ class TombstoneReaper:
         if self._after:
             self._runtime.every(max(0.05, min(self._after / 4, 60.0)), self.look)
 
-    def changed(self, row: bytes, record: Record | None) -> None:
+    def changed(self, row: Row, record: Record | None) -> None:
         """The record at `row` is another now, or was met by a scan."""
         self._barriers.fall(split_object(row)[1])
         self.met(row, record)
 
-    def met(self, row: bytes, record: Record | None) -> None:
+    def met(self, row: Row, record: Record | None) -> None:
         """Note a tombstone, and since when it has not changed."""
         if self._after and record is not None and is_tombstone(record.state):
             self._tombstones[row] = self._runtime.now
@@ -115,7 +115,7 @@ class TombstoneReaper:
         view = self.settled()
         if self._running or view is None:
             return
-        due: dict[bytes, int] = {}
+        due: dict[Key, int] = {}
         for row, since in self._tombstones.items():
             partition, key = split_object(row)
             if view.primaries(partition)[0] != self._node:
@@ -129,13 +129,13 @@ class TombstoneReaper:
             self._running = True
             self._ask("fence", due, lambda: self._ask("check", due, lambda: self._reap(due)))
 
-    def _record(self, row: bytes) -> Record | None:
+    def _record(self, row: Row) -> Record | None:
         try:
             return self._objects.get(row)
         except ReadFailed:
             return None
 
-    def _ask(self, round: Round, due: dict[bytes, int], then: Callable[[], None]) -> None:
+    def _ask(self, round: Round, due: dict[Key, int], then: Callable[[], None]) -> None:
         """One round with all who take part; `due` is cut down to what all agree to."""
         view = self.settled()
         members = [self._node, *self.peers()]
@@ -145,7 +145,7 @@ class TombstoneReaper:
         question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
         left = len(members)
 
-        def vote(keys: Iterable[bytes]) -> None:
+        def vote(keys: Iterable[Key]) -> None:
             nonlocal left
             left -= 1
             agreed = frozenset(keys)
@@ -174,7 +174,7 @@ class TombstoneReaper:
             answered,
         )
 
-    def _reap(self, due: dict[bytes, int]) -> None:
+    def _reap(self, due: dict[Key, int]) -> None:
         if due:
             self._runtime.emit("reap", keys=len(due))
         self._ask("reap", due, self._over)
@@ -217,7 +217,7 @@ class TombstoneReaper:
         for peer in peers:
             self.ping(peer, answered)
 
-    def is_alone(self, key: bytes, hash: int, view: Placement) -> bool:
+    def is_alone(self, key: Key, hash: int, view: Placement) -> bool:
         """Whether this node knows of no state of `key` but the record of that hash, if it is
         a primary, or none at all."""
         row = object_row(view.partition(key), key)
@@ -233,7 +233,7 @@ class TombstoneReaper:
             return record is not None and record.hash == hash and is_tombstone(record.state)
         return record is None
 
-    def _forget(self, key: bytes, hash: int, view: Placement) -> bool:
+    def _forget(self, key: Key, hash: int, view: Placement) -> bool:
         row = object_row(view.partition(key), key)
         record = self._record(row)
         if record is None or record.hash != hash:

@@ -19,7 +19,7 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.record_table import RecordTable
-from dynamesis.cluster.core.storage.row_keys import partition_prefix
+from dynamesis.cluster.core.storage.row_keys import Row, partition_prefix
 from dynamesis.cluster.core.storage.trees import Trees
 
 _SLICE = 256
@@ -165,7 +165,7 @@ class Transfers:
         for row in rows:
             self._objects.remove(row, removed)
 
-    def _slice(self, partition: int) -> list[bytes]:
+    def _slice(self, partition: int) -> list[Row]:
         """The next rows to delete; none once this node is to hold the partition again. Raises
         ReadFailed."""
         if self._placement().holds(self._node, partition):

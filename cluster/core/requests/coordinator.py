@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynamesis.cluster.core.membership.detector import Detector
-from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions
+from dynamesis.cluster.core.protocol.messages import Dot, Key, QuorumInfo, RequestOptions
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
@@ -51,14 +51,14 @@ class Services:
         assert view is not None
         return view
 
-    def preference(self, key: bytes) -> tuple[str, ...]:
+    def preference(self, key: Key) -> tuple[str, ...]:
         return self.view.preference(self.view.partition(key))
 
-    def pending(self, key: bytes) -> tuple[str, ...]:
+    def pending(self, key: Key) -> tuple[str, ...]:
         """The nodes that get a copy of a write besides its places."""
         return self.view.pending(self.view.partition(key))
 
-    def plan(self, key: bytes, options: RequestOptions) -> SloppyQuorum:
+    def plan(self, key: Key, options: RequestOptions) -> SloppyQuorum:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
         healthy, zone = self.detector.healthy, self.params.zones.get
@@ -124,7 +124,7 @@ class QuorumTracker:
         )
 
     def info(
-        self, coordinator: str, timestamp: int | None = None, dot: str | None = None
+        self, coordinator: str, timestamp: int | None = None, dot: Dot | None = None
     ) -> QuorumInfo:
         """The quorum information of the answer to the client."""
         replicas, primaries = len(self._answered), self.primaries

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
+    Dot,
     Get,
     GetReply,
     Refusal,
@@ -47,7 +48,7 @@ class GetRequest:
         self._unanswered = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}
-        self._received: list[tuple[ReplicaSlot, list[str]]] = []
+        self._received: list[tuple[ReplicaSlot, list[Dot]]] = []
         self._fastest = ""
         #: a node that takes no part does not vote before a tombstone is reaped: the states
         #: that it reads meanwhile must not be spread

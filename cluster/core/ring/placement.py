@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dynamesis.cluster.core.protocol.messages import Layout
+from dynamesis.cluster.core.protocol.messages import Key, Layout
 from dynamesis.cluster.core.ring.claim import claim, shares
 from dynamesis.cluster.core.ring.ring import Ring
 
@@ -64,7 +64,7 @@ class Placement:
             for p in self.partitions
         ]
 
-    def partition(self, key: bytes) -> int:
+    def partition(self, key: Key) -> int:
         return self.now.partition(key)
 
     def _find_newcomers(self, partition: int) -> tuple[str, ...]:

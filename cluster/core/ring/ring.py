@@ -13,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from hashlib import md5
 from math import ceil
 
+from dynamesis.cluster.core.protocol.messages import Key
+
 _RING = 128
 
 
-def position(key: bytes) -> int:
+def position(key: Key) -> int:
     """Where a key lies on the ring of 2**128."""
     return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
 
 
-def partition_of(key: bytes, partitions: int) -> int:
+def partition_of(key: Key, partitions: int) -> int:
     """Which of `partitions` equal slices a key falls into, from 0."""
     return position(key) * partitions >> _RING
 
@@ -65,7 +67,7 @@ class Ring:
         rest = [node for node in met if node not in chosen]
         return (*chosen, *rest)
 
-    def partition(self, key: bytes) -> int:
+    def partition(self, key: Key) -> int:
         """The partition that `key` falls into, 0 to Q-1."""
         return partition_of(key, len(self.owners))
 

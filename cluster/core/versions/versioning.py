@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from dynamesis.cluster.core.protocol.messages import Entry, State, Version
+from dynamesis.cluster.core.protocol.messages import Dot, Entry, Key, State, Version
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.versions import clock, vector
 
@@ -111,7 +111,7 @@ class Versioning:
     lww: LastWriteWins
     lww_buckets: frozenset[bytes]
 
-    def of(self, key: bytes) -> Reconcile:
+    def of(self, key: Key) -> Reconcile:
         """What becomes of concurrent versions of `key`."""
         bucket, slash, _ = key.partition(b"/")
         return self.lww if slash and bucket in self.lww_buckets else self.default
@@ -121,13 +121,13 @@ class Versioning:
         writer wins."""
         return covers[_LATEST].n if _LATEST in covers else None
 
-    def dot(self, covers: State, context: State) -> str | None:
+    def dot(self, covers: State, context: State) -> Dot | None:
         """The name of the version that was put with this context and whose answer covers that;
         None where names are not for ever (plain vectors, which are cut)."""
         if self.clock is not clock:
             return None
         new = ((a, clock.newest(entry, context.get(a))) for a, entry in covers.items())
-        return next((f"{a}:{event}" for a, event in new if event and a != _LATEST), None)
+        return next((clock.dot(a, event) for a, event in new if event and a != _LATEST), None)
 
 
 def versioning(params: Params) -> Versioning:
