@@ -54,7 +54,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "value must be bytes, not dict": ("put", {"key": b"k", "value": {}}),
     "note must be bytes, not int": ("delete", {"key": b"k", "note": 1}),
     "context must be bytes, not NoneType": ("put", {"key": b"k", "value": b"", "context": None}),
-    "options must be cluster.client.client.Options, not dict": (
+    "options must be dynamesis.cluster.client.client.RequestOptions, not dict": (
         "get",
         {"key": b"k", "options": {"r": 1}},
     ),
@@ -235,7 +235,7 @@ async def test_an_update_merges_then_changes_and_what_that_raises_comes_through(
     node = Recording()
     async with scripted(node) as address, Client([address]) as store:
         await store.update(b"k", highest(int), lambda value: b"%d" % (int(value) + 1))
-        with pytest.raises(ValueError, match="no JSON array"):
+        with pytest.raises(ValueError, match="not a JSON array"):
             await store.update(b"k", union)
         with pytest.raises(BadRequest, match="value must be bytes, not int"):
             await store.update(b"k", lambda siblings: 7)  # type: ignore[arg-type, return-value]
