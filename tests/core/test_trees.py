@@ -182,7 +182,7 @@ class TestSlices:
         sim.boot("n3")
         node = sim.nodes["n3"]
         assert not node.trees.complete
-        work = node.trees._slice
+        work = node.trees.scan_slice
         met: list[int] = []
         node.trees.on_row = lambda row, record: met.append(1)
 
@@ -192,7 +192,7 @@ class TestSlices:
             pages["slices"] += 1
             assert len(met) <= 128
 
-        node.trees._slice = watch  # type: ignore[method-assign]
+        node.trees.scan_slice = watch  # type: ignore[method-assign]
         for i in range(200):
             sim.ask("n1", _put(b"k%d" % (i * 4), b"new", 5000 + i))
             sim.ask("n2", _put(b"new%d" % i, b"new", 6000 + i))
@@ -210,7 +210,7 @@ class TestSlices:
         assert node.trees._coming is not None
         assert roots(node) == before
         rounds = {peer: s.rounds for peer, s in node.anti_entropy.standing.items()}
-        node.trees._later = lambda delay: None  # type: ignore[method-assign]
+        node.trees.scan_on = lambda delay: None  # type: ignore[method-assign]
         sim.run(2)
         after = {peer: s.rounds for peer, s in node.anti_entropy.standing.items()}
         assert all(after[peer] > rounds[peer] for peer in rounds)
