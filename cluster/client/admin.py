@@ -49,7 +49,7 @@ class AdminClient:
             )
         answer = await self._connection.ask(lambda rid: Ask(rid, command, args), self._timeout)
         if not isinstance(answer, AskReply):
-            raise AdminError(f"{type(answer).__name__} is no answer to {command!r}")
+            raise AdminError(f"{type(answer).__name__} does not answer {command!r}")
         if answer.error is not None:
             raise AdminError(answer.error)
         return answer.result

@@ -20,12 +20,12 @@ A server-driven client leaves it to the node that it asks to find a coordinator;
 client-driven one (`client_driven=True`) keeps a map and goes straight to one, which saves
 a hop (section 6.4).
 
-Errors are typed (cluster.net.exceptions), and each says whether the operation certainly took no
+Errors are typed (cluster.net.exceptions), and each knows whether the operation certainly took no
 effect. What is at fault by itself, such as a key of the wrong type, is a BadRequest before
-anything is sent. A request that certainly reached nobody goes to the next node. Anything
-else is tried again as often as `retries` says, under the same request id, and a put that
-is in doubt says so when it is sent again: whoever stamped it goes on from that stamp,
-and nobody stamps it a second time. What is in doubt then is raised as it was at first.
+anything is sent. A request that certainly reached no node goes to the next one. Anything
+else is tried again `retries` times, under the same request id, and a put that
+is in doubt is marked so when it is sent again: the node that stamped it goes on from that
+stamp, and none stamps it a second time. What is in doubt then is raised as it was at first.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Client:
             endpoint.close()
 
     async def get(self, key: bytes | str, *, options: RequestOptions = _DEFAULTS) -> GetResult:
-        """Every version of `key` that stands; none of them if there is none. Raises
+        """Every current version of `key`, tombstones included; () if there is none. Raises
         DynamoError."""
         name = key_bytes(key)
         attempts = _Attempts(self._route, name, self._retries)
@@ -276,7 +276,7 @@ class _Attempts:
                 return result
 
     def _judge(self, error: DynamoError, left: float) -> None:
-        """Raises what the caller is told, unless another attempt is due: what is in doubt
+        """Raises what the caller gets, unless another attempt is due: what is in doubt
         stays so whatever becomes of later attempts."""
         if self._doubt is None and not error.definite:
             self._doubt = error

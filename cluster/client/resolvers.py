@@ -4,7 +4,7 @@ Two replicas, or two clients, may merge the same siblings at once and in any ord
 their results become siblings in turn. It ends well where merging is a join: commutative,
 associative, idempotent (Shapiro et al., "Conflict-free Replicated Data Types", 2011).
 All of these are. A tombstone beside a value gives way to it, as in the paper's shopping
-cart: whoever wrote the value had not seen it deleted.
+cart: the author of the value had not seen it deleted.
 
     union       values are JSON arrays, taken as sets
     highest()   one of the siblings stays whole: the greatest by a function of yours
@@ -27,18 +27,18 @@ Merge = Callable[[Sequence[Version]], bytes]
 
 
 def standing(siblings: Sequence[Version]) -> list[bytes]:
-    """The values among siblings: what is no tombstone."""
+    """The values among siblings, without tombstones."""
     return [sibling.value for sibling in siblings if not sibling.deleted]
 
 
 def union(siblings: Sequence[Version]) -> bytes:
     """The union of JSON arrays, sorted; `[]` of nothing. Raises ValueError for a value that
-    is no JSON array."""
+    is not a JSON array."""
     items: dict[str, Any] = {}
     for value in standing(siblings):
         array = json.loads(value)
         if not isinstance(array, list):
-            raise ValueError(f"{value!r} is no JSON array")
+            raise ValueError(f"{value!r} is not a JSON array")
         items |= {json.dumps(item, sort_keys=True): item for item in array}
     return json.dumps([items[name] for name in sorted(items)], sort_keys=True).encode()
 

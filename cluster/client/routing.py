@@ -3,8 +3,8 @@
 Server-driven: one node for everything, as long as it serves; it forwards what it may not
 coordinate. Client-driven: the client keeps a map of who is a primary of what, and goes
 straight to one, which saves a hop. The map is fetched again when it is old, when a node
-fails, and when an answer shows that somebody else had to coordinate. It is only ever a
-hint: whoever is asked forwards as the ring says, a bounded number of times, so a map that
+fails, and when an answer shows that another node had to coordinate. It is only ever a
+hint: the node that is asked forwards by its ring, a bounded number of times, so a map that
 is wrong costs a hop and never a loop.
 """
 
@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
+from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.net.connection import Connection
 from dynamesis.cluster.net.exceptions import DynamoError, failure
@@ -34,7 +35,7 @@ class Endpoint:
         secret: str | None,
         tls: ssl.SSLContext | None,
     ) -> None:
-        #: who was there last; empty before anybody was
+        #: the node last reached there; empty before there was one
         self.node = ""
         self._address = address
         self._cluster = cluster
@@ -49,7 +50,7 @@ class Endpoint:
 
     @property
     def failing(self) -> bool:
-        """Whether nobody answered when it was last dialled."""
+        """Whether no node answered when it was last dialled."""
         return self._delay > 0
 
     async def connection(self, deadline: float) -> Connection:
@@ -94,7 +95,7 @@ class Endpoint:
 
 
 class Route(Protocol):
-    """Chooses among endpoints, and hears how it went."""
+    """Chooses among endpoints, and records how each attempt went."""
 
     async def order(self, key: bytes, deadline: float) -> Sequence[Endpoint]:
         """Whom to ask, best first; all of them, each once."""
@@ -144,7 +145,7 @@ class ClientDriven:
                     await self._fetch(deadline)
         if not self._primaries:
             return tuple(self._endpoints)
-        names = self._primaries[partition_of(key, len(self._primaries))]
+        names = self._primaries[partition_of(Key(key), len(self._primaries))]
         first = [e for name in names for e in self._endpoints if e.node == name]
         first.sort(key=lambda endpoint: endpoint.failing)
         return (*first, *(e for e in self._endpoints if e not in first))
@@ -164,8 +165,8 @@ class ClientDriven:
         return now - self._fetched > self._refresh and now - self._tried > BACKOFF[1]
 
     async def _fetch(self, deadline: float) -> None:
-        """Learn who is where, and the map from the first who tells. A map that cannot be had
-        is no error: any node will do."""
+        """Learn which node is at which address, and the map from the first that answers. Without
+        a map, any node will do."""
         loop = asyncio.get_running_loop()
         self._tried = loop.time()
         self.fetches += 1

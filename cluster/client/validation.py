@@ -1,6 +1,6 @@
 """What the library is given, judged before anything is sent.
 
-A request that a node cannot read ends its connection, and then nobody knows what became
+A request that a node cannot read ends its connection, and then it is unknown what became
 of the others on it. So types are checked here; sizes and ranges are the node's to judge,
 which alone knows its limits.
 """
@@ -53,8 +53,8 @@ def checked(options: object) -> RequestOptions:
 
 
 def addresses(given: Sequence[str]) -> list[str]:
-    """Raises TypeError for what is no sequence of text, ValueError for an empty one, for
-    what is no address, and for one that comes twice."""
+    """Raises TypeError for anything but a sequence of text, ValueError for an empty one, for
+    what is not an address, and for one that comes twice."""
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f'addresses must be a list such as ["127.0.0.1:7101"], not {given!r}')
     if not given:
@@ -72,7 +72,7 @@ def addresses(given: Sequence[str]) -> list[str]:
 
 
 def duration(name: str, seconds: object) -> float:
-    """Raises TypeError for what is no number, ValueError unless it is above 0."""
+    """Raises TypeError for anything but a number, ValueError unless it is above 0."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
     if not seconds > 0:
@@ -81,7 +81,7 @@ def duration(name: str, seconds: object) -> float:
 
 
 def whole(name: str, number: object) -> int:
-    """Raises TypeError for what is no integer, ValueError if it is below 0."""
+    """Raises TypeError for anything but an integer, ValueError if it is below 0."""
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"{name} is a whole number, not {number!r}")
     if number < 0:

@@ -1,7 +1,7 @@
-"""One file tells a node everything: who it is, where it listens, whom it dials.
+"""The configuration file of a node: its name, where it listens, which nodes it dials.
 
 YAML or JSON, by content. Whatever is wrong in it is one `ConfigError` that names the
-file, the key, what stands there and what is allowed. Paths in it are relative to it.
+file, the key, the value and what is allowed. Paths in it are relative to it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dynamesis.cluster.storage import ENGINES
 
 
 class ConfigError(Exception):
-    """The message is for whoever wrote the file."""
+    """The message is for the author of the file."""
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`map_size`: bytes of address space the durable engine begins with (it doubles);
-    `faults`: the disk can be told to fail (cluster.storage.faulty)."""
+    `faults`: the disk can be made to fail (cluster.storage.faulty)."""
 
     engine: str = "lmdb"
     map_size: int = 1 << 30
@@ -36,10 +36,10 @@ _PUBLIC_SECRET = "dynamesis"
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
-    them, which may be a proxy's. A founder is told all founders as `members`; a node that
-    is to join a cluster later is told `seeds` instead, some of whose members it knows.
+    them, which may be a proxy's. A founder has all founders as `members`; a node that
+    is to join a cluster later has `seeds` instead, some of whose members it knows.
     `params` are those of cluster.core.protocol.params but for who is who. `hello_timeout` in
-    seconds. `clock_faults`: the wall clock can be told to be wrong (cluster.process.wallclock).
+    seconds. `clock_faults`: the wall clock can be made wrong (cluster.process.wallclock).
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
@@ -66,7 +66,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expose: bool = False
 
     def core_params(self) -> Params:
-        """What the sans-I/O core is told. Raises ConfigError."""
+        """The parameters of the sans-I/O core. Raises ConfigError."""
         identity = {name: getattr(self, name) for name in _IDENTITY}
         try:
             return msgspec.convert(identity | self.params, Params)
@@ -117,7 +117,7 @@ def split_address(address: str) -> tuple[str, int]:
     """ "host:port" or "[v6 host]:port" -> (host, port). Raises ConfigError."""
     host, _, port = address.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f'{address!r} is no address; allowed: "host:port", port 1 to 65535')
+        raise ConfigError(f'{address!r} is not an address; allowed: "host:port", port 1 to 65535')
     return host.strip("[]"), int(port)
 
 
@@ -157,7 +157,7 @@ def _located(error: msgspec.ValidationError) -> str:
 
 
 def _check(config: Config) -> None:
-    """What types cannot say. Raises ConfigError."""
+    """Check what types cannot express. Raises ConfigError."""
     for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
         _address(key, getattr(config, key))
         _reachable(key, config)
@@ -218,7 +218,7 @@ def _address(key: str, address: str) -> None:
 
 
 def _reachable(key: str, config: Config) -> None:
-    """Nobody outside this machine reaches a node by accident, or with the public secret."""
+    """Refuse addresses that other machines reach by accident, or with the public secret."""
     host, _ = split_address(getattr(config, key))
     if host == "localhost" or host.startswith("127.") or host == "::1":
         return

@@ -1,6 +1,6 @@
 """Optional TLS on every port and link of a node: all of them, or none.
 
-A node shows its certificate to whoever dials it, and whoever dials checks that against
+A node shows its certificate to each side that dials it, which checks that against
 the authority. Names in certificates are not compared, because a node may be dialled
 through a proxy: who it is, it proves with the secret (cluster.net.auth).
 """

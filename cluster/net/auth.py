@@ -1,10 +1,10 @@
-"""Who may speak as a node or an administrator: whoever knows the cluster's secret.
+"""Authenticates nodes and administrators by the cluster's secret.
 
-Both sides prove that they know it, and neither says it (challenge and response, HMAC of
-SHA-256). Whoever accepts sends a nonce with its HELLO; whoever dialled answers with a
+Both sides prove that they know it, and neither sends it (challenge and response, HMAC of
+SHA-256). The accepting side sends a nonce with its HELLO; the dialling side answers with a
 nonce of its own and a proof over both, and the other side's proof comes back as WELCOME.
 A proof is bound to the cluster, to both names, the role and the direction, so that it
-cannot be replayed, reflected, or used to speak as somebody else.
+cannot be replayed, reflected, or used to speak as another node.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def nonce() -> bytes:
 def proof(
     secret: str, side: Literal["dialled", "accepted"], dialled: Hello, accepted: Hello
 ) -> bytes:
-    """What only `side` of a conversation that knows `secret` can say, given both HELLOs."""
-    said = (
+    """What only `side` of a conversation that knows `secret` can compute, given both HELLOs."""
+    transcript = (
         side,
         accepted.cluster,
         dialled.role,
@@ -37,7 +37,7 @@ def proof(
         dialled.nonce,
         accepted.nonce,
     )
-    return hmac.digest(secret.encode(), msgspec.msgpack.encode(said), "sha256")
+    return hmac.digest(secret.encode(), msgspec.msgpack.encode(transcript), "sha256")
 
 
 def proven(shown: bytes, expected: bytes) -> bool:

@@ -14,6 +14,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
     Hello,
+    Key,
     Locate,
     LocateReply,
     Message,
@@ -36,7 +37,7 @@ _DEFAULTS = RequestOptions()
 
 @dataclass(frozen=True, slots=True)
 class GetResult:
-    """`siblings`: every version that stands, tombstones included. `context`: hand it back
+    """`siblings`: every current version, tombstones included. `context`: hand it back
     with the put that replaces them. `worth`: which nodes the answer rests on. `node`: who
     was asked."""
 
@@ -144,8 +145,8 @@ class Connection:
     async def get(
         self, key: bytes, options: RequestOptions = _DEFAULTS, timeout: float = 5.0
     ) -> GetResult:
-        """Every version of `key` that stands. Raises DynamoError."""
-        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, key, options), timeout))
+        """Every current version of `key`. Raises DynamoError."""
+        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, Key(key), options), timeout))
         return GetResult(reply.siblings, reply.context, reply.worth, self.node)
 
     async def put(
@@ -166,7 +167,7 @@ class Connection:
         reply = _as(
             PutReply,
             await self.ask(
-                lambda rid: Put(rid, request, key, value, context, deleted, options, again),
+                lambda rid: Put(rid, request, Key(key), value, context, deleted, options, again),
                 timeout,
             ),
         )
@@ -183,5 +184,5 @@ class Connection:
 
 def _as(kind: type[T], answer: Answer) -> T:
     if not isinstance(answer, kind):
-        raise failure("disconnected", f"{type(answer).__name__} is no {kind.__name__}")
+        raise failure("disconnected", f"{type(answer).__name__} is not a {kind.__name__}")
     return answer

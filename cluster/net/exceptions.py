@@ -1,6 +1,6 @@
 """What a client raises: one class for each thing that a caller may want to do about it.
 
-`definite` says whether the operation certainly took no effect; it comes from the one
+`definite`: the operation certainly took no effect; it comes from the one
 table in cluster.core.protocol.errors, and an error that is not in it is never definite.
 """
 
@@ -11,7 +11,7 @@ from dynamesis.cluster.core.protocol.errors import is_definite
 
 class DynamoError(Exception):
     """An operation that has no result. `code` as in cluster.core.protocol.errors; `node` the node
-    that said so, or the address that was tried; `retry_after` in seconds, if told."""
+    that answered, or the address that was tried; `retry_after` in seconds, if given."""
 
     def __init__(
         self, code: str, message: str, node: str = "", retry_after: float | None = None
@@ -53,7 +53,7 @@ class Closed(DynamoError):
 
 
 class InDoubt(DynamoError):
-    """The request was sent, and nobody knows what became of it: read before you write it
+    """The request was sent, and its outcome is unknown: read before you write it
     again. (`Client(retries=...)` sends the same request again, which is safe.)"""
 
 

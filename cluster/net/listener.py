@@ -1,8 +1,8 @@
-"""A port that speaks first: HELLO out, HELLO in, then what the role may say. Nodes and
-administrators must know the secret (cluster.net.auth).
+"""A port that greets first: HELLO out, HELLO in, then the messages that the role may
+send. Nodes and administrators must know the secret (cluster.net.auth).
 
 The data port takes clients and nodes, the admin port only questions about the node. What
-a role may not say is refused by name and the connection lives on; bytes that are no
+a role may not send is refused by name and the connection lives on; bytes that are no
 message end it.
 """
 
@@ -44,7 +44,7 @@ HALF_BOUND = 64 << 20
 Emit = Callable[..., None]
 Accepts = Mapping[str, frozenset[type]]
 
-#: role -> what it may say on the data port
+#: role -> the messages it may send on the data port
 DATA: Accepts = {
     "client": frozenset(get_args(ClientQuestion)),
     "node": frozenset(get_args(NodeQuestion)),
@@ -195,7 +195,7 @@ class Listener:
 
     def hold(self, inbound: Inbound, pending: int) -> None:
         """A client has sent this much of a frame that is not complete. Who goes over what
-        all of them may have is cut off: nobody fills the memory with promises."""
+        all of them may have is cut off: idle connections cannot fill the memory."""
         self._held += pending - inbound.held
         inbound.held = pending
         if pending and self._held > HALF_BOUND:
@@ -208,7 +208,7 @@ class Listener:
 
     @property
     def unsent(self) -> int:
-        """Bytes of answers that nobody has read yet."""
+        """Bytes of answers that their readers have not read yet."""
         return sum(inbound.unsent for inbound in self.channels.values())
 
     async def bind(self, address: str) -> None:
@@ -242,7 +242,7 @@ class Listener:
             self.emit("frame-too-large", channel=channel, reason=str(error))
 
     def objection(self, theirs: Hello) -> str:
-        """Why not to talk to who said `theirs`; empty if there is no reason."""
+        """The reason to refuse the sender of `theirs`; empty if there is none."""
         if problem := mismatch(theirs, self.mine.cluster):
             return problem
         if theirs.role not in self.accepts:
@@ -253,7 +253,7 @@ class Listener:
 
     def replace(self, newest: Inbound) -> None:
         """A node has one link to us. What an earlier one may still carry is out of date: the
-        core relies on it that nothing overtakes what was said on the newest."""
+        core relies on it that nothing overtakes what was sent on the newest."""
         for inbound in list(self.channels.values()):
             if inbound is not newest and inbound.peer == newest.peer:
                 inbound.abort("the node has dialled again")

@@ -1,4 +1,4 @@
-"""One connection: frames in, frames out, whoever is at the other end.
+"""One connection: frames in, frames out.
 
 All messages of a loop tick leave in one write (measured: half the CPU of a write each),
 and nothing here starts a task. What comes in is handed on in the callback that brought
@@ -143,7 +143,7 @@ class Stream(asyncio.Protocol):
 
 
 class DialFailed(Exception):
-    """No greeted connection came about: nothing was said on it, so nothing happened.
+    """No greeted connection came about: nothing was sent on it, so nothing happened.
     `silent`: it was opened, but HELLO did not come in time."""
 
     def __init__(self, reason: str, silent: bool = False) -> None:

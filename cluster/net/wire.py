@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 from dynamesis.cluster.core.protocol.messages import Message
 
-#: Largest frame, bytes, before the other side has said HELLO.
+#: Largest frame, bytes, before the other side has sent HELLO.
 GREETING_LIMIT = 64 << 10
 #: Largest frame from a client: a value of 1 MiB, its key and context, and room.
 CLIENT_LIMIT = 2 << 20
@@ -28,7 +28,7 @@ _decode: Callable[[bytearray], Message] = msgspec.msgpack.Decoder(Message).decod
 
 
 class WireError(Exception):
-    """These bytes are no conversation. The message says what is wrong with them."""
+    """These bytes do not follow the protocol. The message: what is wrong with them."""
 
 
 def encode(message: Message, limit: int = NODE_LIMIT) -> bytes:
@@ -89,4 +89,4 @@ def _parse(body: bytearray) -> Message:
     try:
         return _decode(body)
     except (ValueError, TypeError, RecursionError) as error:  # msgspec's own are ValueErrors
-        raise WireError(f"a frame of {len(body)} bytes is no message: {error}") from error
+        raise WireError(f"a frame of {len(body)} bytes is not a message: {error}") from error

@@ -29,7 +29,7 @@ class EventLog:
         path: Path,
         node: str,
         loop: asyncio.AbstractEventLoop,
-        wall: Callable[[], int] = time.time_ns,
+        wall: Callable[[], int],
     ) -> None:
         """`wall`: ns since 1970, as the node knows them."""
         path.parent.mkdir(parents=True, exist_ok=True)

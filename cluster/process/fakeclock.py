@@ -1,13 +1,13 @@
 """The wall clock of a process made wrong from outside, by libfaketime.
 
-The library is preloaded into the node, and adds to every reading of wall time what stands
+The library is preloaded into the node, and adds to every reading of wall time what is
 in a file. It looks there each time, for some 10 us: with its cache, the shortest of which
 lasts up to two seconds, a strobe would often not be seen at all. Monotonic time, by which
-everything waits, is left alone: hence a drift is no rate of the library's, which would
-stretch every wait too, but many small steps. A clock that stands still, or goes on in steps,
+everything waits, is left alone: hence a drift is not a rate of the library's, which would
+stretch every wait too, but many small steps. A frozen clock, or one that goes on in steps,
 is a date in that file instead of a difference.
 
-The file is replaced by rename, so that nobody reads half of it.
+The file is replaced by rename, so that no reader sees half of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STEP, _LEAST = 0.05, 0.01
 
 
 class FakeClock:
-    """The clock of one node: a file, and who writes it. It is right until told otherwise."""
+    """The clock of one node: a file, and who writes it. It is right until it is set otherwise."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self._library = library
@@ -42,7 +42,7 @@ class FakeClock:
             "LD_PRELOAD": preload,
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
-            # without it, whoever waits for the interpreter's lock does so in a busy loop
+            # without it, a thread that waits for the interpreter's lock does so in a busy loop
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
@@ -51,7 +51,7 @@ class FakeClock:
     def set(
         self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
     ) -> None:
-        """Be wrong from now on as wallclock says; by nothing, be right again. Raises ValueError."""
+        """Be wrong from now on as in wallclock; by nothing, be right again. Raises ValueError."""
         self._clock.set(offset_ms, strobe_ms, drift_ppm, grain_ms)
         self.stop()
         self._write()
@@ -83,7 +83,7 @@ class FakeClock:
         os.replace(fresh, self._file)
 
     def _content(self) -> str:
-        """What the library adds to all wall time; or, where the clock stands still, what it
+        """What the library adds to all wall time; or, where the clock is frozen, what it
         shows instead: local time, which is how the library reads a date."""
         if not self._clock.steps:
             return f"{self._clock.error_ns() / 1e9:+.6f}"

@@ -3,7 +3,7 @@
 
 A node speaks first on its own ports, so that no HTTP client can be served there; hence
 the extra address, which is off unless configured. The library costs some MiB and a tenth
-of a second to load: a node that nobody scrapes never loads it.
+of a second to load: a node that is not scraped never loads it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _cumulative(
 
 
 class MetricsPort:
-    """Answers GET /metrics with what `text` says, and anything else with 404."""
+    """Answers GET /metrics with what `text` returns, and anything else with 404."""
 
     def __init__(self, text: Callable[[], bytes]) -> None:
         self._text = text
@@ -148,7 +148,7 @@ class MetricsPort:
                 writer.write(_HEAD % (b"200 OK" if asked else b"404 Not Found", len(body)) + body)
                 await writer.drain()
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            pass  # whoever asks this way gets no answer
+            pass  # such a scraper gets no answer
         finally:
             writer.close()
 

@@ -1,6 +1,6 @@
 """One node as an operating-system process: started, signalled, watched, reaped.
 
-It runs in a session of its own, so that a ctrl-C in the terminal reaches only whoever
+It runs in a session of its own, so that a ctrl-C in the terminal reaches only the process that
 started it. It ends with us, however we end: by the other end of a pipe, and by the signal that
 the kernel sends when the thread that started it has ended (cluster.process.parent).
 """
@@ -29,11 +29,11 @@ class NodeProcess:
         self,
         config: Path,
         stderr: Path,
-        on_exit: Callable[[int], None] = lambda pid: None,
-        environment: Mapping[str, str] | None = None,
+        on_exit: Callable[[int], None],
+        environment: Mapping[str, str],
     ) -> None:
         """Start `python -m dynamesis.cluster --config config`, its stderr appended to a file.
-        `environment`: what it gets beside ours."""
+        `environment`: its variables besides ours. `on_exit(pid)` is called once it is reaped."""
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         with stderr.open("ab") as file:
             self._process = subprocess.Popen(
@@ -41,7 +41,7 @@ class NodeProcess:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, **(environment or {}), "PYTHONPATH": path, **_tie()},
+                env={**os.environ, **environment, "PYTHONPATH": path, **_tie()},
                 start_new_session=True,
             )
         self._on_exit = on_exit

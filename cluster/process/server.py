@@ -2,7 +2,7 @@
 nothing.
 
 Events are handled one at a time, each to its end, on the loop's thread. An exception out
-of the core leaves a state that nobody can vouch for: the process logs it and ends there
+of the core leaves a state that cannot be trusted: the process logs it and ends there
 and then (exit code 70), as if it had been killed.
 """
 
@@ -217,7 +217,7 @@ class NodeServer:
         except ConfigError as error:
             return AskReply(ask.rid, error=f"introduce: {error}")
         if not isinstance(node, str) or not node or node == self._config.node:
-            return AskReply(ask.rid, error=f"introduce: {node!r} is no other node's id")
+            return AskReply(ask.rid, error=f"introduce: {node!r} is not another node's id")
         self._known[node] = str(address)
         self._peers.add(node, str(address))
         return AskReply(ask.rid, {"id": node, "address": address})
@@ -258,7 +258,7 @@ class NodeServer:
         return AskReply(ask.rid, self._metrics().decode())
 
     def _metrics(self) -> bytes:
-        """What the core says of itself, in the text format of Prometheus."""
+        """The figures of the core, in the text format of Prometheus."""
         answers: list[dict[str, Any]] = []
         for command in ("status", "figures"):
             self._ask_core(command, {}, lambda answer: answers.append(answer.result))

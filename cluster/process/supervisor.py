@@ -1,7 +1,7 @@
 """A whole cluster on this machine: real processes, started, killed, paused, wiped.
 
 It asks nodes over their admin ports, which no link's fault touches. It knows no proxies:
-whoever makes a `ClusterSpec` says by which address each node dials each other one.
+a `ClusterSpec` gives the address by which each node dials each other one.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ class ClusterSpec:
 
 
 class Cluster:
-    """The processes of a ClusterSpec. `on_spawn` and `on_exit` hear of every pid: as soon
-    as it runs, and once it was reaped. `busy`: how many times as long as on an idle machine
-    things may take now."""
+    """The processes of a ClusterSpec. `on_spawn(pid)` is called as soon as a process runs,
+    `on_exit(pid)` once it is reaped. `busy()`: how many times as long as on an idle machine
+    everything may take now."""
 
     def __init__(
         self,
         spec: ClusterSpec,
-        on_spawn: Callable[[int], None] = lambda pid: None,
-        on_exit: Callable[[int], None] = lambda pid: None,
-        busy: Callable[[], float] = lambda: 1.0,
+        on_spawn: Callable[[int], None],
+        on_exit: Callable[[int], None],
+        busy: Callable[[], float],
     ) -> None:
         self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
@@ -83,7 +83,7 @@ class Cluster:
         self._busy = busy
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
-        #: founders that have gone and came again, as anybody who joins
+        #: founders that have left and came again, as nodes that join
         self._came_again: set[str] = set()
         self._tls = None if spec.tls is None else dialling(spec.tls.ca)
 
@@ -101,7 +101,7 @@ class Cluster:
 
     async def start(self, node: str) -> None:
         """Start a node that is not running, and wait until it is ready, or, with nothing on its
-        disk, says that it waits for others. Raises RuntimeError as start_all does."""
+        disk, reports that it waits for others. Raises RuntimeError as start_all does."""
         self._spawn(node)
         await self._until_ready(node, waits_after=WAITS_AFTER)
 
@@ -119,7 +119,7 @@ class Cluster:
         dials: Mapping[str, str],
         dialled_by: Mapping[str, str],
     ) -> None:
-        """Start a node that is no member yet. It reaches the others at `dials`, and they
+        """Start a node that is not a member yet. It reaches the others at `dials`, and they
         reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
         spec = self._spec
         peers = {
@@ -149,7 +149,7 @@ class Cluster:
         self, node: str, dials: Mapping[str, str], dialled_by: Mapping[str, str]
     ) -> None:
         """Start a node that has retired, with nothing on its disk, under its old name and at its
-        old address: it is no member. It reaches its `strangers` at `dials`, and they reach it at
+        old address: it is not a member. It reaches its `strangers` at `dials`, and they reach it at
         `dialled_by`."""
         peers = {other: dict(known) for other, known in self._spec.peers.items()}
         peers[node].update(dials)
@@ -194,7 +194,7 @@ class Cluster:
     async def change(self, kind: str, node: str) -> None:
         """Ask a member that runs to let `node` "join" or "leave", or be "remove"d as dead:
         not the same for all, since who makes changes at one time may do so at several places.
-        Raises ValueError with the reason if it is refused, RuntimeError if nobody answers."""
+        Raises ValueError with the reason if it is refused, RuntimeError if no node answers."""
         reason: Exception = RuntimeError("no member is running")
         first = sum(node.encode()) % len(self.nodes)
         for asked in (*self.nodes[first:], *self.nodes[:first]):
@@ -210,7 +210,7 @@ class Cluster:
         raise reason
 
     async def retire(self, node: str) -> None:
-        """Stop a node that is no member any more: it is not among `nodes` from now on. Its log
+        """Stop a node that is not a member any more: it is not among `nodes` from now on. Its log
         is still collected."""
         self.nodes = tuple(other for other in self.nodes if other != node)
         await self._process(node).stop(GRACE)
@@ -231,7 +231,7 @@ class Cluster:
         return await self._process(node).pause()
 
     async def resume(self, node: str) -> None:
-        """SIGCONT; harmless when not paused. It hears of who came meanwhile."""
+        """SIGCONT; harmless when not paused. It learns which nodes came meanwhile."""
         paused = self.state(node) == "paused"
         self._process(node).signal(signal.SIGCONT)
         for other in self.nodes if paused else ():
@@ -307,7 +307,7 @@ class Cluster:
             raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
 
     async def status(self, node: str) -> dict[str, Any] | None:
-        """What the node says of itself; None if it does not answer within STATUS_WITHIN."""
+        """The status of the node; None if it does not answer within STATUS_WITHIN."""
         if self.state(node) != "running":
             return None
         try:
@@ -382,7 +382,7 @@ class Cluster:
         return clock.environment(os.environ)
 
     def _deadline(self, seconds: float) -> Callable[[], bool]:
-        """Says whether so many seconds of an idle machine have passed."""
+        """Whether so many seconds of an idle machine have passed."""
         clock = asyncio.get_running_loop().time
         left, asked = seconds, clock()
 
@@ -461,6 +461,11 @@ _COPY = "data.copy"
 _STDERR = "stderr.log"
 _LOGS = ("node.log", _STDERR)
 _TAIL_BYTES = 16 << 10
+
+
+def unwatched(spec: ClusterSpec) -> Cluster:
+    """A cluster whose processes nothing else has to know of, on an idle machine."""
+    return Cluster(spec, lambda pid: None, lambda pid: None, lambda: 1.0)
 
 
 def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:

@@ -1,14 +1,14 @@
 """The one place where a node reads wall time. Off unless `clock_faults` is on, it can be
-told to be wrong by the command `clock` of the admin port:
+made wrong by the command `clock` of the admin port:
 
 - `offset_ms`: so much ahead, or behind where it is below zero;
 - `strobe_ms`: and that only every other stretch of so many ms;
 - `drift_ppm`: so much more every second, in millionths of the time that has passed since; at
-  -1,000,000 the clock stands still;
+  -1,000,000 the clock is frozen;
 - `grain_ms`: nothing between two multiples of so many ms is ever shown.
 
 Monotonic time, by which everything waits, is left alone, as in a machine whose wall clock
-somebody sets. What the clock shows now stands in `clock` in `status`.
+somebody sets. What the clock shows now is `clock` in `status`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-#: how far the clock can be put off (ms: a hundred years), and how fast (ppm: it stands
+#: how far the clock can be put off (ms: a hundred years), and how fast (ppm: it stops
 #: still, or runs at twice its pace)
 MOST_OFF = 100 * 366 * 86_400_000
 MOST_DRIFT = 1_000_000
 
 
 class WallClock:
-    """Shows wall time, as wrong as it was told to be."""
+    """Shows wall time, as wrong as it was set."""
 
     def __init__(self) -> None:
         self._offset = 0
@@ -36,7 +36,7 @@ class WallClock:
     def set(
         self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
     ) -> None:
-        """Be wrong from now on as said here, and in no other way; by nothing, be right
+        """Be wrong from now on in just this way; by nothing, be right
         again. Raises ValueError."""
         _within("offset_ms", offset_ms, -MOST_OFF, MOST_OFF)
         _within("strobe_ms", strobe_ms, 0, MOST_OFF)
@@ -54,7 +54,7 @@ class WallClock:
 
     def status(self) -> dict[str, Any]:
         """The time in ms, between which two moments (ns) of the machine's monotonic clock it was
-        read, and how the clock was told to be wrong."""
+        read, and how the clock was set wrong."""
         before = time.monotonic_ns()
         wall = self.ns()
         return {
@@ -68,7 +68,7 @@ class WallClock:
 
     @property
     def steps(self) -> bool:
-        """Whether it stands still, for good or until its next step."""
+        """Whether it is frozen, for good or until its next step."""
         return self._frozen is not None or self._grain > 0
 
     def error_ns(self, now: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Storage engines by name; `base` says what each of them promises."""
+"""Storage engines by name; `base` has what each of them promises."""
 
 from __future__ import annotations
 

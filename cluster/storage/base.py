@@ -22,7 +22,7 @@ _CHECKSUM = struct.Struct(">I")
 
 
 class StorageFailed(Exception):
-    """The engine could not be opened, or could not commit. The message says why."""
+    """The engine could not be opened, or could not commit. The message: why."""
 
 
 class StorageDamaged(StorageFailed):

@@ -1,9 +1,9 @@
-"""Tells the storage that the last life of a node left from a copy of it.
+"""Distinguishes the storage that the last life of a node left from a copy of it.
 
 Each life of a node makes a small file anew beside its database, and writes down in the
-database which file that is: inode and time of change. Nobody can set the latter, so the
+database which file that is: inode and time of change. No program can set the latter, so the
 file of a copied, restored or cloned folder is another one. A database that was put back
-alone names the file of an earlier life. (An older folder under its own old name is no
+alone names the file of an earlier life. (An older folder under its own old name is not a
 copy: nothing has been written elsewhere under its incarnation.)
 """
 
@@ -41,7 +41,7 @@ def renew(engine: Engine, folder: Path) -> bool:
 
 
 def _named(file: Path) -> bytes:
-    """What tells this file from any other there ever was; empty if there is none."""
+    """What distinguishes this file from any other there ever was; empty if there is none."""
     try:
         found = file.stat()
     except OSError:

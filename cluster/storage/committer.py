@@ -20,7 +20,7 @@ Outcome = Persisted | PersistFailed
 
 class Committer:
     """Carries Persist effects to `engine` and their outcomes to `report`, on the loop's
-    thread. An exception that is no StorageFailed goes to the loop's exception handler."""
+    thread. An exception other than StorageFailed goes to the loop's exception handler."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""A storage engine with a disk that can be told to fail. Off unless `storage.faults` is on.
+"""A storage engine with a disk that can be made to fail. Off unless `storage.faults` is on.
 
-It stands between the node and a real engine, and takes the command `disk` of the admin
+It is between the node and a real engine, and takes the command `disk` of the admin
 port, one fault at a time:
 
 - full: every commit fails, nothing of it is stored;
@@ -8,12 +8,12 @@ port, one fault at a time:
 - read-error: every read fails;
 - slow-fsync: what a commit stores is there at once, and acknowledged `seconds` later;
 - lost-writes: it is there only `seconds` later, and acknowledged then; a kill meanwhile
-  loses it, as it loses what a disk's cache held and nobody had synced;
+  loses it, as it loses what a disk's cache held and was not synced;
 - bit-flip: a bit in each of `rows` stored objects, and as many hints, is flipped, until
   they are written anew or the node starts again.
 
-Nobody is lied to: what was acknowledged as durable is. The answer to the command, and
-`disk` in `status`, says how often each fault has bitten.
+Acknowledgements stay true: what was acknowledged as durable is. The answer to the command, and
+`disk` in `status`, counts how often each fault took effect.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Planted bugs: each is a subclass of `Node`, with a method or a part that does the wrong thing.
 
-None of this is imported by a node that was not told to (`bugs` in its configuration).
+None of this is imported by a node without `bugs` in its configuration.
 To add a bug, write a subclass of Node in the file of its family (cluster.core.node.parts
 says what can be replaced), and add a line to the table.
 """
@@ -45,8 +45,8 @@ class Bug:
 
 #: Each key has one copy: what one replica forgets, no other one heals.
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
-#: Many keys, written without a look at what is there: whoever has forgotten something
-#: of them writes before anybody has told it.
+#: Many keys, written without a look at what is there: a node that has forgotten something
+#: of them writes before it has received it.
 _FORGETFUL = ("--keys=100", "--rate=300", "--option=blind=1")
 #: Each key has more coordinators than a clock of 10 actors can name.
 _ELEVEN = ("--nodes=11", "--n=11", "--links=direct", "--concurrency=22")
@@ -425,7 +425,7 @@ BUGS: dict[str, Bug] = {
     ),
     "lone-ring": Bug(
         membership.LoneRing,
-        "a node that hears of no cluster founds its own",
+        "a node that finds no cluster founds its own",
         nemesis="membership.join",
         workload="register",
         anomalies=("split-membership", "stuck", "misplaced"),

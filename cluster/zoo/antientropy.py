@@ -13,6 +13,7 @@ from dynamesis.cluster.core.replication.antientropy import AntiEntropy, Exchange
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.storage.trees import Trees
 
 
@@ -31,17 +32,17 @@ class _NotRehashed(RecordTable):
     _repairing = False
 
     def merge(
-        self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
+        self, row: Row, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
         self._repairing = why == "anti-entropy"
         try:
-            return super().merge(key, incoming, why, done, durable)
+            return super().merge(row, incoming, why, done, durable)
         finally:
             self._repairing = False
 
-    def announce(self, key: bytes, old: Record | None, new: Record | None) -> None:
+    def announce(self, row: Row, old: Record | None, new: Record | None) -> None:
         counted = old if old is not None else new
-        super().announce(key, old, counted if self._repairing else new)
+        super().announce(row, old, counted if self._repairing else new)
 
 
 class AaeNoRehash(Node):
@@ -53,7 +54,7 @@ class AaeNoRehash(Node):
 class AaeOrderHash(Node):
     """A record's hash depends on who holds it: equal records never look equal."""
 
-    def object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def object_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         salt = sum(self.params.node.encode())
         super().object_changed(row, _salt(old, salt), _salt(new, salt))
 
@@ -99,9 +100,7 @@ class HalfOpenSlot(Node):
 
 
 class _Brittle(RecordTable):
-    def scan(
-        self, prefix: bytes = b"", after: bytes | None = None
-    ) -> Iterator[tuple[bytes, Record]]:
+    def scan(self, prefix: bytes = b"", after: Row | None = None) -> Iterator[tuple[Row, Record]]:
         for row in chain(super().scan(prefix, after), (None,)):
             if self.damaged:
                 raise ReadFailed("a row is damaged")

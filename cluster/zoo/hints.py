@@ -6,12 +6,12 @@ from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
-from dynamesis.cluster.core.protocol.messages import Answer
+from dynamesis.cluster.core.protocol.messages import Answer, Key
 from dynamesis.cluster.core.protocol.storage_reader import Damaged
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.record_table import Record
-from dynamesis.cluster.core.storage.row_keys import hint_row, split_hint
+from dynamesis.cluster.core.storage.row_keys import Row, hint_row, split_hint
 
 
 class _DeletedWhenSent(Hints):
@@ -37,9 +37,9 @@ class HintsForgotten(Node):
 
 
 class HintKeyCollision(Node):
-    """One hint a key, for whomever: that for one target replaces that for another."""
+    """One hint a key, for any target: that for one target replaces that for another."""
 
-    def hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def hint_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         super().hint_changed(row, old, new)
         target, key = split_hint(row)
         for other in self.hints.targets(key):
@@ -50,7 +50,7 @@ class HintKeyCollision(Node):
 class HintToGhost(Node):
     """Where hints go was looked up when there were other members, and is kept."""
 
-    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+    def hint_destinations(self, target: str, key: Key) -> tuple[str, ...]:
         return (target,) if self.detector.healthy(target) else ()
 
 
@@ -59,7 +59,7 @@ class _InTurn(Hints):
         super().__init__(*args, **kwargs)
         self._blocked: dict[str, None] = {}
 
-    def send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
+    def send(self, target: str, key: Key, to: tuple[str, ...]) -> None:
         try:
             self.records.get(hint_row(target, key))
         except Damaged:
@@ -77,7 +77,7 @@ class TornHint(Node):
 class DecommissionDropsHints(Node):
     """A node that leaves throws its hints away instead of handing them off."""
 
-    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
+    def hint_destinations(self, target: str, key: Key) -> tuple[str, ...]:
         if self.placement is None or self.params.node in self.view.layout.members:
             return super().hint_destinations(target, key)
         self.hints.records.remove(hint_row(target, key), lambda code: None)

@@ -31,7 +31,7 @@ class _United(Membership):
 
 
 class GhostMember(Node):
-    """Members are merged as a union: whoever was removed comes back with stale gossip."""
+    """Members are merged as a union: a node that was removed comes back with stale gossip."""
 
     parts = Parts(membership=_United)
 
@@ -124,7 +124,7 @@ class BannedForever(Node):
 
 
 class LoneRing(Node):
-    """A node that hears of no cluster at once founds one of its own."""
+    """A node that finds no cluster at once founds one of its own."""
 
     def start(self, intact: bool) -> None:
         super().start(intact)

@@ -17,7 +17,7 @@ from dynamesis.cluster.core.protocol.storage_reader import Reader
 
 
 def load(spec: str) -> type[Node]:
-    """The node with the bug that `spec` names. Raises ValueError that says what is wrong."""
+    """The node with the bug that `spec` names. Raises ValueError with what is wrong."""
     file, _, name = spec.rpartition(":")
     path = Path(file)
     if path.suffix != ".py" or not name.isidentifier():
@@ -30,7 +30,7 @@ def load(spec: str) -> type[Node]:
         return changed_by(bug)
     here = [key for key, value in vars(module).items() if _is_bug(module, key, value)]
     raise ValueError(
-        f"{path}: {name!r} is no subclass of Node and no function of one; there are: "
+        f"{path}: {name!r} is neither a subclass of Node nor a function of one; there are: "
         f"{', '.join(here) or 'none'}"
     )
 

@@ -13,6 +13,7 @@ from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 
 
 class _CountsItselfTwice(PutRequest):
@@ -42,13 +43,13 @@ class NotfoundQuorum(Node):
 class _CountsThePlan(PutRequest):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._heard: set[str] = set()
+        self._counted: set[str] = set()
 
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         super().count(place, durable)
-        self._heard.add(place.holder)
+        self._counted.add(place.holder)
         for other in self._plan.places:
-            if other.hint_for is None and other.holder not in self._heard:
+            if other.hint_for is None and other.holder not in self._counted:
                 super().count(other, False)
 
 
@@ -60,9 +61,9 @@ class PwOnPlan(Node):
 
 class _Hasty(RecordTable):
     def write(
-        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+        self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
-        super().write(key, old, new, lambda code: None, durable)
+        super().write(row, old, new, lambda code: None, durable)
         self._runtime.after(0.0, lambda: done(None))
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
-from dynamesis.cluster.core.replication.tombstone_reaper import Told, TombstoneReaper, is_grave
+from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper, Vote, is_tombstone
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 
 
 class _Unopposed(TombstoneReaper):
@@ -22,13 +23,13 @@ class _Unopposed(TombstoneReaper):
     def _answered_at_once(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
         self._runtime.soon(lambda: done(ReapReply(0, ())))
 
-    def put(self, member: str, question: Reap, told: Told) -> None:
+    def put(self, member: str, question: Reap, vote: Vote) -> None:
         keys = tuple(question.keys)
-        super().put(member, question, told if member == self._node else lambda _: told(keys))
+        super().put(member, question, vote if member == self._node else lambda _: vote(keys))
 
 
 class ReapAtW(Node):
-    """All are asked and nobody can object: a tombstone goes once those who have it agree."""
+    """All are asked and none can object: a tombstone goes once those who have it agree."""
 
     parts = Parts(reaper=_Unopposed)
 
@@ -38,10 +39,10 @@ class _NamedAsBefore(RecordTable):
         super().__init__(*args, **kwargs)
         self._names: dict[bytes, str] = {}
 
-    def actor_for(self, key: bytes, old: Record | None, context: State) -> str:
-        if key not in self._names:
-            self._names[key] = super().actor_for(key, old, context)
-        return self._names[key]
+    def actor_for(self, row: Row, old: Record | None, context: State) -> str:
+        if row not in self._names:
+            self._names[row] = super().actor_for(row, old, context)
+        return self._names[row]
 
 
 class Doomstone(ReapAtW):
@@ -53,13 +54,13 @@ class Doomstone(ReapAtW):
 
 class _WithoutTombstones(RecordTable):
     def write(
-        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+        self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
-        gone = new is not None and is_grave(new.state)
-        super().write(key, old, None if gone else new, done, durable)
+        gone = new is not None and is_tombstone(new.state)
+        super().write(row, old, None if gone else new, done, durable)
 
 
 class HardDelete(Node):
-    """Each replica deletes for good, and nothing tells an old value that it is dead."""
+    """Each replica deletes for good, and nothing marks an old value as deleted."""
 
     parts = Parts(objects=_WithoutTombstones)

@@ -7,8 +7,10 @@ from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import Entry, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.requests.phase import Phase
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
 
 
 class _Overwriting(RecordTable):
@@ -45,21 +47,21 @@ class RepairEqual(Node):
 
 
 class _Hurried(GetRequest):
-    def hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
-        if not self._responded:
-            super().hear(place, state, durable)
+    def take_in(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
+        if self._phase is Phase.OPEN:
+            super().take_in(place, state, durable)
 
 
 class NoLinger(Node):
-    """Once R have answered nobody waits for the rest: who answers late is not repaired."""
+    """A get ends once R have answered: a replica that answers late is not repaired."""
 
     parts = Parts(get_request=_Hurried)
 
 
 class _BlindToErrors(RecordTable):
-    def get(self, key: bytes) -> Record | None:
+    def get(self, row: Row) -> Record | None:
         try:
-            return super().get(key)
+            return super().get(row)
         except ReadFailed:
             return None
 

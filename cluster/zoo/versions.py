@@ -8,7 +8,7 @@ import msgspec
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.events import Write
-from dynamesis.cluster.core.protocol.messages import Entry, PutReply, Refusal, State, Version
+from dynamesis.cluster.core.protocol.messages import Entry, Key, PutReply, Refusal, State, Version
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
@@ -47,7 +47,7 @@ class _OneClock(RecordTable):
 
 
 class MergedClockSiblings(Node):
-    """Without a dot of its own a sibling cannot be told from the others: a write whose
+    """Without a dot of its own a sibling cannot be distinguished from the others: a write whose
     context is behind any of them keeps all."""
 
     parts = Parts(objects=_OneClock, hint_records=_OneClock)
@@ -101,7 +101,7 @@ class _Unleased(Identity):
 
 
 class LazyEpoch(Node):
-    """Epochs are used as soon as they are leased: the disk still says what it said before."""
+    """Epochs are used as soon as they are leased: the disk still has the old lease."""
 
     parts = Parts(identity=_Unleased)
 
@@ -190,7 +190,7 @@ class CtxUnderclaims(Node):
 
 
 class _Unbound(Contexts):
-    def mac(self, key: bytes, body: bytes) -> bytes:
+    def mac(self, key: Key, body: bytes) -> bytes:
         return bytes(16)
 
 
@@ -224,7 +224,7 @@ class _Remembering(RequestDedup):
 class _Stale(PutRequest):
     @property
     def _last(self) -> dict[bytes, PutReply]:
-        memory = self._s.retries
+        memory = self._s.dedup
         assert isinstance(memory, _Remembering)
         return memory.last
 

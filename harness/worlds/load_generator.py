@@ -13,7 +13,7 @@ from itertools import count
 from math import ceil
 from ssl import SSLContext
 
-from dynamesis.cluster.core.protocol.messages import Get, Hello, RequestOptions
+from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, RequestOptions
 from dynamesis.cluster.net.connection import Connection
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
@@ -100,7 +100,7 @@ class LoadGenerator:
                 deaf.transport.pause_reading()
             while not deaf.closing:
                 for _ in range(ceil(gets * _PAUSE)):
-                    deaf.send(Get(next(self._requests), key.encode(), _ANY))
+                    deaf.send(Get(next(self._requests), Key(key.encode()), _ANY))
                     ended["asked"] += 1
                 await asyncio.sleep(_PAUSE)
         finally:

@@ -16,7 +16,7 @@ from itertools import cycle
 from pathlib import Path
 
 from dynamesis.cluster.client.client import Client
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import reserve
 
 NODES = tuple(f"n{i}" for i in range(1, 6))
@@ -48,7 +48,7 @@ async def run(engine: str) -> Took:
         admin = {node: f"127.0.0.1:{ports.take()}" for node in NODES}
         peers = {a: {b: listen[b] for b in NODES if b != a} for a in NODES}
         spec = ClusterSpec(NODES, Path(folder), listen, admin, peers, PATIENT, engine)
-        cluster = Cluster(spec)
+        cluster = unwatched(spec)
         addresses = list(listen.values())
         any_node = cycle([Client([address], timeout=30.0) for address in addresses])
         straight = Client(addresses, timeout=30.0, client_driven=True)

@@ -102,7 +102,7 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
     [
         ({"addresses": []}, ValueError, "the address of one node at least"),
         ({"addresses": "127.0.0.1:1"}, TypeError, "addresses must be a list"),
-        ({"addresses": ["127.0.0.1"]}, ValueError, "'127.0.0.1' is no address"),
+        ({"addresses": ["127.0.0.1"]}, ValueError, "'127.0.0.1' is not an address"),
         ({"addresses": ["a:0"]}, ValueError, "port 1 to 65535"),
         ({"addresses": [("a", 1)]}, TypeError, "an address is text"),
         ({"addresses": ["a:1", "a:1"]}, ValueError, "comes twice"),
@@ -226,7 +226,7 @@ def test_ways_to_merge_are_joins(merge: Any, values: list[bytes], result: bytes)
 
 
 def test_a_value_that_cannot_be_merged_is_told() -> None:
-    with pytest.raises(ValueError, match="is no JSON array"):
+    with pytest.raises(ValueError, match="is not a JSON array"):
         union(versions(b'{"a": 1}'))
 
 
@@ -235,7 +235,7 @@ async def test_an_update_merges_then_changes_and_what_that_raises_comes_through(
     node = Recording()
     async with scripted(node) as address, Client([address]) as store:
         await store.update(b"k", highest(int), lambda value: b"%d" % (int(value) + 1))
-        with pytest.raises(ValueError, match="no JSON array"):
+        with pytest.raises(ValueError, match="not a JSON array"):
             await store.update(b"k", union)
         with pytest.raises(BadRequest, match="value must be bytes, not int"):
             await store.update(b"k", lambda siblings: 7)  # type: ignore[arg-type, return-value]

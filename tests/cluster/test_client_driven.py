@@ -21,7 +21,7 @@ from dynamesis.cluster.core.protocol.messages import (
     QuorumInfo,
     Refusal,
 )
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
@@ -36,7 +36,7 @@ async def four(root: Path) -> AsyncIterator[tuple[Cluster, list[str]]]:
         admin = {name: f"127.0.0.1:{ports.take()}" for name in NAMES}
         peers = {a: {b: listen[b] for b in NAMES if b != a} for a in NAMES}
         params = {"replica_timeout": 5.0, "request_timeout": 10.0}
-        cluster = Cluster(ClusterSpec(NAMES, root, listen, admin, peers, params, "memory"))
+        cluster = unwatched(ClusterSpec(NAMES, root, listen, admin, peers, params, "memory"))
         try:
             await cluster.start_all()
             yield cluster, list(listen.values())

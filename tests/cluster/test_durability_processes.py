@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import NodeAlone, ended, in_loop, until
 
@@ -107,7 +107,7 @@ async def three(root: Path, ports: Ports) -> Any:
     admin = {name: f"127.0.0.1:{ports.take()}" for name in names}
     peers = {a: {b: listen[b] for b in names if b != a} for a in names}
     patient = {"replica_timeout": 10.0, "request_timeout": 20.0}
-    cluster = Cluster(ClusterSpec(names, root, listen, admin, peers, patient))
+    cluster = unwatched(ClusterSpec(names, root, listen, admin, peers, patient))
     try:
         await cluster.start_all()
         async with Client(list(listen.values()), timeout=20.0) as store:

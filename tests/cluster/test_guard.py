@@ -17,7 +17,7 @@ from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.core.protocol.messages import Ask, AskReply, Hello, Refusal, Welcome
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.exceptions import DynamoError
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import ADMIN, NodeAlone, Raw, ended, in_loop, until, with_proof
 
@@ -239,7 +239,9 @@ async def test_a_cluster_speaks_tls_on_every_port_and_link(
     admin = {name: f"127.0.0.1:{ports.take()}" for name in names}
     peers = {"n1": {"n2": listen["n2"]}, "n2": {"n1": listen["n1"]}}
     params = {"n": 2, "r": 2, "w": 2}
-    cluster = Cluster(ClusterSpec(names, tmp_path, listen, admin, peers, params, "memory", tls=tls))
+    cluster = unwatched(
+        ClusterSpec(names, tmp_path, listen, admin, peers, params, "memory", tls=tls)
+    )
     try:
         await cluster.start_all()
         async with Client([listen["n1"]], tls=dialling(tls.ca)) as store:

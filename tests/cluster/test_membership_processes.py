@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dynamesis.cluster.client.client import Client, DynamoError
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
 
@@ -64,7 +64,7 @@ async def test_two_join_and_two_leave_under_load_and_nothing_is_lost(tmp_path: P
         admin = {node: f"127.0.0.1:{ports.take()}" for node in everybody}
         peers = {a: {b: listen[b] for b in FOUNDERS if b != a} for a in FOUNDERS}
         spec = ClusterSpec(FOUNDERS, tmp_path, listen, admin, peers)
-        cluster = Cluster(spec)
+        cluster = unwatched(spec)
         try:
             await cluster.start_all()
             async with Client([listen[n] for n in STAY]) as client:

@@ -227,7 +227,7 @@ def test_a_write_that_could_not_be_stored_leaves_no_dot_to_be_used_twice() -> No
     refused = sim.put(owner, KEY, b"1", first.context)
     assert isinstance(refused, Refusal)
     assert refused.code == "storage-write"
-    spent = next(iter(sim.nodes[owner].services.retries._stamped.values())).state
+    spent = next(iter(sim.nodes[owner].services.dedup._stamped.values())).state
     heal()
     sim.put(owner, KEY, b"2", first.context, w=3)
     record = sim.nodes[owner].replica.own(KEY)

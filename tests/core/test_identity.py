@@ -101,7 +101,7 @@ def life(
     store: DictStore, entropy: int, intact: bool = True, save: bool = True
 ) -> tuple[Runtime, Identity]:
     runtime = idle_runtime()
-    identity = Identity("n1", runtime, store, entropy)
+    identity = Identity("n1", runtime, store, entropy, False)
     identity.recover(intact, lambda: None)
     if save:
         carry(runtime, store)
@@ -146,7 +146,7 @@ def test_a_clock_that_knows_an_epoch_not_leased_here_is_a_proof(epoch: int) -> N
 def test_a_new_incarnation_is_durable_before_it_is_used() -> None:
     disk = DictStore()
     runtime, identity = life(disk, 1)
-    identity.told(Life(identity.life.incarnation, 5))
+    identity.learn(Life(identity.life.incarnation, 5))
     assert identity.new_actor() is None
     carry(runtime, disk)
     actor = identity.new_actor()

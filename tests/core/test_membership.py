@@ -222,7 +222,7 @@ def test_a_node_with_no_seed_in_reach_forms_no_ring_of_its_own() -> None:
     ("kind", "node", "words"),
     [
         ("join", "n3", "n3 is a member already"),
-        ("leave", "n9", "n9 is no member; members are n1, n2, n3, n4, n5"),
+        ("leave", "n9", "n9 is not a member; members are n1, n2, n3, n4, n5"),
     ],
 )
 def test_changes_that_make_no_sense_are_refused(kind: str, node: str, words: str) -> None:

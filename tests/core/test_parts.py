@@ -15,6 +15,10 @@ from dynamesis.cluster.core.versions.identity import Identity
 from simulator import DictStore, idle_runtime
 
 
+def _no_zone(node: str) -> None:
+    return None
+
+
 class TestContexts:
     token = Contexts("c1", "s").token(b"k", {"n1:1:1": Entry(3)})
 
@@ -39,7 +43,7 @@ class TestContexts:
 
 class TestPlan:
     def test_fallbacks_hold_the_places_of_unhealthy_primaries(self) -> None:
-        plan = SloppyQuorum("abcde", 3, lambda n: n not in "ab", sloppy=True)
+        plan = SloppyQuorum("abcde", 3, lambda n: n not in "ab", True, _no_zone, None)
         assert [(p.primary, p.holder, p.hint_for) for p in plan.places] == [
             ("a", "d", "a"),
             ("b", "e", "b"),
@@ -47,14 +51,14 @@ class TestPlan:
         ]
 
     def test_no_node_ever_holds_two_places(self) -> None:
-        plan = SloppyQuorum("abcd", 3, lambda n: True, sloppy=True)
+        plan = SloppyQuorum("abcd", 3, lambda n: True, True, _no_zone, None)
         assert plan.replace(plan.places[0])
         assert not plan.replace(plan.places[1])
         holders = [p.holder for p in plan.places]
         assert len(set(holders)) == 3
 
     def test_a_strict_plan_stays_with_the_primaries(self) -> None:
-        plan = SloppyQuorum("abcde", 3, lambda n: n != "a", sloppy=False)
+        plan = SloppyQuorum("abcde", 3, lambda n: n != "a", False, _no_zone, None)
         assert [p.holder for p in plan.places] == ["a", "b", "c"]
         assert not plan.replace(plan.places[0])
 
@@ -94,7 +98,7 @@ class TestTree:
 class TestIdentity:
     def life(self, store: DictStore, entropy: int) -> tuple[Runtime, Identity]:
         runtime = idle_runtime()
-        identity = Identity("n1", runtime, store, entropy)
+        identity = Identity("n1", runtime, store, entropy, False)
         identity.recover(True, lambda: None)
         return runtime, identity
 

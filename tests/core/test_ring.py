@@ -65,14 +65,14 @@ class TestZones:
 
     def test_a_fallback_of_the_same_zone_comes_first(self) -> None:
         zones = {"a": "east", "b": "west", "c": "west", "d": "west", "e": "east"}
-        plan = SloppyQuorum("abcde", 3, lambda node: node != "a", True, zones.get)
+        plan = SloppyQuorum("abcde", 3, lambda node: node != "a", True, zones.get, None)
         assert plan.places[0].holder == "e"
-        plan = SloppyQuorum("abcde", 3, lambda node: node not in "ae", True, zones.get)
+        plan = SloppyQuorum("abcde", 3, lambda node: node not in "ae", True, zones.get, None)
         assert plan.places[0].holder == "d"
 
     def test_a_local_quorum_counts_no_remote_replica(self) -> None:
         near = {"a": True, "b": False, "c": False}
-        tally = QuorumTracker(2, 0, need_local=2, near=near.__getitem__)
+        tally = QuorumTracker(2, 0, 0, 2, near.__getitem__)
         for node in "abc":
             tally.count(ReplicaSlot(node, node), durable=True)
         assert not tally.enough

@@ -34,7 +34,7 @@ ONE = ("n1",) * 64
         (Gossip(1, Layout(1, "a", (), (), ()), {}), "0 owners"),
         (Gossip(1, Layout(99, "a", ("n1",), ("n1",) * 3, ("n1",) * 3), {}), "3 owners"),
         (Gossip(1, Layout(2**63, "a", ("n1",), ONE, ONE), {}), "version is 9223372036854775808"),
-        (Gossip(1, Layout(2, "a", ("n2",), ONE, ONE), {}), "to a node that is no member"),
+        (Gossip(1, Layout(2, "a", ("n2",), ONE, ONE), {}), "to a node that is not a member"),
         (Gossip(1, Layout(2, "a", ("n1",), ONE, ONE, {77: ("n1",)}), {}), "partition is 77"),
     ],
 )

@@ -219,4 +219,4 @@ def test_what_is_remembered_for_retries_is_bounded_in_bytes() -> None:
     for n in range(60):
         put = Put(1, f"r{n}", b"k%d" % n, bytes(1 << 20))
         assert isinstance(sim.call("n1", put), Refusal)
-    assert sum(s.size for s in sim.nodes["n1"].services.retries._stamped.values()) <= 8 << 20
+    assert sum(s.size for s in sim.nodes["n1"].services.dedup._stamped.values()) <= 8 << 20

@@ -97,7 +97,7 @@ def primaries_only(node: Node) -> None:
         return held is None or held.hash == hash
 
     node.reaper.is_alone = alone  # type: ignore[method-assign, assignment]
-    node.barriers.stands = lambda key, name: True  # type: ignore[method-assign]
+    node.barriers.unbroken = lambda key, name: True  # type: ignore[method-assign]
 
 
 def test_the_same_load_convicts_a_reaper_that_does_not_look_far_enough() -> None:

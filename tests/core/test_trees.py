@@ -210,7 +210,7 @@ class TestSlices:
         assert node.trees._coming is not None
         assert roots(node) == before
         rounds = {peer: s.rounds for peer, s in node.anti_entropy.standing.items()}
-        node.trees._later = lambda delay: None  # type: ignore[method-assign]
+        node.trees.scan_on = lambda delay: None  # type: ignore[method-assign]
         sim.run(2)
         after = {peer: s.rounds for peer, s in node.anti_entropy.standing.items()}
         assert all(after[peer] > rounds[peer] for peer in rounds)

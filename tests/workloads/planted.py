@@ -87,8 +87,8 @@ def stamped_again(node: Node) -> None:
             super().__init__(services, msgspec.structs.replace(put, again=False), *given, **more)
 
     node.put_request = Forgetful
-    node.services.retries.stamped = lambda put, state, covers: None  # type: ignore[method-assign]
-    node.services.retries.begin = lambda put, respond: respond  # type: ignore[method-assign]
+    node.services.dedup.stamped = lambda put, state, covers: None  # type: ignore[method-assign]
+    node.services.dedup.begin = lambda put, respond: respond  # type: ignore[method-assign]
 
 
 def delete_loses(node: Node) -> None:

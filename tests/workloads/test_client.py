@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from dynamesis.checkers.history.op import Op, Sibling
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.workloads.client.client import EVICTED, ContextCache, DynamoClient
 from dynamesis.workloads.client.codec import decode, encode
@@ -43,7 +43,7 @@ async def cluster(folder):
             node: {peer: address for peer, address in listen.items() if peer != node}
             for node in NODES
         }
-        running = Cluster(ClusterSpec(NODES, folder, listen, admin, peers, engine="memory"))
+        running = unwatched(ClusterSpec(NODES, folder, listen, admin, peers, engine="memory"))
         try:
             await running.start_all()
             yield running, listen

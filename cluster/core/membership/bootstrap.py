@@ -4,10 +4,10 @@ Every founder makes the same first layout (membership.first_layout), so founders
 agree on it. What they must not do is to make it again after the ring has moved on: a
 founder whose disk was wiped would serve under a ring of long ago, alone or with others of
 its kind. So a founder without a layout asks all other founders for theirs. Any layout that
-it hears of is its own from then on. It founds the ring only when all of them, in one round,
+it receives is its own from then on. It founds the ring only when all of them, in one round,
 say that they have none.
 
-That is proof enough. A question is only counted to whoever's link was up when the round
+That is proof enough. A question counts only for a founder whose link was up when the round
 began, and an answer only comes over that same link: so its process lived at that instant
 and had no layout at the end of the round. A process never forgets a layout, so it had none
 at the beginning; and at that one instant, then, no founder had any.
@@ -20,6 +20,7 @@ is a ring.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from dynamesis.cluster.core.protocol.messages import Answer, GossipReply
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
@@ -70,7 +71,7 @@ class Bootstrap:
             return
         silent = len(self._others)
 
-        def told(peer: str, answer: Answer | Failure) -> None:
+        def received(peer: str, answer: Answer | Failure) -> None:
             nonlocal silent
             if isinstance(answer, GossipReply) and answer.layout is None:
                 self._without[peer] = None
@@ -80,7 +81,7 @@ class Bootstrap:
                 self._without.pop(peer, None)
 
         for peer in filter(self.is_up, self._others):
-            self.ask(peer, lambda answer, peer=peer: told(peer, answer))  # type: ignore[misc]
+            self.ask(peer, partial(received, peer))
         self._perhaps_found(silent)
 
     def _perhaps_found(self, silent: int) -> None:
@@ -89,7 +90,7 @@ class Bootstrap:
             self.found()
 
     def waiting_for(self) -> list[str]:
-        """The founders who have not said, when last asked, that they have no layout."""
+        """The founders that have not answered, when last asked, that they have no layout."""
         if not self._is_founder or self.has_layout():
             return []
         return [p for p in self._others if p not in self._without or not self.is_up(p)]

@@ -1,10 +1,10 @@
-"""What a set of changes says about nodes: who goes, who has gone, who still takes part.
+"""Derives from a set of changes which nodes are leaving, gone, closed or taking part.
 
 An id begins with an age, one above the greatest that its author knew, so that ids sort
 after what they followed on; then come the author and a number that no other life of any
 node was given, so that no two changes share one, whatever a disk has forgotten.
 
-Four kinds: `join`, `leave` and `remove` are asked for by an administrator. `close` is said
+Four kinds: `join`, `leave` and `remove` are asked for by an administrator. `close` is added
 of a node that has left or was removed, when the cluster is done with it
 (decommission). From then on no state that it sends is taken, and its name is never taken again:
 a node that comes back under it may come with its old disk.
@@ -40,7 +40,7 @@ def known(layout: Layout) -> tuple[str, ...]:
 
 def open_requests(layout: Layout, requests: Requests) -> list[Change]:
     """Requests that no layout has taken up yet, in one order on all nodes. To close a node
-    that is no member takes no layout."""
+    that is not a member takes no layout."""
     return [
         requests[id]
         for id in sorted(requests)
@@ -50,14 +50,14 @@ def open_requests(layout: Layout, requests: Requests) -> list[Change]:
 
 
 def claimant(layout: Layout, requests: Requests) -> str:
-    """Who makes the next layout: the first member by name whom nobody asked to go."""
+    """The claimant, which makes the next layout: the first member by name that is not leaving."""
     leaving = {c.node for c in open_requests(layout, requests) if c.kind != "join"}
     staying = [m for m in layout.members if m not in leaving]
     return min(staying or layout.members)
 
 
 def gone(layout: Layout, requests: Requests) -> set[str]:
-    """The nodes that were removed since they last joined: nobody waits for them any more. A
+    """The nodes that were removed since they last joined: no transfer waits for them. A
     removal that was passed over is none."""
     removed = set()
     for id in sorted(requests):
@@ -76,7 +76,7 @@ def closed(requests: Requests) -> set[str]:
 
 
 def former(layout: Layout, requests: Requests) -> set[str]:
-    """Nodes that have left or were removed, and may still hold what nobody else does."""
+    """Nodes that have left or were removed, and may still hold the only copy of a write."""
     taken_in = [requests[id] for id in layout.applied if id in requests]
     went = {change.node for change in taken_in if change.kind in ("leave", "remove")}
     return went - {*known(layout), *closed(requests)}

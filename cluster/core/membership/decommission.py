@@ -1,14 +1,14 @@
 """Going for good: until when a node that has left, or was removed, takes part.
 
-Whoever leaves may still hold what nobody else does, and gives it away (transfers, hints).
+A node that leaves may still hold the only copy of a write, and hands it off (transfers, hints).
 As long as it may, it takes part: its states are merged, and no tombstone is forgotten
 without asking it, or an old value that it still holds would walk back. Then it is *closed*
-(changes): nobody asks it and nobody takes a state from it any more, whatever it has.
+(changes): no node asks it or takes a state from it any more, whatever it holds.
 
 - A node that has gone closes itself once it holds nothing.
 - One that was removed is taken for dead, and nothing may be heard of it ever again. The
-  claimant closes it after as long as a tombstone stands: until then it may come back, and
-  what it alone was given is not lost. Meanwhile no tombstone is forgotten.
+  claimant closes it after `reap_after`, the age at which tombstones are reaped: until then it
+  may come back, and what it alone was given is not lost. Meanwhile no tombstone is forgotten.
 - One that has left and died on the way is waited for until it comes back or is removed.
 
 A node that learns that it was closed throws away what it holds.
@@ -64,7 +64,7 @@ class Decommission:
             self._wait(sorted(waiting & gone(layout, requests)))
 
     def _wait(self, removed: list[str]) -> None:
-        """Close whoever was removed for long enough, as far as this life of the node knows."""
+        """Close each node that was removed for long enough, as far as this life knows."""
         now = self._runtime.now
         self._removed = {node: self._removed.get(node, now) for node in removed}
         for node, since in self._removed.items():

@@ -1,8 +1,8 @@
 """Failure detection, local to this node (section 4.8.3): whom to ask now?
 
-A peer is healthy while the link to it stands and it answers. Two time-outs in a row make
+A peer is healthy while the link to it is up and it answers. Two time-outs in a row make
 it suspect; any word from it, however late, clears it: slow is not dead. Every peer is
-probed all the time, so that nobody stays banned and a silent cut is noticed without load.
+probed all the time, so that no peer stays suspected and a silent cut is noticed without load.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Detector:
         return known is None or known.healthy
 
     def is_up(self, peer: str) -> bool:
-        """Whether the link to `peer` stands."""
+        """Whether the link to `peer` is up."""
         known = self.peers.get(peer)
         return known is not None and known.up
 
@@ -123,7 +123,7 @@ class Detector:
 
     def _ponged(self, answer: Answer | Failure) -> None:
         if isinstance(answer, Pong):
-            self._identity.told(answer.latest)
+            self._identity.learn(answer.latest)
 
     def status(self) -> dict[str, Any]:
         return {

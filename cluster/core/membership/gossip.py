@@ -80,8 +80,8 @@ class GossipExchange:
         return sorted({*people} - closed(self._membership.requests) - {self._node})
 
     def heard(self, asked: messages.Gossip) -> GossipReply | Refusal:
-        """Somebody told us what they know. As long as nothing could be read, to answer that
-        nothing is known here would be a lie; and what is not durable is told once it is."""
+        """Merge the membership of a peer, and answer with this node's. It is refused as long
+        as the own one could not be read; what is not durable yet is sent once it is."""
         if self._recovered:
             self._learn(asked.layout, asked.requests)
         if not self._recovered or self._saving:
@@ -100,13 +100,13 @@ class GossipExchange:
         """Tell `peer` what is known here, learn what it knows, then done(answer)."""
         m = self._membership
 
-        def told(answer: Answer | Failure) -> None:
+        def received(answer: Answer | Failure) -> None:
             if isinstance(answer, GossipReply):
                 self._learn(answer.layout, answer.requests)
             done(answer)
 
         self._runtime.call(
-            peer, lambda rid: messages.Gossip(rid, m.layout, m.requests), self._timeout, told
+            peer, lambda rid: messages.Gossip(rid, m.layout, m.requests), self._timeout, received
         )
 
     def _learn(self, layout: Layout | None, requests: Requests) -> None:

@@ -6,10 +6,10 @@ so that gossip in any order, however stale, leads all nodes to the same:
 - requests: a set that only grows, of changes (cluster.core.membership.changes);
 - the layout: who is a member, who owns which partition now, who will, and which
   newcomers have their data. A layout has a version; the higher one wins. Two claimants
-  who wrote the same version in ignorance of each other are told apart by content, and
+  that wrote the same version in ignorance of each other are distinguished by content, and
   the loser's requests, still in the set, are planned again.
 
-The claimant, the first member by name whom nobody asked to leave, turns requests into
+The claimant, the first member by name that is not leaving, turns requests into
 the next layout, and ends a layout once every newcomer is ready. No data depends on nodes
 agreeing on the layout: a holder deletes what it no longer owns only after the owners have
 acknowledged it (see transfers).
@@ -39,7 +39,7 @@ Kind = Literal["join", "leave", "remove"]
 
 
 class ChangeRefused(Exception):
-    """A change that cannot be made; the message says why, and what could be."""
+    """A change that cannot be made. The message: why, and what could be."""
 
 
 def first_layout(members: tuple[str, ...], partitions: int, rules: Rules) -> Layout:
@@ -104,7 +104,7 @@ class Membership:
         self.on_passed_over = on_passed_over
 
     def adopt(self, layout: Layout | None, requests: Requests) -> bool:
-        """Merge what somebody else knows; True when that was news."""
+        """Merge the layout and requests of another node; True when that changed anything."""
         merged = merge_layouts(self.layout, layout)
         union = {**self.requests, **requests}
         if merged == self.layout and len(union) == len(self.requests):
@@ -145,7 +145,7 @@ class Membership:
         return change
 
     def participants(self) -> frozenset[str]:
-        """Whose states are merged; nobody's before there is a layout."""
+        """The nodes whose states are merged; none before there is a layout."""
         if self.layout is None:
             return frozenset()
         return participants(self.layout, self.requests)
@@ -164,9 +164,11 @@ class Membership:
         if kind == "join" and node in closed(self.requests):
             return f"{node} was a member and has gone; what comes back takes another name"
         if kind == "remove" and node not in members and node in self.participants():
-            return None  # it is leaving, or has left, and died: from now on nobody waits for it
+            return (
+                None  # it is leaving, or has left, and died: from now on no transfer waits for it
+            )
         if kind != "join" and node not in members:
-            return f"{node} is no member; members are {', '.join(members)}"
+            return f"{node} is not a member; members are {', '.join(members)}"
         n = self._rules.n
         if kind != "join" and len(members) <= n:
             return f"{len(members)} members are left and N is {n}: let another join first"
@@ -198,9 +200,9 @@ class Membership:
         self.layout = layout
 
     def _take_in(self, layout: Layout, changes: list[Change]) -> Layout:
-        """The layout after `changes`. Each was possible to whoever took it, who may not have
-        known of the others: one that together with those before it is not possible any more
-        is passed over."""
+        """The layout after `changes`. Each was possible at the node that took it, which may
+        not have known of the others: one that together with those before it is not possible
+        any more is passed over."""
         self.layout = layout
         members = layout.members
         for change in changes:

@@ -1,7 +1,7 @@
-"""What an administrator may ask a node: its status, what it holds, and why.
+"""Answers an administrator: status, ring, dump, explanation of a key, membership changes.
 
-These questions come round the proxies, on the admin port, and none of them repairs or
-changes anything but `repair`.
+These commands come on the admin port, round the proxies. Only `repair` and the changes of the
+membership (`join`, `leave`, `remove`) change anything.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dynamesis.cluster.core.membership.changes import former
 from dynamesis.cluster.core.membership.membership import ChangeRefused, Kind, settled
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.events import AdminRequest
-from dynamesis.cluster.core.protocol.messages import Entry, State
+from dynamesis.cluster.core.protocol.messages import Entry, Key, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.storage.row_keys import split_hint, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, split_hint, split_object
 from dynamesis.cluster.core.versions import clock
 
 _PAGE = 500
@@ -169,7 +169,7 @@ class Admin:
 
     def explain(self, args: dict[str, Any]) -> dict[str, Any]:
         """What this node knows of one key."""
-        key: bytes = args["key"]
+        key: Key = args["key"]
         node = self._node
         view = node.view
         partition = view.partition(key)
@@ -193,7 +193,7 @@ class Admin:
         return self._node.anti_entropy.status()
 
 
-def _row(table: str, row: bytes, state: State) -> dict[str, Any]:
+def _row(table: str, row: Row, state: State) -> dict[str, Any]:
     target, key = split_hint(row) if table == "hints" else (None, split_object(row)[1])
     return {"key": key, "hint_for": target, "siblings": _siblings(state)}
 

@@ -1,7 +1,8 @@
-"""A node put together: its parts, and what one part hears of another.
+"""Builds a node: its parts, each with the collaborators that it calls.
 
-Every part gets what it needs when it is made; a part that is made later is reached
-through the node when it is first used. A line of this wiring that is missing fails mypy.
+Every part gets its collaborators as constructor arguments; a part that is built later is
+reached through the node when it is first used. Without any one line or argument of this
+wiring, mypy fails or tests/core/test_wiring.py does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import ClassVar
 from dynamesis.cluster.core.membership.changes import closed, gone, known
 from dynamesis.cluster.core.membership.membership import first_layout, settled
 from dynamesis.cluster.core.node.parts import Parts
-from dynamesis.cluster.core.protocol.messages import Change
+from dynamesis.cluster.core.protocol.messages import Change, Key
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
@@ -21,6 +22,7 @@ from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.runtime.stats import Stats
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import (
+    Row,
     hint_label,
     object_label,
     split_hint,
@@ -39,22 +41,20 @@ class Assembly:
         self.params = params
         self.ready = False
         self.placement: Placement | None = None
-        #: whose states are merged (Membership.participants, as of the last news)
+        #: nodes whose states are merged (Membership.participants, as of the last layout)
         self.participants: frozenset[str] = frozenset()
-        self._gone: set[str] = set()
-        self._closed: set[str] = set()
         self._logged_layout: tuple[int, str, list[str]] | None = None
         self._recovered_identity = False
         #: the state machines of client requests
         self.get_request = self.parts.get_request
         self.put_request = self.parts.put_request
-        self._stand(params, entropy)
-        self._keep(params, store, entropy)
-        self._serve(params, store)
-        self._agree(params, store, entropy)
+        self._build_base(params, entropy)
+        self._build_storage(params, store, entropy)
+        self._build_requests(params, store)
+        self._build_repair(params, store, entropy)
 
-    def _stand(self, params: Params, entropy: int) -> None:
-        """Make what all parts stand on."""
+    def _build_base(self, params: Params, entropy: int) -> None:
+        """Build what all other parts use."""
         self.runtime = self.parts.runtime(
             on_outcome=lambda peer, failure: self.detector.outcome(peer, failure)
         )
@@ -76,8 +76,8 @@ class Assembly:
             on_passed_over=self._passed_over,
         )
 
-    def _keep(self, params: Params, store: Reader, entropy: int) -> None:
-        """Make the parts that keep: who names versions, records, hints."""
+    def _build_storage(self, params: Params, store: Reader, entropy: int) -> None:
+        """Build the parts that keep data: names of versions, records, hints."""
         memory = params.buffer_rows if params.durability == "buffered" else 0
         self.identity = self.parts.identity(params.node, self.runtime, store, entropy, memory > 0)
         self.versioning = self.parts.versioning(params)
@@ -118,8 +118,8 @@ class Assembly:
             keep=lambda key, state, done: self.replica.put(key, state, None, "handoff", done),
         )
 
-    def _serve(self, params: Params, store: Reader) -> None:
-        """Make the parts that answer: the replica, and what client requests stand on."""
+    def _build_requests(self, params: Params, store: Reader) -> None:
+        """Build the parts that answer requests: detector, replica, and all that a request uses."""
         self.detector = self.parts.detector(
             self.runtime, self.identity, params.probe_interval, params.replica_timeout
         )
@@ -148,8 +148,8 @@ class Assembly:
             self.takes_part,
         )
 
-    def _agree(self, params: Params, store: Reader, entropy: int) -> None:
-        """Make the parts that bring nodes to agree: on what they hold, and on who they are."""
+    def _build_repair(self, params: Params, store: Reader, entropy: int) -> None:
+        """Build the parts that bring replicas to agree: trees, transfers, anti-entropy, reaper."""
         self.trees = self.parts.trees(
             self.runtime,
             store,
@@ -185,7 +185,7 @@ class Assembly:
             self.objects,
             self.hints,
             self.barriers,
-            self.services.retries,
+            self.services.dedup,
             params.reap_after,
             params.request_timeout,
             settled=self._settled_view,
@@ -193,10 +193,10 @@ class Assembly:
             peers=lambda: sorted(self.participants - {params.node}),
             ping=self.detector.ping,
         )
-        self._join(params, store, entropy)
+        self._build_membership(params, store, entropy)
 
-    def _join(self, params: Params, store: Reader, entropy: int) -> None:
-        """Make the parts by which a node becomes a member, and ceases to be one."""
+    def _build_membership(self, params: Params, store: Reader, entropy: int) -> None:
+        """Build the parts by which a node becomes a member, and ceases to be one."""
         self.gossip = self.parts.gossip(
             params.node,
             self.runtime,
@@ -233,27 +233,27 @@ class Assembly:
 
     @property
     def view(self) -> Placement:
-        """Who holds what, as far as this node knows. It must have joined a cluster."""
+        """The placement as this node knows it. It must have joined a cluster."""
         assert self.placement is not None
         return self.placement
 
     @property
     def serves(self) -> bool:
         """Whether clients' requests are taken."""
-        return self.ready and self.params.node not in self._closed
+        return self.ready and self.params.node not in self.view.closed
 
     def why_not_ready(self) -> str:
-        """Why clients are refused while it is not."""
-        me, silent = self.params.node, self.bootstrap.waiting_for()
+        """The reason for which clients are refused; to be called only while they are."""
+        me, unanswered = self.params.node, self.bootstrap.waiting_for()
         if self.ready:
             return f"{me} has gone from the cluster"
         if self.placement is not None or not self._recovered_identity:
             return f"{me} is starting"
-        if not silent:
+        if not unanswered:
             return f"{me} has not joined a cluster"
         return (
-            f"{me} knows of no ring, and founds none before all other founders have said that "
-            f"they know of none either; it waits for {', '.join(silent)}"
+            f"{me} has no ring, and founds none before all other founders have answered that "
+            f"they have none either; it waits for {', '.join(unanswered)}"
         )
 
     def _found(self) -> None:
@@ -273,11 +273,11 @@ class Assembly:
         self.reaper.start()
         self.runtime.emit("ready", objects=self.trees.objects, hints=self.hints.count())
 
-    def object_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def object_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         self.trees.changed(row, old, new)
         self.reaper.changed(row, new)
 
-    def hint_changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def hint_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         self.hints.changed(row, old, new)
         self.barriers.fall(split_hint(row)[1])
 
@@ -288,7 +288,7 @@ class Assembly:
         return self.params.node in self.participants
 
     def _is_empty(self) -> bool:
-        """Whether nothing is held here, for anybody, and nothing is being written."""
+        """Whether this node holds no record and no hint, and no write is under way."""
         held = self.trees.objects or not self.trees.complete or self.hints.count()
         return not held and self.objects.settled and self.hints.records.settled
 
@@ -297,7 +297,7 @@ class Assembly:
         self.hints.discard()
 
     def _settled_view(self) -> Placement | None:
-        """Who holds what, unless a partition is on the move."""
+        """The placement, None while a partition is on the move."""
         view = self.placement
         if view is None or not settled(view.layout) or self.transfers.status():
             return None
@@ -310,29 +310,32 @@ class Assembly:
             return
         before = self.placement
         self.participants = membership.participants()
-        self._gone = gone(membership.layout, membership.requests)
-        self._closed = closed(membership.requests)
-        self.placement = Placement(membership.layout, self.rules, self._gone, self._closed)
+        self.placement = Placement(
+            membership.layout,
+            self.rules,
+            gone(membership.layout, membership.requests),
+            closed(membership.requests),
+        )
         self._log_layout(before, self.placement)
         self.transfers.layout_changed()
         self._become_ready()
 
     def _log_layout(self, before: Placement | None, now: Placement) -> None:
-        """Log a layout, or another list of nodes that nobody waits for; and the partitions that
-        this node serves from now on, and no longer."""
-        layout, gone = now.layout, sorted(self._gone)
+        """Log a layout that differs from the last one logged, and the partitions that this
+        node serves from now on, and no longer."""
+        layout, gone = now.layout, sorted(now.gone)
         what = (layout.version, layout.author, gone)
         if what != self._logged_layout:
             self._logged_layout = what
             moving = {} if settled(layout) else {"target": list(layout.target)}
-            told = {"members": list(layout.members), "owners": list(layout.owners), **moving}
-            self.runtime.emit("layout", version=layout.version, **told, gone=gone)
+            fields = {"members": list(layout.members), "owners": list(layout.owners), **moving}
+            self.runtime.emit("layout", version=layout.version, **fields, gone=gone)
         me = self.params.node
-        said = {p for p, nodes in layout.ready.items() if me in nodes}
+        announced = {p for p, nodes in layout.ready.items() if me in nodes}
         if before is not None and before.layout.version == layout.version:
-            said -= {p for p, nodes in before.layout.ready.items() if me in nodes}
-        if said:
-            self.runtime.emit("ready-for", layout=layout.version, partitions=sorted(said))
+            announced -= {p for p, nodes in before.layout.ready.items() if me in nodes}
+        if announced:
+            self.runtime.emit("ready-for", layout=layout.version, partitions=sorted(announced))
         serves, served = (
             {p for p in view.partitions if me in view.primaries(p)} if view is not None else set()
             for view in (now, before)
@@ -350,16 +353,16 @@ class Assembly:
         }
         return {peer: partitions for peer, partitions in partners.items() if partitions}
 
-    def hint_destinations(self, target: str, key: bytes) -> tuple[str, ...]:
-        """Where a hint goes: to its target, or, where that owns the key no longer, to all
+    def hint_destinations(self, target: str, key: Key) -> tuple[str, ...]:
+        """The nodes that a hint goes to: its target, or, where that owns the key no longer, all
         primaries."""
         if self.placement is None:
             return ()
         partition = self.view.partition(key)
-        awaited = self.view.holds(target, partition) and target not in self._gone
+        awaited = self.view.holds(target, partition) and target not in self.view.gone
         owners = (target,) if awaited else self.view.primaries(partition)
         return owners if all(map(self.detector.healthy, owners)) else ()
 
 
-def _not_compared(row: bytes) -> None:
-    """A damaged hint changes no hash tree: hints are in none."""
+def _not_compared(row: Row) -> None:
+    """Do nothing: hash trees cover objects, not hints."""

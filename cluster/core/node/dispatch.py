@@ -1,9 +1,9 @@
-"""What a node is asked, and who of its parts answers.
+"""Dispatches messages to the parts of a node.
 
-One table says which method answers which message. Three gates stand before it: what makes
-no sense is refused (sanity); clients' requests are refused before anything of them is done
-where they could not be served; and states are merged only from nodes that take part, since
-whoever forgets tombstones asks nobody else (departure, reaper).
+One table maps each type of message to the method that answers it. It has three gates:
+messages that make no sense are refused (validate); clients' requests that cannot be served
+are refused before anything of them is done; and states are merged only from nodes that take
+part, since only those agree before a tombstone is reaped (decommission, tombstone_reaper).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
     Gossip,
+    Key,
     Locate,
     LocateReply,
     Message,
@@ -165,12 +166,12 @@ class Dispatch:
         if refusal is not None:
             respond(refusal)
             return
-        first = node.services.retries.begin(put, respond)
+        first = node.services.dedup.begin(put, respond)
         if first is not None:
             node.admission.enter(len(put.value))
             node.put_request(node.services, put, seen, first, hops).start()
 
-    def _admit(self, rid: int, key: bytes, value: bytes, options: RequestOptions) -> Refusal | None:
+    def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         node, p = self._node, self._node.params
         if not node.serves:

@@ -1,6 +1,6 @@
 """A Dynamo node as one value: events in, effects out (section 5).
 
-`Node` sends each event to the part that it concerns. What a node does stands in the parts:
+`Node` sends each event to the part that it concerns. The parts do the work:
 dispatch, get, put, replica, record_table, hints, antientropy, detector, membership and so on.
 """
 
@@ -42,7 +42,7 @@ class Node(Assembly):
 
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
-        machine's clock says, in ms since 1970; nothing relies on it but last-write-wins."""
+        machine's clock shows, in ms since 1970; nothing relies on it but last-write-wins."""
         self.runtime.now = now
         self.runtime.wall = wall
         self._dispatch(event)
@@ -92,8 +92,8 @@ class Node(Assembly):
             self.trees.put_away()
 
     def start(self, intact: bool) -> None:
-        """Recover; as long as the storage cannot be read, which says nothing about what is
-        in it, try again."""
+        """Recover; try again as long as the storage cannot be read, which is no evidence of
+        what is in it."""
         try:
             self.trees.recover()
             self.hints.recover()

@@ -1,5 +1,5 @@
 """Which messages make sense. A frame can be well formed and still name a partition that
-is not there; whoever sent it is answered, and nothing is done.
+is not there; the sender gets a refusal, and nothing is done.
 
 Keys and options of clients are judged where requests are admitted (node).
 """
@@ -12,6 +12,7 @@ from dynamesis.cluster.core.membership.changes import is_id
 from dynamesis.cluster.core.protocol.messages import (
     ForwardPut,
     Gossip,
+    Key,
     Layout,
     Message,
     ReplicaGet,
@@ -48,7 +49,7 @@ def objection(message: Message, params: Params) -> str | None:
     return None
 
 
-def _key(key: bytes, params: Params) -> str | None:
+def _key(key: Key, params: Params) -> str | None:
     if 0 < len(key) <= params.max_key:
         return None
     return f"the key is {len(key)} bytes; it must be 1 to {params.max_key}"
@@ -77,5 +78,5 @@ def _layout(layout: Layout, params: Params) -> str | None:
     if not layout.members or not all((*layout.members, *layout.owners, *layout.target)):
         return "the layout names no member, or one without a name"
     if not set(layout.target) <= set(layout.members):
-        return "the layout gives partitions to a node that is no member"
+        return "the layout gives partitions to a node that is not a member"
     return _within("partition", layout.ready, params.partitions)

@@ -31,7 +31,7 @@ _KINDS = (
         "no-coordinator", True, True, "no node that may coordinate could be reached; nothing sent"
     ),
     Kind("too-many-hops", True, True, "the request was forwarded too often: ring views differ"),
-    Kind("unreachable", True, True, "no connection, or it ended before the node said HELLO"),
+    Kind("unreachable", True, True, "no connection, or it ended before the node sent HELLO"),
     Kind("read-quorum", True, True, "fewer than R replicas answered a get"),
     Kind("storage-read", True, True, "the local record could not be read; it is not a not-found"),
     Kind("write-quorum", False, True, "fewer than W nodes acknowledged; some may hold the write"),
@@ -39,7 +39,7 @@ _KINDS = (
     Kind("timeout", False, True, "no answer in time; the operation may yet take effect"),
     Kind("disconnected", False, True, "the connection ended after the request was sent"),
     Kind("forward-lost", False, True, "the coordinator was lost after the request reached it"),
-    Kind("forgotten", False, True, "nobody who was asked again knows the first try of this put"),
+    Kind("forgotten", False, True, "no node that was asked knows the first try of this put"),
 )
 
 #: code -> Kind, in the order of the table.
@@ -56,7 +56,7 @@ def is_definite(code: str) -> bool:
 _INTRODUCTION = """# Errors
 
 Every error of a node or a client has one of these codes. `fail` means that the operation
-certainly took no effect; `info` that nobody knows. This page is made from the table in
+certainly took no effect; `info` that its outcome is unknown. This page is made from the table in
 `cluster/core/protocol/errors.py` by
 `python -m dynamesis.cluster.core.protocol.errors > docs/errors.md`; a test holds the two together.
 

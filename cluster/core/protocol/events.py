@@ -44,7 +44,7 @@ class Stopping:
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message came in. On an inbound connection `channel` is its number, and `peer` the
-    node that said HELLO on it (None: a client). On a link that we dialled, channel is
+    node that sent HELLO on it (None: a client). On a link that we dialled, channel is
     None and `peer` the node at its other end: the message is an answer."""
 
     channel: int | None

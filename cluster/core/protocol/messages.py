@@ -1,4 +1,4 @@
-"""Everything that is said on a connection, as data. `cluster.net.wire` makes bytes of it.
+"""The messages of a connection, as data. `cluster.net.wire` makes bytes of it.
 
 Every message but Hello and Welcome carries `rid`, which its answer repeats; it is unique on the
 connection that the question went by.
@@ -6,12 +6,17 @@ connection that the question went by.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import msgspec
 
 #: Raised by one whenever a message changes shape.
 PROTOCOL = 4
+
+#: a client's key; never a row, which names a record in a table (storage.row_keys)
+Key = NewType("Key", bytes)
+#: the name of a version, "actor:event"
+Dot = NewType("Dot", str)
 
 
 class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -55,7 +60,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     extra: tuple[int, ...] = ()
 
 
-#: actor -> Entry: a dotted version vector set with its dots written out (versions.clock says
+#: actor -> Entry: a dotted version vector set with its dots written out (versions.clock:
 #: why). Never mutated.
 State = dict[str, Entry]
 
@@ -72,14 +77,14 @@ class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
     fallbacks: int
     coordinator: str
     timestamp: int | None = None
-    dot: str | None = None
+    dot: Dot | None = None
 
 
 ChangeKind = Literal["join", "leave", "remove", "close"]
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True):
-    """A change of the membership; what they mean says cluster.core.membership.changes."""
+    """A change of the membership; their meaning: cluster.core.membership.changes."""
 
     id: str
     kind: ChangeKind
@@ -101,7 +106,7 @@ class Layout(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Hello(_Base, frozen=True):
-    """First on every connection, from the side that accepted; whoever dialled answers with
+    """First on every connection, from the side that accepted; the side that dialled answers with
     its own, and if it speaks as a node or an administrator with a proof (cluster.net.auth)."""
 
     node: str
@@ -123,7 +128,7 @@ class Welcome(_Base, frozen=True):
 
 class Get(_Base, frozen=True):
     rid: int
-    key: bytes
+    key: Key
     options: RequestOptions = RequestOptions()
 
 
@@ -133,7 +138,7 @@ class Put(_Base, frozen=True):
 
     rid: int
     request: str
-    key: bytes
+    key: Key
     value: bytes
     context: bytes = b""
     deleted: bool = False
@@ -188,10 +193,10 @@ class ForwardPut(_Base, frozen=True):
 
 
 class ReplicaGet(_Base, frozen=True):
-    """`hint_for`: the primary that the node asked stands in for; None if it is one."""
+    """`hint_for`: the primary that the receiver replaces; None if it is one itself."""
 
     rid: int
-    key: bytes
+    key: Key
     hint_for: str | None = None
 
 
@@ -211,7 +216,7 @@ class ReplicaPut(_Base, frozen=True):
     the client's, if it comes of one."""
 
     rid: int
-    key: bytes
+    key: Key
     state: State
     hint_for: str | None = None
     why: str = "put"
@@ -275,7 +280,7 @@ class TreeLeavesReply(_Base, frozen=True):
 
 
 class TreeKeys(_Base, frozen=True):
-    """Third question: what stands in these leaves, by partition."""
+    """Third question: the keys in these leaves, by partition."""
 
     rid: int
     leaves: dict[int, list[int]]
@@ -285,7 +290,7 @@ class TreeKeysReply(_Base, frozen=True):
     """key -> hash of its record."""
 
     rid: int
-    keys: dict[bytes, int]
+    keys: dict[Key, int]
     error: str | None = None
 
 
@@ -294,7 +299,7 @@ class SyncKey(_Base, frozen=True):
     result."""
 
     rid: int
-    key: bytes
+    key: Key
     state: State | None
 
 
@@ -313,14 +318,14 @@ class Reap(_Base, frozen=True):
     round: Literal["fence", "check", "reap"]
     name: str
     view: int
-    keys: dict[bytes, int]
+    keys: dict[Key, int]
 
 
 class ReapReply(_Base, frozen=True):
     """The keys for which the node agrees, or has done it."""
 
     rid: int
-    keys: tuple[bytes, ...]
+    keys: tuple[Key, ...]
 
 
 class Gossip(_Base, frozen=True):

@@ -1,4 +1,4 @@
-"""What a node is told at birth; nothing here changes while it runs. Times in seconds,
+"""The constants of a node; none changes while it runs. Times in seconds,
 sizes in bytes."""
 
 from __future__ import annotations

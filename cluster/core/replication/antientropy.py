@@ -15,6 +15,7 @@ from typing import Any
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
+    Key,
     SyncKey,
     SyncKeyReply,
     TreeKeys,
@@ -127,8 +128,8 @@ class AntiEntropy:
         about = (exchange.version, exchange.partitions)
         if exchange.differed or self._logged.get(exchange.peer) != about:
             self._logged[exchange.peer] = about
-            told = {"layout": exchange.version, "partitions": exchange.partitions}
-            self.runtime.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **told)
+            fields = {"layout": exchange.version, "partitions": exchange.partitions}
+            self.runtime.emit("exchange", peer=exchange.peer, repaired=exchange.repaired, **fields)
 
     def oldest(self) -> float:
         """Seconds since the last exchange with the peer that has waited longest for one; a
@@ -153,7 +154,7 @@ class AntiEntropy:
         if not self.trees.complete:
             return TreeRootsReply(asked.rid, {}, "the trees are being made")
         if not all(map(self.replica.keeps, asked.roots)):
-            # whoever asks would take what is about to be dropped here for a copy
+            # the asking node would take what is about to be dropped here for a copy
             return TreeRootsReply(asked.rid, {}, "not-primary")
         trees = {p: self.trees.of(p) for p in asked.roots}
         return TreeRootsReply(
@@ -171,7 +172,7 @@ class AntiEntropy:
         return TreeLeavesReply(asked.rid, found)
 
     def keys(self, asked: TreeKeys) -> TreeKeysReply:
-        keys: dict[bytes, int] = {}
+        keys: dict[Key, int] = {}
         try:
             for partition, leaves in asked.leaves.items():
                 keys.update(self.trees.keys(partition, leaves))
@@ -192,7 +193,7 @@ class Exchange:
         self.repaired = 0
         self._owner = owner
         self._leaves_left: list[tuple[int, int]] = []
-        self._todo: Iterator[bytes] = iter(())
+        self._todo: Iterator[Key] = iter(())
         self._open = 0
         self._error: str | None = None
         self._broken = False
@@ -260,7 +261,7 @@ class Exchange:
         if not isinstance(answer, TreeKeysReply) or answer.error:
             self._fail(answer)
             return
-        ours: dict[bytes, int] = {}
+        ours: dict[Key, int] = {}
         try:
             for partition, numbers in leaves.items():
                 ours.update(self._owner.trees.keys(partition, numbers))
@@ -287,14 +288,14 @@ class Exchange:
         else:
             self._ask_keys()
 
-    def _sync(self, key: bytes) -> None:
+    def _sync(self, key: Key) -> None:
         self._owner.barriers.enter(key)
         try:
             record = self._owner.replica.own(key)
         except Damaged:
             record = None  # what the peer has takes its place
         except ReadFailed:
-            # not at once: whoever begins the next key is in the midst of doing so
+            # not at once: the caller that begins the next key has not returned yet
             self._owner.runtime.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state
@@ -305,7 +306,7 @@ class Exchange:
             lambda answer: self._merge(key, answer),
         )
 
-    def _merge(self, key: bytes, answer: Answer | Failure) -> None:
+    def _merge(self, key: Key, answer: Answer | Failure) -> None:
         if not isinstance(answer, SyncKeyReply) or answer.error:
             self._broken = isinstance(answer, str)  # the peer is lost, not just one record
             self._synced(key, _reason(answer))
@@ -316,7 +317,7 @@ class Exchange:
                 key, answer.state, None, "anti-entropy", lambda code: self._synced(key, code)
             )
 
-    def _synced(self, key: bytes, error: str | None) -> None:
+    def _synced(self, key: Key, error: str | None) -> None:
         self._owner.barriers.leave(key)
         self._open -= 1
         if error is None:

@@ -1,4 +1,4 @@
-"""Hinted handoff (section 4.6): what this node keeps for others, and gives back.
+"""Hinted handoff (section 4.6): writes kept for unreachable primaries, and handed off later.
 
 A hint is a record under (target, key), in a durable table of its own. Being a record, it
 is stamped and merged like any other and has its own actor: what is handed off and
@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynamesis.cluster.core.protocol.messages import Answer, ReplicaPut, ReplicaPutReply, State
+from dynamesis.cluster.core.protocol.messages import Answer, Key, ReplicaPut, ReplicaPutReply, State
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import hint_label, hint_row, split_hint
+from dynamesis.cluster.core.storage.row_keys import Row, hint_label, hint_row, split_hint
 
 
 class Hints:
@@ -34,9 +34,9 @@ class Hints:
         interval: float,
         timeout: float,
         *,
-        destinations: Callable[[str, bytes], tuple[str, ...]],
+        destinations: Callable[[str, Key], tuple[str, ...]],
         window: Callable[[], int],
-        keep: Callable[[bytes, State, Done], None],
+        keep: Callable[[Key, State, Done], None],
     ) -> None:
         """`interval`: seconds between two scans; `timeout`: seconds for each answer.
         `destinations(target, key)`: all nodes that must have a hint for `target` before it is
@@ -48,9 +48,9 @@ class Hints:
         self._interval = interval
         self._timeout = timeout
         #: target -> key -> (size, since when), oldest first
-        self._waiting: dict[str, dict[bytes, tuple[int, float]]] = {}
-        self._targets: dict[bytes, dict[str, None]] = {}
-        self._in_flight: dict[bytes, tuple[str, ...]] = {}
+        self._waiting: dict[str, dict[Key, tuple[int, float]]] = {}
+        self._targets: dict[Key, dict[str, None]] = {}
+        self._in_flight: dict[Row, tuple[str, ...]] = {}
         self._going_on = False
         self.bytes = 0
         self.kept = 0
@@ -68,7 +68,7 @@ class Hints:
     def start(self) -> None:
         self._runtime.every(self._interval, self.hand_off)
 
-    def changed(self, hint: bytes, old: Record | None, new: Record | None) -> None:
+    def changed(self, hint: Row, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
         before, since = self._waiting.get(target, {}).get(key, (0, self._runtime.now))
         size = 0 if new is None else _size(new)
@@ -83,7 +83,7 @@ class Hints:
             if not self._targets[key]:
                 del self._targets[key]
 
-    def targets(self, key: bytes) -> tuple[str, ...]:
+    def targets(self, key: Key) -> tuple[str, ...]:
         """For whom this node keeps a hint of `key`."""
         return tuple(self._targets.get(key, ()))
 
@@ -117,7 +117,7 @@ class Hints:
                 if to:
                     self.send(target, key, to)
 
-    def send(self, target: str, key: bytes, to: tuple[str, ...]) -> None:
+    def send(self, target: str, key: Key, to: tuple[str, ...]) -> None:
         """Hand one hint off to all of `to`."""
         hint = hint_row(target, key)
         if hint in self._in_flight:
@@ -135,7 +135,7 @@ class Hints:
         self._in_flight[hint] = to
         left, everywhere = len(to), True
 
-        def told(kept: bool) -> None:
+        def given(kept: bool) -> None:
             nonlocal left, everywhere
             left -= 1
             everywhere &= kept
@@ -143,28 +143,28 @@ class Hints:
                 self._answered(target, key, record, everywhere)
 
         for node in to:
-            self._give(node, key, record.state, told)
+            self._give(node, key, record.state, given)
 
-    def _give(self, node: str, key: bytes, state: State, told: Callable[[bool], None]) -> None:
-        """Give a state to `node`; told(whether it is durable there)."""
+    def _give(self, node: str, key: Key, state: State, done: Callable[[bool], None]) -> None:
+        """Give a state to `node`; done(whether it is durable there)."""
         if node == self._node:
-            self.keep(key, state, lambda code: told(code is None))
+            self.keep(key, state, lambda code: done(code is None))
             return
         self._runtime.call(
             node,
             lambda rid: ReplicaPut(rid, key, state, None, "handoff"),
             self._timeout,
-            lambda answer: told(self.is_kept(answer)),
+            lambda answer: done(self.is_kept(answer)),
         )
 
-    def _answered(self, target: str, key: bytes, sent: Record, kept: bool) -> None:
+    def _answered(self, target: str, key: Key, sent: Record, kept: bool) -> None:
         hint = hint_row(target, key)
         to = self._in_flight.pop(hint, ())
         if kept and self.unchanged(hint, sent):
             self.handed_off += 1
             self.records.remove(hint, lambda code: None)
-            told = {"hash": f"{sent.hash:016x}", "to": list(to)}
-            self._runtime.emit("handed-off", target=target, key=key, **told)
+            fields = {"hash": f"{sent.hash:016x}", "to": list(to)}
+            self._runtime.emit("handed-off", target=target, key=key, **fields)
             if not self._in_flight and not self._going_on:
                 # not at once: what this node keeps itself is answered before the scan is over
                 self._going_on = True
@@ -175,12 +175,12 @@ class Hints:
         self.hand_off()
 
     def discard(self) -> None:
-        """Delete all hints, whether or not anybody has them."""
+        """Delete all hints, whether or not another node has them."""
         for target, keys in self._waiting.items():
             for key in list(keys):
                 self._give_up(hint_row(target, key))
 
-    def _give_up(self, hint: bytes) -> None:
+    def _give_up(self, hint: Row) -> None:
         self.given_up += 1
         self._runtime.emit("hint-given-up", **hint_label(hint))
         self.records.remove(hint, lambda code: None)
@@ -189,7 +189,7 @@ class Hints:
         """True when the hint is durable where it belongs."""
         return isinstance(answer, ReplicaPutReply) and answer.error is None
 
-    def unchanged(self, hint: bytes, sent: Record) -> bool:
+    def unchanged(self, hint: Row, sent: Record) -> bool:
         """True when the hint is still the one that was sent."""
         try:
             now = self.records.get(hint)

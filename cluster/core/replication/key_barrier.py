@@ -1,13 +1,15 @@
-"""Knowing that nothing happens to a key.
+"""Detects that nothing happens to a key.
 
 States of a key live in records, in hints, in requests that are under way, and in messages
-between nodes. A fence around a key stands as long as its record and hints do not change
-here and no request for it is begun. Who sets one, then hears from every peer on its own
-link, and finds the fence still standing, knows that no message about the key that it
-ever sent is still on its way: links deliver in order.
+between nodes. A barrier around a key is unbroken as long as its record and hints do not
+change here and no request for it begins. A node that sets one, then has an answer of every
+peer on its own link, and finds the barrier unbroken, knows that no message about the key
+that it ever sent is still under way: links deliver in order.
 """
 
 from __future__ import annotations
+
+from dynamesis.cluster.core.protocol.messages import Key
 
 
 class KeyBarriers:
@@ -15,14 +17,14 @@ class KeyBarriers:
 
     def __init__(self) -> None:
         self._busy: dict[bytes, int] = {}
-        self._standing: dict[bytes, str] = {}
+        self._set: dict[bytes, str] = {}
 
-    def enter(self, key: bytes) -> None:
+    def enter(self, key: Key) -> None:
         """Something that holds states of `key` in memory begins."""
         self._busy[key] = self._busy.get(key, 0) + 1
         self.fall(key)
 
-    def leave(self, key: bytes) -> None:
+    def leave(self, key: Key) -> None:
         """It has ended, and will send nothing any more."""
         self._busy[key] -= 1
         if not self._busy[key]:
@@ -32,21 +34,21 @@ class KeyBarriers:
         """How many keys something is under way for."""
         return len(self._busy)
 
-    def busy(self, key: bytes) -> bool:
+    def busy(self, key: Key) -> bool:
         return key in self._busy
 
-    def set(self, key: bytes, name: str) -> None:
-        self._standing[key] = name
+    def set(self, key: Key, name: str) -> None:
+        self._set[key] = name
 
-    def stands(self, key: bytes, name: str) -> bool:
-        """Whether the fence of that name has stood since it was set."""
-        return self._standing.get(key) == name
+    def unbroken(self, key: Key, name: str) -> bool:
+        """Whether the barrier of that name is set, and nothing has happened to `key` since."""
+        return self._set.get(key) == name
 
-    def fall(self, key: bytes) -> None:
-        self._standing.pop(key, None)
+    def fall(self, key: Key) -> None:
+        self._set.pop(key, None)
 
     def clear(self, author: str) -> None:
         """Take down what `author` had set earlier; names are "author round"."""
-        old = [k for k, name in self._standing.items() if name.partition(" ")[0] == author]
+        old = [k for k, name in self._set.items() if name.partition(" ")[0] == author]
         for key in old:
-            del self._standing[key]
+            del self._set[key]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
+from dynamesis.cluster.core.storage.row_keys import Row, hint_row, object_row
 
 #: answer(state or None for not found, None), or answer(None, error code)
 Answered = Callable[[State | None, str | None], None]
@@ -30,11 +30,11 @@ class Replica:
         node: str,
         runtime: Runtime,
         placement: Callable[[], Placement | None],
-        partition: Callable[[bytes], int],
+        partition: Callable[[Key], int],
         objects: RecordTable,
         hints: Hints,
         limit: int,
-        durable: bool = True,
+        durable: bool,
     ) -> None:
         self.node = node
         self._runtime = runtime
@@ -46,7 +46,7 @@ class Replica:
         #: whether what is stored here outlives the process
         self.durable = durable
 
-    def holds(self, key: bytes) -> bool:
+    def holds(self, key: Key) -> bool:
         """Whether this node is to hold `key`, now or soon."""
         return self.keeps(self._partition(key))
 
@@ -55,15 +55,15 @@ class Replica:
         view = self._placement()
         return view is not None and view.holds(self.node, partition)
 
-    def row(self, key: bytes) -> bytes:
+    def row(self, key: Key) -> Row:
         """The row of this node's own record of `key`."""
         return object_row(self._partition(key), key)
 
-    def own(self, key: bytes) -> Record | None:
+    def own(self, key: Key) -> Record | None:
         """This node's own record of `key`, durable or not. Raises ReadFailed."""
         return self.objects.get(self.row(key))
 
-    def get(self, key: bytes, hint_for: str | None, answer: Shown) -> None:
+    def get(self, key: Key, hint_for: str | None, answer: Shown) -> None:
         """All that this node holds of `key`, hints for others included, once durable. Asked
         as a primary (hint_for None), it must be one: else its ignorance would count."""
         if hint_for is None and not self.holds(key):
@@ -96,7 +96,7 @@ class Replica:
         for records, name, _ in held:
             records.buffer.when_kept(name, saved)
 
-    def _held(self, key: bytes) -> list[tuple[RecordTable, bytes, Record]]:
+    def _held(self, key: Key) -> list[tuple[RecordTable, Row, Record]]:
         places = [(self.objects, self.row(key))]
         places += [(self.hints.records, hint_row(t, key)) for t in self.hints.targets(key)]
         found = [(records, name, records.get(name)) for records, name in places]
@@ -104,7 +104,7 @@ class Replica:
 
     def put(
         self,
-        key: bytes,
+        key: Key,
         state: State,
         hint_for: str | None,
         why: str,
@@ -125,7 +125,7 @@ class Replica:
 
     def stamp(
         self,
-        key: bytes,
+        key: Key,
         hint_for: str | None,
         context: State,
         version: Version,
@@ -138,7 +138,7 @@ class Replica:
             records, name = self.hints.records, hint_row(hint_for, key)
         return records.stamp(name, context, version, done, durable)
 
-    def sync(self, key: bytes, state: State | None, why: str, answer: Answered) -> None:
+    def sync(self, key: Key, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""
         if not self.holds(key):
             answer(None, "not-primary")
@@ -155,7 +155,7 @@ class Replica:
 
         self.objects.merge(self.row(key), state, why, saved)
 
-    def _own(self, key: bytes, answer: Answered) -> None:
+    def _own(self, key: Key, answer: Answered) -> None:
         try:
             record = self.own(key)
         except ReadFailed:

@@ -7,12 +7,12 @@ whose record holds nothing but tombstones, unchanged for `reap_after` seconds, a
 take part (members, and those who have gone and may still hold something: departure) in
 three rounds, and goes on only with what all agree to:
 
-1. *Fence.* Every primary holds the record with just this hash, durable; nobody else holds
-   one; nobody has a hint for the key, or a request for it under way, or remembers a stamp
+1. *Fence.* Every primary holds the record with just this hash, durable; no other node holds
+   one; none has a hint for the key, or a request for it under way, or remembers a stamp
    that a retry would send again. Each then sets a fence around the key and calls all
-   others; when all have answered, what it sent before has arrived (see barriers). Whoever
-   takes no part is not asked, and no state that it sends is merged.
-2. *Check.* Every fence still stands. Then there was an instant, when the last answer of
+   others; when all have answered, what it sent before has arrived (see key_barrier). A node
+   that takes no part is not asked, and no state that it sends is merged.
+2. *Check.* Every barrier is unbroken. Then there was an instant, when the last answer of
    the first round came, at which no state of the key existed but the primaries' own. All
    that comes after descends from it or from an empty record.
 3. *Reap.* Each primary deletes its record if it still has this hash. If some do not hear
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
-from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, State
+from dynamesis.cluster.core.protocol.messages import Answer, Key, Reap, ReapReply, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
@@ -38,17 +38,17 @@ from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import object_row, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, object_row, split_object
 from dynamesis.cluster.core.versions import clock
 
 _BATCH = 256
-Keys = Mapping[bytes, int]
+Keys = Mapping[Key, int]
 Round = Literal["fence", "check", "reap"]
-Told = Callable[[Iterable[bytes]], None]
+Vote = Callable[[Iterable[Key]], None]
 
 
-def is_grave(state: State) -> bool:
-    """Whether nothing stands but tombstones."""
+def is_tombstone(state: State) -> bool:
+    """Whether all versions of a state are tombstones."""
     versions = clock.versions(state)
     return bool(versions) and all(version.deleted for version in versions)
 
@@ -83,7 +83,7 @@ class TombstoneReaper:
         self._retries = retries
         self._after = after
         self._timeout = timeout
-        self._graves: dict[bytes, float] = {}
+        self._tombstones: dict[Row, float] = {}
         self._rounds = 0
         self._running = False
         self.reaped = 0
@@ -96,17 +96,17 @@ class TombstoneReaper:
         if self._after:
             self._runtime.every(max(0.05, min(self._after / 4, 60.0)), self.look)
 
-    def changed(self, row: bytes, record: Record | None) -> None:
+    def changed(self, row: Row, record: Record | None) -> None:
         """The record at `row` is another now, or was met by a scan."""
         self._barriers.fall(split_object(row)[1])
         self.met(row, record)
 
-    def met(self, row: bytes, record: Record | None) -> None:
-        """Note a grave, and since when it has not changed."""
-        if self._after and record is not None and is_grave(record.state):
-            self._graves[row] = self._runtime.now
+    def met(self, row: Row, record: Record | None) -> None:
+        """Note a tombstone, and since when it has not changed."""
+        if self._after and record is not None and is_tombstone(record.state):
+            self._tombstones[row] = self._runtime.now
         else:
-            self._graves.pop(row, None)
+            self._tombstones.pop(row, None)
 
     # ---- the side that asks
 
@@ -115,8 +115,8 @@ class TombstoneReaper:
         view = self.settled()
         if self._running or view is None:
             return
-        due: dict[bytes, int] = {}
-        for row, since in self._graves.items():
+        due: dict[Key, int] = {}
+        for row, since in self._tombstones.items():
             partition, key = split_object(row)
             if view.primaries(partition)[0] != self._node:
                 continue
@@ -129,13 +129,13 @@ class TombstoneReaper:
             self._running = True
             self._ask("fence", due, lambda: self._ask("check", due, lambda: self._reap(due)))
 
-    def _record(self, row: bytes) -> Record | None:
+    def _record(self, row: Row) -> Record | None:
         try:
             return self._objects.get(row)
         except ReadFailed:
             return None
 
-    def _ask(self, round: Round, due: dict[bytes, int], then: Callable[[], None]) -> None:
+    def _ask(self, round: Round, due: dict[Key, int], then: Callable[[], None]) -> None:
         """One round with all who take part; `due` is cut down to what all agree to."""
         view = self.settled()
         members = [self._node, *self.peers()]
@@ -145,7 +145,7 @@ class TombstoneReaper:
         question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
         left = len(members)
 
-        def told(keys: Iterable[bytes]) -> None:
+        def vote(keys: Iterable[Key]) -> None:
             nonlocal left
             left -= 1
             agreed = frozenset(keys)
@@ -155,16 +155,16 @@ class TombstoneReaper:
                 then()
 
         for member in members:
-            self.put(member, question, told)
+            self.put(member, question, vote)
 
-    def put(self, member: str, question: Reap, told: Told) -> None:
-        """Ask one participant; told(the keys it agrees to)."""
+    def put(self, member: str, question: Reap, vote: Vote) -> None:
+        """Ask one participant; vote(the keys that it agrees to)."""
         if member == self._node:
-            self.asked(question, told)
+            self.asked(question, vote)
             return
 
         def answered(answer: Answer | Failure) -> None:
-            told(answer.keys if isinstance(answer, ReapReply) else ())
+            vote(answer.keys if isinstance(answer, ReapReply) else ())
 
         q = question
         self._runtime.call(
@@ -174,7 +174,7 @@ class TombstoneReaper:
             answered,
         )
 
-    def _reap(self, due: dict[bytes, int]) -> None:
+    def _reap(self, due: dict[Key, int]) -> None:
         if due:
             self._runtime.emit("reap", keys=len(due))
         self._ask("reap", due, self._over)
@@ -184,19 +184,19 @@ class TombstoneReaper:
 
     # ---- the side that is asked
 
-    def asked(self, asked: Reap, told: Told) -> None:
+    def asked(self, asked: Reap, vote: Vote) -> None:
         """Answer with the keys agreed to."""
         view = self.settled()
         if view is None or self.fingerprint() != asked.view:
-            told(())
+            vote(())
         elif asked.round == "fence":
-            self._fence(asked, view, told)
+            self._fence(asked, view, vote)
         elif asked.round == "check":
-            told([key for key in asked.keys if self._barriers.stands(key, asked.name)])
+            vote([key for key in asked.keys if self._barriers.unbroken(key, asked.name)])
         else:
-            told([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
+            vote([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
 
-    def _fence(self, asked: Reap, view: Placement, told: Told) -> None:
+    def _fence(self, asked: Reap, view: Placement, vote: Vote) -> None:
         self._barriers.clear(asked.name.partition(" ")[0])
         keys = [key for key, hash in asked.keys.items() if self.is_alone(key, hash, view)]
         for key in keys:
@@ -204,20 +204,20 @@ class TombstoneReaper:
         peers = self.peers()
         silent = left = len(peers)
         if not keys or not peers:
-            told(keys)
+            vote(keys)
             return
 
-        def heard(answer: Answer | Failure) -> None:
+        def answered(answer: Answer | Failure) -> None:
             nonlocal left, silent
             left -= 1
             silent -= not isinstance(answer, str)
             if not left:
-                told(keys if not silent else ())
+                vote(keys if not silent else ())
 
         for peer in peers:
-            self.ping(peer, heard)
+            self.ping(peer, answered)
 
-    def is_alone(self, key: bytes, hash: int, view: Placement) -> bool:
+    def is_alone(self, key: Key, hash: int, view: Placement) -> bool:
         """Whether this node knows of no state of `key` but the record of that hash, if it is
         a primary, or none at all."""
         row = object_row(view.partition(key), key)
@@ -230,10 +230,10 @@ class TombstoneReaper:
         except ReadFailed:
             return False
         if self._node in view.primaries(view.partition(key)):
-            return record is not None and record.hash == hash and is_grave(record.state)
+            return record is not None and record.hash == hash and is_tombstone(record.state)
         return record is None
 
-    def _forget(self, key: bytes, hash: int, view: Placement) -> bool:
+    def _forget(self, key: Key, hash: int, view: Placement) -> bool:
         row = object_row(view.partition(key), key)
         record = self._record(row)
         if record is None or record.hash != hash:

@@ -19,7 +19,7 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.record_table import RecordTable
-from dynamesis.cluster.core.storage.row_keys import partition_prefix
+from dynamesis.cluster.core.storage.row_keys import Row, partition_prefix
 from dynamesis.cluster.core.storage.trees import Trees
 
 _SLICE = 256
@@ -66,7 +66,7 @@ class Transfers:
         self._runtime.soon(self._await_nobody)
 
     def _await_nobody(self) -> None:
-        """Where all owners were removed there is nobody to wait for."""
+        """Where all owners were removed, there is no source to wait for."""
         for partition in self.incoming():
             self._perhaps_ready(partition)
 
@@ -117,8 +117,8 @@ class Transfers:
         view = self._placement()
         if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
             sources = [s for s in view.sources(partition) if s != self._node]
-            told = {"layout": self._version, "sources": sources}
-            self._runtime.emit("transfer-ready", partition=partition, **told)
+            fields = {"layout": self._version, "sources": sources}
+            self._runtime.emit("transfer-ready", partition=partition, **fields)
             self._membership.mark_ready(partition)
 
     def _perhaps_drop(self, partition: int) -> None:
@@ -134,7 +134,7 @@ class Transfers:
         return all(owner in heard for owner in owners)
 
     def discard(self) -> None:
-        """Delete all that this node is not to hold, whoever else has it."""
+        """Delete all that this node is not to hold, whether or not other nodes have it."""
         for partition in self.leftover():
             if partition not in self._dropping:
                 self._dropping[partition] = None
@@ -150,8 +150,8 @@ class Transfers:
         if not rows:
             self._dropping.pop(partition, None)
             owners = list(self._placement().primaries(partition))
-            told = {"owners": owners, "layout": self._version}
-            self._runtime.emit("partition-dropped", partition=partition, **told)
+            fields = {"owners": owners, "layout": self._version}
+            self._runtime.emit("partition-dropped", partition=partition, **fields)
             return
         left, failed = len(rows), False
 
@@ -165,7 +165,7 @@ class Transfers:
         for row in rows:
             self._objects.remove(row, removed)
 
-    def _slice(self, partition: int) -> list[bytes]:
+    def _slice(self, partition: int) -> list[Row]:
         """The next rows to delete; none once this node is to hold the partition again. Raises
         ReadFailed."""
         if self._placement().holds(self._node, partition):

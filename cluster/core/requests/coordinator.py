@@ -1,4 +1,4 @@
-"""What every client request has in common: one answer, a deadline, and what it was worth.
+"""The collaborators of a client request, and the count of the answers that it has.
 
 Each request is a state machine of its own on the node that received it (section 5).
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynamesis.cluster.core.membership.detector import Detector
-from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions
+from dynamesis.cluster.core.protocol.messages import Dot, Key, QuorumInfo, RequestOptions
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
@@ -25,7 +25,7 @@ from dynamesis.cluster.core.versions.versioning import Versioning
 
 @dataclass(frozen=True)
 class Services:
-    """What a request needs of its node."""
+    """The parts of the node that a request uses."""
 
     params: Params
     runtime: Runtime
@@ -34,7 +34,7 @@ class Services:
     replica: Replica
     versioning: Versioning
     contexts: Contexts
-    retries: RequestDedup
+    dedup: RequestDedup
     barriers: KeyBarriers
     stats: Stats
     admission: Admission
@@ -46,19 +46,19 @@ class Services:
 
     @property
     def view(self) -> Placement:
-        """Who holds what now. A request is admitted only once there is one."""
+        """The placement as of now. A request is admitted only once there is one."""
         view = self.placement()
         assert view is not None
         return view
 
-    def preference(self, key: bytes) -> tuple[str, ...]:
+    def preference(self, key: Key) -> tuple[str, ...]:
         return self.view.preference(self.view.partition(key))
 
-    def pending(self, key: bytes) -> tuple[str, ...]:
-        """Who gets a copy of a write besides its places."""
+    def pending(self, key: Key) -> tuple[str, ...]:
+        """The nodes that get a copy of a write besides its places."""
         return self.view.pending(self.view.partition(key))
 
-    def plan(self, key: bytes, options: RequestOptions) -> SloppyQuorum:
+    def plan(self, key: Key, options: RequestOptions) -> SloppyQuorum:
         """The places for a request on `key`, by what is healthy now."""
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
         healthy, zone = self.detector.healthy, self.params.zones.get
@@ -74,20 +74,22 @@ class Services:
 
 
 class QuorumTracker:
-    """Which places have answered, and whether that is enough.
+    """Counts the places that have answered against R or W, PR or PW, DW and `local`.
 
-    Judged on who answered, never on the plan: a primary that was to answer counts for
-    PR or PW only once it has.
+    Counted are answers, never the plan: a primary counts for PR or PW only once it has
+    answered.
     """
 
     def __init__(
         self,
         need: int,
         need_primaries: int,
-        need_durable: int = 0,
-        need_local: int = 0,
-        near: Callable[[str], bool] = lambda node: True,
+        need_durable: int,
+        need_local: int,
+        near: Callable[[str], bool],
     ) -> None:
+        """The numbers of nodes that must have answered: in all, as primaries, durably, and in
+        the zone of this node, as `near(node)` decides."""
         self._need = need
         self._need_primaries = need_primaries
         self._need_durable = need_durable
@@ -109,7 +111,7 @@ class QuorumTracker:
 
     @property
     def local(self) -> int:
-        """Answers from the zone of the node that asks."""
+        """Answers from the zone of the coordinating node."""
         return sum(map(self._near, self._answered))
 
     @property
@@ -121,9 +123,10 @@ class QuorumTracker:
             and self.local >= self._need_local
         )
 
-    def worth(
-        self, coordinator: str, timestamp: int | None = None, dot: str | None = None
+    def info(
+        self, coordinator: str, timestamp: int | None = None, dot: Dot | None = None
     ) -> QuorumInfo:
+        """The quorum information of the answer to the client."""
         replicas, primaries = len(self._answered), self.primaries
         fallbacks = replicas - primaries
         return QuorumInfo(replicas, primaries, self.durable, fallbacks, coordinator, timestamp, dot)

@@ -1,14 +1,16 @@
-"""A get: ask N, answer after R, linger, then repair whoever answered late or stale
+"""A get: ask N, answer after R, linger, then repair the replicas that answered late or stale
 (sections 4.5 and 5).
 
-A fallback that has nothing knows nothing: its not-found does not count towards R, unless
-the request says so (`notfound_ok`). The context handed out covers exactly what is shown.
+A fallback without a record of the key is no evidence that there is none: its not-found does
+not count towards R, unless the request asks for it (`notfound_ok`). The context handed out
+covers exactly what is shown.
 """
 
 from __future__ import annotations
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
+    Dot,
     Get,
     GetReply,
     Refusal,
@@ -18,6 +20,7 @@ from dynamesis.cluster.core.protocol.messages import (
     State,
 )
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
+from dynamesis.cluster.core.requests.phase import Phase, advance
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
@@ -33,20 +36,22 @@ class GetRequest:
         self._respond = respond
         options, params = get.options, services.params
         self._plan = services.plan(get.key, options)
-        self._tally = QuorumTracker(
+        self._quorum = QuorumTracker(
             options.r or min(params.r, options.n or params.n),
             options.pr or 0,
-            need_local=options.local or 0,
-            near=services.near,
+            0,
+            options.local or 0,
+            services.near,
         )
-        self._open = len(self._plan.places)
+        self._phase = Phase.OPEN
+        #: places that have yet to answer
+        self._unanswered = len(self._plan.places)
         self._answers: dict[str, State] = {}
         self._shown: State = {}
-        self._heard: list[tuple[ReplicaSlot, list[str]]] = []
+        self._received: list[tuple[ReplicaSlot, list[Dot]]] = []
         self._fastest = ""
-        self._responded = False
-        #: a node that takes no part is not asked before a tombstone is forgotten: states that
-        #: it has met meanwhile go nowhere
+        #: a node that takes no part does not vote before a tombstone is reaped: the states
+        #: that it reads meanwhile must not be spread
         self._repairs = services.takes_part()
 
     def start(self) -> None:
@@ -62,7 +67,7 @@ class GetRequest:
             self._s.replica.get(
                 key,
                 place.hint_for,
-                lambda state, error, stored: self._told(place, state, error, stored),
+                lambda state, error, stored: self._received_from(place, state, error, stored),
             )
             return
         self._s.runtime.call(
@@ -74,30 +79,30 @@ class GetRequest:
 
     def _answered(self, place: ReplicaSlot, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaGetReply):
-            self._told(place, outcome.state, outcome.error, outcome.durable)
+            self._received_from(place, outcome.state, outcome.error, outcome.durable)
         else:
-            self._told(place, None, "unreachable")
+            self._received_from(place, None, "unreachable")
 
-    def _told(
+    def _received_from(
         self, place: ReplicaSlot, state: State | None, error: str | None, durable: bool = False
     ) -> None:
         if error is not None:
-            if not self._responded and self._plan.replace(place):
+            if self._phase is Phase.OPEN and self._plan.replace(place):
                 self._ask(place)
                 return
         else:
-            self.hear(place, state, durable)
-        self._open -= 1
+            self.take_in(place, state, durable)
+        self._unanswered -= 1
         self._progress()
 
-    def hear(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
+    def take_in(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
         """Take in the answer of the holder of `place`."""
         if place.hint_for is None:
             self._fastest = self._fastest or place.holder
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
-            self._tally.count(place, durable)
-        self._heard.append((place, clock.dots(state or {})))
+            self._quorum.count(place, durable)
+        self._received.append((place, clock.dots(state or {})))
         merged = self.merge(self._shown, state or {})
         self._shown = self._s.versioning.of(self._get.key).settle(merged)
 
@@ -106,28 +111,29 @@ class GetRequest:
         return place.hint_for is None or state is not None or self._get.options.notfound_ok
 
     def merge(self, shown: State, state: State) -> State:
-        """What the client is shown after one more replica answered."""
+        """The state shown to the client after one more replica answered."""
         return self._s.versioning.clock.sync(shown, state)
 
     # ---- answering
 
     def _progress(self) -> None:
-        if not self._responded and self._tally.enough:
+        if self._phase is Phase.OPEN and self._quorum.enough:
             self._answer()
-        if self._open:
+        if self._unanswered:
             return
-        if not self._responded:
-            self._refuse("read-quorum", f"get: {self._tally.shortfall()}")
+        if self._phase is Phase.OPEN:
+            self._refuse("read-quorum", f"get: {self._quorum.shortfall()}")
         if self._repairs:
             self.repair(self._shown)
         self._s.barriers.leave(self._get.key)
+        self._phase = advance(self._phase, Phase.OVER)
         self._s.admission.leave(0)
 
     def _log(self) -> None:
         """Which versions each node answered with, by dot."""
         answers = {
             f"{place.holder}{f' for {place.primary}' if place.hint_for else ''}": dots
-            for place, dots in self._heard
+            for place, dots in self._received
         }
         self._s.runtime.emit("read", key=self._get.key, answers=answers)
 
@@ -139,7 +145,7 @@ class GetRequest:
                 self._get.rid,
                 clock.versions(self._shown),
                 self.context(),
-                self._tally.worth(self._s.node),
+                self._quorum.info(self._s.node),
             )
         )
 
@@ -153,18 +159,18 @@ class GetRequest:
         self._finish(Refusal(self._get.rid, code, message))
 
     def _expire(self) -> None:
-        if not self._responded:
-            self._refuse("timeout", f"get: {self._tally.shortfall()} in time")
+        if self._phase is Phase.OPEN:
+            self._refuse("timeout", f"get: {self._quorum.shortfall()} in time")
 
     def _finish(self, reply: GetReply | Refusal) -> None:
-        self._responded = True
+        self._phase = advance(self._phase, Phase.ANSWERED)
         self._s.runtime.cancel(self._deadline)
         self._respond(reply)
 
     # ---- read repair
 
     def repair(self, merged: State) -> None:
-        """Bring the primaries that answered, and differ, up to what all of them know."""
+        """Bring the primaries that answered, and differ, up to the merged state of all answers."""
         for holder, state in self._answers.items():
             if self.is_stale(state, merged):
                 self.send_repair(holder, merged)

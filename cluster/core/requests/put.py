@@ -1,11 +1,11 @@
 """A put: find a coordinator, stamp once, persist, replicate the stamped object, answer
 after W, and go on until every place has its copy or its hint (sections 4.5, 4.6, 5).
 
-One of the key's primaries coordinates; a node that is none forwards. Only where no
-primary can be reached does a fallback stamp, into a hint. A forward whose fate is in
-doubt is never tried elsewhere: the version might be stamped twice. For the same reason a
-put that is sent again (`again`) is never stamped: whoever stamped the first try goes on
-from that stamp, and if nobody who is asked remembers one, the put stays in doubt.
+One of the key's primaries coordinates; any other node forwards. Only where no primary can
+be reached does a fallback stamp, into a hint. A forward whose outcome is in doubt is never
+tried elsewhere: the version might be stamped twice. For the same reason a put that is sent
+again (`again`) is never stamped: the node that stamped the first try goes on from that
+stamp, and if no node that can be reached remembers one, the put stays in doubt.
 
 Where replicas acknowledge from memory, the coordinator asks some of them, itself last of
 all, to have the version durable first; they cost the put no time unless the client waits
@@ -27,6 +27,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
+from dynamesis.cluster.core.requests.phase import Phase, advance
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
@@ -38,9 +39,9 @@ class PutRequest:
     """One put in progress; `hops` counts how often it has been forwarded."""
 
     def __init__(
-        self, services: Services, put: Put, seen: SeenVersions, respond: Respond, hops: int = 0
+        self, services: Services, put: Put, seen: SeenVersions, respond: Respond, hops: int
     ) -> None:
-        """`seen`: what the put's context says."""
+        """`seen`: what the put's context covers."""
         self._s = services
         self._put = put
         self._context = seen.state
@@ -49,39 +50,41 @@ class PutRequest:
         self._hops = hops
         self._plan = services.plan(put.key, put.options)
         options, params = put.options, services.params
-        self._tally = QuorumTracker(
+        self._quorum = QuorumTracker(
             options.w or min(params.w, options.n or params.n),
             options.pw or 0,
             options.dw or 0,
             options.local or 0,
             services.near,
         )
-        self._open = 0
-        self._asked = 0
+        self._phase = Phase.OPEN
+        #: copies under way
+        self._copies = 0
+        #: nodes that have yet to answer whether they remember the first try
+        self._unanswered = 0
         self._durable: list[ReplicaSlot] = []
-        self._responded = False
-        self._left = False
         self._state: State = {}
         self._covers: State = {}
 
     def start(self) -> None:
         timeout = self._s.timeout(self._put.options)
         self._deadline = self._s.runtime.after(timeout, self._expire)
-        if self._put.again and self._s.retries.stamp_of(self._put.request) is None:
+        if self._put.again and self._s.dedup.stamp_of(self._put.request) is None:
             self._seek()
         else:
             self.route(self.coordinators())
 
-    # ---- finding who stamped the first try
+    # ---- finding the node that stamped the first try
 
     def _seek(self) -> None:
-        """Ask everybody who may have stamped it; a node that was asked so asks nobody."""
+        """Ask every node that may have stamped it. A node that received this put from another
+        one asks no further."""
         healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
         others = [node for node in order if node != self._s.node and healthy(node)]
         if self._hops or not others:
             self._refuse("forgotten", f"{self._s.node} does not remember the first try")
             return
-        self._asked = len(others)
+        self._unanswered = len(others)
         for node in others:
             self._s.runtime.call(
                 node,
@@ -91,19 +94,19 @@ class PutRequest:
             )
 
     def _sought(self, outcome: Answer | Failure) -> None:
-        self._asked -= 1
+        self._unanswered -= 1
         code = outcome.code if isinstance(outcome, Refusal) else "forgotten"
         if isinstance(outcome, PutReply) or (code != "forgotten" and not is_definite(code)):
             self._forwarded(outcome, [])
-        elif not self._asked:
-            self._refuse("forgotten", "nobody who could be asked remembers the first try")
+        elif not self._unanswered:
+            self._refuse("forgotten", "no node that could be reached remembers the first try")
 
     # ---- finding the coordinator
 
     def coordinators(self) -> list[str]:
-        """Who may stamp this put, best first: the primaries that can be reached, and where
-        there is none, who stands in for them. This node, being there, comes first, then
-        who answered the preceding read fastest (section 5)."""
+        """The nodes that may stamp this put, best first: the primaries that can be reached,
+        and without any, their fallbacks. This node comes first, needing no message, then
+        the one that answered the preceding read fastest (section 5)."""
         primaries = [p.holder for p in self._plan.places if p.hint_for is None]
         healthy = [node for node in primaries if self._s.detector.healthy(node)]
         able = healthy or [p.holder for p in self._plan.places if p.hint_for is not None]
@@ -130,7 +133,7 @@ class PutRequest:
         )
 
     def _forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
-        if self._responded:
+        if self._phase is not Phase.OPEN:
             return
         if outcome == "unsent":
             self.route(rest or self._fresh_candidates())
@@ -142,11 +145,12 @@ class PutRequest:
             self.forward_in_doubt(rest)
 
     def forward_in_doubt(self, rest: list[str]) -> None:
-        """The coordinator may have stamped it, so nobody else may."""
+        """Refuse: the coordinator may have stamped it, so no other node may."""
         self._refuse("forward-lost", "the coordinator did not answer")
 
     def _fresh_candidates(self) -> list[str]:
-        """Nobody on the list could be reached: by now the detector knows better."""
+        """The candidates once no node on the list could be reached: the detector has learned
+        of that meanwhile."""
         self._plan = self._s.plan(self._put.key, self._put.options)
         healthy = self._s.detector.healthy
         return [node for node in self.coordinators() if healthy(node)]
@@ -158,7 +162,7 @@ class PutRequest:
         if place is None:
             self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
             return
-        before = self._s.retries.stamp_of(self._put.request)
+        before = self._s.dedup.stamp_of(self._put.request)
         if self._put.again and before is None:
             self._refuse("forgotten", f"{self._s.node} does not remember the first try")
             return
@@ -170,8 +174,8 @@ class PutRequest:
 
         key, durable = self._put.key, place in self._durable
         if self._put.options.n is not None:
-            told = {"n": self._put.options.n, "request": self._put.request}
-            self._s.runtime.emit("fewer-places", key=key, **told)
+            fields = {"n": self._put.options.n, "request": self._put.request}
+            self._s.runtime.emit("fewer-places", key=key, **fields)
         # also where the answer of another node led here, what is logged is this request's
         with self._s.runtime.working_on(self._put.request):
             if before is not None:
@@ -184,10 +188,10 @@ class PutRequest:
             )
             if stamped is not None:
                 self._state, self._covers = stamped
-                self._s.retries.stamped(self._put, self._state, self._covers)
+                self._s.dedup.stamped(self._put, self._state, self._covers)
 
     def durable_places(self, own: ReplicaSlot) -> list[ReplicaSlot]:
-        """Whose holders are to answer only once the version is durable with them."""
+        """The places whose holders answer only once the version is durable there."""
         params, dw = self._s.params, self._put.options.dw or 0
         others = [place for place in self._plan.places if place is not own]
         if params.durability != "buffered":
@@ -205,14 +209,14 @@ class PutRequest:
             return
         self.count(place, place in self._durable and self._s.replica.durable)
         others = [other for other in self._plan.places if other is not place]
-        self._open = len(others)
+        self._copies = len(others)
         for other in others:
             self._replicate(other)
         self.copy_to_newcomers()
         self._progress()
 
     def copy_to_newcomers(self) -> None:
-        """Nodes that are about to own the key hear of every write, and count for nothing."""
+        """Send the write to the nodes that are about to own the key. They do not count for W."""
         for node in self._s.pending(self._put.key):
             if self._plan.held_by(node) is None:
                 self._s.runtime.call(
@@ -223,7 +227,7 @@ class PutRequest:
                 )
 
     def count(self, place: ReplicaSlot, durable: bool) -> None:
-        self._tally.count(place, durable)
+        self._quorum.count(place, durable)
 
     def _replicate(self, place: ReplicaSlot) -> None:
         self._s.runtime.call(
@@ -234,7 +238,7 @@ class PutRequest:
         )
 
     def _copy(self, rid: int, hint_for: str | None, why: str, durable: bool = True) -> ReplicaPut:
-        """What a replica is told."""
+        """The message that gives a replica its copy."""
         put = self._put
         return ReplicaPut(rid, put.key, self._state, hint_for, why, durable, put.request)
 
@@ -246,62 +250,62 @@ class PutRequest:
             return
         else:
             self._unplaced(place)
-        self._open -= 1
+        self._copies -= 1
         self._progress()
         self._leave()
 
     def _unplaced(self, place: ReplicaSlot) -> None:
-        """Log that a place got neither a copy nor a hint, and which nodes it might have had: by
-        name, whether they were healthy."""
+        """Log that a place got neither a copy nor a hint; `left`: the nodes that held no place
+        and had not failed, by name, and whether each was healthy."""
         healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
         others = order if self._plan.sloppy else ()
         left = {n: healthy(n) for n in others if self._plan.held_by(n) is None}
         left = {n: well for n, well in left.items() if n not in self._plan.failed}
-        told = {"primary": place.primary, "left": left, "failed": list(self._plan.failed)}
-        self._s.runtime.emit("unplaced", key=self._put.key, request=self._put.request, **told)
+        fields = {"primary": place.primary, "left": left, "failed": list(self._plan.failed)}
+        self._s.runtime.emit("unplaced", key=self._put.key, request=self._put.request, **fields)
 
     def _leave(self) -> None:
-        """The put is over once it is answered and every place has answered or failed."""
-        if self._responded and not self._open and not self._left:
-            self._left = True
+        """Leave admission once the put is answered and every place has answered or failed."""
+        if self._phase is Phase.ANSWERED and not self._copies:
+            self._phase = advance(self._phase, Phase.OVER)
             self._s.admission.leave(len(self._put.value))
 
     # ---- answering
 
     def _progress(self) -> None:
-        if not self._open:
+        if not self._copies:
             self._s.barriers.leave(self._put.key)
-        if self._responded:
+        if self._phase is not Phase.OPEN:
             return
-        if self._tally.enough:
+        if self._quorum.enough:
             self._answer()
-        elif not self._open:
-            self._refuse("write-quorum", f"put: {self._tally.shortfall()}")
+        elif not self._copies:
+            self._refuse("write-quorum", f"put: {self._quorum.shortfall()}")
 
     def _answer(self) -> None:
         siblings = clock.versions(self._state) if self._put.options.return_body else ()
         versioning = self._s.versioning
         covers = versioning.clock.context_of(self._state) if siblings else self._covers
-        worth = self._tally.worth(
+        info = self._quorum.info(
             self._s.node,
             versioning.timestamp(self._covers),
             versioning.dot(self._covers, self._context),
         )
         token = self._s.contexts.token(self._put.key, covers)
-        self.finish(PutReply(self._put.rid, token, worth, siblings))
+        self.finish(PutReply(self._put.rid, token, info, siblings))
 
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
-        if not self._responded:
+        if self._phase is Phase.OPEN:
             put = self._put
             self._s.runtime.emit("put-refused", code=code, key=put.key, request=put.request)
             self.finish(Refusal(put.rid, code, message, retry_after))
 
     def _expire(self) -> None:
-        self._refuse("timeout", f"put: {self._tally.shortfall()} in time")
+        self._refuse("timeout", f"put: {self._quorum.shortfall()} in time")
 
     def finish(self, reply: PutReply | Refusal) -> None:
-        """Answer the client."""
-        self._responded = True
+        """Answer the client. Raises WrongPhase if it was answered before."""
+        self._phase = advance(self._phase, Phase.ANSWERED)
         self._s.runtime.cancel(self._deadline)
         self._respond(reply)
         self._leave()

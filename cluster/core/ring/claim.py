@@ -149,7 +149,7 @@ def _candidates(owners: list[str], left: dict[str, int], total: int, width: int)
 
 def _inherit(targets: dict[str, int], previous: Sequence[str], spread: int) -> list[str]:
     """`previous` with every node cut down to its target, and the rest dealt out: what is too
-    much from all over the ring, to whoever needs most of those that own nothing near it."""
+    much from all over the ring, to the node that needs most of those that own nothing near it."""
     partitions = len(previous)
     kept = Counter(previous)
     spare = {node: kept[node] - targets.get(node, 0) for node in kept}

@@ -1,4 +1,4 @@
-"""Who holds a key at this instant, while ownership may be on its way to others.
+"""Decides which nodes hold a key at this instant, while ownership may be on the move.
 
 A partition moves in one step, when all its newcomers have its data. Until then the old
 primaries serve it, and every write goes to the newcomers as well; from then on the new
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dynamesis.cluster.core.protocol.messages import Layout
+from dynamesis.cluster.core.protocol.messages import Key, Layout
 from dynamesis.cluster.core.ring.claim import claim, shares
 from dynamesis.cluster.core.ring.ring import Ring
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What all nodes of a cluster have agreed on about placement: N, each node's weight and
+    """The rules of placement, the same on all nodes of a cluster: N, each node's weight and
     zone, each zone's replicas (see cluster.core.protocol.params)."""
 
     n: int
@@ -42,7 +42,7 @@ class Rules:
 class Placement:
     """A layout, read: N primaries a partition, its newcomers, and the fallbacks.
 
-    `gone` are nodes that nobody waits for, of which those that are `closed` hold nothing."""
+    `gone` are nodes that no transfer waits for, of which those that are `closed` hold nothing."""
 
     def __init__(
         self,
@@ -54,16 +54,17 @@ class Placement:
         self.layout = layout
         self.now = rules.ring(layout.owners)
         self.then = rules.ring(layout.target)
-        self._gone = frozenset(gone)
+        self.gone = frozenset(gone)
+        self.closed = frozenset(closed)
         self.partitions = range(len(layout.owners))
         self._newcomers = [self._find_newcomers(p) for p in self.partitions]
         self._switched = [self._is_switched(p) for p in self.partitions]
         self._holders = [
-            frozenset((*self.primaries(p), *self._newcomers[p])) - frozenset(closed)
+            frozenset((*self.primaries(p), *self._newcomers[p])) - self.closed
             for p in self.partitions
         ]
 
-    def partition(self, key: bytes) -> int:
+    def partition(self, key: Key) -> int:
         return self.now.partition(key)
 
     def _find_newcomers(self, partition: int) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ class Placement:
 
     def _is_switched(self, partition: int) -> bool:
         ready = self.layout.ready.get(partition, ())
-        return all(n in ready or n in self._gone for n in self._newcomers[partition])
+        return all(n in ready or n in self.gone for n in self._newcomers[partition])
 
     def switched(self, partition: int) -> bool:
         """Whether the coming primaries serve already."""
@@ -82,7 +83,7 @@ class Placement:
         return self.then if self._switched[partition] else self.now
 
     def primaries(self, partition: int) -> tuple[str, ...]:
-        """Who serves a partition."""
+        """The nodes that serve a partition."""
         return self._ring(partition).primaries(partition)
 
     def preference(self, partition: int) -> tuple[str, ...]:
@@ -90,12 +91,12 @@ class Placement:
         return self._ring(partition).preference(partition)
 
     def pending(self, partition: int) -> tuple[str, ...]:
-        """Who will be a primary and gets a copy of every write already."""
+        """The coming primaries, which get a copy of every write already."""
         return () if self._switched[partition] else self._newcomers[partition]
 
     def sources(self, partition: int) -> tuple[str, ...]:
-        """From whom a newcomer must have heard before it is ready."""
-        return tuple(n for n in self.now.primaries(partition) if n not in self._gone)
+        """The nodes with which a newcomer must have synchronised before it is ready."""
+        return tuple(n for n in self.now.primaries(partition) if n not in self.gone)
 
     def holds(self, node: str, partition: int) -> bool:
         """Whether `node` is to hold the partition, now or soon."""

@@ -1,7 +1,7 @@
 """Placement: MD5, Q equal partitions, and preference lists (sections 4.2, 4.3, 6.2).
 
 The 128-bit ring is cut into Q equal partitions (strategy 3 of section 6.2); each is
-owned by one node (cluster.core.ring.claim says by which), and a key's preference list is the
+owned by one node (by which: cluster.core.ring.claim), and a key's preference list is the
 walk from its partition that skips nodes already met. Where zones are named, the walk
 also skips a node whose zone has its share of the N replicas, as long as another can be
 found (section 4.6: each object is replicated across multiple data centers).
@@ -13,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from hashlib import md5
 from math import ceil
 
+from dynamesis.cluster.core.protocol.messages import Key
+
 _RING = 128
 
 
-def position(key: bytes) -> int:
+def position(key: Key) -> int:
     """Where a key lies on the ring of 2**128."""
     return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
 
 
-def partition_of(key: bytes, partitions: int) -> int:
+def partition_of(key: Key, partitions: int) -> int:
     """Which of `partitions` equal slices a key falls into, from 0."""
     return position(key) * partitions >> _RING
 
@@ -65,7 +67,7 @@ class Ring:
         rest = [node for node in met if node not in chosen]
         return (*chosen, *rest)
 
-    def partition(self, key: bytes) -> int:
+    def partition(self, key: Key) -> int:
         """The partition that `key` falls into, 0 to Q-1."""
         return partition_of(key, len(self.owners))
 

@@ -1,4 +1,4 @@
-"""Who stands in for whom: the first N healthy nodes of a preference list (section 4.6).
+"""Selects the first N healthy nodes of a preference list (section 4.6).
 
 Each of the N places belongs to a primary. While that is unhealthy, or once it has failed
 to answer, the next healthy node further down the list holds the place for it. No node
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class ReplicaSlot:
-    """One of the N places: its `primary`, and who holds it now."""
+    """One of the N places: its `primary`, and its `holder`, the node asked now."""
 
     primary: str
     holder: str
 
     @property
     def hint_for(self) -> str | None:
-        """The node that the holder stands in for; None for the primary itself."""
+        """The primary that the holder replaces; None where that is the holder itself."""
         return None if self.holder == self.primary else self.primary
 
 
@@ -34,10 +34,11 @@ class SloppyQuorum:
         n: int,
         healthy: Callable[[str], bool],
         sloppy: bool,
-        zone: Callable[[str], str | None] = lambda node: None,
-        most: int | None = None,
+        zone: Callable[[str], str | None],
+        most: int | None,
     ) -> None:
-        """`most`: places that the request asks for, if not all N."""
+        """`zone(node)`: its zone, None if it has none. `most`: places that the request asks
+        for, None for all N."""
         self._healthy = healthy
         self._zone = zone
         self.sloppy = sloppy

@@ -23,7 +23,7 @@ from dynamesis.cluster.core.ring.claim import claim
 from dynamesis.cluster.core.ring.ring import Ring
 
 _RING = 1 << 128
-#: strategy 2 wants many more partitions than tokens (section 6.2: Q >> S * T)
+#: strategy 2 needs many more partitions than tokens (section 6.2: Q >> S * T)
 _PARTITIONS_A_TOKEN = 4
 
 Point = tuple[int, str]

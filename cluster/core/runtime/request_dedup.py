@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-from dynamesis.cluster.core.protocol.messages import GetReply, Put, PutReply, Refusal, State
+from dynamesis.cluster.core.protocol.messages import GetReply, Key, Put, PutReply, Refusal, State
 
 #: Where the answer to a client's request goes.
 Respond = Callable[[GetReply | PutReply | Refusal], None]
@@ -26,7 +26,7 @@ _STAMPED_BYTES = 8 << 20
 class Stamp:
     """What the first try wrote, and what its answer would have covered; bytes of its value."""
 
-    key: bytes
+    key: Key
     state: State
     covers: State
     size: int
@@ -82,7 +82,7 @@ class RequestDedup:
         if stamp is not None:
             self._stamped_bytes -= stamp.size
 
-    def remembers(self, key: bytes) -> bool:
+    def remembers(self, key: Key) -> bool:
         """Whether a retry could send an earlier state of `key` again."""
         return any(stamp.key == key for stamp in self._stamped.values())
 

@@ -1,4 +1,4 @@
-"""What every part of a node stands on: time, timers, storing, and asking peers.
+"""The runtime of a node's parts: time, timers, writes to storage, calls to peers.
 
 The parts are small state machines that wait for things. The runtime turns "do this, then
 go on there" into effects for the shell, and the shell's events back into the
@@ -47,7 +47,7 @@ class Runtime:
     """Effects out, continuations back. `now` is the shell's clock, in seconds."""
 
     def __init__(self, on_outcome: Callable[[str, Failure | None], None]) -> None:
-        """`on_outcome(peer, failure)` hears how each call ended; None: with an answer."""
+        """`on_outcome(peer, failure)` is called when a call ends; failure None: with an answer."""
         self.now = 0.0
         #: wall time in ms, as wrong as the machine's clock
         self.wall = 0

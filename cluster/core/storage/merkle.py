@@ -11,17 +11,19 @@ from array import array
 from collections.abc import Iterable
 from hashlib import blake2b, md5
 
+from dynamesis.cluster.core.protocol.messages import Key
+
 WIDTH = 32
 LEAVES = WIDTH * WIDTH
 
 
-def leaf_of(key: bytes) -> int:
+def leaf_of(key: Key) -> int:
     """The leaf of `key`: from the low bits of its MD5; the high ones chose the partition."""
     tail = md5(key, usedforsecurity=False).digest()[-2:]
     return int.from_bytes(tail, "big") % LEAVES
 
 
-def item_hash(key: bytes, record_hash: int) -> int:
+def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
     h = blake2b(key, digest_size=8)
     h.update(record_hash.to_bytes(8, "big"))
@@ -40,7 +42,7 @@ class Tree:
         """The leaves, as array("Q", dump) takes them on the same machine."""
         return self._leaves.tobytes()
 
-    def change(self, key: bytes, old: int | None, new: int | None) -> None:
+    def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
         leaf = leaf_of(key)
         delta = 0
@@ -50,8 +52,8 @@ class Tree:
         self._leaves[leaf] ^= delta
         self._stale[leaf // WIDTH] = True
 
-    def recount(self, leaf: int, items: Iterable[tuple[bytes, int]]) -> None:
-        """Make a leaf anew from the (key, record hash) that stand in it."""
+    def recount(self, leaf: int, items: Iterable[tuple[Key, int]]) -> None:
+        """Make a leaf anew from its (key, record hash) pairs."""
         self._leaves[leaf] = 0
         for key, record_hash in items:
             self._leaves[leaf] ^= item_hash(key, record_hash)

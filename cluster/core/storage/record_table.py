@@ -18,10 +18,11 @@ from typing import Any
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Table
-from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Buffer, Done
+from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.identity import Identity
 from dynamesis.cluster.core.versions.versioning import Versioning
@@ -58,13 +59,13 @@ class RecordTable:
         store: Reader,
         identity: Identity,
         versioning: Versioning,
-        key_of: Callable[[bytes], bytes],
+        key_of: Callable[[Row], Key],
         memory: int,
         interval: float,
         *,
-        on_change: Callable[[bytes, Record | None, Record | None], None],
-        on_damage: Callable[[bytes], None],
-        label: Callable[[bytes], dict[str, Any]],
+        on_change: Callable[[Row, Record | None, Record | None], None],
+        on_damage: Callable[[Row], None],
+        label: Callable[[Row], dict[str, Any]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
@@ -72,10 +73,10 @@ class RecordTable:
         log."""
         self.table = table
         self.buffer = Buffer[Record](
-            table, runtime, _encode, self._lost, memory, interval, lambda key: self.label(key)
+            table, runtime, _encode, self._lost, memory, interval, lambda row: self.label(row)
         )
         #: rows that are damaged, as far as has been seen
-        self.damaged: dict[bytes, None] = {}
+        self.damaged: dict[Row, None] = {}
         self._clock = versioning.clock
         self._reconcile = versioning.of
         self._key_of = key_of
@@ -88,80 +89,78 @@ class RecordTable:
 
     # ---- reading
 
-    def get(self, key: bytes) -> Record | None:
-        """The record as it stands, durable or not. Raises ReadFailed; Damaged, once it has
+    def get(self, row: Row) -> Record | None:
+        """The present record, durable or not. Raises ReadFailed; Damaged, once it has
         been reported."""
-        unsaved = self.buffer.get(key)
+        unsaved = self.buffer.get(row)
         if unsaved is not None:
             return unsaved.value
         try:
-            raw = self._store.get(self.table, key)
-            return None if raw is None else self._read(key, raw)
+            raw = self._store.get(self.table, row)
+            return None if raw is None else self._read(row, raw)
         except Damaged as damage:
-            self._report(damage.key)
+            self._report(Row(damage.key))
             raise
 
-    def scan(
-        self, prefix: bytes = b"", after: bytes | None = None
-    ) -> Iterator[tuple[bytes, Record]]:
+    def scan(self, prefix: bytes = b"", after: Row | None = None) -> Iterator[tuple[Row, Record]]:
         """The records in row order, strictly after `after`, durable or not; damaged rows
         are reported and passed over. Raises ReadFailed."""
-        unsaved = self.buffer.rows(prefix, after)
-        new = sorted(key for key, record in unsaved.items() if record is not None)
-        new.reverse()
+        changed = self.buffer.rows(prefix, after)
+        unsaved = {row: record for row, record in changed.items() if record is not None}
+        new = sorted(unsaved, reverse=True)
         for row, record in self._stored(prefix, after):
             while new and new[-1] <= row:
-                key = new.pop()
-                yield key, unsaved[key]  # type: ignore[misc]
-            if row not in unsaved:
+                newer = new.pop()
+                yield newer, unsaved[newer]
+            if row not in changed:
                 yield row, record
-        for key in reversed(new):
-            yield key, unsaved[key]  # type: ignore[misc]
+        for newer in reversed(new):
+            yield newer, unsaved[newer]
 
-    def _stored(self, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, Record]]:
+    def _stored(self, prefix: bytes, after: Row | None) -> Iterator[tuple[Row, Record]]:
         while True:
             try:
-                for row, raw in self._store.scan(self.table, prefix, after):
-                    after = row
+                for stored, raw in self._store.scan(self.table, prefix, after):
+                    after = row = Row(stored)
                     yield row, self._read(row, raw)
                 return
             except Damaged as damage:
-                after = damage.key
+                after = Row(damage.key)
                 if self.buffer.get(after) is None:
                     self._report(after)
 
-    def _read(self, key: bytes, raw: bytes) -> Record:
+    def _read(self, row: Row, raw: bytes) -> Record:
         try:
             return _decode(raw)
         except msgspec.MsgspecError:
-            raise Damaged(self.table, key) from None
+            raise Damaged(self.table, row) from None
 
-    def _report(self, key: bytes) -> None:
-        if key not in self.damaged:
-            self.damaged[key] = None
-            self._runtime.emit("row-damaged", table=self.table, **self.label(key))
-            self.on_damage(key)
+    def _report(self, row: Row) -> None:
+        if row not in self.damaged:
+            self.damaged[row] = None
+            self._runtime.emit("row-damaged", table=self.table, **self.label(row))
+            self.on_damage(row)
 
-    def saved(self, key: bytes) -> bool:
-        """Whether what stands under `key` is durable."""
-        return self.buffer.get(key) is None
+    def saved(self, row: Row) -> bool:
+        """Whether `row` is durable."""
+        return self.buffer.get(row) is None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that stands is durable."""
+        """Whether every row is durable."""
         return not len(self.buffer)
 
     # ---- writing
 
     def stamp(
-        self, key: bytes, context: State, version: Version, done: Done, durable: bool = True
+        self, row: Row, context: State, version: Version, done: Done, durable: bool = True
     ) -> tuple[State, State] | None:
         """Put `version` under a new dot; returns the state and what the put's answer covers,
         or None when the write could not even begin, after done(code). `durable` as for a
         Buffer."""
         try:
-            old = self.get(key)
-            actor = self.actor_for(key, old, context)
+            old = self.get(row)
+            actor = self.actor_for(row, old, context)
         except ReadFailed:
             done("storage-read")
             return None
@@ -170,13 +169,13 @@ class RecordTable:
             return None
         state = {} if old is None else old.state
         if old is not None and old.actor not in (None, actor):
-            told = {"was": old.actor, "actor": actor}
-            self._runtime.emit("epoch-renewed", **told, **self.label(key))
-        reconcile = self._reconcile(self._key_of(key))
+            fields = {"was": old.actor, "actor": actor}
+            self._runtime.emit("epoch-renewed", **fields, **self.label(row))
+        reconcile = self._reconcile(self._key_of(row))
         version = reconcile.date(version, context, state, self._runtime.wall)
         event = self._clock.next_event(state, actor)
         after = reconcile.settle(self.apply(context, version, state, actor, event))
-        self._save(key, old, after, actor, "stamp", done, durable, dot=f"{actor}:{event}")
+        self._save(row, old, after, actor, "stamp", done, durable, dot=clock.dot(actor, event))
         covers = self._clock.with_dot(context, actor, event, version.at)
         return after, reconcile.cover(covers, version)
 
@@ -187,13 +186,13 @@ class RecordTable:
         return self._clock.update(context, version, state, actor, event)
 
     def merge(
-        self, key: bytes, incoming: State, why: str, done: Done, durable: bool = True
+        self, row: Row, incoming: State, why: str, done: Done, durable: bool = True
     ) -> State | None:
-        """Sync `incoming` into the record; returns what stands now, or None when that
+        """Sync `incoming` into the record; returns the new state, or None when that
         could not begin, after done(code). `durable` as for a Buffer."""
         self._identity.look_at(incoming)
         try:
-            old = self.get(key)
+            old = self.get(row)
         except Damaged:
             old, why = None, f"{why}, healed"
         except ReadFailed:
@@ -201,38 +200,38 @@ class RecordTable:
             return None
         came = {"incoming": hash_of(incoming)} if why.startswith("handoff") else {}
         if old is None:
-            self._save(key, None, incoming, None, why, done, durable, **came)
+            self._save(row, None, incoming, None, why, done, durable, **came)
             return incoming
-        merged = self._reconcile(self._key_of(key)).settle(self.combine(old.state, incoming, why))
+        merged = self._reconcile(self._key_of(row)).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
-            self._runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(key))
-            (self.buffer.when_saved if durable else self.buffer.when_kept)(key, done)
+            self._runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(row))
+            (self.buffer.when_saved if durable else self.buffer.when_kept)(row, done)
             return merged
         actor = old.actor
         if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
-        self._save(key, old, merged, actor, why, done, durable, **came)
+        self._save(row, old, merged, actor, why, done, durable, **came)
         return merged
 
     def combine(self, ours: State, incoming: State, why: str) -> State:
-        """What stands after a replica hears of `incoming`."""
+        """The state after this replica received `incoming`."""
         return self._clock.sync(ours, incoming)
 
-    def join(self, key: bytes, a: State, b: State) -> State:
-        """What two states of `key` are together."""
+    def join(self, key: Key, a: State, b: State) -> State:
+        """The two states of `key`, merged."""
         return self._reconcile(key).settle(self._clock.sync(a, b))
 
-    def remove(self, key: bytes, done: Done) -> None:
+    def remove(self, row: Row, done: Done) -> None:
         """Forget a record altogether (a hint that was handed off)."""
         try:
-            old = self.get(key)
+            old = self.get(row)
         except Damaged:
             old = None
-        self._runtime.emit("deleted", **self.label(key))
-        self.write(key, old, None, done, durable=True)
+        self._runtime.emit("deleted", **self.label(row))
+        self.write(row, old, None, done, durable=True)
 
-    def actor_for(self, key: bytes, old: Record | None, context: State) -> str:
-        """The actor to stamp the row of `key` with. A new epoch begins where there is no record,
+    def actor_for(self, row: Row, old: Record | None, context: State) -> str:
+        """The actor to stamp `row` with. A new epoch begins where there is no record,
         where none was stamped yet, and where a client knows more of the actor than the record
         does."""
         self._identity.look_at(context)
@@ -250,37 +249,37 @@ class RecordTable:
 
     def _save(
         self,
-        key: bytes,
+        row: Row,
         old: Record | None,
         state: State,
         actor: str | None,
         why: str,
         done: Done,
         durable: bool,
-        **told: Any,
+        **fields: Any,
     ) -> None:
-        """`told`: what else the event log says of it."""
+        """`fields`: further fields of the line in the event log."""
         new = Record(state, actor, clock.digest(state))
-        told |= {"holds": clock.dots(state), **self.label(key)}
-        self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **told)
-        self.write(key, old, new, done, durable)
+        fields |= {"holds": clock.dots(state), **self.label(row)}
+        self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **fields)
+        self.write(row, old, new, done, durable)
 
     def write(
-        self, key: bytes, old: Record | None, new: Record | None, done: Done, durable: bool
+        self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
-        """Replace the row of `key`, `old`, by `new` (None: delete it)."""
-        self.damaged.pop(key, None)
-        self.buffer.put(key, new, durable, done)
-        self.announce(key, old, new)
+        """Replace `row`, `old`, by `new` (None: delete it)."""
+        self.damaged.pop(row, None)
+        self.buffer.put(row, new, durable, done)
+        self.announce(row, old, new)
 
-    def announce(self, key: bytes, old: Record | None, new: Record | None) -> None:
-        """Report that the row of `key` went from `old` to `new`."""
-        self.on_change(key, old, new)
+    def announce(self, row: Row, old: Record | None, new: Record | None) -> None:
+        """Report that `row` went from `old` to `new`."""
+        self.on_change(row, old, new)
 
-    def _lost(self, key: bytes, record: Record | None) -> None:
-        """A change could not be stored: what is stored stands again."""
+    def _lost(self, row: Row, record: Record | None) -> None:
+        """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
         try:
-            self.announce(key, record, self.get(key))
+            self.announce(row, record, self.get(row))
         except ReadFailed:
-            self.announce(key, record, None)
+            self.announce(row, record, None)

@@ -7,13 +7,19 @@ node that it is for.
 
 from __future__ import annotations
 
+from typing import NewType
+
+from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.storage.merkle import leaf_of
+
+#: the name of a row: of an object or of a hint
+Row = NewType("Row", bytes)
 
 _PLACE = 4
 
 
-def object_row(partition: int, key: bytes) -> bytes:
-    return leaf_prefix(partition, leaf_of(key)) + key
+def object_row(partition: int, key: Key) -> Row:
+    return Row(leaf_prefix(partition, leaf_of(key)) + key)
 
 
 def leaf_prefix(partition: int, leaf: int) -> bytes:
@@ -26,28 +32,28 @@ def partition_prefix(partition: int) -> bytes:
     return partition.to_bytes(2, "big")
 
 
-def split_object(row: bytes) -> tuple[int, bytes]:
+def split_object(row: Row) -> tuple[int, Key]:
     """(partition, key) of an object's row."""
-    return int.from_bytes(row[:2], "big"), row[_PLACE:]
+    return int.from_bytes(row[:2], "big"), Key(row[_PLACE:])
 
 
-def hint_row(target: str, key: bytes) -> bytes:
+def hint_row(target: str, key: Key) -> Row:
     """The row of the hint that is kept for `target`; node ids contain no NUL."""
-    return target.encode() + b"\0" + key
+    return Row(target.encode() + b"\0" + key)
 
 
-def split_hint(row: bytes) -> tuple[str, bytes]:
+def split_hint(row: Row) -> tuple[str, Key]:
     """(target, key) of a hint's row."""
     target, _, key = row.partition(b"\0")
-    return target.decode(), key
+    return target.decode(), Key(key)
 
 
-def object_label(row: bytes) -> dict[str, object]:
+def object_label(row: Row) -> dict[str, object]:
     """How an object's row is named in the event log."""
     return {"key": split_object(row)[1]}
 
 
-def hint_label(row: bytes) -> dict[str, object]:
+def hint_label(row: Row) -> dict[str, object]:
     """How a hint's row is named in the event log."""
     target, key = split_hint(row)
     return {"key": key, "hint_for": target}

@@ -4,7 +4,7 @@ Every change of a record changes its tree in the same step, before the change is
 a change that is lost is taken back. So trees and records agree at any instant, but only
 while the process lives. A clean stop therefore writes the trees down, and last of all a
 mark; the next life removes the mark before it writes anything else. Without a mark
-nothing on disk says what a crash cut off, and the trees are made anew from the records.
+it is unknown what a crash cut off, and the trees are made anew from the records.
 
 Making them anew goes in slices of a few milliseconds, between which the node does its
 work. The scan moves a cursor through the rows in order: a change behind the cursor goes
@@ -20,14 +20,17 @@ from collections.abc import Callable
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, leaf_of
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import leaf_prefix, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, leaf_prefix, split_object
 from dynamesis.cluster.core.versions import clock
 
 _MARK = b"trees"
+#: before all rows
+_START = Row(b"")
 #: rows and bytes that one slice of a scan takes, and seconds until the next one
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
@@ -50,7 +53,7 @@ class Forest:
     def of(self, partition: int) -> Tree:
         return self.trees.setdefault(partition, Tree())
 
-    def change(self, row: bytes, old: int | None, new: int | None) -> None:
+    def change(self, row: Row, old: int | None, new: int | None) -> None:
         """The hash of the record at `row` went from `old` to `new` (None: no record)."""
         partition, key = split_object(row)
         count = self.counts.get(partition, 0) + (new is not None) - (old is not None)
@@ -72,7 +75,7 @@ class Trees:
         objects: RecordTable,
         expiry: float,
         *,
-        on_row: Callable[[bytes, Record], None],
+        on_row: Callable[[Row, Record], None],
     ) -> None:
         """`expiry`: seconds after which trees are made anew from the records. `on_row` is
         called for every record that a scan meets."""
@@ -82,12 +85,12 @@ class Trees:
         self._expiry = expiry
         self._serving: Forest | None = None
         self._coming: Forest | None = None
-        self._cursor = b""
+        self._cursor = _START
         self._scheduled = False
         self.rebuilds = 0
         self.on_row = on_row
 
-    # ---- what they say
+    # ---- reading
 
     @property
     def complete(self) -> bool:
@@ -115,8 +118,8 @@ class Trees:
     def of(self, partition: int) -> Tree:
         return self._forest.of(partition)
 
-    def keys(self, partition: int, leaves: list[int]) -> dict[bytes, int]:
-        """key -> record hash, for what stands in these leaves (durable records)."""
+    def keys(self, partition: int, leaves: list[int]) -> dict[Key, int]:
+        """key -> record hash, for the keys in these leaves (durable records)."""
         return {
             split_object(row)[1]: record.hash
             for leaf in leaves
@@ -125,7 +128,7 @@ class Trees:
 
     # ---- keeping them true
 
-    def changed(self, row: bytes, old: Record | None, new: Record | None) -> None:
+    def changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         """The record at `row` went from `old` to `new`."""
         before = None if old is None else old.hash
         after = None if new is None else new.hash
@@ -134,7 +137,7 @@ class Trees:
         if self._coming is not None and row <= self._cursor:
             self._coming.change(row, before, after)
 
-    def damaged(self, row: bytes) -> None:
+    def damaged(self, row: Row) -> None:
         """The record of a row was found damaged: without it the tree differs from those of
         the other replicas, and that is what heals it."""
         partition, key = split_object(row)
@@ -144,7 +147,7 @@ class Trees:
             items = self.keys(partition, [leaf]).items()
             self._serving.of(partition).recount(leaf, items)
         if self._coming is not None and row <= self._cursor:
-            self._coming, self._cursor = Forest(), b""
+            self._coming, self._cursor = Forest(), _START
 
     # ---- from one life to the next
 
@@ -192,7 +195,7 @@ class Trees:
         """Make the trees anew from the records, a slice at a time; nothing if that is under
         way already."""
         if self._coming is None:
-            self._coming, self._cursor = Forest(), b""
+            self._coming, self._cursor = Forest(), _START
             self.scan_slice()
 
     def expire(self) -> None:

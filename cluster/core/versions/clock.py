@@ -1,4 +1,4 @@
-"""Dotted version vectors: which versions of a key stand, and what a context covers.
+"""Dotted version vectors: which versions of a key are siblings, and what a context covers.
 
 A version is named by a dot, (actor, event). A state knows, for each actor, all events
 up to n (and perhaps single ones above it) and holds the versions among them that still
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from dynamesis.cluster.core.protocol.messages import Entry, State, Version
+from dynamesis.cluster.core.protocol.messages import Dot, Entry, State, Version
 
 #: actor -> Entry without values: what a reader has seen.
 Context = Mapping[str, Entry]
@@ -83,7 +83,7 @@ def next_event(state: State, actor: str) -> int:
 
 
 def update(context: Context, version: Version, state: State, actor: str, event: int) -> State:
-    """The state after a put: what the context covers is gone, `version` stands at the dot
+    """The state after a put: what the context covers is gone, `version` is at the dot
     (actor, event)."""
     after = sync(seen(context), state)
     entry = after.get(actor, _NOTHING)
@@ -115,13 +115,17 @@ def covers(state: Context, context: Context, actor: str) -> bool:
 
 
 def versions(state: State) -> tuple[Version, ...]:
-    """The versions that stand, in an order that all replicas share."""
+    """The siblings, in an order that all replicas share."""
     return tuple(version for actor in sorted(state) for _, version in state[actor].values)
 
 
-def dots(state: State) -> list[str]:
-    """The names of the versions that stand, in the order of `versions`."""
-    return [f"{actor}:{event}" for actor in sorted(state) for event, _ in state[actor].values]
+def dot(actor: str, event: int) -> Dot:
+    return Dot(f"{actor}:{event}")
+
+
+def dots(state: State) -> list[Dot]:
+    """The names of the siblings, in the order of `versions`."""
+    return [dot(actor, event) for actor in sorted(state) for event, _ in state[actor].values]
 
 
 def digest(state: State) -> int:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 
 import msgspec
-from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.protocol.messages import Key, State
 from dynamesis.cluster.core.versions import clock
 
 _MAC = 16
@@ -19,7 +19,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class SeenVersions(msgspec.Struct, array_like=True, frozen=True):
-    """What a token says: what its holder has seen, and which primary answered that read
+    """The content of a token: what its holder has seen, and which primary answered that read
     first, if it comes from one."""
 
     state: State
@@ -39,15 +39,15 @@ class Contexts:
     def __init__(self, cluster: str, secret: str) -> None:
         self._key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
 
-    def token(self, key: bytes, context: State, fastest: str = "") -> bytes:
+    def token(self, key: Key, context: State, fastest: str = "") -> bytes:
         """The token that covers `context`; empty for one that covers nothing."""
         if not context:
             return b""
         body = _encode(SeenVersions(clock.seen(context), fastest))
         return self.mac(key, body) + body
 
-    def read(self, key: bytes, token: bytes) -> SeenVersions:
-        """What `token` says; b"" covers nothing. Raises BadContext."""
+    def read(self, key: Key, token: bytes) -> SeenVersions:
+        """The content of `token`; b"" covers nothing. Raises BadContext."""
         if not token:
             return SeenVersions({})
         mac, body = token[:_MAC], token[_MAC:]
@@ -58,7 +58,7 @@ class Contexts:
         except msgspec.DecodeError as e:
             raise BadContext(f"the context cannot be read: {e}") from None
 
-    def mac(self, key: bytes, body: bytes) -> bytes:
+    def mac(self, key: Key, body: bytes) -> bytes:
         """What binds `body` to its key and cluster."""
         h = blake2b(key=self._key, digest_size=_MAC)
         h.update(len(key).to_bytes(4, "big"))

@@ -1,17 +1,17 @@
 """Who names versions: actors are (node, incarnation, epoch), and no dot ever names two.
 
 A record's clock claims every event of its actor up to n. So an actor may be carried on
-only by whoever holds the newest record of it, and nobody else may use its name. From the
+only by the node that holds the newest record of it, and no other may use its name. From the
 outside in, this is what makes sure of that:
 
 - *A lost record.* Every record is begun under a fresh epoch. Epochs are leased in
   blocks; a block is durable before any epoch of it is used, and what a crash leaves
   unused is skipped. Nothing else leaves a node before it is durable here, so after a kill the
-  disk knows every dot that anybody else may know, and old actors are carried on. That
+  disk knows every dot that any other node may know, and old actors are carried on. That
   keeps clocks as short as before the kill.
 - *A record that a crash set back*, because it was acknowledged from memory (section 6.1),
   or that could not be stored, is not stamped on under its old epoch.
-- *A wiped disk*, or one whose row of the identity is damaged, says nothing. It gets a new
+- *A wiped disk*, or one whose row of the identity is damaged, proves nothing. It gets a new
   incarnation, drawn at random: actors of two incarnations never meet, whatever their
   epochs.
 - *An old copy of the disk, or a clone.* No rule on the disk itself can tell a copy from
@@ -22,7 +22,7 @@ outside in, this is what makes sure of that:
 - *A rollback below the files*, such as a virtual machine set back to a snapshot, deceives
   the shell. Peers remember how many lives of an incarnation they have met and tell it
   back in every Pong, the first of them as soon as a link is up; and every incoming clock
-  and context is looked at. Whoever knows of a later life, or of an epoch that was not
+  and context is looked at. A node that learns of a later life, or of an epoch that was not
   leased here, proves that this disk is behind: a new incarnation begins at once.
 
 What is left is a rollback below the files together with writes before any peer has
@@ -56,7 +56,7 @@ class Identity:
     """Hands out actor names for one node."""
 
     def __init__(
-        self, node: str, runtime: Runtime, store: Reader, entropy: int, buffered: bool = False
+        self, node: str, runtime: Runtime, store: Reader, entropy: int, buffered: bool
     ) -> None:
         """`buffered`: writes of this life may be acknowledged before they are durable."""
         self.node = node
@@ -101,11 +101,11 @@ class Identity:
         return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.stale
 
     def distrust(self) -> None:
-        """A write failed: nobody knows what is stored. Give up all epochs handed out."""
+        """A write failed: it is unknown what is stored. Give up all epochs handed out."""
         self._row.stale = self._next
 
     def new_actor(self) -> str | None:
-        """An actor that nobody has used; None while the lease is being renewed."""
+        """An actor that was never used; None while the lease is being renewed."""
         if self._next >= self._row.leased:
             return None
         self._next += 1
@@ -142,7 +142,7 @@ class Identity:
 
     @property
     def life(self) -> Life:
-        """What peers are told, and shall remember."""
+        """This life, as peers receive and remember it."""
         return Life(self._row.incarnation, self._row.lives)
 
     def met(self, node: str, life: Life) -> Life:
@@ -152,8 +152,8 @@ class Identity:
         self._met[name] = max(life.lives, self._met.get(name, 0))
         return Life(life.incarnation, self._met[name])
 
-    def told(self, latest: Life) -> None:
-        """A peer says which life of this node it met last."""
+    def learn(self, latest: Life) -> None:
+        """`latest`: the latest life of this node that a peer has met."""
         if latest.incarnation == self._row.incarnation and latest.lives > self._row.lives:
             self._begin_anew(f"a peer has met life {latest.lives}, this is {self._row.lives}")
 
@@ -162,7 +162,7 @@ class Identity:
         prefix = self._prefix
         for actor in clock:
             if actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.leased:
-                self._begin_anew(f"somebody knows {actor}, leased here is {self._row.leased:x}")
+                self._begin_anew(f"another node knows {actor}, leased here is {self._row.leased:x}")
                 return
 
     def _begin_anew(self, reason: str) -> None:

@@ -64,7 +64,7 @@ def merged(state: Mapping[str, Entry]) -> Vector:
 
 def sync(a: State, b: State) -> State:
     """What neither side's other versions descend from. Of two versions with one vector the
-    greater value stays: they cannot be told apart."""
+    greater value stays: they cannot be distinguished."""
     both = dict(a)
     for text, entry in b.items():
         both[text] = max(entry, both.get(text, entry), key=_content)

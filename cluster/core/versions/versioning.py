@@ -1,4 +1,4 @@
-"""How a cluster tells versions apart, and what it does with concurrent ones.
+"""The version schemes: clocks, and the reconciliation of concurrent versions.
 
 Two choices, each an object. The clock (Params.clock) is a module: dotted version vectors,
 or the paper's plain vectors. What becomes of concurrent versions is decided by bucket, the
@@ -7,7 +7,7 @@ Params.lww_buckets, the last writer wins and the others are lost.
 
 Last writer means the greatest (time, actor, event). Three rules make replicas agree on it
 whatever they hear in whatever order. The winner's clock covers all that it beat, because
-a loser is dropped and stays known. A version is dated after everything known to whoever
+a loser is dropped and stays known. A version is dated after everything known to the node that
 stamps it, be the wall clock as wrong as it likes; so a version is never older than one
 that it supersedes. And the latest time known is part of the clock (the entry "@"), so
 that a context carries it to a node that has not seen the version. Without the second and
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from dynamesis.cluster.core.protocol.messages import Entry, State, Version
+from dynamesis.cluster.core.protocol.messages import Dot, Entry, Key, State, Version
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.versions import clock, vector
 
@@ -45,7 +45,7 @@ class Reconcile(Protocol):
         """`version` as it is to be stamped; `wall` in ms."""
 
     def settle(self, state: State) -> State:
-        """What stands of `state`."""
+        """`state` without the versions that lost."""
 
     def cover(self, context: State, version: Version) -> State:
         """`context`, the dot of `version` included, as the put's answer hands it out."""
@@ -72,7 +72,7 @@ class Dated(Siblings):
 
 
 class LastWriteWins:
-    """One version stands; concurrent ones that were acknowledged are lost."""
+    """One version stays; concurrent ones that were acknowledged are lost."""
 
     def date(self, version: Version, context: State, state: State, wall: int) -> Version:
         known = max(self.latest(context), self.latest(state))
@@ -111,7 +111,7 @@ class Versioning:
     lww: LastWriteWins
     lww_buckets: frozenset[bytes]
 
-    def of(self, key: bytes) -> Reconcile:
+    def of(self, key: Key) -> Reconcile:
         """What becomes of concurrent versions of `key`."""
         bucket, slash, _ = key.partition(b"/")
         return self.lww if slash and bucket in self.lww_buckets else self.default
@@ -121,13 +121,13 @@ class Versioning:
         writer wins."""
         return covers[_LATEST].n if _LATEST in covers else None
 
-    def dot(self, covers: State, context: State) -> str | None:
+    def dot(self, covers: State, context: State) -> Dot | None:
         """The name of the version that was put with this context and whose answer covers that;
         None where names are not for ever (plain vectors, which are cut)."""
         if self.clock is not clock:
             return None
         new = ((a, clock.newest(entry, context.get(a))) for a, entry in covers.items())
-        return next((f"{a}:{event}" for a, event in new if event and a != _LATEST), None)
+        return next((clock.dot(a, event) for a, event in new if event and a != _LATEST), None)
 
 
 def versioning(params: Params) -> Versioning:
