@@ -24,10 +24,9 @@ def run(
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import run_campaign
-    from dynamesis.harness.cli.parsing import why_not
     from dynamesis.harness.usage.values import within, writable_file
 
     within("--jobs", jobs, 1, 64)
     if junit is not None:
         writable_file("--junit", junit)
-    return run_campaign(file, only, store, jobs, resume, junit, why_not)
+    return run_campaign(file, only, store, jobs, resume, junit)

@@ -10,10 +10,11 @@ their lowest layer, under everything that prints: what cannot be written is drop
 from __future__ import annotations
 
 import io
+import json
 import os
 import select
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def secure_streams() -> None:
@@ -25,6 +26,15 @@ def secure_streams() -> None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = _tolerant(1, sys.stdout)
     sys.stderr = _tolerant(2, sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON does not have, as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _fill(number: int, mode: int) -> None:

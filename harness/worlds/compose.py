@@ -40,7 +40,7 @@ def node_params(options: TestOptions) -> dict[str, Any]:
     as long as in production: a disk from before one was reaped brings back what was deleted,
     and no operator may put it back (docs/node.md)."""
     restores = any(event.value.get("disk") == "restored" for event in options.faults)
-    return {**({} if restores else _HASTE), **options.topology.told}
+    return {**({} if restores else _HASTE), **options.topology.node_params}
 
 
 @contextmanager

@@ -25,9 +25,9 @@ def collect(
     campaign: Campaign,
     runs: Iterable[Run],
     stormy: bool,
-    **told: Any,
+    **about: Any,
 ) -> dict[str, Any]:
-    """The content of zoo.json; `told` is added as it is."""
+    """The content of zoo.json; `about` is added as it is."""
     by_cell = {run.cell: run for run in runs}
     bugs = []
     for specimen in specimens:
@@ -45,7 +45,7 @@ def collect(
     return {
         "mode": "storm" if stormy else "suited",
         "time_limit": campaign.time_limit,
-        **told,
+        **about,
         "all_caught": bool(bugs) and all(bug["caught"] for bug in bugs),
         "false_alarms": len(alarms),
         "clean_failed": len(failed),
@@ -55,8 +55,8 @@ def collect(
 
 
 def finish(tests: dict[str, Any], campaign: Campaign, results: Mapping[str, Any]) -> None:
-    """Say in the campaign's results what they mean: what came of the zoo, and in which tests
-    something was planted."""
+    """Add to the campaign's results the outcome of the zoo, and which tests have a planted
+    bug."""
     tests["zoo"] = _outcome(results)
     for cell, planned in zip(tests["cells"], campaign.cells, strict=False):
         cell["planted"] = not is_clean(planned)
