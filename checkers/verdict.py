@@ -1,11 +1,12 @@
 """Three-valued verdicts: invalid outranks unknown, unknown outranks valid.
 
-A checker that crashes says unknown, never valid; so does one that had no evidence. A
-checker that does not apply at all is skipped and says why, and decides nothing.
+A checker that crashes is unknown, never valid; so is one without evidence. A checker that
+does not apply is skipped with a reason, and decides nothing.
 
-`assert` must not pass by accident: an unknown has no truth value, and neither has a Verdict or
-Results as a whole (any object is true, whatever it found). Their `valid` is compared, with
-True, False or "unknown".
+`assert` must not pass by accident: a Verdict has no truth value, and neither has a CheckerResult
+or Results. Verdicts are compared: `results.verdict is Verdict.VALID`.
+
+In JSON a verdict is true, false or "unknown". Decoded, `Unknown` refuses `bool` as well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any, NoReturn
 
 
@@ -23,7 +24,7 @@ class NoTruthValue(AssertionError, TypeError):
 
 
 class Unknown(StrEnum):
-    """The third truth value. Equal to the string "unknown", and encoded as it; `bool` raises
+    """The third verdict in JSON. Equal to the string "unknown", and encoded as it; `bool` raises
     NoTruthValue, since both `assert valid` and `assert not valid` would be wrong."""
 
     UNKNOWN = "unknown"
@@ -31,24 +32,45 @@ class Unknown(StrEnum):
     def __bool__(self) -> NoReturn:
         raise NoTruthValue(
             "the verdict is unknown, which is neither valid nor invalid: compare `valid` with "
-            'True, False or "unknown"; `reasons` tells why'
+            'True, False or "unknown"; `reasons` has the causes'
         )
 
 
-UNKNOWN = Unknown.UNKNOWN
-Valid = bool | Unknown
+JsonVerdict = bool | Unknown
 
 
-def valid_of(found: object) -> Valid:
-    """The verdict that a decoded results.json names. What it does not know is unknown."""
-    return found if isinstance(found, bool) else UNKNOWN
+class Verdict(Enum):
+    """The judgement on a history, or of one checker. `bool` raises NoTruthValue: an enum member
+    would always be true."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> NoReturn:
+        raise NoTruthValue(
+            f"{self} has no truth value: compare it, as in `verdict is Verdict.VALID`, with "
+            "Verdict.VALID, Verdict.INVALID or Verdict.UNKNOWN"
+        )
+
+    @property
+    def json(self) -> JsonVerdict:
+        """As results.json spells it: true, false or "unknown"."""
+        return Unknown.UNKNOWN if self is Verdict.UNKNOWN else self is Verdict.VALID
+
+    @classmethod
+    def of_json(cls, found: object) -> Verdict:
+        """The verdict that a decoded results.json names; anything but a bool is unknown."""
+        if isinstance(found, bool):
+            return cls.VALID if found else cls.INVALID
+        return cls.UNKNOWN
 
 
 def no_truth_value(thing: object) -> NoReturn:
-    """The `__bool__` of what holds a verdict: an object would always be true."""
+    """The `__bool__` of an object that holds a verdict: it would always be true."""
     raise NoTruthValue(
-        f"{type(thing).__name__} has no truth value: compare its `valid` with True, False or "
-        '"unknown"'
+        f"{type(thing).__name__} has no truth value: compare its `verdict` with Verdict.VALID, "
+        "Verdict.INVALID or Verdict.UNKNOWN"
     )
 
 
@@ -76,21 +98,22 @@ class Anomaly:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a checker says. `reasons` tells why a verdict is unknown; `details` holds
-    what was measured and not judged; `skipped` why the checker did not apply (then it
-    decides nothing); `more` counts, by name, anomalies found beyond those described."""
+class CheckerResult:
+    """The result of one checker.
 
-    valid: Valid
+    verdict: skipped checkers are valid, and decide nothing
+    anomalies: those that are described
+    reasons: why the verdict is unknown
+    details: measured, not judged
+    skipped: why the checker did not apply
+    more: by name, the number of anomalies found beyond those described"""
+
+    verdict: Verdict
     anomalies: tuple[Anomaly, ...] = ()
     reasons: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     skipped: str | None = None
     more: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.valid == UNKNOWN:  # also the plain string
-            object.__setattr__(self, "valid", UNKNOWN)
 
     __bool__ = no_truth_value
 
@@ -107,7 +130,7 @@ class Verdict:
             "reasons": list(self.reasons),
             "details": self.details,
         }
-        return {"valid": self.valid, **{name: part for name, part in parts.items() if part}}
+        return {"valid": self.verdict.json, **{name: part for name, part in parts.items() if part}}
 
 
 def judge(
@@ -115,25 +138,26 @@ def judge(
     reasons: Iterable[str] = (),
     details: dict[str, Any] | None = None,
     more: Mapping[str, int] | None = None,
-) -> Verdict:
+) -> CheckerResult:
     """Invalid with anomalies, else unknown with reasons, else valid."""
     found, why = tuple(anomalies), tuple(reasons)
-    valid: Valid = False if found else UNKNOWN if why else True
-    return Verdict(valid, found, why, details or {}, more=more or {})
+    verdict = Verdict.INVALID if found else Verdict.UNKNOWN if why else Verdict.VALID
+    return CheckerResult(verdict, found, why, details or {}, more=more or {})
 
 
-def skip(reason: str) -> Verdict:
+def skip(reason: str) -> CheckerResult:
     """A checker that does not apply, or lacks what it needs beside the history."""
-    return Verdict(True, skipped=reason)
+    return CheckerResult(Verdict.VALID, skipped=reason)
 
 
-def merge(verdicts: Iterable[Valid]) -> Valid:
-    """The worst of several; True of none."""
-    seen = list(verdicts)
-    return False if False in seen else UNKNOWN if UNKNOWN in seen else True
+def merge(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of several; valid for none."""
+    seen = set(verdicts)
+    worst_first = (Verdict.INVALID, Verdict.UNKNOWN)
+    return next((each for each in worst_first if each in seen), Verdict.VALID)
 
 
-def check_safely(name: str, fn: Callable[[], Verdict]) -> Verdict:
+def check_safely(name: str, fn: Callable[[], CheckerResult]) -> CheckerResult:
     """The checker's verdict; unknown, with the last line of the traceback, if it crashes."""
     try:
         return fn()
@@ -141,22 +165,24 @@ def check_safely(name: str, fn: Callable[[], Verdict]) -> Verdict:
         last = traceback.format_exception_only(error)[-1].strip()
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-        return Verdict(UNKNOWN, reasons=(f"checker {name} crashed at {where}: {last}",))
+        return CheckerResult(
+            Verdict.UNKNOWN, reasons=(f"checker {name} crashed at {where}: {last}",)
+        )
 
 
 @dataclass(frozen=True)
 class Results:
     """The verdicts of several checkers on one history."""
 
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[str, CheckerResult]
 
     __bool__ = no_truth_value
 
     @property
-    def valid(self) -> Valid:
-        """Skipped checkers decide nothing, but where all were skipped nothing is known."""
-        judged = [v.valid for v in self.verdicts.values() if v.skipped is None]
-        return merge(judged) if judged else UNKNOWN
+    def verdict(self) -> Verdict:
+        """Skipped checkers decide nothing; where all were skipped, the verdict is unknown."""
+        judged = [each.verdict for each in self.verdicts.values() if each.skipped is None]
+        return merge(judged) if judged else Verdict.UNKNOWN
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
@@ -177,7 +203,7 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """The part of results.json that checkers answer for."""
         return {
-            "valid": self.valid,
+            "valid": self.verdict.json,
             "anomalies": self.counts(),
             "checkers": {name: v.to_dict() for name, v in self.verdicts.items()},
         }

@@ -13,7 +13,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkers": ("verdicts", ()),
     "checkers.history": ("events, columns, pairing, and the rules of a history", ()),
     "checkers.formats": ("JSON Lines, JSON and EDN, read and written", ("checkers.history",)),
-    "checkers.graph": ("causal order, and cycles", ("checkers.history",)),
+    "checkers.graph": ("runs, causal order, and cycles", ("checkers.history",)),
     "checkers.explain": (
         "operations and versions in words",
         ("checkers.graph", "checkers.history"),
@@ -192,9 +192,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.check": (
         "from a history to a verdict and its files",
         (
-            *("checkers", "checkers.evidence", "checkers.formats", "checkers.history"),
-            *("checkers.logs", "checkers.measure", "checkers.models", "harness.report"),
-            *("harness.results", "harness.targets", "harness.usage", "workloads"),
+            *("checkers", "checkers.evidence", "checkers.formats", "checkers.graph"),
+            *("checkers.history", "checkers.logs", "checkers.measure", "checkers.models"),
+            *("harness.report", "harness.results", "harness.targets", "harness.usage"),
+            "workloads",
         ),
     ),
     "harness.worlds": (

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from dynamesis.checkers.elle.elle import check_list_append
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
@@ -133,16 +134,17 @@ def _transaction(op: Op, begun: dict[int | str, Op]) -> Op:
 
 
 @own_check
-def check_append(history: History) -> Verdict:
+def check_append(run: Run) -> CheckerResult:
     """The lists read must come of one order of appends, and the final ones lack nothing that
     was acknowledged. Serializable, as Elle has it, and no more: a store that answers with
     old lists gives neither process order nor real time."""
+    history = run.history
     elle = check_list_append(as_transactions(history), ("serializable",))
     appends: dict[str, list[WriteOp]] = {}
     for write in writes(history):
         appends.setdefault(write.key, []).append(write)
     lost: list[Anomaly] = []
-    for key, final in final_merges(history).items():
+    for key, final in final_merges(run).items():
         kept = {element for value in final.values for element in elements(value)}
         lost += _lost(key, final.row, kept, appends.get(key, ()))
     return judge((*elle.anomalies, *lost), elle.reasons, elle.details, elle.more)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.models.dynamo import CHECKERS
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
 from dynamesis.workloads.script.colocated_keys import together, twin
@@ -54,7 +54,7 @@ class Workload:
     script: Callable[[Load], Script]
     checkers: tuple[str, ...] = GENERAL
     options: Mapping[str, Option] = field(default_factory=dict)
-    check: Callable[[History], Verdict] | None = None
+    check: Callable[[Run], CheckerResult] | None = None
     spread: int = 1
     packed: bool = False
     twins: int = 0

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.checkers.history.timeline import final_rows, timeline
-from dynamesis.checkers.verdict import Verdict, judge, skip
+from dynamesis.checkers.history.timeline import final_rows
+from dynamesis.checkers.verdict import CheckerResult, judge, skip
 
 _ENDS = {OK: "ok", FAIL: "fail"}
 
@@ -48,24 +49,25 @@ def writes(history: History) -> Iterator[WriteOp]:
         yield WriteOp(row, int(history.process[row]), key, history.value_of(row), ended)
 
 
-def final_merges(history: History) -> dict[str, Final]:
+def final_merges(run: Run) -> dict[str, Final]:
     """By key, what its last final get showed that is not deleted."""
+    history = run.history
     found: dict[str, Final] = {}
-    for row in final_rows(history, timeline(history), "get").tolist():
+    for row in final_rows(history, run.timeline, "get").tolist():
         shown = tuple(s.value for s in history.siblings(row) if not s.deleted)
         found[history.keys[history.key_of[row]]] = Final(row, shown)
     return found
 
 
-def own_check(check: Callable[[History], Verdict]) -> Callable[[History], Verdict]:
+def own_check(check: Callable[[Run], CheckerResult]) -> Callable[[Run], CheckerResult]:
     """`check`, run only when there are final reads of a quiet cluster to judge."""
 
-    def checked(history: History) -> Verdict:
-        told = timeline(history)
-        if told.final is None or told.quiet is None:
+    def checked(run: Run) -> CheckerResult:
+        timeline = run.timeline
+        if timeline.final is None or timeline.quiet is None:
             return judge((), ["there are no final reads of a cluster known to be quiet"])
-        if not told.quiet:
+        if not timeline.quiet:
             return skip("the cluster did not get quiet: what its replicas lack may be under way")
-        return check(history)
+        return check(run)
 
     return checked

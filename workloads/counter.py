@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.op import Op
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
@@ -99,8 +99,9 @@ def _script(load: Load) -> Script:
 
 
 @own_check
-def check_counter(history: History) -> Verdict:
+def check_counter(run: Run) -> CheckerResult:
     """Compare, key by key and process by process, the final merge with what was done."""
+    history = run.history
     acked: dict[str, dict[str, tuple[int, Entry]]] = {}
     tried: dict[str, dict[str, set[Entry]]] = {}
     for write in writes(history):
@@ -112,7 +113,7 @@ def check_counter(history: History) -> Verdict:
             acked.setdefault(write.key, {})[str(write.process)] = (write.row, mine)
     found: list[Anomaly] = []
     values: dict[str, int] = {}
-    for key, final in final_merges(history).items():
+    for key, final in final_merges(run).items():
         merged = merge(final.values)
         values[key] = sum(up - down for up, down in merged.values())
         found += _lost(key, final.row, merged, acked.get(key, {}))

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 from dynamesis.checkers.dynamo.lww import timestamp
 from dynamesis.checkers.explain.describe import effect, name
-from dynamesis.checkers.graph.causality import Causality, causality
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
 from dynamesis.workloads.read_modify_write import write_unique
 from dynamesis.workloads.script.modification import ReadModifyWrite, mix_options
@@ -30,9 +30,9 @@ def _script(load: Load) -> Script:
     return ReadModifyWrite.of(load, write_unique)
 
 
-def check_dates(history: History) -> Verdict:
+def check_dates(run: Run) -> CheckerResult:
     """Every acknowledged write that the store has dated is later than what it followed on."""
-    c = causality(history)
+    c = run.order
     dated = [v for v in np.flatnonzero(c.outcome == OK).tolist() if timestamp(c, v) is not None]
     return judge((each for v in dated for each in _misdated(c, v)), (), {"dated": len(dated)})
 

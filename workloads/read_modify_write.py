@@ -12,9 +12,10 @@ every value is written once, values that are altered or mixed up.
 from __future__ import annotations
 
 import numpy as np
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Workload
 from dynamesis.workloads.script.modification import (
@@ -35,9 +36,10 @@ def _script(load: Load) -> Script:
     return ReadModifyWrite.of(load, write_unique)
 
 
-def check_contexts(history: History) -> Verdict:
+def check_contexts(run: Run) -> CheckerResult:
     """No write may be acknowledged with a context that was handed out for another key. That
     of a get that showed nothing is empty, and belongs to every key."""
+    history = run.history
     h = history
     based = np.flatnonzero((h.kind == INVOKE) & (h.basis >= 0) & (h.pair >= 0))
     basis = h.basis[based]

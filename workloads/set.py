@@ -8,8 +8,8 @@ what this says is easy to believe.
 
 from __future__ import annotations
 
-from dynamesis.checkers.history.history import History
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
 from dynamesis.workloads.check_helpers import final_merges, own_check, writes
@@ -47,9 +47,10 @@ def _script(load: Load) -> Script:
 
 
 @own_check
-def check_set(history: History) -> Verdict:
+def check_set(run: Run) -> CheckerResult:
     """Every element that was added to a key must be in the merge of its final reads."""
-    finals = final_merges(history)
+    history = run.history
+    finals = final_merges(run)
     merged = {key: {e for v in final.values for e in elements(v)} for key, final in finals.items()}
     found: list[Anomaly] = []
     for write in writes(history):

@@ -10,7 +10,6 @@ documented behaviour, counted here and not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,15 @@ from dynamesis.checkers.explain.describe import (
     reading,
 )
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import Bools
-from dynamesis.checkers.history.timeline import Timeline, final_rows
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge, skip
+from dynamesis.checkers.history.timeline import final_rows
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge, skip
 
 
-def check_cart(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_cart(run: Run) -> CheckerResult:
     """Compare the merge of each key's final get with the merge of its true siblings."""
+    c, timeline, test = run.order, run.timeline, run.test
     if (test or {}).get("workload") != "cart":
         return skip("not the cart workload")
     unable = unjudged(timeline)

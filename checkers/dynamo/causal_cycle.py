@@ -8,20 +8,18 @@ perhaps of several that are each harmless alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.cycle_search import find_cycles
 from dynamesis.checkers.graph.cycles import PROCESS, WR, WW, Cycle, Edges, Step
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import INVOKE, OK
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
-def check_order(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_order(run: Run) -> CheckerResult:
     """Look for cycles among operations; each is a row of invocation."""
+    c = run.order
     h = c.history
     shown = c.of_id[h.sib_id]
     reads = ((h.kind == OK) & h.rows("get", "dump"))[c.owner] & (shown >= 0)

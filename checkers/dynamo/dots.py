@@ -8,17 +8,14 @@ whoever meets both keeps one, whatever else he knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_dots(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_dots(run: Run) -> CheckerResult:
     """Was every acknowledged write stamped under a name of its own?"""
+    c = run.order
     h = c.history
     named: dict[tuple[str, str], dict[str, int]] = {}
     for row in sorted(h.worth):

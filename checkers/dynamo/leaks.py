@@ -10,17 +10,14 @@ node refuses everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: size -> what it counts
 IN_PROGRESS = {
@@ -32,8 +29,9 @@ IN_PROGRESS = {
 }
 
 
-def check_leaks(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_leaks(run: Run) -> CheckerResult:
     """Is anything left in progress on a node although there is no load any more?"""
+    c, timeline = run.order, run.timeline
     h = c.history
     told = _last_sizes(h, timeline)
     if not told:

@@ -15,7 +15,6 @@ whatever moves is still held where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,14 +32,15 @@ from dynamesis.checkers.explain.describe import (
     who,
 )
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def unjudged(timeline: Timeline) -> Verdict | None:
+def unjudged(timeline: Timeline) -> CheckerResult | None:
     """Why nothing final can be judged; None if it can."""
     if timeline.final is None:
         return judge((), ["the test did not reach its final reads: loss cannot be judged"])
@@ -51,8 +51,9 @@ def unjudged(timeline: Timeline) -> Verdict | None:
     return None
 
 
-def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_final(run: Run) -> CheckerResult:
     """Judge lost-write and resurrection."""
+    c, timeline, test = run.order, run.timeline, run.test
     unable = unjudged(timeline)
     if unable is not None and timeline.quiet is False and timeline.dumped:
         return _check_everywhere(c, timeline)
@@ -80,8 +81,8 @@ def check_final(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None
 
 
 def _with_risen(
-    c: Causality, timeline: Timeline, told: Verdict, settled: Bools, places: Ints
-) -> Verdict:
+    c: Causality, timeline: Timeline, told: CheckerResult, settled: Bools, places: Ints
+) -> CheckerResult:
     """What is replaced is dated earlier, and so comes back nowhere."""
     back = _risen(c, settled, places)
     found = [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
@@ -89,7 +90,7 @@ def _with_risen(
     return judge([*told.anomalies, *found], told.reasons, told.details, {**told.more, **more})
 
 
-def _check_everywhere(c: Causality, timeline: Timeline) -> Verdict:
+def _check_everywhere(c: Causality, timeline: Timeline) -> CheckerResult:
     """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
     parts = [final_rows(c.history, timeline, f) for f in ("get", "dump")]
     rows = np.sort(np.concatenate(parts))

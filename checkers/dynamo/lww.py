@@ -25,7 +25,7 @@ import numpy as np
 from dynamesis.checkers.explain.describe import contents, effect, effect_rows, name, reading
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
 def is_lww(test: Mapping[str, Any] | None) -> bool:
@@ -64,7 +64,7 @@ class Ranks:
 
 def check_lww(
     c: Causality, rows: Ints, settled: Bools, test: Mapping[str, Any] | None = None
-) -> Verdict:
+) -> CheckerResult:
     """Judge the final reads `rows`, given which versions took effect before them."""
     gets = rows[c.history.rows("get")[rows]]
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))

@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import at, listed, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS, History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INFO, OK
 from dynamesis.checkers.history.timeline import Timeline, crashed, exits
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
-def check_membership(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_membership(run: Run) -> CheckerResult:
     """Do all nodes agree on members and owners after quiescence, and is nobody missing whom
     no administrator took away? Where the cluster did not get quiet, partitions may still be
     on the move; but the names of the members need no more than some rounds of gossip."""
+    c, timeline, test = run.order, run.timeline, run.test
     h = c.history
     told = [row for row in _said(h, "membership") if row > (timeline.quiesced or 0)]
     if not told:
@@ -152,8 +154,9 @@ def _owner(owners: list[Any], partition: int) -> str:
     return str(owners[partition]) if partition < len(owners) else "nobody"
 
 
-def check_bounds(c: Causality, _course: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_bounds(run: Run) -> CheckerResult:
     """Did anything outgrow its bound?"""
+    c, test = run.order, run.test
     bounds = (test or {}).get("bounds")
     if not isinstance(bounds, Mapping) or not bounds:
         return skip("needs bounds in test.json")
@@ -167,10 +170,11 @@ _FATES = ("hints_handed_off", "hints_given_up", "hints_held")
 _KEPT = "hints_kept"
 
 
-def check_hints(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_hints(run: Run) -> CheckerResult:
     """Can every node account for its hints? Anti-entropy brings a target what a lost hint does
     not, so replicas may agree all the same: until the other copies are lost too. A node whose
     disk was made to fail has an excuse."""
+    c, timeline = run.order, run.timeline
     h = c.history
     excused = {
         node
@@ -204,8 +208,9 @@ def _unaccounted(h: History, told: Mapping[str, int]) -> Iterator[Anomaly]:
             yield Anomaly("lost-hint", why, None, (row,), data, (0, row))
 
 
-def check_crashes(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_crashes(run: Run) -> CheckerResult:
     """Did a node end by an error of its own?"""
+    c, timeline = run.order, run.timeline
     h = c.history
     found = []
     for row in timeline.found_dead:

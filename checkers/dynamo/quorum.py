@@ -37,12 +37,13 @@ import numpy as np
 from dynamesis.checkers.dynamo.request_needs import Need, Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import at, listed
-from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.graph.causality import NEVER
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.timeline import Fault, Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
@@ -157,8 +158,9 @@ def sides(grudge: Any) -> list[tuple[str, ...]]:
     return [side for side in found if side]
 
 
-def check_ledger(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_ledger(run: Run) -> CheckerResult:
     """Judge impossible-ack and unavailable."""
+    c, timeline, test = run.order, run.timeline, run.test
     unread = list(_unread(c.history, timeline))
     ring, told = CheckedRing.of(test), test or {}
     if ring is None or not isinstance(told.get("r"), int) or not isinstance(told.get("w"), int):

@@ -12,23 +12,24 @@ found is looked at one by one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from dynamesis.checkers.explain.describe import at, contents, covering, fate, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import DYNAMO
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
-from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.history.wellformed import WRITES
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 
-def check_reads(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_reads(run: Run) -> CheckerResult:
     """Judge each read by itself."""
+    c = run.order
     without = _without_itself(c)
     found: list[Anomaly] = [_no_such_answer(c, row) for row in without[:DESCRIBED]]
     more = {"impossible-ack": len(without) - DESCRIBED} if len(without) > DESCRIBED else {}

@@ -16,11 +16,12 @@ from dynamesis.checkers.dynamo.lost_writes import unjudged
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: what a replica holds of a key, comparable: (id, value number, deleted), sorted
 Content = tuple[tuple[int, int, bool], ...]
@@ -28,8 +29,9 @@ Content = tuple[tuple[int, int, bool], ...]
 Dumps = dict[int, dict[str, tuple[int, Content]]]
 
 
-def check_stuck(c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stuck(run: Run) -> CheckerResult:
     """Did hints, transfers and anti-entropy drain before the deadline?"""
+    c, timeline = run.order, run.timeline
     if timeline.quiet is None or timeline.quiesced is None:
         return judge((), ["nothing says whether the cluster got quiet"])
     if timeline.quiet:
@@ -95,8 +97,9 @@ def _counted(left: Any) -> str:
     return listed([f"{node} ({amount})" for node, amount in left.items()])
 
 
-def check_replicas(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_replicas(run: Run) -> CheckerResult:
     """Judge divergence and misplaced, key by key."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")

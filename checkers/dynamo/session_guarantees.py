@@ -29,9 +29,9 @@ from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.explain.describe import at, contents, fate, listed, name, reading
 from dynamesis.checkers.explain.session_explain import debt
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads")
 #: events above which what is only counted is left out, unless it is asked for
@@ -72,8 +72,9 @@ class Sweep:
 Missing = tuple[str, int, int]
 
 
-def check_coverage(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_coverage(run: Run) -> CheckerResult:
     """Judge stale-read in strict mode, count the session guarantees."""
+    c, timeline, test = run.order, run.timeline, run.test
     told = test or {}
     needs = _needs(c, told)
     strict = needs is not None and needs.promise

@@ -39,7 +39,7 @@ from dynamesis.checkers.graph.cycle_search import CAUSAL, Found, find_cycles
 from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle, Edges, Step
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, Verdict, judge
 
 #: why an edge stands, given it and the names of its two transactions
 Explain = Callable[[Step, str, str], str]
@@ -76,7 +76,7 @@ def wanted(models: Sequence[str] = (), anomalies: Sequence[str] = ()) -> frozens
 
 def check_list_append(
     h: History, models: Sequence[str] = (), anomalies: Sequence[str] = ()
-) -> Verdict:
+) -> CheckerResult:
     """Judge a list-append history (default: strict-serializable). Raises UnknownModel."""
     asked = Asked.of(models, anomalies)
     try:
@@ -95,7 +95,11 @@ def check_list_append(
     list_append.add_edges(edges, lists)
     cycles = _search(edges, t, asked, partial(list_append.add_later, lists=lists))
     verdict = conclude(t, cycles, found, asked, partial(list_append.explain, lists))
-    if verdict.valid is True and cycles.found.cycles and not _unread_fit(lists, edges, asked):
+    if (
+        verdict.verdict is Verdict.VALID
+        and cycles.found.cycles
+        and not _unread_fit(lists, edges, asked)
+    ):
         why = "no order of the appends that no read shows was found that the model allows"
         return judge((), [why], verdict.details)
     return verdict
@@ -118,7 +122,7 @@ def check_rw_register(
     models: Sequence[str] = (),
     anomalies: Sequence[str] = (),
     assume: Sequence[str] = (),
-) -> Verdict:
+) -> CheckerResult:
     """Judge an rw-register history (default: strict-serializable), inferring version orders
     from what is assumed of keys (of INFERENCES) and from what the consistency model implies.
     Raises UnknownModel."""
@@ -146,7 +150,7 @@ def check_rw_register(
     explain = partial(rw_register.explain, registers, order)
     implied = bool(len(inferred.implied.lower)) and not len(inferred.against.lower)
     verdict = conclude(t, cycles, [*found, *contradictions], asked, explain, implied)
-    if verdict.valid is not True:
+    if verdict.verdict is not Verdict.VALID:
         return verdict
     timely = asked.order.realtime == ALL or "linearizable" in assume
     return _ordered(verdict, registers, order, timely)
@@ -179,7 +183,9 @@ def _contradictions(
         yield from _limited(rw_register.cyclic_versions(registers, inferred.implied))
 
 
-def _ordered(verdict: Verdict, registers: Registers, order: Order, timely: bool) -> Verdict:
+def _ordered(
+    verdict: CheckerResult, registers: Registers, order: Order, timely: bool
+) -> CheckerResult:
     """Unknown where nothing says how a key's versions are ordered, not even real time."""
     t = registers.txns
     keys = np.empty(0, np.int64) if timely else unordered(registers, order)
@@ -211,7 +217,7 @@ def conclude(
     asked: Asked,
     explain: Explain,
     implied: bool = False,
-) -> Verdict:
+) -> CheckerResult:
     """Judge what was found. `implied`: versions that contradict one another do so by what the
     consistency model implies only."""
     if not np.any(t.status == OK):

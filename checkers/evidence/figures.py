@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools
 from dynamesis.checkers.history.timeline import Fault, Timeline, final_rows, hint_targets
@@ -63,8 +64,9 @@ def final_by_key(h: History, timeline: Timeline) -> dict[tuple[str, str | None],
     return came
 
 
-def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Figures:
+def figures(run: Run) -> Figures:
     """What a verdict on this history rests on, as plain data."""
+    h, timeline = run.history, run.timeline
     invoked = (h.kind == INVOKE) & (h.process >= 0)
     ok = np.zeros(len(h), np.bool_)
     paired = np.flatnonzero(invoked & (h.pair >= 0))
@@ -73,7 +75,7 @@ def figures(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> F
     load = _load(h, timeline)
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
     floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
-    copies = (test or {}).get("n", 0)
+    copies = (run.test or {}).get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
     told: Figures = {
         "tried": _count(invoked & load),

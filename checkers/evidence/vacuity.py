@@ -29,6 +29,7 @@ from dynamesis.checkers.evidence.figures import (
 )
 from dynamesis.checkers.explain.describe import at, concerned, listed
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.timeline import (
@@ -37,9 +38,8 @@ from dynamesis.checkers.history.timeline import (
     crashed,
     exits,
     final_rows,
-    timeline,
 )
-from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely, judge
 
 #: ns in which every fault should have taken effect, as the nemesis itself is patient for 1.5 s
 BITES = 2_000_000_000
@@ -49,35 +49,36 @@ AGAIN = 2
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
 
-def check_evidence(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_evidence(run: Run) -> CheckerResult:
     """Judges the evidence of a history of model dynamo: what every model needs, and besides
     acknowledged writes, final reads, and an end."""
+    c, timeline = run.order, run.timeline
     h = c.history
     reasons = [*_without_ok(h), *_without_effect(c), *_without_final(h, timeline)]
-    reasons += [*_cut_off(h, timeline), *vacuities(h, timeline, test)]
+    reasons += [*_cut_off(h, timeline), *vacuities(run)]
     faults = [{"kind": f.kind, "index": f.started, "bit": f.bit} for f in timeline.faults]
     return judge((), dict.fromkeys(reasons), {"faults": faults} if faults else {})
 
 
-def with_evidence(results: Results, history: History, test: Mapping[str, Any] | None) -> Results:
+def with_evidence(results: Results, run: Run) -> Results:
     """The results with a verdict `evidence` where the model has none of its own and there is
     something to say: then the whole is no better than unknown. Never raises."""
     if "evidence" in results.verdicts or "history" in results.verdicts:
         return results
-    found = check_safely("evidence", lambda: _above(history, test))
-    if found.valid is True:
+    found = check_safely("evidence", lambda: _above(run))
+    if found.verdict is Verdict.VALID:
         return results
     return Results({**results.verdicts, "evidence": found})
 
 
-def _above(history: History, test: Mapping[str, Any] | None) -> Verdict:
-    told = timeline(history)
-    ended = _cut_off(history, told) if is_run(test) else ()
-    return judge((), dict.fromkeys([*ended, *vacuities(history, told, test)]))
+def _above(run: Run) -> CheckerResult:
+    ended = _cut_off(run.history, run.timeline) if is_run(run.test) else ()
+    return judge((), dict.fromkeys([*ended, *vacuities(run)]))
 
 
-def vacuities(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Iterator[str]:
-    """Why no model can say better than unknown, each reason as a sentence."""
+def vacuities(run: Run) -> Iterator[str]:
+    """Why the verdict of every model is unknown at best, each reason as a sentence."""
+    h, timeline = run.history, run.timeline
     yield from _died(h, timeline)
     yield from _toothless(h, timeline)
     yield from _failed(h, timeline)
@@ -85,7 +86,7 @@ def vacuities(h: History, timeline: Timeline, test: Mapping[str, Any] | None) ->
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
         yield from _unread(h, timeline)
-        yield from _too_little(figures(h, timeline, test), test)
+        yield from _too_little(figures(run), run.test)
 
 
 def _without_ok(h: History) -> Iterator[str]:

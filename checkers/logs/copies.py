@@ -26,11 +26,12 @@ from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
 WORKS = 3_000_000_000
@@ -59,10 +60,9 @@ class Kept:
         return isinstance(left, Mapping) and not any(left.values())
 
 
-def check_places(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+def check_places(run: Run, logs: Logs) -> CheckerResult:
     """Judge the places of acknowledged writes."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None or timeline.quiesced is None:
         return skip("needs the ring in test.json, and the end of the test")

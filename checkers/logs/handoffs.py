@@ -9,23 +9,22 @@ which something else arrived, is lost, whether or not anti-entropy brings the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: (node, key, hash of what came), and when (ns)
 Arrivals = dict[tuple[str, str, str], list[int]]
 _NS = 1_000_000_000
 
 
-def check_handoffs(
-    c: Causality, timeline: Timeline, _test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+def check_handoffs(run: Run, logs: Logs) -> CheckerResult:
     """Judge what was handed off."""
+    c, timeline = run.order, run.timeline
     if not any(event["event"] == "handed-off" and "hash" in event for event in logs.events):
         return skip("no node logged that it handed a hint off")
     found: list[Anomaly] = []

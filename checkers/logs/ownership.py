@@ -20,9 +20,10 @@ from typing import Any
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge, skip
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,9 @@ class Claim:
     missing: tuple[str, ...]
 
 
-def check_ownership(
-    c: Causality, timeline: Timeline, test: Mapping[str, Any] | None, logs: Logs
-) -> Verdict:
+def check_ownership(run: Run, logs: Logs) -> CheckerResult:
     """Judge early-ownership."""
+    c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
     if ring is None:
         return skip("needs the ring in test.json")

@@ -17,9 +17,9 @@ from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import listed, name
-from dynamesis.checkers.graph.causality import Causality, causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import Fault, Timeline
+from dynamesis.checkers.history.timeline import Fault
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import Anomaly
 
@@ -37,8 +37,7 @@ class Beside:
     asked about."""
 
     logs: Logs
-    history: History | None = None
-    timeline: Timeline | None = None
+    run: Run | None = None
     ring: CheckedRing | None = None
     keys: frozenset[str] = frozenset()
 
@@ -63,10 +62,10 @@ class Beside:
     def written_upon(self, id: str) -> set[str]:
         """A write, and all that were written on contexts that cover it: these may replace it,
         and as long as one of them is there, it is not lost."""
-        if self.history is None or id not in self.history.ids:
+        if self.run is None or id not in self.run.history.ids:
             return {id}
-        c = self._order
-        first = int(c.of_id[self.history.ids.index(id)])
+        c = self.run.order
+        first = int(c.of_id[self.run.history.ids.index(id)])
         found = {first} if first >= 0 else set()
         order, starts = c.by_key
         key = int(c.key[first])
@@ -75,18 +74,13 @@ class Beside:
                 found.add(version)
         return {id, *(name(c, version) for version in found)}
 
-    @cached_property
-    def _order(self) -> Causality:
-        assert self.history is not None
-        return causality(self.history)
-
     def mono(self, row: int) -> int | None:
         """When a row was written, by the logs' clock (ns)."""
-        return None if self.history is None else self.logs.mono_at(self.history, row)
+        return None if self.run is None else self.logs.mono_at(self.run.history, row)
 
     def wiped(self, node: str, since: int, until: int | None) -> Fault | None:
         """The fault that took all that a node had, between two instants, if any did."""
-        for fault in self.timeline.faults if self.timeline is not None else ():
+        for fault in self.run.timeline.faults if self.run is not None else ():
             value, at = fault.value or {}, self.mono(fault.started)
             hit = fault.kind.partition(".")[0] == "wipe" and node in (value.get("nodes") or ())
             if not hit or value.get("disk") == "copied" or at is None:
@@ -253,13 +247,13 @@ def lost(anomaly: Anomaly) -> str | None:
 
 def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
     """Of the gets that an anomaly rests on, the last: which node answered with which writes."""
-    h = beside.history
-    if h is None or beside.logs.began is None:
+    if beside.run is None or beside.logs.began is None:
         return Told("", {})
+    h = beside.run.history
     for row in sorted(anomaly.ops, reverse=True):
         if h.fs[h.f[row]] != "get" or h.pair[row] < 0 or h.pair[row] > row:
             continue
-        line = _read_line(beside, row, events)
+        line = _read_line(beside, h, row, events)
         if line is None:
             return Told("", {})
         ids = {str(e["dot"]): str(e.get("request")) for e in events if "dot" in e}
@@ -273,10 +267,8 @@ def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Told:
     return Told("", {})
 
 
-def _read_line(beside: Beside, row: int, events: list[Event]) -> Event | None:
+def _read_line(beside: Beside, h: History, row: int, events: list[Event]) -> Event | None:
     """What the coordinator of a get logged of it, if only one line can be that."""
-    h = beside.history
-    assert h is not None
     begun, ended = beside.mono(int(h.pair[row])), beside.mono(row)
     asked = h.nodes[h.node[row]] if h.node[row] >= 0 else None
     node = h.worth.get(row, {}).get("coordinator", asked)

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INFO, INVOKE, OK, Bools, Ints
-from dynamesis.checkers.history.timeline import Fault, Timeline
+from dynamesis.checkers.history.timeline import Fault
 
 
-def availability(h: History, timeline: Timeline) -> dict[str, Any]:
+def availability(run: Run) -> dict[str, Any]:
     """Shares of ok among what clients invoked; seconds are those of the invocation."""
+    h, timeline = run.history, run.timeline
     invoked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     pair = h.pair[invoked]
     ok = np.where(pair >= 0, h.kind[pair], INFO) == OK

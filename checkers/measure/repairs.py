@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 
 #: copies that clients' writes made, and not repair
@@ -23,12 +23,11 @@ WRITES = ("put", "stamp")
 TOLD = 100
 
 
-def repairs(
-    timeline: Timeline, h: History, events: Iterable[Mapping[str, Any]], began: int
-) -> dict[str, Any] | None:
+def repairs(run: Run, events: Iterable[Mapping[str, Any]], began: int) -> dict[str, Any] | None:
     """Convergence by key, in s after the last fault ended; `events` of all nodes in order of
     time, `began` the ns of their clock at which the history begins. None for a test that
     did not get quiet after a heal."""
+    h, timeline = run.history, run.timeline
     healed = _healed(timeline)
     if healed is None or timeline.quiesced is None or not timeline.quiet:
         return None

@@ -17,21 +17,22 @@ import numpy as np
 from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.dynamo.session_guarantees import COUNTED, missing_of_gets
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.measure.availability import availability
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: edges of the buckets, in ms since the latest acknowledgement, by which freshness is told
 BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
-def check_staleness(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Verdict:
+def check_staleness(run: Run) -> CheckerResult:
     """Always valid; the figures are its details."""
+    c, test = run.order, run.test
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
     details: dict[str, Any] = {
-        "availability": availability(h, timeline),
+        "availability": availability(run),
         "pbs_miss": _pbs(test or {}),
     }
     if len(h) > COUNTED:
@@ -42,7 +43,7 @@ def check_staleness(c: Causality, timeline: Timeline, test: Mapping[str, Any] | 
         {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
     )
     details["fresh_by_ms_since_ack"] = _freshness(k, since)
-    details["converged_s"] = _convergence(c, timeline)
+    details["converged_s"] = _convergence(run)
     return judge((), (), details)
 
 
@@ -95,9 +96,10 @@ def _pbs(test: Mapping[str, Any]) -> float | None:
     return comb(n - w, r) / comb(n, r) if n - w >= 0 else 0.0
 
 
-def _convergence(c: Causality, timeline: Timeline) -> float | None:
+def _convergence(run: Run) -> float | None:
     """Seconds from heal to quiet."""
+    h, timeline = run.history, run.timeline
     healed = timeline.phases.get("heal")
     if healed is None or timeline.quiesced is None or not timeline.quiet:
         return None
-    return c.history.seconds(timeline.quiesced) - c.history.seconds(healed)
+    return h.seconds(timeline.quiesced) - h.seconds(healed)

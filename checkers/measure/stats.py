@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
-from dynamesis.checkers.history.timeline import Timeline
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: percentiles of latency that are reported
 PERCENTILES = (50, 90, 99, 99.9)
 
 
-def check_stats(c: Causality, _course: Timeline, _test: Mapping[str, Any] | None) -> Verdict:
+def check_stats(run: Run) -> CheckerResult:
     """Always valid; the figures are its details."""
-    return judge((), (), stats(c.history))
+    return judge((), (), stats(run.history))
 
 
 def stats(h: History) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.spelling import JSON
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Anomaly, Verdict
+from dynamesis.checkers.verdict import Anomaly, CheckerResult
 
 Balances = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ class Bank:
     may_owe: bool
 
 
-def check_bank(h: History, test: Mapping[str, Any] | None = None) -> Verdict:
+def check_bank(h: History, test: Mapping[str, Any] | None = None) -> CheckerResult:
     """`test` may have accounts, total_amount and negative_balances (allowed if true); without
     accounts or a total those of the first read count."""
     known = test or {}

@@ -25,7 +25,7 @@ from dynamesis.checkers.history.exact import (
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
 from dynamesis.checkers.models.operations import altered, limited
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 #: amounts or sums: int64 where all sums fit, else Python numbers
 Sums = npt.NDArray[Any]
@@ -33,7 +33,7 @@ Sums = npt.NDArray[Any]
 _FITS = 2**61
 
 
-def check_unique_ids(h: History) -> Verdict:
+def check_unique_ids(h: History) -> CheckerResult:
     """Every `generate` gives another value. An id that is nil is none."""
     rows = np.flatnonzero((h.kind == OK) & (h.process >= 0) & h.rows("generate"))
     none = rows[h.same_value[rows] < 0]
@@ -52,7 +52,7 @@ def _duplicate(h: History, one: int, other: int) -> Anomaly:
     return Anomaly("duplicate-ids", why, None, (one, other))
 
 
-def check_counter(h: History) -> Verdict:
+def check_counter(h: History) -> CheckerResult:
     """Each read lies within its bounds; each add counts by its sign."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     adds, reads = rows[h.rows("add")[rows]], rows[h.rows("read")[rows] & (h.pair[rows] >= 0)]

@@ -1,7 +1,7 @@
 """Model `dynamo`: siblings, contexts, tombstones, replicas that must agree in the end.
 
-The meaning of each anomaly is docs/checkers.md; this module only says which checkers make
-up the model. Each gets the causal order and the timeline of the test, computed once.
+The meaning of each anomaly is docs/checkers.md; this module only lists the checkers of
+the model. All of them share one Run.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from dynamesis.checkers.dynamo.reads import check_reads
 from dynamesis.checkers.dynamo.replicas import check_replicas, check_stuck
 from dynamesis.checkers.dynamo.session_guarantees import check_coverage
 from dynamesis.checkers.evidence.vacuity import check_evidence
-from dynamesis.checkers.graph.causality import Causality, causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.harness_rules import first_stranger
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import Timeline, timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from dynamesis.checkers.measure.staleness import check_staleness
 from dynamesis.checkers.measure.stats import check_stats
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.operations import not_understood
-from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
-Checker = Callable[[Causality, Timeline, Mapping[str, Any] | None], Verdict]
+Checker = Callable[[Run], CheckerResult]
 
 #: name -> checker, in the order in which they are reported
 CHECKERS: dict[str, Checker] = {
@@ -66,20 +65,24 @@ def check(
 ) -> Results:
     """Judge a history. `test` is test.json, if there is one; `names` chooses checkers (all).
     Never raises: what is malformed or crashes a checker is unknown, with the reason."""
+    return check_run(Run(history, test), names)
+
+
+def check_run(run: Run, names: Sequence[str] | None = None) -> Results:
+    """As `check`, for a run."""
+    history, test = run.history, run.test
     wanted = list(CHECKERS) if names is None else list(names)
     try:
         problem = first_problem(history) or first_stranger(history, test)
         if problem is not None:
             said = f"{history.path}, index {problem.row}, {problem.field}: {problem.message}"
-            return Results({"history": Verdict(UNKNOWN, reasons=(said,))})
+            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(said,))})
         strange = not_understood(history, "dynamo")
         if strange:
-            return Results({"history": Verdict(UNKNOWN, reasons=tuple(strange))})
-        order, told = causality(history), timeline(history)
+            return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=tuple(strange))})
+        _, timeline = run.order, run.timeline
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"history": Verdict(UNKNOWN, reasons=(reason,))})
-    found = {
-        name: check_safely(name, partial(CHECKERS[name], order, told, test)) for name in wanted
-    }
-    return with_faults(Results(found), told)
+        return Results({"history": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
+    found = {name: check_safely(name, partial(CHECKERS[name], run)) for name in wanted}
+    return with_faults(Results(found), timeline)

@@ -10,18 +10,17 @@ is worked out in `touches`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import concerned, listed
-from dynamesis.checkers.history.history import History
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.touches import Beside, told
-from dynamesis.checkers.verdict import Anomaly, Results, Verdict
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, Results
 
 
 def with_faults(results: Results, timeline: Timeline) -> Results:
@@ -41,16 +40,15 @@ def _with_faults(timeline: Timeline, anomaly: Anomaly) -> Anomaly:
 def touches(
     events: Iterable[Event] | Logs,
     results: Results,
-    history: History | None = None,
-    timeline: Timeline | None = None,
-    test: Mapping[str, Any] | None = None,
+    run: Run | None = None,
 ) -> Beside:
-    """What the events say, laid beside the history, timeline and test that they are of, where
-    those are given: then nothing is told that came after what it would explain. Only lines
-    about the keys of these anomalies are kept, and those that are about none."""
+    """The events, and the run that they are of, if it is given: then an explanation holds nothing
+    that came after what it explains. Only lines about the keys of these anomalies are kept, and
+    those that are about no key."""
     keys = {anomaly.key for anomaly in results.anomalies}
     logs = events if isinstance(events, Logs) else Logs.of(events)
-    return Beside(logs, history, timeline, CheckedRing.of(test), frozenset(k for k in keys if k))
+    ring = CheckedRing.of(run.test) if run is not None else None
+    return Beside(logs, run, ring, frozenset(k for k in keys if k))
 
 
 def with_touches(results: Results, beside: Beside) -> Results:
@@ -64,7 +62,7 @@ def _with_touches(beside: Beside, anomaly: Anomaly) -> Anomaly:
 
 
 def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
-    def changed(verdict: Verdict) -> Verdict:
+    def changed(verdict: CheckerResult) -> CheckerResult:
         return replace(verdict, anomalies=tuple(map(change, verdict.anomalies)))
 
     return Results({name: changed(verdict) for name, verdict in results.verdicts.items()})

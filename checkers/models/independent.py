@@ -20,15 +20,15 @@ from dynamesis.checkers.history.op import raw
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Verdict, judge
+from dynamesis.checkers.verdict import CheckerResult, Verdict, judge
 
-Check = Callable[[History], Verdict]
+Check = Callable[[History], CheckerResult]
 
 #: operations that promise nothing
 _READS = ("read", "r")
 
 
-def each_key(check: Check, h: History, transactions: bool = False) -> Verdict:
+def each_key(check: Check, h: History, transactions: bool = False) -> CheckerResult:
     """The verdict on every key together; on the whole, if nothing names a key. `transactions`:
     values are lists of micro-operations, and so are pairs only where the first is none."""
     mixed = unkeyed(h)
@@ -38,7 +38,9 @@ def each_key(check: Check, h: History, transactions: bool = False) -> Verdict:
     if not parts:
         return check(h)
     verdicts = {key: check(part) for key, part in parts}
-    empty = {key for key, part in parts if verdicts[key].valid == "unknown" and _is_empty(part)}
+    empty = {
+        key for key, part in parts if verdicts[key].verdict is Verdict.UNKNOWN and _is_empty(part)
+    }
     if len(empty) == len(parts):
         empty = set()
     found = [replace(a, key=key) for key, v in verdicts.items() for a in v.anomalies]

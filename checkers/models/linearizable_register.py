@@ -35,7 +35,7 @@ from dynamesis.checkers.models.register_operations import (
     keyed,
     operations_of,
 )
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 #: keys for which their distance is measured
 MEASURED = 20
@@ -58,7 +58,7 @@ class Zones:
         return forward
 
 
-def check_register(h: History, initial: Any = None) -> Verdict:
+def check_register(h: History, initial: Any = None) -> CheckerResult:
     """Judge linearizability key by key; `initial` is what each register holds at first."""
     reasons = [*not_understood(h, "register"), *altered(h, *WRITES)]
     if reasons:

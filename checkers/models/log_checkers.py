@@ -6,21 +6,18 @@ them needs, leaves it skipped, never valid by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from dynamesis.checkers.graph.causality import Causality, causality
-from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import Timeline, timeline
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.copies import check_places
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
 from dynamesis.checkers.models.explain import with_faults
-from dynamesis.checkers.verdict import UNKNOWN, Results, Verdict, check_safely
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
-LogChecker = Callable[[Causality, Timeline, Mapping[str, Any] | None, Logs], Verdict]
+LogChecker = Callable[[Run, Logs], CheckerResult]
 
 #: name -> checker, in the order in which they are reported
 LOG_CHECKERS: dict[str, LogChecker] = {
@@ -30,15 +27,15 @@ LOG_CHECKERS: dict[str, LogChecker] = {
 }
 
 
-def check_logs(history: History, test: Mapping[str, Any] | None, logs: Logs) -> Results:
-    """Judge a well-formed history beside the logs of its nodes. Never raises."""
+def check_logs(run: Run, logs: Logs) -> Results:
+    """Judges a well-formed history with the logs of its nodes. Never raises."""
     try:
-        order, told = causality(history), timeline(history)
+        _, timeline = run.order, run.timeline
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
-        return Results({"logs": Verdict(UNKNOWN, reasons=(reason,))})
+        return Results({"logs": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
     found = {
-        name: check_safely(name, partial(checker, order, told, test, logs))
+        name: check_safely(name, partial(checker, run, logs))
         for name, checker in LOG_CHECKERS.items()
     }
-    return with_faults(Results(found), told)
+    return with_faults(Results(found), timeline)

@@ -15,8 +15,8 @@ from typing import Any
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register, wanted
 from dynamesis.checkers.elle.version_order import INFERENCES
 from dynamesis.checkers.evidence.vacuity import with_evidence
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
@@ -26,7 +26,7 @@ from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.models.operations import not_understood
 from dynamesis.checkers.models.sets import check_set, check_set_full
 from dynamesis.checkers.models.snapshots import check_long_fork
-from dynamesis.checkers.verdict import Results, Verdict, check_safely, judge
+from dynamesis.checkers.verdict import CheckerResult, Results, check_safely, judge
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,25 @@ class ModelOptions:
 class Model:
     """How a model judges, in one line what it is, and which fields of ModelOptions it heeds."""
 
-    judge: Callable[[History, ModelOptions], Results]
+    judge: Callable[[Run, ModelOptions], Results]
     about: str
     options: frozenset[str] = field(default_factory=frozenset)
 
 
-def _one(name: str, check: Callable[[History, ModelOptions], Verdict]) -> Callable[..., Results]:
-    def judge_all(history: History, options: ModelOptions) -> Results:
-        mixed = unkeyed(history)
+def _one(
+    name: str, check: Callable[[History, ModelOptions], CheckerResult]
+) -> Callable[..., Results]:
+    def judge_all(run: Run, options: ModelOptions) -> Results:
+        mixed = unkeyed(run.history)
         if mixed is not None:
             return Results({name: judge((), [mixed])})
-        return Results({name: check_safely(name, partial(check, history, options))})
+        return Results({name: check_safely(name, partial(check, run.history, options))})
 
     return judge_all
 
 
 def _model(
-    name: str, check: Callable[[History, ModelOptions], Verdict], about: str, *options: str
+    name: str, check: Callable[[History, ModelOptions], CheckerResult], about: str, *options: str
 ) -> tuple[str, Model]:
     return name, Model(_one(name, check), about, frozenset(options))
 
@@ -94,7 +96,7 @@ MODELS: dict[str, Model] = dict(
         (
             "dynamo",
             Model(
-                lambda h, o: dynamo.check(h, o.test),
+                lambda run, _: dynamo.check_run(run),
                 "siblings, contexts, tombstones, replicas that agree in the end",
                 frozenset({"test"}),
             ),
@@ -168,10 +170,16 @@ class BadOption(ValueError):
 
 def check_model(model: str, history: History, options: ModelOptions | None = None) -> Results:
     """Judge by a model of MODELS. Raises BadOption or consistency.UnknownModel for options
-    that make no sense; never for what stands in the history."""
+    that make no sense; never for what is in the history."""
+    asked = options or ModelOptions()
+    return judge_run(model, Run(history, asked.test), asked)
+
+
+def judge_run(model: str, run: Run, options: ModelOptions) -> Results:
+    """As `check_model`, for a run of the test `options.test`."""
     if model not in MODELS:
         raise BadOption(f"unknown model {model!r}; known are {', '.join(MODELS)}")
-    asked, known = options or ModelOptions(), MODELS[model].options
+    asked, known = options, MODELS[model].options
     for each in fields(ModelOptions):
         name = each.name
         if name != "test" and getattr(asked, name) != each.default and name not in known:
@@ -179,11 +187,11 @@ def check_model(model: str, history: History, options: ModelOptions | None = Non
     _refuse_strange(asked.assume, INFERENCES)
     if "consistency_models" in known:
         wanted(asked.consistency_models, asked.anomalies)
-    reasons = not_understood(history, model)
+    reasons = not_understood(run.history, model)
     if reasons:
         return Results({model: judge((), reasons)})
-    found = with_evidence(MODELS[model].judge(history, asked), history, asked.test)
-    return with_faults(found, timeline(history))
+    found = with_evidence(MODELS[model].judge(run, asked), run)
+    return with_faults(found, run.timeline)
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

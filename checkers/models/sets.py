@@ -21,7 +21,7 @@ from dynamesis.checkers.history.columns import History, NameTable
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
 from dynamesis.checkers.models.operations import altered, limited
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def _twice(h: History, names: NameTable, adds: Ints, numbers: Ints) -> list[str]
     )
 
 
-def check_set(h: History) -> Verdict:
+def check_set(h: History) -> CheckerResult:
     """Judge the last read: nothing acknowledged before it is lost, nothing is made up."""
     s = _sets(h)
     if not len(s.begin):
@@ -127,7 +127,7 @@ def check_set(h: History) -> Verdict:
     return capped(found, s.reasons, details)
 
 
-def check_set_full(h: History, linearizable: bool = False) -> Verdict:
+def check_set_full(h: History, linearizable: bool = False) -> CheckerResult:
     """Judge every read. With `linearizable`, stale reads are anomalies too."""
     s = _sets(h)
     if not len(s.begin):
@@ -214,7 +214,7 @@ def _stale(s: Sets, element: int, read: int, known: int) -> Anomaly:
     return Anomaly("stale-read", why, None, tuple(sorted(rows)))
 
 
-def capped(found: list[Anomaly], reasons: list[str], details: dict[str, Any]) -> Verdict:
+def capped(found: list[Anomaly], reasons: list[str], details: dict[str, Any]) -> CheckerResult:
     """A verdict that describes some anomalies of each name and counts the rest."""
     kept: dict[str, list[Anomaly]] = {}
     for anomaly in found:

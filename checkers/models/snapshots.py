@@ -17,10 +17,10 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
-from dynamesis.checkers.verdict import Anomaly, Verdict, judge
+from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
-def check_long_fork(h: History) -> Verdict:
+def check_long_fork(h: History) -> CheckerResult:
     """Transactions of one write, or of reads of several keys."""
     try:
         t = read_txns(h, "w", lists=False)

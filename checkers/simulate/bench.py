@@ -96,7 +96,7 @@ class Row:
     operations_per_s: float
     peak_mib: int
     file_mib: float
-    valid: Any
+    valid: bool | str
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -148,7 +148,7 @@ def _measure(name: str, size: int, path: Path, clock: Clock) -> Row:
         round(size / (done - start)),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         round(path.stat().st_size / (1 << 20), 1),
-        results.valid,
+        results.verdict.json,
     )
 
 

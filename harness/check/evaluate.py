@@ -10,21 +10,21 @@ from typing import Any
 
 from dynamesis.checkers.evidence.figures import figures
 from dynamesis.checkers.formats.io import Format, read_any
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.history.source import STDIN
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.models.models import ModelOptions, check_model
+from dynamesis.checkers.models.models import ModelOptions, judge_run
 from dynamesis.checkers.verdict import Results
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.workloads.check_workload import judge as judge_workload
+from dynamesis.workloads.check_workload import check_workload
 
 log = logging.getLogger(__name__)
 
@@ -53,24 +53,25 @@ def judge_history(
 ) -> dict[str, Any]:
     """As `judge`, for a history that was read already. Raises UsageError for options of the
     model that make no sense."""
+    run = Run(history, test)
     if model is None:
-        found = judge_workload(history, test)
+        found = check_workload(run)
     else:
         try:
             options = replace(model.options, test=test or None)
-            found = check_model(model.name, history, options)
+            found = judge_run(model.name, run, options)
         except ValueError as senseless:
             raise UsageError(f"--model {model.name}: {senseless}") from senseless
     logs = _logs(history, test)
     if model is None and logs is not None and "history" not in found.verdicts:
-        found = Results({**found.verdicts, **check_logs(history, test, logs).verdicts})
-    verdicts = _explained(history, found, test, logs).to_dict()
+        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
+    verdicts = _explained(run, found, logs).to_dict()
     stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
-    repaired = _repaired(history, logs)
+    repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
     told = {name: test.get(name) for name in ("seed", "command")}
-    rests = figures(history, timeline(history), test)
+    rests = figures(run)
     return {**verdicts, "stats": stats, "evidence": rests, **told}
 
 
@@ -85,26 +86,24 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
         return None
 
 
-def _explained(
-    history: History, found: Results, test: Mapping[str, Any], logs: Logs | None
-) -> Results:
+def _explained(run: Run, found: Results, logs: Logs | None) -> Results:
     """The anomalies with what the nodes did with their keys. Logs explain a verdict that
     stands: what is wrong with them costs no more than the explanation."""
     if not found.anomalies or logs is None:
         return found
     try:
-        return with_touches(found, touches(logs, found, history, timeline(history), test))
+        return with_touches(found, touches(logs, found, run))
     except Exception:
         log.exception("the nodes' logs explain nothing")
         return found
 
 
-def _repaired(history: History, logs: Logs | None) -> dict[str, Any] | None:
+def _repaired(run: Run, logs: Logs | None) -> dict[str, Any] | None:
     """What repaired the keys after the heal, if the logs can be laid beside the history."""
     if logs is None or logs.began is None:
         return None
     try:
-        return repairs(timeline(history), history, logs.events, logs.began)
+        return repairs(run, logs.events, logs.began)
     except Exception:
         log.exception("the nodes' logs tell no repairs")
         return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from dynamesis.checkers.verdict import UNKNOWN
+from dynamesis.checkers.verdict import Unknown
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.harness.check.evaluate import judge, save
@@ -43,7 +43,7 @@ from dynamesis.workloads import WORKLOADS
 log = logging.getLogger("harness")
 
 #: The results of a test that was stopped before it could be judged.
-_NOT_JUDGED: dict[str, Any] = {"valid": UNKNOWN, "anomalies": {}, "checkers": {}}
+_NOT_JUDGED: dict[str, Any] = {"valid": Unknown.UNKNOWN, "anomalies": {}, "checkers": {}}
 
 
 def run_test(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dynamesis.checkers.verdict import Valid, no_truth_value, valid_of
+from dynamesis.checkers.verdict import JsonVerdict, Unknown, Verdict, no_truth_value
 from dynamesis.harness.usage.exits import exit_code
 
 
@@ -31,10 +31,15 @@ class TestResult:
         return cls(folder, json.loads(text, object_hook=_asserted), output)
 
     @property
-    def valid(self) -> Valid:
-        """True only where the evidence was there to say otherwise. An unknown verdict equals
-        "unknown" and cannot be asserted, nor can its negation: `bool` raises NoTruthValue."""
-        return valid_of(self.results["valid"])
+    def verdict(self) -> Verdict:
+        """VALID only where the evidence was there to say otherwise."""
+        return Verdict.of_json(self.results["valid"])
+
+    @property
+    def valid(self) -> JsonVerdict:
+        """The verdict as results.json spells it. An unknown one equals "unknown" and cannot be
+        asserted, nor can its negation: `bool` raises NoTruthValue."""
+        return self.verdict.json
 
     @property
     def exit_code(self) -> int:
@@ -62,5 +67,5 @@ class TestResult:
 def _asserted(decoded: dict[str, Any]) -> Mapping[str, Any]:
     """An object of results.json, with a `valid` that is unknown as what has no truth value."""
     if decoded.get("valid") == "unknown":
-        decoded["valid"] = valid_of(decoded["valid"])
+        decoded["valid"] = Unknown.UNKNOWN
     return decoded

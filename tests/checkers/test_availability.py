@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.measure.availability import availability
 
 SECOND = 1_000_000_000
@@ -37,7 +37,7 @@ def test_each_side_of_a_cut_is_told_second_by_second() -> None:
         Op(time=3 * SECOND, f="stop-cut", value={"fault": 1}, **nemesis),
     ]
     history = History.of(ops)
-    assert availability(history, timeline(history)) == {
+    assert availability(Run(history)) == {
         "by_second": {"0": 0.0, "1": 0.5, "2": 1.0},
         "by_node": {"n1": 0.3333, "n2": 1.0, "n3": 1.0},
         "by_side": [

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from dynamesis.checkers.evidence.figures import LEAST, LEAST_WRITES, figures
 from dynamesis.checkers.formats.io import read_any
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op, OpError, Sibling, read_history
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import check
 from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
 from msgspec.structs import replace as replaced
 
@@ -60,7 +61,7 @@ def whole(model: str, kind: str) -> History:
     """A hand-made history that the model judges so without any option."""
     paths = sorted((HISTORIES / "models" / kind / model).iterdir())
     histories = map(read_any, paths)
-    return next(h for h in histories if check_model(model, h).valid is (kind == "ok"))
+    return next(h for h in histories if check_model(model, h).verdict.json is (kind == "ok"))
 
 
 def with_events(history: History, events: list[Op]) -> History:
@@ -76,7 +77,7 @@ def with_events(history: History, events: list[Op]) -> History:
 def test_what_rests_on_too_little_is_unknown_for_the_reason_it_is_named_for(path: Path) -> None:
     results = check(read_history(path), beside(path))
     (said,) = (text for prefix, text in REASONS.items() if path.stem.startswith(prefix))
-    assert (results.valid, results.counts()) == ("unknown", {})
+    assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
     assert any(said in reason for reason in results.reasons())
 
 
@@ -84,11 +85,11 @@ def test_what_rests_on_too_little_is_unknown_for_the_reason_it_is_named_for(path
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"dynamo"}))
 def test_every_model_is_unknown_for_it_and_none_is_spared(model: str, name: str) -> None:
     events, said = BESIDE[name]
-    assert check_model(model, whole(model, "ok")).valid is True
+    assert check_model(model, whole(model, "ok")).verdict is Verdict.VALID
     judged = check_model(model, with_events(whole(model, "ok"), events))
-    assert judged.valid == "unknown"
+    assert judged.verdict is Verdict.UNKNOWN
     assert any(said in reason for reason in judged.reasons())
-    assert check_model(model, with_events(whole(model, "bad"), events)).valid is False
+    assert check_model(model, with_events(whole(model, "bad"), events)).verdict is Verdict.INVALID
 
 
 def test_each_of_five_failures_is_named() -> None:
@@ -98,7 +99,7 @@ def test_each_of_five_failures_is_named() -> None:
 
 def test_a_fault_of_another_tool_need_not_be_proven() -> None:
     start = Op(type="info", process="nemesis", f="start-partition", value="n1 from the rest")
-    assert check_model("set", with_events(whole("set", "ok"), [start])).valid is True
+    assert check_model("set", with_events(whole("set", "ok"), [start])).verdict is Verdict.VALID
 
 
 def test_the_case_of_a_fault_that_did_not_bite(
@@ -148,7 +149,7 @@ RUN: Mapping[str, Any] = {"time_limit": 0.3}
 def test_the_floor_is_for_tests_that_were_run(puts: int, test: Any, valid: Any) -> None:
     history = History.of(load(puts))
     judged = check(history, test)
-    assert judged.valid == valid, judged.reasons()
+    assert judged.verdict.json == valid, judged.reasons()
     if valid == "unknown":
         (reason,) = judged.reasons()
         assert reason == (
@@ -157,19 +158,19 @@ def test_the_floor_is_for_tests_that_were_run(puts: int, test: Any, valid: Any) 
             f"{LEAST_WRITES} writes"
         )
     model = check_model("unique-ids", history, ModelOptions(test=test))
-    assert (model.valid == "unknown") or valid is True
+    assert (model.verdict is Verdict.UNKNOWN) or valid is True
 
 
 @pytest.mark.parametrize(("failed", "valid"), [(540, True), (541, "unknown")])
 def test_a_share_must_have_been_acknowledged(failed: int, valid: Any) -> None:
     judged = check(History.of(load(60, failed)), RUN)
-    assert judged.valid == valid, judged.reasons()
+    assert judged.verdict.json == valid, judged.reasons()
 
 
 def test_the_figures_of_a_whole_test() -> None:
     path = HISTORIES / "ok" / "unavailable-within-the-grace-after-a-burst.jsonl"
     history = read_history(path)
-    told = figures(history, timeline(history), beside(path))
+    told = figures(Run(history, beside(path)))
     assert told == {
         "tried": 2,
         "acknowledged": 1,

@@ -14,7 +14,7 @@ import pytest
 from dynamesis.checkers.formats.io import read_any, write_edn, write_json
 from dynamesis.checkers.history.history import History, read_history
 from dynamesis.checkers.models.dynamo import check
-from dynamesis.checkers.verdict import Results
+from dynamesis.checkers.verdict import Results, Verdict
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -72,7 +72,7 @@ def judged(path: Path) -> Results:
 @pytest.mark.parametrize("path", files("bad"))
 def test_bad_history_shows_exactly_its_anomalies(path: Path) -> None:
     results = judged(path)
-    assert results.valid is False
+    assert results.verdict is Verdict.INVALID
     assert set(results.counts()) == named(path)
 
 
@@ -101,7 +101,7 @@ def test_what_is_exported_is_judged_the_same(
 @pytest.mark.parametrize("path", files("ok"))
 def test_near_miss_is_valid(path: Path) -> None:
     results = judged(path)
-    assert (results.valid, results.counts(), results.reasons()) == (True, {}, ())
+    assert (results.verdict, results.counts(), results.reasons()) == (Verdict.VALID, {}, ())
 
 
 @pytest.mark.parametrize("anomaly", ANOMALIES)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dynamesis.checkers.formats.io import read_any
 from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
-from dynamesis.checkers.verdict import Results
+from dynamesis.checkers.verdict import Results, Verdict
 
 HISTORIES = Path(__file__).parent.parent / "histories" / "models"
 
@@ -71,7 +71,7 @@ READ: dict[str, Any] = {
 @pytest.mark.parametrize("path", files("bad"))
 def test_bad_history_shows_exactly_its_anomalies(path: Path) -> None:
     results = judged(path)
-    assert (results.valid, set(results.counts())) == (False, named(path))
+    assert (results.verdict, set(results.counts())) == (Verdict.INVALID, named(path))
     for anomaly in results.anomalies:
         assert anomaly.ops
         assert anomaly.why.endswith(".")
@@ -80,7 +80,7 @@ def test_bad_history_shows_exactly_its_anomalies(path: Path) -> None:
 @pytest.mark.parametrize("path", files("ok"))
 def test_near_miss_is_valid(path: Path) -> None:
     results = judged(path)
-    assert (results.valid, results.counts(), results.reasons()) == (True, {}, ())
+    assert (results.verdict, results.counts(), results.reasons()) == (Verdict.VALID, {}, ())
     assert named(path)
 
 

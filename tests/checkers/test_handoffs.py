@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 from log_lines import TEST, fault, history, line, logs, put
 
 
@@ -23,15 +24,15 @@ def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored") -> 
     return line(at, node, what, key="k", why="handoff", incoming=hash, hash="ff")
 
 
-def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> Verdict:
+def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> CheckerResult:
     h = history(put("1.1", 1, 1.2), ops)
-    return check_logs(h, TEST, among or logs(*lines)).verdicts["handoffs"]
+    return check_logs(Run(h, TEST), among or logs(*lines)).verdicts["handoffs"]
 
 
 def test_what_arrives_as_it_was_kept_is_right() -> None:
     told = verdict(kept("aa"), came("aa"), sent("aa"))
-    assert (told.valid, told.details) == (True, {"handed_off": 1})
-    assert verdict(kept("aa"), came("aa", what="held"), sent("aa")).valid is True
+    assert (told.verdict, told.details) == (Verdict.VALID, {"handed_off": 1})
+    assert verdict(kept("aa"), came("aa", what="held"), sent("aa")).verdict is Verdict.VALID
 
 
 def test_an_older_version_that_arrived_is_a_lost_hint() -> None:
@@ -54,7 +55,7 @@ def test_what_was_sent_to_a_node_that_heard_nothing_is_lost() -> None:
 def test_all_destinations_must_have_it() -> None:
     both = (kept("aa"), came("aa"), sent("aa", to=("n3", "n2")))
     assert verdict(*both).counts() == {"lost-hint": 1}
-    assert verdict(*both, came("aa", node="n2")).valid is True
+    assert verdict(*both, came("aa", node="n2")).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(("down", "valid"), [(5.1, True), (2, True), (0.5, False)])
@@ -64,14 +65,14 @@ def test_the_end_of_a_log_that_a_kill_cut_off_excuses_unless_it_was_down_all_the
     """What arrived just before the kill may be acknowledged after it: links are slow."""
     cut = [kept("aa"), sent("aa"), line(0.2, "n3", "link-up"), line(8, "n3", "start")]
     killed = fault(1, "kill", down, 7, nodes=["n3"])
-    assert verdict(*cut, ops=killed).valid is valid
+    assert verdict(*cut, ops=killed).verdict.json is valid
 
 
 def test_what_an_earlier_life_kept_is_not_compared() -> None:
     again = line(3, "n4", "start")
-    assert verdict(kept("bb"), again, came("aa"), sent("aa")).valid is True
+    assert verdict(kept("bb"), again, came("aa"), sent("aa")).verdict is Verdict.VALID
     failed = line(3, "n4", "storage-error", table="hints", key="k", hint_for="n3")
-    assert verdict(kept("bb"), failed, came("aa"), sent("aa")).valid is True
+    assert verdict(kept("bb"), failed, came("aa"), sent("aa")).verdict is Verdict.VALID
 
 
 def test_older_logs_are_skipped() -> None:
@@ -81,5 +82,5 @@ def test_older_logs_are_skipped() -> None:
 
 def test_a_life_that_ended_in_between_may_have_received_it() -> None:
     again = line(3, "n3", "start")
-    assert verdict(kept("aa"), again, sent("aa")).valid is True
+    assert verdict(kept("aa"), again, sent("aa")).verdict is Verdict.VALID
     assert verdict(kept("aa"), line(0.9, "n3", "start"), sent("aa")).counts() == {"lost-hint": 1}

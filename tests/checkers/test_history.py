@@ -15,6 +15,7 @@ from dynamesis.checkers.history.history import (
     read_history,
 )
 from dynamesis.checkers.models.dynamo import check
+from dynamesis.checkers.verdict import Verdict
 from msgspec.structs import replace
 
 OPS = [
@@ -225,7 +226,7 @@ def test_a_value_that_cannot_be_held_is_equal_only_to_itself(tmp_path: Path, val
     lines = b"".join(LINES).replace(b'{"add":"sku-9"}', value)
     history = read_history(written(tmp_path, lines))
     assert history.value_of(1) == history.siblings(4)[0].value
-    assert check(history).verdicts["reads"].valid is True
+    assert check(history).verdicts["reads"].verdict is Verdict.VALID
 
 
 def test_white_space_around_an_event_says_nothing(tmp_path: Path) -> None:

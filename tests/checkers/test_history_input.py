@@ -14,6 +14,7 @@ from dynamesis.checkers.formats.io import read_any, write_edn, write_json
 from dynamesis.checkers.history.history import History, HistoryError, Op
 from dynamesis.checkers.history.op import Unheld
 from dynamesis.checkers.models.models import check_model
+from dynamesis.checkers.verdict import Verdict
 
 ADD = [("invoke", "add", 1), ("ok", "add", 1), ("invoke", "read", None), ("ok", "read", [1])]
 EVENTS = [
@@ -159,7 +160,7 @@ def test_elements_that_differ_in_edn_are_elements_apart(
 def test_sets_are_equal_in_any_order(tmp_path: Path) -> None:
     text = """{:type :invoke :f :add :value #{2 1} :process 0} {:type :ok :f :add :process 0}
     {:type :invoke :f :read :process 0} {:type :ok :f :read :value #{#{1 2}} :process 0}"""
-    assert check_model("set", read(tmp_path, text)).valid is True
+    assert check_model("set", read(tmp_path, text)).verdict is Verdict.VALID
 
 
 EDN = """
@@ -193,7 +194,7 @@ def test_the_round_trip_is_judged_the_same(shown: str, valid: bool, tmp_path: Pa
     assert ":value :a" in (tmp_path / "d.edn").read_text("utf-8")
     for history in (first, second, third, fourth):
         results = check_model("set", history)
-        assert results.valid is valid
+        assert results.verdict.json is valid
         assert results.counts() == check_model("set", first).counts()
 
 
@@ -236,7 +237,7 @@ def test_a_read_of_nil_stays_one(tmp_path: Path) -> None:
         "nonlinearizable": 1
     }
     text = text.replace(', "value": null', "")
-    assert check_model("register", read(tmp_path, text, "b.json")).valid is True
+    assert check_model("register", read(tmp_path, text, "b.json")).verdict is Verdict.VALID
 
 
 def test_the_smallest_of_64_bits_is_a_value(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_the_smallest_of_64_bits_is_a_value(tmp_path: Path) -> None:
         text = events(
             ("invoke", "write", low), ("ok", "write", ...), ("invoke", f, ...), ("ok", f, value)
         )
-    assert check_model("register", read(tmp_path, text, "b.json")).valid is True
+    assert check_model("register", read(tmp_path, text, "b.json")).verdict is Verdict.VALID
 
 
 def test_what_cannot_be_decoded_is_no_string(tmp_path: Path) -> None:

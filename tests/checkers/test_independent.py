@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.models import ModelOptions, check_model
+from dynamesis.checkers.verdict import Verdict
 
 
 def history(*events: tuple[str, str, Any]) -> History:
@@ -25,7 +26,7 @@ def test_each_key_of_a_set_is_a_set_of_its_own() -> None:
     right = [*done("read", ["x", None], ["x", [1]]), *done("read", ["y", None], ["y", [1]])]
     wrong = [*done("read", ["x", None], ["x", [1]]), *done("read", ["y", None], ["y", []])]
     for model in ("set", "set-full"):
-        assert check_model(model, history(*adds, *right)).valid is True
+        assert check_model(model, history(*adds, *right)).verdict is Verdict.VALID
         results = check_model(model, history(*adds, *wrong))
         assert [(a.name, a.key, a.ops) for a in results.anomalies] == [
             ("lost-element", "y", (3, 4, 8))
@@ -35,14 +36,17 @@ def test_each_key_of_a_set_is_a_set_of_its_own() -> None:
 def test_a_set_of_pairs_is_one_set() -> None:
     adds = [*done("add", ["x", 1], ["x", 1]), *done("add", ["y", 1], ["y", 1])]
     read = done("read", None, [["x", 1], ["y", 1]])
-    assert check_model("set", history(*adds, *read)).valid is True
-    assert check_model("set", history(*adds, *done("read", None, [["x", 1]]))).valid is False
+    assert check_model("set", history(*adds, *read)).verdict is Verdict.VALID
+    assert (
+        check_model("set", history(*adds, *done("read", None, [["x", 1]]))).verdict
+        is Verdict.INVALID
+    )
 
 
 def test_each_key_of_a_counter_counts_by_itself() -> None:
     adds = [*done("add", [1, 5], [1, 5]), *done("add", [2, 7], [2, 7])]
     right = [*done("read", [1, None], [1, 5]), *done("read", [2, None], [2, 7])]
-    assert check_model("counter", history(*adds, *right)).valid is True
+    assert check_model("counter", history(*adds, *right)).verdict is Verdict.VALID
     results = check_model("counter", history(*adds, *done("read", [2, None], [2, 12])))
     assert [(a.name, a.key) for a in results.anomalies] == [("out-of-bounds", "2")]
 
@@ -58,14 +62,17 @@ def test_what_is_not_described_is_counted() -> None:
 def test_a_key_that_nobody_read_is_unknown() -> None:
     adds = [*done("add", ["x", 1], ["x", 1]), *done("add", ["y", 1], ["y", 1])]
     results = check_model("set", history(*adds, *done("read", ["x", None], ["x", [1]])))
-    assert (results.valid, results.reasons()) == ("unknown", ("key y: no read succeeded",))
+    assert (results.verdict, results.reasons()) == (Verdict.UNKNOWN, ("key y: no read succeeded",))
 
 
 def test_a_bank_by_key() -> None:
     reads = [*done("read", [1, None], [1, {"a": 3}]), *done("read", [2, None], [2, {"a": -3}])]
     reads += reads
     assert check_model("bank", history(*reads)).counts() == {"negative-value": 2}
-    assert check_model("bank", history(*reads), ModelOptions(negative_balances=True)).valid is True
+    assert (
+        check_model("bank", history(*reads), ModelOptions(negative_balances=True)).verdict
+        is Verdict.VALID
+    )
     asked = ModelOptions(negative_balances=True, total_amount=3)
     assert [a.key for a in check_model("bank", history(*reads), asked).anomalies] == ["2", "2"]
 
@@ -127,7 +134,7 @@ def test_the_field_key_is_heeded_by_every_model(model: str) -> None:
     good = check_model(model, keyed(*did, *other, *RIGHT[model]))
     assert not good.anomalies, "what stands in one key says nothing about another"
     bad = check_model(model, keyed(*did, *other, *wrong))
-    assert bad.valid is False
+    assert bad.verdict is Verdict.INVALID
     assert {a.key for a in bad.anomalies} <= {"a", "x"}
 
 
@@ -136,23 +143,25 @@ def test_keys_on_some_operations_only_are_unknown(model: str) -> None:
     did, _, other = BY_KEY[model]
     bare = [(t, f, None, value) for t, f, _, value in RIGHT[model] or did]
     results = check_model(model, keyed(*did, *other, *bare))
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert f"index {len(did) + len(other)}, field key: expected a key" in results.reasons()[0]
 
 
 def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
     did, _, other = BY_KEY["set-full"]
-    assert check_model("set-full", keyed(*did, *other, *RIGHT["set-full"])).valid is True
-    assert check_model("set-full", keyed(*other)).valid == "unknown"
+    assert check_model("set-full", keyed(*did, *other, *RIGHT["set-full"])).verdict is Verdict.VALID
+    assert check_model("set-full", keyed(*other)).verdict is Verdict.UNKNOWN
     unread = pair("add", "c", 1, 1)
-    assert check_model("set-full", keyed(*did, *unread, *RIGHT["set-full"])).valid == "unknown"
+    assert (
+        check_model("set-full", keyed(*did, *unread, *RIGHT["set-full"])).verdict is Verdict.UNKNOWN
+    )
 
 
 def test_transactions_of_two_operations_are_no_pairs() -> None:
     two = [["append", "x", 1], ["append", "x", 2]]
     read = [["r", "x", None], ["r", "x", None]]
     ops = [*pair("txn", None, two, two), *pair("txn", None, read, [["r", "x", [1, 2]]] * 2)]
-    assert check_model("list-append", keyed(*ops)).valid is True
+    assert check_model("list-append", keyed(*ops)).verdict is Verdict.VALID
 
 
 def test_transactions_by_key_as_values() -> None:
@@ -163,10 +172,10 @@ def test_transactions_by_key_as_values() -> None:
     right = [*txn(1, write, write), *txn(2, write, write)]
     read = txn(1, [["r", "x", None]], [["r", "x", [1]]])
     other = txn(2, [["r", "x", None]], [["r", "x", [1]]])
-    assert check_model("list-append", history(*right, *read, *other)).valid is True
+    assert check_model("list-append", history(*right, *read, *other)).verdict is Verdict.VALID
     wrong = txn(2, [["r", "x", None]], [["r", "x", [2]]])
     results = check_model("list-append", history(*right, *read, *wrong))
-    assert (results.valid, {a.key for a in results.anomalies}) == (False, {"2"})
+    assert (results.verdict, {a.key for a in results.anomalies}) == (Verdict.INVALID, {"2"})
 
 
 def test_a_read_of_null_has_the_key_of_its_invocation() -> None:
@@ -177,4 +186,4 @@ def test_a_read_of_null_has_the_key_of_its_invocation() -> None:
         *done("read", ["x", None], ["x", [1]]),
         *done("read", ["y", None], ["y", []]),
     ]
-    assert check_model("set-full", history(*events)).valid is True
+    assert check_model("set-full", history(*events)).verdict is Verdict.VALID

@@ -12,6 +12,7 @@ from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.models.models import check_model
 from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.checkers.simulate.simulate_txn import transactions
+from dynamesis.checkers.verdict import Verdict
 
 EDN = """\
 {:type :invoke, :f :txn, :value [[:append 3 1] [:r 4 nil]], :process 0, :time 10, :index 7}
@@ -135,7 +136,7 @@ def test_elle_cli_json(tmp_path: Path) -> None:
       {"type":"invoke","f":"txn","value":[["r","x",null]],"process":1},
       {"type":"ok","f":"txn","value":[["r","x",[1]]],"process":1}]"""
     history = read_any(write(tmp_path, "history.json", text))
-    assert check_model("list-append", history).valid is True
+    assert check_model("list-append", history).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize("name", ["h.json", "h.edn", "h.jsonl"])

@@ -10,7 +10,7 @@ from dynamesis.checkers.elle.consistency import UnknownModel
 from dynamesis.checkers.formats.io import read_any
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.models import MODELS, BadOption, ModelOptions, check_model
-from dynamesis.checkers.verdict import Results
+from dynamesis.checkers.verdict import Results, Verdict
 
 
 def history(*events: tuple[Any, ...]) -> History:
@@ -197,9 +197,9 @@ CASES: dict[str, tuple[str, list, dict[str, Any], Any]] = {
 def test_verdict(model: str, events: list, options: dict[str, Any], expected: Any) -> None:
     results = judged(model, *events, **options)
     if isinstance(expected, set):
-        assert (results.valid, set(results.counts())) == (False, expected)
+        assert (results.verdict, set(results.counts())) == (Verdict.INVALID, expected)
     else:
-        assert (results.valid, results.counts()) == (expected, {})
+        assert (results.verdict.json, results.counts()) == (expected, {})
     assert bool(results.reasons()) == (expected == "unknown")
 
 
@@ -213,13 +213,13 @@ def test_how_far_a_register_is_from_linearizable() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_model_passes_a_history_without_evidence(model: str) -> None:
-    assert judged(model).valid == "unknown"
+    assert judged(model).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_model_raises_on_what_it_does_not_understand(model: str) -> None:
     odd = [*done(0, "add", {"x": [1]}), *done(1, "read", seen="?"), *done(2, "txn", 7)]
-    assert judged(model, *odd).valid in ("unknown", False)
+    assert judged(model, *odd).verdict.json in ("unknown", False)
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
@@ -308,7 +308,7 @@ UNKNOWN = [
 @pytest.mark.parametrize(("model", "events", "why"), UNKNOWN)
 def test_what_cannot_be_judged_says_why(model: str, events: list, why: str) -> None:
     results = judged(model, *events)
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert why in results.reasons()[0]
 
 
@@ -332,4 +332,4 @@ TRANSFER = {"from": "a", "to": "b", "amount": 9}
 def test_transfers_are_no_reads() -> None:
     balances = {"a": 3, "b": 4}
     events = [*done(0, "read", seen=balances), *done(0, "transfer", TRANSFER)]
-    assert judged("bank", *events, *done(0, "read", seen=balances)).valid is True
+    assert judged("bank", *events, *done(0, "read", seen=balances)).verdict is Verdict.VALID

@@ -8,6 +8,7 @@ from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.katomicity import Register, smallest_delta
 from dynamesis.checkers.models.linearizable_register import check_register
+from dynamesis.checkers.verdict import Verdict
 
 #: name -> (operations as "w1" or "r1" with begin and end, whether two writes are enough)
 CASES = {
@@ -91,5 +92,5 @@ def test_the_verdict_tells_the_distance(stale: int, distance: dict[str, float]) 
     ops += [Op(process=1, f="read", key="x")]
     ops += [Op(type="ok", process=1, f="read", key="x", value=2 - stale)]
     verdict = check_register(History.of(ops))
-    assert verdict.valid is False
+    assert verdict.verdict is Verdict.INVALID
     assert verdict.details["distance"] == {"x": distance}

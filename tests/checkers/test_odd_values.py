@@ -12,6 +12,7 @@ from dynamesis.checkers.history.history import Op
 from dynamesis.checkers.models.dynamo import check
 from dynamesis.checkers.models.models import MODELS, ModelOptions, check_model
 from dynamesis.checkers.models.operations import FS
+from dynamesis.checkers.verdict import Verdict
 from test_jepsen_models import add, done, history, judged, read
 
 MOVED = {"from": "a", "to": "b", "amount": 1}
@@ -60,7 +61,7 @@ def test_every_model_declares_its_fs() -> None:
 def test_the_histories_below_are_valid_before_they_are_made_odd(model: str) -> None:
     events, options = GOOD[model]
     results = judged(model, *events, **options)
-    assert (results.valid, results.reasons()) == (True, ())
+    assert (results.verdict, results.reasons()) == (Verdict.VALID, ())
 
 
 @pytest.mark.parametrize("model", GOOD)
@@ -71,7 +72,7 @@ def test_an_unknown_f_is_never_ignored(model: str, end: str, value: Any) -> None
     odd = done(7, "compact", value, end)
     for where in (0, len(events)):
         results = judged(model, *events[:where], *odd, *events[where:], **options)
-        assert results.valid == "unknown"
+        assert results.verdict is Verdict.UNKNOWN
         [reason] = results.reasons()
         assert f"index {where}, field f" in reason
         assert "and not compact (1 operation)" in reason
@@ -82,7 +83,7 @@ def test_an_operation_without_f_is_not_ignored(model: str) -> None:
     events, options = GOOD[model]
     if "" not in FS[model]:
         results = judged(model, *events, *done(7, "", 1), **options)
-        assert results.valid == "unknown"
+        assert results.verdict is Verdict.UNKNOWN
         assert "and not none" in results.reasons()[0]
 
 
@@ -93,7 +94,7 @@ def test_nor_is_it_in_a_test_of_our_own() -> None:
         Op(process=1, f="cas", key="k"),
     ]
     for results in (check(history_of(put)), check_model("dynamo", history_of(put))):
-        assert results.valid == "unknown"
+        assert results.verdict is Verdict.UNKNOWN
         assert results.reasons() == (
             "index 2, field f: model dynamo knows delete, dump, get, put, and not cas "
             "(1 operation), which may have done anything",
@@ -108,7 +109,7 @@ def history_of(ops: list[Op]) -> Any:
 def test_events_of_nemesis_and_harness_are_no_operations(model: str) -> None:
     events, options = GOOD[model]
     others = [("nemesis", "info", "start-odd"), ("harness", "info", "phase", "main")]
-    assert judged(model, *others, *events, *others, **options).valid is True
+    assert judged(model, *others, *events, *others, **options).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize("model", GOOD)
@@ -117,7 +118,7 @@ def test_a_client_with_a_name_is_not_ignored(model: str) -> None:
     events, options = GOOD[model]
     named = [("bob", *event[1:]) for event in events[:2]]
     results = judged(model, *events, *named, **options)
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert f"index {len(events)}, field process" in results.reasons()[0]
     assert "got bob" in results.reasons()[0]
 
@@ -146,7 +147,7 @@ def ended(events: list, end: str) -> list:
 def test_where_nothing_succeeded_nothing_is_valid(model: str, end: str) -> None:
     events, options = GOOD[model]
     results = judged(model, *ended(events, end), **options)
-    assert (results.valid, results.counts()) == ("unknown", {})
+    assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
     assert results.reasons()
 
 
@@ -155,7 +156,7 @@ def test_what_never_ended_is_no_evidence(model: str) -> None:
     events, options = GOOD[model]
     begun = [(10 * i, *event[1:]) for i, event in enumerate(events) if event[1] == "invoke"]
     results = judged(model, *begun, **options)
-    assert (results.valid, results.counts()) == ("unknown", {})
+    assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
 
 
 @pytest.mark.parametrize("model", ["register", "set", "set-full", "counter", "long-fork"])
@@ -167,7 +168,7 @@ def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: 
     )  # fmt: skip
     for history_ in (events[:2], lone, [*ended(events[:2], "fail"), *lone]):
         results = judged(model, *history_, **options)
-        assert (results.valid, results.counts()) == ("unknown", {}), history_
+        assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {}), history_
 
 
 #: (model, operations added to what is valid, what the reason says)
@@ -211,30 +212,36 @@ ODD: list[tuple[str, list, str]] = [
 def test_an_odd_value_is_never_ignored(model: str, events: list, why: str) -> None:
     good, options = GOOD[model]
     results = judged(model, *good, *events, **options)
-    assert (results.valid, results.counts()) == ("unknown", {})
+    assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
     assert any(why in reason for reason in results.reasons()), results.reasons()
 
 
 def test_what_else_is_wrong_is_found_beside_an_odd_value() -> None:
-    assert judged("set", *done(1, "read", seen=7), *add(1), *read()).valid is False
+    assert judged("set", *done(1, "read", seen=7), *add(1), *read()).verdict is Verdict.INVALID
     odd = done(1, "read", seen={"a": "x"})
-    assert judged("bank", *odd, *done(1, "read", seen={"a": 4}), total_amount=3).valid is False
-    assert judged("counter", *add(1), *done(1, "read"), *done(1, "read", seen=3)).valid is False
+    assert (
+        judged("bank", *odd, *done(1, "read", seen={"a": 4}), total_amount=3).verdict
+        is Verdict.INVALID
+    )
+    assert (
+        judged("counter", *add(1), *done(1, "read"), *done(1, "read", seen=3)).verdict
+        is Verdict.INVALID
+    )
 
 
 @pytest.mark.parametrize("test", [{"accounts": "a"}, {"total_amount": "3"}, {"total_amount": True}])
 def test_a_test_json_that_says_something_else_of_a_bank(test: dict[str, Any]) -> None:
     reads = [*done(1, "read", seen={"a": 3}), *done(1, "read", seen={"a": 3})]
     results = judged("bank", *reads, test=test)
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert "expected a" in results.reasons()[0]
 
 
 def test_a_lone_read_without_a_total_proves_nothing() -> None:
     lone = done(1, "read", seen={"a": 3})
-    assert judged("bank", *lone).valid == "unknown"
-    assert judged("bank", *lone, total_amount=3).valid is True
-    assert judged("bank", *lone, *lone).valid is True
+    assert judged("bank", *lone).verdict is Verdict.UNKNOWN
+    assert judged("bank", *lone, total_amount=3).verdict is Verdict.VALID
+    assert judged("bank", *lone, *lone).verdict is Verdict.VALID
 
 
 def test_a_read_without_a_balance_gives_no_total() -> None:
@@ -275,7 +282,7 @@ def spelled(tmp_path: Path, model: str, *values: str, **options: Any) -> Any:
     ],
 )
 def test_sums_are_not_rounded(tmp_path: Path, values: tuple[str, ...], valid: Any) -> None:
-    assert spelled(tmp_path, "counter", *values).valid == valid
+    assert spelled(tmp_path, "counter", *values).verdict.json == valid
 
 
 @pytest.mark.parametrize(
@@ -291,7 +298,7 @@ def test_sums_are_not_rounded(tmp_path: Path, values: tuple[str, ...], valid: An
 )
 def test_totals_are_not_rounded(tmp_path: Path, balances: str, total: str, valid: Any) -> None:
     options = {"total_amount": parse_number(total), "negative_balances": True}
-    assert spelled(tmp_path, "bank", balances, **options).valid == valid
+    assert spelled(tmp_path, "bank", balances, **options).verdict.json == valid
 
 
 EDN = """{:process 0, :type :invoke, :f :read, :value nil}
@@ -323,7 +330,7 @@ def test_decimals_and_ratios_of_edn(
     path.write_text(EDN % balances)
     options = ModelOptions(total_amount=parse_number(total), negative_balances=True)
     results = check_model("bank", read_any(path), options)
-    assert results.valid == valid, results.reasons()
+    assert results.verdict.json == valid, results.reasons()
     if valid == "unknown":
         assert any(balances[0] in why or "floats" in why for why in results.reasons())
 
@@ -364,15 +371,15 @@ def test_an_anomaly_is_proved_by_what_had_happened(
 def test_no_value_is_a_sentinel(value: Any) -> None:
     """What any model might use inside for something else is a value like any other."""
     register = [*done(0, "write", value), *done(1, "read", seen=value)]
-    assert judged("register", *register).valid is True
+    assert judged("register", *register).verdict is Verdict.VALID
     assert judged("register", *done(0, "write", value), *done(1, "read")).counts() == {
         "nonlinearizable": 1
     }
     for model in ("set", "set-full"):
-        assert judged(model, *add(value), *read(value)).valid is True
+        assert judged(model, *add(value), *read(value)).verdict is Verdict.VALID
         assert judged(model, *add(value), *read()).counts() == {"lost-element": 1}
     ids = [*done(0, "generate", seen=value), *done(1, "generate", seen="other")]
-    assert judged("unique-ids", *ids).valid is True
+    assert judged("unique-ids", *ids).verdict is Verdict.VALID
     txns = [
         *done(0, "txn", [["w", "x", value]]),
         *done(0, "txn", [["w", "y", value]]),
@@ -387,9 +394,9 @@ def test_no_value_is_a_sentinel(value: Any) -> None:
 )
 def test_a_register_begins_with_its_initial_value(initial: Any, valid: bool) -> None:
     events = [*done(1, "read", seen=0), *done(0, "write", 1), *done(1, "read", seen=1)]
-    assert judged("register", *events, initial=initial).valid is valid
+    assert judged("register", *events, initial=initial).verdict.json is valid
     pairs = [(p, t, f, ["k", *v] if v else ["k", None]) for p, t, f, *v in events]
-    assert judged("register", *pairs, initial=initial).valid is valid
+    assert judged("register", *pairs, initial=initial).verdict.json is valid
 
 
 @pytest.mark.parametrize("initial", [0, [1, 2], {"b": 1, "a": 2}, "word", -(2**63)])
@@ -397,10 +404,10 @@ def test_initial_values_of_any_kind(initial: Any) -> None:
     written = [*done(0, "write", 1), *done(1, "read", seen=1)]
     late = [*written, *done(1, "read", seen=initial)]
     early = [*done(1, "read", seen=initial), *written]
-    assert judged("register", *early, initial=initial).valid is True
+    assert judged("register", *early, initial=initial).verdict is Verdict.VALID
     assert judged("register", *late, initial=initial).counts() == {"nonlinearizable": 1}
     assert judged("register", *early, *done(1, "read"), initial=initial).counts() == {"phantom": 1}
     again = [*early, *done(0, "write", initial)]
-    assert judged("register", *again, initial=initial).valid == "unknown"
+    assert judged("register", *again, initial=initial).verdict is Verdict.UNKNOWN
     null = [*early, (0, "invoke", "write"), (0, "ok", "write"), *done(1, "read")]
-    assert judged("register", *null, initial=initial).valid is True
+    assert judged("register", *null, initial=initial).verdict is Verdict.VALID

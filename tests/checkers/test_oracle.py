@@ -6,14 +6,14 @@ import os
 from random import Random
 
 import pytest
-from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.simulate.simulate import FAULTS, Store
 from dynamesis.checkers.simulate.simulate import TEST as SIMULATED
+from dynamesis.checkers.verdict import Verdict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
@@ -28,11 +28,11 @@ LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=l
 def found_by_checkers(ops: list[Op], test) -> set[tuple[str, str | None]]:
     history = History.of(ops)
     assert first_problem(history) is None
-    order, told = causality(history), timeline(history)
+    shared = Run(history, test)
     return {
         (anomaly.name, anomaly.key)
         for name in ("reads", "final", "replicas")
-        for anomaly in CHECKERS[name](order, told, test).anomalies
+        for anomaly in CHECKERS[name](shared).anomalies
     }
 
 
@@ -66,11 +66,11 @@ def test_a_cluster_that_may_not_be_quiet_agrees(program, quiet, dumped) -> None:
         ops.append(Op(type="info", f="dumped", value={"n1": True, "n2": dumped}))
     oracle = Dynamo(ops, PRIMARIES)
     history = History.of(ops)
-    order, told = causality(history), timeline(history)
-    verdicts = {name: CHECKERS[name](order, told, TEST) for name in ("stuck", "final", "replicas")}
+    shared = Run(history, TEST)
+    verdicts = {name: CHECKERS[name](shared) for name in ("stuck", "final", "replicas")}
     found = {(a.name, a.key) for v in verdicts.values() for a in v.anomalies}
     if quiet is None:
-        assert {v.valid for v in verdicts.values()} == {"unknown"}
+        assert {v.verdict.json for v in verdicts.values()} == {"unknown"}
     elif quiet:
         assert found == oracle.at_the_end() | oracle.of_replicas()
     else:
@@ -155,12 +155,12 @@ def test_the_distance_of_a_register_agrees_with_trying_all_orders(ops: list[Op])
 def test_register_zones_agree_with_trying_all_orders(program) -> None:
     ops = register_history(program)
     verdict = check_register(History.of(ops))
-    if verdict.valid == "unknown":
+    if verdict.verdict is Verdict.UNKNOWN:
         reads = [op.value for op in ops if op.type == "ok" and op.f == "read"]
         written = any(op.type == "ok" and op.f == "write" for op in ops)
         assert not reads or not (written or any(value is not None for value in reads))
     else:
-        assert verdict.valid is linearizable(ops)
+        assert verdict.verdict.json is linearizable(ops)
 
 
 @LENIENT
@@ -172,5 +172,5 @@ def test_registers_that_begin_with_a_value_agree(program, initial: int) -> None:
         if op.type == "ok" and op.f == "read" and op.value is None:
             op.value = -1
     verdict = check_register(History.of(ops), initial)
-    if verdict.valid != "unknown":
-        assert verdict.valid is linearizable(ops, initial=initial)
+    if verdict.verdict is not Verdict.UNKNOWN:
+        assert verdict.verdict.json is linearizable(ops, initial=initial)

@@ -6,9 +6,8 @@ import os
 
 import pytest
 from dynamesis.checkers.dynamo.quorum import check_ledger
-from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op, OpError, Sibling
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.history.wellformed import first_problem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,7 +52,7 @@ PROGRAMS = st.tuples(
 )  # fmt: skip
 
 
-class Run:
+class Interpreter:
     """Interprets a program."""
 
     def __init__(self) -> None:
@@ -164,7 +163,7 @@ def _digits(number: int) -> list[int]:
 
 
 def run(steps, finals) -> list[Op]:
-    running = Run()
+    running = Interpreter()
     for step in steps:
         running.step(*step)
     if finals is not None:
@@ -181,7 +180,7 @@ def test_the_ledger_agrees(program) -> None:
     ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None
-    told = check_ledger(causality(history), timeline(history), test)
+    told = check_ledger(Run(history, test))
     oracle = Ledger(ops, test, PRIMARIES)
     unread = oracle.unread()
     counted = {row for rows in unread.values() for row in rows}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from dynamesis.checkers.graph.causality import causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.simulate.simulate import FAULTS, Store
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_promises import SESSIONS, LastWins, Promises
@@ -23,12 +22,12 @@ STRICT = {**TEST, "r": 2, "w": 1, "sloppy": False, "promises": list(SESSIONS)}
 BOUNDS = {"siblings": 2, "hints": 3}
 
 
-def verdict(name: str, ops: list[Op], test) -> Verdict:
+def verdict(name: str, ops: list[Op], test) -> CheckerResult:
     history = History.of(ops)
-    return CHECKERS[name](causality(history), timeline(history), test)
+    return CHECKERS[name](Run(history, test))
 
 
-def named(told: Verdict) -> set[tuple[str, str | None]]:
+def named(told: CheckerResult) -> set[tuple[str, str | None]]:
     return {(anomaly.name, anomaly.key) for anomaly in told.anomalies}
 
 
@@ -56,7 +55,9 @@ def test_coverage_agrees_on_simulated_stores(seed: int, fault: str | None, opera
 @given(PROGRAMS)
 def test_causal_cycles_agree(program) -> None:
     ops = run(program)
-    assert (verdict("order", ops, TEST).valid is False) == Promises(ops, PRIMARIES).has_cycle()
+    assert (verdict("order", ops, TEST).verdict is Verdict.INVALID) == Promises(
+        ops, PRIMARIES
+    ).has_cycle()
 
 
 def as_cart(value: int | None):
@@ -142,5 +143,5 @@ def test_membership_and_bounds_agree(program, asked) -> None:
         ops.append(Op(type="info", f="membership", value=value))
         ops.append(Op(type="info", f="sizes", value={"node": f"n{number}", "hints": size}))
     oracle = Promises(ops, PRIMARIES)
-    assert (verdict("membership", ops, TEST).valid is False) == oracle.is_split()
+    assert (verdict("membership", ops, TEST).verdict is Verdict.INVALID) == oracle.is_split()
     assert named(verdict("bounds", ops, {**TEST, "bounds": BOUNDS})) == oracle.unbounded(BOUNDS)

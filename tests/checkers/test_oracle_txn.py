@@ -8,6 +8,7 @@ import pytest
 from dynamesis.checkers.elle.consistency import forbidden, meaning
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
 from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.verdict import Verdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_txn import ListAppend, RwRegister
@@ -96,10 +97,10 @@ def told(elements: list[int], bits: int, append: bool):
 
 
 def compare(verdict, illegal: set[str]) -> None:
-    if verdict.valid == "unknown":
+    if verdict.verdict is Verdict.UNKNOWN:
         assert not illegal or not verdict.details.get("found")
         return
-    assert (verdict.valid is False) == bool(illegal), (verdict, illegal)
+    assert (verdict.verdict is Verdict.INVALID) == bool(illegal), (verdict, illegal)
     found = {a.name for a in verdict.anomalies} & SINGLE
     assert found == illegal & SINGLE, (verdict, illegal)
 
@@ -148,7 +149,7 @@ def test_rw_register_agrees_with_brute_force(program, assume: set[str]) -> None:
         illegal = oracle.findings() & forbidden([model])
         verdict = check_rw_register(history, [model], (), tuple(assume))
         if oracle.implied_cyclic:
-            assert verdict.valid is False, (model, verdict)
+            assert verdict.verdict is Verdict.INVALID, (model, verdict)
         else:
             compare(verdict, illegal)
 

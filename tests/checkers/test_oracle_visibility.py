@@ -8,6 +8,7 @@ import os
 import pytest
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.verdict import Verdict
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle_visibility import MODELS
@@ -27,8 +28,10 @@ def agree(ops, append: bool) -> None:
     for model in MODELS:
         verdict = check(history, [model])
         # where versions may have come in either order, that is not looked into
-        if verdict.valid is False or (verdict.valid is True and complete(verdict)):
-            assert verdict.valid is tiny.allowed(model), (model, verdict)
+        if verdict.verdict is Verdict.INVALID or (
+            verdict.verdict is Verdict.VALID and complete(verdict)
+        ):
+            assert verdict.verdict.json is tiny.allowed(model), (model, verdict)
 
 
 def complete(verdict) -> bool:

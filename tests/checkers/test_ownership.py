@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 from log_lines import NODES, TEST, fault, history, line, logs, put
 
 OWNERS = list(NODES)
@@ -39,11 +40,11 @@ def gained(at: float, version: int, *partitions: int) -> Event:
 BEGIN = [line(0.1, "n5", "start"), layout(1, "n1", 2, True), layout(1.1, "n5", 2, True)]
 
 
-def verdict(*lines: Event) -> Verdict:
+def verdict(*lines: Event) -> CheckerResult:
     change = fault(1, "membership", 0.9, 9, joins=["n5"], leaves=["n1"])
     h = history(put("1.1", 0.2, 0.3), change)
     test = {**TEST, "ring": {**TEST["ring"], "owners": TARGET}}
-    return check_logs(h, test, logs(*BEGIN, *lines)).verdicts["ownership"]
+    return check_logs(Run(h, test), logs(*BEGIN, *lines)).verdicts["ownership"]
 
 
 def heard(*peers: str) -> list[Event]:
@@ -61,7 +62,7 @@ CLAIMS = [
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_who_heard_all_owners_may_say_so(claim: Event) -> None:
     told = verdict(*heard(*SOURCES), layout(2.9, "n1", 3, False), claim)
-    assert (told.valid, told.details) == (True, {"claims": 1})
+    assert (told.verdict, told.details) == (Verdict.VALID, {"claims": 1})
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -89,12 +90,12 @@ def test_an_exchange_that_ends_later_comes_too_late() -> None:
 
 def test_nobody_waits_for_who_was_removed() -> None:
     removed = layout(1.5, "n5", 2, True, gone=[SOURCES[0]])
-    assert verdict(removed, *heard(*SOURCES[1:]), CLAIMS[2]).valid is True
+    assert verdict(removed, *heard(*SOURCES[1:]), CLAIMS[2]).verdict is Verdict.VALID
 
 
 def test_what_a_later_life_says_is_not_judged() -> None:
     again = line(2.5, "n5", "start")
-    assert verdict(again, CLAIMS[2], CLAIMS[1]).valid is True
+    assert verdict(again, CLAIMS[2], CLAIMS[1]).verdict is Verdict.VALID
 
 
 def test_who_owned_it_before_may_serve_it() -> None:
@@ -111,5 +112,5 @@ def test_one_claim_is_told_once() -> None:
 def test_without_a_change_it_is_skipped() -> None:
     h = history(put("1.1", 0.2, 0.3))
     still = [line(1, "n1", "layout", version=1, owners=OWNERS, members=OWNERS, gone=[])]
-    said = check_logs(h, TEST, logs(*still)).verdicts["ownership"]
+    said = check_logs(Run(h, TEST), logs(*still)).verdicts["ownership"]
     assert said.skipped == "no partition was on the move in the nodes' logs"

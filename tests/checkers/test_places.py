@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 from log_lines import TEST, dump, fault, history, line, logs, op, put
 
 P, Q, X = CheckedRing.of(TEST).primaries("k")  # type: ignore[union-attr]
@@ -19,9 +20,9 @@ def stored(node: str, at: float = 1.1, what: str = "stored", **more: Any) -> dic
     return dict(line(at, node, what, key="k", request="1.1", why=why, hash="aa", **more))
 
 
-def verdict(lines: list[Any], *ops: Any, test: dict[str, Any] = TEST) -> Verdict:
+def verdict(lines: list[Any], *ops: Any, test: dict[str, Any] = TEST) -> CheckerResult:
     h = history(put("1.1", 1, 1.2), *ops)
-    return check_logs(h, test, logs(*lines)).verdicts["places"]
+    return check_logs(Run(h, test), logs(*lines)).verdicts["places"]
 
 
 TWO = [stored(P), stored(Q)]
@@ -29,12 +30,12 @@ TWO = [stored(P), stored(Q)]
 
 def test_a_copy_on_each_place_is_right() -> None:
     told = verdict([*TWO, stored(X)])
-    assert (told.valid, told.details) == (True, {"writes": 1})
+    assert (told.verdict, told.details) == (Verdict.VALID, {"writes": 1})
 
 
 @pytest.mark.parametrize("what", ["stored", "held"])
 def test_a_hint_stands_in_for_a_copy(what: str) -> None:
-    assert verdict([*TWO, stored(SPARE, what=what, hint_for=X)]).valid is True
+    assert verdict([*TWO, stored(SPARE, what=what, hint_for=X)]).verdict is Verdict.VALID
 
 
 def test_a_place_with_neither_is_a_lost_hint() -> None:
@@ -60,7 +61,7 @@ def test_another_write_of_the_key_says_nothing_of_this() -> None:
 def test_a_coordinator_without_anybody_to_ask_is_excused(left: Any, valid: bool) -> None:
     said = line(1.6, P, "unplaced", key="k", request="1.1", primary=X, left=left, failed=[X])
     told = verdict([*TWO, said])
-    assert told.valid is valid
+    assert told.verdict.json is valid
     assert all(f"It could have gone to {SPARE}" in a.why for a in told.anomalies)
 
 
@@ -73,7 +74,7 @@ def test_a_kill_excuses_only_who_may_have_lost_the_line(
     node: str, start: float, valid: bool
 ) -> None:
     """One that was down before the write began has lost nothing of it."""
-    assert verdict(TWO, fault(1, "kill", start, start + 5, nodes=[node])).valid is valid
+    assert verdict(TWO, fault(1, "kill", start, start + 5, nodes=[node])).verdict.json is valid
 
 
 def test_a_coordinator_that_stood_still_is_not_judged() -> None:
@@ -82,7 +83,7 @@ def test_a_coordinator_that_stood_still_is_not_judged() -> None:
 
 def test_a_request_for_fewer_places_is_owed_no_more() -> None:
     said = line(1, P, "fewer-places", key="k", request="1.1", n=2)
-    assert verdict([*TWO, said]).valid is True
+    assert verdict([*TWO, said]).verdict is Verdict.VALID
 
 
 def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> None:
@@ -90,7 +91,7 @@ def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> N
     assert verdict(TWO, change).details == {"writes": 0}
     earlier = fault(1, "membership", 0.3, 0.4, joins=[], leaves=["n9"])
     layout = line(0.4, P, "layout", version=2, members=[], owners=TEST["ring"]["owners"], gone=[])
-    said = check_logs(history(put("1.1", 1, 1.2), earlier), TEST, logs(*TWO, layout))
+    said = check_logs(Run(history(put("1.1", 1, 1.2), earlier), TEST), logs(*TWO, layout))
     assert said.verdicts["places"].details["writes"] == 1
 
 
@@ -98,9 +99,9 @@ def test_logs_that_say_nothing_leave_it_skipped() -> None:
     assert verdict([]).skipped is not None
     one = [each for each in logs(*TWO).events if each["node"] != X]
     h = history(put("1.1", 1, 1.2))
-    silent = check_logs(h, TEST, type(logs()).of(one, 0)).verdicts["places"]
+    silent = check_logs(Run(h, TEST), type(logs()).of(one, 0)).verdicts["places"]
     assert silent.skipped == f"there is no log of {X}"
-    assert check_logs(h, {}, logs(*TWO)).verdicts["places"].skipped is not None
+    assert check_logs(Run(h, {}), logs(*TWO)).verdicts["places"].skipped is not None
 
 
 HINTED = [*TWO, stored(SPARE, hint_for=X)]
@@ -111,7 +112,7 @@ def test_a_dump_before_the_repairing_reads_must_show_what_was_handed_off(
     shown: list[str], valid: bool
 ) -> None:
     told = verdict(HINTED, dump(45, X, *shown), dump(45, P, "1.1"))
-    assert told.valid is valid
+    assert told.verdict.json is valid
     for anomaly in told.anomalies:
         assert anomaly.name == "lost-hint"
         assert f"a hint for {X} was kept by {SPARE}" in anomaly.why
@@ -120,7 +121,7 @@ def test_a_dump_before_the_repairing_reads_must_show_what_was_handed_off(
 
 def test_a_disk_that_forgot_excuses_the_dump() -> None:
     wipe = fault(1, "wipe", 9, 10, nodes=[X])
-    assert verdict(HINTED, dump(45, X), wipe).valid is True
+    assert verdict(HINTED, dump(45, X), wipe).verdict is Verdict.VALID
 
 
 def test_a_delete_excuses_the_dump() -> None:
@@ -128,7 +129,7 @@ def test_a_delete_excuses_the_dump() -> None:
         op(2, process=7, f="delete", key="k", id="7.1", basis=2),
         op(3, type="info", process=7, f="delete", key="k", id="7.1"),
     ]
-    assert verdict(HINTED, gone, dump(45, X)).valid is True
+    assert verdict(HINTED, gone, dump(45, X)).verdict is Verdict.VALID
 
 
 def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_the_answer() -> None:
@@ -137,5 +138,5 @@ def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_t
     for named, judged in ((P, 0), (Q, 1), (None, 0)):
         worth = {} if named is None else {"worth": {"coordinator": named}}
         h = history(put("1.1", 1, 1.2, **worth), kill)
-        said = check_logs(h, TEST, logs(*only)).verdicts["places"]
+        said = check_logs(Run(h, TEST), logs(*only)).verdicts["places"]
         assert said.details == {"writes": judged}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.measure.repairs import repairs
 
 BEGAN = 7_000_000_000
@@ -23,7 +23,7 @@ def test_the_last_copy_that_no_client_sent_is_when_a_key_converged() -> None:
             (3500, "n1", "stored", "b", "read-repair"),
         )
     ]
-    told = repairs(timeline(_healed(True)), _healed(True), events, BEGAN)
+    told = repairs(Run(_healed(True)), events, BEGAN)
     assert told == {
         "keys": 2,
         "by": {"anti-entropy": 1, "hint": 2},
@@ -36,7 +36,7 @@ def test_the_last_copy_that_no_client_sent_is_when_a_key_converged() -> None:
 
 
 def test_a_cluster_that_did_not_get_quiet_did_not_converge() -> None:
-    assert repairs(timeline(_healed(False)), _healed(False), [], BEGAN) is None
+    assert repairs(Run(_healed(False)), [], BEGAN) is None
 
 
 def test_a_fault_that_ended_before_the_heal_is_what_keys_recover_from() -> None:
@@ -50,7 +50,7 @@ def test_a_fault_that_ended_before_the_heal_is_what_keys_recover_from() -> None:
         ]
     )
     copy = {"mono": BEGAN + 900_000_000, "node": "n1", "event": "stored", "key": "a", "why": "hint"}
-    told = repairs(timeline(history), history, [copy], BEGAN)
+    told = repairs(Run(history), [copy], BEGAN)
     assert told is not None
     assert told["slowest"]["a"]["s"] == 0.4
 

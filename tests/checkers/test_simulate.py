@@ -8,7 +8,7 @@ from dynamesis.checkers.graph.causality import causality
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models.dynamo import check
 from dynamesis.checkers.simulate.simulate import FAULTS, TEST, Store
-from dynamesis.checkers.verdict import Results
+from dynamesis.checkers.verdict import Results, Verdict
 
 
 def results(seed: int, **shape) -> Results:
@@ -29,7 +29,7 @@ SHAPES = {
 @pytest.mark.parametrize("seed", range(5))
 def test_a_right_store_is_valid(seed: int, shape: dict) -> None:
     judged = results(seed, operations=300, **shape)
-    assert (judged.valid, judged.counts(), judged.reasons()) == (True, {}, ())
+    assert (judged.verdict, judged.counts(), judged.reasons()) == (Verdict.VALID, {}, ())
 
 
 @pytest.mark.parametrize("fault", FAULTS)

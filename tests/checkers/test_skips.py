@@ -8,7 +8,7 @@ import pytest
 from dynamesis.checkers.history.history import History, Op, Sibling
 from dynamesis.checkers.models.dynamo import check
 from dynamesis.checkers.simulate.simulate import TEST as RING
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 
 
 def note(f: str, value: Any) -> Op:
@@ -27,7 +27,7 @@ VIEWS = [note("membership", {"node": n, "members": [n], "owners": []}) for n in 
 WHOLE = note("dumped", {"n1": True})
 
 
-def judged(name: str, *ops: Op, **test: Any) -> Verdict:
+def judged(name: str, *ops: Op, **test: Any) -> CheckerResult:
     return check(History.of([LOAD, *ops]), {"n": 3, **test}).verdicts[name]
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_judged_says_why(
 ) -> None:
     verdict = judged(name, *ops, **test)
     assert (verdict.skipped is not None) == (how == "skipped")
-    assert verdict.valid == (True if how == "skipped" else "unknown")
+    assert verdict.verdict.json == (True if how == "skipped" else "unknown")
     assert why in (verdict.skipped or verdict.reasons[0])
 
 
@@ -126,7 +126,7 @@ def test_a_bound_on_siblings_need_not_be_whole() -> None:
 def test_an_event_of_a_node_that_does_not_take_part_is_no_evidence() -> None:
     ops = [*PUT, QUIET, FINAL, *EMPTY]
     results = check(History.of(ops), {"nodes": ["n2", "n3"]})
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert "index 1, node: expected one of n2, n3; got 'n1'" in results.reasons()[0]
     joined = [note("membership", {"node": "n1"}), *ops]
     for test, events in (({"nodes": ["n1"]}, ops), ({"nodes": ["n2"]}, joined), ({}, ops)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.logs.logs import Event
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.verdict import Anomaly, Results, judge
@@ -20,7 +20,7 @@ def stored(at: float, node: str, id: str, *holds: str, why: str = "put", **more:
 
 def explained(h: History, anomaly: Anomaly, *lines: Event) -> Anomaly:
     results = Results({"some": judge([anomaly])})
-    beside = touches(logs(*lines), results, h, timeline(h), TEST)
+    beside = touches(logs(*lines), results, Run(h, TEST))
     return with_touches(results, beside).anomalies[0]
 
 

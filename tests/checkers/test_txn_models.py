@@ -15,7 +15,7 @@ from dynamesis.checkers.elle.consistency import (
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.models import check_model
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import CheckerResult, Verdict
 
 
 def events(*lines: str) -> History:
@@ -52,7 +52,7 @@ def together(*txns: str) -> History:
     return events(*begin, *[f"{p} ok {txn}" for p, txn in enumerate(txns)])
 
 
-def names(verdict: Verdict) -> set[str]:
+def names(verdict: CheckerResult) -> set[str]:
     return set(verdict.details["found"])
 
 
@@ -92,7 +92,7 @@ def test_what_is_not_known_may_have_happened() -> None:
     history = events(
         "0 invoke ax1", "0 info ax1", "1 invoke rx", "1 ok rx", "2 invoke rx", "2 ok rx1"
     )
-    assert check_list_append(history).valid is True
+    assert check_list_append(history).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ def test_what_is_not_known_may_have_happened() -> None:
 )
 def test_write_skew_is_judged_by_the_consistency_model(model: str, valid: bool) -> None:
     history = LISTS["G2-item"][0]
-    assert check_list_append(history, [model]).valid is valid
+    assert check_list_append(history, [model]).verdict.json is valid
 
 
 def test_a_stale_read_is_serializable_and_not_strictly_so() -> None:
     history = LISTS["G-single-realtime"][0]
-    assert check_list_append(history, ["serializable"]).valid is True
-    assert check_list_append(history, ["strict-serializable"]).valid is False
+    assert check_list_append(history, ["serializable"]).verdict is Verdict.VALID
+    assert check_list_append(history, ["strict-serializable"]).verdict is Verdict.INVALID
 
 
 def test_one_anomaly_may_be_asked_for() -> None:
     history = LISTS["G2-item"][0]
-    assert check_list_append(history, (), ["G1"]).valid is True
-    assert check_list_append(history, (), ["G2"]).valid is False
+    assert check_list_append(history, (), ["G1"]).verdict is Verdict.VALID
+    assert check_list_append(history, (), ["G2"]).verdict is Verdict.INVALID
 
 
 def test_a_cycle_is_explained_edge_by_edge() -> None:
@@ -129,12 +129,12 @@ def test_a_cycle_is_explained_edge_by_edge() -> None:
 def test_a_history_that_is_no_list_append_is_unknown_by_index_and_field() -> None:
     bad = History.of([Op(process=0, f="txn", value=[["cas", "x", 1]])])
     verdict = check_list_append(bad)
-    assert verdict.valid == "unknown"
+    assert verdict.verdict is Verdict.UNKNOWN
     assert "index 0, field value: expected micro-operations 'append' and 'r'" in verdict.reasons[0]
 
 
 def test_an_element_appended_twice_is_unknown() -> None:
-    assert check_list_append(together("ax1", "ax1", "rx1")).valid == "unknown"
+    assert check_list_append(together("ax1", "ax1", "rx1")).verdict is Verdict.UNKNOWN
 
 
 def register(*lines: str) -> History:
@@ -168,7 +168,7 @@ def test_registers_are_ordered_by_the_model_and_by_what_is_assumed(
     model: str, assume: tuple[str, ...], found: set[str]
 ) -> None:
     verdict = check_rw_register(stale_register(), [model], (), assume)
-    assert (verdict.valid, set(verdict.counts())) == (False, found)
+    assert (verdict.verdict, set(verdict.counts())) == (Verdict.INVALID, found)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_registers_are_ordered_by_the_model_and_by_what_is_assumed(
 )
 def test_registers_without_any_order_of_versions_are_unknown(model: str) -> None:
     verdict = check_rw_register(stale_register(), [model])
-    assert verdict.valid == "unknown"
+    assert verdict.verdict is Verdict.UNKNOWN
     assert "no order of the versions of key 'x' could be inferred" in verdict.reasons[0]
 
 
@@ -231,7 +231,7 @@ def test_legal_cycles_do_not_hide_an_illegal_one(monkeypatch: pytest.MonkeyPatch
     both = [["append", "x", 1], ["append", "y", 1]], [["append", "x", 2], ["append", "y", 2]]
     ops += overlapping([*both, [["r", "x", [1, 2]], ["r", "y", [2, 1]], ["r", "z", []]]], 90)
     verdict = check_list_append(History.of(ops), ["snapshot-isolation"])
-    assert verdict.valid is False
+    assert verdict.verdict is Verdict.INVALID
     assert verdict.details["found"] == {"G0": 1, "G2-item": 8}
 
 
@@ -258,7 +258,7 @@ def test_nil_cannot_be_written(model: str, f: str) -> None:
         for end in ("invoke", "ok")
     ]
     results = check_model(model, History.of(ops))
-    assert results.valid == "unknown"
+    assert results.verdict is Verdict.UNKNOWN
     assert "index 1, field value: expected a value to be written to key 'x'" in results.reasons()[0]
 
 
@@ -317,10 +317,12 @@ SHAPES = {
 def test_models_weaker_than_consistent_view(
     history: History, forbid: list[str], allow: list[str]
 ) -> None:
-    assert {m: check_list_append(history, [m]).valid for m in forbid} == dict.fromkeys(
+    assert {m: check_list_append(history, [m]).verdict.json for m in forbid} == dict.fromkeys(
         forbid, False
     )
-    assert {m: check_list_append(history, [m]).valid for m in allow} == dict.fromkeys(allow, True)
+    assert {m: check_list_append(history, [m]).verdict.json for m in allow} == dict.fromkeys(
+        allow, True
+    )
 
 
 @pytest.mark.parametrize(
@@ -346,15 +348,15 @@ def test_models_weaker_than_consistent_view(
     ],
 )  # fmt: skip
 def test_what_is_asked_for_is_found_beside_a_g0(asked: str, lines: History) -> None:
-    assert check_list_append(lines, (), ["G0"]).valid is False
+    assert check_list_append(lines, (), ["G0"]).verdict is Verdict.INVALID
     verdict = check_list_append(lines, (), [asked])
-    assert verdict.valid is False
+    assert verdict.verdict is Verdict.INVALID
     assert set(verdict.counts()) <= meaning([asked])
 
 
 @pytest.mark.parametrize("asked", ["G-single", "G2-item", "G-nonadjacent-realtime"])
 def test_what_is_not_there_is_not_found_beside_a_g0(asked: str) -> None:
-    assert check_list_append(LISTS["G0"][0], (), [asked]).valid is True
+    assert check_list_append(LISTS["G0"][0], (), [asked]).verdict is Verdict.VALID
 
 
 ODD = ["1", 1, 1.0, True, [1], -(2**63), 2**70, {"id": 1}]
@@ -371,7 +373,7 @@ def test_values_and_keys_that_look_alike_are_different(model: str, f: str) -> No
             if as_key:
                 ops += overlapping([[["r", key, seen]]], 100 * as_key + 2 * p + 1)
     history = History.of(ops)
-    assert check_model(model, history).valid is True
+    assert check_model(model, history).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(
@@ -397,7 +399,7 @@ def test_malformed_micro_operations_are_unknown(model: str, mops: object) -> Non
     for end in ("ok", "fail", "info"):
         ops = [Op(process=0, f="txn", value=mops), Op(type=end, process=0, f="txn", value=mops)]  # type: ignore[arg-type]
         ops += overlapping([[["r", "y", None]]], 1)
-        assert check_model(model, History.of(ops)).valid == "unknown"
+        assert check_model(model, History.of(ops)).verdict is Verdict.UNKNOWN
 
 
 def test_a_read_of_what_was_aborted_later_is_no_aborted_read() -> None:
@@ -420,12 +422,12 @@ def test_a_completion_without_value(model: str, asked: object, end: str, valid: 
     f, seen = ("append", [1]) if model == "list-append" else ("w", 1)
     ops = [Op(process=0, f="txn", value=asked), Op(type=end, process=0, f="txn")]  # type: ignore[arg-type]
     ops += overlapping([[[f, "y", 1]], [["r", "y", seen]]], 1)
-    assert check_model(model, History.of(ops)).valid == valid
+    assert check_model(model, History.of(ops)).verdict.json == valid
 
 
 def test_appends_that_no_read_shows_must_fit_in_some_order() -> None:
     """Write skew, by two that also append to one list: one of them must come first there."""
     skew = together("rx ay1 az1", "ry ax1 az2")
-    assert check_list_append(skew, ["snapshot-isolation"]).valid == "unknown"
+    assert check_list_append(skew, ["snapshot-isolation"]).verdict is Verdict.UNKNOWN
     apart = together("rx ay1 az1", "ry ax1 av2")
-    assert check_list_append(apart, ["snapshot-isolation"]).valid is True
+    assert check_list_append(apart, ["snapshot-isolation"]).verdict is Verdict.VALID

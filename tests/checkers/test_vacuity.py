@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.history import History, Op, Sibling
 from dynamesis.checkers.models.dynamo import CHECKERS, check
-from dynamesis.checkers.verdict import Anomaly, Results, Verdict, check_safely, judge, skip
+from dynamesis.checkers.verdict import (
+    Anomaly,
+    CheckerResult,
+    Results,
+    Verdict,
+    check_safely,
+    judge,
+    skip,
+)
 from msgspec.structs import replace as replaced
 
 
@@ -67,26 +75,26 @@ def timed(*ops: Op) -> Results:
 
 
 def test_a_whole_little_test_is_valid() -> None:
-    assert results(*put(), *QUIET, *get("0.1"), STOP).valid is True
+    assert results(*put(), *QUIET, *get("0.1"), STOP).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
 def test_a_history_that_lost_its_end_is_unknown(cut: int) -> None:
     whole = [harness("phase", "load"), *put(), *QUIET, *get("0.1"), *get("0.1"), STOP]
     judged = results(*whole[:-cut])
-    assert judged.valid == "unknown"
+    assert judged.verdict is Verdict.UNKNOWN
     lines = len(whole) - cut
     assert any(f"ends at line {lines} in phase final: expected" in r for r in judged.reasons())
 
 
 def test_what_a_cut_off_history_proved_stands() -> None:
     judged = results(*put(), *QUIET, *get("9.9"))
-    assert (judged.valid, judged.counts()["phantom"]) == (False, 1)
+    assert (judged.verdict, judged.counts()["phantom"]) == (Verdict.INVALID, 1)
 
 
 def test_a_node_that_no_fault_killed_leaves_the_verdict_unknown() -> None:
     judged = results(*put(), nemesis("found-dead", nodes=["n3"]), *QUIET, *get("0.1"), STOP)
-    assert judged.valid == "unknown"
+    assert judged.verdict is Verdict.UNKNOWN
     assert judged.reasons() == (
         "n3 was found dead at 0.002 s (index 2), and no fault had killed it",
     )
@@ -103,7 +111,7 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
     last = {"n3": "ended; its last lines:\n  Traceback\n  KeyError: 'k'"}
     found = nemesis("found-dead", nodes=["n3"], exits={"n3": code}, last=last)
     judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
-    assert judged.valid == (False if counts else "unknown")
+    assert judged.verdict.json == (False if counts else "unknown")
     assert judged.counts() == counts
     for anomaly in judged.anomalies:
         assert anomaly.why == (
@@ -116,7 +124,7 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
 def test_who_was_found_dead_need_not_be_told_well(value: Any) -> None:
     found = Op(type="info", process="nemesis", f="found-dead", value=value)
     judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
-    assert (judged.valid, judged.counts()) == ("unknown", {})
+    assert (judged.verdict, judged.counts()) == (Verdict.UNKNOWN, {})
     assert "was found dead" in judged.reasons()[0]
 
 
@@ -140,7 +148,7 @@ def test_a_fault_accounts_for_the_nodes_it_killed(kind: str, nodes: list[str], d
         nemesis(f"stop-{kind}", fault=1),
     ]
     judged = results(*put(), *fault, *QUIET, *get("0.1"), STOP)
-    assert judged.valid == ("unknown" if dead else True)
+    assert judged.verdict.json == ("unknown" if dead else True)
 
 
 def test_evidence_without_bit_proves_no_bite() -> None:
@@ -158,13 +166,13 @@ def test_each_fault_must_have_bitten_by_its_number() -> None:
 def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
     toothless = nemesis("evidence", fault=2, bit=False)
     judged = timed(*put(), *lasting(HALF_A_SECOND, toothless), *QUIET, *get("0.1"), STOP)
-    assert (judged.valid, judged.reasons()) == (True, ())
+    assert (judged.verdict, judged.reasons()) == (Verdict.VALID, ())
 
 
 def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has() -> None:
     nobody = nemesis("evidence", fault=2, bit=False, detail={"felt": {}, "nobody": True})
     judged = timed(*put(), *lasting(LONG, nobody), *QUIET, *get("0.1"), STOP)
-    assert judged.valid is True
+    assert judged.verdict is Verdict.VALID
     alone = [nemesis("start-cut", fault=2), nobody]
     judged = timed(*put(), *alone, *QUIET, *get("0.1"), STOP)
     assert "no cut fault is known to have bitten" in judged.reasons()[0]
@@ -172,7 +180,7 @@ def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has
 
 def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
     judged = timed(*put(), *lasting(LONG, skipped="nobody"), *QUIET, *get("0.1"), STOP)
-    assert judged.valid is True
+    assert judged.verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,7 @@ def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
 )
 def test_without_evidence_it_is_unknown(ops: list[Op], reason: str) -> None:
     judged = results(*ops)
-    assert judged.valid == "unknown"
+    assert judged.verdict is Verdict.UNKNOWN
     assert any(reason in said for said in judged.reasons())
 
 
@@ -212,36 +220,36 @@ def test_evidence_is_matched_by_the_number_of_the_fault() -> None:
         nemesis("evidence", fault=2, bit=True),
         nemesis("stop-pause", fault=2),
     ]
-    assert results(*put(), *faults, *QUIET, *get("0.1"), STOP).valid is True
+    assert results(*put(), *faults, *QUIET, *get("0.1"), STOP).verdict is Verdict.VALID
 
 
 def test_an_interrupted_test_still_proves_what_it_saw() -> None:
     judged = results(*put(), *get("9.9"))
-    assert (judged.valid, judged.counts()) == (False, {"phantom": 1})
+    assert (judged.verdict, judged.counts()) == (Verdict.INVALID, {"phantom": 1})
 
 
 def test_a_malformed_history_in_memory_is_unknown() -> None:
     judged = results(*put()[:1], *put()[:1])
-    assert judged.valid == "unknown"
+    assert judged.verdict is Verdict.UNKNOWN
     assert "two invocations open" in judged.reasons()[0]
 
 
 def test_a_crashing_checker_is_unknown_with_the_last_line() -> None:
-    def crash() -> Verdict:
+    def crash() -> CheckerResult:
         raise KeyError("n9")
 
     verdict = check_safely("reads", crash)
-    assert verdict.valid == "unknown"
+    assert verdict.verdict is Verdict.UNKNOWN
     assert "KeyError: 'n9'" in verdict.reasons[0]
 
 
 def test_invalid_outranks_unknown_and_skipped_decides_nothing() -> None:
     bad = judge([Anomaly("phantom", "why.")], ["a reason"])
     unknown = judge((), ["a reason"])
-    assert Results({"a": unknown, "b": bad}).valid is False
-    assert Results({"a": unknown, "b": judge(())}).valid == "unknown"
-    assert Results({"a": skip("not this workload"), "b": judge(())}).valid is True
-    assert Results({"a": skip("not this workload")}).valid == "unknown"
+    assert Results({"a": unknown, "b": bad}).verdict is Verdict.INVALID
+    assert Results({"a": unknown, "b": judge(())}).verdict is Verdict.UNKNOWN
+    assert Results({"a": skip("not this workload"), "b": judge(())}).verdict is Verdict.VALID
+    assert Results({"a": skip("not this workload")}).verdict is Verdict.UNKNOWN
 
 
 def test_results_are_plain_data() -> None:

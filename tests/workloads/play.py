@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.simulate import simulate
 from dynamesis.workloads import WORKLOADS
-from dynamesis.workloads import check_workload as judging
 from dynamesis.workloads.base import Setting
+from dynamesis.workloads.check_workload import check_workload
 from msgspec.structs import replace
 from stores import REPLICAS, STRICT, Store
 
@@ -63,4 +64,4 @@ def judge(name, history):
     """The verdicts of the workload's own checkers on a store that promises fresh reads."""
     workload = WORKLOADS[name]
     test = {**STRICT, "workload": name, "checkers": workload.checkers, **workload.promises}
-    return judging.judge(History.of(history), test)
+    return check_workload(Run(History.of(history), test))

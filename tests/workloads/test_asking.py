@@ -6,6 +6,7 @@ from hashlib import md5
 
 import pytest
 from dynamesis.checkers.history.op import Op, Sibling
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import uniform
 from dynamesis.workloads import WORKLOADS
@@ -40,7 +41,7 @@ def test_every_workload_can_ask_and_stays_valid(name):
         assert all(1 <= number <= n <= 3 for number in numbers)
         assert 0.002 <= options.get("timeout", 1.0) <= 1.0
     results = judge(name, events)
-    assert results.valid is True, (results.counts(), results.reasons())
+    assert results.verdict is Verdict.VALID, (results.counts(), results.reasons())
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -172,4 +173,4 @@ def test_lww_with_deletes_is_valid_on_a_correct_store(seed):
     events = play("lww", store, seed, deletes=0.4, recreate=0.5)
     assert sum(op.f == "delete" for op in invoked(events, "delete")) > 50
     results = judge("lww", events)
-    assert results.valid is True, (results.counts(), results.reasons())
+    assert results.verdict is Verdict.VALID, (results.counts(), results.reasons())

@@ -2,6 +2,7 @@
 to catch. Seeds are fixed: what a seed catches once it always catches."""
 
 import pytest
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads import WORKLOADS
 from play import judge, play
@@ -77,14 +78,14 @@ CAUGHT = [
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_a_correct_store_is_valid(name, seed):
     results = judge(name, play(name, right_store(WORKLOADS[name], seed), seed))
-    assert results.valid is True, (results.counts(), results.reasons())
+    assert results.verdict is Verdict.VALID, (results.counts(), results.reasons())
 
 
 @pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize(("name", "store", "anomaly"), CAUGHT)
 def test_a_wrong_store_is_caught(name, store, anomaly, seed):
     results = judge(name, play(name, store(Rng(seed)), seed))
-    assert results.valid is False
+    assert results.verdict is Verdict.INVALID
     assert anomaly in results.counts()
 
 

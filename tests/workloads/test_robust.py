@@ -2,6 +2,7 @@
 
 import pytest
 from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Load
@@ -49,4 +50,4 @@ def test_any_number_of_keys_and_clients_will_do(name, keys, concurrency):
     store = right_store(WORKLOADS[name], 3)
     events = play(name, store, 3, seconds=2, keys=keys, concurrency=concurrency)
     results = judge(name, events)
-    assert results.valid is True, (results.counts(), results.reasons())
+    assert results.verdict is Verdict.VALID, (results.counts(), results.reasons())
