@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from dynamesis.harness.campaign.shrink import shrink
 from dynamesis.harness.campaign.worker_pool import Task, WorkerPool, worker_pool
-from dynamesis.harness.check.check_files import stored_test
+from dynamesis.harness.check.evaluate import stored_test
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError

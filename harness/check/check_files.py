@@ -1,7 +1,7 @@
-"""Judges histories one after the other, and tells of each.
+"""Judges histories one after the other, and prints the verdict of each.
 
-One that cannot be read does not keep the others from being judged, and what was found in
-one is not hidden by what is unknown of another.
+One that cannot be read does not keep the others from being judged, and an anomaly in one
+is not hidden by an unknown verdict of another.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ from typing import Any
 
 from dynamesis.checkers.formats.io import FORMATS, Format
 from dynamesis.checkers.models.models import MODELS, ModelOptions
-from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read
+from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.summary import left_out, tell, word
-from dynamesis.harness.results.results import Folder
-from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.values import one_of, writable_file
 from rich.console import Console
 
-#: What elle-cli says for each verdict.
+#: The word of elle-cli for each verdict.
 _ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
 
@@ -104,14 +102,6 @@ def _check(path: Path, asked: Request, told: Callable[[Judged], None]) -> None:
     told(({"name": str(path), **test}, results))
     if asked.export is not None:
         export(history, file, asked.export)
-
-
-def stored_test(folder: Folder) -> dict[str, Any]:
-    """What test.json says. Raises UsageError with file, field and what was expected."""
-    try:
-        return load_test(folder)
-    except BadTest as bad:
-        raise UsageError(str(bad)) from bad
 
 
 def _tell(

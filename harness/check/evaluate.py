@@ -17,13 +17,15 @@ from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.models.models import ModelOptions, judge_run
+from dynamesis.checkers.models.models import MODELS, ModelOptions, judge_run
 from dynamesis.checkers.verdict import Results
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import one_of
 from dynamesis.workloads.check_workload import check_workload
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What to judge by instead of what the test says of itself."""
+    """What to judge by instead of the checkers that the test names."""
 
     name: str
     options: ModelOptions
@@ -54,25 +56,66 @@ def judge_history(
     """As `judge`, for a history that was read already. Raises UsageError for options of the
     model that make no sense."""
     run = Run(history, test)
-    if model is None:
-        found = check_workload(run)
-    else:
-        try:
-            options = replace(model.options, test=test or None)
-            found = judge_run(model.name, run, options)
-        except ValueError as senseless:
-            raise UsageError(f"--model {model.name}: {senseless}") from senseless
     logs = _logs(history, test)
-    if model is None and logs is not None and "history" not in found.verdicts:
-        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
-    verdicts = _explained(run, found, logs).to_dict()
+    verdicts = evaluate(run, model, logs).to_dict()
     stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
     repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
-    told = {name: test.get(name) for name in ("seed", "command")}
-    rests = figures(run)
-    return {**verdicts, "stats": stats, "evidence": rests, **told}
+    identity = {name: test.get(name) for name in ("seed", "command")}
+    return {**verdicts, "stats": stats, "evidence": figures(run), **identity}
+
+
+def check(history: History | Path | str, *, model: str | None = None, **options: Any) -> Results:
+    """Judge a history: a History, a file of one, or the folder of a test. Without a model, the
+    checkers that its test.json names judge, and its workload's own; with one, that model does,
+    and `options` are those of checkers.models.models.ModelOptions. Raises UsageError for a
+    history or options that cannot be used."""
+    choice = None if model is None else ModelChoice(_model(model), _options(options))
+    if choice is None and options:
+        raise UsageError(f"{', '.join(options)}: options need a model")
+    test: dict[str, Any] = {}
+    if not isinstance(history, History):
+        folder, file = locate(Path(history))
+        test = stored_test(folder) if folder else {}
+        history = read(file)
+    return evaluate(Run(history, test), choice, _logs(history, test))
+
+
+def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
+    """The results of all checkers, explained by the nodes' logs where there are any. Raises
+    UsageError for options of the model that make no sense."""
+    if model is not None:
+        try:
+            options = replace(model.options, test=run.test or None)
+            found = judge_run(model.name, run, options)
+        except ValueError as senseless:
+            raise UsageError(f"--model {model.name}: {senseless}") from senseless
+        return _explained(run, found, logs)
+    found = check_workload(run)
+    if logs is not None and "history" not in found.verdicts:
+        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
+    return _explained(run, found, logs)
+
+
+def stored_test(folder: Folder) -> dict[str, Any]:
+    """The content of test.json. Raises UsageError with file, field and what was expected."""
+    try:
+        return load_test(folder)
+    except BadTest as bad:
+        raise UsageError(str(bad)) from bad
+
+
+def _model(name: str) -> str:
+    return one_of("model", name, MODELS)
+
+
+def _options(given: Mapping[str, Any]) -> ModelOptions:
+    known = ModelOptions.__dataclass_fields__
+    named: dict[str, Any] = {}
+    for name, value in given.items():
+        named[one_of("option", name, known)] = tuple(value) if isinstance(value, list) else value
+    return ModelOptions(**named)
 
 
 def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
@@ -105,7 +148,7 @@ def _repaired(run: Run, logs: Logs | None) -> dict[str, Any] | None:
     try:
         return repairs(run, logs.events, logs.began)
     except Exception:
-        log.exception("the nodes' logs tell no repairs")
+        log.exception("the nodes' logs show no repairs")
         return None
 
 
@@ -122,7 +165,7 @@ def read(path: Path, fmt: Format | None = None) -> History:
 def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:
     """Write the results first, and then what only shows them: a page that cannot be drawn
     costs no verdict. `also` is a second place for the JUnit XML. Raises OSError where the disk
-    takes one of them not."""
+    does not take one of them."""
     folder.save_json(RESULTS, results)
     xml = junit(folder.load_json(TEST), results)
     folder.save(JUNIT, xml)
