@@ -20,6 +20,7 @@ from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.summary import left_out, tell, word
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
+from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import one_of, writable_file
 from rich.console import Console
 
@@ -36,6 +37,7 @@ class Request:
     verbose: bool
     export: str | None
     junit: Path | None
+    json: bool = False
 
     @classmethod
     def of(
@@ -46,6 +48,7 @@ class Request:
         verbose: bool,
         export: str | None,
         junit: Path | None,
+        json: bool = False,
     ) -> Request:
         """Raises UsageError for what makes no sense."""
         if model is None and options != ModelOptions():
@@ -58,7 +61,7 @@ class Request:
         if junit is not None:
             writable_file("--junit", junit)
         chosen = None if model is None else ModelChoice(one_of("--model", model, MODELS), options)
-        return cls(chosen, _format(fmt), verbose, export, junit)
+        return cls(chosen, _format(fmt), verbose, export, junit, json)
 
 
 def _format(name: str | None) -> Format | None:
@@ -72,15 +75,18 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
     lone = len(paths) == 1
     codes: list[int] = []
     judged: list[Judged] = []
+    found: list[dict[str, Any]] = []
 
-    def told(path: Path, done: Judged) -> None:
+    def report(path: Path, done: Judged) -> None:
         judged.append(done)
+        found.append({"path": str(path), **done[1]})
         codes.append(exit_code(done[1]["valid"]))
-        _tell(console, path, done[1], asked, lone)
+        if not asked.json:
+            _tell(console, path, done[1], asked, lone)
 
     for path in paths:
         try:
-            _check(path, asked, partial(told, path))
+            _check(path, asked, partial(report, path))
         except UsageError as wrong:
             if lone:
                 raise
@@ -88,18 +94,20 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
             codes.append(USAGE)
     if asked.junit is not None:
         asked.junit.write_text(junit_of_all(judged), encoding="utf-8")
+    if asked.json:
+        print_json(found)
     return _worst(codes)
 
 
-def _check(path: Path, asked: Request, told: Callable[[Judged], None]) -> None:
-    """Judge a history, hand its test and its results to `told`, and then export it."""
+def _check(path: Path, asked: Request, report: Callable[[Judged], None]) -> None:
+    """Judge a history, hand its test and its results to `report`, and then export it."""
     folder, file = locate(path)
     test = stored_test(folder) if folder else {}
     if asked.export is not None:
         target_of(file, asked.export)
     history = read(file, asked.format)
     results = judge_history(history, test, asked.model)
-    told(({"name": str(path), **test}, results))
+    report(({"name": str(path), **test}, results))
     if asked.export is not None:
         export(history, file, asked.export)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import STORE, Store
 from typer import Argument, Context, Option
 
 
@@ -19,7 +20,7 @@ def run(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the last campaign of this name.")
     ] = False,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
     junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
 ) -> int:
     """Run every test of a matrix, and again those that failed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import Json
 from typer import Argument, Option
 
 
@@ -53,6 +54,7 @@ def run(
         str | None, Option(help="Write each history beside itself, as edn or json.")
     ] = None,
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
+    json: Json = False,
 ) -> int:
     """Judge histories again; a verdict a line where there are several, or a model is named."""
     from dynamesis.checkers.models.models import ModelOptions
@@ -68,7 +70,7 @@ def run(
         negative_balances=negative_balances,
         initial=None if initial is None else value_of("--initial", initial),
     )
-    return check_all(paths, Request.of(model, options, format, verbose, export, junit))
+    return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
-from typer import Option
+from dynamesis.harness.usage.flags import Json
 
 #: What a heading says beside its name.
 _ABOUT = {"bugs": "bugs (with the workload and nemesis that should show them)"}
 
 
-def run(json: Annotated[bool, Option("--json", help="Print JSON.")] = False) -> None:
+def run(json: Json = False) -> None:
     """Show the workloads, nemeses, checkers, models, bugs, storage engines, links and clocks."""
     from dynamesis.harness.usage.catalogue import catalogue
     from dynamesis.harness.usage.output import print_json

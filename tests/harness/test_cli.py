@@ -250,6 +250,19 @@ def test_foreign_histories_get_a_line_each(
     assert "7" in capsys.readouterr().out.partition("\n")[2]
 
 
+def test_data_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.edn"
+    path.write_text(GOOD.replace("[1]", "[7]"))
+    assert run(["check", "-m", "list-append", str(path), "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["path"], found["valid"]) == (str(path), False)
+    assert found["anomalies"]
+    assert run(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["workloads"][0]["name"] == "cart"
+    assert {row["name"]: row["of"] for row in listed["nemeses"]}["cut.one"] == "cut"
+
+
 def test_what_elle_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "stale.edn"
     path.write_text(GOOD.replace("[1]", "[]"))

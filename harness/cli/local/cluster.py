@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import STORE, Store
 from dynamesis.harness.worlds.flags import with_flags
 from dynamesis.harness.worlds.test_spec import CLUSTER, TestSpec
 from typer import Option
@@ -16,7 +16,7 @@ def run(
     spare: Annotated[
         int, Option(help="How many more, for `dynamesis join`.", rich_help_panel=CLUSTER)
     ] = 0,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
 ) -> int:
     """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
     `join`, `leave` and `remove` find it."""
