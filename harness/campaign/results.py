@@ -74,8 +74,8 @@ def previous(folder: Path) -> dict[str, Any] | None:
 
 
 def news(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """Cells that did not hold last time and do now, and the other way round. What was not
-    run, or told nothing, is no news: `new` failures had not failed, `fixed` ones are valid."""
+    """The cells that fail now and did not last time (`new`), that still fail, and that are
+    `fixed`: a cell that was not run, or is unknown, is not fixed."""
     then = {cell["cell"]: cell["verdict"] for cell in (before or {}).get("cells", ())}
     bad = [cell for cell in now["cells"] if cell["verdict"] in ("invalid", "error")]
     return {

@@ -53,7 +53,7 @@ def run_campaign(
     with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
         shown = view(console)
         scheduler = Scheduler(campaign, folder.path, journal, pool)
-        scheduler.hear = lambda run: shown.hear(run, scheduler)
+        scheduler.on_run = lambda run: shown.show(run, scheduler)
         with interrupting(scheduler.interrupt), shown:
             scheduler.run()
     stopped = scheduler.interrupted

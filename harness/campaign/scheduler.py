@@ -43,14 +43,14 @@ class _Job:
 
 @dataclass
 class Scheduler:
-    """One campaign in its folder. `hear` is called with each run that has ended, and now and
+    """One campaign in its folder. `on_run` is called with each run that has ended, and now and
     then with None; `wanted` decides, when its turn has come, whether a cell is still run."""
 
     campaign: Campaign
     folder: Path
     journal: Journal
     pool: WorkerPool
-    hear: Callable[[Run | None], None] = lambda run: None
+    on_run: Callable[[Run | None], None] = lambda run: None
     wanted: Callable[[Cell], bool] = lambda cell: True
     interrupted: bool = False
     _due: deque[_Job] = field(default_factory=deque)
@@ -65,7 +65,7 @@ class Scheduler:
         while self._hand_out() or self.pool.running:
             for ended in self.pool.ended(_LOOK):
                 self._note(ended)
-            self.hear(None)
+            self.on_run(None)
 
     def interrupt(self) -> None:
         """Begin nothing more, and have the running tests end."""
@@ -129,7 +129,7 @@ class Scheduler:
             log.info("run %d was interrupted and counts for nothing", run.number)
             return
         self.journal.add(run)
-        self.hear(run)
+        self.on_run(run)
         if not job.rerun:
             self._repeat(job.cell, run, self.campaign.budget.reruns)
 

@@ -119,7 +119,7 @@ def _options(given: Mapping[str, Any]) -> ModelOptions:
 
 
 def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
-    """The nodes' event logs, where the history stands in the folder of a test that has some."""
+    """The nodes' event logs, where the history is in the folder of a test that has some."""
     path = Path(history.path)
     found = nodes_of(path.parent) if path.name == HISTORY else {}
     try:
@@ -130,8 +130,8 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
 
 
 def _explained(run: Run, found: Results, logs: Logs | None) -> Results:
-    """The anomalies with what the nodes did with their keys. Logs explain a verdict that
-    stands: what is wrong with them costs no more than the explanation."""
+    """The anomalies with what the nodes did with their keys. Logs only explain a
+    verdict: an error in them costs no more than the explanation."""
     if not found.anomalies or logs is None:
         return found
     try:
@@ -180,7 +180,7 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
 
 
 def locate(path: Path) -> tuple[Folder | None, Path]:
-    """The test folder (None for a lone file) and the history that `path` stands for; "-" is
+    """The test folder (None for a lone file) and the history of `path`; "-" is
     standard input."""
     if str(path) in STDIN:
         return None, path

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dynamesis.harness.usage.flags import Json
 
-#: What a heading says beside its name.
+#: The heading as it is printed.
 _ABOUT = {"bugs": "bugs (with the workload and nemesis that should show them)"}
 
 

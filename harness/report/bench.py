@@ -1,7 +1,7 @@
 """What checking costs, drawn: a page with a chart of time and one of memory.
 
 Both axes are logarithmic, so that a power law is a straight line and its exponent the
-slope. The page stands alone: tables and inline SVG, no script.
+slope. The page needs no other file: tables and inline SVG, no script.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -
 
 def _chart(title: str, field: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A field against the number of operations: axes, and by case the points of its line."""
-    # a clock too coarse to see the smallest case says 0, which has no logarithm
+    # a clock too coarse for the smallest case shows 0, which has no logarithm
     values = [max(float(row[field]), 0.001) for row in rows]
     x = Axis.over([row["operations"] for row in rows], MARGIN, WIDTH - 12)
     y = Axis.over(values, HEIGHT - MARGIN / 2, 12)

@@ -56,8 +56,8 @@ def events(logs: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
 
 
 def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
-    """The lines to show. A line that a kill cut off, or that is no event, is shown as it
-    stands, where it stands."""
+    """The lines to show. A line that a kill cut off, or that is not an event, is shown as it
+    is, where it is."""
     began: int | None = None
     for event in events(logs):
         began = event["mono"] if began is None else began

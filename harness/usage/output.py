@@ -1,6 +1,6 @@
 """Standard streams that cannot fail.
 
-A verdict does not depend on somebody who reads it: `dynamesis check ... | head -1` closes the
+A verdict does not depend on the reader of the output: `dynamesis check ... | head -1` closes the
 pipe early, `> /dev/full` refuses every byte, `2>&-` leaves no stream at all, and a terminal
 that was closed answers EIO. Python raises from `print`, rich ends the program with exit code
 1, and the interpreter's last flush ends it with 120. So the streams are replaced once, at

@@ -86,22 +86,25 @@ class Topology:
 
 @dataclass(frozen=True)
 class TestOptions:
-    """A test that makes sense. `tuning` has every option of the workload; `time_limit` is in
-    seconds, `rate` in operations a second, `drivers` the processes that carry them out (0: the
-    harness's own), `clocks` how clocks are made wrong; `faults` is what the nemesis does, to the
-    last detail."""
+    """A test that makes sense, with everything drawn that was left to the seed."""
 
     topology: Topology
     workload: str
+    #: every option of the workload
     tuning: Mapping[str, Value]
     nemesis: tuple[str, ...]
+    #: s
     time_limit: float
+    #: operations a second, over all clients
     rate: float
     concurrency: int
+    #: processes that carry out the load; 0: the harness's own
     drivers: int
     keys: int
     seed: int
+    #: how wall clocks are made wrong
     clocks: str
+    #: all operations of the nemesis
     faults: tuple[Event, ...]
 
     @property
@@ -204,7 +207,7 @@ def room(topology: Topology, more: int = 0) -> None:
 
 
 def _arena(options: TestOptions) -> FaultContext:
-    """What the nemesis has to do with."""
+    """What the nemesis draws its faults from."""
     top = options.topology
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
     keys = WORKLOADS[options.workload].keys(options.given_keys)

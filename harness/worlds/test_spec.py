@@ -60,7 +60,7 @@ class Flag:
         return read
 
     def write(self, value: Any) -> list[str]:
-        """The arguments of a command line that stand for this value."""
+        """The arguments of a command line for this value."""
         if value is None or self.kind == "switch":
             return [self.option] if value else []
         if self.kind == "repeated":

@@ -1,6 +1,6 @@
 """What the zoo has found, as plain data: zoo.json, from which all else is drawn.
 
-A bug is caught when every one of its tests says so in time. Under what suits it, it must be
+A bug is caught when every one of its tests shows it in time. Under what suits it, it must be
 by an anomaly that is expected of it, or a symptom of something else would count; a storm
 expects nothing in particular, and has caught a bug with the first test that is invalid.
 """

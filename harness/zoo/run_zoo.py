@@ -77,7 +77,7 @@ def run_zoo(
     with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
         shown = view(console, ended)
         scheduler = Scheduler(campaign, folder.path, journal, pool)
-        scheduler.hear = lambda run: shown.hear(run, scheduler)
+        scheduler.on_run = lambda run: shown.show(run, scheduler)
         if visit.stormy:
             scheduler.wanted = lambda cell: needed(cell, campaign.cells, journal.runs)
         with interrupting(scheduler.interrupt), shown:
