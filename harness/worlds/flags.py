@@ -57,13 +57,26 @@ def _parameter(flag: Flag, default: Any) -> inspect.Parameter:
         default = written[0].partition("=")[2]
     optional = default is None or flag.kind == "repeated"
     type_ = _TYPES[flag.kind]
-    option = Option(flag.option, help=_help(flag), rich_help_panel=flag.panel)
+    complete = None if flag.choices is None else _completion(names(flag.choices))
+    option = Option(
+        flag.option, help=_help(flag), rich_help_panel=flag.panel, autocompletion=complete
+    )
     return inspect.Parameter(
         flag.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None if optional else default,
         annotation=Annotated[type_ | None if optional else type_, option],
     )
+
+
+def _completion(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Completes a name, also the last of several by comma."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in allowed if name.startswith(last)]
+
+    return complete
 
 
 def _help(flag: Flag) -> str:
