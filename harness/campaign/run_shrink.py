@@ -11,6 +11,7 @@ import yaml
 from dynamesis.harness.campaign.shrink import shrink
 from dynamesis.harness.campaign.worker_pool import Task, WorkerPool, worker_pool
 from dynamesis.harness.check.evaluate import stored_test
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError
@@ -88,7 +89,7 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
     return VALID
 
 
-def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
+def _stored(folder: Folder) -> tuple[JsonObject, list[Any], frozenset[str]]:
     test, results = stored_test(folder), _results(folder)
     schedule = folder / SCHEDULE
     if not test or not schedule.is_file():
@@ -101,7 +102,7 @@ def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
     return test, _faults(schedule), frozenset(results.get("anomalies", ()))
 
 
-def _results(folder: Folder) -> dict[str, Any]:
+def _results(folder: Folder) -> JsonObject:
     try:
         return folder.load_json(RESULTS)
     except DamagedFolder as error:
@@ -119,7 +120,7 @@ def _faults(schedule: Path) -> list[Any]:
     return faults
 
 
-def _spec(folder: Folder, test: dict[str, Any]) -> TestSpec:
+def _spec(folder: Folder, test: JsonObject) -> TestSpec:
     """What the test was run with. Raises UsageError."""
     try:
         return TestSpec.of(test["spec"] if "spec" in test else _spec_before_0_2(test))
@@ -127,7 +128,7 @@ def _spec(folder: Folder, test: dict[str, Any]) -> TestSpec:
         raise UsageError(f"{folder / TEST}, field spec: {error}") from error
 
 
-def _spec_before_0_2(test: dict[str, Any]) -> dict[str, Any]:
+def _spec_before_0_2(test: JsonObject) -> JsonObject:
     """The same from a test.json that has no field `spec`."""
     same = ("workload", "n", "r", "w", "time_limit", "rate", "concurrency", "drivers", "keys",
             "seed", "links", "clocks", "storage")  # fmt: skip

@@ -19,6 +19,7 @@ from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate,
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.summary import left_out, tell, word
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import one_of, writable_file
@@ -75,7 +76,7 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
     lone = len(paths) == 1
     codes: list[int] = []
     judged: list[Judged] = []
-    found: list[dict[str, Any]] = []
+    found: list[JsonObject] = []
 
     def report(path: Path, done: Judged) -> None:
         judged.append(done)

@@ -22,6 +22,7 @@ from dynamesis.checkers.verdict import Results
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.page import page
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
@@ -44,7 +45,7 @@ def judge(
     test: Mapping[str, Any],
     model: ModelChoice | None = None,
     fmt: Format | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The content of results.json. Without a model, the checkers that `test` names, and its
     workload's own, judge. Raises UsageError for a history that cannot be judged."""
     return judge_history(read(history, fmt), test, model)
@@ -52,7 +53,7 @@ def judge(
 
 def judge_history(
     history: History, test: Mapping[str, Any], model: ModelChoice | None = None
-) -> dict[str, Any]:
+) -> JsonObject:
     """As `judge`, for a history that was read already. Raises UsageError for options of the
     model that make no sense."""
     run = Run(history, test)
@@ -74,7 +75,7 @@ def check(history: History | Path | str, *, model: str | None = None, **options:
     choice = None if model is None else ModelChoice(_model(model), _options(options))
     if choice is None and options:
         raise UsageError(f"{', '.join(options)}: options need a model")
-    test: dict[str, Any] = {}
+    test: JsonObject = {}
     if not isinstance(history, History):
         folder, file = locate(Path(history))
         test = stored_test(folder) if folder else {}
@@ -98,7 +99,7 @@ def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
     return _explained(run, found, logs)
 
 
-def stored_test(folder: Folder) -> dict[str, Any]:
+def stored_test(folder: Folder) -> JsonObject:
     """The content of test.json. Raises UsageError with file, field and what was expected."""
     try:
         return load_test(folder)
@@ -112,7 +113,7 @@ def _model(name: str) -> str:
 
 def _options(given: Mapping[str, Any]) -> ModelOptions:
     known = ModelOptions.__dataclass_fields__
-    named: dict[str, Any] = {}
+    named: JsonObject = {}
     for name, value in given.items():
         named[one_of("option", name, known)] = tuple(value) if isinstance(value, list) else value
     return ModelOptions(**named)
@@ -141,7 +142,7 @@ def _explained(run: Run, found: Results, logs: Logs | None) -> Results:
         return found
 
 
-def _repaired(run: Run, logs: Logs | None) -> dict[str, Any] | None:
+def _repaired(run: Run, logs: Logs | None) -> JsonObject | None:
     """What repaired the keys after the heal, if the logs can be laid beside the history."""
     if logs is None or logs.began is None:
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from dynamesis.harness.results.documents import JsonObject
 
 #: pixels
 WIDTH, HEIGHT, MARGIN = 640, 320, 56
@@ -67,7 +68,7 @@ def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -
     return template.render(rows=rows, growth=growth, charts=charts, colours=colours, **size)
 
 
-def _chart(title: str, field: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _chart(title: str, field: str, rows: Sequence[Mapping[str, Any]]) -> JsonObject:
     """A field against the number of operations: axes, and by case the points of its line."""
     # a clock too coarse for the smallest case shows 0, which has no logarithm
     values = [max(float(row[field]), 0.001) for row in rows]

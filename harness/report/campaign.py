@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import jinja2
 from dynamesis.harness.report.junit import document
+from dynamesis.harness.results.documents import JsonObject
 
 Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]
@@ -48,9 +49,9 @@ def _tone(cell: Mapping[str, Any]) -> str:
     return verdict.replace(" ", "-")
 
 
-def _tables(cells: list[Any]) -> dict[str, dict[str, Any]]:
+def _tables(cells: list[Any]) -> dict[str, JsonObject]:
     """By configuration: the nemeses, and by workload and nemesis the cells of all seeds."""
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, JsonObject] = {}
     for cell in cells:
         table = tables.setdefault(cell["config"], {"nemeses": {}, "rows": {}})
         table["nemeses"][cell["nemesis"]] = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import described, evidence, reasons, word
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 
 #: Anomalies of one name that are shown unfolded.
@@ -19,7 +20,7 @@ _BRIEF = 100
 
 #: A line of the history without its quorum information (`worth`), and that, as JSON.
 Cited = tuple[str, str]
-Proven = tuple[dict[str, Any], list[Cited]]
+Proven = tuple[JsonObject, list[Cited]]
 
 
 def page(folder: Folder) -> str:
@@ -75,7 +76,7 @@ def _cited(line: str) -> Cited:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(quorum)
 
 
-def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
+def _by_name(found: list[JsonObject], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
     """Anomalies by name, each with the lines of the history that prove it."""
     groups: dict[str, list[Proven]] = {}
     for anomaly in found:
@@ -84,10 +85,10 @@ def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str,
     return groups
 
 
-def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[dict[str, Any]]]:
+def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
     """The lines that prove something, and what harness and nemesis did."""
     proof: dict[int, str] = {}
-    story: list[dict[str, Any]] = []
+    story: list[JsonObject] = []
     with path.open("rb") as lines:
         for index, line in enumerate(lines):
             if index in wanted:

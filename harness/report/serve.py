@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import word
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import RESULTS, TEST, Folder, runs
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -105,11 +106,11 @@ def listing(store: Path) -> str:
     )
 
 
-def _tests(store: Path) -> list[dict[str, Any]]:
+def _tests(store: Path) -> list[JsonObject]:
     return [_test(store, folder) for folder in reversed(list(runs(store)))]
 
 
-def _test(store: Path, folder: Folder) -> dict[str, Any]:
+def _test(store: Path, folder: Folder) -> JsonObject:
     test, results = folder.peek_json(TEST), folder.peek_json(RESULTS)
     anomalies = results.get("anomalies")
     return {
@@ -122,11 +123,11 @@ def _test(store: Path, folder: Folder) -> dict[str, Any]:
     }
 
 
-def _campaigns(store: Path) -> list[dict[str, Any]]:
+def _campaigns(store: Path) -> list[JsonObject]:
     return sorted(_found(store), key=lambda each: str(each["start"]), reverse=True)
 
 
-def _found(store: Path) -> Iterator[dict[str, Any]]:
+def _found(store: Path) -> Iterator[JsonObject]:
     for file in store.glob(f"campaigns/*/*/{_CAMPAIGN}"):
         if not file.parent.is_symlink():
             found = {"verdict": "damaged", "counts": {}, "start": ""}

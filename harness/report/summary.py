@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynamesis.harness.results.documents import JsonObject
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -99,7 +100,7 @@ def left_out(results: Mapping[str, Any]) -> str:
     return f"skipped: {', '.join(skipped)}" if skipped else "nothing skipped"
 
 
-def described(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+def described(results: Mapping[str, Any]) -> list[JsonObject]:
     """Every anomaly that a checker has described, in the order of the checkers."""
     return [
         anomaly

@@ -66,7 +66,7 @@ def _tolerant(number: int, former: TextIO | None) -> TextIO:
 class _Dropping(io.FileIO):
     """Takes every byte, and drops what cannot be written."""
 
-    def write(self, data, /) -> int:  # type: ignore[no-untyped-def]
+    def write(self, data: Any, /) -> int:
         size = memoryview(data).nbytes
         try:
             while (written := super().write(data)) is None:  # a pipe that does not block is full

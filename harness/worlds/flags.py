@@ -44,7 +44,8 @@ def with_flags(
             return body(spec, **given)
 
         parameters = [*mine, *rest]
-        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        described: Any = command  # functions have no declared signature
+        described.__signature__ = own.replace(parameters=parameters)
         command.__annotations__ = {each.name: each.annotation for each in parameters}
         return command
 

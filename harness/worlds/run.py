@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 SPEC = "spec.json"
@@ -34,7 +34,7 @@ def run(file: Path) -> int:
     from dynamesis.harness.worlds.observer import ConsoleObserver
     from dynamesis.harness.worlds.run_test import run_test
 
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content: JsonObject = json.loads(file.read_text(encoding="utf-8"))
     spec, junit = TestSpec.of(content["spec"]), content["junit"]
     junit = None if junit is None else Path(junit)
     store = Path(content["store"])

@@ -26,6 +26,7 @@ from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.processes.signals import end_by_interrupt, ending
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
 from dynamesis.harness.run.recorder import Recorder
@@ -43,7 +44,7 @@ from dynamesis.workloads import WORKLOADS
 log = logging.getLogger("harness")
 
 #: The results of a test that was stopped before it could be judged.
-_NOT_JUDGED: dict[str, Any] = {"valid": Unknown.UNKNOWN, "anomalies": {}, "checkers": {}}
+_NOT_JUDGED: JsonObject = {"valid": Unknown.UNKNOWN, "anomalies": {}, "checkers": {}}
 
 
 def run_test(
@@ -117,11 +118,11 @@ def _in_main_thread() -> bool:
 
 def _judged(
     folder: Folder,
-    test: dict[str, Any],
+    test: JsonObject,
     junit: Path | None,
     observer: Observer,
     failure: BaseException | None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Judges the history, whatever else failed, and saves the results. Raises `failure`, which
     kept the test from its end, or the reason why the results could not be saved: a verdict
     without its files cannot be checked."""
@@ -142,11 +143,11 @@ def _judged(
     return results
 
 
-def _replay(test: dict[str, Any]) -> str:
+def _replay(test: JsonObject) -> str:
     return f"# the faults of: {test['command']}\n# replayed, from any folder, with --schedule\n"
 
 
-def _phases(options: TestOptions, folder: Folder, test: dict[str, Any], observer: Observer) -> bool:
+def _phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Observer) -> bool:
     """Run all phases; False when the test was stopped so hard that it is not to be judged."""
     try:
         with (
@@ -184,7 +185,7 @@ async def _run(runner: Runner) -> None:
     await runner.run()
 
 
-def _bounds(params: Mapping[str, Any]) -> dict[str, Any]:
+def _bounds(params: Mapping[str, Any]) -> JsonObject:
     """How much a node with these parameters may have in progress and in hints, and how much
     background work at once."""
     limits = {field.name: field.default for field in fields(Params)} | dict(params)
@@ -192,7 +193,7 @@ def _bounds(params: Mapping[str, Any]) -> dict[str, Any]:
     return most | {"background_slices": MOST}
 
 
-def describe(spec: TestSpec, options: TestOptions, command: str) -> dict[str, Any]:
+def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     """The content of test.json: all that it takes to run the test again, which `command` does."""
     return {
         "name": options.name,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dynamesis.checkers.verdict import JsonVerdict, Unknown, Verdict, no_truth_value
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import exit_code
 
 
@@ -21,7 +22,7 @@ class TestResult:
     __test__: ClassVar[bool] = False
 
     folder: Path
-    results: dict[str, Any] = field(repr=False)
+    results: JsonObject = field(repr=False)
     output: str = field(default="", repr=False)
 
     @classmethod
@@ -64,7 +65,7 @@ class TestResult:
         no_truth_value(self)
 
 
-def _asserted(decoded: dict[str, Any]) -> Mapping[str, Any]:
+def _asserted(decoded: JsonObject) -> Mapping[str, Any]:
     """An object of results.json, with a `valid` that is unknown as what has no truth value."""
     if decoded.get("valid") == "unknown":
         decoded["valid"] = Unknown.UNKNOWN

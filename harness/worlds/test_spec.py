@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within
 
@@ -243,7 +244,7 @@ class TestSpec:
             for argument in flag.write(getattr(self, name))
         ]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain data, as in test.json."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: _plain(value) for name, value in values.items()}

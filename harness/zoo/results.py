@@ -15,6 +15,7 @@ from typing import Any
 from dynamesis.harness.campaign.journal import Run
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.zoo.plan import STORM, SUITED, Specimen, is_clean, planted_in
 
 RESULTS = "zoo.json"
@@ -26,7 +27,7 @@ def collect(
     runs: Iterable[Run],
     stormy: bool,
     **about: Any,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The content of zoo.json; `about` is added as it is."""
     by_cell = {run.cell: run for run in runs}
     bugs = []
@@ -54,7 +55,7 @@ def collect(
     }
 
 
-def finish(tests: dict[str, Any], campaign: Campaign, results: Mapping[str, Any]) -> None:
+def finish(tests: JsonObject, campaign: Campaign, results: Mapping[str, Any]) -> None:
     """Add to the campaign's results the outcome of the zoo, and which tests have a planted
     bug."""
     tests["zoo"] = _outcome(results)
@@ -62,7 +63,7 @@ def finish(tests: dict[str, Any], campaign: Campaign, results: Mapping[str, Any]
         cell["planted"] = not is_clean(planned)
 
 
-def _outcome(results: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(results: Mapping[str, Any]) -> JsonObject:
     """What a list of campaigns shows of a zoo, where an invalid test may be a success: how many
     bugs there were and how many were caught, the clean pairs that were invalid, and whether that
     is a success, as the exit code has it."""
@@ -75,7 +76,7 @@ def _outcome(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _test(cell: Cell, run: Run) -> dict[str, Any]:
+def _test(cell: Cell, run: Run) -> JsonObject:
     return {
         "workload": cell.workload,
         "nemesis": cell.nemesis,
@@ -90,7 +91,7 @@ def _test(cell: Cell, run: Run) -> dict[str, Any]:
     }
 
 
-def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, Any]:
+def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int) -> JsonObject:
     """`times`: s to each catch."""
     times = [
         test["seconds"]
@@ -100,7 +101,7 @@ def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int)
     return {"caught": len(times) == wanted > 0, "catches": len(times), "times": times}
 
 
-def _storm(tried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _storm(tried: Sequence[Mapping[str, Any]]) -> JsonObject:
     """The one time is that of all tests together."""
     spent = round(sum(test["seconds"] for test in tried), 1)
     caught = bool(tried) and tried[-1]["verdict"] == "invalid" and spent <= STORM
@@ -112,7 +113,7 @@ def _bug(
     tried: Sequence[Mapping[str, Any]],
     found: Mapping[str, Any],
     stormy: bool,
-) -> dict[str, Any]:
+) -> JsonObject:
     """`anomalies`: in how many tests each was found."""
     times = found["times"]
     shown = Counter(name for test in tried for name in test["anomalies"])
