@@ -31,7 +31,7 @@ _ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of `dynamesis check`, beside the histories."""
+    """The options of `dynamesis check`, beside the histories."""
 
     model: ModelChoice | None
     format: Format | None
@@ -70,7 +70,7 @@ def _format(name: str | None) -> Format | None:
     return None if name is None else found[one_of("--format", name, found)]
 
 
-def check_all(paths: Sequence[Path], asked: Request) -> int:
+def check_all(paths: Sequence[Path], request: Request) -> int:
     """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     lone = len(paths) == 1
@@ -82,47 +82,47 @@ def check_all(paths: Sequence[Path], asked: Request) -> int:
         judged.append(done)
         found.append({"path": str(path), **done[1]})
         codes.append(exit_code(done[1]["valid"]))
-        if not asked.json:
-            _tell(console, path, done[1], asked, lone)
+        if not request.json:
+            _tell(console, path, done[1], request, lone)
 
     for path in paths:
         try:
-            _check(path, asked, partial(report, path))
+            _check(path, request, partial(report, path))
         except UsageError as wrong:
             if lone:
                 raise
             print(f"dynamesis check: {wrong}", file=sys.stderr)
             codes.append(USAGE)
-    if asked.junit is not None:
-        asked.junit.write_text(junit_of_all(judged), encoding="utf-8")
-    if asked.json:
+    if request.junit is not None:
+        request.junit.write_text(junit_of_all(judged), encoding="utf-8")
+    if request.json:
         print_json(found)
     return _worst(codes)
 
 
-def _check(path: Path, asked: Request, report: Callable[[Judged], None]) -> None:
+def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> None:
     """Judge a history, hand its test and its results to `report`, and then export it."""
     folder, file = locate(path)
     test = stored_test(folder) if folder else {}
-    if asked.export is not None:
-        target_of(file, asked.export)
-    history = read(file, asked.format)
-    results = judge_history(history, test, asked.model)
+    if request.export is not None:
+        target_of(file, request.export)
+    history = read(file, request.format)
+    results = judge_history(history, test, request.model)
     report(({"name": str(path), **test}, results))
-    if asked.export is not None:
-        export(history, file, asked.export)
+    if request.export is not None:
+        export(history, file, request.export)
 
 
 def _tell(
-    console: Console, path: Path, results: Mapping[str, Any], asked: Request, lone: bool
+    console: Console, path: Path, results: Mapping[str, Any], request: Request, lone: bool
 ) -> None:
-    if lone and asked.model is None:
-        tell(console, results, figures=asked.verbose)
+    if lone and request.model is None:
+        tell(console, results, figures=request.verbose)
         if locate(path)[0] is None:
             console.print(left_out(results))
         return
     print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
-    if asked.verbose:
+    if request.verbose:
         tell(console, results)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from dynamesis.harness.usage.flags import STORE, Store
-from typer import Argument, Context, Option
+from typer import Argument, Option
 
 
 def run(
-    context: Context,
     file: Annotated[Path, Argument(help="A campaign, such as examples/smoke.yaml.")],
     jobs: Annotated[int, Option(help="Tests at once.")] = 1,
     only: Annotated[

@@ -1,4 +1,4 @@
-"""What a test or a cluster is asked to be, checked before anything is started."""
+"""Plans a test or a cluster from its spec; refuses what makes no sense before anything starts."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class TestOptions:
         return tuple(f"k{i}" for i in range(self.keys))
 
 
-def asked(spec: TestSpec) -> TestOptions:
+def plan_test(spec: TestSpec) -> TestOptions:
     """The test that is asked for, with every fault of it. Faults come from a schedule file, or
     are drawn for the nemesis (cut, if neither is given). Raises UsageError for the first value
     or combination that makes no sense."""
@@ -145,10 +145,10 @@ def asked(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None:
         return _replayed(options, spec.schedule)
     try:
-        faults = plan(options.nemesis, _arena(options), options.seed, options.time_limit)
+        faults = plan(options.nemesis, _fault_context(options), options.seed, options.time_limit)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
-    room(built, newcomers(faults))
+    require_ports(built, newcomers(faults))
     return replace(options, faults=faults)
 
 
@@ -163,7 +163,7 @@ def allowed(flag: Flag, value: Any) -> Any:
 def why_not(spec: TestSpec) -> str | None:
     """Why a test cannot be; None if it can."""
     try:
-        asked(spec)
+        plan_test(spec)
     except UsageError as error:
         return str(error)
     return None
@@ -195,18 +195,18 @@ def topology(spec: TestSpec) -> Topology:
         check_params(built.nodes, built.node_params)
     except ConfigError as error:
         raise UsageError(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
-    room(built)
+    require_ports(built)
     return built
 
 
-def room(topology: Topology, more: int = 0) -> None:
+def require_ports(topology: Topology, more: int = 0) -> None:
     """Raises UsageError unless the ports from --port-base on are enough, with `more` nodes."""
     if topology.port_base is not None:
         wanted = ports_for(topology.links, len(topology.nodes) + more)
         within("--port-base", topology.port_base, UNPRIVILEGED, LAST - wanted + 1)
 
 
-def _arena(options: TestOptions) -> FaultContext:
+def _fault_context(options: TestOptions) -> FaultContext:
     """What the nemesis draws its faults from."""
     top = options.topology
     kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
@@ -221,12 +221,12 @@ def _arena(options: TestOptions) -> FaultContext:
 
 def _replayed(options: TestOptions, path: Path) -> TestOptions:
     try:
-        faults = load(path.read_text(encoding="utf-8"), str(path), _arena(options))
+        faults = load(path.read_text(encoding="utf-8"), str(path), _fault_context(options))
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"--schedule: {path} cannot be read ({failure})") from failure
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
-    room(options.topology, newcomers(faults))
+    require_ports(options.topology, newcomers(faults))
     families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 

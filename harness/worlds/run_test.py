@@ -36,7 +36,7 @@ from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.compose import WORK, compose, node_params
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, asked
+from dynamesis.harness.worlds.options import TestOptions, plan_test
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 from dynamesis.workloads import WORKLOADS
@@ -63,7 +63,7 @@ def run_test(
     if spec is not None and options:
         raise UsageError("options: give a TestSpec or its fields as keywords, not both")
     asked_for = TestSpec.of(options) if spec is None else spec
-    chosen = asked(asked_for)
+    chosen = plan_test(asked_for)
     store, shown = Path(store), observer or Observer()
     if junit is not None:
         writable_file("--junit", junit)

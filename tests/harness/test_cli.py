@@ -13,7 +13,7 @@ from dynamesis.harness.cli.catalogue import collect
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
 from dynamesis.harness.worlds.compose import node_params
-from dynamesis.harness.worlds.options import CHOICES, asked
+from dynamesis.harness.worlds.options import CHOICES, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 HEAVY = {"jinja2", "lmdb", "networkx", "numpy", "requests", "scipy", "uvloop", "yaml", "rich.live"}
@@ -175,7 +175,7 @@ def test_what_is_impossible_is_said_once(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
-    options = asked(TestSpec(links="embedded", workload="bulk", nemesis=("cut.primaries",),
+    options = plan_test(TestSpec(links="embedded", workload="bulk", nemesis=("cut.primaries",),
                              time_limit=60, rate=1, concurrency=1, keys=1, seed=3))  # fmt: skip
     aimed = {event.value["key"] for event in options.faults if "key" in event.value}
     assert len(aimed) > 3
@@ -186,7 +186,7 @@ def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
 def test_no_tombstone_is_reaped_before_an_old_disk_is_put_back(nemesis: str, hasty: bool) -> None:
     """Two of three tests of deletes under wipe.old-disk were called invalid: the old disk was
     older than tombstones reaped after a second, and brought back what was deleted."""
-    options = asked(TestSpec(links="embedded", workload="delete", nemesis=(nemesis,),
+    options = plan_test(TestSpec(links="embedded", workload="delete", nemesis=(nemesis,),
                              time_limit=8, rate=1, concurrency=1, keys=1, seed=31))  # fmt: skip
     assert ("reap_after" in node_params(options)) is hasty
 
@@ -317,7 +317,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 def test_a_seed_is_drawn_when_none_is_given() -> None:
     spec = TestSpec(links="direct", nemesis=("none",), time_limit=1)
-    drawn = {asked(spec).seed for _ in range(20)}
+    drawn = {plan_test(spec).seed for _ in range(20)}
     assert len(drawn) > 1
 
 

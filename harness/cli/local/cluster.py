@@ -22,10 +22,10 @@ def run(
     `join`, `leave` and `remove` find it."""
     from dynamesis.harness.local_cluster.keeper import keep_up
     from dynamesis.harness.usage.values import within
-    from dynamesis.harness.worlds.options import room, topology
+    from dynamesis.harness.worlds.options import require_ports, topology
     from dynamesis.harness.worlds.test_spec import MOST_NODES
 
     wanted = topology(spec)
     within("--spare", spare, 0, MOST_NODES - spec.nodes)
-    room(wanted, spare)
+    require_ports(wanted, spare)
     return keep_up(wanted, store, tuple(f"n{spec.nodes + 1 + i}" for i in range(spare)))

@@ -13,7 +13,7 @@ from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.serve import listing
 from dynamesis.harness.results.results import Folder
-from dynamesis.harness.worlds.options import asked
+from dynamesis.harness.worlds.options import plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec, overrides
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import (
@@ -113,7 +113,7 @@ def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
     for (workload, nemesis, given), seed in zip(MIX, range(len(MIX)), strict=True):
         axes = {"workload": workload, "nemesis": nemesis, "seed": seed}
         spec = TestSpec.of({**axes, "links": "embedded", **overrides(given)})
-        assert asked(spec).faults, (workload, nemesis)
+        assert plan_test(spec).faults, (workload, nemesis)
 
 
 class TestStorm:
