@@ -58,7 +58,7 @@ def test_play(start: Start) -> None:
     os.kill(cluster.pid("n2/config.json"), signal.SIGKILL)
     cluster.until(lambda: "n2 died: ended with exit code -9" in cluster.said(), "its death")
     assert do("get", "colour").said().splitlines()[0] == "(deleted)"
-    cluster.process.process.send_signal(signal.SIGTERM)
+    cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
     assert "dynamesis cluster" in do("status", code=4).said()
 
@@ -96,5 +96,5 @@ def test_nodes_come_and_go(start: Start) -> None:
     do("remove", "n2")
     assert "let another join first" in do("remove", "n3", code=2)
 
-    cluster.process.process.send_signal(signal.SIGTERM)
+    cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
