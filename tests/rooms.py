@@ -201,7 +201,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.worlds": (
         "what a test runs in, built and taken down together",
         (
-            *("checkers.history", "cluster.config", "cluster.core.protocol"),
+            *("checkers", "checkers.history", "cluster.config", "cluster.core.protocol"),
             *("cluster.core.runtime", "cluster.net", "cluster.process", "cluster.storage"),
             *("cluster.zoo", "harness.check", "harness.generators", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
@@ -228,7 +228,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "every planted bug: is it caught?",
         (
             *("cluster.zoo", "harness.campaign", "harness.report"),
-            *("harness.results", "harness.usage"),
+            *("harness.results", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.cli.local": (
@@ -247,7 +247,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "harness": (
         "the pytest plugin, `python -m dynamesis.harness`",
-        ("checkers", "harness.campaign", "harness.cli"),
+        ("harness.campaign", "harness.cli", "harness.usage", "harness.worlds"),
     ),
 }
 

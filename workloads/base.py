@@ -1,8 +1,8 @@
-"""What a workload is: what clients do, what is read in the end, who judges it.
+"""A workload: what clients do, what is read in the end, and which checkers judge it.
 
 A workload holds no state and no randomness of its own. Its load is a generator drawn from
 the seed it is given; its options are named, typed and bounded, and everything else about
-them is an error that says what is allowed.
+them is an error with what is allowed.
 """
 
 from __future__ import annotations
@@ -43,31 +43,35 @@ LWW_BUCKET = "lww"
 
 @dataclass(frozen=True)
 class Workload:
-    """`description`: what it does and what it can catch. `script`: what one client does.
-    `checkers`: names in checkers.CHECKERS. `check`: what this workload alone can judge.
-    `spread`: how many keys it uses for each that it is given, `packed` into one partition
-    or not; `twins`: how many of these have a twin beside them. `lww`: its keys lie where the
-    last writer wins."""
+    """What clients do, what is read in the end, and which checkers judge it."""
 
     name: str
+    #: what it does and what it can catch
     description: str
+    #: what one client does
     script: Callable[[Load], Script]
+    #: names of checkers.models.dynamo.CHECKERS
     checkers: tuple[str, ...] = GENERAL
     options: Mapping[str, Option] = field(default_factory=dict)
+    #: the checker of this workload alone
     check: Callable[[Run], CheckerResult] | None = None
+    #: how many keys it uses for each that it is given
     spread: int = 1
+    #: whether these lie in one partition
     packed: bool = False
+    #: how many of them have a twin beside them
     twins: int = 0
+    #: whether its keys lie where the last writer wins
     lww: bool = False
 
     @property
     def params(self) -> dict[str, Any]:
-        """What nodes must be told for it (cluster.core.protocol.params)."""
+        """The parameters of nodes that it needs (cluster.core.protocol.params)."""
         return {"lww_buckets": [LWW_BUCKET]} if self.lww else {}
 
     @property
     def promises(self) -> dict[str, Any]:
-        """What test.json must tell the checkers for it."""
+        """What test.json has for the checkers because of it."""
         return {"reconcile": "lww"} if self.lww else {}
 
     def keys(self, given: Iterable[str]) -> tuple[str, ...]:

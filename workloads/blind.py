@@ -1,5 +1,5 @@
-"""Writers without context: most writes replace nothing, and now and then somebody who has
-read puts one version in the place of all that stand.
+"""Writers without context: most writes replace nothing, and now and then a client that
+has read replaces all siblings by one version.
 
 Every blind write must stay until it was read and replaced, however many there are at one
 node at one time. Catches nodes that stamp a version from the context alone, so that two

@@ -3,8 +3,8 @@
 The value of a version holds for every process how much it has added and taken away in all
 (a PN-counter, Shapiro et al. 2011); siblings are merged by the greater of each. A process
 writes only its own entry, and knows it without reading. Catches counts that were
-acknowledged and are gone (lost-count) or that nobody ever made (phantom-count): the entry
-of a process in the final merge must be what its last acknowledged write said, or what one
+acknowledged and are gone (lost-count) or that were never made (phantom-count): the entry
+of a process in the final merge must be what its last acknowledged write set, or what one
 later write in doubt did.
 """
 
@@ -28,7 +28,7 @@ Entry = tuple[int, int]
 
 
 def entries(value: object) -> dict[str, Entry]:
-    """The entries of a version's value by process; none of a value that is no counter."""
+    """The entries of a version's value by process; none of a value that is not a counter."""
     counts = value.get("counts") if isinstance(value, dict) else None
     if not isinstance(counts, dict):
         return {}
@@ -150,7 +150,7 @@ def _phantom(
 
 COUNTER = Workload(
     name="counter",
-    description="a counter merged from siblings: catches counts that are lost or that nobody made",
+    description="a counter merged from siblings: catches counts that are lost or were never made",
     script=_script,
     options={
         "distribution": DISTRIBUTION,

@@ -1,6 +1,6 @@
 """Create, delete, create again.
 
-A tombstone is a version like any other: it stands until all replicas have it, and what is
+A tombstone is a version like any other: it stays until all replicas have it, and what is
 created after it replaces it, while what was created beside it stays beside it. Catches
 deletes that leave no trace, so that a replica that was away brings the old value back
 (resurrection), tombstones that swallow a new value (lost-write), and tombstones reaped on

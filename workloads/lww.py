@@ -1,4 +1,4 @@
-"""Where the last writer wins: one version a key, and the others are lost on purpose.
+"""Where the last writer wins: one version a key, and the others are discarded by design.
 
 Half of the writers have not read, so that many writes are concurrent and the store's own
 order decides which one stays. What it may not do is keep an older one by that order, keep
@@ -6,7 +6,7 @@ two, or none; and replicas must agree. Nor may the order contradict causality: a
 is dated before what its writer had read loses to it wherever the two meet (misdated).
 Catches stores whose order does not hold across nodes (wall clocks as they are, order of
 arrival) and that drop on one replica what they keep on another (lost-write, divergence).
-How many acknowledged writes were discarded is told as the price.
+How many acknowledged writes were discarded is measured.
 """
 
 from __future__ import annotations

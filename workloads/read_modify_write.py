@@ -1,9 +1,9 @@
 """Registers of unique values: read-modify-write with the context, and a share of writes
 without one.
 
-A blind write replaces nothing, so it must stand beside whatever was there until somebody
-who has seen it writes; and a write that comes, by a client's mistake, with the context of
-another key must be refused: a forged context can silently discard what nobody has seen.
+A blind write replaces nothing, so it must stay beside whatever was there until a client
+that has read it writes; and a write that comes, by a client's mistake, with the context of
+another key must be refused: a forged context can silently discard what no client has read.
 Catches stores that take the last writer's word (lost-write), that drop concurrent versions
 or keep replaced ones (false-sibling), that take any context (foreign-context), and, since
 every value is written once, values that are altered or mixed up.
@@ -28,7 +28,7 @@ from dynamesis.workloads.script.script import Script
 
 
 def write_unique(rng: Rng, seen: SeenValues) -> tuple[Modification, Rng]:
-    """An integer that nobody else writes."""
+    """An integer that no other write has."""
     return Modification(seen.number), rng
 
 

@@ -1,9 +1,9 @@
-"""A grow-only set: every write adds one element that nobody else adds.
+"""A grow-only set: every write adds one element that no other write adds.
 
 The value of a version is the whole set after the addition; siblings are merged by union.
 Catches lost elements by name (lost-element): an element whose write was acknowledged and
-which the final merge lacks. A set is the plainest thing to lose something from, so that
-what this says is easy to believe.
+which the final merge lacks. A set is the plainest thing to lose something from, so
+that its proofs are easy to follow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dynamesis.workloads.script.script import Script
 
 
 def elements(value: object) -> list[int]:
-    """The elements of a version's value; none of a value that is no set."""
+    """The elements of a version's value; none of a value that is not a set."""
     found = value.get("elements") if isinstance(value, dict) else None
     return [e for e in found if isinstance(e, int)] if isinstance(found, list) else []
 

@@ -1,6 +1,6 @@
-"""Campaigns: a matrix of tests from one YAML file, run as processes of their own.
+"""Campaigns: a matrix of tests from one YAML file, each run as a process of its own.
 
-spec = read(text, "nightly.yaml", names)
-crew = Crew(jobs)
-done = Conductor(spec.cells, ...).run()
+campaign = read(text, "nightly.yaml")
+with worker_pool(jobs) as pool:
+    Scheduler(campaign, folder, journal, pool).run()
 """

@@ -8,7 +8,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+
+from dynamesis.harness.results.documents import JsonObject
 
 #: From the worst to the best: the first that a cell's runs have is its verdict.
 VERDICTS = ("invalid", "error", "unknown", "valid")
@@ -61,5 +62,5 @@ class Journal:
             os.truncate(self._path, len(whole))
 
 
-def _run(row: dict[str, Any]) -> Run:
+def _run(row: JsonObject) -> Run:
     return Run(**row | {"arguments": tuple(row["arguments"]), "why": tuple(row["why"])})

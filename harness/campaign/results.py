@@ -11,6 +11,7 @@ from typing import Any
 from dynamesis.harness.campaign.journal import VERDICTS, Run
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import Folder
 
 RESULTS = "campaign.json"
@@ -23,7 +24,7 @@ def collect(
     started: str,
     seconds: float,
     interrupted: bool = False,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The content of campaign.json. The verdict of a cell is the worst of its runs, so no
     unknown hides a failure; the campaign's is the worst of its cells, and at best unknown
     when it was interrupted."""
@@ -46,7 +47,7 @@ def collect(
     }
 
 
-def _cell(cell: Cell, runs: Sequence[Run], skipped: str = "") -> dict[str, Any]:
+def _cell(cell: Cell, runs: Sequence[Run], skipped: str = "") -> JsonObject:
     """`failed` of `tried` runs with the same seed and faults were invalid; `skipped`: why it
     cannot be."""
     verdicts = [run.verdict for run in runs]
@@ -66,7 +67,7 @@ def _cell(cell: Cell, runs: Sequence[Run], skipped: str = "") -> dict[str, Any]:
     }
 
 
-def previous(folder: Path) -> dict[str, Any] | None:
+def previous(folder: Path) -> JsonObject | None:
     """The results of the campaign of this name before the one in `folder`, if any."""
     files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
     before = sorted(file for file in files if file.parent.name < folder.name and file.exists())
@@ -74,8 +75,8 @@ def previous(folder: Path) -> dict[str, Any] | None:
 
 
 def news(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """Cells that did not hold last time and do now, and the other way round. What was not
-    run, or told nothing, is no news: `new` failures had not failed, `fixed` ones are valid."""
+    """The cells that fail now and did not last time (`new`), that still fail, and that are
+    `fixed`: a cell that was not run, or is unknown, is not fixed."""
     then = {cell["cell"]: cell["verdict"] for cell in (before or {}).get("cells", ())}
     bad = [cell for cell in now["cells"] if cell["verdict"] in ("invalid", "error")]
     return {

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dynamesis.cluster.storage import ENGINES
 from dynamesis.harness.campaign.journal import Journal
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.results import RESULTS, collect, news, previous
 from dynamesis.harness.campaign.scheduler import Scheduler
-from dynamesis.harness.campaign.spec import Campaign, NameFilter, read
+from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
-from dynamesis.harness.links import LINKS
-from dynamesis.harness.nemesis import CLOCKS, PACKAGES
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
-from dynamesis.harness.results.yaml_document import YamlError, YamlPlace
+from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
-from dynamesis.harness.usage.values import duration, one_of, results_folder
-from dynamesis.harness.worlds.options import MOST_DRIVERS, MOST_NODES
-from dynamesis.workloads import WORKLOADS
+from dynamesis.harness.usage.values import one_of, results_folder
 from rich.console import Console
 
 CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
 INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
 
 _CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
-
-
-#: why a test with these arguments cannot be, None if it can
-WhyNot = Callable[[list[str]], str | None]
 
 
 def run_campaign(
@@ -48,10 +39,9 @@ def run_campaign(
     jobs: int,
     resume: bool,
     also: Path | None,
-    why_not: WhyNot,
 ) -> int:
     """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
-    campaign = _chosen(read_campaign(file, why_not), only)
+    campaign = _chosen(read_campaign(file), only)
     folder = _folder(store / CAMPAIGNS, campaign.name, resume)
     journal = Journal(folder / JOURNAL)
     _unchanged(file, campaign, journal)
@@ -60,14 +50,14 @@ def run_campaign(
     for cell, reason in campaign.skipped.items():
         console.print(f"skipped   {cell.name}: {reason}")
     started = str(folder.peek_json(RESULTS).get("start") or _now())
-    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as crew:
+    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
         shown = view(console)
-        conductor = Scheduler(campaign, folder.path, journal, crew)
-        conductor.hear = lambda run: shown.hear(run, conductor)
-        with interrupting(conductor.interrupt), shown:
-            conductor.run()
-    stopped = conductor.interrupted
-    results = collect(campaign, journal.runs, started, conductor.elapsed(), stopped)
+        scheduler = Scheduler(campaign, folder.path, journal, pool)
+        scheduler.on_run = lambda run: shown.show(run, scheduler)
+        with interrupting(scheduler.interrupt), shown:
+            scheduler.run()
+    stopped = scheduler.interrupted
+    results = collect(campaign, journal.runs, started, scheduler.elapsed(), stopped)
     _save(folder, results, also)
     console.print((folder / SUMMARY).read_text(encoding="utf-8"))
     console.print(f"folder  {folder.path}")
@@ -76,10 +66,10 @@ def run_campaign(
     return _CODES[results["verdict"]]
 
 
-def read_campaign(file: Path, why_not: WhyNot) -> Campaign:
+def read_campaign(file: Path) -> Campaign:
     """The campaign in a file. Raises UsageError."""
     try:
-        return read(file.read_text(encoding="utf-8"), str(file), _names(why_not))
+        return read(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"{file} cannot be read ({failure})") from failure
     except YamlError as malformed:
@@ -123,9 +113,9 @@ def _folder(root: Path, name: str, resume: bool) -> Folder:
 
 def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
     """What was run under the name of a cell must be what would be run now."""
-    wanted = {cell.name: campaign.arguments(cell) for cell in campaign.cells}
+    wanted = {cell.name: {"test", *campaign.spec(cell).arguments()} for cell in campaign.cells}
     for run in journal.runs:
-        if not run.rerun and list(run.arguments) != wanted.get(run.cell, list(run.arguments)):
+        if not run.rerun and set(run.arguments) != wanted.get(run.cell, set(run.arguments)):
             raise UsageError(
                 f"--resume: {file} has changed: {run.cell} was run as "
                 f"{' '.join(run.arguments)}; leave --resume out to begin anew"
@@ -156,65 +146,3 @@ def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _names(why_not: WhyNot) -> NameFilter:
-    return NameFilter(WORKLOADS, PACKAGES, _FLAGS, _seconds, why_not)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return duration("", text)
-    except UsageError as wrong:
-        raise ValueError(str(wrong).removeprefix(": ")) from wrong
-
-
-def _integer(low: int, high: int) -> Callable[[YamlPlace], tuple[str, ...]]:
-    return lambda place: (str(place.integer(low, high)),)
-
-
-def _name(allowed: Iterable[str]) -> Callable[[YamlPlace], tuple[str, ...]]:
-    names = tuple(allowed)
-    return lambda place: (place.one_of(names),)
-
-
-def _rate(place: YamlPlace) -> tuple[str, ...]:
-    value = place.value()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise place.wrong(f"{value!r} is no number of operations a second")
-    return (str(value),)
-
-
-def _switch(place: YamlPlace) -> tuple[str, ...]:
-    value = place.value()
-    if not isinstance(value, bool):
-        raise place.wrong(f"{value!r} is not allowed; allowed: true, false")
-    return ("",) if value else ()
-
-
-def _texts(place: YamlPlace) -> tuple[str, ...]:
-    value = place.value()
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str) for each in values):
-        raise place.wrong(f"{value!r} is no name, or list of names")
-    return tuple(values)
-
-
-#: By key of a configuration: the flag of `dynamesis test`, and what reads its value.
-_FLAGS: dict[str, tuple[str, Callable[[YamlPlace], tuple[str, ...]]]] = {
-    "nodes": ("--nodes", _integer(1, MOST_NODES)),
-    "n": ("--n", _integer(1, MOST_NODES)),
-    "r": ("--r", _integer(1, MOST_NODES)),
-    "w": ("--w", _integer(1, MOST_NODES)),
-    "strict": ("--strict", _switch),
-    "rate": ("--rate", _rate),
-    "concurrency": ("--concurrency", _integer(1, 10_000)),
-    "drivers": ("--drivers", _integer(0, MOST_DRIVERS)),
-    "keys": ("--keys", _integer(1, 1_000_000)),
-    "links": ("--links", _name(LINKS)),
-    "clocks": ("--clocks", _name(CLOCKS)),
-    "storage": ("--storage", _name(ENGINES)),
-    "bug": ("--bug", _texts),
-    "param": ("--param", _texts),
-    "option": ("--option", _texts),
-}

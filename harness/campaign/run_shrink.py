@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from dynamesis.harness.campaign.shrink import shrink
 from dynamesis.harness.campaign.worker_pool import Task, WorkerPool, worker_pool
-from dynamesis.harness.check.check_files import stored_test
+from dynamesis.harness.check.evaluate import stored_test
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError
+from dynamesis.harness.worlds.test_spec import TestSpec, command
 
 SHRUNK, RUNS = "shrunk.yaml", "shrink"
 _HEAD = "# what is left of schedule.yaml: these faults were enough\n"
-#: What a run again must not repeat: each takes a value.
-_DROPPED = ("--nemesis", "--schedule", "--store", "--junit")
 
 
 class _Spent(Exception):
@@ -31,9 +29,9 @@ class _Spent(Exception):
 class _Attempts:
     """Runs of one test under other schedules. `anomalies`: those of the first run."""
 
-    crew: WorkerPool
+    pool: WorkerPool
     folder: Path
-    arguments: list[str]
+    spec: TestSpec
     anomalies: frozenset[str]
     patience: float
     tries: int
@@ -60,9 +58,9 @@ class _Attempts:
         store.mkdir(parents=True)
         file = store / SCHEDULE
         file.write_text(schedule, encoding="utf-8")
-        arguments = (*self.arguments, f"--schedule={file}", f"--store={store}")
-        self.crew.give(Task(self.runs, arguments, store / "output.txt", self.patience))
-        while not (ended := self.crew.ended(1.0)):
+        spec = replace(self.spec, nemesis=None, schedule=file)
+        self.pool.give(Task(self.runs, spec, store, self.patience))
+        while not (ended := self.pool.ended(1.0)):
             pass
         if ended[0].code != INVALID:
             return False
@@ -73,11 +71,11 @@ class _Attempts:
 def run_shrink(folder: Path, tries: int, most: int) -> int:
     """Writes shrunk.yaml into the folder. 0 when the test failed again, else 3."""
     test, faults, anomalies = _stored(Folder(folder))
-    arguments = without(shlex.split(test["command"])[1:], _DROPPED)
+    spec = _spec(Folder(folder), test)
     runs = _unused(folder / RUNS)
-    with logging_to(runs / "shrink.log", workers=True), worker_pool(1) as crew:
+    with logging_to(runs / "shrink.log", workers=True), worker_pool(1) as pool:
         patience = 2 * float(test["time_limit"]) + 180
-        attempts = _Attempts(crew, runs, arguments, anomalies, patience, tries, most)
+        attempts = _Attempts(pool, runs, spec, anomalies, patience, tries, most)
         with suppress(_Spent, KeyboardInterrupt):
             if attempts.fails(faults):
                 shrink(faults, attempts.fails)
@@ -87,11 +85,11 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
     file = folder / SHRUNK
     file.write_text(_HEAD + _dump(attempts.best), encoding="utf-8")
     print(f"{len(attempts.best)} of {len(faults)} faults are enough ({attempts.runs} runs): {file}")
-    print("again   " + shlex.join(["dynamesis", *arguments, f"--schedule={file}"]))
+    print(f"again   {command(replace(spec, nemesis=None, schedule=file))}")
     return VALID
 
 
-def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
+def _stored(folder: Folder) -> tuple[JsonObject, list[Any], frozenset[str]]:
     test, results = stored_test(folder), _results(folder)
     schedule = folder / SCHEDULE
     if not test or not schedule.is_file():
@@ -104,7 +102,7 @@ def _stored(folder: Folder) -> tuple[dict[str, Any], list[Any], frozenset[str]]:
     return test, _faults(schedule), frozenset(results.get("anomalies", ()))
 
 
-def _results(folder: Folder) -> dict[str, Any]:
+def _results(folder: Folder) -> JsonObject:
     try:
         return folder.load_json(RESULTS)
     except DamagedFolder as error:
@@ -122,18 +120,28 @@ def _faults(schedule: Path) -> list[Any]:
     return faults
 
 
-def without(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """The arguments but for these flags and their values."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument in flags:
-            skip = True
-        elif argument.partition("=")[0] not in flags:
-            kept.append(argument)
-    return kept
+def _spec(folder: Folder, test: JsonObject) -> TestSpec:
+    """What the test was run with. Raises UsageError."""
+    try:
+        return TestSpec.of(test["spec"] if "spec" in test else _spec_before_0_2(test))
+    except (UsageError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{folder / TEST}, field spec: {error}") from error
+
+
+def _spec_before_0_2(test: JsonObject) -> JsonObject:
+    """The same from a test.json that has no field `spec`."""
+    same = ("workload", "n", "r", "w", "time_limit", "rate", "concurrency", "drivers", "keys",
+            "seed", "links", "clocks", "storage")  # fmt: skip
+    spec = {name: test[name] for name in same if name in test}
+    params = {name: yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+              for name, value in test.get("params", {}).items()}  # fmt: skip
+    return spec | {
+        "nodes": len(test["nodes"]) if "nodes" in test else None,
+        "strict": not test.get("sloppy", True),
+        "option": test.get("workload_options", {}),
+        "bug": test.get("bugs", ()),
+        "param": [f"{name}={value}" for name, value in params.items()],
+    }
 
 
 def _dump(faults: list[Any]) -> str:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def shrink(faults: Sequence[T], fails: Callable[[list[T]], bool]) -> list[T]:
-    """A part of `faults` for which `fails` was true; all of them if there is no smaller."""
+    """A part of `faults` for which `fails` was true; all of them if none is smaller."""
     if fails([]):
         return []
     kept, parts = list(faults), 2

@@ -11,35 +11,28 @@
     include: [{workload: bulk, nemesis: wipe, seed: 7}]
     budget: {time: 30m, runs: 100, reruns: 3}
 
-Whatever is wrong in it is said with file, line, key and what is allowed.
+Errors in it name the file, the line, the key and what is allowed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynamesis.harness.campaign.matrix import AXES, Block, Cell, cells
+from dynamesis.harness.nemesis import PACKAGES
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import duration
+from dynamesis.harness.worlds.options import allowed, why_not
+from dynamesis.harness.worlds.test_spec import Flag, TestSpec
+from dynamesis.workloads import WORKLOADS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
 _MOST_CELLS = 100_000
-
-
-@dataclass(frozen=True)
-class NameFilter:
-    """What may stand in a campaign. `flags`: by key of a configuration the flag of
-    `dynamesis test` and what reads its value; `duration` reads a length of time to s;
-    `why_not` says why a test with these arguments cannot be, if it cannot."""
-
-    workloads: Collection[str]
-    nemeses: Collection[str]
-    flags: Mapping[str, tuple[str, Callable[[YamlPlace], tuple[str, ...]]]]
-    duration: Callable[[str], float]
-    why_not: Callable[[list[str]], str | None]
 
 
 @dataclass(frozen=True)
@@ -54,46 +47,37 @@ class Budget:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign that makes sense. `configs`: by name the arguments of `dynamesis test`;
-    `skipped`: cells that cannot be, and why."""
+    """A campaign that makes sense. `configs`: by name the options in which a configuration
+    differs from the defaults; `skipped`: cells that cannot be run, and why."""
 
     name: str
     time_limit: str
     seconds: float
-    configs: Mapping[str, tuple[str, ...]]
+    configs: Mapping[str, Mapping[str, Any]]
     cells: tuple[Cell, ...]
     budget: Budget = field(default_factory=Budget)
     skipped: Mapping[Cell, str] = field(default_factory=dict)
 
-    def arguments(self, cell: Cell) -> list[str]:
-        """What `dynamesis` is to be called with."""
-        return [*self.base(cell), f"--nemesis={cell.nemesis}"]
-
-    def base(self, cell: Cell) -> list[str]:
-        """The same but for what the nemesis does."""
-        return [
-            "test",
-            f"--workload={cell.workload}",
-            f"--time-limit={self.time_limit}",
-            *self.configs[cell.config],
-            f"--seed={cell.seed}",
-        ]
+    def spec(self, cell: Cell) -> TestSpec:
+        """The test of a cell."""
+        axes = {"workload": cell.workload, "nemesis": cell.nemesis, "seed": cell.seed}
+        return TestSpec.of({"time_limit": self.time_limit, **axes, **self.configs[cell.config]})
 
 
-def read(text: str, file: str, names: NameFilter) -> Campaign:
+def read(text: str, file: str) -> Campaign:
     """The campaign in `text`; `file` is its name, for messages. Raises YamlError."""
     root = document(text, file, f"a mapping with the keys {', '.join(_KEYS)}")
     fields = root.mapping(_KEYS)
     for key in ("name", "matrix"):
         if key not in fields:
             raise root.wrong(f"there is no key {key!r}")
-    limit, seconds = _limit(fields, names)
+    limit, seconds = _limit(fields)
     axes = fields["matrix"].mapping(AXES)
-    configs: dict[str, tuple[str, ...]] = {"default": ()}
+    configs: dict[str, Mapping[str, Any]] = {"default": {}}
     if "config" in axes:
         for item in _listed(axes["config"]):
-            configs |= _config(item, names)
-    readers = _readers(names, configs)
+            configs |= _config(item)
+    readers = _readers(configs)
     matrix: dict[str, Sequence[Any]] = {"config": ["default"], "seed": [1]}
     matrix |= _block(axes, readers)
     for axis in AXES[:2]:
@@ -103,28 +87,28 @@ def read(text: str, file: str, names: NameFilter) -> Campaign:
     found = cells(matrix, included, _blocks(fields, "exclude", readers))
     if not 0 < len(found) <= _MOST_CELLS:
         raise fields["matrix"].wrong(f"{len(found)} tests; allowed: 1 to {_MOST_CELLS}")
-    budget = _budget(fields["budget"], names) if "budget" in fields else Budget()
+    budget = _budget(fields["budget"]) if "budget" in fields else Budget()
     campaign = Campaign(_name(fields["name"]), limit, seconds, configs, found, budget)
-    return _possible(campaign, fields["matrix"], names)
+    return _possible(campaign, fields["matrix"])
 
 
-def _limit(fields: Mapping[str, YamlPlace], names: NameFilter) -> tuple[str, float]:
+def _limit(fields: Mapping[str, YamlPlace]) -> tuple[str, float]:
     if "time_limit" not in fields:
         return "10s", 10.0
-    return str(fields["time_limit"].value()), _duration(fields["time_limit"], names)
+    return str(fields["time_limit"].value()), _duration(fields["time_limit"])
 
 
-def _duration(place: YamlPlace, names: NameFilter) -> float:
+def _duration(place: YamlPlace) -> float:
     try:
-        return names.duration(str(place.value()))
-    except ValueError as error:
-        raise place.wrong(str(error)) from error
+        return duration("", str(place.value()))
+    except UsageError as error:
+        raise place.wrong(str(error).removeprefix(": ")) from error
 
 
 def _name(place: YamlPlace) -> str:
     value = place.value()
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise place.wrong(f"{value!r} is no name; allowed: letters, digits, and . _ + - within")
+        raise place.wrong(f"{value!r} is not a name; allowed: letters, digits, and . _ + - within")
     return value
 
 
@@ -142,20 +126,20 @@ def _listed(place: YamlPlace) -> list[YamlPlace]:
 Readers = Mapping[str, Callable[[YamlPlace], Any]]
 
 
-def _readers(names: NameFilter, configs: Mapping[str, Any]) -> Readers:
+def _readers(configs: Mapping[str, Any]) -> Readers:
     return {
-        "workload": lambda place: place.one_of(names.workloads),
-        "nemesis": lambda place: _nemesis(place, names),
+        "workload": lambda place: place.one_of(WORKLOADS),
+        "nemesis": lambda place: _nemesis(place),
         "config": lambda place: _config_name(place, configs),
         "seed": lambda place: place.integer(0, 2**63 - 1),
     }
 
 
-def _nemesis(place: YamlPlace, names: NameFilter) -> str:
+def _nemesis(place: YamlPlace) -> str:
     value = str(place.value())
     for part in value.split(","):
-        if part.strip() not in names.nemeses:
-            allowed = ", ".join(sorted(names.nemeses))
+        if part.strip() not in PACKAGES:
+            allowed = ", ".join(sorted(PACKAGES))
             raise place.wrong(f"{part.strip()!r} is not allowed; allowed, also by comma: {allowed}")
     return ",".join(part.strip() for part in value.split(","))
 
@@ -168,22 +152,32 @@ def _config_name(place: YamlPlace, configs: Mapping[str, Any]) -> str:
     return name
 
 
-def _config(place: YamlPlace, names: NameFilter) -> dict[str, tuple[str, ...]]:
-    """A configuration by its name; a name alone stands for one of the others."""
+def _config(place: YamlPlace) -> dict[str, dict[str, Any]]:
+    """A configuration by its name; a name alone refers to one of the others."""
     if isinstance(place.value(), str):
         if place.value() == "default":
             return {}
-        allowed = "default, or a mapping with name and flags"
+        allowed = "default, or a mapping with name and options"
         raise place.wrong(f"{place.value()!r} is not allowed; allowed: {allowed}")
-    fields = place.mapping(("name", *names.flags))
+    flags = {name: flag for name, flag in TestSpec.flags().items() if flag.campaign}
+    fields = place.mapping(("name", *flags))
     if "name" not in fields:
         raise place.wrong("there is no 'name'")
-    arguments: list[str] = []
-    for key, value in fields.items():
-        if key != "name":
-            flag, reader = names.flags[key]
-            arguments += [f"{flag}={each}" if each else flag for each in reader(value)]
-    return {_name(fields["name"]): tuple(arguments)}
+    options = {name: _option(fields[name], flag) for name, flag in flags.items() if name in fields}
+    return {_name(fields["name"]): options}
+
+
+def _option(place: YamlPlace, flag: Flag) -> Any:
+    """The value of an option, of the type that it has in YAML."""
+    value = place.value()
+    if flag.kind in ("integer", "number") and isinstance(value, str):
+        raise place.wrong(
+            f"{value!r} is not {'an integer' if flag.kind == 'integer' else 'a number'}"
+        )
+    try:
+        return allowed(flag, flag.read(value))
+    except UsageError as error:
+        raise place.wrong(str(error).removeprefix(f"{flag.option}: ")) from error
 
 
 def _block(fields: Mapping[str, YamlPlace], readers: Readers) -> dict[str, list[Any]]:
@@ -196,23 +190,23 @@ def _blocks(fields: Mapping[str, YamlPlace], key: str, readers: Readers) -> list
     return [_block(item.mapping(AXES), readers) for item in fields[key].sequence()]
 
 
-def _budget(place: YamlPlace, names: NameFilter) -> Budget:
+def _budget(place: YamlPlace) -> Budget:
     fields = place.mapping(("time", "runs", "reruns"))
     return Budget(
-        time=_duration(fields["time"], names) if "time" in fields else None,
+        time=_duration(fields["time"]) if "time" in fields else None,
         runs=fields["runs"].integer(1, _MOST_CELLS) if "runs" in fields else None,
         reruns=fields["reruns"].integer(0, 1000) if "reruns" in fields else Budget.reruns,
     )
 
 
-def _possible(campaign: Campaign, place: YamlPlace, names: NameFilter) -> Campaign:
-    """Without the cells that cannot be. Each combination is asked about once, whatever the
+def _possible(campaign: Campaign, place: YamlPlace) -> Campaign:
+    """Without the cells that cannot be run. Each combination is checked once, whatever the
     seed. A configuration that no cell can have is a mistake."""
     reasons: dict[tuple[str, str, str], str | None] = {}
     for cell in campaign.cells:
         combination = (cell.workload, cell.nemesis, cell.config)
         if combination not in reasons:
-            reasons[combination] = names.why_not(campaign.arguments(cell)[1:])
+            reasons[combination] = why_not(campaign.spec(cell))
     why = {c: reasons[c.workload, c.nemesis, c.config] for c in campaign.cells}
     kept = tuple(cell for cell, reason in why.items() if reason is None)
     able = {cell.config for cell in kept}

@@ -1,4 +1,4 @@
-"""What one sees while a campaign runs: a line for each test that has ended, and on a
+"""Shows a campaign while it runs: a line for each test that has ended, and on a
 terminal below them what runs now and how far it all is."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STYLES = {**STYLES, "error": "bold magenta"}
 class CampaignView(Protocol):
     """Shows a campaign within its context."""
 
-    def hear(self, run: Run | None, of: Scheduler) -> None: ...
+    def show(self, run: Run | None, of: Scheduler) -> None: ...
 
     def __enter__(self) -> CampaignView: ...
 
@@ -40,14 +40,14 @@ def ended(run: Run) -> Text:
     again = " again" if run.rerun else ""
     text.append(f"{run.seconds:6.1f} s  {run.cell}{again}", "default")
     if run.verdict != "valid":
-        said = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
-        text.append(f"  {said or ''.join(run.why[:1])}", "dim")
+        found = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
+        text.append(f"  {found or ''.join(run.why[:1])}", "dim")
     return text
 
 
 def view(console: Console, line: Callable[[Run], Text] = ended) -> CampaignView:
-    """Live where the console is a terminal, plain lines where it is not. `line`: what is
-    said of a test that has ended."""
+    """Live where the console is a terminal, plain lines where it is not. `line`: the
+    line of a test that has ended."""
     return _Live(console, line) if console.is_terminal else _PlainView(console, line)
 
 
@@ -55,13 +55,13 @@ def so_far(of: Scheduler) -> str:
     """How far it is."""
     runs = of.journal.runs
     counts = Counter(run.verdict for run in runs)
-    told = "  ".join(f"{each} {counts[each]}" for each in VERDICTS if counts[each])
+    verdicts = "  ".join(f"{each} {counts[each]}" for each in VERDICTS if counts[each])
     done = len({run.cell for run in runs})
     now = ", ".join(of.running) or "nothing"
     stopping = "stopping  " if of.interrupted else ""
     minutes, seconds = divmod(int(of.elapsed()), 60)
     time = f"{minutes}:{seconds:02}"
-    return f"{stopping}{time}  {done} of {len(of.campaign.cells)}  {told}  now: {now}"
+    return f"{stopping}{time}  {done} of {len(of.campaign.cells)}  {verdicts}  now: {now}"
 
 
 class _PlainView:
@@ -69,7 +69,7 @@ class _PlainView:
         self._console = console
         self._line = line
 
-    def hear(self, run: Run | None, of: Scheduler) -> None:
+    def show(self, run: Run | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
 
@@ -89,7 +89,7 @@ class _Live:
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
         )
 
-    def hear(self, run: Run | None, of: Scheduler) -> None:
+    def show(self, run: Run | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
         self._spinner.update(text=Text(so_far(of)))

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,22 +25,32 @@ from pathlib import Path
 from dynamesis.harness.processes.lifeline import PARENT, end_with
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.worlds.run import command_line, save
+from dynamesis.harness.worlds.test_spec import TestSpec
 
 log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[2]
-#: seconds for a test that was told to stop, before it is killed
+OUTPUT = "output.txt"
+#: seconds for a test that was interrupted, before it is killed
 _GRACE = 60.0
 
 
 @dataclass(frozen=True)
 class Task:
-    """A test to run. `patience`: s after which it counts as stuck."""
+    """A test to run. `store` is an existing folder for its results and output; `patience`:
+    s after which it counts as stuck."""
 
     number: int
-    arguments: tuple[str, ...]
-    output: Path
+    spec: TestSpec
+    store: Path
     patience: float
+    #: a second place for the JUnit XML
+    junit: Path | None = None
+
+    @property
+    def output(self) -> Path:
+        """The file with everything that the test prints."""
+        return self.store / OUTPUT
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,11 @@ class _Worker:
 
 
 class WorkerPool:
-    """Hands tests to workers, and hears of their end. Make it with `hired`."""
+    """Gives tests to workers, and collects how they ended. Make it with `worker_pool`."""
 
-    def __init__(self, workers: list[_Worker], reaper: ProcessGuard) -> None:
+    def __init__(self, workers: list[_Worker], guard: ProcessGuard) -> None:
         self._workers = workers
-        self._reaper = reaper
+        self._guard = guard
 
     @property
     def running(self) -> list[Task]:
@@ -90,36 +99,36 @@ class WorkerPool:
     def ended(self, timeout: float) -> list[Ended]:
         """The tests that have ended, of which there may be none after `timeout` s."""
         by_pipe = {worker.pipe: worker for worker in self._workers}
-        heard = (by_pipe[pipe] for pipe in wait(list(by_pipe), timeout) if pipe in by_pipe)
-        return [end for worker in heard if (end := self._hear(worker)) is not None]
+        readable = (by_pipe[pipe] for pipe in wait(list(by_pipe), timeout) if pipe in by_pipe)
+        return [end for worker in readable if (end := self._receive(worker)) is not None]
 
     def stop(self) -> None:
-        """Tell every test to end in order; told again, at once."""
+        """Have every test end in order; a second time, at once."""
         for worker in self._workers:
             if worker.task is not None and worker.process.pid is not None:
                 os.kill(worker.process.pid, signal.SIGTERM)
 
-    def _hear(self, worker: _Worker) -> Ended | None:
+    def _receive(self, worker: _Worker) -> Ended | None:
         try:
-            said = worker.pipe.recv()
+            message = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
             log.error("%s is gone", worker.process.name)
             return Ended(worker.task.number, None, 0.0) if worker.task else None
-        if isinstance(said, int):
-            worker.child = said
-            self._reaper.add(said)
+        if isinstance(message, int):
+            worker.child = message
+            self._guard.add(message)
             return None
         if worker.child is not None:
-            self._reaper.drop(worker.child)
+            self._guard.drop(worker.child)
         worker.task = worker.child = None
-        return said if isinstance(said, Ended) else None
+        return message if isinstance(message, Ended) else None
 
 
 @contextmanager
 def worker_pool(jobs: int) -> Iterator[WorkerPool]:
-    """A crew of so many workers. They are forked before anything else begins, most of all
-    before the watchdog, whose pipe they must not hold."""
+    """A pool of `jobs` workers. They are forked before anything else begins, most of all before
+    the watchdog, whose pipe they must not hold."""
     context = multiprocessing.get_context("fork")
     workers = []
     for number in range(jobs):
@@ -130,21 +139,21 @@ def worker_pool(jobs: int) -> Iterator[WorkerPool]:
         process.start()
         theirs.close()
         workers.append(_Worker(process, ours))
-    with ProcessGuard.start() as reaper:
+    with ProcessGuard.start() as guard:
         for worker in workers:
             if worker.process.pid is not None:
-                reaper.add(worker.process.pid)
-        crew = WorkerPool(list(workers), reaper)
+                guard.add(worker.process.pid)
+        pool = WorkerPool(list(workers), guard)
         try:
-            yield crew
+            yield pool
         finally:
-            crew.stop()
+            pool.stop()
             for worker in workers:
                 with suppress(OSError):
                     worker.pipe.send(None)
                 worker.process.join()
                 if worker.process.pid is not None:
-                    reaper.drop(worker.process.pid)
+                    guard.drop(worker.process.pid)
 
 
 class _TestProcess:
@@ -152,29 +161,31 @@ class _TestProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._told = False
+        self._interrupted = False
 
     def interrupt(self) -> None:
-        self._told = True
+        self._interrupted = True
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGINT)
 
     def run(self, task: Task, pipe: Connection) -> Ended:
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        file = save(task.spec, task.store, task.junit)
         began = time.monotonic()
         with task.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dynamesis.harness", *task.arguments],
+                command_line(file),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"PYTHONPATH": path, PARENT: str(os.getpid())},
+                env=os.environ | {PARENT: str(os.getpid())},
                 start_new_session=True,
             )
         pipe.send(self._process.pid)
-        if self._told:  # while it was being started
+        if self._interrupted:  # while it was being started
             self.interrupt()
-        log.info("run %d, pid %d: %s", task.number, self._process.pid, " ".join(task.arguments))
+        log.info(
+            "run %d, pid %d: %s", task.number, self._process.pid, " ".join(task.spec.arguments())
+        )
         code = self._end(task.patience)
         seconds = time.monotonic() - began
         log.info("run %d ended with %s after %.1f s", task.number, code, seconds)
@@ -194,8 +205,8 @@ class _TestProcess:
 
 
 def _work(pipe: Connection, parent: int) -> None:
-    """A worker's life. SIGINT is the campaign's to understand; its SIGTERM means: tell the
-    test to end."""
+    """A worker's life. SIGINT is handled by the campaign, which sends SIGTERM to have
+    the test end."""
     test = _TestProcess()
     end_with(parent)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

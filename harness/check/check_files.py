@@ -1,7 +1,7 @@
-"""Judges histories one after the other, and tells of each.
+"""Judges histories one after the other, and prints the verdict of each.
 
-One that cannot be read does not keep the others from being judged, and what was found in
-one is not hidden by what is unknown of another.
+One that cannot be read does not keep the others from being judged, and an anomaly in one
+is not hidden by an unknown verdict of another.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from typing import Any
 
 from dynamesis.checkers.formats.io import FORMATS, Format
 from dynamesis.checkers.models.models import MODELS, ModelOptions
-from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read
+from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.summary import left_out, tell, word
-from dynamesis.harness.results.results import Folder
-from dynamesis.harness.results.test_metadata import BadTest, load_test
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
+from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import one_of, writable_file
 from rich.console import Console
 
-#: What elle-cli says for each verdict.
+#: The word of elle-cli for each verdict.
 _ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of `dynamesis check`, beside the histories."""
+    """The options of `dynamesis check`, beside the histories."""
 
     model: ModelChoice | None
     format: Format | None
     verbose: bool
     export: str | None
     junit: Path | None
+    json: bool = False
 
     @classmethod
     def of(
@@ -48,6 +49,7 @@ class Request:
         verbose: bool,
         export: str | None,
         junit: Path | None,
+        json: bool = False,
     ) -> Request:
         """Raises UsageError for what makes no sense."""
         if model is None and options != ModelOptions():
@@ -60,7 +62,7 @@ class Request:
         if junit is not None:
             writable_file("--junit", junit)
         chosen = None if model is None else ModelChoice(one_of("--model", model, MODELS), options)
-        return cls(chosen, _format(fmt), verbose, export, junit)
+        return cls(chosen, _format(fmt), verbose, export, junit, json)
 
 
 def _format(name: str | None) -> Format | None:
@@ -68,62 +70,59 @@ def _format(name: str | None) -> Format | None:
     return None if name is None else found[one_of("--format", name, found)]
 
 
-def check_all(paths: Sequence[Path], asked: Request) -> int:
+def check_all(paths: Sequence[Path], request: Request) -> int:
     """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     lone = len(paths) == 1
     codes: list[int] = []
     judged: list[Judged] = []
+    found: list[JsonObject] = []
 
-    def told(path: Path, done: Judged) -> None:
+    def report(path: Path, done: Judged) -> None:
         judged.append(done)
+        found.append({"path": str(path), **done[1]})
         codes.append(exit_code(done[1]["valid"]))
-        _tell(console, path, done[1], asked, lone)
+        if not request.json:
+            _tell(console, path, done[1], request, lone)
 
     for path in paths:
         try:
-            _check(path, asked, partial(told, path))
+            _check(path, request, partial(report, path))
         except UsageError as wrong:
             if lone:
                 raise
             print(f"dynamesis check: {wrong}", file=sys.stderr)
             codes.append(USAGE)
-    if asked.junit is not None:
-        asked.junit.write_text(junit_of_all(judged), encoding="utf-8")
+    if request.junit is not None:
+        request.junit.write_text(junit_of_all(judged), encoding="utf-8")
+    if request.json:
+        print_json(found)
     return _worst(codes)
 
 
-def _check(path: Path, asked: Request, told: Callable[[Judged], None]) -> None:
-    """Judge a history, hand its test and its results to `told`, and then export it."""
+def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> None:
+    """Judge a history, hand its test and its results to `report`, and then export it."""
     folder, file = locate(path)
     test = stored_test(folder) if folder else {}
-    if asked.export is not None:
-        target_of(file, asked.export)
-    history = read(file, asked.format)
-    results = judge_history(history, test, asked.model)
-    told(({"name": str(path), **test}, results))
-    if asked.export is not None:
-        export(history, file, asked.export)
-
-
-def stored_test(folder: Folder) -> dict[str, Any]:
-    """What test.json says. Raises UsageError with file, field and what was expected."""
-    try:
-        return load_test(folder)
-    except BadTest as bad:
-        raise UsageError(str(bad)) from bad
+    if request.export is not None:
+        target_of(file, request.export)
+    history = read(file, request.format)
+    results = judge_history(history, test, request.model)
+    report(({"name": str(path), **test}, results))
+    if request.export is not None:
+        export(history, file, request.export)
 
 
 def _tell(
-    console: Console, path: Path, results: Mapping[str, Any], asked: Request, lone: bool
+    console: Console, path: Path, results: Mapping[str, Any], request: Request, lone: bool
 ) -> None:
-    if lone and asked.model is None:
-        tell(console, results, figures=asked.verbose)
+    if lone and request.model is None:
+        tell(console, results, figures=request.verbose)
         if locate(path)[0] is None:
             console.print(left_out(results))
         return
     print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
-    if asked.verbose:
+    if request.verbose:
         tell(console, results)
 
 

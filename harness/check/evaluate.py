@@ -17,13 +17,16 @@ from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.models.models import ModelOptions, judge_run
+from dynamesis.checkers.models.models import MODELS, ModelOptions, judge_run
 from dynamesis.checkers.verdict import Results
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.page import page
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import one_of
 from dynamesis.workloads.check_workload import check_workload
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What to judge by instead of what the test says of itself."""
+    """What to judge by instead of the checkers that the test names."""
 
     name: str
     options: ModelOptions
@@ -42,7 +45,7 @@ def judge(
     test: Mapping[str, Any],
     model: ModelChoice | None = None,
     fmt: Format | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The content of results.json. Without a model, the checkers that `test` names, and its
     workload's own, judge. Raises UsageError for a history that cannot be judged."""
     return judge_history(read(history, fmt), test, model)
@@ -50,34 +53,74 @@ def judge(
 
 def judge_history(
     history: History, test: Mapping[str, Any], model: ModelChoice | None = None
-) -> dict[str, Any]:
+) -> JsonObject:
     """As `judge`, for a history that was read already. Raises UsageError for options of the
     model that make no sense."""
     run = Run(history, test)
-    if model is None:
-        found = check_workload(run)
-    else:
-        try:
-            options = replace(model.options, test=test or None)
-            found = judge_run(model.name, run, options)
-        except ValueError as senseless:
-            raise UsageError(f"--model {model.name}: {senseless}") from senseless
     logs = _logs(history, test)
-    if model is None and logs is not None and "history" not in found.verdicts:
-        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
-    explained = _explained(run, found, logs)
-    measured = explained.verdicts.get("stats")
-    stats = {} if measured is None else dict(measured.details)
+    verdicts = evaluate(run, model, logs).to_dict()
+    stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
     repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
-    told = {name: test.get(name) for name in ("seed", "command")}
-    rests = figures(run)
-    return {**explained.to_dict(), "stats": stats, "evidence": rests, **told}
+    identity = {name: test.get(name) for name in ("seed", "command")}
+    return {**verdicts, "stats": stats, "evidence": figures(run), **identity}
+
+
+def check(history: History | Path | str, *, model: str | None = None, **options: Any) -> Results:
+    """Judge a history: a History, a file of one, or the folder of a test. Without a model, the
+    checkers that its test.json names judge, and its workload's own; with one, that model does,
+    and `options` are those of checkers.models.models.ModelOptions. Raises UsageError for a
+    history or options that cannot be used."""
+    choice = None if model is None else ModelChoice(_model(model), _options(options))
+    if choice is None and options:
+        raise UsageError(f"{', '.join(options)}: options need a model")
+    test: JsonObject = {}
+    if not isinstance(history, History):
+        folder, file = locate(Path(history))
+        test = stored_test(folder) if folder else {}
+        history = read(file)
+    return evaluate(Run(history, test), choice, _logs(history, test))
+
+
+def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
+    """The results of all checkers, explained by the nodes' logs where there are any. Raises
+    UsageError for options of the model that make no sense."""
+    if model is not None:
+        try:
+            options = replace(model.options, test=run.test or None)
+            found = judge_run(model.name, run, options)
+        except ValueError as senseless:
+            raise UsageError(f"--model {model.name}: {senseless}") from senseless
+        return _explained(run, found, logs)
+    found = check_workload(run)
+    if logs is not None and "history" not in found.verdicts:
+        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
+    return _explained(run, found, logs)
+
+
+def stored_test(folder: Folder) -> JsonObject:
+    """The content of test.json. Raises UsageError with file, field and what was expected."""
+    try:
+        return load_test(folder)
+    except BadTest as bad:
+        raise UsageError(str(bad)) from bad
+
+
+def _model(name: str) -> str:
+    return one_of("model", name, MODELS)
+
+
+def _options(given: Mapping[str, Any]) -> ModelOptions:
+    known = ModelOptions.__dataclass_fields__
+    named: JsonObject = {}
+    for name, value in given.items():
+        named[one_of("option", name, known)] = tuple(value) if isinstance(value, list) else value
+    return ModelOptions(**named)
 
 
 def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
-    """The nodes' event logs, where the history stands in the folder of a test that has some."""
+    """The nodes' event logs, where the history is in the folder of a test that has some."""
     path = Path(history.path)
     found = nodes_of(path.parent) if path.name == HISTORY else {}
     try:
@@ -88,8 +131,8 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
 
 
 def _explained(run: Run, found: Results, logs: Logs | None) -> Results:
-    """The anomalies with what the nodes did with their keys. Logs explain a verdict that
-    stands: what is wrong with them costs no more than the explanation."""
+    """The anomalies with what the nodes did with their keys. Logs only explain a
+    verdict: an error in them costs no more than the explanation."""
     if not found.anomalies or logs is None:
         return found
     try:
@@ -99,14 +142,14 @@ def _explained(run: Run, found: Results, logs: Logs | None) -> Results:
         return found
 
 
-def _repaired(run: Run, logs: Logs | None) -> dict[str, Any] | None:
+def _repaired(run: Run, logs: Logs | None) -> JsonObject | None:
     """What repaired the keys after the heal, if the logs can be laid beside the history."""
     if logs is None or logs.began is None:
         return None
     try:
         return repairs(run, logs.events, logs.began)
     except Exception:
-        log.exception("the nodes' logs tell no repairs")
+        log.exception("the nodes' logs show no repairs")
         return None
 
 
@@ -123,7 +166,7 @@ def read(path: Path, fmt: Format | None = None) -> History:
 def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:
     """Write the results first, and then what only shows them: a page that cannot be drawn
     costs no verdict. `also` is a second place for the JUnit XML. Raises OSError where the disk
-    takes one of them not."""
+    does not take one of them."""
     folder.save_json(RESULTS, results)
     xml = junit(folder.load_json(TEST), results)
     folder.save(JUNIT, xml)
@@ -138,7 +181,7 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
 
 
 def locate(path: Path) -> tuple[Folder | None, Path]:
-    """The test folder (None for a lone file) and the history that `path` stands for; "-" is
+    """The test folder (None for a lone file) and the history of `path`; "-" is
     standard input."""
     if str(path) in STDIN:
         return None, path

@@ -32,8 +32,8 @@ def export(history: History, file: Path, fmt: str) -> None:
     except ValueError as held:
         raise UsageError(f"--export: {target}: {held}") from held
     except OSError as failure:
-        said = f"--export: {target}: {failure.strerror}"
-        raise (EnvironmentFailed if failure.errno in _LACKING else UsageError)(said) from failure
+        message = f"--export: {target}: {failure.strerror}"
+        raise (EnvironmentFailed if failure.errno in _LACKING else UsageError)(message) from failure
     finally:
         part.unlink(missing_ok=True)
     print(f"wrote {target}", file=sys.stderr)
@@ -42,7 +42,7 @@ def export(history: History, file: Path, fmt: str) -> None:
 def target_of(file: Path, fmt: str) -> Path:
     """Where the history of a file is exported to. Raises UsageError where that cannot be."""
     if str(file) in STDIN:
-        raise UsageError("--export: standard input has no file that the export could stand beside")
+        raise UsageError("--export: standard input has no file name to derive the target's from")
     name = file.with_suffix("") if file.suffix == ".gz" else file
     target = name.with_suffix(f".{fmt}")
     if os.path.lexists(target):

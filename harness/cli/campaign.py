@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from dynamesis.harness.usage.flags import STORE, Store
+from typer import Argument, Option
 
 
 def run(
-    context: Context,
     file: Annotated[Path, Argument(help="A campaign, such as examples/smoke.yaml.")],
     jobs: Annotated[int, Option(help="Tests at once.")] = 1,
     only: Annotated[
@@ -19,15 +19,14 @@ def run(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the last campaign of this name.")
     ] = False,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
     junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import run_campaign
-    from dynamesis.harness.cli.parsing import why_not
     from dynamesis.harness.usage.values import within, writable_file
 
     within("--jobs", jobs, 1, 64)
     if junit is not None:
         writable_file("--junit", junit)
-    return run_campaign(file, only, store, jobs, resume, junit, why_not)
+    return run_campaign(file, only, store, jobs, resume, junit)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.catalogue import names
+from dynamesis.harness.usage.flags import Json
 from typer import Argument, Option
+
+#: The heading of what only some models take.
+_OF_MODELS = "Options of models"
 
 
 def run(
@@ -15,7 +20,7 @@ def run(
     ],
     model: Annotated[
         str | None,
-        Option("--model", "-m", help="Judge by this model (see `dynamesis list`)."),
+        Option("--model", "-m", help=f"Judge by this model. One of: {', '.join(names('models'))}."),
     ] = None,
     format: Annotated[
         str | None,
@@ -23,28 +28,62 @@ def run(
     ] = None,
     consistency_models: Annotated[
         str | None,
-        Option("--consistency-models", "-c", help="What Elle's models must hold, by comma."),
+        Option(
+            "--consistency-models",
+            "-c",
+            help="What Elle's models must hold, by comma.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = None,
     anomalies: Annotated[
-        str | None, Option("--anomalies", "-a", help="What they must not show, by comma.")
+        str | None,
+        Option(
+            "--anomalies",
+            "-a",
+            help="What they must not show, by comma.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = None,
     assume: Annotated[
-        str | None, Option(help="What rw-register may assume of keys, by comma.")
+        str | None,
+        Option(
+            help="What rw-register may assume of keys, by comma.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = None,
     linearizable: Annotated[
-        bool, Option("--linearizable", help="In set-full, stale reads are anomalies.")
+        bool,
+        Option(
+            "--linearizable",
+            help="In set-full, stale reads are anomalies.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = False,
     total_amount: Annotated[
         str | None,
-        Option("--total-amount", "-o", help="What a bank's accounts add up to.", metavar="NUMBER"),
+        Option(
+            "--total-amount",
+            "-o",
+            help="What a bank's accounts add up to.",
+            metavar="NUMBER",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = None,
     negative_balances: Annotated[
         bool,
-        Option("--allow-negative-balances", "-n", help="A bank's accounts may be below zero."),
+        Option(
+            "--allow-negative-balances",
+            "-n",
+            help="A bank's accounts may be below zero.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = False,
     initial: Annotated[
         str | None,
-        Option(help="What every register holds at first, as JSON or EDN; nil when absent."),
+        Option(
+            help="What every register holds at first, as JSON or EDN; nil when absent.",
+            rich_help_panel=_OF_MODELS,
+        ),
     ] = None,
     verbose: Annotated[
         bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
@@ -53,6 +92,7 @@ def run(
         str | None, Option(help="Write each history beside itself, as edn or json.")
     ] = None,
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
+    json: Json = False,
 ) -> int:
     """Judge histories again; a verdict a line where there are several, or a model is named."""
     from dynamesis.checkers.models.models import ModelOptions
@@ -68,7 +108,7 @@ def run(
         negative_balances=negative_balances,
         initial=None if initial is None else value_of("--initial", initial),
     )
-    return check_all(paths, Request.of(model, options, format, verbose, export, junit))
+    return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

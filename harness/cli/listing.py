@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+
+from dynamesis.harness.usage.flags import Json
+
+#: The heading as it is printed.
+_ABOUT = {"bugs": "bugs (with the workload and nemesis that should show them)"}
 
 
-def run() -> None:
-    """Show the workloads, nemeses, checkers, models, bugs, storage engines and links."""
-    from dynamesis.checkers.models.dynamo import CHECKERS
-    from dynamesis.checkers.models.log_checkers import LOG_CHECKERS
-    from dynamesis.checkers.models.models import MODELS
-    from dynamesis.cluster.storage import ENGINES
-    from dynamesis.cluster.zoo import BUGS
-    from dynamesis.harness.links import LINKS
+def run(json: Json = False) -> None:
+    """Show the workloads, nemeses, checkers, models, bugs, storage engines, links and clocks."""
+    from dynamesis.harness.usage.catalogue import catalogue
+    from dynamesis.harness.usage.output import print_json
 
-    bugs = (
-        (name, f"{bug.mechanism} ({bug.workload}, {bug.nemesis})") for name, bug in BUGS.items()
-    )
-    for title, rows in (
-        ("workloads", _workloads()),
-        ("nemeses", _nemeses()),
-        ("checkers", ((name, _first_line(check)) for name, check in CHECKERS.items())),
-        (
-            "checkers that need the nodes' logs",
-            ((n, _first_line(c)) for n, c in LOG_CHECKERS.items()),
-        ),
-        ("models", ((name, model.about) for name, model in MODELS.items())),
-        ("bugs (with the workload and nemesis that should show them)", bugs),
-        ("storage", ((name, _first_line(engine)) for name, engine in ENGINES.items())),
-        ("links", ((name, kind.description) for name, kind in LINKS.items())),
-    ):
-        _show(title, rows)
+    if json:
+        rows = {
+            title: [{"name": name.strip(), "about": about, "of": of} for name, about, of in owned]
+            for title, owned in ((title, _owned(rows)) for title, rows in catalogue().items())
+        }
+        print_json(rows)
+        return
+    for title, listed in catalogue().items():
+        _show(_ABOUT.get(title, title), listed)
+
+
+def _owned(rows: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str, str | None]]:
+    """Each row with the workload or family that it belongs to, if any."""
+    owner = ""
+    for name, about in rows:
+        if name.startswith(" "):
+            yield name, about, owner
+        else:
+            owner = name
+            yield name, about, None
 
 
 def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -44,28 +48,3 @@ def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
         print(f"  {name:25} {lines[0]}".rstrip())
         for line in lines[1:]:
             print(f"{'':28}{line}")
-
-
-def _workloads() -> Iterator[tuple[str, str]]:
-    """Workloads, each with its options."""
-    from dynamesis.workloads import WORKLOADS
-
-    for name, workload in WORKLOADS.items():
-        yield name, workload.description
-        for option, its in workload.options.items():
-            yield f"  {option}={its.default}", f"{its.meaning} ({its.bounds})"
-
-
-def _nemeses() -> Iterator[tuple[str, str]]:
-    """Families, each followed by its members."""
-    from dynamesis.harness.nemesis import PACKAGES
-
-    for name, package in PACKAGES.items():
-        if "." not in name:
-            yield name, package.description
-            for member in package.members if name != "storm" else ():
-                yield f"  {member.name}", member.description
-
-
-def _first_line(of: object) -> str:
-    return (of.__doc__ or "").strip().partition("\n")[0]

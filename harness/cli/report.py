@@ -12,8 +12,7 @@ def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
 ) -> int:
     """Judge a stored test again and write its results and report anew."""
-    from dynamesis.harness.check.check_files import stored_test
-    from dynamesis.harness.check.evaluate import judge, locate, save
+    from dynamesis.harness.check.evaluate import judge, locate, save, stored_test
     from dynamesis.harness.results.results import REPORT, TEST
     from dynamesis.harness.usage.exits import UsageError, exit_code
 

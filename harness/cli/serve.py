@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import STORE, Store
 from typer import Option
 
 
 def run(
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
     port: Annotated[int, Option(help="Port on 127.0.0.1; 0 finds a free one.")] = 8008,
 ) -> None:
     """Show all tests and campaigns in a browser, read-only, until ctrl-C."""
@@ -19,5 +19,5 @@ def run(
 
     within("--port", port, 0, 65535)
     if not store.is_dir():
-        raise UsageError(f"--store: {store} is no folder of results")
+        raise UsageError(f"--store: {store} is not a folder of results")
     serve(store, port, print)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import STORE, Store
 from typer import Context, Option
 
 
@@ -27,7 +28,7 @@ def run(
     markdown: Annotated[
         Path | None, Option(help="Write the results here too, as Markdown.")
     ] = None,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
 ) -> int:
     """Plant each bug, and see whether it is caught, by what, and how soon."""
     from dynamesis.harness.usage.values import duration, within, writable_file

@@ -1,4 +1,4 @@
-"""Keeps a cluster up for as long as somebody wants to play with it."""
+"""Keeps a local cluster up until it is interrupted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dynamesis.cluster.process.supervisor import Cluster
-from dynamesis.harness.local_cluster.local_cluster import STATE, Playground, up
+from dynamesis.harness.local_cluster.local_cluster import STATE, LocalCluster, up
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.worlds.environment import TestEnvironment, build
@@ -21,7 +21,7 @@ _LOOK = 0.5
 
 
 def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
-    """Start a cluster, and spare nodes beside it; stop it when told to by SIGINT or SIGTERM."""
+    """Start a cluster, and spare nodes beside it; stop it on SIGINT or SIGTERM."""
     state, root = store / STATE, store / "cluster"
     if up(state) is not None:
         raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
@@ -37,31 +37,31 @@ def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
 
 
 async def _serve(world: TestEnvironment, store: Path, authority: str | None) -> None:
-    told = asyncio.Event()
+    stop = asyncio.Event()
     for number in ending():
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         await world.links.start(world.routes)
         await world.cluster.start_all()
-        found = Playground(
+        found = LocalCluster(
             os.getpid(), "dynamesis", world.client_addresses(), world.admin, authority
         )
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
-        await _until(told, world.cluster)
+        await _until(stop, world.cluster)
     except (OSError, RuntimeError) as failure:
         raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
     finally:
         await asyncio.gather(world.cluster.stop_all(), world.links.stop())
 
 
-async def _until(told: asyncio.Event, cluster: Cluster) -> None:
-    """Wait, and say of each node that dies that it has; the others stay up."""
+async def _until(stop: asyncio.Event, cluster: Cluster) -> None:
+    """Wait, and print each node that dies; the others stay up."""
     dead: set[str] = set()
-    while not told.is_set():
+    while not stop.is_set():
         down = {node for node in cluster.nodes if cluster.state(node) == "down"}
         for node in sorted(down - dead):
             print(f"{node} died: {cluster.last_words(node)}", flush=True)
         dead = down
         with suppress(TimeoutError):
-            await asyncio.wait_for(told.wait(), _LOOK)
+            await asyncio.wait_for(stop.wait(), _LOOK)

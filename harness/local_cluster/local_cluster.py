@@ -1,6 +1,6 @@
-"""A cluster that is kept up to play with, and how the other commands find it.
+"""A local cluster that is kept up, and how the other commands find it.
 
-`dynamesis cluster` writes who listens where into a file of the store; `get`, `put`,
+`dynamesis cluster` writes the nodes' addresses into a file of the store; `get`, `put`,
 `delete` and `status` read it there.
 """
 
@@ -29,14 +29,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Playground:
-    """Who listens where: node id -> host:port, for clients and for administration; the file
-    of the `authority` that signed their certificates, if they have any."""
+class LocalCluster:
+    """The addresses of a local cluster, node id -> host:port."""
 
     pid: int
     cluster: str
     clients: dict[str, str]
     admins: dict[str, str]
+    #: the file of the authority that signed the nodes' certificates, if they have any
     authority: str | None = None
 
     @property
@@ -56,7 +56,7 @@ class Playground:
         return part.replace(path)
 
 
-def find(store: Path) -> Playground:
+def find(store: Path) -> LocalCluster:
     """Raises EnvironmentFailed when no cluster is up."""
     path = store / STATE
     found = up(path)
@@ -67,17 +67,17 @@ def find(store: Path) -> Playground:
     return found
 
 
-def up(path: Path) -> Playground | None:
+def up(path: Path) -> LocalCluster | None:
     """The cluster of this state file; None if it is not up (any more)."""
     try:
-        found = Playground(**json.loads(path.read_text(encoding="utf-8")))
+        found = LocalCluster(**json.loads(path.read_text(encoding="utf-8")))
         os.kill(found.pid, 0)
     except (FileNotFoundError, ProcessLookupError):
         return None
     except (ValueError, TypeError, RecursionError) as malformed:
         raise UsageError(f"{path}: not written by `dynamesis cluster` ({malformed})") from malformed
     except PermissionError:
-        pass  # somebody else's process, but it lives
+        pass  # another user's process, but it lives
     return found
 
 
@@ -100,7 +100,7 @@ def act(store: Path, node: str | None, action: Callable[[Client], Awaitable[T]])
         raise EnvironmentFailed(str(error)) from error
 
 
-async def ask_all(found: Playground, command: str, **args: Any) -> dict[str, Any]:
+async def ask_all(found: LocalCluster, command: str, **args: Any) -> dict[str, Any]:
     """node -> its answer to a command of the admin port; None where there is none, and the
     error as text where it refuses."""
     answers: dict[str, Any] = {}
@@ -133,7 +133,7 @@ def change(store: Path, kind: str, node: str) -> None:
     print(f"{kind} {node}: {asked} has passed it on; dynamesis status shows how far it is")
 
 
-async def _ask_first(found: Playground, kind: str, node: str) -> dict[str, Any]:
+async def _ask_first(found: LocalCluster, kind: str, node: str) -> dict[str, Any]:
     """Ask one after another until one that is a member has answered."""
     answers: dict[str, Any] = {}
     for asked, address in found.admins.items():
@@ -152,7 +152,7 @@ def token(context: bytes) -> str:
 
 
 def context(text: str | None) -> bytes:
-    """The context that a word stands for; none for none."""
+    """The context of a word; empty for none."""
     try:
         return bytes.fromhex(text or "")
     except ValueError as malformed:

@@ -1,7 +1,7 @@
 """What checking costs, drawn: a page with a chart of time and one of memory.
 
 Both axes are logarithmic, so that a power law is a straight line and its exponent the
-slope. The page stands alone: tables and inline SVG, no script.
+slope. The page needs no other file: tables and inline SVG, no script.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from dynamesis.harness.results.documents import JsonObject
 
 #: pixels
 WIDTH, HEIGHT, MARGIN = 640, 320, 56
@@ -67,9 +68,9 @@ def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -
     return template.render(rows=rows, growth=growth, charts=charts, colours=colours, **size)
 
 
-def _chart(title: str, field: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _chart(title: str, field: str, rows: Sequence[Mapping[str, Any]]) -> JsonObject:
     """A field against the number of operations: axes, and by case the points of its line."""
-    # a clock too coarse to see the smallest case says 0, which has no logarithm
+    # a clock too coarse for the smallest case shows 0, which has no logarithm
     values = [max(float(row[field]), 0.001) for row in rows]
     x = Axis.over([row["operations"] for row in rows], MARGIN, WIDTH - 12)
     y = Axis.over(values, HEIGHT - MARGIN / 2, 12)

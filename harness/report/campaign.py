@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import jinja2
 from dynamesis.harness.report.junit import document
+from dynamesis.harness.results.documents import JsonObject
 
 Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]
@@ -48,9 +49,9 @@ def _tone(cell: Mapping[str, Any]) -> str:
     return verdict.replace(" ", "-")
 
 
-def _tables(cells: list[Any]) -> dict[str, dict[str, Any]]:
+def _tables(cells: list[Any]) -> dict[str, JsonObject]:
     """By configuration: the nemeses, and by workload and nemesis the cells of all seeds."""
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, JsonObject] = {}
     for cell in cells:
         table = tables.setdefault(cell["config"], {"nemeses": {}, "rows": {}})
         table["nemeses"][cell["nemesis"]] = None
@@ -88,13 +89,13 @@ def _case(suite: ET.Element, name: str, cell: Mapping[str, Any]) -> None:
     )
     outcome = {"invalid": "failure", "error": "error", "unknown": "error", "not run": "skipped"}
     if cell["verdict"] in outcome:
-        said = f"{cell['verdict']}: {describe(cell)}".rstrip(": ")
-        told = ET.SubElement(case, outcome[cell["verdict"]], message=said)
-        told.text = "\n".join([*cell["why"], cell["command"]]).strip()
+        message = f"{cell['verdict']}: {describe(cell)}".rstrip(": ")
+        element = ET.SubElement(case, outcome[cell["verdict"]], message=message)
+        element.text = "\n".join([*cell["why"], cell["command"]]).strip()
 
 
 def describe(cell: Mapping[str, Any]) -> str:
-    """Its anomalies and how often it failed, or the first thing that was said."""
+    """Its anomalies and how often it failed, or the first line of its output."""
     found = ", ".join(f"{name} ({count})" for name, count in cell["anomalies"].items())
     if cell["verdict"] == "invalid":
         return f"{found}; failed {cell['failed']} of {cell['tried']} runs"
@@ -102,15 +103,17 @@ def describe(cell: Mapping[str, Any]) -> str:
 
 
 def summary(results: Results, news: News, compared: str | None) -> str:
-    """What somebody wants to know in the morning. `compared`: when the last one began."""
-    told = ", ".join(f"{count} {verdict}" for verdict, count in results["counts"].items() if count)
+    """A summary in Markdown. `compared`: when the last one began."""
+    counts = ", ".join(
+        f"{count} {verdict}" for verdict, count in results["counts"].items() if count
+    )
     since = f"the one of {compared}" if compared else "nothing: there was none before"
     stopped = ", interrupted" if results["interrupted"] else ""
     lines = [
         f"# Campaign {results['name']}: {results['verdict']}{stopped}",
         "",
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
-        f"begun {results['start']}: {told}.",
+        f"begun {results['start']}: {counts}.",
         f"Compared with {since}.",
     ]
     for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):

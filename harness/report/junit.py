@@ -53,11 +53,11 @@ def _suite(test: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:
 
 
 def _case(case: ET.Element, verdict: Mapping[str, Any]) -> None:
-    told = [f"{each['name']}: {each['why']}" for each in verdict.get("anomalies", ())]
+    proofs = [f"{each['name']}: {each['why']}" for each in verdict.get("anomalies", ())]
     why = list(verdict.get("reasons", ()))
     if "skipped" in verdict:
         ET.SubElement(case, "skipped", message=verdict["skipped"])
-    elif told:
-        ET.SubElement(case, "failure", message=told[0]).text = "\n".join(told)
+    elif proofs:
+        ET.SubElement(case, "failure", message=proofs[0]).text = "\n".join(proofs)
     elif word(verdict["valid"]) == "unknown":
         ET.SubElement(case, "error", message=why[0] if why else "unknown").text = "\n".join(why)

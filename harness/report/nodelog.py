@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import NODES
 
 _HEAD = ("time", "mono", "node", "event")
@@ -49,15 +50,15 @@ def nodes_of(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"{NODES}/*/node.log"))}
 
 
-def events(logs: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def events(logs: Mapping[str, Path]) -> Iterator[JsonObject]:
     """What all nodes logged, merged by time."""
     streams = [_events(node, path) for node, path in logs.items()]
     return heapq.merge(*streams, key=lambda event: event["mono"])
 
 
 def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
-    """The lines to show. A line that a kill cut off, or that is no event, is shown as it
-    stands, where it stands."""
+    """The lines to show. A line that a kill cut off, or that is not an event, is shown as it
+    is, where it is."""
     began: int | None = None
     for event in events(logs):
         began = event["mono"] if began is None else began
@@ -65,7 +66,7 @@ def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
             yield _line(event, began)
 
 
-def _events(node: str, path: Path) -> Iterator[dict[str, Any]]:
+def _events(node: str, path: Path) -> Iterator[JsonObject]:
     last = 0
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -77,7 +78,7 @@ def _events(node: str, path: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def _parse(line: str) -> dict[str, Any] | None:
+def _parse(line: str) -> JsonObject | None:
     try:
         event = json.loads(line)
     except ValueError:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import described, evidence, reasons, word
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 
 #: Anomalies of one name that are shown unfolded.
@@ -17,9 +18,9 @@ _SHOWN = 3
 #: Characters of a summary, and of JSON that needs none.
 _BRIEF = 100
 
-#: A line of the history without its worth, and the worth, as JSON.
+#: A line of the history without its quorum information (`worth`), and that, as JSON.
 Cited = tuple[str, str]
-Proven = tuple[dict[str, Any], list[Cited]]
+Proven = tuple[JsonObject, list[Cited]]
 
 
 def page(folder: Folder) -> str:
@@ -49,13 +50,13 @@ def page(folder: Folder) -> str:
 
 
 def brief(value: Any) -> str | None:
-    """What a value says, in some words; None if it is short enough to be shown as JSON."""
+    """A value in some words; None if it is short enough to be shown as JSON."""
     if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
         return None
     if isinstance(value, list):
         return f"{len(value)} entries"
-    said = ", ".join(f"{name} {_word(each)}" for name, each in value.items())
-    return said if len(said) <= _BRIEF else said[: _BRIEF - 1] + "\u2026"
+    words = ", ".join(f"{name} {_word(each)}" for name, each in value.items())
+    return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
 
 
 def _word(value: Any) -> str:
@@ -67,15 +68,15 @@ def _word(value: Any) -> str:
 def _cited(line: str) -> Cited:
     try:
         event = json.loads(line)
-        worth = event.pop("worth", None)
+        quorum = event.pop("worth", None)
     except (ValueError, AttributeError):
         return line, ""
-    if worth is None:
+    if quorum is None:
         return line, ""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(worth)
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(quorum)
 
 
-def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
+def _by_name(found: list[JsonObject], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
     """Anomalies by name, each with the lines of the history that prove it."""
     groups: dict[str, list[Proven]] = {}
     for anomaly in found:
@@ -84,10 +85,10 @@ def _by_name(found: list[dict[str, Any]], proof: Mapping[int, str]) -> dict[str,
     return groups
 
 
-def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[dict[str, Any]]]:
+def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
     """The lines that prove something, and what harness and nemesis did."""
     proof: dict[int, str] = {}
-    story: list[dict[str, Any]] = []
+    story: list[JsonObject] = []
     with path.open("rb") as lines:
         for index, line in enumerate(lines):
             if index in wanted:

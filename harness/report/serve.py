@@ -1,8 +1,8 @@
 """The store as a small read-only web site on the loopback interface.
 
 A list of all tests and campaigns, made anew for each request, and below it the files as
-they are. Nothing outside the store is shown, whatever the path or a link in it says; and
-nobody but this machine is answered, under no other name than its own, so that no page
+they are. Nothing outside the store is shown, whatever the path or a link in it names; and
+only this machine is answered, under no other name than its own, so that no page
 elsewhere can read it through the browser.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 from dynamesis.harness.report.summary import word
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import RESULTS, TEST, Folder, runs
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -105,11 +106,11 @@ def listing(store: Path) -> str:
     )
 
 
-def _tests(store: Path) -> list[dict[str, Any]]:
+def _tests(store: Path) -> list[JsonObject]:
     return [_test(store, folder) for folder in reversed(list(runs(store)))]
 
 
-def _test(store: Path, folder: Folder) -> dict[str, Any]:
+def _test(store: Path, folder: Folder) -> JsonObject:
     test, results = folder.peek_json(TEST), folder.peek_json(RESULTS)
     anomalies = results.get("anomalies")
     return {
@@ -122,21 +123,21 @@ def _test(store: Path, folder: Folder) -> dict[str, Any]:
     }
 
 
-def _campaigns(store: Path) -> list[dict[str, Any]]:
+def _campaigns(store: Path) -> list[JsonObject]:
     return sorted(_found(store), key=lambda each: str(each["start"]), reverse=True)
 
 
-def _found(store: Path) -> Iterator[dict[str, Any]]:
+def _found(store: Path) -> Iterator[JsonObject]:
     for file in store.glob(f"campaigns/*/*/{_CAMPAIGN}"):
         if not file.parent.is_symlink():
-            told = {"verdict": "damaged", "counts": {}, "start": ""}
-            told |= Folder(file.parent).peek_json(file.name)
+            found = {"verdict": "damaged", "counts": {}, "start": ""}
+            found |= Folder(file.parent).peek_json(file.name)
             path, name = file.parent.relative_to(store), file.parent.parent.name
-            yield {"name": name, **told, "path": path, **_shown(told)}
+            yield {"name": name, **found, "path": path, **_shown(found)}
 
 
 def _shown(campaign: Mapping[str, Any]) -> dict[str, str]:
-    """What is said of a campaign, and the verdict by which it is coloured: of a zoo, in which a
+    """The outcome of a campaign, and the verdict by which it is coloured: of a zoo, in which a
     test with a bug in it should be invalid, what was caught."""
     zoo = campaign.get("zoo")
     if not isinstance(zoo, dict):

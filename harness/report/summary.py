@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynamesis.harness.results.documents import JsonObject
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -19,7 +20,7 @@ _ODD = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def printable(text: str) -> str:
-    """The text with control characters, and what is no character, as escapes."""
+    """The text with control characters, and what is not a character, as escapes."""
     return _ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
@@ -43,31 +44,31 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
             yield 2, "", reason
 
 
-def operations(told: Mapping[str, Any]) -> str:
+def operations(figures: Mapping[str, Any]) -> str:
     """How many operations of the load were acknowledged, and by f, of all phases; while faults
     were active and after them, where there were any."""
     by_f = []
-    for f, n in told["operations"].items():
+    for f, n in figures["operations"].items():
         faults = f"{n['during_faults']} during faults, {n['after_faults']} after"
-        by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(told["faults"]))
-    shown = f"{told['acknowledged']} of {told['tried']} operations acknowledged"
+        by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(figures["faults"]))
+    shown = f"{figures['acknowledged']} of {figures['tried']} operations acknowledged"
     return f"{shown}: {', '.join(by_f)}" if by_f else shown
 
 
-def evidence(told: Mapping[str, Any]) -> str:
+def evidence(figures: Mapping[str, Any]) -> str:
     """What the verdict rests on, in a line; of what a history cannot have, nothing."""
-    parts = [operations(told)]
-    if faults := told["faults"]:
+    parts = [operations(figures)]
+    if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
         parts.append(f"{took} of {len(faults)} faults took effect")
-    if died := told["died"]:
+    if died := figures["died"]:
         parts.append(f"died: {', '.join(died)}")
-    if (final := told["final_reads"])["asked"]:
+    if (final := figures["final_reads"])["asked"]:
         parts.append(f"{final['answered']} of {final['asked']} final reads answered")
-    if (compared := told["compared"])["keys"]:
+    if (compared := figures["compared"])["keys"]:
         parts.append(f"{compared['keys']} keys compared on {compared['replicas']} replicas")
     if final["asked"] or faults:
-        floor = told["floor"]
+        floor = figures["floor"]
         parts.append(
             f"floor {floor['acknowledged']} operations, {floor['writes']} writes, "
             f"{floor['share']:.0%}"
@@ -81,8 +82,8 @@ def tell(console: Console, results: Mapping[str, Any], figures: bool = True) -> 
     shown = list(lines(results))
     if figures and "evidence" in results:
         shown.append((2, "", evidence(results["evidence"])))
-    for indent, style, told in shown:
-        text = printable(told)
+    for indent, style, line in shown:
+        text = printable(line)
         if console.is_terminal:
             console.print(Padding(Text(text, style), (0, 0, 0, indent)), soft_wrap=False)
         else:
@@ -91,15 +92,15 @@ def tell(console: Console, results: Mapping[str, Any], figures: bool = True) -> 
 
 def left_out(results: Mapping[str, Any]) -> str:
     """The checkers that did not judge, each with the reason, in a line; "nothing skipped"."""
-    told = [
+    skipped = [
         f"{name} ({checker['skipped']})"
         for name, checker in results["checkers"].items()
         if checker.get("skipped")
     ]
-    return f"skipped: {', '.join(told)}" if told else "nothing skipped"
+    return f"skipped: {', '.join(skipped)}" if skipped else "nothing skipped"
 
 
-def described(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+def described(results: Mapping[str, Any]) -> list[JsonObject]:
     """Every anomaly that a checker has described, in the order of the checkers."""
     return [
         anomaly
@@ -109,7 +110,7 @@ def described(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def reasons(results: Mapping[str, Any]) -> list[str]:
-    """Why nothing better than unknown can be said."""
+    """The reasons why a verdict is unknown."""
     return [
         reason for checker in results["checkers"].values() for reason in checker.get("reasons", ())
     ]

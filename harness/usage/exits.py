@@ -8,7 +8,7 @@ VALID, INVALID, USAGE, UNKNOWN, ENVIRONMENT = range(5)
 
 
 class UsageError(Exception):
-    """UsageError usage: the message says what is wrong, where, and what would be right."""
+    """Wrong usage (exit 2): the message has what is wrong, where, and what would be right."""
 
 
 def exit_code(valid: Any) -> int:

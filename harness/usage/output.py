@@ -1,6 +1,6 @@
 """Standard streams that cannot fail.
 
-A verdict does not depend on somebody who reads it: `dynamesis check ... | head -1` closes the
+A verdict does not depend on the reader of the output: `dynamesis check ... | head -1` closes the
 pipe early, `> /dev/full` refuses every byte, `2>&-` leaves no stream at all, and a terminal
 that was closed answers EIO. Python raises from `print`, rich ends the program with exit code
 1, and the interpreter's last flush ends it with 120. So the streams are replaced once, at
@@ -10,10 +10,11 @@ their lowest layer, under everything that prints: what cannot be written is drop
 from __future__ import annotations
 
 import io
+import json
 import os
 import select
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def secure_streams() -> None:
@@ -25,6 +26,15 @@ def secure_streams() -> None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = _tolerant(1, sys.stdout)
     sys.stderr = _tolerant(2, sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON does not have, as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _fill(number: int, mode: int) -> None:
@@ -57,7 +67,7 @@ def _tolerant(number: int, former: TextIO | None) -> TextIO:
 class _Dropping(io.FileIO):
     """Takes every byte, and drops what cannot be written."""
 
-    def write(self, data, /) -> int:  # type: ignore[no-untyped-def]
+    def write(self, data: Any, /) -> int:
         size = memoryview(data).nbytes
         try:
             while (written := super().write(data)) is None:  # a pipe that does not block is full

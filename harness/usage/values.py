@@ -1,4 +1,4 @@
-"""What users write after a flag, turned into values, or into one clear complaint."""
+"""Reads what users write after a flag; raises UsageError with the flag and what is allowed."""
 
 from __future__ import annotations
 

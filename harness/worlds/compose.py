@@ -29,18 +29,18 @@ from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Setting
 from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
 
-#: While a test runs, in its folder: what the processes need and nobody wants afterwards.
+#: While a test runs, in its folder: what the processes need, deleted afterwards.
 WORK, LINKS = "work", "links"
-#: What takes a day in production takes seconds in a test: tombstones are reaped while it lasts.
+#: A day in production is seconds in a test: tombstones are reaped while it lasts.
 _HASTE = {"reap_after": 1.0}
 
 
 def node_params(options: TestOptions) -> dict[str, Any]:
-    """The parameters that nodes are told. Where a fault puts an old disk back, tombstones stay
+    """The parameters of the nodes. Where a fault puts an old disk back, tombstones stay
     as long as in production: a disk from before one was reaped brings back what was deleted,
     and no operator may put it back (docs/node.md)."""
     restores = any(event.value.get("disk") == "restored" for event in options.faults)
-    return {**({} if restores else _HASTE), **options.topology.told}
+    return {**({} if restores else _HASTE), **options.topology.node_params}
 
 
 @contextmanager
@@ -77,9 +77,9 @@ def compose(
             skips["clock"] = found.why_not
             say(f"clock faults are skipped: {found.why_not}")
 
-    def begin() -> Callable[[int], Hand]:
+    def begin() -> Callable[[int], DynamoPerformer]:
         contexts = ContextCache()
-        return lambda number: Hand(contexts, number, tls)
+        return lambda number: DynamoPerformer(contexts, number, tls)
 
     with (
         hired(options.drivers, options.concurrency, begin) as performers,
@@ -129,7 +129,7 @@ def setting(options: TestOptions) -> Setting:
     )
 
 
-class Hand:
+class DynamoPerformer:
     """Performs the operations of one thread: a harness.run.drivers.Performer."""
 
     def __init__(self, contexts: ContextCache, number: int, tls: SSLContext | None) -> None:
@@ -153,7 +153,8 @@ class Hand:
 
 
 class Client:
-    """A worker whose operations somebody performs who is told of nodes that come and go."""
+    """A worker of the interpreter: passes operations to a performer, and opens it anew when
+    the nodes of the cluster have changed."""
 
     def __init__(self, world: TestEnvironment, performer: Performer) -> None:
         self._world = world

@@ -22,27 +22,32 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What to build. `params` are those of cluster.core.protocol.params; nodes keep their data
-    under `root`, which is deleted at the end, links their logs under `logs`; `port_base` None finds
-    free ports; with `tls` everything is encrypted; `spares` run, and are no members yet; so
-    many `newcomers` may come later; `disk_faults`: disks can be told to fail;
-    `clock_faults`: wall clocks, to be wrong, where `faketime` is given through that library."""
+    """What to build."""
 
     nodes: tuple[str, ...]
     links: str
     storage: str
+    #: the folder of the nodes' data; it is deleted at the end
     root: Path
+    #: the folder of the links' logs
     logs: Path
+    #: parameters of every node (cluster.core.protocol.params)
     params: Mapping[str, Any] = field(default_factory=dict)
     bugs: tuple[str, ...] = ()
+    #: the first port; None finds free ones
     port_base: int | None = None
+    #: certificates, where everything is encrypted
     tls: Tls | None = None
+    #: nodes that run and have not joined
     spares: tuple[str, ...] = ()
+    #: how many nodes may be added later
     newcomers: int = 0
+    #: whether disks can be made to fail
     disk_faults: bool = False
+    #: whether wall clocks can be made wrong; through `faketime`, where that is given
     clock_faults: bool = False
     faketime: Path | None = None
-    #: who will talk to each node beside the others
+    #: clients that connect to each node, beside the other nodes
     clients: int = 1
 
 
@@ -67,8 +72,8 @@ class TestEnvironment:
         return self.links.address(CLIENT, node)
 
     async def welcome(self, node: str) -> None:
-        """Start a node that is no member yet, behind links of its own to and from everybody
-        else; or one that has gone, with nothing on its disk, at its old address. Raises
+        """Start a node that has not joined yet, behind links of its own to and from all
+        others; or one that has left, with an empty disk, at its old address. Raises
         EnvironmentFailed or RuntimeError if it would not start."""
         if node in self.listen:
             await self._welcome_back(node)
@@ -84,7 +89,7 @@ class TestEnvironment:
         await self.cluster.add(node, listen, self.admin[node], dials, dialled_by)
 
     async def _welcome_back(self, node: str) -> None:
-        """Links to whoever came since it went, then the node."""
+        """Add links to the nodes that joined since it left, then start it."""
         strangers = self.cluster.strangers(node)
         if strangers:
             upstreams = {other: self.listen[other] for other in (*strangers, node)}
@@ -145,8 +150,8 @@ def _address(ports: Ports) -> str:
 
 
 class _Dialled(Mapping[str, Mapping[str, str]]):
-    """By which address each node dials each other one: looked up when a node starts, since
-    links know it only once they are up."""
+    """The address by which each node dials each other one, looked up when a node starts: links
+    have it only once they are up."""
 
     def __init__(self, nodes: tuple[str, ...], links: Links) -> None:
         self._nodes = nodes

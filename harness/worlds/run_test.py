@@ -7,14 +7,18 @@ import logging
 import platform
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from dynamesis.checkers.verdict import Unknown
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.harness.check.evaluate import judge, save
@@ -22,66 +26,106 @@ from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.processes.signals import end_by_interrupt, ending
-from dynamesis.harness.report.summary import tell
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
-from dynamesis.harness.run.progress import view
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import SIZES, Runner
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.usage.exits import UNKNOWN, UsageError, exit_code
+from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.compose import WORK, compose, node_params
-from dynamesis.harness.worlds.options import TestOptions
+from dynamesis.harness.worlds.observer import Observer
+from dynamesis.harness.worlds.options import TestOptions, plan_test
+from dynamesis.harness.worlds.test_result import TestResult
+from dynamesis.harness.worlds.test_spec import TestSpec, command
 from dynamesis.workloads import WORKLOADS
-from rich.console import Console
 
 log = logging.getLogger("harness")
 
+#: The results of a test that was stopped before it could be judged.
+_NOT_JUDGED: JsonObject = {"valid": Unknown.UNKNOWN, "anomalies": {}, "checkers": {}}
+
 
 def run_test(
-    options: TestOptions, arguments: Sequence[str], store: Path, junit: Path | None
-) -> int:
-    """The exit code of the verdict. `arguments` are those of the command line, to be told
-    with the verdict. Raises EnvironmentFailed when the test cannot run."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    spec: TestSpec | None = None,
+    *,
+    store: Path | str = "store",
+    junit: Path | None = None,
+    observer: Observer | None = None,
+    **options: Any,
+) -> TestResult:
+    """Run a test from boot to verdict. The test is a TestSpec, or its fields as keywords:
+    `run_test(workload="cart", nemesis=["cut"], time_limit=10)`. Results go to a new folder
+    in `store`, and as JUnit XML to the file `junit`; `observer` follows the test. Prints
+    nothing. Raises UsageError for options that make no sense, EnvironmentFailed when the test
+    cannot run or its results cannot be saved."""
+    if spec is not None and options:
+        raise UsageError("options: give a TestSpec or its fields as keywords, not both")
+    asked_for = TestSpec.of(options) if spec is None else spec
+    chosen = plan_test(asked_for)
+    store, shown = Path(store), observer or Observer()
     if junit is not None:
         writable_file("--junit", junit)
+    with _handlers_kept():
+        return _run_test(replace(asked_for, seed=chosen.seed), chosen, store, junit, shown)
+
+
+def _run_test(
+    spec: TestSpec, options: TestOptions, store: Path, junit: Path | None, observer: Observer
+) -> TestResult:
     folder = results_folder(store, options.name)
-    test = describe(options, arguments)
+    test = describe(spec, options, command(spec, store, junit))
     folder.save_json(TEST, test)
     folder.save(SCHEDULE, _replay(test) + dump(options.faults))
-    console.print(f"seed {options.seed}, results in {folder.path}")
+    observer.started(folder.path, options.seed)
     with logging_to(folder / LOG, workers=options.drivers > 0):
         log.info("%s", test["command"])
         failure: BaseException | None = None
         try:
-            finished = _phases(options, folder, test, console)
+            finished = _phases(options, folder, test, observer)
         except (EnvironmentFailed, OSError) as failed:
             if "ring" not in test:  # it never came up: there is nothing to judge
                 raise
             failure, finished = failed, True
         if not finished:
             again = shlex.join(["dynamesis", "check", str(folder.path)])
-            console.print(f"stopped at once; judge what there is with: {again}")
-            return UNKNOWN
-        end_by_interrupt()
-        code = _judged(folder, test, junit, console, failure)
-    console.print(f"folder  {folder.path}")
-    console.print(f"again   {test['command']}")
-    return code
+            observer.aborted(folder.path, again)
+            return TestResult(folder.path, _NOT_JUDGED)
+        if _in_main_thread():
+            end_by_interrupt()
+        results = _judged(folder, test, junit, observer, failure)
+    observer.ended(folder.path, test["command"])
+    return TestResult(folder.path, results)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Signals are handled as before once the test has ended."""
+    before = {number: signal.getsignal(number) for number in ending()}
+    try:
+        yield
+    finally:
+        if _in_main_thread():
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _in_main_thread() -> bool:
+    """Whether this thread may handle signals."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _judged(
     folder: Folder,
-    test: dict[str, Any],
+    test: JsonObject,
     junit: Path | None,
-    console: Console,
+    observer: Observer,
     failure: BaseException | None,
-) -> int:
-    """Tells the verdict of the history that stands there, whatever else failed; its exit code.
-    Raises `failure`, which kept the test from its end, or what kept the results from being
-    saved: a verdict without its files is one that nobody can look at."""
+) -> JsonObject:
+    """Judges the history, whatever else failed, and saves the results. Raises `failure`, which
+    kept the test from its end, or the reason why the results could not be saved: a verdict
+    without its files cannot be checked."""
     try:
         results = judge(folder / HISTORY, test)
     except UsageError:
@@ -92,25 +136,24 @@ def _judged(
         save(folder, results, junit)
     except OSError as unsaved:
         failure = failure or EnvironmentFailed(f"no results: {shortage(unsaved) or unsaved}")
-    tell(console, results)
+    observer.judged(results)
     if failure is not None:
-        console.print(f"folder  {folder.path}")
+        observer.ended(folder.path, None)
         raise failure
-    return exit_code(results["valid"])
+    return results
 
 
-def _replay(test: dict[str, Any]) -> str:
+def _replay(test: JsonObject) -> str:
     return f"# the faults of: {test['command']}\n# replayed, from any folder, with --schedule\n"
 
 
-def _phases(options: TestOptions, folder: Folder, test: dict[str, Any], console: Console) -> bool:
+def _phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Observer) -> bool:
     """Run all phases; False when the test was stopped so hard that it is not to be judged."""
-    shown = view(console)
     try:
         with (
-            Recorder(folder / HISTORY, shown.hear) as recorder,
-            compose(options, folder, recorder, console.print) as parts,
-            shown,
+            Recorder(folder / HISTORY, observer.event) as recorder,
+            compose(options, folder, recorder, observer.message) as parts,
+            observer.running(),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
         ):
             test["links_used"] = parts.links.name
@@ -137,26 +180,25 @@ async def _run(runner: Runner) -> None:
         runner.test["interrupted"] = True
         runner.interrupt.set()
 
-    for number in ending():
+    for number in ending() if _in_main_thread() else ():
         asyncio.get_running_loop().add_signal_handler(number, stop)
     await runner.run()
 
 
-def _bounds(told: Mapping[str, Any]) -> dict[str, Any]:
-    """How much a node may have in progress and in hints, by what it was told, and how much
+def _bounds(params: Mapping[str, Any]) -> JsonObject:
+    """How much a node with these parameters may have in progress and in hints, and how much
     background work at once."""
-    limits = {field.name: field.default for field in fields(Params)} | dict(told)
+    limits = {field.name: field.default for field in fields(Params)} | dict(params)
     most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
     return most | {"background_slices": MOST}
 
 
-def describe(options: TestOptions, arguments: Sequence[str]) -> dict[str, Any]:
-    """The content of test.json: all that it takes to run the test again."""
-    if not any(argument.split("=")[0] == "--seed" for argument in arguments):
-        arguments = [*arguments, "--seed", str(options.seed)]
+def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
+    """The content of test.json: all that it takes to run the test again, which `command` does."""
     return {
         "name": options.name,
-        "command": shlex.join(["dynamesis", *arguments]),
+        "command": command,
+        "spec": spec.to_dict(),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "workload": options.workload,
         "workload_options": dict(options.tuning),
@@ -166,7 +208,7 @@ def describe(options: TestOptions, arguments: Sequence[str]) -> dict[str, Any]:
         "r": options.topology.r,
         "w": options.topology.w,
         "sloppy": options.topology.sloppy,
-        "partitions": options.topology.told["partitions"],
+        "partitions": options.topology.node_params["partitions"],
         "reap": node_params(options).get("reap_after", Params.reap_after),
         "time_limit": options.time_limit,
         "rate": options.rate,
@@ -175,7 +217,7 @@ def describe(options: TestOptions, arguments: Sequence[str]) -> dict[str, Any]:
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(WORKLOADS[options.workload].checkers),
-        "bounds": _bounds(options.topology.told),
+        "bounds": _bounds(options.topology.node_params),
         **WORKLOADS[options.workload].promises,
         "links": options.topology.links,
         "clocks": options.clocks,

@@ -1,7 +1,7 @@
 """The zoo: planted bugs against the harness. A harness is as good as what it catches.
 
 campaign = suited(specimens, seeds=range(1, 4), limit="8s")
-Conductor(campaign, ...).run()
+Scheduler(campaign, ...).run()
 results = collect(specimens, campaign, runs, ...)
 
 The tests are those of an ordinary campaign in which each bug is a configuration; each is

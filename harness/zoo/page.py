@@ -21,9 +21,9 @@ def ended(run: Run) -> Text:
     style = {"valid": _GOOD, "invalid": _BAD} if clean else {"valid": _BAD, "invalid": _GOOD}
     text = Text(f"{run.verdict:8}", style.get(run.verdict, _OPEN))
     text.append(f"{run.seconds:6.1f} s  {config:24} seed {seed}  {workload}, {nemesis}", "default")
-    said = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
+    found = ", ".join(f"{name} ({count})" for name, count in run.anomalies.items())
     if run.verdict != "valid":
-        text.append(f"  {said or ''.join(run.why[:1])}", "dim")
+        text.append(f"  {found or ''.join(run.why[:1])}", "dim")
     return text
 
 
@@ -95,7 +95,7 @@ def _alarms(results: Results) -> Iterator[str]:
 
 
 def _proofs(results: Results) -> Iterator[str]:
-    yield from ("", "## What was said of each", "")
+    yield from ("", "## Proof of each", "")
     for bug in results["bugs"]:
         test = next((test for test in bug["tests"] if test["verdict"] == "invalid"), None)
         if test is not None:

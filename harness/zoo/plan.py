@@ -6,12 +6,14 @@ seed, nemesis and options alone. Bugs that share these share the pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dynamesis.harness.campaign.journal import Run
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Budget, Campaign
+from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
@@ -26,10 +28,10 @@ _CLIENTS = tuple(
 )
 _DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
 _REAPED = ("--keys=20", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
-#: What a storm tries one after the other, by workload, nemesis and more arguments of
-#: `dynamesis test`; it knows nothing of any bug. First everything at once. Then fewer faults
+#: What a storm tries one after the other, by workload, nemesis and more options,
+#: noted as flags; it knows nothing of any bug. First everything at once. Then fewer faults
 #: at a time, which therefore come more often; in clusters in which little hides: one copy of
-#: a key has nobody who could heal it, three nodes own it all, eleven all write to it, without
+#: a key has no replica that could heal it, three nodes own it all, eleven all write to it, without
 #: anti-entropy nothing is healed behind the readers' backs; and what nodes and clients do
 #: rarely, they do often here. What the others cannot show comes before what they may show too.
 MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -57,8 +59,8 @@ _CLEAN = "clean"
 
 @dataclass(frozen=True)
 class Specimen:
-    """A planted bug: what is wrong, the test that suits it (`options`: more arguments of
-    `dynamesis test`), and the anomalies of which one must be found."""
+    """A planted bug: what is wrong, the test that suits it (`options`: more options, noted as
+    flags of `dynamesis test`), and the anomalies of which one must be found."""
 
     name: str
     mechanism: str
@@ -94,22 +96,23 @@ def suited(
         for each in specimens
         for config in (each.pair, each.config)
     ]
-    configs: dict[str, tuple[str, ...]] = {}
+    configs: dict[str, dict[str, Any]] = {}
     for each in specimens:
-        configs |= {each.pair: each.options, each.config: (f"--bug={each.name}", *each.options)}
+        options = overrides(each.options)
+        configs |= {each.pair: options, each.config: {**options, "bug": each.name}}
     return _campaign("zoo", limit, seconds, configs, cells)
 
 
 def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
     """All bugs in turn through one round after the other; the pairs come last in each, when
     it is known whether they are needed."""
-    planted = {each.name: (f"--bug={each.name}",) for each in specimens} | {_CLEAN: ()}
-    configs: dict[str, tuple[str, ...]] = {}
+    planted = {each.name: {"bug": each.name} for each in specimens} | {_CLEAN: {}}
+    configs: dict[str, dict[str, Any]] = {}
     cells = []
     for turn, (workload, nemesis, options) in enumerate(MIX):
         for name, bug in planted.items():
             config = " ".join((name, *options))
-            configs[config] = (*bug, *options)
+            configs[config] = {**bug, **overrides(options)}
             cells.append(Cell(workload, nemesis, config, seed + turn))
     return _campaign("zoo-storm", limit, seconds, configs, cells)
 
@@ -123,7 +126,7 @@ def _campaign(
     name: str,
     limit: str,
     seconds: float,
-    configs: dict[str, tuple[str, ...]],
+    configs: Mapping[str, Mapping[str, Any]],
     cells: list[Cell],
 ) -> Campaign:
     once = tuple(dict.fromkeys(cells))

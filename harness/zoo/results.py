@@ -1,6 +1,6 @@
 """What the zoo has found, as plain data: zoo.json, from which all else is drawn.
 
-A bug is caught when every one of its tests says so in time. Under what suits it, it must be
+A bug is caught when every one of its tests shows it in time. Under what suits it, it must be
 by an anomaly that is expected of it, or a symptom of something else would count; a storm
 expects nothing in particular, and has caught a bug with the first test that is invalid.
 """
@@ -15,6 +15,7 @@ from typing import Any
 from dynamesis.harness.campaign.journal import Run
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.zoo.plan import STORM, SUITED, Specimen, is_clean, planted_in
 
 RESULTS = "zoo.json"
@@ -25,9 +26,9 @@ def collect(
     campaign: Campaign,
     runs: Iterable[Run],
     stormy: bool,
-    **told: Any,
-) -> dict[str, Any]:
-    """The content of zoo.json; `told` is added as it is."""
+    **about: Any,
+) -> JsonObject:
+    """The content of zoo.json; `about` is added as it is."""
     by_cell = {run.cell: run for run in runs}
     bugs = []
     for specimen in specimens:
@@ -45,7 +46,7 @@ def collect(
     return {
         "mode": "storm" if stormy else "suited",
         "time_limit": campaign.time_limit,
-        **told,
+        **about,
         "all_caught": bool(bugs) and all(bug["caught"] for bug in bugs),
         "false_alarms": len(alarms),
         "clean_failed": len(failed),
@@ -54,15 +55,15 @@ def collect(
     }
 
 
-def finish(tests: dict[str, Any], campaign: Campaign, results: Mapping[str, Any]) -> None:
-    """Say in the campaign's results what they mean: what came of the zoo, and in which tests
-    something was planted."""
+def finish(tests: JsonObject, campaign: Campaign, results: Mapping[str, Any]) -> None:
+    """Add to the campaign's results the outcome of the zoo, and which tests have a planted
+    bug."""
     tests["zoo"] = _outcome(results)
     for cell, planned in zip(tests["cells"], campaign.cells, strict=False):
         cell["planted"] = not is_clean(planned)
 
 
-def _outcome(results: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(results: Mapping[str, Any]) -> JsonObject:
     """What a list of campaigns shows of a zoo, where an invalid test may be a success: how many
     bugs there were and how many were caught, the clean pairs that were invalid, and whether that
     is a success, as the exit code has it."""
@@ -75,7 +76,7 @@ def _outcome(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _test(cell: Cell, run: Run) -> dict[str, Any]:
+def _test(cell: Cell, run: Run) -> JsonObject:
     return {
         "workload": cell.workload,
         "nemesis": cell.nemesis,
@@ -90,7 +91,7 @@ def _test(cell: Cell, run: Run) -> dict[str, Any]:
     }
 
 
-def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, Any]:
+def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int) -> JsonObject:
     """`times`: s to each catch."""
     times = [
         test["seconds"]
@@ -100,7 +101,7 @@ def _suited(specimen: Specimen, tried: Sequence[Mapping[str, Any]], wanted: int)
     return {"caught": len(times) == wanted > 0, "catches": len(times), "times": times}
 
 
-def _storm(tried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _storm(tried: Sequence[Mapping[str, Any]]) -> JsonObject:
     """The one time is that of all tests together."""
     spent = round(sum(test["seconds"] for test in tried), 1)
     caught = bool(tried) and tried[-1]["verdict"] == "invalid" and spent <= STORM
@@ -112,7 +113,7 @@ def _bug(
     tried: Sequence[Mapping[str, Any]],
     found: Mapping[str, Any],
     stormy: bool,
-) -> dict[str, Any]:
+) -> JsonObject:
     """`anomalies`: in how many tests each was found."""
     times = found["times"]
     shown = Counter(name for test in tried for name in test["anomalies"])

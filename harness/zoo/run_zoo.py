@@ -43,7 +43,7 @@ class Visit:
     seconds: float
 
     def specimens(self) -> list[Specimen]:
-        """The bugs. Raises Wrong for a name that is none."""
+        """The bugs. Raises UsageError for an unknown name."""
         words = self.only.split(",") if self.only is not None else BUGS
         names = dict.fromkeys(one_of("--only", word.strip(), BUGS) for word in words)
         return [
@@ -66,7 +66,7 @@ def run_zoo(
     arguments: Sequence[str],
 ) -> int:
     """0 when all bugs were caught without a false alarm, else 1; 4 when tests without any bug
-    could not be run. Raises Wrong, EnvironmentFailed."""
+    could not be run. Raises UsageError, EnvironmentFailed."""
     specimens = visit.specimens()
     campaign = visit.campaign(specimens)
     folder = results_folder(store / CAMPAIGNS, campaign.name)
@@ -74,20 +74,20 @@ def run_zoo(
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}")
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as crew:
+    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
         shown = view(console, ended)
-        conductor = Scheduler(campaign, folder.path, journal, crew)
-        conductor.hear = lambda run: shown.hear(run, conductor)
+        scheduler = Scheduler(campaign, folder.path, journal, pool)
+        scheduler.on_run = lambda run: shown.show(run, scheduler)
         if visit.stormy:
-            conductor.wanted = lambda cell: needed(cell, campaign.cells, journal.runs)
-        with interrupting(conductor.interrupt), shown:
-            conductor.run()
+            scheduler.wanted = lambda cell: needed(cell, campaign.cells, journal.runs)
+        with interrupting(scheduler.interrupt), shown:
+            scheduler.run()
     tests = campaign_results(
-        campaign, journal.runs, started, conductor.elapsed(), conductor.interrupted
+        campaign, journal.runs, started, scheduler.elapsed(), scheduler.interrupted
     )
-    told = {name: tests[name] for name in ("start", "seconds", "interrupted")}
-    told["command"] = shlex.join(["dynamesis", *arguments])
-    results = collect(specimens, campaign, journal.runs, visit.stormy, **told)
+    about = {name: tests[name] for name in ("start", "seconds", "interrupted")}
+    about["command"] = shlex.join(["dynamesis", *arguments])
+    results = collect(specimens, campaign, journal.runs, visit.stormy, **about)
     finish(tests, campaign, results)
     folder.save_json(CAMPAIGN, tests)
     folder.save(INDEX, index(tests, news(tests, None)))

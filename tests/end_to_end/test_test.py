@@ -30,8 +30,8 @@ def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
     assert run.wait() == 0, run.said()
     said = run.said().splitlines()
     assert "valid" in said
-    assert "again   dynamesis test --workload cart --nemesis cut --time-limit 4s --seed 7 " \
-        "--junit verdict.xml" in said  # fmt: skip
+    assert "again   dynamesis test --workload=cart --nemesis=cut --seed=7 --time-limit=4s " \
+        "--junit=verdict.xml" in said  # fmt: skip
     assert phases(run) == ["boot", "load", "heal", "quiesce", "final", "stop"]
 
     folder = run.results()

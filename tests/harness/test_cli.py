@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from dynamesis.harness.cli.app import run
+from dynamesis.harness.cli.catalogue import collect
+from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
 from dynamesis.harness.worlds.compose import node_params
-from dynamesis.harness.worlds.options import test_options as options_of
-from dynamesis.harness.worlds.options import topology
+from dynamesis.harness.worlds.options import CHOICES, plan_test
+from dynamesis.harness.worlds.test_spec import TestSpec
 
+HEAVY = {"jinja2", "lmdb", "networkx", "numpy", "requests", "scipy", "uvloop", "yaml", "rich.live"}
 LINE = '{"index":0,"time":1,"type":"invoke","process":0,"f":"get","key":"k"}\n'
 
 
@@ -28,7 +33,6 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), ("--help",)),
         (("tset",), ("tset", "test")),
         (("test", "--wrokload", "cart"), ("--wrokload", "--workload")),
         (("test", "surplus"), ("surplus",)),
@@ -171,11 +175,8 @@ def test_what_is_impossible_is_said_once(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
-    place = topology(nodes=5, n=3, r=2, w=2, links="embedded", storage="lmdb", bugs=[],
-                     sloppy=True, port_base=None)  # fmt: skip
-    options = options_of(place, workload="bulk", nemesis="cut.primaries", time_limit="60s",
-                         rate=1, concurrency=1, drivers=0, keys=1, seed=3, schedule=None,
-                         clocks="in-process", option=[])  # fmt: skip
+    options = plan_test(TestSpec(links="embedded", workload="bulk", nemesis=("cut.primaries",),
+                             time_limit=60, rate=1, concurrency=1, keys=1, seed=3))  # fmt: skip
     aimed = {event.value["key"] for event in options.faults if "key" in event.value}
     assert len(aimed) > 3
     assert all(key.startswith("k0.") for key in aimed)
@@ -185,11 +186,8 @@ def test_targets_are_keys_of_the_workload(tmp_path: Path) -> None:
 def test_no_tombstone_is_reaped_before_an_old_disk_is_put_back(nemesis: str, hasty: bool) -> None:
     """Two of three tests of deletes under wipe.old-disk were called invalid: the old disk was
     older than tombstones reaped after a second, and brought back what was deleted."""
-    place = topology(nodes=5, n=3, r=2, w=2, links="embedded", storage="lmdb", bugs=[],
-                     sloppy=True, port_base=None)  # fmt: skip
-    options = options_of(place, workload="delete", nemesis=nemesis, time_limit="8s",
-                         rate=1, concurrency=1, drivers=0, keys=1, seed=31, schedule=None,
-                         clocks="in-process", option=[])  # fmt: skip
+    options = plan_test(TestSpec(links="embedded", workload="delete", nemesis=(nemesis,),
+                             time_limit=8, rate=1, concurrency=1, keys=1, seed=31))  # fmt: skip
     assert ("reap_after" in node_params(options)) is hasty
 
 
@@ -252,6 +250,19 @@ def test_foreign_histories_get_a_line_each(
     assert "7" in capsys.readouterr().out.partition("\n")[2]
 
 
+def test_data_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.edn"
+    path.write_text(GOOD.replace("[1]", "[7]"))
+    assert run(["check", "-m", "list-append", str(path), "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["path"], found["valid"]) == (str(path), False)
+    assert found["anomalies"]
+    assert run(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["workloads"][0]["name"] == "cart"
+    assert {row["name"]: row["of"] for row in listed["nemeses"]}["cut.one"] == "cut"
+
+
 def test_what_elle_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "stale.edn"
     path.write_text(GOOD.replace("[1]", "[]"))
@@ -305,27 +316,48 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 def test_a_seed_is_drawn_when_none_is_given() -> None:
-    place = topology(
-        nodes=5, n=3, r=2, w=2, links="direct", storage="lmdb", bugs=[], sloppy=True, port_base=None
-    )
-    drawn = {
-        options_of(
-            place,
-            workload="cart",
-            nemesis="none",
-            time_limit="1s",
-            rate=1,
-            concurrency=1,
-            drivers=0,
-            keys=1,
-            seed=None,
-            schedule=None,
-            clocks="in-process",
-            option=[],
-        ).seed
-        for _ in range(20)
-    }
+    spec = TestSpec(links="direct", nemesis=("none",), time_limit=1)
+    drawn = {plan_test(spec).seed for _ in range(20)}
     assert len(drawn) > 1
+
+
+def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    alone = capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert alone == capsys.readouterr().out
+
+
+def test_flags_are_in_groups_with_their_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["test", "--help"]) == 0
+    shown = capsys.readouterr().out
+    groups = [line[:-1] for line in shown.splitlines() if line[:1].isalpha() and line[-1] == ":"]
+    assert groups == ["What is tested", "Cluster", "Load", "Output", "Options"]
+    words = " ".join(shown.split())
+    for flag in TestSpec.flags().values():
+        assert f"{flag.option} " in words
+        if flag.choices is not None:
+            assert f"One of: {', '.join(names(flag.choices))}." in words
+
+
+def test_the_catalogue_has_what_the_tables_have() -> None:
+    """Made anew with: python -m dynamesis.harness.cli.catalogue"""
+    assert catalogue() == collect()
+    assert {title: set(names(title)) for title in CHOICES} == {
+        title: {name for name in allowed if "." not in name} for title, allowed in CHOICES.items()
+    }
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("test", "--help")])
+def test_what_only_prints_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    program = (
+        "import sys\nfrom dynamesis.harness.cli.app import run\nrun(sys.argv[1:])\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stderr.split()
+    assert "dynamesis.harness.cli.app" in loaded
+    assert HEAVY & set(loaded) == set()
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from dynamesis.checkers.verdict import NoTruthValue
-from dynamesis.harness.pytest_plugin import TestResult, _asserted
+from dynamesis.harness.worlds.test_result import TestResult
 
 
-def outcome(valid: object) -> TestResult:
-    stored = json.dumps({"valid": valid, "anomalies": {}, "checkers": {"set": {"valid": valid}}})
-    return TestResult(3, Path(), "", json.loads(stored, object_hook=_asserted))
+@pytest.fixture
+def outcome(tmp_path: Path) -> Callable[[object], TestResult]:
+    def load(valid: object) -> TestResult:
+        stored = {"valid": valid, "anomalies": {}, "checkers": {"set": {"valid": valid}}}
+        (tmp_path / "results.json").write_text(json.dumps(stored))
+        return TestResult.load(tmp_path)
+
+    return load
 
 
-def test_an_unknown_outcome_passes_neither_assertion() -> None:
+def test_an_unknown_outcome_passes_neither_assertion(
+    outcome: Callable[[object], TestResult],
+) -> None:
     unknown = outcome("unknown")
     assert unknown.valid == "unknown"
     for holder in (unknown, unknown.valid, unknown.results["checkers"]["set"]["valid"]):
@@ -27,7 +35,7 @@ def test_an_unknown_outcome_passes_neither_assertion() -> None:
 
 
 @pytest.mark.parametrize("valid", [True, False])
-def test_a_verdict_is_a_truth_value(valid: bool) -> None:
+def test_a_verdict_is_a_truth_value(valid: bool, outcome: Callable[[object], TestResult]) -> None:
     assert outcome(valid).valid is valid
     with pytest.raises(NoTruthValue):
         bool(outcome(valid))

@@ -73,7 +73,7 @@ class ContextCache:
 
 class DynamoClient:
     """One worker's client. It stays with one node as long as that answers, and comes back to
-    it after a while: a node that was away is where most can be wrong. An operation may name
+    it after a while: a node that was away is the likeliest to be wrong. An operation may name
     another node (`node`)."""
 
     def __init__(
@@ -112,7 +112,7 @@ class DynamoClient:
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         """Learn the nodes: id -> host:port. Connections come about when first needed. When
-        nodes come and go, it may be told anew; what stays keeps its connections."""
+        nodes join and leave, it may be called again; nodes that stay keep their connections."""
         for node in [node for node in self._clients if node not in addresses]:
             self._clients.pop(node).close()
         if self._primaries is not None and self._addresses != dict(addresses):

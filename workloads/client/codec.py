@@ -1,7 +1,7 @@
-"""What stands in the store for a version: JSON that carries the version's id.
+"""The stored form of a version: JSON that carries the version's id.
 
 Tombstones carry the id as well. Whatever cannot be read as such a version is shown under
-an id that nobody wrote, so that the checkers report it as a phantom instead of the reader
+an id that was never written, so that the checkers report it as a phantom instead of the reader
 breaking on it. A value {"pad": n, ...} is stored with n bytes of padding, which the
 history does without.
 """
@@ -29,7 +29,7 @@ def encode(id: str, value: Any = None) -> bytes:
 
 
 def decode(data: bytes, deleted: bool) -> Sibling:
-    """The version that stored bytes stand for. Never raises: undecodable bytes become the
+    """The version in stored bytes. Never raises: undecodable bytes become the
     id "?" with their first 32 bytes in hex; a value whose padding is not as it was written
     shows its length as "padded"."""
     try:

@@ -6,7 +6,7 @@ their own last write, because what they know is old, because the get failed, or 
 they never ask. Each is a share of the cycles. What is written is the workload's part: a
 pure function.
 
-What was deleted is created again by whoever comes by; a share of it (`recreate`) by the
+What was deleted is created again by any client; a share of it (`recreate`) by the
 client that deleted it, just when its tombstone falls due: while the nodes agree to forget it,
 while some have, and shortly after.
 """
@@ -75,7 +75,7 @@ def deleting(share: float, modify: Modify) -> Modify:
 
 @dataclass(frozen=True)
 class Known:
-    """What a client knows of a key: the completion that told it, whose context covers these
+    """What a client knows of a key: the completion with it, whose context covers these
     siblings. Without a basis it knows nothing, and writes blindly."""
 
     basis: int | None = None

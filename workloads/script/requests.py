@@ -2,7 +2,7 @@
 leaves, another try when one is in doubt, the way that they take.
 
 A cluster's N, R and W are what a request gets that asks for nothing. Whatever it asks for
-stands in the history, as `options` of its invocation, and it is judged by that. Any script
+is in the history, as `options` of its invocation, and it is judged by that. Any script
 can be made to ask: `asking` adds to a share of its operations what they ask for, and changes
 nothing else about them.
 """
@@ -19,7 +19,7 @@ from dynamesis.harness.generators import Rng
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option
 
-#: What the nodes are told of the options of an invocation.
+#: The options of an invocation that are sent to the nodes.
 TO_NODES = ("n", "r", "w", "pr", "pw", "dw", "timeout", "return_body")
 #: ... and the client: RETRY, one of SAME and OTHER, and DIRECT.
 RETRY, SAME, OTHER, DIRECT = "retry", "same", "other", "direct"
@@ -31,7 +31,7 @@ _FEWER = 0.25
 _MEANINGS = {
     "quorums": "share of operations that ask for quorums of their own: n, r, w, pr, pw, dw",
     "timeouts": "share of operations that give the nodes 2 ms to 1 s to answer",
-    "bodies": "share of writes that ask for all that stands after them (return_body)",
+    "bodies": "share of writes that ask for all that is there after them (return_body)",
     "retries": "share of writes that are sent again, under one id, as long as they are in doubt",
     "direct": "share of operations for which the client itself looks for a primary",
 }

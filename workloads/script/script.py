@@ -27,7 +27,7 @@ class Script(Protocol):
 
 @dataclass(frozen=True)
 class _Performing:
-    """A script on the one thread of its context; `last` is what it was told last."""
+    """A script on the one thread of its context; `last` is the completion before."""
 
     script: Script
     last: Op | None = None

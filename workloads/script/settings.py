@@ -31,7 +31,7 @@ class Option:
         return f"{low:g} to {high:g}" if isinstance(self.default, float) else f"{low} to {high}"
 
     def parse(self, name: str, given: Value) -> Value:
-        """`given` as a value of this option. Raises ValueError that says what is allowed."""
+        """`given` as a value of this option. Raises ValueError with what is allowed."""
         if isinstance(self.default, str):
             if given in self.allowed:
                 return given
@@ -84,7 +84,7 @@ class Load:
         return float(self.options[name])
 
     def distribution(self) -> Weighted[str]:
-        """The keys, as likely as the option `distribution` says."""
+        """The keys, as likely as the option `distribution` has them."""
         return _distribution(str(self.options["distribution"]), self.keys)
 
 

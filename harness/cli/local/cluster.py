@@ -1,61 +1,31 @@
-"""`dynamesis cluster`: a cluster to play with."""
+"""`dynamesis cluster`: a local cluster that stays up."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from dynamesis.harness.usage.flags import (
-    Bug,
-    LinksKind,
-    N,
-    Nodes,
-    Param,
-    PortBase,
-    R,
-    Storage,
-    Store,
-    Strict,
-    Tls,
-    W,
-)
+from dynamesis.harness.usage.flags import STORE, Store
+from dynamesis.harness.worlds.flags import with_flags
+from dynamesis.harness.worlds.test_spec import CLUSTER, TestSpec
 from typer import Option
 
 
+@with_flags(lambda flag: flag.cluster, links="direct")
 def run(
-    nodes: Nodes = 5,
-    spare: Annotated[int, Option(help="How many more, for `dynamesis join`.")] = 0,
-    n: N = 3,
-    r: R = 2,
-    w: W = 2,
-    strict: Strict = False,
-    links: LinksKind = "direct",
-    storage: Storage = "lmdb",
-    bug: Bug = None,
-    tls: Tls = None,
-    param: Param = None,
-    port_base: PortBase = None,
-    store: Store = Path("store"),
+    spec: TestSpec,
+    spare: Annotated[
+        int, Option(help="How many more, for `dynamesis join`.", rich_help_panel=CLUSTER)
+    ] = 0,
+    store: Store = STORE,
 ) -> int:
     """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
     `join`, `leave` and `remove` find it."""
     from dynamesis.harness.local_cluster.keeper import keep_up
     from dynamesis.harness.usage.values import within
-    from dynamesis.harness.worlds.options import MOST_NODES, room, topology
+    from dynamesis.harness.worlds.options import require_ports, topology
+    from dynamesis.harness.worlds.test_spec import MOST_NODES
 
-    wanted = topology(
-        nodes=nodes,
-        n=n,
-        r=r,
-        w=w,
-        sloppy=not strict,
-        links=links,
-        storage=storage,
-        bugs=bug or [],
-        port_base=port_base,
-        param=param,
-        tls=tls,
-    )
-    within("--spare", spare, 0, MOST_NODES - nodes)
-    room(wanted, spare)
-    return keep_up(wanted, store, tuple(f"n{nodes + 1 + i}" for i in range(spare)))
+    wanted = topology(spec)
+    within("--spare", spare, 0, MOST_NODES - spec.nodes)
+    require_ports(wanted, spare)
+    return keep_up(wanted, store, tuple(f"n{spec.nodes + 1 + i}" for i in range(spare)))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from dynamesis.harness.usage.flags import STORE, Context, Node, Store
+from typer import Argument
 
 
 def run(
     key: Annotated[str, Argument(help="The key.")],
-    context: Annotated[str | None, Option(help="Context, as get or put printed it.")] = None,
-    node: Annotated[str | None, Option(help="Ask this node, such as n2.")] = None,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    context: Context = None,
+    node: Node = None,
+    store: Store = STORE,
 ) -> None:
     """Write a tombstone; it replaces what the context covers, and nothing else."""
     from dynamesis.harness.local_cluster.local_cluster import act, token

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from dynamesis.harness.usage.flags import STORE, Json, Store
+from typer import Argument
 
 
 def run(
     key: Annotated[str, Argument(help="The key.")],
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
+    json: Json = False,
 ) -> None:
     """Show a key's preference list, and each node's clock, siblings and hints of it."""
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find
     from dynamesis.harness.targets.system import EnvironmentFailed
+    from dynamesis.harness.usage.output import print_json
 
     answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
     known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
     if not known:
         raise EnvironmentFailed("no member of the cluster answers")
+    if json:
+        print_json(answers)
+        return
     for place in dict.fromkeys(_place(answer) for answer in known.values()):
         print(place)
     for node, answer in answers.items():

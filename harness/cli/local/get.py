@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from dynamesis.harness.usage.flags import STORE, Json, Node, Store
+from typer import Argument
 
 
 def run(
     key: Annotated[str, Argument(help="The key.")],
-    node: Annotated[str | None, Option(help="Ask this node, such as n2.")] = None,
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    node: Node = None,
+    store: Store = STORE,
+    json: Json = False,
 ) -> None:
     """Print every sibling of a key, and the context to hand back with a put."""
     from dynamesis.harness.local_cluster.local_cluster import act, token
+    from dynamesis.harness.usage.output import print_json
 
     found = act(store, node, lambda client: client.get(os.fsencode(key)))
+    if json:
+        siblings = [{"value": each.value, "deleted": each.deleted} for each in found.siblings]
+        print_json({"siblings": siblings, "context": token(found.context)})
+        return
     for sibling in found.siblings:
         print("(deleted)" if sibling.deleted else sibling.value.decode(errors="replace"))
     if not found.siblings:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from dynamesis.harness.usage.flags import STORE, Store
+from typer import Argument
 
 
 def run(
     node: Annotated[str, Argument(help="The node, such as n2.")],
-    store: Annotated[Path, Option(help="Folder of results.")] = Path("store"),
+    store: Store = STORE,
 ) -> None:
     """Declare a node that is dead, and will not come back, to be no member any more."""
     from dynamesis.harness.local_cluster.local_cluster import change

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-from typer import Option
+from dynamesis.harness.usage.flags import STORE, Store
 
 
-def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store")) -> None:
+def run(store: Store = STORE) -> None:
     """Have every node compare what it holds with its peers, and hand its hints off, now."""
     import asyncio
 
@@ -20,5 +17,5 @@ def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store"
 
 def _line(answer: object) -> str:
     if isinstance(answer, dict):
-        return f"compares with {', '.join(answer) or 'nobody'}"
+        return f"compares with {', '.join(answer) or 'no other node'}"
     return "silent" if answer is None else str(answer)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Option
+from dynamesis.harness.usage.flags import STORE, Json, Store
 
 
-def run(store: Annotated[Path, Option(help="Folder of results.")] = Path("store")) -> None:
+def run(store: Store = STORE, json: Json = False) -> None:
     """Show each node's objects, hints and transfers, what these wait for, and which peers it
     cannot reach."""
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find
+    from dynamesis.harness.usage.output import print_json
 
+    answers = asyncio.run(ask_all(find(store), "status"))
+    if json:
+        print_json(answers)
+        return
     print(f"{'node':6}{'state':9}{'objects':>8}{'hints':>7}{'transfers':>11}   cannot reach")
-    for node, status in asyncio.run(ask_all(find(store), "status")).items():
+    for node, status in answers.items():
         print(f"{node:6}{_line(node, status)}".rstrip())
         for line in _moving(status):
             print(f"{'':6}{line}")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.campaign.run_campaign import read_campaign
 from dynamesis.harness.cli.app import run
-from dynamesis.harness.cli.parsing import why_not
 from dynamesis.harness.nemesis.catalogue import FAMILIES
 from dynamesis.workloads import WORKLOADS
 
@@ -19,7 +18,7 @@ MATRIX = "matrix: {workload: [cart, register], nemesis: [kill, none], seed: [1, 
 def campaign(tmp_path: Path, text: str) -> list[str]:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    return [cell.name for cell in read_campaign(path, why_not).cells]
+    return [cell.name for cell in read_campaign(path).cells]
 
 
 def test_every_combination_seed_by_seed(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_what_cannot_be_is_skipped_and_the_rest_stays(tmp_path: Path) -> None:
         HEAD + "matrix: {workload: cart, nemesis: [cut, kill], seed: [1, 2],\n"
         "  config: [default, {name: bare, links: direct}]}\n"
     )
-    found = read_campaign(path, why_not)
+    found = read_campaign(path)
     assert {cell.name for cell in found.cells} == {
         f"cart/{what}/{seed}"
         for seed in (1, 2)
@@ -69,12 +68,12 @@ def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
         "  - default\n  - {name: odd, strict: true, r: 3, rate: 20.5, bug: repair-overwrites}\n"
         "  - {name: sloppy, strict: false}\n"
     )
-    found = read_campaign(path, why_not)
-    assert [found.arguments(cell) for cell in found.cells] == [
-        ["test", "--workload=cart", "--time-limit=2s", "--seed=1", "--nemesis=cut"],
-        ["test", "--workload=cart", "--time-limit=2s", "--strict", "--r=3", "--rate=20.5",
-         "--bug=repair-overwrites", "--seed=1", "--nemesis=cut"],
-        ["test", "--workload=cart", "--time-limit=2s", "--seed=1", "--nemesis=cut"],
+    found = read_campaign(path)
+    assert [found.spec(cell).arguments() for cell in found.cells] == [
+        ["--workload=cart", "--nemesis=cut", "--seed=1", "--time-limit=2s"],
+        ["--workload=cart", "--nemesis=cut", "--seed=1", "--bug=repair-overwrites", "--r=3",
+         "--strict", "--time-limit=2s", "--rate=20.5"],
+        ["--workload=cart", "--nemesis=cut", "--seed=1", "--time-limit=2s"],
     ]  # fmt: skip
 
 
@@ -156,7 +155,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_smoke_and_tox_know_every_workload_and_family() -> None:
     """What is added to a table belongs into examples/smoke.yaml and tox.ini too."""
-    cells = read_campaign(ROOT / "examples/smoke.yaml", why_not).cells
+    cells = read_campaign(ROOT / "examples/smoke.yaml").cells
     assert {cell.workload for cell in cells} == set(WORKLOADS)
     assert {cell.nemesis for cell in cells} == set(FAMILIES)
     tox = configparser.ConfigParser()
@@ -169,4 +168,4 @@ def test_smoke_and_tox_know_every_workload_and_family() -> None:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")))
 def test_the_examples_make_sense(path: Path) -> None:
-    assert read_campaign(path, why_not).name == path.stem
+    assert read_campaign(path).name == path.stem

@@ -29,7 +29,7 @@ def ran(number: int, seed: int, verdict: str, rerun: bool = False) -> Run:
 
 
 def results(*runs: Run) -> dict[str, Any]:
-    campaign = Campaign("mine", "2s", 2.0, {"default": ()}, CELLS)
+    campaign = Campaign("mine", "2s", 2.0, {"default": {}}, CELLS)
     return collect(campaign, runs, "2026-01-01", 60.0)
 
 
@@ -67,7 +67,7 @@ def test_the_verdict_of_the_whole(runs: tuple[str, ...], verdict: str) -> None:
 
 
 def test_an_interrupted_campaign_is_never_valid() -> None:
-    campaign = Campaign("mine", "2s", 2.0, {"default": ()}, CELLS)
+    campaign = Campaign("mine", "2s", 2.0, {"default": {}}, CELLS)
     for told, verdict in (("valid", "unknown"), ("error", "error"), ("invalid", "invalid")):
         found = collect(campaign, [ran(1, 1, told)], "2026-01-01", 60.0, interrupted=True)
         assert found["verdict"] == verdict

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.campaign.run_shrink import without
+from dynamesis.harness.campaign.run_shrink import _spec
 from dynamesis.harness.campaign.shrink import shrink
 from dynamesis.harness.cli.app import run
+from dynamesis.harness.results.results import Folder
 from dynamesis.harness.usage.exits import USAGE
+from dynamesis.harness.worlds.test_spec import TestSpec
 
 
 @pytest.mark.parametrize(
@@ -29,15 +31,21 @@ def test_either_of_two_is_enough() -> None:
     assert len(shrink(range(10), lambda faults: bool({2, 8} & set(faults)))) == 1
 
 
-def test_what_a_run_again_must_not_repeat() -> None:
-    given = ["test", "--nemesis", "cut", "--seed=3", "--store=x", "--strict", "--keys", "4"]
-    assert without(given, ("--nemesis", "--store")) == [
-        "test",
-        "--seed=3",
-        "--strict",
-        "--keys",
-        "4",
-    ]
+def test_a_folder_from_before_there_was_a_spec(tmp_path: Path) -> None:
+    """Files outlive code."""
+    stored = {
+        "workload": "cart", "workload_options": {"blind": 0.5}, "nodes": ["n1", "n2"], "n": 2,
+        "r": 1, "w": 1, "sloppy": False, "time_limit": 5.0, "rate": 50.0, "concurrency": 3,
+        "drivers": 0, "keys": 4, "seed": 7, "links": "direct", "clocks": "in-process",
+        "storage": "memory", "bugs": ["amnesia"], "params": {"zones": {"n1": "a", "n2": "b"}},
+    }  # fmt: skip
+    spec = _spec(Folder(tmp_path), stored)
+    assert spec == TestSpec(
+        workload="cart", option=("blind=0.5",), nodes=2, n=2, r=1, w=1, strict=True,
+        time_limit=5.0, rate=50.0, concurrency=3, keys=4, seed=7, links="direct",
+        storage="memory", bug=("amnesia",), param=("zones={n1: a, n2: b}",),
+    )  # fmt: skip
+    assert _spec(Folder(tmp_path), {"spec": spec.to_dict()}) == spec
 
 
 GOOD = {

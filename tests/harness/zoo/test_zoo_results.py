@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ from dynamesis.harness.campaign.journal import Run
 from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
 from dynamesis.harness.campaign.spec import Campaign
-from dynamesis.harness.cli.test import run as command
 from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.serve import listing
 from dynamesis.harness.results.results import Folder
-from dynamesis.harness.worlds.options import FLAGS, asked
+from dynamesis.harness.worlds.options import plan_test
+from dynamesis.harness.worlds.test_spec import TestSpec, overrides
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import (
     MIX,
@@ -60,7 +59,7 @@ def test_bugs_that_share_a_test_share_its_pair() -> None:
         "cart/kill/sloth --strict/1",
     ]
     assert len(campaign.cells) == 10
-    with_bug, pair = (campaign.arguments(campaign.cells[i]) for i in (4, 3))
+    with_bug, pair = (campaign.spec(campaign.cells[i]).arguments() for i in (4, 3))
     assert [each for each in with_bug if each not in pair] == ["--bug=sloth"]
 
 
@@ -111,27 +110,10 @@ def test_what_escaped_is_told_with_what_runs_it_again() -> None:
 
 
 def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
-    options = {name: each.default for name, each in signature(command).parameters.items()}
     for (workload, nemesis, given), seed in zip(MIX, range(len(MIX)), strict=True):
-        flags = {name: options[name] for name in FLAGS}
-        flags |= {"workload": workload, "nemesis": nemesis, "seed": seed, "links": "embedded"}
-        flags |= _flags(given)
-        assert asked(**flags).faults, (workload, nemesis)
-
-
-def _flags(given: tuple[str, ...]) -> dict[str, Any]:
-    """Arguments of `dynamesis test` as what its function is given."""
-    flags: dict[str, Any] = {}
-    for argument in given:
-        name, equals, value = argument.removeprefix("--").partition("=")
-        if name in ("option", "param"):
-            flags[name] = [*flags.get(name, []), value]
-        elif not equals:
-            flags[name] = True
-        else:
-            numbers = {"rate": float, "links": str}
-            flags[name] = numbers.get(name, int)(value)
-    return flags
+        axes = {"workload": workload, "nemesis": nemesis, "seed": seed}
+        spec = TestSpec.of({**axes, "links": "embedded", **overrides(given)})
+        assert plan_test(spec).faults, (workload, nemesis)
 
 
 class TestStorm:
@@ -152,7 +134,7 @@ class TestStorm:
     def test_knows_nothing_of_a_bug(self) -> None:
         by_bug: dict[str, list[list[str]]] = {"otter": [], "newt": [], "clean": []}
         for cell in self.campaign.cells:
-            arguments = self.campaign.arguments(cell)
+            arguments = self.campaign.spec(cell).arguments()
             without = [each for each in arguments if not each.startswith("--bug")]
             assert len(without) == len(arguments) - (not is_clean(cell))
             by_bug[planted_in(cell)].append(without)

@@ -1,0 +1,72 @@
+"""Makes harness/usage/catalogue.json: `python -m dynamesis.harness.cli.catalogue`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from dynamesis.harness.usage.catalogue import FILE
+
+Rows = list[tuple[str, str]]
+
+
+def collect() -> dict[str, Rows]:
+    """The catalogue, from the tables themselves."""
+    from dynamesis.checkers.models.dynamo import CHECKERS
+    from dynamesis.checkers.models.log_checkers import LOG_CHECKERS
+    from dynamesis.checkers.models.models import MODELS
+    from dynamesis.cluster.storage import ENGINES
+    from dynamesis.cluster.zoo import BUGS
+    from dynamesis.harness.links import LINKS
+
+    return {
+        "workloads": list(_workloads()),
+        "nemeses": list(_nemeses()),
+        "checkers": [(name, _first_line(check)) for name, check in CHECKERS.items()],
+        "checkers that need the nodes' logs": [
+            (name, _first_line(check)) for name, check in LOG_CHECKERS.items()
+        ],
+        "models": [(name, model.about) for name, model in MODELS.items()],
+        "bugs": [
+            (name, f"{bug.mechanism} ({bug.workload}, {bug.nemesis})") for name, bug in BUGS.items()
+        ],
+        "storage": [(name, _first_line(engine)) for name, engine in ENGINES.items()],
+        "links": [(name, kind.description) for name, kind in LINKS.items()],
+        "clocks": list(_clocks()),
+    }
+
+
+def _workloads() -> Iterator[tuple[str, str]]:
+    """Workloads, each followed by its options."""
+    from dynamesis.workloads import WORKLOADS
+
+    for name, workload in WORKLOADS.items():
+        yield name, workload.description
+        for option, its in workload.options.items():
+            yield f"  {option}={its.default}", f"{its.meaning} ({its.bounds})"
+
+
+def _nemeses() -> Iterator[tuple[str, str]]:
+    """Families, each followed by its members."""
+    from dynamesis.harness.nemesis import PACKAGES
+
+    for name, package in PACKAGES.items():
+        if "." not in name:
+            yield name, package.description
+            for member in package.members if name != "storm" else ():
+                yield f"  {member.name}", member.description
+
+
+def _clocks() -> Iterator[tuple[str, str]]:
+    from dynamesis.harness.nemesis import CLOCKS
+
+    about = ("inside the node", "outside it, through libfaketime (extra `faketime`)")
+    yield from zip(CLOCKS, about, strict=True)
+
+
+def _first_line(of: object) -> str:
+    return (of.__doc__ or "").strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(collect(), indent=1) + "\n", encoding="utf-8")

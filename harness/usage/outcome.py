@@ -1,0 +1,53 @@
+"""The exit code of every way in which a command can end, and the line that says why.
+
+An error is one line: what is wrong, where, and what would be right.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from dynamesis.harness.processes.limits import shortage
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, UsageError
+
+
+@runtime_checkable
+class ParserError(Protocol):
+    """An error of the option parser; its class has no public name in typer."""
+
+    def format_message(self) -> str: ...
+
+
+def outcome(program: str, command: Callable[[], int]) -> int:
+    """The exit code of `command`; an error is printed as one line, after `program`."""
+    try:
+        return command()
+    except UsageError as wrong:
+        return complain(program, str(wrong), USAGE)
+    except EnvironmentFailed as failure:
+        return complain(program, str(failure), ENVIRONMENT)
+    except KeyboardInterrupt:
+        return complain(program, "stopped; nothing was judged", UNKNOWN)
+    except Exception as error:
+        return _unexpected(program, error)
+
+
+def complain(program: str, what: str, code: int) -> int:
+    """Print one line, whatever `what` was made of; returns the code."""
+    print(f"{program}: {' '.join(what.split())}", file=sys.stderr)
+    return code
+
+
+def _unexpected(program: str, error: Exception) -> int:
+    if isinstance(error, ParserError):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "dynamesis"
+        return complain(path, error.format_message(), USAGE)
+    if (lacking := shortage(error)) is not None:
+        return complain(program, lacking, ENVIRONMENT)
+    traceback.print_exception(error)
+    return complain(program, "internal error, please report; no verdict", UNKNOWN)

@@ -1,0 +1,70 @@
+"""What the caller of `run_test` may follow while a test runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.report.summary import tell
+from dynamesis.harness.run.progress import view
+from rich.console import Console
+
+
+class Observer:
+    """Ignores everything; a subclass overrides what it shows."""
+
+    def started(self, folder: Path, seed: int) -> None:
+        """The folder is there, and nothing else has happened."""
+
+    def running(self) -> AbstractContextManager[object]:
+        """Entered before boot, left after stop."""
+        return nullcontext()
+
+    def event(self, op: Op) -> None:
+        """One event of the history, as it is written down."""
+
+    def message(self, text: str) -> None:
+        """A line for the user, such as that no Toxiproxy was found."""
+
+    def judged(self, results: Mapping[str, Any]) -> None:
+        """The verdict, as in results.json."""
+
+    def ended(self, folder: Path, command: str | None) -> None:
+        """The last call. `command` runs the test again; None if it failed after the verdict."""
+
+    def aborted(self, folder: Path, command: str) -> None:
+        """Stopped by a second interrupt, not judged; `command` judges what there is."""
+
+
+class ConsoleObserver(Observer):
+    """Shows a test on the terminal: live there, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True, markup=False)
+        self._view = view(self._console)
+
+    def started(self, folder: Path, seed: int) -> None:
+        self._console.print(f"seed {seed}, results in {folder}")
+
+    def running(self) -> AbstractContextManager[object]:
+        return self._view
+
+    def event(self, op: Op) -> None:
+        self._view.hear(op)
+
+    def message(self, text: str) -> None:
+        self._console.print(text)
+
+    def judged(self, results: Mapping[str, Any]) -> None:
+        tell(self._console, results)
+
+    def ended(self, folder: Path, command: str | None) -> None:
+        self._console.print(f"folder  {folder}")
+        if command is not None:
+            self._console.print(f"again   {command}")
+
+    def aborted(self, folder: Path, command: str) -> None:
+        self._console.print(f"stopped at once; judge what there is with: {command}")

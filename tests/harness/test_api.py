@@ -1,0 +1,188 @@
+"""The public page: docs/api.md, `dynamesis.__all__`, and a user's file that uses all of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dynamesis.harness.worlds.test_spec import Flag, TestSpec, _flag, overrides
+
+import dynamesis
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/api.md").read_text("utf-8")
+HISTORY = sorted((ROOT / "tests/histories/bad").glob("*.jsonl"))[0]
+HEAVY = {"jinja2", "lmdb", "networkx", "numpy", "requests", "rich", "scipy", "typer", "uvloop"}
+
+USER = """
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dynamesis import (
+    Anomaly,
+    CheckerResult,
+    Client,
+    EnvironmentFailed,
+    History,
+    Nemesis,
+    NoTruthValue,
+    Observer,
+    Op,
+    Results,
+    Target,
+    TestResult,
+    TestSpec,
+    UsageError,
+    Verdict,
+    Workload,
+    check,
+    run_test,
+)
+
+
+class Loud(Observer):
+    def event(self, op: Op) -> None:
+        print(op.f)
+
+
+class Null:
+    async def open(self, addresses: Mapping[str, str]) -> None: ...
+
+    async def invoke(self, op: Op) -> Op:
+        return op
+
+    def recorded(self, index: int) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+client: Client = Null()
+
+
+def survives(store: Path) -> TestResult:
+    spec = TestSpec(workload="cart", nemesis=("cut", "kill"), time_limit=10, r=2, w=2)
+    return run_test(spec, store=store, observer=Loud())
+
+
+def found(history: History) -> tuple[Anomaly, ...]:
+    results: Results = check(history, model="list-append", consistency_models=["serializable"])
+    by_checker: Mapping[str, CheckerResult] = results.verdicts
+    return results.anomalies if by_checker and results.verdict is Verdict.INVALID else ()
+
+
+def name(workload: Workload) -> str:
+    return workload.name
+
+
+async def restart(target: Target, nemesis: Nemesis, node: str) -> None:
+    await target.kill(node)
+    await target.start(node)
+
+
+def main() -> str:
+    try:
+        return survives(Path("store")).explain()
+    except (EnvironmentFailed, NoTruthValue, UsageError) as error:
+        return str(error)
+"""
+
+
+def test_the_page_has_every_name_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)", PAGE, flags=re.MULTILINE)
+    assert sorted(rows) == sorted(dynamesis.__all__)
+    assert len(rows) <= 20
+
+
+def test_every_name_is_there() -> None:
+    for name in dynamesis.__all__:
+        assert getattr(dynamesis, name) is not None
+    assert set(dynamesis.__all__) <= set(dir(dynamesis))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        dynamesis.no_such_name  # noqa: B018
+
+
+def test_the_package_imports_nothing_heavy() -> None:
+    program = "import sys, dynamesis; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = set(done.stdout.decode().split())
+    assert HEAVY & loaded == set()
+    assert not any(name.startswith(("dynamesis.", "asyncio")) for name in loaded)
+
+
+def test_a_users_file_is_clean_under_mypy_strict(tmp_path: Path) -> None:
+    assert set(dynamesis.__all__) <= set(re.findall(r"\w+", USER))
+    (tmp_path / "mine.py").write_text(USER)
+    options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
+    where = [f"--config-file={os.devnull}", f"--cache-dir={tmp_path / 'cache'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, *where, "--explicit-package-bases", "mine.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(ROOT / ".typing")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("Success: no issues found in 1 source file\n", 0)
+
+
+def test_check_takes_a_file_and_a_history() -> None:
+    results = dynamesis.check(HISTORY)
+    assert results.verdict is dynamesis.Verdict.INVALID
+    assert results.anomalies[0].why
+    with pytest.raises(dynamesis.UsageError, match="did you mean"):
+        dynamesis.check(HISTORY, model="list-apend")
+    with pytest.raises(dynamesis.UsageError, match="model"):
+        dynamesis.check(HISTORY, initial=0)
+
+
+class TestTestSpec:
+    @pytest.mark.parametrize("flag", TestSpec.flags().values(), ids=lambda flag: flag.name)
+    def test_every_option_has_all_its_forms(self, flag: Flag) -> None:
+        """A new option is a field, and the place where it is used: the rest derives."""
+        assert flag.help
+        assert flag.panel
+        assert flag.read(flag.default) == flag.default
+        samples = {
+            "integer": 4, "number": 2.5, "duration": 2.5, "switch": True, "name": "x",
+            "names": ("x", "y"), "repeated": ("a=1", "b=2"), "path": Path("x"),
+        }  # fmt: skip
+        spec = TestSpec.of({flag.name: samples[flag.kind]})
+        assert any(argument.startswith(flag.option) for argument in spec.arguments())
+        assert TestSpec.of(spec.to_dict()) == spec
+        again = dynamesis.TestSpec.of(overrides(spec.arguments()))
+        assert again == spec
+
+    def test_a_new_option_is_one_field(self) -> None:
+        @dataclass(frozen=True)
+        class More(TestSpec):
+            colour: str = _flag("red", "Of the nodes.", "name")
+
+        assert More.flags()["colour"].option == "--colour"
+        assert More.of({"colour": "blue"}).arguments()[-1] == "--colour=blue"
+        assert More().to_dict()["colour"] == "red"
+
+    def test_values_as_users_write_them(self) -> None:
+        assert TestSpec.of({"time_limit": "500ms", "nemesis": "cut, kill", "bug": "amnesia"}) == (
+            TestSpec(time_limit=0.5, nemesis=("cut", "kill"), bug=("amnesia",))
+        )
+        assert TestSpec.of({"option": {"blind": 0.5}}).option == ("blind=0.5",)
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"nodes": 0}, "--nodes: 0 is out of range; allowed: 1 to 20"),
+            ({"nodes": "few"}, "--nodes: 'few' is not an integer"),
+            ({"time_limit": "10"}, "--time-limit: '10' is not a length of time"),
+            ({"strict": 1}, "--strict: 1 is not allowed"),
+            ({"wrokload": "cart"}, "did you mean workload"),
+        ],
+    )
+    def test_what_is_wrong(self, given: dict[str, object], told: str) -> None:
+        with pytest.raises(dynamesis.UsageError, match=re.escape(told)):
+            TestSpec.of(given)
