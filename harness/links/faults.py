@@ -82,7 +82,7 @@ class Stall(LinkFault):
 
 
 @dataclass(frozen=True)
-class CutOff(LinkFault):
+class LimitData(LinkFault):
     """Each connection ends, in the middle of a frame, after so many bytes."""
 
     kind = "cut-off"
@@ -119,7 +119,7 @@ class Frames(LinkFault):
 
 
 @dataclass(frozen=True)
-class Narrow(LinkFault):
+class Bandwidth(LinkFault):
     """A bandwidth in kB/s (1000 bytes)."""
 
     kind = "narrow"
@@ -133,7 +133,7 @@ class Narrow(LinkFault):
 
 
 @dataclass(frozen=True)
-class Torn(LinkFault):
+class Slicer(LinkFault):
     """Frames arrive in pieces of about `piece_bytes`, `pause_us` apart."""
 
     kind = "torn"
@@ -151,7 +151,7 @@ class Torn(LinkFault):
 
 
 @dataclass(frozen=True)
-class Slow(LinkFault):
+class Latency(LinkFault):
     """Every byte is late by latency +- jitter, in ms; order is kept."""
 
     kind = "slow"
@@ -168,7 +168,17 @@ class Slow(LinkFault):
 
 FAULTS: dict[str, type[LinkFault]] = {
     fault.kind: fault
-    for fault in (RefusedLink, Reset, BlackHole, Stall, CutOff, Frames, Narrow, Torn, Slow)
+    for fault in (
+        RefusedLink,
+        Reset,
+        BlackHole,
+        Stall,
+        LimitData,
+        Frames,
+        Bandwidth,
+        Slicer,
+        Latency,
+    )
 }
 
 

@@ -1,8 +1,6 @@
 """The catalogue of faults: every member of every family, in one explicit table.
 
-What a draw returns is all that a fault is: which nodes or links, and how. Faults aimed at
-what is only known when they strike (who holds a hint?) name their target instead, and
-harness.nemesis.targets finds it then.
+How each draws its faults is in harness.nemesis.draws.
 """
 
 from __future__ import annotations
@@ -11,20 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from dynamesis.harness.generators.rng import Rng
-from dynamesis.harness.links.base import CLIENT, route_name
-from dynamesis.harness.nemesis import cuts
-from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
+from dynamesis.harness.nemesis import cuts, draws
 from dynamesis.harness.nemesis.cuts import Grudge, Nodes
-from dynamesis.harness.nemesis.packages import (
-    Draw,
-    FaultContext,
-    Impossible,
-    Member,
-    Package,
-    Value,
-)
+from dynamesis.harness.nemesis.faults import KillFault, PauseFault
+from dynamesis.harness.nemesis.packages import FaultContext, Impossible, Member, Package
 
 _ONE_WAY = frozenset({"black-hole"})
+_CUTS = frozenset(cuts.KINDS)
 
 
 def _cut(
@@ -32,107 +23,10 @@ def _cut(
     description: str,
     shape: Callable[[Nodes, Rng], tuple[Grudge, Rng]],
     least: int = 2,
-    kinds: frozenset[str] = frozenset(cuts.KINDS),
+    kinds: frozenset[str] = _CUTS,
     times: int = 1,
 ) -> Member:
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        grudge, rng = shape(arena.nodes, rng)
-        kind, rng = rng.choice(sorted(kinds & arena.kinds))
-        return [{"kind": kind, "grudge": grudge}] * times, rng
-
-    return Member(f"cut.{name}", description, draw, kinds, least)
-
-
-def _some(count: Callable[[int], int], times: int = 1, **more: str) -> Draw:
-    """So many random nodes, so many times."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        nodes, rng = rng.sample(arena.nodes, count(len(arena.nodes)))
-        return [{"nodes": sorted(nodes), **more}] * times, rng
-
-    return draw
-
-
-def _victim(times: int = 1, **more: str) -> Draw:
-    """One node, so many times: any, or, where it forgets what is in memory, the one that may."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        (value,), rng = (_forgetful if arena.frail else _ONE)(rng, arena)
-        return [{**value, **more}] * times, rng
-
-    return draw
-
-
-_ONE = _some(lambda n: 1)
-_MINORITY = _some(lambda n: max(1, (n - 1) // 2))
-_MAJORITY = _some(lambda n: n // 2 + 1)
-_ALL = _some(lambda n: n)
-
-
-def _forgetful(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-    return [{"nodes": [arena.forgetful]}], rng
-
-
-def _old_disk(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-    """Two acts: what the node has stored by the first is all that it has after the second."""
-    return [{"nodes": [arena.forgetful], "disk": disk} for disk in ("copied", "restored")], rng
-
-
-def _apart(draw: Draw) -> Draw:
-    """The last act leaves the node to its clients alone, for a while, once it runs again."""
-
-    def drawn(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        acts, rng = draw(rng, arena)
-        return [*acts[:-1], {**acts[-1], "apart": True}], rng
-
-    return drawn
-
-
-def _delayed(setting: str, low: int, high: int, **more: str) -> Draw:
-    """One node; how long (ms) lies between what is done to it first and the SIGKILL."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        (value,), rng = _victim(1, **more)(rng, arena)
-        value[setting], rng = rng.between(low, high)
-        return [value], rng
-
-    return draw
-
-
-def _stopped_before(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-    """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
-    (value,), rng = _victim()(rng, arena)
-    return [{**value, "signal": "SIGTERM"}, value], rng
-
-
-def _aimed(target: str, cut: bool = False) -> Draw:
-    """A target that is found when the fault strikes; `otherwise` is hit if there is none."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        key, rng = rng.choice(arena.keys)
-        otherwise, rng = rng.choice(arena.nodes)
-        value: Value = {"target": target, "key": key, "otherwise": otherwise}
-        if cut:
-            value["kind"], rng = rng.choice(sorted(set(cuts.KINDS) & arena.kinds))
-        return [value], rng
-
-    return draw
-
-
-def _handoff(family: str) -> Draw:
-    """Two acts: a node is away, so that others hold hints for it; it is hardly back when
-    the holder of the most is hit, in mid-handoff."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        (aimed,), rng = _aimed("hint-holder", cut=family == "cut")(rng, arena)
-        away, rng = rng.choice([node for node in arena.nodes if node != aimed["otherwise"]])
-        rest = [node for node in arena.nodes if node != away]
-        first: Value = {"nodes": [away]}
-        if family == "cut":
-            first = {"kind": aimed["kind"], "grudge": [[away], rest]}
-        return [first, aimed], rng
-
-    return draw
+    return Member(f"cut.{name}", description, draws.cut(shape, kinds, times), kinds, least)
 
 
 def _link(
@@ -143,84 +37,21 @@ def _link(
     either: bool = False,
     clients: bool = True,
 ) -> Member:
-    """A fault of this kind, its fields drawn from these ranges, on all links of one node or
-    on all links between nodes. `either`: in one direction, drawn, not in both."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        links, rng = _links(rng, arena, clients)
-        drawn: Value = {}
-        for field, (low, high) in fields.items():
-            drawn[field], rng = rng.between(low, high)
-        if either:
-            drawn["direction"], rng = rng.choice(("upstream", "downstream"))
-        return [{"kind": kind, "with": drawn, "links": links}], rng
-
+    draw = draws.links(kind, fields, either, clients)
     return Member(f"link.{name}", description, draw, frozenset({kind}), least=2)
 
 
-def _links(rng: Rng, arena: FaultContext, clients: bool) -> tuple[list[str], Rng]:
-    node, rng = rng.choice(arena.nodes)
-    all_of_them, rng = rng.chance(0.5)
-    links = [
-        route_name(a, b)
-        for a in arena.nodes
-        for b in arena.nodes
-        if a != b and (all_of_them or node in (a, b))
-    ]
-    return links + ([route_name(CLIENT, node)] if clients and not all_of_them else []), rng
+def _disk(kind: str, description: str, **ranges: tuple[int, int]) -> Member:
+    draw = draws.disk(kind, **ranges)
+    return Member(f"disk.{kind}", description, draw, forgets=kind == "bit-flip")
 
 
-def _disk(name: str, description: str, weight: int = 2, **ranges: tuple[int, int]) -> Member:
-    """Disks of a minority fail: a single node may have nothing to store just then. `ranges`:
-    of the settings, times in ms. Bits are only ever flipped at the node that may lose its
-    memory."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        lost = name == "lost-writes" and arena.frail
-        (value,), rng = (_forgetful if forgets or lost else _MINORITY)(rng, arena)
-        settings: dict[str, float] = {}
-        for setting, (low, high) in ranges.items():
-            drawn, rng = rng.between(low, high)
-            settings[setting] = drawn / 1000 if setting == "seconds" else drawn
-        return [{"kind": name, "with": settings, **value}], rng
-
-    forgets = name == "bit-flip"
-    return Member(f"disk.{name}", description, draw, weight=weight, forgets=forgets)
+def _clock(kind: str, description: str) -> Member:
+    return Member(f"clock.{kind}", description, draws.clock(kind))
 
 
-def _clock(name: str, description: str) -> Member:
-    """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, running at 5 to
-    50 per cent too fast or too slow, standing still, or in steps of 15 ms to 1 s."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        count, rng = rng.between(1, len(arena.nodes))
-        nodes, rng = rng.sample(arena.nodes, count)
-        exponent, rng = rng.between(7, 22)
-        ahead, rng = rng.choice((-1, 1))
-        period, rng = rng.between(10, 200)
-        drift, rng = rng.between(50_000, 500_000)
-        drawn = {"offset_ms": ahead << exponent, "strobe_ms": period, "drift_ppm": ahead * drift}
-        if name == "freeze":
-            drawn["drift_ppm"] = -1_000_000
-        if name == "coarse":
-            drawn["grain_ms"], rng = rng.choice((15, 100, 1000))
-        settings = {setting: drawn[setting] for setting in CLOCK_FAULTS[name]}
-        return [{"kind": name, "with": settings, "nodes": sorted(nodes)}], rng
-
-    return Member(f"clock.{name}", description, draw)
-
-
-def _load(name: str, description: str, **ranges: tuple[int, int]) -> Member:
-    """Extra load on a minority; `ranges`: of the settings."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        (value,), rng = _MINORITY(rng, arena)
-        settings: dict[str, int] = {}
-        for setting, (low, high) in ranges.items():
-            settings[setting], rng = rng.between(low, high)
-        return [{"kind": name, "with": settings, **value}], rng
-
-    return Member(f"load.{name}", description, draw)
+def _load(kind: str, description: str, **ranges: tuple[int, int]) -> Member:
+    return Member(f"load.{kind}", description, draws.load(kind, **ranges))
 
 
 def _change(
@@ -231,19 +62,7 @@ def _change(
     removes: int = 0,
     back: int | None = None,
 ) -> Member:
-    """A change of the membership. Who leaves is the first of `among` that can; only the
-    node that may lose its memory is ever removed, and it never leaves. `back`: the contrary
-    follows, up to so many ms later."""
-
-    def draw(rng: Rng, arena: FaultContext) -> tuple[list[Value], Rng]:
-        others, rng = rng.shuffle([node for node in arena.nodes if node != arena.forgetful])
-        among = [arena.forgetful] if removes else list(others)
-        value: Value = {"joins": joins, "leaves": leaves, "removes": removes}
-        if back is not None:
-            pause, rng = rng.between(0, back)
-            value |= {"back": True, "after_ms": pause}
-        return [{**value, "among": among, "keep": arena.n}], rng
-
+    draw = draws.change(joins, leaves, removes, back)
     return Member(f"membership.{name}", description, draw, least=2, forgets=removes > 0,
                   spare=max(0, leaves + removes - joins), lasts=True)  # fmt: skip
 
@@ -258,13 +77,13 @@ MEMBERS: tuple[Member, ...] = (
     _cut("one-way", "one half does not hear the other", cuts.one_way, kinds=_ONE_WAY),
     _cut("flapping", "one node, on and off", cuts.one, times=4),
     Member("cut.primaries", "the primaries of a key from the rest",
-           _aimed("primaries", cut=True), frozenset(cuts.KINDS), least=2),
+           draws.aimed_cut("primaries"), _CUTS, least=2),
     Member("cut.coordinator", "the coordinator of a key's last put from the rest",
-           _aimed("coordinator", cut=True), frozenset(cuts.KINDS), least=2),
+           draws.aimed_cut("coordinator"), _CUTS, least=2),
     Member("cut.hint-holder", "one node, and after it the holder of its hints",
-           _handoff("cut"), frozenset(cuts.KINDS), least=3, gap=0.1),
+           draws.cut_handoff, _CUTS, least=3, gap=0.1),
     Member("cut.exchange", "a node that gives up partitions from their new owners",
-           _aimed("giver", cut=True), frozenset(cuts.KINDS), least=2),
+           draws.aimed_cut("giver"), _CUTS, least=2),
     _link("slow", "everything is late", "slow", {"latency_ms": (30, 400)}),
     _link("jitter", "everything is late, now more, now less", "slow",
           {"latency_ms": (100, 200), "jitter_ms": (50, 100)}),
@@ -281,35 +100,40 @@ MEMBERS: tuple[Member, ...] = (
           {"drop": (0, 0), "duplicate": (10, 50), "seed": (0, 1 << 30)}, clients=False),
     _link("reorder", "frames overtake each other", "frames",
           {"drop": (0, 0), "reorder": (10, 50), "seed": (0, 1 << 30)}, clients=False),
-    Member("kill.one", "SIGKILL a node, start it again", _victim()),
-    Member("kill.minority", "SIGKILL less than half", _MINORITY, least=3, several=True),
-    Member("kill.majority", "SIGKILL more than half", _MAJORITY, least=3, weight=1, several=True),
-    Member("kill.all", "SIGKILL all nodes at once", _ALL, weight=1, several=True),
-    Member("kill.primaries", "SIGKILL the primaries of a key", _aimed("primaries"), weight=1,
+    Member("kill.one", "SIGKILL a node, start it again", draws.kill(draws.victim)),
+    Member("kill.minority", "SIGKILL less than half", draws.kill(draws.MINORITY), least=3,
            several=True),
+    Member("kill.majority", "SIGKILL more than half", draws.kill(draws.MAJORITY), least=3, weight=1,
+           several=True),
+    Member("kill.all", "SIGKILL all nodes at once", draws.kill(draws.ALL), weight=1, several=True),
+    Member("kill.primaries", "SIGKILL the primaries of a key",
+           draws.aimed(KillFault, "primaries"), weight=1, several=True),
     Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
-           _handoff("kill"), least=3, gap=0.1, several=True),
-    Member("kill.loop", "SIGKILL a node again and again", _victim(times=3), weight=1),
-    Member("kill.graceful", "SIGTERM a node, start it again", _victim(signal="SIGTERM"), weight=1),
+           draws.kill_handoff, least=3, gap=0.1, several=True),
+    Member("kill.loop", "SIGKILL a node again and again", draws.kill(draws.victim, times=3),
+           weight=1),
+    Member("kill.graceful", "SIGTERM a node, start it again",
+           draws.kill(draws.victim, signal="SIGTERM"), weight=1),
     Member("kill.after-pause", "SIGSTOP a node, and SIGKILL it while it is stopped",
-           _delayed("pause_ms", 100, 1000), weight=1),
+           draws.kill_after_pause(100, 1000), weight=1),
     Member("kill.after-stop", "SIGTERM a node, start it again, and soon SIGKILL it",
-           _stopped_before, weight=1, gap=0.3),
+           draws.kill_after_stop, weight=1, gap=0.3),
     Member("kill.mid-stop", "SIGTERM a node, and SIGKILL it before it is down",
-           _delayed("grace_ms", 0, 60, signal="SIGTERM"), weight=1),
-    Member("pause.one", "SIGSTOP a node, let it go on", _ONE),
-    Member("pause.minority", "SIGSTOP less than half", _MINORITY, least=3),
-    Member("pause.majority", "SIGSTOP more than half", _MAJORITY, least=3, weight=1),
+           draws.kill_mid_stop(0, 60), weight=1),
+    Member("pause.one", "SIGSTOP a node, let it go on", draws.pause(draws.ONE)),
+    Member("pause.minority", "SIGSTOP less than half", draws.pause(draws.MINORITY), least=3),
+    Member("pause.majority", "SIGSTOP more than half", draws.pause(draws.MAJORITY), least=3,
+           weight=1),
     Member("pause.coordinator", "SIGSTOP the coordinator of a key's last put",
-           _aimed("coordinator")),
-    Member("wipe.one", "SIGKILL a node, delete its data, start it again", _forgetful,
+           draws.aimed(PauseFault, "coordinator")),
+    Member("wipe.one", "SIGKILL a node, delete its data, start it again", draws.wipe(),
            least=2, forgets=True),
     Member("wipe.old-disk", "SIGKILL a node and copy its data, later put them back",
-           _old_disk, least=2, forgets=True),
+           draws.old_disk(), least=2, forgets=True),
     Member("wipe.coordinator", "a wiped node coordinates writes before its peers reach it",
-           _apart(_forgetful), least=2, forgets=True),
+           draws.wipe(apart=True), least=2, forgets=True),
     Member("wipe.old-coordinator", "the same, with a copy of its data put back",
-           _apart(_old_disk), least=2, forgets=True, weight=1),
+           draws.old_disk(apart=True), least=2, forgets=True, weight=1),
     _disk("full", "a disk takes nothing more"),
     _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
     _disk("read-error", "a disk cannot be read"),

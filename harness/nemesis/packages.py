@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis.cuts import Nodes
+from dynamesis.harness.nemesis.faults import Fault
 
 #: How many nodes may join in one test: each needs ports of its own.
 NEWCOMERS = 5
@@ -63,9 +63,8 @@ class FaultContext:
         return self.volatile or self.buffered
 
 
-Value = dict[str, Any]
 #: Draws the acts of one period, one after the other; most have one.
-Draw = Callable[[Rng, FaultContext], tuple[list[Value], Rng]]
+Draw = Callable[[Rng, FaultContext], tuple[list[Fault], Rng]]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
 from dynamesis.harness.nemesis.cuts import KINDS
 from dynamesis.harness.nemesis.disks import DISK_FAULTS
+from dynamesis.harness.nemesis.faults import FaultStart, fault_from_value
 from dynamesis.harness.nemesis.loads import LOADS
 from dynamesis.harness.nemesis.packages import FaultContext
 from dynamesis.harness.nemesis.schedule import Event, in_order
@@ -36,12 +37,12 @@ def dump(events: Iterable[Event]) -> str:
     """The schedule as YAML, one fault after the other."""
     faults: dict[int, dict[str, Any]] = {}
     for event in events:
-        fault = event.value["fault"]
-        if event.f.startswith("start-"):
+        number = event.action.number
+        if isinstance(event.action, FaultStart):
             rest = {key: value for key, value in event.value.items() if key != "fault"}
-            faults[fault] = {"start": event.at / 1000, "stop": None, **rest}
+            faults[number] = {"start": event.at / 1000, "stop": None, **rest}
         else:
-            faults[fault]["stop"] = event.at / 1000
+            faults[number]["stop"] = event.at / 1000
     listed = [
         {key: value for key, value in fault.items() if value is not None}
         for fault in faults.values()
@@ -169,16 +170,20 @@ def _fault(number: int, entry: YamlPlace, arena: FaultContext) -> list[Event]:
         _check_disk(fields, value)
     if family in _EXACT:
         _check_exact(fields, value, _EXACT[family][value["kind"]])
-    named = {"fault": number, "member": fields["member"].value()}
+    member = str(fields["member"].value())
+    try:
+        action = FaultStart(number, member, fault_from_value(family, value))
+    except ValueError as error:
+        raise entry.wrong(str(error)) from error
     start = fields["start"].milliseconds()
-    events = [Event(start, f"start-{family}", {**named, **value})]
-    if "stop" in fields and PACKAGES[named["member"]].members[0].lasts:
-        raise fields["stop"].wrong(f"{named['member']} ends by itself, when it has come about")
+    events = [Event(start, f"start-{family}", action)]
+    if "stop" in fields and PACKAGES[member].members[0].lasts:
+        raise fields["stop"].wrong(f"{member} ends by itself, when it has come about")
     if "stop" in fields:
         stop = fields["stop"].milliseconds()
         if stop <= start:
             raise fields["stop"].wrong(f"{stop / 1000} is not after the start, {start / 1000}")
-        events.append(Event(stop, f"stop-{family}", named))
+        events.append(Event(stop, f"stop-{family}", action.stop))
     return events
 
 

@@ -22,6 +22,7 @@ from dynamesis.harness.results.results import LEDGER, Folder
 from dynamesis.harness.run.drivers import Performer, hired
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts
+from dynamesis.harness.targets.target import Target
 from dynamesis.harness.worlds.environment import TestEnvironment, build
 from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
 from dynamesis.harness.worlds.options import TestOptions
@@ -85,17 +86,18 @@ def compose(
         hired(options.drivers, options.concurrency, begin) as performers,
         build(wanted, say, restarted) as world,
     ):
+        target = Target.of(world.cluster)
         nemesis = Nemesis(
-            world.cluster,
+            target,
             world.links,
             folder / LEDGER,
             world.welcome,
             LoadGenerator(world.address, tls),
             skips,
         )
-        recorder.listen(nemesis.hear)
+        recorder.listen(nemesis.observe)
         yield Parts(
-            system=world.cluster,
+            target=target,
             links=world.links,
             routes=world.routes,
             nemesis=nemesis,

@@ -247,7 +247,7 @@ def _replayed(options: TestOptions, path: Path) -> TestOptions:
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
     room(options.topology, newcomers(faults))
-    families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
+    families = dict.fromkeys((event.action.member or "").partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 
 

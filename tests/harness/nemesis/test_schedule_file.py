@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.nemesis import Event, FaultContext, plan
+from dynamesis.harness.nemesis.faults import action_from_value
 from dynamesis.harness.nemesis.schedule_file import dump, load
 from dynamesis.harness.results.yaml_document import YamlError
 
 ARENA = FaultContext.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
+
+
+def event(at: int, f: str, value: dict[str, Any]) -> Event:
+    """An event from the value that the history has of it."""
+    return Event(at, f, action_from_value(f, value))
+
 
 WRITTEN = """\
 faults:
@@ -29,13 +38,13 @@ def test_what_is_written_is_read_back(seed: int) -> None:
 
 def test_a_schedule_written_by_hand() -> None:
     assert load(WRITTEN, "mine.yaml", ARENA) == (
-        Event(
+        event(
             250,
             "start-cut",
             {"fault": 1, "member": "cut.one", "kind": "refused", "grudge": [["n1"], ["n2", "n3"]]},
         ),
-        Event(500, "start-kill", {"fault": 0, "member": "kill.one", "nodes": ["n2"]}),
-        Event(
+        event(500, "start-kill", {"fault": 0, "member": "kill.one", "nodes": ["n2"]}),
+        event(
             1000,
             "start-link",
             {
@@ -46,9 +55,9 @@ def test_a_schedule_written_by_hand() -> None:
                 "links": ["n1-n2", "client-n1"],
             },
         ),
-        Event(2000, "stop-link", {"fault": 2, "member": "link"}),
-        Event(2500, "stop-kill", {"fault": 0, "member": "kill.one"}),
-        Event(
+        event(2000, "stop-link", {"fault": 2, "member": "link"}),
+        event(2500, "stop-kill", {"fault": 0, "member": "kill.one"}),
+        event(
             3000,
             "start-pause",
             {
@@ -59,8 +68,8 @@ def test_a_schedule_written_by_hand() -> None:
                 "otherwise": "n4",
             },
         ),
-        Event(4000, "stop-pause", {"fault": 3, "member": "pause"}),
-        Event(
+        event(4000, "stop-pause", {"fault": 3, "member": "pause"}),
+        event(
             5000,
             "start-cut",
             {
@@ -70,7 +79,7 @@ def test_a_schedule_written_by_hand() -> None:
                 "grudge": {"n1": ["n2"], "n2": ["n1"]},
             },
         ),
-        Event(6000, "stop-cut", {"fault": 4, "member": "cut.bridge"}),
+        event(6000, "stop-cut", {"fault": 4, "member": "cut.bridge"}),
     )
 
 
