@@ -67,4 +67,4 @@ def _chain(fault: LinkFault) -> list[tuple[str, Mapping[str, int]]]:
             return [("slicer", {"average_size": size, "size_variation": vary, "delay": pause})]
         case Latency(latency_ms=latency, jitter_ms=jitter):
             return [("latency", {"latency": latency, "jitter": jitter})]
-    raise FaultError(f"Toxiproxy cannot do {fault.kind}; embedded links can")
+    raise FaultError(f"Toxiproxy cannot do {fault.name or fault.kind}: use --links embedded")

@@ -36,9 +36,10 @@ def _link(
     fields: dict[str, tuple[int, int]],
     either: bool = False,
     clients: bool = True,
+    alias: str = "",
 ) -> Member:
     draw = draws.links(kind, fields, either, clients)
-    return Member(f"link.{name}", description, draw, frozenset({kind}), least=2)
+    return Member(f"link.{name}", description, draw, frozenset({kind}), least=2, alias=alias)
 
 
 def _disk(kind: str, description: str, **ranges: tuple[int, int]) -> Member:
@@ -73,8 +74,8 @@ MEMBERS: tuple[Member, ...] = (
     _cut("one", "one node from the rest", cuts.one),
     _cut("minority-third", "a random third from the rest", cuts.minority_third, least=3),
     _cut("bridge", "halves that meet in one node only", cuts.bridge, least=3),
-    _cut("majorities-ring", "each node hears another majority", cuts.majorities_ring, least=4),
-    _cut("one-way", "one half does not hear the other", cuts.one_way, kinds=_ONE_WAY),
+    _cut("majorities-ring", "each node reaches another majority", cuts.majorities_ring, least=4),
+    _cut("one-way", "one half does not receive what the other sends", cuts.one_way, kinds=_ONE_WAY),
     _cut("flapping", "one node, on and off", cuts.one, times=4),
     Member("cut.primaries", "the primaries of a key from the rest",
            draws.aimed_cut("primaries"), _CUTS, least=2),
@@ -84,16 +85,18 @@ MEMBERS: tuple[Member, ...] = (
            draws.cut_handoff, _CUTS, least=3, gap=0.1),
     Member("cut.exchange", "a node that gives up partitions from their new owners",
            draws.aimed_cut("giver"), _CUTS, least=2),
-    _link("slow", "everything is late", "slow", {"latency_ms": (30, 400)}),
-    _link("jitter", "everything is late, now more, now less", "slow",
+    _link("slow", "latency: every byte is late", "slow", {"latency_ms": (30, 400)},
+          alias="link.latency"),
+    _link("jitter", "latency with jitter", "slow",
           {"latency_ms": (100, 200), "jitter_ms": (50, 100)}),
-    _link("narrow", "little gets through at a time", "narrow", {"rate_kbps": (2, 20)}),
+    _link("narrow", "a limited bandwidth", "narrow", {"rate_kbps": (2, 20)},
+          alias="link.bandwidth"),
     _link("torn", "frames arrive in pieces", "torn",
-          {"piece_bytes": (9, 16), "vary_bytes": (0, 8)}),
+          {"piece_bytes": (9, 16), "vary_bytes": (0, 8)}, alias="link.slicer"),
     _link("reset", "connections are reset by the first request", "reset", {}),
     _link("cut-off", "connections end in the middle of a frame", "cut-off",
-          {"after_bytes": (200, 4000)}, either=True),
-    _link("stall", "silence, and then everything arrives after all", "stall", {}),
+          {"after_bytes": (200, 4000)}, either=True, alias="link.limit_data"),
+    _link("stall", "silence; what was sent arrives when the fault is lifted", "stall", {}),
     _link("lossy", "frames are lost", "frames",
           {"drop": (5, 30), "seed": (0, 1 << 30)}, clients=False),
     _link("duplicate", "frames come twice", "frames",
@@ -120,7 +123,7 @@ MEMBERS: tuple[Member, ...] = (
            draws.kill_after_stop, weight=1, gap=0.3),
     Member("kill.mid-stop", "SIGTERM a node, and SIGKILL it before it is down",
            draws.kill_mid_stop(0, 60), weight=1),
-    Member("pause.one", "SIGSTOP a node, let it go on", draws.pause(draws.ONE)),
+    Member("pause.one", "SIGSTOP a node, SIGCONT it", draws.pause(draws.ONE)),
     Member("pause.minority", "SIGSTOP less than half", draws.pause(draws.MINORITY), least=3),
     Member("pause.majority", "SIGSTOP more than half", draws.pause(draws.MAJORITY), least=3,
            weight=1),
@@ -135,26 +138,26 @@ MEMBERS: tuple[Member, ...] = (
     Member("wipe.old-coordinator", "the same, with a copy of its data put back",
            draws.old_disk(apart=True), least=2, forgets=True, weight=1),
     _disk("full", "a disk takes nothing more"),
-    _disk("torn-tail", "only the first half of every write reaches the disk, which says so"),
+    _disk("torn-tail", "only the first half of every write reaches the disk, and the write fails"),
     _disk("read-error", "a disk cannot be read"),
     _disk("bit-flip", "bits of stored objects flip", rows=(1, 20)),
     _disk("lost-writes", "the power fails: what is not synced yet is lost", seconds=(20, 200)),
     _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
-    _clock("jump", "wall clocks are set off, ahead or back"),
-    _clock("strobe", "wall clocks jump to and fro all the time"),
+    _clock("jump", "wall clocks jump, ahead or back"),
+    _clock("strobe", "wall clocks jump to and fro many times a second"),
     _clock("drift", "wall clocks run too fast or too slow"),
-    _clock("freeze", "wall clocks stand still"),
+    _clock("freeze", "wall clocks are frozen"),
     _clock("coarse", "wall clocks go on in steps"),
     _load("burst", "more puts at once than a node takes", puts=(200, 400)),
     _load("large-values", "large values, several at once", bytes=(1 << 16, 1 << 19)),
-    _load("slow-readers", "connections that ask and do not read", gets=(60, 120)),
+    _load("slow-readers", "slow readers: connections that request and do not read", gets=(60, 120)),
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
     _change("replace", "a new node joins and another leaves, at once", joins=1, leaves=1),
     _change("two", "two nodes join at once", joins=2),
     _change("away-and-back", "a new node joins and leaves again", joins=1, back=500),
-    _change("leave-and-back", "a node leaves, and is asked in again when it is hardly out",
+    _change("leave-and-back", "a node leaves, and joins again when it is hardly out",
             leaves=1, back=1000),
     _change("rejoin", "SIGKILL a node, remove it, and let it join again with an empty disk",
             removes=1, back=2000),
@@ -162,13 +165,13 @@ MEMBERS: tuple[Member, ...] = (
 
 FAMILIES = {
     "cut": "split the network between nodes",
-    "link": "make links slow, narrow, torn or lossy",
+    "link": "latency, jitter, limited bandwidth, resets, lost frames",
     "kill": "SIGKILL nodes and start them again",
-    "pause": "SIGSTOP nodes and let them go on",
+    "pause": "SIGSTOP nodes and SIGCONT them",
     "wipe": "kill one node, delete its data, start it again",
-    "disk": "make disks fail: full, torn, unreadable, flipped bits, slow",
-    "clock": "make wall clocks wrong: jumps, to and fro, too fast, too slow, stopped, coarse",
-    "load": "more load than nodes take: bursts, large values, readers who do not read",
+    "disk": "make disks fail: full, torn writes, unreadable, flipped bits, slow",
+    "clock": "make wall clocks wrong: jumps, strobes, drift, frozen, coarse",
+    "load": "more load than nodes take: bursts, large values, slow readers",
     "membership": "let nodes join and leave, remove dead ones",
 }
 
@@ -179,11 +182,15 @@ PACKAGES: dict[str, Package] = {
         for family, description in FAMILIES.items()
     },
     "storm": Package("storm", "all families together", MEMBERS),
-    **{member.name: Package(member.name, member.description, (member,)) for member in MEMBERS},
+    **{
+        name: Package(member.title, member.description, (member,))
+        for member in MEMBERS
+        for name in dict.fromkeys((member.title, member.name))
+    },
 }
 
 
-def possible(names: Collection[str], arena: FaultContext) -> dict[str, tuple[Member, ...]]:
+def possible(names: Collection[str], context: FaultContext) -> dict[str, tuple[Member, ...]]:
     """Of the members that the packages bring, by family, those that can be done here.
 
     Raises Impossible, with the reason, for a name that does not exist, for `none` beside
@@ -192,9 +199,9 @@ def possible(names: Collection[str], arena: FaultContext) -> dict[str, tuple[Mem
     kept: dict[Member, None] = {}
     for name in _known(names):
         members = PACKAGES[name].members
-        able = [member for member in members if member.why_not(arena) is None]
+        able = [member for member in members if member.why_not(context) is None]
         if members and not able:
-            raise Impossible(f"{name} cannot be done here: {_why_not(members, arena)}")
+            raise Impossible(f"{name} cannot be done here: {_why_not(members, context)}")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
     if "wipe" in families:
@@ -203,9 +210,9 @@ def possible(names: Collection[str], arena: FaultContext) -> dict[str, tuple[Mem
     return {family: tuple(m for m in kept if m.family == family) for family in families}
 
 
-def _why_not(members: Iterable[Member], arena: FaultContext) -> str:
+def _why_not(members: Iterable[Member], context: FaultContext) -> str:
     """The reason that holds for the most members, and how many have others."""
-    reasons = Counter(str(member.why_not(arena)) for member in members)
+    reasons = Counter(str(member.why_not(context)) for member in members)
     (reason, _), *others = reasons.most_common()
     rest = sum(count for _, count in others)
     return f"it {reason}" + (f" ({rest} of its members: for other reasons)" if rest else "")
@@ -217,5 +224,5 @@ def _known(names: Iterable[str]) -> tuple[str, ...]:
         if name not in PACKAGES:
             raise Impossible(f"no nemesis is called {name!r}; there are: {', '.join(PACKAGES)}")
     if "none" in names and len(names) > 1:
-        raise Impossible(f"none goes with nothing else, and here it stands in {','.join(names)}")
+        raise Impossible(f"none goes with nothing else, and {','.join(names)} has more")
     return names

@@ -29,7 +29,7 @@ from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member
 from msgspec import structs
 
 NEMESIS = "nemesis"
-#: A test is at most so many units of time long; about three make a fault and its pause.
+#: A test is at most so many units of time long; ainterval three make a fault and its pause.
 _MOST_UNITS = 10_000
 
 
@@ -57,22 +57,22 @@ class FaultInterval:
     fault: Fault
 
 
-def plan(names: Iterable[str], arena: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
+def plan(names: Iterable[str], context: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
     """What these packages do in a load phase of `limit` s. A fault whose end would come
     later is left to the heal phase. Raises Impossible."""
-    families = possible(tuple(names), arena)
+    families = possible(tuple(names), context)
     rng = Rng(seed).split(NEMESIS)
     intervals = [
         interval
         for family, members in families.items()
-        for interval in _timeline(members, arena, rng.split(family), limit, len(families))
+        for interval in _timeline(members, context, rng.split(family), limit, len(families))
     ]
     intervals.sort(key=lambda interval: interval.start)
     return _events(_apart(intervals), round(limit * 1000))
 
 
 def _timeline(
-    members: tuple[Member, ...], arena: FaultContext, rng: Rng, limit: float, families: int
+    members: tuple[Member, ...], context: FaultContext, rng: Rng, limit: float, families: int
 ) -> Iterator[FaultInterval]:
     """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
     longer test, so that hints, repair and detectors get something to do. Longer ones still
@@ -84,7 +84,7 @@ def _timeline(
     now = min(now, 0.3 * limit * 1000)
     while now + 0.5 * unit < limit * 1000:
         member, rng = rng.choice(weighted)
-        acts, rng = member.draw(rng, arena)
+        acts, rng = member.draw(rng, context)
         length, rng = rng.uniform(unit, 3 * unit)
         act = length / (len(acts) + (len(acts) - 1) * member.gap)
         for number, fault in enumerate(acts):

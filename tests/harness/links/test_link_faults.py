@@ -32,7 +32,7 @@ def test_every_fault_makes_toxics_of_toxicity_one(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "complaint"),
     [
-        ("narow", {}, "no fault is called 'narow'; there are: refused, reset, black-hole"),
+        ("narow", {}, "no link fault is called 'narow'; there are: refused, reset, black-hole"),
         ("narrow", {"ratee": 5}, "narrow has no ratee; it has: rate_kbps, direction"),
         ("narrow", {"rate_kbps": 0}, "rate_kbps is 0"),
         ("narrow", {"rate_kbps": True}, "rate_kbps is True"),

@@ -187,3 +187,21 @@ def test_what_the_links_cannot_do_is_refused() -> None:
     text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
     with pytest.raises(YamlError, match="allowed: refused"):
         load(text, "s.yaml", arena)
+
+
+def test_names_of_link_faults_are_accepted_and_files_keep_the_kinds() -> None:
+    """Toxiproxy's words are how users name them; histories keep what they always had."""
+    for name, kind in (("latency", "slow"), ("slicer", "torn"), ("reset", "reset")):
+        for given in (name, kind):
+            text = f"faults:\n- {{start: 1, member: link.{given}, kind: {given}, links: [n1-n2]}}"
+            (read,) = load(text, "s.yaml", ARENA)
+            assert read.value == {
+                "fault": 0, "member": f"link.{kind}", "kind": kind, "links": ["n1-n2"]
+            }  # fmt: skip
+
+
+def test_both_names_of_a_member_are_the_same_nemesis() -> None:
+    for name, alias in (("link.limit_data", "link.cut-off"), ("link.bandwidth", "link.narrow")):
+        events = plan([name], ARENA, 3, 10.0)
+        assert events == plan([alias], ARENA, 3, 10.0)
+        assert {event.value["member"] for event in events} == {alias}
