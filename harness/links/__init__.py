@@ -1,4 +1,4 @@
-"""Links: what stands between those who talk, so that it can fail. An explicit table; what
+"""Links: what is between nodes and clients, so that it can fail. An explicit table; what
 an implementation needs is imported when it is chosen."""
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 
 @dataclass(frozen=True)
 class Site:
-    """What links may use: a folder for logs, ports, the reaper, somebody who hears what
-    is being done, and somebody who hears of every server that had to be replaced."""
+    """What links may use: a folder for logs, ports, the reaper, a listener for what
+    is being done, and one for every server that had to be replaced."""
 
     folder: Path
     ports: Ports

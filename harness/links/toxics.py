@@ -1,4 +1,4 @@
-"""How Toxiproxy is made to do what a fault says.
+"""How each fault becomes toxics of Toxiproxy.
 
 Toxiproxy takes what it is sent: unknown attributes are ignored and left at zero, and
 some values crash the server. So every toxic is checked here against what version

@@ -35,7 +35,7 @@ FORGETFUL = "lost-writes"
 
 @dataclass
 class BadDisk:
-    """One fault at a time and node. It took effect when the node counts more bites than before."""
+    """One fault at a time and node. It took effect when the node's count of bites has grown."""
 
     observed: Observer
     disks: Disks

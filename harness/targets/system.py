@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 class EnvironmentFailed(Exception):
-    """The machine lacks something (exit 4). The message says what, what was tried,
+    """The machine lacks something (exit 4). The message names what, what was tried,
     and what to do."""
