@@ -77,7 +77,7 @@ _order, _done = msgspec.json.Decoder(_Order), msgspec.json.Decoder(_Done)
 
 
 @contextmanager
-def hired(drivers: int, threads: int, begin: Begin) -> Iterator[list[Performer]]:
+def start_drivers(drivers: int, threads: int, begin: Begin) -> Iterator[list[Performer]]:
     """The performers of so many threads, shared out among so many drivers: or, with none, in
     this process. Must be entered before any other process is started."""
     if not drivers:

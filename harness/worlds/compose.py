@@ -19,7 +19,7 @@ from dynamesis.harness.generators import Generator, Rng
 from dynamesis.harness.nemesis import Nemesis, Timeline, newcomers
 from dynamesis.harness.nemesis.libfaketime import FAKETIME, find
 from dynamesis.harness.results.results import LEDGER, Folder
-from dynamesis.harness.run.drivers import Performer, hired
+from dynamesis.harness.run.drivers import Performer, start_drivers
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts
 from dynamesis.harness.targets.target import Target
@@ -83,7 +83,7 @@ def compose(
         return lambda number: Hand(contexts, number, tls)
 
     with (
-        hired(options.drivers, options.concurrency, begin) as performers,
+        start_drivers(options.drivers, options.concurrency, begin) as performers,
         build(wanted, say, restarted) as world,
     ):
         target = Target.of(world.cluster)

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.links import LINKS, Site
+from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import Links, plan_routes
 from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
@@ -156,7 +156,7 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
     with reserve(size * size + 3 * size + 3) as ports, ProcessGuard.start() as reaper:
         listen = {node: ports.take() for node in nodes}
         system = TinySystem(folder, listen, {node: ports.take() for node in nodes})
-        site = Site(folder, ports, reaper, print, print)
+        site = LinkContext(folder, ports, reaper, print, print)
         system.links = LINKS[links].make(site)
         upstreams = {node: f"127.0.0.1:{port}" for node, port in listen.items()}
         try:
