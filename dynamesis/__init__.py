@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dynamesis.harness.nemesis import Nemesis
     from dynamesis.harness.run.drivers import Performer as Client
     from dynamesis.harness.targets.system import EnvironmentFailed
-    from dynamesis.harness.targets.system import System as Target
+    from dynamesis.harness.targets.target import Target
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.worlds.observer import Observer
     from dynamesis.harness.worlds.run_test import run_test
@@ -53,7 +53,7 @@ _HOMES = {
     "Observer": "harness.worlds.observer",
     "Op": "checkers.history.history",
     "Results": "checkers.verdict",
-    "Target": "harness.targets.system:System",
+    "Target": "harness.targets.target",
     "TestResult": "harness.worlds.test_result",
     "TestSpec": "harness.worlds.test_spec",
     "UsageError": "harness.usage.exits",

@@ -58,13 +58,14 @@ def judge_history(
     model that make no sense."""
     run = Run(history, test)
     logs = _logs(history, test)
-    verdicts = evaluate(run, model, logs).to_dict()
-    stats = dict(verdicts["checkers"].get("stats", {}).get("details", {}))
+    found = evaluate(run, model, logs)
+    measured = found.verdicts.get("stats")
+    stats = {} if measured is None else dict(measured.details)
     repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
     identity = {name: test.get(name) for name in ("seed", "command")}
-    return {**verdicts, "stats": stats, "evidence": figures(run), **identity}
+    return {**found.to_dict(), "stats": stats, "evidence": figures(run), **identity}
 
 
 def check(history: History | Path | str, *, model: str | None = None, **options: Any) -> Results:

@@ -54,7 +54,7 @@ def _nemeses() -> Iterator[tuple[str, str]]:
         if "." not in name:
             yield name, package.description
             for member in package.members if name != "storm" else ():
-                yield f"  {member.name}", member.description
+                yield f"  {member.title}", member.description
 
 
 def _clocks() -> Iterator[tuple[str, str]]:

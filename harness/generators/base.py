@@ -1,10 +1,10 @@
-"""The generator contract: a pure value that says what to do next.
+"""The generator contract: a pure value that returns what to do next.
 
-`op` asks for the next operation, `update` tells what happened; both return the
+`op` asks for the next operation, `update` takes in what happened; both return the
 successor and change nothing, so that a generator can be simulated, replayed and
 compared. Randomness lives inside the state. After Jepsen's generator.clj, with one
 difference: waiting carries a time (Pending.until), so that sleeping needs no thread and
-nobody has to poll.
+there is no need to poll.
 """
 
 from __future__ import annotations

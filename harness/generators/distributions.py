@@ -25,7 +25,7 @@ class Weighted(Generic[T]):
     cumulative: tuple[float, ...]
 
     def pick(self, rng: Rng) -> tuple[T, Rng]:
-        """One item, as likely as its weight says."""
+        """One item, with a likelihood by its weight."""
         value, rng = rng.uniform(0.0, self.cumulative[-1])
         index = bisect_right(self.cumulative, value)
         return self.items[min(index, len(self.items) - 1)], rng

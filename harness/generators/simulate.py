@@ -34,7 +34,7 @@ def simulate(
     recorded: Callable[[Op], None] | None = None,
 ) -> list[Op]:
     """The history of `source` on so many clients and a nemesis; `complete` is called once
-    for each invocation, in the order of the history, and plays the store; `recorded` hears
+    for each invocation, in the order of the history, and plays the store; `recorded` gets
     of every event with its index. At one time, what can begin begins before anything
     completes. Raises Deadlock."""
     schedule: Schedule = start(source, concurrency)

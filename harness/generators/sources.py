@@ -1,6 +1,6 @@
 """Where operations come from, and how one source follows another.
 
-Anything that stands for operations is a Source: an Op (emitted once), a list or tuple
+Anything that yields operations is a Source: an Op (emitted once), a list or tuple
 (one after the other), None (nothing), or a Generator. Combinators take Sources.
 """
 
@@ -36,7 +36,7 @@ class One:
 @dataclass(frozen=True)
 class Concat:
     """The items from number `at` on, each after the one before is exhausted. `current` is
-    what is left of item `at`. Only it hears of events."""
+    what is left of item `at`. Only it gets events."""
 
     items: tuple[Generator, ...]
     at: int
@@ -77,7 +77,7 @@ class Exhausted:
 
 
 def lift(source: Source) -> Generator:
-    """The generator that a source stands for."""
+    """The generator of a source."""
     if source is None:
         return Exhausted()
     if isinstance(source, Op):

@@ -79,7 +79,7 @@ class Any:
 
 
 def any(*sources: Source) -> Generator:
-    """Whichever source has the next operation first. All hear of every event."""
+    """Whichever source has the next operation first. All get every event."""
     return Any(tuple(lift(source) for source in sources))
 
 
@@ -180,7 +180,7 @@ class EachThread:
 
 
 def each_thread(source: Source) -> Generator:
-    """A copy of the source for every thread, which sees and hears that thread only."""
+    """A copy of the source for every thread, which sees that thread and its events only."""
     return EachThread(lift(source))
 
 

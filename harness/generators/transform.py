@@ -80,6 +80,6 @@ class Trace(Wrapper):
 
 
 def trace(label: str, write: Callable[[str], None], source: Source) -> Generator:
-    """The source, with a line to `write` for everything it is asked and told. The one
+    """The source, with a line to `write` for everything that goes into it. The one
     combinator with an effect: for debugging."""
     return Trace(lift(source), label, write)

@@ -1,4 +1,4 @@
-"""What most combinators share: they hold one generator and tell it of every event."""
+"""What most combinators share: they hold one generator and pass it every event."""
 
 from __future__ import annotations
 

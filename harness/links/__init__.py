@@ -1,4 +1,4 @@
-"""Links: what stands between those who talk, so that it can fail. An explicit table; what
+"""Links: what is between nodes and clients, so that it can fail. An explicit table; what
 an implementation needs is imported when it is chosen."""
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 
 
 @dataclass(frozen=True)
-class Site:
-    """What links may use: a folder for logs, ports, the reaper, somebody who hears what
-    is being done, and somebody who hears of every server that had to be replaced."""
+class LinkContext:
+    """What links may use: a folder for logs, ports, the reaper, a listener for what
+    is being done, and one for every server that had to be replaced."""
 
     folder: Path
     ports: Ports
@@ -37,30 +37,32 @@ class LinksKind:
 
     description: str
     kinds: frozenset[str]
-    make: Callable[[Site], Links]
+    make: Callable[[LinkContext], Links]
     api_ports: Callable[[int], int]
 
 
-def _toxiproxy(site: Site) -> Links:
+def _toxiproxy(context: LinkContext) -> Links:
     from dynamesis.harness.links.provision import toxiproxy_server
     from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 
-    binary = toxiproxy_server(site.say)
-    return ToxiproxyLinks(binary, site.folder, site.ports, site.reaper, site.on_incident)
+    binary = toxiproxy_server(context.say)
+    return ToxiproxyLinks(
+        binary, context.folder, context.ports, context.reaper, context.on_incident
+    )
 
 
-def _embedded(site: Site) -> Links:
+def _embedded(context: LinkContext) -> Links:
     from dynamesis.harness.links.embedded import EmbeddedLinks
 
-    return EmbeddedLinks(site.folder, site.reaper, site.on_incident)
+    return EmbeddedLinks(context.folder, context.reaper, context.on_incident)
 
 
-def _auto(site: Site) -> Links:
+def _auto(context: LinkContext) -> Links:
     try:
-        return _toxiproxy(site)
+        return _toxiproxy(context)
     except EnvironmentFailed as failure:
-        site.say(f"{failure}\nSo this test uses embedded links.")
-        return _embedded(site)
+        context.say(f"{failure}\nSo this test uses embedded links.")
+        return _embedded(context)
 
 
 LINKS: dict[str, LinksKind] = {
@@ -82,7 +84,7 @@ LINKS: dict[str, LinksKind] = {
     "direct": LinksKind(
         "no proxies and no faults on links, for benchmarks",
         DirectLinks.kinds,
-        lambda site: DirectLinks(),
+        lambda context: DirectLinks(),
         lambda nodes: 0,
     ),
 }

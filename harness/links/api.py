@@ -94,7 +94,7 @@ class Proxy(toxiproxy.Proxy):  # type: ignore[misc]  # the library has no types
     def _set_enabled(self, enabled: bool) -> None:
         answer = Consumer.patch(f"/proxies/{self.name}", json={"enabled": enabled}).json()
         if answer["enabled"] is not enabled:
-            raise ApiError(f"proxy {self.name} says enabled: {answer['enabled']}")
+            raise ApiError(f"proxy {self.name} reports enabled: {answer['enabled']}")
         self.enabled = enabled
 
 
@@ -102,7 +102,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the library has n
     """The server this thread is bound to."""
 
     def version(self) -> str:
-        """The version that the server says it is, such as 2.12.0."""
+        """The version that the server reports, such as 2.12.0."""
         return str(Consumer.get("/version").json()["version"])
 
     def create(

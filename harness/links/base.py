@@ -36,7 +36,7 @@ def route_name(source: str, dest: str) -> str:
 def plan_routes(upstreams: Mapping[str, str], ports: Iterable[int]) -> list[LinkRoute]:
     """A route for every ordered pair of nodes and from the clients to every node.
 
-    `upstreams` tells where each node listens; `ports` gives len(nodes) ** 2 ports.
+    `upstreams` has where each node listens; `ports` gives len(nodes) ** 2 ports.
     """
     pairs = [
         (source, dest) for source in (CLIENT, *upstreams) for dest in upstreams if source != dest
@@ -80,7 +80,7 @@ class Links(Protocol):
         """The host:port that `source` dials to reach `dest`."""
 
     async def apply(self, faults: Mapping[str, LinkFault]) -> None:
-        """Give each named route the fault that stands beside it. Raises FaultError for one
+        """Give each named route the fault beside it. Raises FaultError for one
         that cannot be done, before any route is touched."""
 
     async def heal(self, names: Iterable[str] | None = None) -> None:

@@ -40,7 +40,7 @@ class DirectLinks:
         """There is no process."""
 
     async def count(self) -> dict[str, dict[str, int]]:
-        """Nothing: there is nobody who could."""
+        """Nothing: there is no process to replace."""
         return {}
 
     async def stop(self) -> None:

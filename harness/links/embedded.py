@@ -24,7 +24,7 @@ _TIMEOUT = 5.0
 
 
 class EmbeddedLinks:
-    """Implements harness.links.base.Links. `on_incident` hears when the proxy had to be
+    """Implements harness.links.base.Links. `on_incident` is called when the proxy had to be
     replaced."""
 
     name = "embedded"

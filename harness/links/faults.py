@@ -1,8 +1,11 @@
 """What can be wrong with a link, as values.
 
 A link is what A dials to reach B: it carries A's requests (`upstream`) and B's
-replies (`downstream`). A fault says what happens there, not how it is done; each
+replies (`downstream`). A fault is what happens there, not how it is done; each
 kind of links translates it. Where two faults meet on one link, the stronger wins.
+
+Names are Toxiproxy's where it has one. Histories and schedule.yaml keep the kinds that they
+always had, and those are accepted as aliases (KINDS).
 """
 
 from __future__ import annotations
@@ -21,10 +24,15 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True)
 class LinkFault:
-    """Base of all faults. `kind` is the name in histories and schedules; the higher
-    `strength` wins where several meet."""
+    """Base of all faults.
+
+    kind: how histories and schedule.yaml name it
+    name: how users name it; the kind, where none is given
+    strength: the higher one wins where several meet
+    """
 
     kind: ClassVar[str]
+    name: ClassVar[str] = ""
     strength: ClassVar[int]
 
     def validate(self) -> None:
@@ -74,7 +82,7 @@ class BlackHole(LinkFault):
 
 @dataclass(frozen=True)
 class Stall(LinkFault):
-    """Silence, then what was said arrives late, when the fault is taken off."""
+    """Silence; what was sent arrives late, when the fault is taken off."""
 
     kind = "stall"
     strength = 65
@@ -82,10 +90,11 @@ class Stall(LinkFault):
 
 
 @dataclass(frozen=True)
-class CutOff(LinkFault):
+class LimitData(LinkFault):
     """Each connection ends, in the middle of a frame, after so many bytes."""
 
     kind = "cut-off"
+    name = "limit_data"
     strength = 60
     after_bytes: int = 2000
     direction: Direction = "upstream"
@@ -99,7 +108,7 @@ class CutOff(LinkFault):
 class Frames(LinkFault):
     """Whole frames (a 4-byte big-endian length and so many bytes) are lost, sent twice, or
     overtaken by the next one, each with its chance in percent. The first frame of a
-    connection in each direction, which introduces the two sides, is spared."""
+    connection in each direction, the handshake, is spared."""
 
     kind = "frames"
     strength = 50
@@ -119,10 +128,11 @@ class Frames(LinkFault):
 
 
 @dataclass(frozen=True)
-class Narrow(LinkFault):
+class Bandwidth(LinkFault):
     """A bandwidth in kB/s (1000 bytes)."""
 
     kind = "narrow"
+    name = "bandwidth"
     strength = 40
     rate_kbps: int = 20
     direction: Direction = "both"
@@ -133,10 +143,11 @@ class Narrow(LinkFault):
 
 
 @dataclass(frozen=True)
-class Torn(LinkFault):
+class Slicer(LinkFault):
     """Frames arrive in pieces of about `piece_bytes`, `pause_us` apart."""
 
     kind = "torn"
+    name = "slicer"
     strength = 30
     piece_bytes: int = 16
     vary_bytes: int = 8
@@ -151,10 +162,11 @@ class Torn(LinkFault):
 
 
 @dataclass(frozen=True)
-class Slow(LinkFault):
+class Latency(LinkFault):
     """Every byte is late by latency +- jitter, in ms; order is kept."""
 
     kind = "slow"
+    name = "latency"
     strength = 20
     latency_ms: int = 100
     jitter_ms: int = 0
@@ -168,14 +180,35 @@ class Slow(LinkFault):
 
 FAULTS: dict[str, type[LinkFault]] = {
     fault.kind: fault
-    for fault in (RefusedLink, Reset, BlackHole, Stall, CutOff, Frames, Narrow, Torn, Slow)
+    for fault in (
+        RefusedLink,
+        Reset,
+        BlackHole,
+        Stall,
+        LimitData,
+        Frames,
+        Bandwidth,
+        Slicer,
+        Latency,
+    )
+}
+#: every name and alias -> the kind
+KINDS: dict[str, str] = {
+    name: kind for kind, fault in FAULTS.items() for name in (kind, fault.name or kind)
 }
 
 
+def name_of(kind: str) -> str:
+    """How users name this kind."""
+    return FAULTS[kind].name or kind
+
+
 def make_fault(kind: str, **fields: Any) -> LinkFault:
-    """The fault of that kind, validated. Raises FaultError, naming what is allowed."""
-    if kind not in FAULTS:
-        raise FaultError(f"no fault is called {kind!r}; there are: {', '.join(FAULTS)}")
+    """The fault of that kind or name, validated. Raises FaultError, naming what is allowed."""
+    if kind not in KINDS:
+        names = ", ".join(map(name_of, FAULTS))
+        raise FaultError(f"no link fault is called {kind!r}; there are: {names}")
+    kind = KINDS[kind]
     allowed = [field.name for field in dataclasses.fields(FAULTS[kind])]
     unknown = sorted(set(fields) - set(allowed))
     if unknown:
@@ -189,7 +222,7 @@ def make_fault(kind: str, **fields: Any) -> LinkFault:
 
 def strongest(faults: Iterable[LinkFault]) -> LinkFault:
     """What a link suffers when all of `faults` (at least one) are laid on it: the
-    strongest; in both directions if the strongest stands in each."""
+    strongest; in both directions if it is laid on each."""
     ranked = sorted(faults, key=lambda fault: -fault.strength)
     top = ranked[0]
     alike = {getattr(fault, "direction", "both") for fault in ranked if fault.kind == top.kind}

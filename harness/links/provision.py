@@ -38,15 +38,15 @@ Say = Callable[[str], None]
 
 
 class _No(Exception):
-    """A step did not yield a server; the message says why."""
+    """A step did not yield a server; the message has the reason."""
 
 
 class _Nothing(_No):
-    """There was nothing to try; worth no word unless every step fails."""
+    """There was nothing to try; not reported unless every step fails."""
 
 
 def toxiproxy_server(say: Say, release: str = RELEASE) -> Path:
-    """A toxiproxy-server of version 2.12.0. `say` hears what each step does, `release` is
+    """A toxiproxy-server of version 2.12.0. `say` gets what each step does, `release` is
     the URL under which the released files lie.
 
     Raises EnvironmentFailed that names every step tried, and what to do instead.
@@ -98,9 +98,9 @@ def _verified(binary: Path) -> Path:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _No(f"{binary} does not run: {error}") from error
-    said = answer.stdout.strip()
-    if said.removeprefix("toxiproxy-server version ") != VERSION:
-        raise _No(f"{binary} says {said or answer.stderr.strip()!r}, not version {VERSION}")
+    version = answer.stdout.strip()
+    if version.removeprefix("toxiproxy-server version ") != VERSION:
+        raise _No(f"{binary} reports {version or answer.stderr.strip()!r}, not version {VERSION}")
     return binary
 
 
@@ -203,7 +203,7 @@ def _download(release: str, say: Say) -> Path:
         except requests.RequestException as error:
             raise _No(f"{release}/{name}: {error}") from error
         if actual != expected:
-            raise _No(f"{name} has SHA-256 {actual}, not {expected} as the release says")
+            raise _No(f"{name} has SHA-256 {actual}, not {expected} as in the release")
         return _keep(folder / name)
 
 

@@ -1,9 +1,9 @@
 """The process behind embedded links: all routes of a test, in one asyncio program.
 
-It is told what to do on its standard input, one JSON object a line, and answers each on
+It reads commands on its standard input, one JSON object a line, and answers each on
 its standard output; when its input ends, so does it. A route that gets a fault, or loses
 one, loses its connections too, as it does with Toxiproxy; only a stall lets connections
-live when it begins and when it ends, which is the point of it: neither side is told.
+live when it begins and when it ends, which is the point of it: neither side notices.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class ToxiproxyServer:
             )
 
     def stop(self) -> None:
-        """Kill the process; it holds nothing that would be worth a graceful end."""
+        """Kill the process; it holds nothing that needs a graceful end."""
         if self._process is None:
             return
         self._process.kill()

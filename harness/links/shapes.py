@@ -15,15 +15,15 @@ from random import Random
 from typing import Any
 
 from dynamesis.harness.links.faults import (
+    Bandwidth,
     BlackHole,
-    CutOff,
     Frames,
+    Latency,
+    LimitData,
     LinkFault,
-    Narrow,
     Reset,
-    Slow,
+    Slicer,
     Stall,
-    Torn,
 )
 
 _PIECE = 65536
@@ -99,15 +99,15 @@ def shape(fault: LinkFault | None) -> Shape:
             return _reset
         case Stall():
             return _hold
-        case CutOff(after_bytes=limit):
+        case LimitData(after_bytes=limit):
             return lambda way: _cut_off(way, limit)
         case Frames():
             return lambda way: _frames(way, fault)
-        case Narrow(rate_kbps=rate):
+        case Bandwidth(rate_kbps=rate):
             return lambda way: _narrow(way, rate * 1000)
-        case Torn():
+        case Slicer():
             return lambda way: _torn(way, fault)
-        case Slow():
+        case Latency():
             return lambda way: _slow(way, fault)
     return _plain
 
@@ -175,7 +175,7 @@ async def _narrow(way: Direction, rate: int) -> None:
             way.counts.bitten += 1
 
 
-async def _torn(way: Direction, fault: Torn) -> None:
+async def _torn(way: Direction, fault: Slicer) -> None:
     async for data in way.pieces():
         while data:
             vary = way.random.randint(-fault.vary_bytes, fault.vary_bytes)
@@ -186,7 +186,7 @@ async def _torn(way: Direction, fault: Torn) -> None:
             await asyncio.sleep(fault.pause_us / 1e6)
 
 
-async def _slow(way: Direction, fault: Slow) -> None:
+async def _slow(way: Direction, fault: Latency) -> None:
     """A second task waits, so that bytes on their way do not keep others from setting out."""
     loop = asyncio.get_running_loop()
     line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
@@ -207,7 +207,7 @@ async def _slow(way: Direction, fault: Slow) -> None:
         await line.put((loop.time() + _latency(way.random, fault), b""))
 
 
-def _latency(random: Random, fault: Slow) -> float:
+def _latency(random: Random, fault: Latency) -> float:
     return (fault.latency_ms + random.uniform(-fault.jitter_ms, fault.jitter_ms)) / 1000
 
 

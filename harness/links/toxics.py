@@ -1,4 +1,4 @@
-"""How Toxiproxy is made to do what a fault says.
+"""How each fault becomes toxics of Toxiproxy.
 
 Toxiproxy takes what it is sent: unknown attributes are ignored and left at zero, and
 some values crash the server. So every toxic is checked here against what version
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamesis.harness.links.faults import (
+    Bandwidth,
     BlackHole,
-    CutOff,
     FaultError,
+    Latency,
+    LimitData,
     LinkFault,
-    Narrow,
     RefusedLink,
     Reset,
-    Slow,
-    Torn,
+    Slicer,
 )
 
 
@@ -44,7 +44,7 @@ def toxics(fault: LinkFault) -> list[dict[str, Any]]:
 
 #: The kinds of fault that Toxiproxy can do.
 KINDS = frozenset(
-    fault.kind for fault in (RefusedLink, Reset, BlackHole, CutOff, Narrow, Torn, Slow)
+    fault.kind for fault in (RefusedLink, Reset, BlackHole, LimitData, Bandwidth, Slicer, Latency)
 )
 
 #: ms; longer than any test, so that a black hole never hands an EOF through
@@ -59,12 +59,12 @@ def _chain(fault: LinkFault) -> list[tuple[str, Mapping[str, int]]]:
             return [("reset_peer", {"timeout": 0})]
         case BlackHole():
             return [("slow_close", {"delay": _NEVER_CLOSE}), ("timeout", {"timeout": 0})]
-        case CutOff(after_bytes=limit):
+        case LimitData(after_bytes=limit):
             return [("limit_data", {"bytes": limit})]
-        case Narrow(rate_kbps=rate):
+        case Bandwidth(rate_kbps=rate):
             return [("bandwidth", {"rate": rate})]
-        case Torn(piece_bytes=size, vary_bytes=vary, pause_us=pause):
+        case Slicer(piece_bytes=size, vary_bytes=vary, pause_us=pause):
             return [("slicer", {"average_size": size, "size_variation": vary, "delay": pause})]
-        case Slow(latency_ms=latency, jitter_ms=jitter):
+        case Latency(latency_ms=latency, jitter_ms=jitter):
             return [("latency", {"latency": latency, "jitter": jitter})]
-    raise FaultError(f"Toxiproxy cannot do {fault.kind}; embedded links can")
+    raise FaultError(f"Toxiproxy cannot do {fault.name or fault.kind}: use --links embedded")

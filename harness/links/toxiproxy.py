@@ -22,7 +22,7 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 
 class ToxiproxyLinks:
     """Implements harness.links.base.Links. Takes one port of `ports` for each source,
-    and writes each server's log to `folder`. `on_incident` hears of every server that
+    and writes each server's log to `folder`. `on_incident` gets every server that
     had to be replaced: {"server": source, "pid": of the new one, "reason": why}."""
 
     name = "toxiproxy"

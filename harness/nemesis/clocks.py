@@ -1,12 +1,12 @@
 """Wall clocks that are wrong: set off at once, on and off again and again, too fast or too
-slow, standing still, or going on in coarse steps.
+slow, frozen, or going on in coarse steps.
 
-The node is told to be wrong, and asked over its admin port what time it is. Where it also says
-between which two moments of the machine's monotonic clock it has looked, the proof is that its
-clock differs from the harness's of these moments, however long the question took; else it must
+The clock of a node is made wrong, and read over its admin port. Where the reading comes with two
+moments of the machine's monotonic clock, before and after it, the proof is that the node's clock
+differs from the harness's of these moments, however long the request took; else it must
 differ by more than that. Of coarse steps it is also part of the proof that several readings are
-all whole steps. A node that is started again has a sound clock. Whether the node itself is told,
-or libfaketime around it, is the system's business.
+all whole steps. A node that is started again has a sound clock. Whether the node itself makes
+its clock wrong, or libfaketime around it, is up to the target.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
+from dynamesis.harness.nemesis.faults import ClockFault
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Clocks, Observed
 
 #: What can be wrong with a clock, and the settings of each, with what they can be.
 CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {
@@ -37,45 +37,46 @@ _LOOK = 0.05
 
 @dataclass
 class BadClock:
-    """One fault at a time and node. It bit when each node's clock has been seen wrong."""
+    """One fault at a time and node. It took effect when each node's clock has been seen wrong."""
 
-    system: System
+    observed: Observed
+    clocks: Clocks
     _wrong: set[str] = field(default_factory=set)
-    _told: set[str] = field(default_factory=set)
+    _ever_wrong: set[str] = field(default_factory=set)
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        told = [node for node in value["nodes"] if self.system.state(node) == "running"]
-        for node in told:
+    async def inject(self, number: int, fault: ClockFault) -> Look:
+        nodes = [node for node in fault.nodes if self.observed.state(node) == "running"]
+        for node in nodes:
             self._wrong.add(node)
-            self._told.add(node)
-            await self.system.clock(node, **value["with"])
-        worst = dict.fromkeys(told, 0)
-        grain = value["with"].get("grain_ms", 0)
-        steps: dict[str, set[int]] = {node: set() for node in told}
+            self._ever_wrong.add(node)
+            await self.clocks.clock(node, **fault.settings)
+        worst = dict.fromkeys(nodes, 0)
+        grain = fault.settings.get("grain_ms", 0)
+        steps: dict[str, set[int]] = {node: set() for node in nodes}
 
         async def look() -> Proof:
-            for node in told:
+            for node in nodes:
                 skew, wall = await self._reading(node)
                 worst[node] = max(worst[node], skew, key=abs)
                 steps[node].update([] if wall is None else [wall])
-            seen = [abs(worst[n]) > 0 or _is_coarse(steps[n], grain) for n in told]
-            shown = {"readings": {n: sorted(steps[n])[:_READINGS] for n in told}} if grain else {}
-            nobody = {} if told else {"nobody": True}
+            seen = [abs(worst[n]) > 0 or _is_coarse(steps[n], grain) for n in nodes]
+            shown = {"readings": {n: sorted(steps[n])[:_READINGS] for n in nodes}} if grain else {}
+            nobody = {} if nodes else {"nobody": True}
             detail = {"skew_ms": dict(worst), **shown, **nobody}
             return Proof(any(seen), bool(seen) and all(seen), detail)
 
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await self._set_right(value["nodes"])
+    async def lift(self, number: int, fault: ClockFault) -> None:
+        await self._set_right(fault.nodes)
 
     async def heal_all(self) -> None:
-        """Set every clock right that was ever told to be wrong, and see that it is. Raises
+        """Set every clock right that was ever made wrong, and see that it is. Raises
         RuntimeError if one will not go right."""
         await self._set_right(sorted(self._wrong))
-        for node in sorted(self._told):
+        for node in sorted(self._ever_wrong):
             patience = Patience(_PATIENCE)
-            while self.system.state(node) == "running" and (skew := await self._skew(node)):
+            while self.observed.state(node) == "running" and (skew := await self._skew(node)):
                 if patience.over:
                     raise RuntimeError(f"the clock of {node} is still {skew} ms off")
                 await asyncio.sleep(_LOOK)
@@ -83,9 +84,9 @@ class BadClock:
     async def _set_right(self, nodes: list[str]) -> None:
         """A node that is paused is set right when all is healed."""
         for node in self._wrong.intersection(nodes):
-            if self.system.state(node) == "running":
-                await self.system.clock(node)
-            if self.system.state(node) != "paused":
+            if self.observed.state(node) == "running":
+                await self.clocks.clock(node)
+            if self.observed.state(node) != "paused":
                 self._wrong.discard(node)
 
     async def _skew(self, node: str) -> int:
@@ -95,17 +96,17 @@ class BadClock:
 
     async def _reading(self, node: str) -> tuple[int, int | None]:
         """That, and what the clock showed, ms; None if the node does not answer."""
-        asked = time.time_ns() // 1_000_000
-        status = await self.system.status(node)
-        answered = time.time_ns() // 1_000_000
+        before = time.time_ns() // 1_000_000
+        status = await self.observed.status(node)
+        after = time.time_ns() // 1_000_000
         if status is None:
             return 0, None
         wall = int(status["clock"]["wall"])
         if "between_ns" in status["clock"]:
             least, most = _offset_ns()
             first, last = status["clock"]["between_ns"]
-            asked, answered = (first + least) // 1_000_000, (last + most) // 1_000_000
-        return max(0, wall - answered) + min(0, wall - asked), wall
+            before, after = (first + least) // 1_000_000, (last + most) // 1_000_000
+        return max(0, wall - after) + min(0, wall - before), wall
 
 
 def _is_coarse(readings: set[int], grain: int) -> bool:

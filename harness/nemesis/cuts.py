@@ -1,8 +1,8 @@
 """The shapes of a cut, and the links that it breaks.
 
-A grudge tells who does not hear whom. Written as a list of groups it is complete: nobody
-hears anybody of another group. Written as a dict it maps each node to the nodes that it
-does not hear, which also makes cuts that overlap or go one way. After Jepsen's
+A grudge lists the nodes that do not reach each other. Written as a list of groups it is
+complete: no node reaches one of another group. Written as a dict it maps each node to the nodes
+that do not reach it, which also makes cuts that overlap or go one way. After Jepsen's
 nemesis.clj, which also gave the names.
 """
 
@@ -50,7 +50,7 @@ def minority_third(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
 
 
 def bridge(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
-    """Two halves that hear each other only through one node, which hears all."""
+    """Two halves that reach each other only through one node, which reaches all."""
     mixed, rng = rng.shuffle(nodes)
     middle = len(nodes) // 2
     left, right = mixed[:middle], mixed[middle + 1 :]
@@ -59,7 +59,7 @@ def bridge(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
 
 
 def majorities_ring(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
-    """Every node hears a majority, and no two hear the same one (from 4 nodes on)."""
+    """Every node reaches a majority, and no two the same one (from 4 nodes on)."""
     ring, rng = rng.shuffle(nodes)
     size, reach = len(ring), (len(ring) // 2 + 1) // 2
     deaf: dict[str, list[str]] = {}
@@ -70,14 +70,14 @@ def majorities_ring(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
 
 
 def one_way(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
-    """One half does not hear the other, which hears everybody."""
+    """One half does not receive what the other sends, and reaches it."""
     mixed, rng = rng.shuffle(nodes)
     middle = len(nodes) // 2
     return {node: sorted(mixed[middle:]) for node in sorted(mixed[:middle])}, rng
 
 
 def unheard(grudge: Grudge) -> set[tuple[str, str]]:
-    """Every pair (a, b) such that nothing that a says reaches b."""
+    """Every pair (a, b) such that nothing that a sends reaches b."""
     if isinstance(grudge, dict):
         return {(a, b) for b, silent in grudge.items() for a in silent}
     return {

@@ -1,10 +1,10 @@
 """Faults of disks, by a layer that each node has between itself and what it stores into.
 
-The layer counts how often each fault has bitten, and those counts are the proof. A node that
-is started again has a sound disk. Writes that wait to be synced are lost when the power
+The layer counts how often each fault took effect (`bites`), and those counts are the proof. A
+node that is started again has a sound disk. Writes that wait to be synced are lost when the power
 fails, so that is how this fault ends: the node is killed, and started again. Bits that were
-flipped are not put right by the nemesis: that is for the node to do. But damage that nobody
-has read is latent, and a node reads all that it holds but once a day; so it is asked to do so
+flipped are not put right by the nemesis: that is for the node to do. But damage that was never
+read is latent, and a node reads all that it holds but once a day; so it is requested
 when its disk is mended.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
+from dynamesis.harness.nemesis.faults import DiskFault
 from dynamesis.harness.nemesis.symptoms import asked
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Disks, Observer
 
-#: What a disk can be told to do, and the settings of each.
+#: How a disk can fail, and the settings of each.
 DISK_FAULTS: dict[str, tuple[str, ...]] = {
     "full": (),
     "torn-tail": (),
@@ -35,54 +35,54 @@ FORGETFUL = "lost-writes"
 
 @dataclass
 class BadDisk:
-    """One fault at a time and node. It bit when the node counts more bites than before."""
+    """One fault at a time and node. It took effect when the node's count of bites has grown."""
 
-    system: System
+    observed: Observer
+    disks: Disks
     _bad: set[str] = field(default_factory=set)
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        kind, settings = value["kind"], value.get("with", {})
+    async def inject(self, number: int, fault: DiskFault) -> Look:
         before: dict[str, int] = {}
-        for node in value["nodes"]:
-            if self.system.state(node) == "running":
-                before[node] = await self._bites(node, kind)
+        for node in fault.nodes:
+            if self.observed.state(node) == "running":
+                before[node] = await self._bites(node, fault.kind)
                 self._bad.add(node)
-                await self.system.disk(node, kind, **settings)
+                await self.disks.disk(node, fault.kind, **fault.settings or {})
 
         bites = dict.fromkeys(before, 0)
 
         async def look() -> Proof:
             for node, count in before.items():
-                bites[node] = max(bites[node], await self._bites(node, kind) - count)
+                bites[node] = max(bites[node], await self._bites(node, fault.kind) - count)
             bit = any(count > 0 for count in bites.values())
             nobody = {} if before else {"nobody": True}
             return Proof(bit, bit, {"bites": dict(bites), **nobody})
 
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        if value["kind"] == FORGETFUL:
-            await asyncio.gather(*map(self._power_fails, self._bad.intersection(value["nodes"])))
-        await self._mend(value["nodes"])
+    async def lift(self, number: int, fault: DiskFault) -> None:
+        if fault.kind == FORGETFUL:
+            await asyncio.gather(*map(self._power_fails, self._bad.intersection(fault.nodes)))
+        await self._mend(fault.nodes)
 
     async def _power_fails(self, node: str) -> None:
-        if self.system.state(node) == "running":
-            await self.system.kill(node)
-            await self.system.start(node)
+        if self.observed.state(node) == "running":
+            await self.observed.processes.kill(node)
+            await self.observed.processes.start(node)
 
     async def heal_all(self) -> None:
-        """Mend every disk that was ever told to fail."""
+        """Mend every disk that was ever made to fail."""
         await self._mend(sorted(self._bad))
 
     async def _mend(self, nodes: list[str]) -> None:
         """A node that is paused is mended when all is healed."""
         for node in self._bad.intersection(nodes):
-            if self.system.state(node) == "running":
-                await self.system.disk(node, "none")
-                await self.system.repair(node)
-            if self.system.state(node) != "paused":
+            if self.observed.state(node) == "running":
+                await self.disks.disk(node, "none")
+                await self.disks.repair(node)
+            if self.observed.state(node) != "paused":
                 self._bad.discard(node)
 
     async def _bites(self, node: str, kind: str) -> int:
-        status = await asked(self.system, node) or {}
+        status = await asked(self.observed, node) or {}
         return int((status.get("disk") or {"bites": {}})["bites"].get(kind, 0))

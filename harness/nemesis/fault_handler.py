@@ -1,16 +1,25 @@
-"""What a family of faults must be able to do, and what counts as proof that one bit."""
+"""What the handler of a family of faults does, and what counts as proof that one took effect."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from dynamesis.harness.nemesis.faults import Fault
+
+F = TypeVar("F", bound=Fault, contravariant=True)
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a fault's effect. `complete`: looking again would show no more.
-    `over`: it has ended by itself, and nothing is left to heal."""
+    """What is known of a fault's effect.
+
+    bit: it took effect
+    complete: looking again would show no more
+    detail: as the history has it
+    over: it has ended by itself, and nothing is left to heal
+    """
 
     bit: bool
     complete: bool
@@ -22,14 +31,14 @@ class Proof:
 Look = Callable[[], Awaitable[Proof]]
 
 
-class FaultHandler(Protocol):
-    """Injects and lifts the faults of a family. Faults may overlap: lifting one leaves
-    what another still does."""
+class FaultHandler(Protocol[F]):
+    """Injects and lifts the faults of a family, each with a number. Faults may overlap: lifting
+    one leaves what another still does."""
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
+    async def inject(self, number: int, fault: F) -> Look:
         """Break it; returns how to see that it is broken."""
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
+    async def lift(self, number: int, fault: F) -> None:
         """Undo what no other fault wants."""
 
 

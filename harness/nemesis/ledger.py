@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dynamesis.harness.nemesis.faults import FaultStart, action_from_value
+
 
 class Ledger:
     """An append-only file of one JSON object a line."""
@@ -18,24 +20,27 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def broken(self, fault: int, family: str, value: dict[str, Any]) -> None:
-        """`fault` is about to be injected; on return that is on the disk."""
-        self._append({"fault": fault, "family": family, "value": value})
+    def broken(self, start: FaultStart) -> None:
+        """The fault is about to be injected; on return that is on the disk."""
+        family, value = start.fault.family, start.as_value()
+        self._append({"fault": start.number, "family": family, "value": value})
 
-    def healed(self, fault: int) -> None:
-        """`fault` has been taken back."""
-        self._append({"fault": fault, "healed": True})
+    def healed(self, number: int) -> None:
+        """The fault with this number has been taken back."""
+        self._append({"fault": number, "healed": True})
 
-    def open(self) -> dict[int, tuple[str, dict[str, Any]]]:
-        """The family and value of each fault that was never healed."""
-        faults: dict[int, tuple[str, dict[str, Any]]] = {}
+    def open(self) -> dict[int, FaultStart]:
+        """The faults that were never healed, by number."""
+        faults: dict[int, FaultStart] = {}
         if self._path.exists():
             for line in self._path.read_text(encoding="utf-8").splitlines():
                 entry = json.loads(line)
                 if entry.get("healed"):
                     faults.pop(entry["fault"], None)
                 else:
-                    faults[entry["fault"]] = (entry["family"], entry["value"])
+                    action = action_from_value(f"start-{entry['family']}", entry["value"])
+                    assert isinstance(action, FaultStart)
+                    faults[entry["fault"]] = action
         return faults
 
     def _append(self, entry: dict[str, Any]) -> None:

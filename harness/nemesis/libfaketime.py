@@ -39,17 +39,17 @@ class Found:
 def find(environment: Mapping[str, str] = os.environ) -> Found:
     """The first library that is there."""
     tried: list[str] = []
-    for said, path in _places(environment):
+    for place, path in _places(environment):
         if path is not None and path.is_file():
-            return Found(path.resolve(), (*tried, said))
-        tried.append(said)
+            return Found(path.resolve(), (*tried, place))
+        tried.append(place)
     return Found(None, tuple(tried))
 
 
 def _places(environment: Mapping[str, str]) -> Iterator[tuple[str, Path | None]]:
-    told = environment.get(_VARIABLE)
-    if told:
-        yield f"${_VARIABLE} is {told}, which is no file", Path(told)
+    given = environment.get(_VARIABLE)
+    if given:
+        yield f"${_VARIABLE} is {given}, which is no file", Path(given)
     else:
         yield f"${_VARIABLE} is not set", None
     spec = find_spec("libfaketime")

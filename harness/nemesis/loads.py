@@ -1,10 +1,10 @@
-"""Load beside that of the test: bursts, large values, readers who do not read.
+"""Load beside that of the test: bursts, large values, slow readers.
 
 It goes to keys of its own (EXTRA), which are in no dump and no final read: no checker has
-anything to do with them. Whoever composes the test hands in what makes the load, since
-that takes a client of the store. A node that refuses a request as overloaded, or in whose
-status more is in progress than before, is the proof; and so is a whole burst that was
-answered, or as many large values: whoever asks for a status may come too late to see them.
+anything to do with them. The load generator is a parameter, since it needs a client of the
+store. A node that refuses a request as overloaded, or in whose status more is in progress than
+before, is the proof; and so is a whole burst that was answered, or as many large values: the
+status may be read too late to show them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
+from dynamesis.harness.nemesis.faults import LoadFault
 from dynamesis.harness.nemesis.symptoms import asked
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Observed
 
 #: What the keys of this load begin with.
 EXTRA = "load/"
@@ -33,31 +34,31 @@ _GROWS = {
     "large-values": ("request_bytes", 10_000),
     "slow-readers": ("unsent", 100_000),
 }
-#: large values, or answers to readers, that were acknowledged and are a load in any case
+#: acknowledged large values, or answers to readers, that are a load in any case
 _ENOUGH = 8
 #: Loads one node until it is cancelled: (node, kind, settings, how requests ended).
-Press = Callable[[str, str, Mapping[str, int], Counter[str]], Coroutine[Any, Any, None]]
+MakeLoad = Callable[[str, str, Mapping[str, int], Counter[str]], Coroutine[Any, Any, None]]
 
 
-async def no_press(node: str, kind: str, settings: Mapping[str, int], ended: Counter[str]) -> None:
-    raise RuntimeError(f"there is nothing to load {node} with")
+async def no_load(node: str, kind: str, settings: Mapping[str, int], ended: Counter[str]) -> None:
+    raise RuntimeError(f"no load generator was given to load {node} with")
 
 
 @dataclass
 class ExtraLoad:
-    """Presses nodes from the start of a fault to its end."""
+    """Loads nodes from the start of a fault to its end."""
 
-    system: System
-    press: Press
-    _pressing: dict[int, list[asyncio.Task[None]]] = field(default_factory=dict)
+    observed: Observed
+    make_load: MakeLoad
+    _loading: dict[int, list[asyncio.Task[None]]] = field(default_factory=dict)
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        kind, nodes = value["kind"], value["nodes"]
+    async def inject(self, number: int, fault: LoadFault) -> Look:
+        kind, nodes = fault.kind, fault.nodes
         figure, enough = _GROWS[kind]
         before = {node: await self._figure(node, figure) for node in nodes}
         ended: Counter[str] = Counter()
-        self._pressing[fault] = [
-            asyncio.create_task(self.press(node, kind, value["with"], ended)) for node in nodes
+        self._loading[number] = [
+            asyncio.create_task(self.make_load(node, kind, fault.settings, ended)) for node in nodes
         ]
         most = dict(before)
 
@@ -66,18 +67,18 @@ class ExtraLoad:
                 most[node] = max(most[node], await self._figure(node, figure))
             grown = [most[node] - before[node] >= enough for node in nodes]
             detail = {"ended": dict(ended), figure: {"before": before, "most": dict(most)}}
-            loaded = ended["overloaded"] > 0 or ended["ok"] >= value["with"].get("puts", _ENOUGH)
+            loaded = ended["overloaded"] > 0 or ended["ok"] >= fault.settings.get("puts", _ENOUGH)
             return Proof(any(grown) or loaded, all(grown), detail)
 
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await self._end(self._pressing.pop(fault, []))
+    async def lift(self, number: int, fault: LoadFault) -> None:
+        await self._end(self._loading.pop(number, []))
 
     async def heal_all(self) -> None:
         """End all of it."""
-        while self._pressing:
-            await self._end(self._pressing.popitem()[1])
+        while self._loading:
+            await self._end(self._loading.popitem()[1])
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         """Raises what went wrong with the load itself."""
@@ -88,4 +89,4 @@ class ExtraLoad:
                 raise outcome
 
     async def _figure(self, node: str, figure: str) -> int:
-        return int((await asked(self.system, node) or {}).get(figure, 0))
+        return int((await asked(self.observed, node) or {}).get(figure, 0))

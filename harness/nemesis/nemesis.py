@@ -1,7 +1,7 @@
 """The nemesis at work: it carries out a schedule, proves each fault, and heals.
 
 What the interpreter records of an operation comes after the operation has returned; a
-proof must stand behind the start that it belongs to. So proofs wait until the nemesis is
+proof must come after the start that it belongs to. So proofs wait until the nemesis is
 called again, or until the heal phase.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,86 +18,40 @@ from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
 from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
-from dynamesis.harness.nemesis.fault_handler import FaultHandler, Look, Proof
+from dynamesis.harness.nemesis.fault_handler import FaultHandler
+from dynamesis.harness.nemesis.fault_watch import FaultWatch
+from dynamesis.harness.nemesis.faults import (
+    DiskFault,
+    Fault,
+    FaultAction,
+    FaultSkipped,
+    FaultStart,
+    FaultStop,
+    KillFault,
+    MembershipChange,
+    MembershipFault,
+    WipeFault,
+)
 from dynamesis.harness.nemesis.ledger import Ledger
-from dynamesis.harness.nemesis.loads import ExtraLoad, Press, no_press
-from dynamesis.harness.nemesis.membership import MembershipFaults, Welcome
-from dynamesis.harness.nemesis.network import BadLink, Cut, Wires
+from dynamesis.harness.nemesis.loads import ExtraLoad, MakeLoad, no_load
+from dynamesis.harness.nemesis.membership import MembershipFaults, StartNode
+from dynamesis.harness.nemesis.network import BadLink, Cut, RouteFaults
 from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from dynamesis.harness.nemesis.schedule import NEMESIS
 from dynamesis.harness.nemesis.targets import Targets, present
-from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.system import EnvironmentFailed, System
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
 
-#: s that a fault has to show all of its effect; without any, it is watched to its end
-_PATIENCE = 1.5
-#: s between two looks
-_EVERY = 0.1
 #: s that a fault should have lasted to show an effect, as checkers.evidence has it, and s by which
 #: one that has shown none lasts longer, both of a machine that is not busy
-_SHOULD_BITE = 2.0
+_SHOULD_SHOW = 2.0
 _LONGER = 4.0
-#: s by the wall clock that it lasts longer at most: others wait for the nemesis meanwhile
-_AT_MOST = 8.0
-#: the families whose faults end nodes, and where their values name them
-_DEADLY = {"kill": "nodes", "wipe": "nodes", "membership": "removes", "disk": "nodes"}
 
 
-@dataclass
-class _Watch:
-    """Looks at one fault until its proof is complete, or time is up and there is one, or
-    the fault is lifted."""
-
-    look: Look
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[Proof] | None = None
-    seen: Proof = field(default_factory=lambda: Proof(False, False))
-    began: float = 0.0
-
-    def begin(self) -> None:
-        self.began = asyncio.get_running_loop().time()
-        self.task = asyncio.create_task(self._watch())
-
-    @property
-    def lasted(self) -> float:
-        """s since it began."""
-        return asyncio.get_running_loop().time() - self.began
-
-    async def bite(self, seconds: float) -> None:
-        """Wait until there is a proof, or so many seconds of an idle machine have passed, or
-        nobody is there who could be bitten."""
-        assert self.task is not None
-        patience, end = Patience(seconds), asyncio.get_running_loop().time() + _AT_MOST
-        while not (self.seen.bit or self.seen.detail.get("nobody") or self.task.done()):
-            if patience.over or asyncio.get_running_loop().time() > end:
-                return
-            await asyncio.wait({self.task}, timeout=_EVERY)
-
-    async def end(self) -> Proof:
-        """The proof as it stands now."""
-        assert self.task is not None
-        self.hurry.set()
-        return await self.task
-
-    @property
-    def over(self) -> bool:
-        return self.task is not None and self.task.done()
-
-    async def _watch(self) -> Proof:
-        deadline = asyncio.get_running_loop().time() + _PATIENCE
-        while True:
-            last = self.hurry.is_set()
-            proof = self.seen = await self.look()
-            late = asyncio.get_running_loop().time() > deadline
-            if last or proof.complete or (late and proof.bit):
-                return proof
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.hurry.wait(), 5 * _EVERY if late else _EVERY)
-
-
-async def _nobody(node: str) -> None:
+async def no_newcomers(node: str) -> None:
+    """A StartNode where nodes cannot join."""
     raise RuntimeError(f"there is no room for {node}")
 
 
@@ -114,187 +66,223 @@ async def _failure(heal: Callable[[], Awaitable[None]]) -> Exception | None:
 
 
 class Nemesis:
-    """Injects faults into a system and its links, and takes all of them back. `welcome`
-    starts a node that is to join, `press` loads one; `skips`: families that cannot be had
-    here, and why."""
+    """Injects faults into a target and its links, and takes all of them back.
+
+    start_node: starts a node that is to join
+    make_load: puts load on a node
+    skips: families that cannot be had here, and why
+    """
 
     def __init__(
         self,
-        system: System,
+        target: Target,
         links: Links,
         ledger: Path,
-        welcome: Welcome = _nobody,
-        press: Press = no_press,
+        start_node: StartNode = no_newcomers,
+        make_load: MakeLoad = no_load,
         skips: Mapping[str, str] | None = None,
     ) -> None:
-        self._system = system
-        self._skips = skips or {}
-        self._targets = Targets(system)
+        self._processes = target.processes
+        self._targets = Targets(target.observed, target.placements)
         self._ledger = Ledger(ledger)
-        self._wires = Wires(links)
-        self._holds = Holds(system)
-        self._disks = BadDisk(system)
-        self._clocks = BadClock(system)
-        self._loads = ExtraLoad(system, press)
-        self._membership = MembershipFaults(system, welcome)
-        self._effects: dict[str, FaultHandler] = {
-            "cut": Cut(system, self._wires),
-            "link": BadLink(system, self._wires),
-            "kill": Kill(system, self._holds),
-            "pause": Pause(system, self._holds),
-            "wipe": Wipe(system, self._holds, self._wires),
-            "disk": self._disks,
-            "clock": self._clocks,
-            "load": self._loads,
-            "membership": self._membership,
-        }
-        self._watches: dict[int, _Watch] = {}
-        self._bitten: set[str] = set()
+        self._routes = RouteFaults(links)
+        self._holds = Holds(target.processes)
+        self._heals: list[Callable[[], Awaitable[None]]] = []
+        self._membership: MembershipFaults | None = None
+        self._handlers = self._make_handlers(target, start_node, make_load)
+        self._skips = {**_lacking(target), **(skips or {})}
+        self._watches: dict[int, FaultWatch] = {}
+        self._proven: set[str] = set()
         self._dead: set[str] = set()
         self._record: Callable[[Op], Op] | None = None
 
-    def hear(self, op: Op) -> None:
-        """Be told of an event of the history: some targets are what it last did."""
-        self._targets.hear(op)
+    def _make_handlers(
+        self, target: Target, start_node: StartNode, make_load: MakeLoad
+    ) -> dict[str, FaultHandler[Any]]:
+        """The handlers by family, of all that the target can; and how they heal."""
+        observed, processes = target.observed, target.processes
+        load = ExtraLoad(observed, make_load)
+        handlers: dict[str, FaultHandler[Any]] = {
+            "cut": Cut(observed, self._routes),
+            "link": BadLink(observed, self._routes),
+            "kill": Kill(processes, self._holds),
+            "pause": Pause(processes, self._holds),
+            "load": load,
+        }
+        self._heals += [load.heal_all, self._resume_all, self._routes.heal_all]
+        if target.data is not None:
+            handlers["wipe"] = Wipe(
+                processes, target.status, target.data, self._holds, self._routes
+            )
+        if target.disks is not None:
+            handlers["disk"] = disk = BadDisk(observed, target.disks)
+            self._heals.append(disk.heal_all)
+        if target.clocks is not None:
+            handlers["clock"] = clock = BadClock(observed, target.clocks)
+            self._heals.append(clock.heal_all)
+        self._heals.append(self._start_dead)
+        if target.membership is not None:
+            self._membership = MembershipFaults(observed, target.membership, start_node)
+            handlers["membership"] = self._membership
+            self._heals.append(self._membership.settle)
+        return handlers
+
+    def observe(self, op: Op) -> None:
+        """Take note of an event of the history: some targets are what it did last."""
+        self._targets.observe(op)
 
     async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op:
-        """Carry out a start or a stop; the completion. What fails is said in it and in the
+        """Carry out a start or a stop; the completion. What fails is recorded in it and in the
         log, and is left to the heal phase."""
         self._record = record
-        await self._tell([fault for fault, watch in self._watches.items() if watch.over])
-        verb, _, family = op.f.partition("-")
+        await self._record_proofs([n for n, watch in self._watches.items() if watch.over])
+        action: FaultStart | FaultStop = op.value
         try:
-            if verb == "start":
-                value = await self._start(family, op.value)
+            if isinstance(action, FaultStart):
+                done: FaultAction = await self._start(action)
             else:
-                value = await self._stop(op.value["fault"])
+                done = await self._stop(action)
         except (OSError, RuntimeError, ValueError, EnvironmentFailed) as failure:
             log.exception("%s failed", op.f)
             error = OpError("nemesis-failed", False, str(failure))
-            return Op(type="info", process=NEMESIS, f=op.f, value=op.value, error=error)
-        return Op(type="info", process=NEMESIS, f=op.f, value=value)
+            return Op(type="info", process=NEMESIS, f=op.f, value=action, error=error)
+        return Op(type="info", process=NEMESIS, f=op.f, value=done)
 
     def look(self, record: Callable[[Op], Op]) -> None:
         """Record each node that has died and that no fault holds down, or that no fault can
         have ended so: once a death."""
         self._record = record
-        down = {node for node in self._system.nodes if self._system.state(node) == "down"}
+        processes = self._processes
+        down = {node for node in processes.nodes if processes.state(node) == "down"}
         self._dead &= down
-        exits = {node: self._system.exit_code(node) for node in down}
+        exits = {node: processes.exit_code(node) for node in down}
         held = {node for node in self._held() if not crashed(exits.get(node))}
         if found := sorted(down - self._dead - held):
-            last = {node: self._system.last_words(node) for node in found}
+            last = {node: processes.last_words(node) for node in found}
             for node in found:
                 log.error("%s died by itself: %s", node, last[node])
             self._dead.update(found)
-            told = {node: exits[node] for node in found}
-            self._say("found-dead", {"nodes": found, "exits": told, "last": last})
+            ends = {node: exits[node] for node in found}
+            self._note("found-dead", {"nodes": found, "exits": ends, "last": last})
 
     async def heal_all(self) -> None:
         """Take back every fault in the ledger: let what is paused go on, heal all links,
         start what is down, see changes of the membership through. In this order, since
         proxies in front of a paused node can get stuck. May be repeated. Raises RuntimeError
         if a node would not start, or a change not come about."""
-        families = {fault: family for fault, (family, _) in self._ledger.open().items()}
+        families = {number: start.fault.family for number, start in self._ledger.open().items()}
         await asyncio.gather(
-            *(self._bite(f, families.get(f, "")) for f in self._watches if f in families)
+            *(self._until_effect(n, families[n]) for n in self._watches if n in families)
         )
-        await self._tell([f for f in self._watches if families.get(f) != "membership"])
+        await self._record_proofs([n for n in self._watches if families.get(n) != "membership"])
         failures = [
-            failure
-            for heal in (
-                self._loads.heal_all,
-                self._resume_all,
-                self._wires.heal_all,
-                self._disks.heal_all,
-                self._clocks.heal_all,
-                self._start_dead,
-                self._membership.settle,
-            )
-            if (failure := await _failure(heal)) is not None
+            failure for heal in self._heals if (failure := await _failure(heal)) is not None
         ]
-        await self._tell(list(self._watches))
+        await self._record_proofs(list(self._watches))
         if failures:
             raise RuntimeError("; ".join(map(str, failures))) from failures[0]
-        for fault, (family, value) in self._ledger.open().items():
-            self._ledger.healed(fault)
-            self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
+        for start in self._ledger.open().values():
+            self._ended(start)
 
     async def _resume_all(self) -> None:
-        for node in self._system.nodes:
-            if self._system.state(node) == "paused":
-                await self._system.resume(node)
+        for node in self._processes.nodes:
+            if self._processes.state(node) == "paused":
+                await self._processes.resume(node)
         self._holds.clear()
 
     async def _start_dead(self) -> None:
         if self._record is not None:
             self.look(self._record)
-        down = [node for node in self._system.nodes if self._system.state(node) == "down"]
-        started = await asyncio.gather(*map(self._system.start, down), return_exceptions=True)
+        processes = self._processes
+        down = [node for node in processes.nodes if processes.state(node) == "down"]
+        started = await asyncio.gather(*map(processes.start, down), return_exceptions=True)
         for failure in started:
             if isinstance(failure, BaseException):
                 raise failure
 
     def _held(self) -> set[str]:
         """The nodes that a fault may have ended."""
-        faults = self._ledger.open().values()
-        return {
-            node
-            for family, value in faults
-            if family != "disk" or value["kind"] == FORGETFUL
-            for node in value.get(_DEADLY.get(family, ""), ())
-        }
+        return {node for start in self._ledger.open().values() for node in _ends(start.fault)}
 
-    async def _start(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
-        fault = value["fault"]
-        found = None if family in self._skips else await self._found(family, value)
-        if found is None:
-            reason = self._skips.get(family, "nobody to do it to")
-            return {"fault": fault, "member": value.get("member"), "skipped": reason}
-        value = found
-        self._ledger.broken(fault, family, value)
-        watch = _Watch(await self._effects[family].inject(fault, value))
+    async def _start(self, start: FaultStart) -> FaultStart | FaultSkipped:
+        family = start.fault.family
+        fault = None if family in self._skips else await self._resolve(start.fault)
+        if fault is None:
+            reason = self._skips.get(family, "no node or link is left to do it to")
+            return FaultSkipped(start.number, start.member, reason)
+        found = FaultStart(start.number, start.member, fault)
+        self._ledger.broken(found)
+        watch = FaultWatch(await self._handlers[family].inject(found.number, fault))
         watch.begin()
-        self._watches[fault] = watch
-        return value
+        self._watches[found.number] = watch
+        return found
 
-    async def _found(self, family: str, value: dict[str, Any]) -> dict[str, Any] | None:
-        """`value` with its targets as they are now; None if there are none (left)."""
-        if family == "membership":
-            return self._membership.resolve(value)
-        return present(await self._targets.resolve(family, value), self._system.nodes)
+    async def _resolve(self, fault: Fault) -> Fault | None:
+        """The fault with its targets as they are now; None if there are none (left)."""
+        if isinstance(fault, MembershipFault) and self._membership is not None:
+            return self._membership.resolve(fault)
+        return present(await self._targets.resolve(fault), self._processes.nodes)
 
-    async def _stop(self, fault: int) -> dict[str, Any]:
-        if fault not in self._ledger.open():
-            return {"fault": fault, "skipped": "it never began"}
-        family, value = self._ledger.open()[fault]
-        await self._bite(fault, family)
-        await self._effects[family].lift(fault, value)
-        await self._tell([fault] if fault in self._watches else [])
-        self._ledger.healed(fault)
-        return value
+    async def _stop(self, stop: FaultStop) -> FaultStart | FaultSkipped:
+        start = self._ledger.open().get(stop.number)
+        if start is None:
+            return FaultSkipped(stop.number, None, "it never began")
+        family = start.fault.family
+        await self._until_effect(start.number, family)
+        await self._handlers[family].lift(start.number, start.fault)
+        await self._record_proofs([start.number] if start.number in self._watches else [])
+        self._ledger.healed(start.number)
+        return start
 
-    async def _bite(self, fault: int, family: str) -> None:
-        """Let a fault last until it is known to have bitten, within bounds, where the verdict
-        rests on that: it has lasted for as long as it should take, or none of its kind has."""
-        watch = self._watches.get(fault)
+    async def _until_effect(self, number: int, family: str) -> None:
+        """Let a fault last until it is known to have taken effect, within bounds, where the
+        verdict rests on that: it has lasted for as long as it should take, or none of its kind
+        has shown an effect yet."""
+        watch = self._watches.get(number)
         if watch is None or family == "membership":
             return
-        if family not in self._bitten or watch.lasted >= _SHOULD_BITE:
-            await watch.bite(_LONGER)
+        if family not in self._proven or watch.lasted >= _SHOULD_SHOW:
+            await watch.until_effect(_LONGER)
 
-    async def _tell(self, faults: list[int]) -> None:
+    async def _record_proofs(self, numbers: list[int]) -> None:
         """Record the proof of each of these faults."""
-        for fault in faults:
-            proof = await self._watches.pop(fault).end()
+        for number in numbers:
+            proof = await self._watches.pop(number).end()
+            start = self._ledger.open().get(number)
             if proof.bit:
-                self._bitten.add(self._ledger.open().get(fault, ("", {}))[0])
-            self._say("evidence", {"fault": fault, "bit": proof.bit, "detail": proof.detail})
-            if proof.over:
-                family, value = self._ledger.open()[fault]
-                self._ledger.healed(fault)
-                self._say(f"stop-{family}", {"fault": fault, "member": value.get("member")})
+                self._proven.add("" if start is None else start.fault.family)
+            self._note("evidence", {"fault": number, "bit": proof.bit, "detail": proof.detail})
+            if proof.over and start is not None:
+                self._ended(start)
 
-    def _say(self, f: str, value: dict[str, Any]) -> None:
+    def _ended(self, start: FaultStart) -> None:
+        self._ledger.healed(start.number)
+        self._note(f"stop-{start.fault.family}", start.stop)
+
+    def _note(self, f: str, value: dict[str, Any] | FaultAction) -> None:
         if self._record is not None:
             self._record(Op(type="info", process=NEMESIS, f=f, value=value))
+
+
+def _ends(fault: Fault) -> list[str]:
+    """The nodes whose process a fault ends."""
+    if isinstance(fault, KillFault | WipeFault):
+        return fault.nodes
+    if isinstance(fault, DiskFault):
+        return fault.nodes if fault.kind == FORGETFUL else []
+    return fault.removes if isinstance(fault, MembershipChange) else []
+
+
+def _lacking(target: Target) -> dict[str, str]:
+    """Why a family cannot be injected into a target that lacks its capability."""
+    needed = {
+        "wipe": target.data,
+        "disk": target.disks,
+        "clock": target.clocks,
+        "membership": target.membership,
+    }
+    return {
+        family: f"the target has no support for {family} faults"
+        for family, capability in needed.items()
+        if capability is None
+    }

@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from dynamesis.harness.links.base import CLIENT, Links, route_name
-from dynamesis.harness.links.faults import LinkFault, Narrow, Slow, make_fault, strongest
+from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
 from dynamesis.harness.nemesis.cuts import route_faults, unheard
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
+from dynamesis.harness.nemesis.faults import CutFault, LinksFault
 from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Observed
 
 #: greetings of which the fastest is the usual one
 _SAMPLES = 4
 
 
-class Wires:
+class RouteFaults:
     """What each fault does to which route, and what a route suffers from all of them;
     shared by all families of link faults."""
 
@@ -26,27 +27,27 @@ class Wires:
         self.links = links
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
 
-    async def lay(self, fault: int, routes: Mapping[str, LinkFault]) -> None:
+    async def lay(self, number: int, routes: Mapping[str, LinkFault]) -> None:
         """Add a fault. Only routes on which something changes are touched: a touch costs
         every connection there."""
         before = {name: self._effective(name) for name in routes}
         for name, suffered in routes.items():
-            self._faults[name][fault] = suffered
+            self._faults[name][number] = suffered
         after = {name: self._effective(name) for name in routes}
         await self.links.apply({n: f for n, f in after.items() if f and f != before[n]})
 
-    async def lift(self, fault: int) -> None:
+    async def lift(self, number: int) -> None:
         """Take a fault away; what others do to the same routes stays."""
-        touched = [name for name, faults in self._faults.items() if fault in faults]
+        touched = [name for name, faults in self._faults.items() if number in faults]
         before = {name: self._effective(name) for name in touched}
         for name in touched:
-            del self._faults[name][fault]
+            del self._faults[name][number]
         after = {name: self._effective(name) for name in touched}
         await self.links.heal([name for name in touched if after[name] is None])
         await self.links.apply({n: f for n, f in after.items() if f and f != before[n]})
 
     async def heal_all(self) -> None:
-        """Take everything away, whoever put it there."""
+        """Take all faults away."""
         self._faults.clear()
         await self.links.heal()
 
@@ -60,23 +61,23 @@ class Wires:
 
 
 class Cut:
-    """Some nodes do not hear others. It bit when the nodes on either side count failures
-    or time-outs that they had not before, or see the link down."""
+    """Some nodes do not receive what others send. It took effect when the nodes on either side
+    count failures or time-outs that they had not before, or see the link down."""
 
-    def __init__(self, system: System, wires: Wires) -> None:
-        self._system = system
-        self._wires = wires
+    def __init__(self, observed: Observed, routes: RouteFaults) -> None:
+        self._observed = observed
+        self._routes = routes
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        silent = unheard(value["grudge"])
-        routes = route_faults(value["kind"], value["grudge"])
+    async def inject(self, number: int, fault: CutFault) -> Look:
+        silent = unheard(fault.grudge)
+        cut = route_faults(fault.kind, fault.grudge)
         pairs = silent | {(b, a) for a, b in silent}
-        look = await _felt(self._system, self._wires, pairs, list(routes))
-        await self._wires.lay(fault, routes)
+        look = await _felt(self._observed, self._routes, pairs, list(cut))
+        await self._routes.lay(number, cut)
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await self._wires.lift(fault)
+    async def lift(self, number: int, fault: CutFault) -> None:
+        await self._routes.lift(number)
 
 
 class BadLink:
@@ -84,53 +85,55 @@ class BadLink:
     or in pieces shows in a greeting through the link; what happens to frames is counted by
     the links."""
 
-    def __init__(self, system: System, wires: Wires) -> None:
-        self._system = system
-        self._wires = wires
+    def __init__(self, observed: Observed, routes: RouteFaults) -> None:
+        self._observed = observed
+        self._routes = routes
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        bad = make_fault(value["kind"], **value.get("with", {}))
+    async def inject(self, number: int, fault: LinksFault) -> Look:
+        bad = fault.link_fault
         watch = _PROOFS[bad.kind]
-        look = await watch(self._system, self._wires, bad, value["links"])
-        await self._wires.lay(fault, dict.fromkeys(value["links"], bad))
+        look = await watch(self._observed, self._routes, bad, fault.links)
+        await self._routes.lay(number, dict.fromkeys(fault.links, bad))
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await self._wires.lift(fault)
+    async def lift(self, number: int, fault: LinksFault) -> None:
+        await self._routes.lift(number)
 
 
-async def _felt(system: System, wires: Wires, pairs: Iterable[Pair], names: list[str]) -> Look:
-    """Proof by the complaints of the nodes, compared with those of now, or by the links' own
+async def _felt(
+    observed: Observed, routes: RouteFaults, pairs: Iterable[Pair], names: list[str]
+) -> Look:
+    """Proof by the failures that nodes count, compared with those of now, or by the links' own
     count of what their faults did. What was seen once stays seen: a busy node may not answer
-    the next time. Where nobody is there to complain, as with a node that was cut off when it
-    was dead, it says so."""
+    the next time. `nobody` in the detail: no node could be asked, as with one that was cut off
+    when it was dead."""
     pairs = sorted(pairs)
-    before = await complaints(system, pairs)
-    harmed = await _harm(wires, names)
+    before = await complaints(observed, pairs)
+    harmed = await _harm(routes, names)
     felt: dict[str, Any] = {}
-    heard: set[str] = set()
+    asked_pairs: set[str] = set()
 
     async def look() -> Proof:
-        for (a, b), now in (await complaints(system, pairs)).items():
-            heard.add(f"{a}-{b}")
+        for (a, b), now in (await complaints(observed, pairs)).items():
+            asked_pairs.add(f"{a}-{b}")
             if worse(before.get((a, b)), now):
                 felt[f"{a}-{b}"] = now
-        numb = sorted(heard - felt.keys())
+        numb = sorted(asked_pairs - felt.keys())
         harm = await harmed()
-        nobody = {} if heard else {"nobody": True}
+        nobody = {} if asked_pairs else {"nobody": True}
         detail = {"felt": dict(felt), "not_felt": numb, **harm, **nobody}
         return Proof(bool(felt or harm), bool(felt) and not numb, detail)
 
     return look
 
 
-async def _harm(wires: Wires, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """Says how often the faults of these links have bitten since now, as the links count it;
+async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """How often the faults of these links have taken effect since now, as the links count it;
     {} where they did not, or do not count."""
-    before = await wires.links.count()
+    before = await routes.links.count()
 
     async def harm() -> dict[str, Any]:
-        after = await wires.links.count()
+        after = await routes.links.count()
         bitten = sum(
             max(0, after[name]["bitten"] - before.get(name, {}).get("bitten", 0))
             for name in names
@@ -141,28 +144,29 @@ async def _harm(wires: Wires, names: list[str]) -> Callable[[], Awaitable[dict[s
     return harm
 
 
-Watch = Callable[[System, Wires, LinkFault, list[str]], Awaitable[Look]]
+WatchLinks = Callable[[Observed, RouteFaults, LinkFault, list[str]], Awaitable[Look]]
 
 
-async def _complained(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
-    return await _felt(system, wires, _pairs(system, names), names)
+async def _complained(
+    observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]
+) -> Look:
+    return await _felt(observed, routes, _pairs(observed, names), names)
 
 
-async def _late(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
+async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]) -> Look:
     """Proof by a greeting that takes as long as the fault is meant to delay it, where another
     took less, before it or once it was lifted; or longer than before by half of that. On a busy
     machine every greeting is late: there it is that something came through the links while they
-    had the fault. Where nobody greeted before, and nobody does now, nobody is there to be
-    late."""
-    _, address = _sample(system, wires, names)
+    had the fault. `nobody` in the detail: no node greeted, neither before nor now."""
+    _, address = _sample(observed, routes, names)
     usual = await greeting(address, _SAMPLES)
     before = usual.seconds if usual else 0.0
     took: list[float] = []
-    through = await _through(system, wires, names)
+    through = await _through(observed, routes, names)
 
     async def look() -> Proof:
         carried = await through()
-        name, address = _sample(system, wires, names)
+        name, address = _sample(observed, routes, names)
         now = await greeting(address)
         bit = bool(carried)
         if now is not None:
@@ -178,19 +182,19 @@ async def _late(system: System, wires: Wires, bad: LinkFault, names: list[str]) 
 
 
 async def _through(
-    system: System, wires: Wires, names: list[str]
+    observed: Observed, routes: RouteFaults, names: list[str]
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """Says what has come through these links, and so suffered their fault: as the links count
+    """What has come through these links, and so suffered their fault: as the links count
     it, or, since the first look, as the nodes count what they received through them. That a
     link has the fault was read back from its proxy when it was laid; {} while nothing came."""
-    harmed = await _harm(wires, names)
-    pairs = sorted(_pairs(system, names))
+    harmed = await _harm(routes, names)
+    pairs = sorted(_pairs(observed, names))
     first: dict[Pair, int] = {}
     most: dict[str, int] = {}
 
     async def through() -> dict[str, Any]:
-        for (a, b), received in (await _received(system, pairs)).items():
-            if not wires.burden(route_name(a, b)):
+        for (a, b), received in (await _received(observed, pairs)).items():
+            if not routes.burden(route_name(a, b)):
                 continue  # lifted by now: what came may have come since
             base = first.setdefault((a, b), received)
             if received < base:  # it was started since
@@ -203,10 +207,10 @@ async def _through(
     return through
 
 
-async def _received(system: System, pairs: list[Pair]) -> dict[Pair, int]:
-    """How many bytes each node a says that it received over its link to b."""
-    askable = [a for a in dict.fromkeys(a for a, _ in pairs) if system.state(a) == "running"]
-    answers = await asyncio.gather(*(asked(system, node) for node in askable))
+async def _received(observed: Observed, pairs: list[Pair]) -> dict[Pair, int]:
+    """How many bytes each node a has received over its link to b, by its own count."""
+    askable = [a for a in dict.fromkeys(a for a, _ in pairs) if observed.state(a) == "running"]
+    answers = await asyncio.gather(*(asked(observed, node) for node in askable))
     links = {
         a: (answer or {}).get("links") or {} for a, answer in zip(askable, answers, strict=True)
     }
@@ -219,17 +223,19 @@ async def _received(system: System, pairs: list[Pair]) -> dict[Pair, int]:
 
 def _delay(bad: LinkFault, size: int) -> float:
     """By how many s the fault must delay so many bytes."""
-    if isinstance(bad, Slow):
+    if isinstance(bad, Latency):
         return (bad.latency_ms - bad.jitter_ms) / 1000
-    return size / (1000 * bad.rate_kbps) if isinstance(bad, Narrow) else 0.0
+    return size / (1000 * bad.rate_kbps) if isinstance(bad, Bandwidth) else 0.0
 
 
-async def _in_pieces(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
+async def _in_pieces(
+    observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]
+) -> Look:
     """Proof by a greeting that comes in several segments, or by the links' own count."""
-    harmed = await _harm(wires, names)
+    harmed = await _harm(routes, names)
 
     async def look() -> Proof:
-        name, address = _sample(system, wires, names)
+        name, address = _sample(observed, routes, names)
         now = await greeting(address)
         harm = await harmed()
         bit = bool(harm) or (now is not None and now.pieces > 1)
@@ -238,12 +244,14 @@ async def _in_pieces(system: System, wires: Wires, bad: LinkFault, names: list[s
     return look
 
 
-async def _counted(system: System, wires: Wires, bad: LinkFault, names: list[str]) -> Look:
+async def _counted(
+    observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]
+) -> Look:
     """Proof by the links' own count of frames that they harmed."""
-    before = await wires.links.count()
+    before = await routes.links.count()
 
     async def look() -> Proof:
-        after = await wires.links.count()
+        after = await routes.links.count()
         harmed = {
             what: sum(after[name][what] - before[name][what] for name in names)
             for what in ("dropped", "duplicated", "reordered")
@@ -254,7 +262,7 @@ async def _counted(system: System, wires: Wires, bad: LinkFault, names: list[str
     return look
 
 
-_PROOFS: dict[str, Watch] = {
+_PROOFS: dict[str, WatchLinks] = {
     "refused": _complained,
     "black-hole": _complained,
     "reset": _complained,
@@ -267,22 +275,22 @@ _PROOFS: dict[str, Watch] = {
 }
 
 
-def _pairs(system: System, names: list[str]) -> set[Pair]:
-    """The pairs of nodes whose links these are; clients do not complain to anybody."""
-    return {(a, b) for a in system.nodes for b in system.nodes if route_name(a, b) in names}
+def _pairs(observed: Observed, names: list[str]) -> set[Pair]:
+    """The pairs of nodes whose links these are; clients have no counts."""
+    return {(a, b) for a in observed.nodes for b in observed.nodes if route_name(a, b) in names}
 
 
-def _sample(system: System, wires: Wires, names: list[str]) -> tuple[str, str]:
-    """One of the links, and its address: towards a node that runs now if there is such a one,
+def _sample(observed: Observed, routes: RouteFaults, names: list[str]) -> tuple[str, str]:
+    """One of the links, and its address: towards a node that runs now if there is one,
     and one with as few other faults as can be, which would hide this one."""
     ends = [
         (a, b)
-        for a in (CLIENT, *system.nodes)
-        for b in system.nodes
+        for a in (CLIENT, *observed.nodes)
+        for b in observed.nodes
         if a != b and route_name(a, b) in names
     ]
     a, b = min(
         ends,
-        key=lambda end: (system.state(end[1]) != "running", wires.burden(route_name(*end))),
+        key=lambda end: (observed.state(end[1]) != "running", routes.burden(route_name(*end))),
     )
-    return route_name(a, b), wires.links.address(a, b)
+    return route_name(a, b), routes.links.address(a, b)

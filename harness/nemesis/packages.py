@@ -1,19 +1,20 @@
-"""What stands behind the names of nemeses, and what can be done where.
+"""The members and packages behind the names of nemeses, and what can be done where.
 
-A member draws the values of its start operations from the seed; everything that a replay
-needs stands in them. The table of all members is harness.nemesis.catalogue.
+A member draws its faults from the seed; everything that a replay needs is in them. The table of
+all members is harness.nemesis.catalogue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.links.faults import name_of
 from dynamesis.harness.nemesis.cuts import Nodes
+from dynamesis.harness.nemesis.faults import Fault
 
-#: How many nodes may join in one test: each needs ports of its own.
+#: How many nodes may join in one test: each needs its own ports.
 NEWCOMERS = 5
 
 
@@ -23,12 +24,19 @@ class Impossible(ValueError):
 
 @dataclass(frozen=True)
 class FaultContext:
-    """What faults have to do with: the nodes, the kinds of fault that the links can do, W
-    and N, whether a node forgets all when its process dies (`volatile`), whether replicas are
-    compared (`anti_entropy`), keys whose replicas may be aimed at, which node may lose its
-    memory: always the same one, or an acknowledged write could rightly lose its last copy; and
-    whether writes are acknowledged from memory, so that a copy may be the only durable one, and
-    a kill loses some (`buffered`)."""
+    """What faults are drawn for.
+
+    nodes: all founders
+    kinds: the link faults that the links can do
+    forgetful: the node that may lose what it stores: always the same one, or an acknowledged
+        write could rightly lose its last copy
+    w, n: as in the paper
+    volatile: whether a node forgets all when its process dies
+    keys: those whose replicas may be aimed at
+    anti_entropy: whether replicas are compared
+    buffered: whether writes are acknowledged from memory, so that a copy may be the only durable
+        one, and a kill loses some
+    """
 
     nodes: Nodes
     kinds: frozenset[str]
@@ -53,7 +61,7 @@ class FaultContext:
         anti_entropy: bool = True,
         buffered: bool = False,
     ) -> FaultContext:
-        """The arena in which the forgetful node is drawn from the seed."""
+        """The context in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
         return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
 
@@ -63,19 +71,25 @@ class FaultContext:
         return self.volatile or self.buffered
 
 
-Value = dict[str, Any]
 #: Draws the acts of one period, one after the other; most have one.
-Draw = Callable[[Rng, FaultContext], tuple[list[Value], Rng]]
+Draw = Callable[[Rng, FaultContext], tuple[list[Fault], Rng]]
 
 
 @dataclass(frozen=True)
 class Member:
-    """One way to break things. `kinds`: the link faults of which it needs at least one;
-    `least`: nodes it makes sense with; `gap`: the pause between two acts, in lengths of an
-    act; `weight`: how often it is drawn, beside others; `forgets`: whether a node loses
-    what it stored; `several`: it ends other nodes than the one that may forget; `spare`: of
-    how many members more than N it needs; `lasts`: it is never
-    taken back, and ends by itself."""
+    """One way to break things.
+
+    name: in histories and schedule.yaml
+    kinds: the link faults of which it needs at least one
+    least: the smallest number of nodes that it makes sense with
+    gap: the pause between two acts, in lengths of an act
+    weight: how often it is drawn, beside others
+    forgets: whether a node loses what it stored
+    several: whether it ends other nodes than the one that may forget
+    spare: how many members more than N it needs
+    lasts: whether it is never taken back, and ends by itself
+    alias: how users name it, where that is not `name`
+    """
 
     name: str
     description: str
@@ -88,6 +102,12 @@ class Member:
     several: bool = False
     spare: int = 0
     lasts: bool = False
+    alias: str = ""
+
+    @property
+    def title(self) -> str:
+        """How users name it."""
+        return self.alias or self.name
 
     @property
     def family(self) -> str:
@@ -98,33 +118,53 @@ class Member:
         """Whether a node is removed as dead, and its data with it."""
         return self.forgets and self.lasts
 
-    def why_not(self, arena: FaultContext) -> str | None:
-        """Why it cannot be done there; None if it can."""
-        if len(arena.nodes) < self.least:
-            return f"needs {self.least} nodes and there are {len(arena.nodes)}"
-        if self.spare and len(arena.nodes) < arena.n + self.spare:
-            return f"needs {arena.n + self.spare} nodes with {arena.n} copies of each key"
-        if self.family == "membership" and not arena.anti_entropy:
-            return "needs anti-entropy, which brings new owners their data"
-        if self.kinds and not self.kinds & arena.kinds:
-            return f"needs links that can do {' or '.join(sorted(self.kinds))}"
-        if arena.volatile and self.name in ("wipe.old-disk", "wipe.old-coordinator"):
-            return "needs storage that outlives the process"
-        if arena.volatile and self.name == "disk.lost-writes":
-            return "needs storage that outlives the process"
-        deadly = arena.frail and (self.family == "kill" or self.name == "disk.lost-writes")
+    def why_not(self, context: FaultContext) -> str | None:
+        """Why it cannot be done there, and the way out; None if it can."""
+        return self._too_few(context) or self._lacks(context) or self._destroys(context)
+
+    def _too_few(self, context: FaultContext) -> str | None:
+        nodes, needed = len(context.nodes), context.n + self.spare
+        if nodes < self.least:
+            return f"needs {self.least} nodes and there are {nodes}: raise --nodes"
+        if self.spare and nodes < needed:
+            copies = f"{context.n} copies of each key"
+            return f"needs {needed} nodes with {copies}: raise --nodes or lower --n"
+        return None
+
+    def _lacks(self, context: FaultContext) -> str | None:
+        if self.family == "membership" and not context.anti_entropy:
+            return (
+                "needs anti-entropy, which brings new owners their data: "
+                "leave out --param anti_entropy_interval=0"
+            )
+        if self.kinds and not self.kinds & context.kinds:
+            kinds = " or ".join(sorted(map(name_of, self.kinds)))
+            return f"needs links that can do {kinds}: use --links embedded"
+        disks = ("wipe.old-disk", "wipe.old-coordinator", "disk.lost-writes")
+        if context.volatile and self.name in disks:
+            return "needs storage that outlives the process: use another --storage than memory"
+        return None
+
+    def _destroys(self, context: FaultContext) -> str | None:
+        deadly = context.frail and (self.family == "kill" or self.name == "disk.lost-writes")
         if deadly and self.several:
-            return "would destroy every copy of a write that is only in memory"
-        if self.forgets and arena.buffered:
-            return "could destroy the only durable copy of an acknowledged write"
-        if (deadly or self.forgets) and arena.w < 2:
-            return "could destroy the only copy of an acknowledged write (it takes w of 2 or more)"
+            return (
+                "would destroy every copy of a write that is only in memory: use a durable "
+                "--storage, without --param durability=buffered"
+            )
+        if self.forgets and context.buffered:
+            return (
+                "could destroy the only durable copy of an acknowledged write: "
+                "use --param durable_replicas=2"
+            )
+        if (deadly or self.forgets) and context.w < 2:
+            return "could destroy the only copy of an acknowledged write: use --w 2 or more"
         return None
 
 
 @dataclass(frozen=True)
 class Package:
-    """What stands behind a name on the command line."""
+    """The members of one name on the command line."""
 
     name: str
     description: str

@@ -10,156 +10,166 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from dynamesis.harness.nemesis.cuts import route_faults
 from dynamesis.harness.nemesis.fault_handler import Look, Proof, proven
-from dynamesis.harness.nemesis.network import Wires
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.nemesis.faults import KillFault, PauseFault, WipeFault
+from dynamesis.harness.nemesis.network import RouteFaults
+from dynamesis.harness.targets.target import DataFolders, Processes, Status
 
+T = TypeVar("T")
 Held = Literal["down", "paused"]
 #: s for which a node without its last writes is kept from its peers, so that it coordinates
-#: writes before it hears of those
+#: writes before they reach it
 _APART = 1.2
 
 
 class Holds:
-    """Who holds which node in which state; shared by all families of process faults."""
+    """Which faults hold which node in which state; shared by all families of process faults."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
         self._held: dict[str, dict[int, Held]] = defaultdict(dict)
 
-    def take(self, fault: int, node: str, state: Held) -> None:
-        """From now on, `node` is to be in this state, unless another fault says more."""
-        self._held[node][fault] = state
+    def take(self, number: int, node: str, state: Held) -> None:
+        """From now on, `node` is to be in this state, unless another fault wants more."""
+        self._held[node][number] = state
 
-    async def release(self, fault: int, node: str) -> None:
+    async def release(self, number: int, node: str) -> None:
         """Bring `node` into the state that the other faults want, or up; one that has
         retired stays down. Raises RuntimeError if it would not start."""
-        self._held[node].pop(fault, None)
+        self._held[node].pop(number, None)
         wanted = self._held[node].values()
-        if "down" in wanted or node not in self._system.nodes:
+        if "down" in wanted or node not in self._processes.nodes:
             return
-        if self._system.state(node) == "down":
-            await self._system.start(node)
+        if self._processes.state(node) == "down":
+            await self._processes.start(node)
         if "paused" in wanted:
-            await self._system.pause(node)
+            await self._processes.pause(node)
         else:
-            await self._system.resume(node)
+            await self._processes.resume(node)
 
     def clear(self) -> None:
-        """Nobody holds anything."""
+        """Forget all holds."""
         self._held.clear()
 
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL, or SIGTERM where the value says so. `pause_ms`: SIGSTOP, and SIGKILL so much
-    later, while what was sent to the node waits unread; `grace_ms`: SIGTERM, and SIGKILL so
-    much later, in the middle of the shutdown. The proof is that the kernel has given the
-    process up."""
+    """SIGKILL, or the signal of the fault. `pause_ms`: SIGSTOP, and SIGKILL so much later, while
+    what was sent to the node waits unread; `grace_ms`: SIGTERM, and SIGKILL so much later, in
+    the middle of the shutdown. The proof is that the kernel has given the process up."""
 
-    system: System
+    processes: Processes
     holds: Holds
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        pids = await _each(value["nodes"], lambda node: self._end(fault, node, value))
-        down = [node for node in pids if self.system.state(node) == "down"]
+    async def inject(self, number: int, fault: KillFault) -> Look:
+        pids = await _each(fault.nodes, lambda node: self._end(number, node, fault))
+        down = [node for node in pids if self.processes.state(node) == "down"]
         return proven(bool(down), gone={node: pids[node] for node in down})
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await _each(value["nodes"], lambda node: self.holds.release(fault, node))
+    async def lift(self, number: int, fault: KillFault) -> None:
+        await _each(fault.nodes, lambda node: self.holds.release(number, node))
 
-    async def _end(self, fault: int, node: str, value: dict[str, Any]) -> int | None:
+    async def _end(self, number: int, node: str, fault: KillFault) -> int | None:
         """The pid that is gone, as far as it is known."""
-        self.holds.take(fault, node, "down")
-        if self.system.state(node) == "down":
+        self.holds.take(number, node, "down")
+        state = self.processes.state(node)
+        if state == "down":
             return None
-        if value.get("signal") == "SIGTERM" and self.system.state(node) == "running":
-            if "grace_ms" in value:
-                return await self._cut_short(node, value["grace_ms"] / 1000)
-            await self.system.stop(node)
+        if fault.signal == "SIGTERM" and state == "running":
+            if fault.grace_ms is not None:
+                return await self._cut_short(node, fault.grace_ms / 1000)
+            await self.processes.stop(node)
             return None
-        if "pause_ms" in value and await self.system.pause(node):
-            await asyncio.sleep(value["pause_ms"] / 1000)
-        return await self.system.kill(node)
+        if fault.pause_ms is not None and await self.processes.pause(node):
+            await asyncio.sleep(fault.pause_ms / 1000)
+        return await self.processes.kill(node)
 
     async def _cut_short(self, node: str, grace: float) -> int:
         """Stop a node, and kill it if it is not down after so many s."""
-        stopping = asyncio.create_task(self.system.stop(node))
+        stopping = asyncio.create_task(self.processes.stop(node))
         await asyncio.wait({stopping}, timeout=grace)
-        pid = await self.system.kill(node)
+        pid = await self.processes.kill(node)
         await stopping
         return pid
 
 
 @dataclass(frozen=True)
-class Wipe(Kill):
+class Wipe:
     """SIGKILL, and everything the node stored is deleted; or copied; or replaced by what was
     copied before. `apart`: once it runs again, it is cut off from its peers for _APART s:
     it has to name the versions that clients send it without what they know."""
 
-    wires: Wires
-    _seen: dict[int, dict[str, Any]] = field(default_factory=dict)
+    processes: Processes
+    status: Status
+    data: DataFolders
+    holds: Holds
+    route_faults: RouteFaults
+    #: by number and node: how many [objects, hints] the node had stored when it was cut off
+    #: (`before`) and at the end of that (`then`)
+    _seen: dict[int, dict[str, dict[str, list[int] | None]]] = field(default_factory=dict)
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        look = await super().inject(fault, value)
-        what = value.get("disk", "wiped")
-        await _each(value["nodes"], self._act(what))
-        proof = await look()
-        detail = {**proof.detail, what: value["nodes"]}
+    async def inject(self, number: int, fault: WipeFault) -> Look:
+        kill = Kill(self.processes, self.holds)
+        killed = await (await kill.inject(number, KillFault(nodes=fault.nodes)))()
+        what = fault.disk or "wiped"
+        await _each(fault.nodes, self._act(what))
+        detail = {**killed.detail, what: fault.nodes}
 
-        async def looked() -> Proof:
-            seen = self._seen.get(fault)
-            told = {} if seen is None else {"apart": seen}
-            return Proof(proof.bit, seen is not None or not value.get("apart"), detail | told)
+        async def look() -> Proof:
+            seen = self._seen.get(number)
+            apart = {} if seen is None else {"apart": seen}
+            return Proof(killed.bit, seen is not None or not fault.apart, detail | apart)
 
-        return looked
+        return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        if not value.get("apart"):
-            await super().lift(fault, value)
+    async def lift(self, number: int, fault: WipeFault) -> None:
+        if not fault.apart:
+            await _each(fault.nodes, lambda node: self.holds.release(number, node))
             return
         # only a disk that was put back knows the ring; any other node must ask for it first
-        early = value.get("disk") == "restored"
-        self._seen[fault] = {}
-        for node in value["nodes"]:
-            self._seen[fault][node] = await self._start_apart(fault, node, early)
+        early = fault.disk == "restored"
+        self._seen[number] = {}
+        for node in fault.nodes:
+            self._seen[number][node] = await self._start_apart(number, node, early)
 
-    async def _start_apart(self, fault: int, node: str, early: bool) -> dict[str, Any]:
+    async def _start_apart(
+        self, number: int, node: str, early: bool
+    ) -> dict[str, list[int] | None]:
         """Give a node back, cut off from its peers: before it starts, or once it is ready.
-        What it had stored when it was cut off, and when it was not any more: (objects, hints)."""
+        Returns what it had stored when it was cut off, and at the end of that."""
         try:
             if early:
-                await self._cut_off(fault, node)
-            await self.holds.release(fault, node)
-            if self.system.state(node) != "running":
+                await self._cut_off(number, node)
+            await self.holds.release(number, node)
+            if self.processes.state(node) != "running":
                 return {}
             if not early:
-                await self._cut_off(fault, node)
+                await self._cut_off(number, node)
             before = await self._stored(node)
             await asyncio.sleep(_APART)
             return {"before": before, "then": await self._stored(node)}
         finally:
-            await self.wires.lift(fault)
+            await self.route_faults.lift(number)
 
-    async def _cut_off(self, fault: int, node: str) -> None:
-        rest = [other for other in self.system.nodes if other != node]
-        await self.wires.lay(fault, route_faults("refused", [[node], rest]))
+    async def _cut_off(self, number: int, node: str) -> None:
+        rest = [other for other in self.processes.nodes if other != node]
+        await self.route_faults.lay(number, route_faults("refused", [[node], rest]))
 
     async def _stored(self, node: str) -> list[int] | None:
         """How many objects and hints a node has; None if it does not answer."""
-        status = await self.system.status(node)
+        status = await self.status.status(node)
         return None if status is None else [int(status["objects"]), int(status["hints"])]
 
     def _act(self, what: str) -> Callable[[str], Awaitable[None]]:
         match what:
             case "copied":
-                return self.system.copy_data
+                return self.data.copy_data
             case "restored":
-                return self.system.restore_data
-        return self.system.wipe
+                return self.data.restore_data
+        return self.data.wipe
 
 
 @dataclass(frozen=True)
@@ -167,34 +177,37 @@ class Pause:
     """SIGSTOP. The proof is that the kernel shows the process as stopped; one that another
     fault holds down is stopped when it is back."""
 
-    system: System
+    processes: Processes
     holds: Holds
 
-    async def inject(self, fault: int, value: dict[str, Any]) -> Look:
-        nodes = value["nodes"]
-        found = await _each(nodes, lambda node: self._pause(fault, node))
+    async def inject(self, number: int, fault: PauseFault) -> Look:
+        nodes = fault.nodes
+        found = await _each(nodes, lambda node: self._pause(number, node))
         stopped = {node for node in nodes if found[node]}
 
         async def look() -> Proof:
-            late = {n for n in nodes if n not in stopped and self.system.state(n) == "paused"}
-            stopped.update({n for n, is_ in (await _each(late, self.system.pause)).items() if is_})
+            late = [n for n in nodes if n not in stopped and self.processes.state(n) == "paused"]
+            again = await _each(late, self.processes.pause)
+            stopped.update(node for node, is_stopped in again.items() if is_stopped)
             return Proof(bool(stopped), len(stopped) == len(nodes), {"stopped": sorted(stopped)})
 
         return look
 
-    async def lift(self, fault: int, value: dict[str, Any]) -> None:
-        await _each(value["nodes"], lambda node: self.holds.release(fault, node))
+    async def lift(self, number: int, fault: PauseFault) -> None:
+        await _each(fault.nodes, lambda node: self.holds.release(number, node))
 
-    async def _pause(self, fault: int, node: str) -> bool:
-        self.holds.take(fault, node, "paused")
-        return self.system.state(node) != "down" and await self.system.pause(node)
+    async def _pause(self, number: int, node: str) -> bool:
+        self.holds.take(number, node, "paused")
+        return self.processes.state(node) != "down" and await self.processes.pause(node)
 
 
-async def _each(nodes: Iterable[str], act: Callable[[str], Awaitable[Any]]) -> dict[str, Any]:
+async def _each(nodes: Iterable[str], act: Callable[[str], Awaitable[T]]) -> dict[str, T]:
     """Act on all nodes at once, to the end, before the first failure is raised."""
     nodes = list(nodes)
     results = await asyncio.gather(*(act(node) for node in nodes), return_exceptions=True)
-    for result in results:
+    done: dict[str, T] = {}
+    for node, result in zip(nodes, results, strict=True):
         if isinstance(result, BaseException):
             raise result
-    return dict(zip(nodes, results, strict=True))
+        done[node] = result
+    return done

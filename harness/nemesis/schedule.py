@@ -17,20 +17,34 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis.catalogue import possible
+from dynamesis.harness.nemesis.faults import (
+    Fault,
+    FaultStart,
+    FaultStop,
+    MembershipFault,
+    NodesFault,
+    WipeFault,
+)
 from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member
+from msgspec import structs
 
 NEMESIS = "nemesis"
-#: A test is at most so many units of time long; about three make a fault and its pause.
+#: A test is at most so many units of time long; ainterval three make a fault and its pause.
 _MOST_UNITS = 10_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """One operation of the nemesis, `at` ms after the load began."""
+    """One operation of the nemesis, `at` ms after the load began; `f` as in the history."""
 
     at: int
     f: str
-    value: dict[str, Any]
+    action: FaultStart | FaultStop
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The action as it is written to files."""
+        return self.action.as_value()
 
 
 @dataclass(frozen=True)
@@ -40,24 +54,25 @@ class FaultInterval:
     start: int
     stop: int
     member: Member
-    value: dict[str, Any]
+    fault: Fault
 
 
-def plan(names: Iterable[str], arena: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
+def plan(names: Iterable[str], context: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
     """What these packages do in a load phase of `limit` s. A fault whose end would come
     later is left to the heal phase. Raises Impossible."""
-    families = possible(tuple(names), arena)
+    families = possible(tuple(names), context)
     rng = Rng(seed).split(NEMESIS)
-    bouts = [
-        bout
+    intervals = [
+        interval
         for family, members in families.items()
-        for bout in _timeline(members, arena, rng.split(family), limit, len(families))
+        for interval in _timeline(members, context, rng.split(family), limit, len(families))
     ]
-    return _events(_apart(sorted(bouts, key=lambda bout: bout.start)), round(limit * 1000))
+    intervals.sort(key=lambda interval: interval.start)
+    return _events(_apart(intervals), round(limit * 1000))
 
 
 def _timeline(
-    members: tuple[Member, ...], arena: FaultContext, rng: Rng, limit: float, families: int
+    members: tuple[Member, ...], context: FaultContext, rng: Rng, limit: float, families: int
 ) -> Iterator[FaultInterval]:
     """Faults of 1 to 3 s with pauses of 0.5 to 1.5 s in a test of 10 s; longer ones in a
     longer test, so that hints, repair and detectors get something to do. Longer ones still
@@ -69,52 +84,54 @@ def _timeline(
     now = min(now, 0.3 * limit * 1000)
     while now + 0.5 * unit < limit * 1000:
         member, rng = rng.choice(weighted)
-        acts, rng = member.draw(rng, arena)
+        acts, rng = member.draw(rng, context)
         length, rng = rng.uniform(unit, 3 * unit)
         act = length / (len(acts) + (len(acts) - 1) * member.gap)
-        for number, value in enumerate(acts):
+        for number, fault in enumerate(acts):
             start = now + number * act * (1 + member.gap)
-            yield FaultInterval(round(start), round(start + act), member, value)
+            yield FaultInterval(round(start), round(start + act), member, fault)
         pause, rng = rng.uniform(0.5 * unit * crowd, 1.5 * unit * crowd)
         now += length + pause
 
 
-def _apart(bouts: Iterable[FaultInterval]) -> Iterator[FaultInterval]:
+def _apart(intervals: Iterable[FaultInterval]) -> Iterator[FaultInterval]:
     """Without the nodes whose process another fault still holds, and without putting back a
     disk whose copying fell to that."""
     held: dict[str, int] = {}
     copied: set[str] = set()
-    for bout in bouts:
-        wanted = bout.value.get("nodes")
-        if wanted is None:
-            yield bout
+    for interval in intervals:
+        fault = interval.fault
+        if not isinstance(fault, NodesFault) or not fault.nodes:
+            yield interval
             continue
-        free = [node for node in wanted if held.get(node, -1) < bout.start]
-        if bout.value.get("disk") == "copied":
+        free = [node for node in fault.nodes if held.get(node, -1) < interval.start]
+        disk = fault.disk if isinstance(fault, WipeFault) else None
+        if disk == "copied":
             copied.update(free)
-        if bout.value.get("disk") == "restored":
+        if disk == "restored":
             free = [node for node in free if node in copied]
-        held |= dict.fromkeys(free, bout.stop)
+        held |= dict.fromkeys(free, interval.stop)
         if free:
-            yield replace(bout, value={**bout.value, "nodes": free})
+            yield replace(interval, fault=structs.replace(fault, nodes=free))
 
 
-def _events(bouts: Iterable[FaultInterval], limit: int) -> tuple[Event, ...]:
+def _events(intervals: Iterable[FaultInterval], limit: int) -> tuple[Event, ...]:
     events: list[Event] = []
-    for fault, bout in enumerate(bouts):
-        family = bout.member.family
-        named = {"fault": fault, "member": bout.member.name}
-        if bout.start < limit:
-            events.append(Event(bout.start, f"start-{family}", {**named, **bout.value}))
-            if bout.stop < limit and not bout.member.lasts:
-                events.append(Event(bout.stop, f"stop-{family}", named))
+    for number, interval in enumerate(intervals):
+        family = interval.member.family
+        start = FaultStart(number, interval.member.name, interval.fault)
+        if interval.start < limit:
+            events.append(Event(interval.start, f"start-{family}", start))
+            if interval.stop < limit and not interval.member.lasts:
+                events.append(Event(interval.stop, f"stop-{family}", start.stop))
     return in_order(events)
 
 
 def newcomers(events: Iterable[Event]) -> int:
     """How many nodes may join in the course of these events."""
-    wanted = sum(int(event.value.get("joins", 0)) for event in events)
-    return min(NEWCOMERS, wanted)
+    starts = [event.action for event in events if isinstance(event.action, FaultStart)]
+    changes = [start.fault for start in starts if isinstance(start.fault, MembershipFault)]
+    return min(NEWCOMERS, sum(change.joins for change in changes))
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -140,7 +157,7 @@ class Timeline:
             return Pending(due), begun
         if NEMESIS not in ctx.free:
             return PENDING, begun
-        op = Op(type="invoke", time=ctx.time, process=NEMESIS, f=event.f, value=event.value)
+        op = Op(type="invoke", time=ctx.time, process=NEMESIS, f=event.f, value=event.action)
         return op, replace(begun, events=self.events[1:])
 
     def update(self, ctx: Context, event: Op) -> Generator | None:

@@ -6,8 +6,8 @@
     - {start: 1.0, member: link.slow, kind: slow, with: {latency_ms: 100}, links: [n1-n2]}
 
 `start` and `stop` are in s after the load began; without a `stop`, the heal phase takes the
-fault back. Instead of nodes or a grudge, a `target` with its `key` and `otherwise` may
-stand. Whatever is wrong is said with file, line, key and what is allowed.
+fault back. A `target` with its `key` and `otherwise` may take the place of nodes or a grudge.
+Every error names file, line, key and what is allowed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 
 import yaml
 from dynamesis.harness.links.base import CLIENT, route_name
-from dynamesis.harness.links.faults import FaultError, make_fault
+from dynamesis.harness.links.faults import KINDS as KINDS_OF_LINK_FAULTS
+from dynamesis.harness.links.faults import FaultError, make_fault, name_of
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.nemesis.clocks import CLOCK_FAULTS
 from dynamesis.harness.nemesis.cuts import KINDS
 from dynamesis.harness.nemesis.disks import DISK_FAULTS
+from dynamesis.harness.nemesis.faults import FaultStart, fault_from_value
 from dynamesis.harness.nemesis.loads import LOADS
 from dynamesis.harness.nemesis.packages import FaultContext
 from dynamesis.harness.nemesis.schedule import Event, in_order
@@ -36,12 +38,12 @@ def dump(events: Iterable[Event]) -> str:
     """The schedule as YAML, one fault after the other."""
     faults: dict[int, dict[str, Any]] = {}
     for event in events:
-        fault = event.value["fault"]
-        if event.f.startswith("start-"):
+        number = event.action.number
+        if isinstance(event.action, FaultStart):
             rest = {key: value for key, value in event.value.items() if key != "fault"}
-            faults[fault] = {"start": event.at / 1000, "stop": None, **rest}
+            faults[number] = {"start": event.at / 1000, "stop": None, **rest}
         else:
-            faults[fault]["stop"] = event.at / 1000
+            faults[number]["stop"] = event.at / 1000
     listed = [
         {key: value for key, value in fault.items() if value is not None}
         for fault in faults.values()
@@ -52,8 +54,8 @@ def dump(events: Iterable[Event]) -> str:
     return text
 
 
-def load(text: str, name: str, arena: FaultContext) -> tuple[Event, ...]:
-    """The schedule that stands in `text`, for this arena. `name` is the file's, for
+def load(text: str, name: str, context: FaultContext) -> tuple[Event, ...]:
+    """The schedule in `text`, for this context. `name` is the file's, for
     messages. Raises BadYaml."""
     place = document(text, name, "a list of faults under the key 'faults'")
     fields = place.mapping({"faults"})
@@ -61,80 +63,87 @@ def load(text: str, name: str, arena: FaultContext) -> tuple[Event, ...]:
         raise place.wrong("there is no key 'faults'")
     events: list[Event] = []
     for number, entry in enumerate(fields["faults"].sequence()):
-        events += _fault(number, entry, arena)
+        events += _fault(number, entry, context)
     return in_order(events)
 
 
 Read = Callable[[YamlPlace, FaultContext], Any]
 
 
-def _grudge(place: YamlPlace, arena: FaultContext) -> Any:
+def _grudge(place: YamlPlace, context: FaultContext) -> Any:
     if isinstance(place.node, yaml.MappingNode):
-        deaf = place.mapping(arena.nodes)
-        return {node: silent.some_of(arena.nodes) for node, silent in deaf.items()}
-    return [group.some_of(arena.nodes) for group in place.sequence()]
+        deaf = place.mapping(context.nodes)
+        return {node: silent.some_of(context.nodes) for node, silent in deaf.items()}
+    return [group.some_of(context.nodes) for group in place.sequence()]
 
 
-def _routes(arena: FaultContext) -> list[str]:
-    nodes = arena.nodes
+def _routes(context: FaultContext) -> list[str]:
+    nodes = context.nodes
     return [route_name(a, b) for a in (CLIENT, *nodes) for b in nodes if a != b]
 
 
-_NODES: dict[str, Read] = {"nodes": lambda place, arena: place.some_of(arena.nodes)}
+def _link_kind(place: YamlPlace, context: FaultContext) -> str:
+    """The kind, by any of its names."""
+    given = place.value()
+    kind = KINDS_OF_LINK_FAULTS.get(given) if isinstance(given, str) else None
+    return kind if kind in context.kinds else place.one_of(list(map(name_of, context.kinds)))
+
+
+_NODES: dict[str, Read] = {"nodes": lambda place, context: place.some_of(context.nodes)}
 _TARGET: dict[str, Read] = {
-    "target": lambda place, arena: place.one_of(TARGETS),
-    "key": lambda place, arena: str(place.value()),
-    "otherwise": lambda place, arena: place.one_of(arena.nodes),
+    "target": lambda place, context: place.one_of(TARGETS),
+    "key": lambda place, context: str(place.value()),
+    "otherwise": lambda place, context: place.one_of(context.nodes),
 }
-_SIGNAL: dict[str, Read] = {"signal": lambda place, arena: place.one_of(_SIGNALS)}
+_SIGNAL: dict[str, Read] = {"signal": lambda place, context: place.one_of(_SIGNALS)}
 
 _CHANGE: dict[str, Read] = {
     **dict.fromkeys(
-        ("joins", "leaves", "removes", "keep"), lambda place, arena: place.integer(0, 100)
+        ("joins", "leaves", "removes", "keep"), lambda place, context: place.integer(0, 100)
     ),
-    "among": lambda place, arena: place.some_of(arena.nodes),
+    "among": lambda place, context: place.some_of(context.nodes),
 }
 _BACK: dict[str, Read] = {
-    "back": lambda place, arena: place.boolean(),
-    "after_ms": lambda place, arena: place.integer(0, 60_000),
+    "back": lambda place, context: place.boolean(),
+    "after_ms": lambda place, context: place.integer(0, 60_000),
 }
 _DELAY: dict[str, Read] = dict.fromkeys(
-    ("pause_ms", "grace_ms"), lambda place, arena: place.integer(0, 60_000)
+    ("pause_ms", "grace_ms"), lambda place, context: place.integer(0, 60_000)
 )
 
-#: What a fault of each family may say, beside start, stop and member.
+#: The fields of a fault of each family, beside start, stop and member.
 _FIELDS: dict[str, dict[str, Read]] = {
     "cut": {
-        "kind": lambda place, arena: place.one_of(set(KINDS) & arena.kinds),
+        "kind": lambda place, context: place.one_of(set(KINDS) & context.kinds),
         "grudge": _grudge,
         **_TARGET,
     },
     "link": {
-        "kind": lambda place, arena: place.one_of(arena.kinds),
-        "with": lambda place, arena: place.value(),
-        "links": lambda place, arena: place.some_of(_routes(arena)),
+        "kind": _link_kind,
+        "with": lambda place, context: place.value(),
+        "links": lambda place, context: place.some_of(_routes(context)),
     },
     "kill": _NODES | _TARGET | _SIGNAL | _DELAY,
     "pause": _NODES | _TARGET,
     "wipe": _NODES
     | {
-        "disk": lambda place, arena: place.one_of(_DISKS),
-        "apart": lambda place, arena: place.boolean(),
+        "disk": lambda place, context: place.one_of(_DISKS),
+        "apart": lambda place, context: place.boolean(),
     },
     "disk": _NODES
     | {
-        "kind": lambda place, arena: place.one_of(DISK_FAULTS),
-        "with": lambda place, arena: place.value(),
+        "kind": lambda place, context: place.one_of(DISK_FAULTS),
+        "with": lambda place, context: place.value(),
     },
     "clock": _NODES
     | {
-        "kind": lambda place, arena: place.one_of(CLOCK_FAULTS),
-        "with": lambda place, arena: place.value(),
+        "kind": lambda place, context: place.one_of(CLOCK_FAULTS),
+        "with": lambda place, context: place.value(),
     },
     "load": _NODES
     | {
-        "kind": lambda place, arena: place.one_of(LOADS),
-        "with": lambda place, arena: place.value(),
+        "kind": lambda place, context: place.one_of(LOADS),
+        "with": lambda place, context: place.value(),
     },
     "membership": _CHANGE | _BACK,
 }
@@ -155,11 +164,11 @@ _EXACT = {"clock": CLOCK_FAULTS, "load": LOADS}
 _TIMES = ("start", "stop", "member")
 
 
-def _fault(number: int, entry: YamlPlace, arena: FaultContext) -> list[Event]:
+def _fault(number: int, entry: YamlPlace, context: FaultContext) -> list[Event]:
     family = _family(entry)
     readers = _FIELDS[family]
     fields = entry.mapping({*_TIMES, *readers})
-    value = {key: readers[key](place, arena) for key, place in fields.items() if key in readers}
+    value = {key: readers[key](place, context) for key, place in fields.items() if key in readers}
     if not any(set(group) <= set(value) for group in _NEEDED[family]):
         groups = " or ".join(", ".join(group) for group in _NEEDED[family])
         raise entry.wrong(f"a fault of the family {family} needs {groups}")
@@ -169,16 +178,22 @@ def _fault(number: int, entry: YamlPlace, arena: FaultContext) -> list[Event]:
         _check_disk(fields, value)
     if family in _EXACT:
         _check_exact(fields, value, _EXACT[family][value["kind"]])
-    named = {"fault": number, "member": fields["member"].value()}
+    given = str(fields["member"].value())
+    members = PACKAGES[given].members
+    member = members[0].name if members[0].title == given else given
+    try:
+        action = FaultStart(number, member, fault_from_value(family, value))
+    except ValueError as error:
+        raise entry.wrong(str(error)) from error
     start = fields["start"].milliseconds()
-    events = [Event(start, f"start-{family}", {**named, **value})]
-    if "stop" in fields and PACKAGES[named["member"]].members[0].lasts:
-        raise fields["stop"].wrong(f"{named['member']} ends by itself, when it has come about")
+    events = [Event(start, f"start-{family}", action)]
+    if "stop" in fields and members[0].lasts:
+        raise fields["stop"].wrong(f"{member} ends by itself, when it has come about")
     if "stop" in fields:
         stop = fields["stop"].milliseconds()
         if stop <= start:
             raise fields["stop"].wrong(f"{stop / 1000} is not after the start, {start / 1000}")
-        events.append(Event(stop, f"stop-{family}", named))
+        events.append(Event(stop, f"stop-{family}", action.stop))
     return events
 
 

@@ -1,5 +1,5 @@
-"""How it shows from outside that links are broken: what nodes complain of, asked for round
-the proxies, and how a connection through a link begins."""
+"""How it shows from outside that links are broken: the failures that nodes count, read
+from their admin ports and not through the proxies, and how a connection through a link begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Observed
 
 Pair = tuple[str, str]
 
@@ -25,19 +25,20 @@ _LONGEST = 1 << 20
 _TCP_INFO, _DATA_SEGS_IN = 256, 152
 
 
-async def asked(system: System, node: str) -> dict[str, Any] | None:
+async def asked(observed: Observed, node: str) -> dict[str, Any] | None:
     """A node's status, asked for again where a busy machine kept it from answering in time."""
     for _ in range(_TRIES):
-        if (status := await system.status(node)) is not None or system.state(node) != "running":
+        status = await observed.status(node)
+        if status is not None or observed.state(node) != "running":
             return status
     return None
 
 
-async def complaints(system: System, pairs: Iterable[Pair]) -> dict[Pair, Any]:
+async def complaints(observed: Observed, pairs: Iterable[Pair]) -> dict[Pair, Any]:
     """What each running node a counts against b, for these pairs (a, b)."""
     pairs = list(pairs)
-    askable = [a for a in dict.fromkeys(a for a, _ in pairs) if system.state(a) == "running"]
-    answers = await asyncio.gather(*(asked(system, node) for node in askable))
+    askable = [a for a in dict.fromkeys(a for a, _ in pairs) if observed.state(a) == "running"]
+    answers = await asyncio.gather(*(asked(observed, node) for node in askable))
     peers = {node: known["peers"] for node, known in zip(askable, answers, strict=True) if known}
     return {(a, b): peers[a][b] for a, b in pairs if a in peers and b in peers[a]}
 
@@ -52,7 +53,7 @@ def worse(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Greeting:
-    """How a node, which speaks first, greets: s until its first words were complete, their
+    """How a node, which speaks first, greets: s until its first frame was complete, their
     length in bytes, and in how many segments they came, by the kernel's count: a reader who
     is slow finds several of them in one piece."""
 
@@ -64,49 +65,49 @@ class Greeting:
 async def greeting(address: str, times: int = 1) -> Greeting | None:
     """The fastest of so many greetings through this address; None if there were none. Where
     one does not come, no other is waited for."""
-    heard: list[Greeting] = []
+    greetings: list[Greeting] = []
     for _ in range(times):
         if (found := await _greeting(address)) is None:
             break
-        heard.append(found)
-    return min(heard, key=lambda found: found.seconds, default=None)
+        greetings.append(found)
+    return min(greetings, key=lambda found: found.seconds, default=None)
 
 
 async def _greeting(address: str) -> Greeting | None:
     host, port = address.split(":")
     loop = asyncio.get_running_loop()
-    began, heard, last, pieces = loop.time(), b"", 0.0, 0
+    began, received, last, pieces = loop.time(), b"", 0.0, 0
     with socket.socket() as sock:
         sock.setblocking(False)
         try:
             async with asyncio.timeout(_GREETING):
                 await loop.sock_connect(sock, (host, int(port)))
-                while data := await asyncio.wait_for(loop.sock_recv(sock, 4096), _quiet(heard)):
-                    heard, last = heard + data, loop.time() - began
+                while data := await asyncio.wait_for(loop.sock_recv(sock, 4096), _quiet(received)):
+                    received, last = received + data, loop.time() - began
                     pieces = _segments(sock)
-                    if _missing(heard) == 0:
+                    if _missing(received) == 0:
                         break
         except (OSError, TimeoutError):
             pass
-    return Greeting(last, len(heard), pieces) if heard else None
+    return Greeting(last, len(received), pieces) if received else None
 
 
 def _segments(sock: socket.socket) -> int:
     """How many segments with data the kernel has received."""
-    told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
-    return int.from_bytes(told[_DATA_SEGS_IN : _DATA_SEGS_IN + 4], sys.byteorder)
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+    return int.from_bytes(info[_DATA_SEGS_IN : _DATA_SEGS_IN + 4], sys.byteorder)
 
 
-def _quiet(heard: bytes) -> float:
+def _quiet(received: bytes) -> float:
     """s of silence after which the greeting is over: at once where it is no whole frame and
-    none is announced, since then nothing says how much is to come."""
-    return 0.05 if heard and _missing(heard) is None else _GREETING
+    none is announced, since then it is unknown how much is to come."""
+    return 0.05 if received and _missing(received) is None else _GREETING
 
 
-def _missing(heard: bytes) -> int | None:
+def _missing(received: bytes) -> int | None:
     """How many bytes of the frame are to come that these begin, if it is one: a 4-byte
     big-endian length, and so many bytes."""
-    if len(heard) < 4:
-        return 4 - len(heard)
-    size = 4 + int.from_bytes(heard[:4], "big")
-    return max(0, size - len(heard)) if size <= _LONGEST else None
+    if len(received) < 4:
+        return 4 - len(received)
+    size = 4 + int.from_bytes(received[:4], "big")
+    return max(0, size - len(received)) if size <= _LONGEST else None

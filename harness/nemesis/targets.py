@@ -1,6 +1,6 @@
-"""Targets that are only known when a fault strikes: primaries of a key, who coordinated its
-last put, the holder of the most hints, a node that gives up partitions. What was found stands
-in the history."""
+"""Targets that are only known when a fault strikes: primaries of a key, the coordinator of its
+last put, the holder of the most hints, a node that gives up partitions. What was found is
+recorded in the history."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import CLIENT, route_name
 from dynamesis.harness.nemesis.cuts import unheard
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.nemesis.faults import (
+    AimedFault,
+    CutFault,
+    Fault,
+    KillFault,
+    LinksFault,
+    NodesFault,
+    PauseFault,
+)
+from dynamesis.harness.targets.target import Observed, Placements
+from msgspec import structs
 
-#: What a value may aim at.
+#: What a fault may aim at.
 TARGETS = ("primaries", "coordinator", "hint-holder", "giver")
 #: s that a change of the membership may take until a node gives up partitions; and between
 #: two looks whether one does
@@ -26,72 +36,71 @@ _LOOK = 0.05
 
 @dataclass(frozen=True)
 class Targets:
-    """Finds targets in a running system; in one where nobody answers, it is `otherwise`.
+    """Finds targets in a running cluster; where no node answers, the target is `otherwise`.
     Before the first put of a key its coordinator is the first primary."""
 
-    system: System
+    observed: Observed
+    placements: Placements
     _coordinated: dict[str, str] = field(default_factory=dict)
 
-    def hear(self, op: Op) -> None:
-        """Learn from the answer to a put who coordinated it."""
+    def observe(self, op: Op) -> None:
+        """Note the coordinator that the answer to a put names."""
         if op.type == "ok" and op.f in ("put", "delete") and op.key is not None and op.worth:
             self._coordinated[op.key] = str(op.worth.get("coordinator"))
 
-    async def resolve(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
-        """`value` with the nodes, or for a cut the grudge, that its target now means."""
-        if "target" not in value:
-            return value
-        if value["target"] == "giver":
-            return await self._giver(family, value)
-        nodes = await self._find(value)
-        if family != "cut":
-            return {**value, "nodes": nodes}
-        rest = [node for node in self.system.nodes if node not in nodes]
+    async def resolve(self, fault: Fault) -> Fault:
+        """The fault with the nodes, or for a cut the grudge, that its target now means."""
+        if not isinstance(fault, AimedFault) or fault.target is None:
+            return fault
+        otherwise = fault.otherwise or self.observed.nodes[0]
+        if fault.target == "giver":
+            nodes, rest = await self._giver(otherwise)
+        else:
+            nodes, rest = await self._find(fault.target, fault.key or "", otherwise), []
+        if isinstance(fault, KillFault | PauseFault):
+            return structs.replace(fault, nodes=nodes)
+        assert isinstance(fault, CutFault)
+        rest = rest or [node for node in self.observed.nodes if node not in nodes]
         if not rest:
-            nodes, rest = nodes[:1], [node for node in self.system.nodes if node != nodes[0]]
-        return {**value, "grudge": [nodes, rest]}
+            nodes, rest = nodes[:1], [node for node in self.observed.nodes if node != nodes[0]]
+        return structs.replace(fault, grudge=[nodes, rest])
 
-    async def _find(self, value: dict[str, Any]) -> list[str]:
-        if value["target"] == "hint-holder":
-            return [await self._hint_holder() or value["otherwise"]]
-        coordinator = self._coordinated.get(value["key"])
-        if value["target"] == "coordinator" and coordinator in self.system.nodes:
+    async def _find(self, target: str, key: str, otherwise: str) -> list[str]:
+        if target == "hint-holder":
+            return [await self._hint_holder() or otherwise]
+        coordinator = self._coordinated.get(key)
+        if target == "coordinator" and coordinator in self.observed.nodes:
             return [coordinator]
         try:
-            ring = await self.system.ring()
+            ring = await self.placements.ring()
         except RuntimeError:
-            return [value["otherwise"]]
-        replicas = CheckedRing.of_node(ring, ring["n"]).primaries(value["key"])
-        return sorted(replicas) if value["target"] == "primaries" else [replicas[0]]
+            return [otherwise]
+        replicas = CheckedRing.of_node(ring, ring["n"]).primaries(key)
+        return sorted(replicas) if target == "primaries" else [replicas[0]]
 
-    async def _giver(self, family: str, value: dict[str, Any]) -> dict[str, Any]:
-        """A node that waits for exchanges before it deletes what others own now; a cut is
-        between it and those that it waits for. Where the membership changes, such a node is
-        waited for; where it does not, there is none."""
+    async def _giver(self, otherwise: str) -> tuple[list[str], list[str]]:
+        """A node that waits for exchanges before it deletes what others own now, and those that
+        it waits for. While the membership changes, such a node is waited for; else there is
+        none, and `otherwise` is taken."""
         deadline = time.monotonic() + _GIVES
         while True:
             statuses = await self._statuses()
             waits = {node: _waits_for(status) for node, status in statuses.items()}
-            giver = max(waits, key=lambda node: len(waits[node]), default=value["otherwise"])
-            peers = sorted(set(waits.get(giver, ())) & set(self.system.nodes))
+            giver = max(waits, key=lambda node: len(waits[node]), default=otherwise)
+            peers = sorted(set(waits.get(giver, ())) & set(self.observed.nodes))
             calm = all((s.get("membership") or {}).get("settled", True) for s in statuses.values())
             if peers or calm or time.monotonic() > deadline:
-                break
+                return [giver if peers else otherwise], peers
             await asyncio.sleep(_LOOK)
-        giver = giver if peers else value["otherwise"]
-        if family != "cut":
-            return {**value, "nodes": [giver]}
-        rest = peers or [node for node in self.system.nodes if node != giver]
-        return {**value, "grudge": [[giver], rest]}
 
     async def _statuses(self) -> dict[str, dict[str, Any]]:
         """Of the nodes that answer."""
-        running = [node for node in self.system.nodes if self.system.state(node) == "running"]
-        answers = await asyncio.gather(*map(self.system.status, running))
-        return {node: told for node, told in zip(running, answers, strict=True) if told}
+        nodes = [node for node in self.observed.nodes if self.observed.state(node) == "running"]
+        answers = await asyncio.gather(*map(self.observed.status, nodes))
+        return {node: status for node, status in zip(nodes, answers, strict=True) if status}
 
     async def _hint_holder(self) -> str | None:
-        hints = {node: told["hints"] for node, told in (await self._statuses()).items()}
+        hints = {node: status["hints"] for node, status in (await self._statuses()).items()}
         most = max(hints, key=lambda node: hints[node], default=None)
         return most if most is not None and hints[most] else None
 
@@ -102,15 +111,15 @@ def _waits_for(status: dict[str, Any]) -> list[str]:
     return sorted({peer for each in moving for peer in each["waiting_for"]})
 
 
-def present(value: dict[str, Any], nodes: Sequence[str]) -> dict[str, Any] | None:
-    """`value` without what is not there any more; None if nothing is left to be done."""
-    if "nodes" in value:
-        left = [node for node in value["nodes"] if node in nodes]
-        return {**value, "nodes": left} if left else None
-    if "grudge" in value:
-        return value if any({a, b} <= set(nodes) for a, b in unheard(value["grudge"])) else None
-    if "links" in value:
+def present(fault: Fault, nodes: Sequence[str]) -> Fault | None:
+    """The fault without what is not there any more; None if nothing is left to be done."""
+    if isinstance(fault, NodesFault):
+        left = [node for node in fault.nodes if node in nodes]
+        return structs.replace(fault, nodes=left) if left else None
+    if isinstance(fault, CutFault):
+        return fault if any({a, b} <= set(nodes) for a, b in unheard(fault.grudge)) else None
+    if isinstance(fault, LinksFault):
         names = {route_name(a, b) for a in (CLIENT, *nodes) for b in nodes if a != b}
-        left = [name for name in value["links"] if name in names]
-        return {**value, "links": left} if left else None
-    return value
+        left = [name for name in fault.links if name in names]
+        return structs.replace(fault, links=left) if left else None
+    return fault

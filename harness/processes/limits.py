@@ -1,4 +1,4 @@
-"""What a machine may run out of, said in one line: what, where, what to do.
+"""What a machine may run out of, in one line: what, where, what to do.
 
 Some of it can be seen before anything is started. A node that may not open enough files, or
 whose files may not grow, refuses what it should serve, and a test would blame the store.

@@ -2,7 +2,7 @@
 
 Where four processes want each core, everything takes four times as long: what is waited for is
 not late, and a deadline by the wall clock would call it so. So time counts less the more
-processes want to run, as the kernel says at each look. A deadline is still one: no second is
+processes want to run, as the kernel counts them at each look. A deadline is still one: no second is
 stretched to more than MOST.
 """
 
@@ -24,7 +24,7 @@ def stretch() -> float:
         cores = len(os.sched_getaffinity(0))
     except (OSError, AttributeError, IndexError, ValueError):
         return 1.0
-    return max(1.0, min(MOST, (running - 1) / cores))  # whoever asks runs, too
+    return max(1.0, min(MOST, (running - 1) / cores))  # this process runs, too
 
 
 class Patience:

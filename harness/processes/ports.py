@@ -3,7 +3,7 @@
 Ports come in blocks of 100. A block belongs to the process that holds its lock, and a lock
 vanishes with its holder, however that one dies. On Linux the lock is a socket with an abstract
 name: those names are the machine's as its ports are (both belong to the network namespace),
-whoever the user is and wherever TMPDIR points. Elsewhere it is a file in /tmp. Ports below
+for every user and wherever TMPDIR points. Elsewhere it is a file in /tmp. Ports below
 32768 only: above lies the range from which the kernel takes the ports of outgoing
 connections, where a closed port can even connect to itself.
 """
@@ -33,7 +33,7 @@ _NAME = "\0dynamesis-ports-{}"
 
 
 class Ports:
-    """Ports that nobody else will reserve until `close`, or until this process ends."""
+    """Ports that no other process will reserve until `close`, or until this process ends."""
 
     def __init__(self, numbers: Iterable[int], locks: Iterable[int]) -> None:
         self.numbers = tuple(numbers)

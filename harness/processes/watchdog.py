@@ -1,10 +1,10 @@
 """The process that outlives the harness for one moment, to kill what it left behind.
 
 It runs alone, by path, on the standard library only, so that it starts in some
-milliseconds and shares nothing with the harness. It is told "add PID START" and
+milliseconds and shares nothing with the harness. It reads "add PID START" and
 "drop PID" on its standard input; when that ends, or no more comes and its parent is
 another, the harness is gone, and every process still listed gets SIGKILL, which also
-works on stopped ones. A pid is never trusted alone: the start time tells whether it still
+works on stopped ones. A pid is never trusted alone: the start time shows whether it still
 names the same process.
 """
 

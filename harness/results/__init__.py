@@ -1,1 +1,1 @@
-"""The folder of a test, and what stands in it."""
+"""The folder of a test, and what is in it."""

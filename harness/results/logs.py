@@ -54,7 +54,7 @@ class _Lossy(logging.FileHandler):
 
 
 def _finish(handler: logging.Handler) -> None:
-    """Closing waits until all that workers said is written."""
+    """Closing waits until all lines of the workers are written."""
     handler.close()
     if isinstance(handler, MultiProcessingHandler):
         handler.sub_handler.close()

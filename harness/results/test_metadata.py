@@ -1,4 +1,4 @@
-"""What test.json says of a stored test: read and checked in one place.
+"""What test.json has of a stored test: read and checked in one place.
 
 A user may judge any folder, so that the file may hold anything. What judges and reports
 rely upon has its form here; other fields may be whatever they are.
@@ -57,16 +57,16 @@ def load_test(folder: Folder) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        field, said = explain(error)
-        raise _bad(folder, "(file)" if field == "(line)" else field, said) from None
+        field, reason = explain(error)
+        raise _bad(folder, "(file)" if field == "(line)" else field, reason) from None
     strange = [name for name in test.checkers or () if name not in CHECKERS]
     if strange:
         known = ", ".join(CHECKERS)
         raise _bad(folder, "checkers", f"expected some of {known}, got {strange[0]!r}")
     ring = test.ring
     if ring is not None and ring.partitions not in (None, len(ring.owners)):
-        said = f"expected {len(ring.owners)}, as many as there are owners, got {ring.partitions}"
-        raise _bad(folder, "ring.partitions", said)
+        reason = f"expected {len(ring.owners)}, as many as there are owners, got {ring.partitions}"
+        raise _bad(folder, "ring.partitions", reason)
     return value
 
 

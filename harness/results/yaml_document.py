@@ -1,4 +1,4 @@
-"""YAML that is read place by place, so that whatever is wrong in it can be said with file,
+"""YAML that is read place by place, so that every error names file,
 line, key, and what is allowed."""
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import yaml
 
 
 class YamlError(ValueError):
-    """A file that makes no sense; the message says where, and what is allowed."""
+    """A file that makes no sense; the message names where, and what is allowed."""
 
 
 def document(text: str, name: str, content: str) -> YamlPlace:
-    """The root of a document. `name` is the file's, `content` says what it should hold.
+    """The root of a document. `name` is the file's, `content` is what it should hold.
     Raises YamlError."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -30,7 +30,7 @@ def document(text: str, name: str, content: str) -> YamlPlace:
 
 @dataclass(frozen=True)
 class YamlPlace:
-    """A node of the YAML document: knows where it stands."""
+    """A node of the YAML document: knows where it is."""
 
     file: str
     node: yaml.Node

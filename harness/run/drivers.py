@@ -55,7 +55,7 @@ Begin = Callable[[], Callable[[int], Performer]]
 
 
 class _Order(msgspec.Struct, omit_defaults=True):
-    """What a driver is told of one of its threads; `give_up`: nobody waits any more for the
+    """What a driver is to do for one of its threads; `give_up`: there is no more waiting for the
     operation that it performs."""
 
     thread: int
@@ -77,7 +77,7 @@ _order, _done = msgspec.json.Decoder(_Order), msgspec.json.Decoder(_Done)
 
 
 @contextmanager
-def hired(drivers: int, threads: int, begin: Begin) -> Iterator[list[Performer]]:
+def start_drivers(drivers: int, threads: int, begin: Begin) -> Iterator[list[Performer]]:
     """The performers of so many threads, shared out among so many drivers: or, with none, in
     this process. Must be entered before any other process is started."""
     if not drivers:
@@ -118,7 +118,7 @@ class _Driver:
                 )
                 self._listening = asyncio.create_task(self._listen(reader))
 
-    def tell(self, order: _Order) -> None:
+    def send(self, order: _Order) -> None:
         assert self._writer is not None
         self._writer.write(msgspec.json.encode(order) + b"\n")
 
@@ -128,12 +128,12 @@ class _Driver:
             raise RuntimeError(f"{self._name} is gone")
         future: asyncio.Future[Op] = asyncio.get_running_loop().create_future()
         self._waiting[op.index] = future
-        self.tell(_Order(thread, op=op))
+        self.send(_Order(thread, op=op))
         try:
             return await future
         except asyncio.CancelledError:
             self._waiting.pop(op.index, None)
-            self.tell(_Order(thread, give_up=True))
+            self.send(_Order(thread, give_up=True))
             raise
 
     def close(self) -> None:
@@ -180,13 +180,13 @@ class _Seat:
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         await self._driver.open()
-        self._driver.tell(_Order(self._thread, addresses=dict(addresses)))
+        self._driver.send(_Order(self._thread, addresses=dict(addresses)))
 
     async def invoke(self, op: Op) -> Op:
         return await self._driver.ask(self._thread, op)
 
     def recorded(self, index: int) -> None:
-        self._driver.tell(_Order(self._thread, recorded=index))
+        self._driver.send(_Order(self._thread, recorded=index))
 
     async def close(self) -> None:
         self._driver.close()

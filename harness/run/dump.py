@@ -1,8 +1,8 @@
 """The final dumps: what every replica of every key holds, read without repairing it.
 
 They go into the history as operations, so that a history judged alone still holds its
-own evidence. A primary that lacks a key is shown with no siblings; a node that has no
-business with a key is shown only when it holds it.
+own evidence. A primary that lacks a key is shown with no siblings; a node that is no
+primary of a key is shown only when it holds it.
 
 A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
 after its target holds it. So all hints are dumped before any object: what moves meanwhile
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op, OpError, Sibling
 from dynamesis.harness.nemesis.loads import EXTRA
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Dumps, Processes, Status, Target
 
 log = logging.getLogger(__name__)
 
@@ -31,39 +31,40 @@ Row = dict[str, Any]
 Held = dict[str, dict[str, list[Row]] | None]
 _NOTHING: Row = {"siblings": [], "hint_for": None}
 
-#: What a stored value says of its version: (bytes, deleted) -> Sibling.
+#: The version in a stored value: (bytes, deleted) -> Sibling.
 Decode = Callable[[bytes, bool], Sibling]
 
 
 async def dump_all(
-    system: System,
+    target: Target,
     ring: CheckedRing,
     keys: Iterable[str],
     decode: Decode,
     recorder: Recorder,
 ) -> Held:
-    """Dump every node, and record a pair of events for each key and replica; then who
+    """Dump every node, and record a pair of events for each key and replica; then which nodes
     answered: what no node holds, in a record or a hint, is nowhere. Returns what it found."""
-    hints, objects = await _dumps(system), await _dumps(system)
-    held = {node: _joined(hints[node], objects[node]) for node in system.nodes}
+    nodes, dumps = target.nodes, target.dumps
+    hints, objects = await _dumps(nodes, dumps), await _dumps(nodes, dumps)
+    held = {node: _joined(hints[node], objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
         ought = ring.primaries(key)
-        for node in sorted(system.nodes, key=lambda node: (node not in ought, node)):
+        for node in sorted(nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
     recorder.note("dumped", {node: rows is not None for node, rows in held.items()})
     return held
 
 
-async def keep(system: System, held: Held, into: Path) -> None:
+async def keep(processes: Processes, status: Status, held: Held, into: Path) -> None:
     """Write what each node held and how it was at the end into files of into/<id>/."""
-    for node in system.nodes:
+    for node in processes.nodes:
         folder = into / node
         folder.mkdir(parents=True, exist_ok=True)
         dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
         (folder / "dump.jsonl").write_bytes(dump)
-        status = await system.status(node)
-        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(status)))
-        if (figures := await system.metrics(node)) is not None:
+        now = await status.status(node)
+        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(now)))
+        if (figures := await status.metrics(node)) is not None:
             (folder / "metrics.prom").write_text(figures, encoding="utf-8")
 
 
@@ -100,11 +101,11 @@ def _record(
         recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
 
 
-async def _dumps(system: System) -> dict[str, list[Row] | None]:
+async def _dumps(nodes: Sequence[str], dumps: Dumps) -> dict[str, list[Row] | None]:
     """What every node holds; None for one that does not answer."""
-    answers = await asyncio.gather(*map(system.dump, system.nodes), return_exceptions=True)
+    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
     held: dict[str, list[Row] | None] = {}
-    for node, answer in zip(system.nodes, answers, strict=True):
+    for node, answer in zip(nodes, answers, strict=True):
         if isinstance(answer, BaseException):
             log.warning("%s: no dump", node, exc_info=answer)
             held[node] = None

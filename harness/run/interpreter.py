@@ -1,7 +1,7 @@
 """Carries out what a schedule asks for: the impure half of running a generator.
 
-The schedule (harness.generators.schedule) is pure and knows no time but what it is told;
-the workers act on the world and know nothing of each other. Between them stands this loop,
+The schedule (harness.generators.schedule) is pure and knows no time but what it is given;
+the workers act on the world and know nothing of each other. Between them is this loop,
 after Jepsen's interpreter.clj: at most one operation a thread, each event recorded before
 anybody acts on it.
 """
@@ -115,7 +115,7 @@ class Interpreter:
 
 def _outcome(task: asyncio.Task[Op], invoked: Op) -> Op:
     """What a worker's task came to. A worker that breaks leaves an operation of which
-    nobody knows what became."""
+    the outcome is unknown."""
     if task.cancelled():
         return _unknown(invoked, "timeout", "given up by the harness")
     if (failure := task.exception()) is not None:

@@ -61,7 +61,7 @@ class ProgressCounts:
 
 
 class TestView(Protocol):
-    """Shows a test to whoever waits for it."""
+    """Shows a test while it runs."""
 
     def hear(self, op: Op) -> None: ...
 
@@ -76,7 +76,7 @@ class TestView(Protocol):
 
 
 def alarm(op: Op) -> str | None:
-    """What must be said at once of an event: a process died that nobody was to end."""
+    """What is printed at once of an event: a process died that no fault ended."""
     if op.f == "found-dead":
         return "\n".join(
             f"{node} died by itself: {last}" for node, last in op.value["last"].items()
@@ -102,8 +102,8 @@ class PlainView:
 
     def hear(self, op: Op) -> None:
         self._tally.hear(op)
-        if (said := alarm(op)) is not None:
-            self._say(said)
+        if (text := alarm(op)) is not None:
+            self._say(text)
         now = op.time / 1e9
         shown = (self._tally.phase, tuple(self._tally.faults.values()))
         if shown != self._shown or (self._tally.phase == "load" and now >= self._due):
@@ -135,8 +135,8 @@ class LiveView:
 
     def hear(self, op: Op) -> None:
         self._tally.hear(op)
-        if (said := alarm(op)) is not None:
-            self._live.console.print(said)
+        if (text := alarm(op)) is not None:
+            self._live.console.print(text)
         self._heard = time.monotonic_ns()
 
     def _draw(self) -> RenderableType:

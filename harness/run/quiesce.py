@@ -1,5 +1,5 @@
 """Waits until the cluster is quiet: nothing left to hand off, nothing left to repair, and
-every node able to tell what it holds.
+every node able to read what it holds.
 
 Anti-entropy proves agreement only for what already lies on the primaries, and hints
 still bring more. So the count of clean exchanges begins anew whenever a hint or a
@@ -16,14 +16,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.system import System
+from dynamesis.harness.targets.target import Dumps, Observed
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.1
@@ -41,8 +41,13 @@ Rounds = Mapping[tuple[str, str], dict[str, int]]
 
 @dataclass(frozen=True)
 class QuiesceOutcome:
-    """`waiting` says what was still outstanding when the wait ended; empty when quiet.
-    `in_vain`: the pairs that repaired without end (Watch.hopeless)."""
+    """How the wait ended.
+
+    quiet: nothing was outstanding
+    seconds: how long it took
+    waiting: what was still outstanding; empty when quiet
+    in_vain: the pairs that repaired without end (Watch.hopeless)
+    """
 
     quiet: bool
     seconds: float
@@ -137,15 +142,15 @@ def _moving(statuses: Statuses) -> dict[str, Any]:
 
 
 def _reasons(statuses: Statuses) -> dict[str, Any]:
-    """What may be why: for whom hints are, whom nodes suspect, which version of the membership
-    they know where that is not settled, and rows that they cannot read."""
-    told = {node: status or {} for node, status in statuses.items()}
+    """Possible causes: the targets of hints, the peers that nodes suspect, the version of the
+    membership that they know where that is not settled, and rows that they cannot read."""
+    known_of = {node: status or {} for node, status in statuses.items()}
     targets: Counter[str] = Counter()
-    for status in told.values():
+    for status in known_of.values():
         targets.update(status.get("hints_for") or {})
-    rows = {node: status["damaged"] for node, status in told.items() if status.get("damaged")}
-    suspects = {node: _suspected(status) for node, status in told.items()}
-    views = {node: status.get("membership") or {} for node, status in told.items()}
+    rows = {node: status["damaged"] for node, status in known_of.items() if status.get("damaged")}
+    suspects = {node: _suspected(status) for node, status in known_of.items()}
+    views = {node: status.get("membership") or {} for node, status in known_of.items()}
     known = {node: view.get("version") for node, view in views.items()}
     unsettled = not all(view.get("settled", True) for view in views.values())
     found = {
@@ -162,30 +167,30 @@ def _suspected(status: Mapping[str, Any]) -> list[str]:
     return [peer for peer, seen in peers.items() if seen.get("suspected")]
 
 
-async def _unreadable(system: System) -> dict[str, Any]:
-    """Nodes that answer, and cannot tell what they hold."""
-    answers = await asyncio.gather(*map(system.dump, system.nodes), return_exceptions=True)
-    told = zip(system.nodes, answers, strict=True)
-    nodes = [node for node, answer in told if isinstance(answer, ValueError)]
-    return {"unreadable": nodes} if nodes else {}
+async def _unreadable(nodes: Sequence[str], dumps: Dumps) -> dict[str, Any]:
+    """Nodes that answer, and cannot read what they hold."""
+    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
+    found = zip(nodes, answers, strict=True)
+    unreadable = [node for node, answer in found if isinstance(answer, ValueError)]
+    return {"unreadable": unreadable} if unreadable else {}
 
 
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
-    is as System.ring tells it."""
+    is as harness.targets.target.Placements returns it."""
     placed = CheckedRing.of_node(ring, ring["n"])
     groups = {placed.holders(partition) for partition in range(len(placed.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
 
 
-async def look(system: System) -> dict[str, dict[str, Any] | None]:
+async def look(observed: Observed) -> dict[str, dict[str, Any] | None]:
     """Every node's status at about the same time."""
-    answers = await asyncio.gather(*(system.status(node) for node in system.nodes))
-    return dict(zip(system.nodes, answers, strict=True))
+    answers = await asyncio.gather(*(observed.status(node) for node in observed.nodes))
+    return dict(zip(observed.nodes, answers, strict=True))
 
 
 async def until_idle(
-    system: System, deadline: float, interval: float = INTERVAL
+    observed: Observed, deadline: float, interval: float = INTERVAL
 ) -> dict[str, dict[str, int]]:
     """Wait until no node has anything in progress, nor has repaired anything at two looks
     running; at most `deadline` seconds. Requests end a little later than the load, when their
@@ -195,7 +200,7 @@ async def until_idle(
     before, patience = None, Patience(deadline)
     least: dict[str, dict[str, int]] = {}
     while True:
-        statuses = await look(system)
+        statuses = await look(observed)
         for node, status in statuses.items():
             _lower(least.setdefault(node, {}), status or {})
         now = {node: (status or {}).get("read_repairs") for node, status in statuses.items()}
@@ -215,7 +220,8 @@ def _lower(least: dict[str, int], status: Mapping[str, Any]) -> None:
 
 
 async def until_quiet(
-    system: System,
+    observed: Observed,
+    dumps: Dumps,
     ring: Mapping[str, Any],
     deadline: float,
     interval: float = INTERVAL,
@@ -228,11 +234,11 @@ async def until_quiet(
     patience = Patience(deadline)
     watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
-        statuses = await look(system)
-        waiting = watch.waiting(statuses) or await _unreadable(system)
+        statuses = await look(observed)
+        waiting = watch.waiting(statuses) or await _unreadable(observed.nodes, dumps)
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
-            told = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
-            return QuiesceOutcome(not waiting, seconds, told, watch.hopeless)
+            outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
+            return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
         await asyncio.sleep(interval)

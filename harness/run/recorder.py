@@ -1,7 +1,7 @@
 """Writes the history while the test runs.
 
 One event a line, flushed at once, numbered without gaps and stamped by one monotonic
-clock: whatever becomes of the harness, what stands in the file has happened in this
+clock: whatever becomes of the harness, what is in the file has happened in this
 order.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 from dynamesis.checkers.history.op import Op, encode
+from dynamesis.harness.nemesis.faults import FaultAction
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -24,7 +25,7 @@ Listener = Callable[[Op], None]
 
 
 class Recorder:
-    """The one writer of a history. Listeners hear every event after it is on disk."""
+    """The one writer of a history. Listeners get every event after it is on disk."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Recorder:
         return self._began
 
     def listen(self, listener: Listener) -> None:
-        """Have one more hear what follows."""
+        """Add a listener for what follows."""
         self._listeners.append(listener)
 
     def record(self, op: Op) -> Op:
@@ -64,13 +65,16 @@ class Recorder:
             self._began = self._clock()
         event = msgspec.structs.replace(op, index=self._next, time=self.now())
         self._next += 1
-        self._append(encode(event))
+        written = event
+        if isinstance(op.value, FaultAction):  # a value of the nemesis becomes data only here
+            written = msgspec.structs.replace(event, value=op.value.as_value())
+        self._append(encode(written))
         for listener in self._listeners:
-            listener(event)
+            listener(written)
         return event
 
     def _append(self, line: bytes) -> None:
-        """A whole line or none: half of one would make the history one that nobody can read."""
+        """A whole line or none: half of one would make the history unreadable."""
         written = 0
         try:
             while written < len(line):

@@ -5,7 +5,7 @@ stop. Each begins with an event in the history, and leaves behind what it learne
 the next begins; judging comes after all of them and works on the files alone, so that
 nothing that breaks later costs a history.
 
-The runner knows no store and no workload: the composition root hands it both.
+The runner knows no store and no workload: harness.worlds hands it both.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from dynamesis.harness.run.dump import Decode, Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.quiesce import IN_PROGRESS, look, until_idle, until_quiet
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.targets.system import EnvironmentFailed, System
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What a node's status says of its own size, and test.json of its bound.
+#: The sizes in a node's status; test.json has their bounds.
 SIZES = (
     *IN_PROGRESS,
     *("hint_bytes", "background_slices"),
@@ -59,9 +60,14 @@ class NemesisClient(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a test is made of. `load` and `final` are pure; the rest acts on processes."""
+    """What a test is made of. `load` and `final` are pure; the rest acts on processes.
 
-    system: System
+    quiesce: how long the cluster may take to get quiet, s
+    anti_entropy: whether nodes compare what they hold; where not, a key must be read to be
+        repaired
+    """
+
+    target: Target
     links: Links
     routes: tuple[LinkRoute, ...]
     nemesis: NemesisClient
@@ -70,14 +76,12 @@ class Parts:
     final: Callable[[Iterable[str]], Generator]
     keys: tuple[str, ...]
     decode: Decode
-    #: how long the cluster may take to get quiet, s
     quiesce: float = 20.0
-    #: whether nodes compare what they hold; where not, a key must be read to be repaired
     anti_entropy: bool = True
 
 
 class Interrupted(Exception):
-    """The test was told to end early."""
+    """The test is to end early."""
 
 
 @dataclass
@@ -119,8 +123,8 @@ class Runner:
         self._phase("boot")
         await self.parts.links.start(self.parts.routes)
         try:
-            await self.parts.system.start_all()
-            ring = await self.parts.system.ring()
+            await self.parts.target.processes.start_all()
+            ring = await self.parts.target.placements.ring()
         except (OSError, RuntimeError) as failure:
             log.error("boot: %s", failure)
             raise EnvironmentFailed(_gist(failure, self.folder)) from failure
@@ -172,21 +176,24 @@ class Runner:
         await self._sizes()
         exchanges = self.parts.anti_entropy
         if not exchanges:
-            await until_idle(self.parts.system, self._patience)
-        outcome = await until_quiet(self.parts.system, ring, self._patience, exchanges=exchanges)
+            await until_idle(self.parts.target.observed, self._patience)
+        target = self.parts.target
+        outcome = await until_quiet(
+            target.observed, target.dumps, ring, self._patience, exchanges=exchanges
+        )
         if not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
             await self._read_all()
-        least = await until_idle(self.parts.system, self._patience)
+        least = await until_idle(self.parts.target.observed, self._patience)
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)
 
     async def _views(self) -> None:
-        """What each node says of members and owners, for those who compare."""
-        system = self.parts.system
-        answers = await asyncio.gather(*map(system.ring, system.nodes), return_exceptions=True)
-        for node, ring in zip(system.nodes, answers, strict=True):
+        """Record the members and owners as each node sees them; checkers compare them."""
+        nodes, ring_of = self.parts.target.nodes, self.parts.target.placements.ring
+        answers = await asyncio.gather(*map(ring_of, nodes), return_exceptions=True)
+        for node, ring in zip(nodes, answers, strict=True):
             if isinstance(ring, BaseException):
                 log.warning("%s: no membership", node, exc_info=ring)
                 continue
@@ -194,26 +201,26 @@ class Runner:
             self.recorder.note("membership", view)
 
     async def _sizes(self, least: Mapping[str, Mapping[str, int]] | None = None) -> None:
-        """Records how much each node has in progress, in hints, and to do at once behind its
-        clients' backs, for those who know the bounds. `least`: what is known to have come to
-        less in the meantime (until_idle)."""
-        for node, status in (await look(self.parts.system)).items():
-            told = {name: (status or {}).get(name) for name in SIZES}
-            told |= (least or {}).get(node, {})
-            known = {name: size for name, size in told.items() if isinstance(size, int)}
+        """Record how much each node has in progress, in hints, and in background work, for the
+        checker that knows the bounds. `least`: figures that have come to less in the meantime
+        (until_idle)."""
+        for node, status in (await look(self.parts.target.observed)).items():
+            sizes = {name: (status or {}).get(name) for name in SIZES}
+            sizes |= (least or {}).get(node, {})
+            known = {name: size for name, size in sizes.items() if isinstance(size, int)}
             if known:
                 self.recorder.note("sizes", {"node": node, **known})
 
     async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
-        """The ring, asked again; told to history and test.json if it has changed."""
+        """The ring, read again; recorded in history and test.json if it has changed."""
         try:
-            ring = await self.parts.system.ring()
+            ring = await self.parts.target.placements.ring()
         except (OSError, RuntimeError):
             return known
         if ring != known:
             self.recorder.note("ring", ring)
             self.test["ring"] = ring
-            came = [node for node in self.parts.system.nodes if node not in self.test["nodes"]]
+            came = [node for node in self.parts.target.nodes if node not in self.test["nodes"]]
             self.test["nodes"] = [*self.test["nodes"], *came]
             self.folder.save_json(TEST, self.test)
         return ring
@@ -226,11 +233,12 @@ class Runner:
         after = await self._read_repairs()
         repaired = {node: count - before[node] for node, count in after.items() if node in before}
         self.recorder.note("read-repairs", repaired)
-        await keep(self.parts.system, held, self.folder / NODES)
+        target = self.parts.target
+        await keep(target.processes, target.status, held, self.folder / NODES)
 
     async def _dump(self, ring: Mapping[str, Any]) -> Held:
         parts, placement = self.parts, CheckedRing.of_node(ring, ring["n"])
-        return await dump_all(parts.system, placement, parts.keys, parts.decode, self.recorder)
+        return await dump_all(parts.target, placement, parts.keys, parts.decode, self.recorder)
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never
@@ -242,7 +250,7 @@ class Runner:
 
     async def _read_repairs(self) -> dict[str, int]:
         """How many replicas each node's reads have repaired so far."""
-        statuses = await look(self.parts.system)
+        statuses = await look(self.parts.target.observed)
         return {
             node: status["read_repairs"]
             for node, status in statuses.items()
@@ -253,9 +261,9 @@ class Runner:
         with suppress(EnvironmentFailed):
             self._phase("stop")
         await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
-        await asyncio.gather(self.parts.system.stop_all(), self.parts.links.stop())
+        await asyncio.gather(self.parts.target.processes.stop_all(), self.parts.links.stop())
         try:
-            self.parts.system.collect(self.folder / NODES)
+            self.parts.target.processes.collect(self.folder / NODES)
         except OSError:
             log.exception("the nodes' logs are not kept")
 
@@ -284,8 +292,8 @@ class Runner:
 def _gist(failure: Exception, folder: Folder) -> str:
     """The first and the last line of what went wrong; the log has all of them."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    told = shortage(failure) or " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
-    return f"{told or type(failure).__name__}; more in {folder / LOG}"
+    gist = shortage(failure) or " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+    return f"{gist or type(failure).__name__}; more in {folder / LOG}"
 
 
 def _clients_only(workers: Workers) -> Workers:
@@ -306,7 +314,7 @@ class _NemesisWorker:
         return await self._nemesis.invoke(op, self._recorder.record)
 
     def recorded(self, completion: Op) -> None:
-        """Nobody names a completion of the nemesis as a basis."""
+        """A completion of the nemesis is never a basis."""
 
     async def close(self) -> None:
         """The nemesis holds nothing."""

@@ -1,1 +1,1 @@
-"""What the harness must be able to do to a store under test."""
+"""What can be done to a store under test."""

@@ -19,9 +19,10 @@ from dynamesis.harness.generators import Generator, Rng
 from dynamesis.harness.nemesis import Nemesis, Timeline, newcomers
 from dynamesis.harness.nemesis.libfaketime import FAKETIME, find
 from dynamesis.harness.results.results import LEDGER, Folder
-from dynamesis.harness.run.drivers import Performer, hired
+from dynamesis.harness.run.drivers import Performer, start_drivers
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts
+from dynamesis.harness.targets.target import Target
 from dynamesis.harness.worlds.environment import TestEnvironment, build
 from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
 from dynamesis.harness.worlds.options import TestOptions
@@ -82,20 +83,21 @@ def compose(
         return lambda number: DynamoPerformer(contexts, number, tls)
 
     with (
-        hired(options.drivers, options.concurrency, begin) as performers,
+        start_drivers(options.drivers, options.concurrency, begin) as performers,
         build(wanted, say, restarted) as world,
     ):
+        target = Target.of(world.cluster)
         nemesis = Nemesis(
-            world.cluster,
+            target,
             world.links,
             folder / LEDGER,
             world.welcome,
             LoadGenerator(world.address, tls),
             skips,
         )
-        recorder.listen(nemesis.hear)
+        recorder.listen(nemesis.observe)
         yield Parts(
-            system=world.cluster,
+            target=target,
             links=world.links,
             routes=world.routes,
             nemesis=nemesis,

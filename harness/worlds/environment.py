@@ -10,7 +10,7 @@ from typing import Any
 
 from dynamesis.cluster.config.tls import Tls
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
-from dynamesis.harness.links import LINKS, Site
+from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import CLIENT, LinkRoute, Links, plan_routes, routes_to_newcomer
 from dynamesis.harness.processes.limits import files_of, require
 from dynamesis.harness.processes.patience import stretch
@@ -116,7 +116,7 @@ def build(
     with ProcessGuard.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
         listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
         routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
-        links = kind.make(Site(plan.logs, ports, reaper, say, on_incident))
+        links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
         spec = ClusterSpec(
             nodes=plan.nodes,
             root=plan.root,

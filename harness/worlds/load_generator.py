@@ -35,7 +35,7 @@ _ANY = RequestOptions(r=1)
 
 
 class LoadGenerator:
-    """Presses the node behind an address: a harness.nemesis.loads.Press."""
+    """Presses the node behind an address: a harness.nemesis.loads.MakeLoad."""
 
     def __init__(self, address: Callable[[str], str], tls: SSLContext | None = None) -> None:
         """`address`: where clients reach a node, host:port; `tls` as config.tls makes it."""

@@ -227,7 +227,7 @@ def _replayed(options: TestOptions, path: Path) -> TestOptions:
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
     require_ports(options.topology, newcomers(faults))
-    families = dict.fromkeys(event.value["member"].partition(".")[0] for event in faults)
+    families = dict.fromkeys((event.action.member or "").partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 
 

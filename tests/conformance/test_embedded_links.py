@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.links import LINKS, Site, embedded
+from dynamesis.harness.links import LINKS, LinkContext, embedded
 from dynamesis.harness.links.base import plan_routes
 from dynamesis.harness.links.direct import DirectLinks
 from dynamesis.harness.links.embedded import EmbeddedLinks
@@ -269,7 +269,7 @@ def test_without_toxiproxy_auto_is_embedded_and_says_so(
     monkeypatch.setattr("dynamesis.harness.links.provision.toxiproxy_server", nothing)
     said: list[str] = []
     with reserve(1) as ports, ProcessGuard.start() as reaper:
-        links = LINKS["auto"].make(Site(tmp_path, ports, reaper, said.append, print))
+        links = LINKS["auto"].make(LinkContext(tmp_path, ports, reaper, said.append, print))
     assert isinstance(links, EmbeddedLinks)
     assert said == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
 

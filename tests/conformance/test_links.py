@@ -10,14 +10,14 @@ from contextlib import suppress
 import pytest
 from dynamesis.harness.links.faults import (
     FAULTS,
+    Bandwidth,
     BlackHole,
-    CutOff,
     FaultError,
-    Narrow,
+    Latency,
+    LimitData,
     RefusedLink,
     Reset,
-    Slow,
-    Torn,
+    Slicer,
     make_fault,
 )
 from echo_world import NODES, OpenWorld, Peer, World
@@ -138,7 +138,7 @@ def test_reset_upstream_executes_nothing(world: OpenWorld) -> None:
 
 def test_slow_delays_each_way(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Slow(latency_ms=150, jitter_ms=20)})
+        await w.links.apply({"n1-n2": Latency(latency_ms=150, jitter_ms=20)})
         peer = await w.dial("n1", "n2")
         await peer.hello()
         began = time.monotonic()
@@ -151,7 +151,7 @@ def test_slow_delays_each_way(world: OpenWorld) -> None:
 
 def test_slow_keeps_the_order(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Slow(latency_ms=20, jitter_ms=20)})
+        await w.links.apply({"n1-n2": Latency(latency_ms=20, jitter_ms=20)})
         peer = await w.dial("n1", "n2")
         await peer.hello()
         sent = bytes(range(40))
@@ -165,7 +165,7 @@ def test_slow_keeps_the_order(world: OpenWorld) -> None:
 
 def test_narrow_takes_its_time(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Narrow(rate_kbps=20, direction="upstream")})
+        await w.links.apply({"n1-n2": Bandwidth(rate_kbps=20, direction="upstream")})
         peer = await w.dial("n1", "n2")
         await peer.hello()
         began = time.monotonic()
@@ -178,7 +178,7 @@ def test_narrow_takes_its_time(world: OpenWorld) -> None:
 
 def test_torn_frames_arrive_whole_in_the_end(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": Torn(piece_bytes=16, vary_bytes=8)})
+        await w.links.apply({"n1-n2": Slicer(piece_bytes=16, vary_bytes=8)})
         peer = await w.dial("n1", "n2")
         await peer.hello()
         frame = bytes(range(256)) * 4
@@ -190,7 +190,7 @@ def test_torn_frames_arrive_whole_in_the_end(world: OpenWorld) -> None:
 
 def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
-        await w.links.apply({"n1-n2": CutOff(after_bytes=1000)})
+        await w.links.apply({"n1-n2": LimitData(after_bytes=1000)})
         peer = await w.dial("n1", "n2")
         await peer.hello()
         peer.write(bytes(3000))
@@ -203,7 +203,7 @@ def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
 def test_a_new_fault_replaces_the_old_one(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": RefusedLink()})
-        await w.links.apply({"n1-n2": Slow(latency_ms=5)})
+        await w.links.apply({"n1-n2": Latency(latency_ms=5)})
         await w.works("n1", "n2")
         assert await w.refused("n1", "n3")
 
@@ -227,8 +227,8 @@ def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld)
     ("faults", "complaint"),
     [
         ({"n1-n9": RefusedLink()}, "n1-n9"),
-        ({"n2-n1": RefusedLink(), "n1-n2": Narrow(rate_kbps=-1)}, "rate_kbps"),
-        ({"n2-n1": RefusedLink(), "n1-n2": Torn(piece_bytes=8, vary_bytes=9)}, "vary_bytes"),
+        ({"n2-n1": RefusedLink(), "n1-n2": Bandwidth(rate_kbps=-1)}, "rate_kbps"),
+        ({"n2-n1": RefusedLink(), "n1-n2": Slicer(piece_bytes=8, vary_bytes=9)}, "vary_bytes"),
         ({"n2-n1": RefusedLink(), "n1-n2": BlackHole("sideways")}, "direction"),  # type: ignore
     ],
 )
@@ -341,7 +341,7 @@ def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         done = asyncio.Event()
         load = [asyncio.create_task(hammer(w, done)) for _ in range(4)]
-        for fault in (RefusedLink(), BlackHole(), Slow(latency_ms=5), Torn(), Reset()) * 4:
+        for fault in (RefusedLink(), BlackHole(), Latency(latency_ms=5), Slicer(), Reset()) * 4:
             await w.links.apply({"n1-n2": fault})
             await asyncio.sleep(0.02)
             await w.links.heal(["n1-n2"])

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.run.drivers import Performer, hired
+from dynamesis.harness.run.drivers import Performer, start_drivers
 
 
 class Echo:
@@ -52,7 +52,7 @@ def drive(
         await act(performers)
         await asyncio.gather(*(performer.close() for performer in performers))
 
-    with logging_to(log, workers=True), hired(drivers, threads, lambda: Echo) as performers:
+    with logging_to(log, workers=True), start_drivers(drivers, threads, lambda: Echo) as performers:
         asyncio.run(whole(performers))
     return log.read_text()
 
@@ -124,7 +124,7 @@ def test_a_driver_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="driver-1 is gone"):
             await performers[0].invoke(op(3))
 
-    with hired(1, 1, lambda: Echo) as performers:
+    with start_drivers(1, 1, lambda: Echo) as performers:
         asyncio.run(_opened(performers, act))
 
 

@@ -12,6 +12,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, start
+from dynamesis.harness.nemesis.faults import action_from_value
 from dynamesis.harness.nemesis.schedule import Event, Timeline
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.recorder import Recorder
@@ -113,7 +114,7 @@ def test_a_nemesis_that_is_given_up_keeps_its_value(
     """Else nobody could read the history: an event of the nemesis names its fault."""
     monkeypatch.setattr("dynamesis.harness.run.interpreter.DRAIN", 0.02)
     path = tmp_path / "history.jsonl"
-    value = {"fault": 0, "kind": "jump", "nodes": ["n1"]}
+    value = {"fault": 0, "kind": "jump", "with": {"offset_ms": 5}, "nodes": ["n1"]}
 
     class Deaf(Scripted):
         async def invoke(self, op: Op) -> Op:
@@ -121,7 +122,7 @@ def test_a_nemesis_that_is_given_up_keeps_its_value(
             raise AssertionError
 
     async def run() -> None:
-        timeline = Timeline((Event(0, "start-clock", value),))
+        timeline = Timeline((Event(0, "start-clock", action_from_value("start-clock", value)),))
         with Recorder(path) as recorder:
             workers: Mapping[Thread, Worker] = {0: Scripted("ok"), NEMESIS: Deaf("ok")}
             source = gen.time_limit(0.05, gen.any(puts(1), timeline))

@@ -46,14 +46,14 @@ def test_what_may_be_why_is_told_at_the_end() -> None:
         "peers": {"n8": {"suspected": True}, "n9": {"suspected": False}},
         "membership": {"version": 7, "settled": node != "n1"},
     }  # fmt: skip
-    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     nodes = len(system.nodes)
     assert outcome.waiting["hints_for"] == {"n9": 2 * nodes}
     assert outcome.waiting["damaged"] == dict.fromkeys(system.nodes, 1)
     assert outcome.waiting["suspects"] == dict.fromkeys(system.nodes, "n8")
     assert outcome.waiting["versions"] == dict.fromkeys(system.nodes, 7)
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
-    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     assert outcome.waiting["idle"] == outcome.waiting["exchanges"]
 
 
@@ -91,18 +91,20 @@ def test_a_node_that_cannot_tell_what_it_holds_is_not_quiet() -> None:
 
         refusals = 3
 
-    mended = asyncio.run(until_quiet(Torn(), RING, deadline=10, interval=0))
+    mended = asyncio.run(until_quiet(*[Torn()] * 2, RING, deadline=10, interval=0))
     assert mended.quiet
     Torn.refusals = 1 << 30
-    outcome = asyncio.run(until_quiet(Torn(), RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(*[Torn()] * 2, RING, deadline=0.05, interval=0.01))
     assert (outcome.quiet, outcome.waiting) == (False, {"unreadable": ["n2"]})
 
 
 def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
-    assert not asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01)).quiet
-    assert asyncio.run(until_quiet(system, RING, deadline=9, interval=0, exchanges=False)).quiet
+    assert not asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01)).quiet
+    assert asyncio.run(
+        until_quiet(system, system, RING, deadline=9, interval=0, exchanges=False)
+    ).quiet
 
 
 def test_idle_is_who_has_no_request_in_progress_and_repairs_nothing_more() -> None:
@@ -133,7 +135,7 @@ def test_transfers_and_silence_are_waited_for() -> None:
 
 
 def test_a_quiet_cluster_is_found_quiet() -> None:
-    outcome = asyncio.run(until_quiet(FakeSystem(), RING, deadline=10, interval=0))
+    outcome = asyncio.run(until_quiet(*[FakeSystem()] * 2, RING, deadline=10, interval=0))
     assert outcome.quiet
     assert outcome.waiting == {}
 
@@ -141,7 +143,7 @@ def test_a_quiet_cluster_is_found_quiet() -> None:
 def test_the_deadline_says_what_it_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 1, "transfers": 0, "exchanges": {}}
-    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     assert not outcome.quiet
     assert outcome.waiting == {"hints": {"n1": 1, "n2": 1, "n3": 1}}
 
@@ -150,7 +152,7 @@ def test_a_node_without_hash_trees_is_named() -> None:
     system = FakeSystem()
     bare = {"hints": 0, "transfers": 0, "exchanges": {}}
     system.statuses = lambda node: {**bare, "trees": {"complete": node != "n2"}}
-    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     assert outcome.waiting == {"treeless": ["n2"]}
 
 
@@ -158,12 +160,12 @@ def test_rows_that_cannot_be_read_are_told_beside_what_they_may_keep_waiting() -
     system = FakeSystem()
     bare = {"hints": 1, "transfers": 0, "exchanges": {}}
     system.statuses = lambda node: {**bare, "damaged": 3 if node == "n1" else 0}
-    outcome = asyncio.run(until_quiet(system, RING, deadline=0.05, interval=0.01))
+    outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     assert outcome.waiting["damaged"] == {"n1": 3}
     system = FakeSystem()
     quiet = system.statuses
     system.statuses = lambda node: {**(quiet(node) or {}), "damaged": 3}
-    assert asyncio.run(until_quiet(system, RING, deadline=9, interval=0)).waiting == {}
+    assert asyncio.run(until_quiet(system, system, RING, deadline=9, interval=0)).waiting == {}
 
 
 def in_vain(rounds: int, clean: int = 0, *, hints: int = 0) -> list[dict[str, Any]]:
@@ -201,7 +203,7 @@ def test_it_ends_before_the_deadline_when_there_is_no_hope() -> None:
             peers = dict.fromkeys(self.nodes, seen)
             return {"hints": 0, "transfers": 0, "exchanges": peers}
 
-    outcome = asyncio.run(until_quiet(Vain(), RING, deadline=600, interval=0))
+    outcome = asyncio.run(until_quiet(*[Vain()] * 2, RING, deadline=600, interval=0))
     assert not outcome.quiet
     assert [f"{a}-{b}" for a, b in sorted(replica_pairs(RING))] == list(outcome.in_vain)
     for counts in outcome.as_value()["in_vain"].values():

@@ -18,6 +18,7 @@ from dynamesis.harness.run.quiesce import replica_pairs
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Parts, Runner
 from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.target import Target
 
 from tests.harness.fakes import (
     RING,
@@ -51,7 +52,7 @@ class Rig:
         self.client = Scripted("ok")
         self.folder = Folder(path)
         self.parts: dict[str, Any] = {
-            "system": self.system,
+            "target": Target.of(self.system),
             "links": self.links,
             "routes": (),
             "nemesis": self.nemesis,

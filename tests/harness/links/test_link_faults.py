@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.harness.links.faults import (
+    Bandwidth,
     BlackHole,
     FaultError,
-    Narrow,
+    Latency,
     RefusedLink,
     Reset,
-    Slow,
     make_fault,
     strongest,
 )
@@ -32,7 +32,7 @@ def test_every_fault_makes_toxics_of_toxicity_one(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "complaint"),
     [
-        ("narow", {}, "no fault is called 'narow'; there are: refused, reset, black-hole"),
+        ("narow", {}, "no link fault is called 'narow'; there are: refused, reset, black-hole"),
         ("narrow", {"ratee": 5}, "narrow has no ratee; it has: rate_kbps, direction"),
         ("narrow", {"rate_kbps": 0}, "rate_kbps is 0"),
         ("narrow", {"rate_kbps": True}, "rate_kbps is True"),
@@ -52,9 +52,9 @@ def test_a_wrong_fault_is_refused_in_words(
 
 
 def test_the_strongest_fault_wins() -> None:
-    assert strongest([Slow(), RefusedLink(), BlackHole()]) == RefusedLink()
-    assert strongest([Narrow(), Slow()]) == Narrow()
-    assert strongest([Slow(latency_ms=7)]) == Slow(latency_ms=7)
+    assert strongest([Latency(), RefusedLink(), BlackHole()]) == RefusedLink()
+    assert strongest([Bandwidth(), Latency()]) == Bandwidth()
+    assert strongest([Latency(latency_ms=7)]) == Latency(latency_ms=7)
 
 
 def test_the_same_fault_in_either_direction_is_one_in_both() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from dynamesis.harness.links import api
 from dynamesis.harness.links.base import LinkRoute
-from dynamesis.harness.links.faults import BlackHole, RefusedLink, Slow
+from dynamesis.harness.links.faults import BlackHole, Latency, RefusedLink
 from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
 from dynamesis.harness.processes.ports import Ports, reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -70,7 +70,7 @@ def test_a_stuck_server_is_replaced_with_its_routes_and_faults(
             await bed.links.apply({"n1-n2": RefusedLink()})
             stuck = bed.links.pids["n1"]
             os.kill(stuck, signal.SIGSTOP)
-            await bed.links.apply({"n1-n3": Slow(latency_ms=10)})
+            await bed.links.apply({"n1-n3": Latency(latency_ms=10)})
             (incident,) = bed.incidents
             assert incident["server"] == "n1"
             assert incident["pid"] == bed.links.pids["n1"] != stuck

@@ -13,6 +13,8 @@ import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.cluster.client.client import Client, DynamoError
 from dynamesis.harness.nemesis import Nemesis
+from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
+from dynamesis.harness.targets.target import Target
 from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironment, build
 from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
 from tiny_cluster import until
@@ -37,14 +39,13 @@ class Scene:
     history: list[Op] = field(default_factory=list)
 
     def record(self, op: Op) -> Op:
-        self.history.append(msgspec.structs.replace(op, index=len(self.history)))
+        value = op.value.as_value() if isinstance(op.value, FaultAction) else op.value
+        self.history.append(msgspec.structs.replace(op, index=len(self.history), value=value))
         return self.history[-1]
 
     async def do(self, f: str, **value: Any) -> Op:
-        return self.record(
-            await self.nemesis.invoke(Op(type="invoke", process="nemesis", f=f, value=value),
-                                      self.record)
-        )  # fmt: skip
+        op = Op(type="invoke", process="nemesis", f=f, value=action_from_value(f, value))
+        return self.record(await self.nemesis.invoke(op, self.record))
 
     def said(self, f: str) -> list[dict[str, Any]]:
         return [op.value for op in self.history if op.f == f]
@@ -81,7 +82,9 @@ async def open_scene(
                     await client.put(key, key)
             ledger = folder / "ledger"
             press = LoadGenerator(world.address)
-            nemesis = Nemesis(world.cluster, world.links, ledger, world.welcome, press, skips)
+            nemesis = Nemesis(
+                Target.of(world.cluster), world.links, ledger, world.welcome, press, skips
+            )
             yield Scene(world, nemesis)
         finally:
             await asyncio.gather(world.cluster.stop_all(), world.links.stop())

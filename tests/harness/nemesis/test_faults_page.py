@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dynamesis.harness.links import LINKS
-from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.links.faults import FAULTS, KINDS
 from dynamesis.harness.nemesis import PACKAGES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
@@ -17,5 +17,5 @@ def test_the_page_on_faults_names_all_there_are() -> None:
 
 def test_the_page_ranks_faults_as_the_code_does() -> None:
     rows = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
-    ranked = [name for name in rows if name in FAULTS]
+    ranked = [KINDS[name] for name in rows if name in KINDS]
     assert ranked == sorted(FAULTS, key=lambda kind: -FAULTS[kind].strength)

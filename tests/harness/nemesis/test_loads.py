@@ -43,7 +43,7 @@ def test_a_node_under_load_says_so_until_it_is_over(tmp_path: Path, kind: str) -
         await until(idle)
         rows = await s.world.cluster.dump("n1") + await s.world.cluster.dump("n2")
         assert any(row["key"].startswith(EXTRA) for row in rows)
-        dumped = await _dumps(s.world.cluster)
+        dumped = await _dumps(s.world.cluster.nodes, s.world.cluster)
         keys = {row["key"] for rows in dumped.values() for row in rows or ()}
         assert keys == {f"key-{i}" for i in range(20)}
         await s.check("n1", "n2", "n3")

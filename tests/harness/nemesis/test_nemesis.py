@@ -15,9 +15,10 @@ import pytest
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.links.faults import LinkFault
+from dynamesis.harness.nemesis.fault_watch import FaultWatch
+from dynamesis.harness.nemesis.faults import LinksFault
 from dynamesis.harness.nemesis.ledger import Ledger
-from dynamesis.harness.nemesis.nemesis import _Watch
-from dynamesis.harness.nemesis.network import BadLink, Wires
+from dynamesis.harness.nemesis.network import BadLink, RouteFaults
 from tiny_cluster import Scene, open_scene, until
 
 pytestmark = pytest.mark.cluster
@@ -357,8 +358,8 @@ def test_a_cut_hides_no_bad_link_beside_it(tmp_path: Path, kind: str) -> None:
 def test_a_node_that_dies_takes_no_proof_of_a_slow_link_along(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         links = ["n1-n2", "n2-n1", "n2-n3", "n3-n2"]
-        value = {"kind": "slow", "with": {"latency_ms": 150}, "links": links}
-        look = await BadLink(s.system, Wires(s.links)).inject(0, value)
+        fault = LinksFault(kind="slow", settings={"latency_ms": 150}, links=links)
+        look = await BadLink(s.system, RouteFaults(s.links)).inject(0, fault)
         await s.system.kill("n2")
         proof = await look()
         assert proof.bit
@@ -380,7 +381,7 @@ def test_a_bad_link_on_which_nobody_can_speak_meets_nobody(tmp_path: Path) -> No
     run(tmp_path, scenario)
 
 
-async def until_over(watch: _Watch) -> None:
+async def until_over(watch: FaultWatch) -> None:
     async def over() -> bool:
         return watch.over
 
@@ -392,8 +393,8 @@ async def until_over(watch: _Watch) -> None:
 )
 def test_a_healthy_link_proves_nothing(tmp_path: Path, kind: str, fields: dict[str, int]) -> None:
     async def scenario(s: Scene) -> None:
-        value = {"kind": kind, "with": fields, "links": ["n1-n2"]}
-        look = await BadLink(s.system, Wires(Deaf(s.links))).inject(0, value)
+        fault = LinksFault(kind=kind, settings=fields, links=["n1-n2"])
+        look = await BadLink(s.system, RouteFaults(Deaf(s.links))).inject(0, fault)
         assert not (await look()).bit
 
     run(tmp_path, scenario, "embedded")
@@ -428,7 +429,7 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         for type, key, node in (
             ("ok", "k2", killed[0]), ("ok", "k1", other), ("info", "k1", killed[1])
         ):  # fmt: skip
-            s.nemesis.hear(Op(type=type, f="put", key=key, worth={"coordinator": node}))
+            s.nemesis.observe(Op(type=type, f="put", key=key, worth={"coordinator": node}))
         done = await s.do("start-cut", fault=2, kind="refused", target="coordinator", **aim)
         assert done.value["grudge"][0] == [other], "who coordinated the last put of the key"
         await s.do("stop-cut", fault=2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.simulate import perfect
@@ -15,15 +17,21 @@ from dynamesis.harness.nemesis import (
     possible,
 )
 from dynamesis.harness.nemesis.catalogue import MEMBERS
+from dynamesis.harness.nemesis.faults import action_from_value
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 ALL_KINDS = frozenset(FAULTS)
 ARENA = FaultContext.draw(FIVE, ALL_KINDS, seed=7)
 
 
+def event(at: int, f: str, value: dict[str, Any]) -> Event:
+    """An event from the value that the history has of it."""
+    return Event(at, f, action_from_value(f, value))
+
+
 def test_a_whole_plan() -> None:
     assert plan(["cut", "kill", "link"], ARENA, seed=10, limit=4.0) == (
-        Event(
+        event(
             at=238,
             f="start-cut",
             value={
@@ -35,7 +43,7 @@ def test_a_whole_plan() -> None:
                 "kind": "black-hole",
             },
         ),
-        Event(
+        event(
             at=266,
             f="start-link",
             value={
@@ -67,15 +75,15 @@ def test_a_whole_plan() -> None:
                 ],
             },
         ),
-        Event(
+        event(
             at=759,
             f="start-kill",
             value={"fault": 2, "member": "kill.all", "nodes": ["n1", "n2", "n3", "n4", "n5"]},
         ),
-        Event(at=1132, f="stop-link", value={"fault": 1, "member": "link.torn"}),
-        Event(at=1378, f="stop-cut", value={"fault": 0, "member": "cut.exchange"}),
-        Event(at=2228, f="stop-kill", value={"fault": 2, "member": "kill.all"}),
-        Event(
+        event(at=1132, f="stop-link", value={"fault": 1, "member": "link.torn"}),
+        event(at=1378, f="stop-cut", value={"fault": 0, "member": "cut.exchange"}),
+        event(at=2228, f="stop-kill", value={"fault": 2, "member": "kill.all"}),
+        event(
             at=2898,
             f="start-link",
             value={
@@ -86,7 +94,7 @@ def test_a_whole_plan() -> None:
                 "links": ["n1-n2", "n2-n1", "n2-n3", "n2-n4", "n2-n5", "n3-n2", "n4-n2", "n5-n2"],
             },
         ),
-        Event(
+        event(
             at=3138,
             f="start-cut",
             value={
@@ -96,13 +104,13 @@ def test_a_whole_plan() -> None:
                 "grudge": {"n2": ["n1", "n4", "n5"], "n3": ["n1", "n4", "n5"]},
             },
         ),
-        Event(
+        event(
             at=3323,
             f="start-kill",
             value={"fault": 5, "member": "kill.hint-holder", "nodes": ["n3"]},
         ),
-        Event(at=3825, f="stop-kill", value={"fault": 5, "member": "kill.hint-holder"}),
-        Event(
+        event(at=3825, f="stop-kill", value={"fault": 5, "member": "kill.hint-holder"}),
+        event(
             at=3876,
             f="start-kill",
             value={
@@ -124,9 +132,9 @@ def test_the_plan_of_a_month_can_still_be_read() -> None:
 
 def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
     events = (
-        Event(0, "start-cut", {"fault": 0}),
-        Event(5, "stop-cut", {"fault": 0}),
-        Event(5, "start-kill", {"fault": 1}),
+        event(0, "start-cut", {"fault": 0, "kind": "reset"}),
+        event(5, "stop-cut", {"fault": 0}),
+        event(5, "start-kill", {"fault": 1}),
     )
     source = gen.clients([gen.sleep(0.001), gen.invoke("w")], Timeline(events))
     told = [(op.time, op.type, op.process, op.f) for op in perfect(source, concurrency=1)]
@@ -143,7 +151,10 @@ def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
 
 
 def test_a_timeline_counts_from_when_it_is_first_asked() -> None:
-    source = gen.phases(gen.sleep(2), gen.nemesis(Timeline((Event(500, "start-cut", {}),))))
+    source = gen.phases(
+        gen.sleep(2),
+        gen.nemesis(Timeline((event(500, "start-cut", {"fault": 0, "kind": "reset"}),))),
+    )
     assert [op.time for op in perfect(source)] == [2_500_000_000, 2_500_000_010]
 
 

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.nemesis import Event, FaultContext, plan
+from dynamesis.harness.nemesis.faults import action_from_value
 from dynamesis.harness.nemesis.schedule_file import dump, load
 from dynamesis.harness.results.yaml_document import YamlError
 
 ARENA = FaultContext.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
+
+
+def event(at: int, f: str, value: dict[str, Any]) -> Event:
+    """An event from the value that the history has of it."""
+    return Event(at, f, action_from_value(f, value))
+
 
 WRITTEN = """\
 faults:
@@ -29,13 +38,13 @@ def test_what_is_written_is_read_back(seed: int) -> None:
 
 def test_a_schedule_written_by_hand() -> None:
     assert load(WRITTEN, "mine.yaml", ARENA) == (
-        Event(
+        event(
             250,
             "start-cut",
             {"fault": 1, "member": "cut.one", "kind": "refused", "grudge": [["n1"], ["n2", "n3"]]},
         ),
-        Event(500, "start-kill", {"fault": 0, "member": "kill.one", "nodes": ["n2"]}),
-        Event(
+        event(500, "start-kill", {"fault": 0, "member": "kill.one", "nodes": ["n2"]}),
+        event(
             1000,
             "start-link",
             {
@@ -46,9 +55,9 @@ def test_a_schedule_written_by_hand() -> None:
                 "links": ["n1-n2", "client-n1"],
             },
         ),
-        Event(2000, "stop-link", {"fault": 2, "member": "link"}),
-        Event(2500, "stop-kill", {"fault": 0, "member": "kill.one"}),
-        Event(
+        event(2000, "stop-link", {"fault": 2, "member": "link"}),
+        event(2500, "stop-kill", {"fault": 0, "member": "kill.one"}),
+        event(
             3000,
             "start-pause",
             {
@@ -59,8 +68,8 @@ def test_a_schedule_written_by_hand() -> None:
                 "otherwise": "n4",
             },
         ),
-        Event(4000, "stop-pause", {"fault": 3, "member": "pause"}),
-        Event(
+        event(4000, "stop-pause", {"fault": 3, "member": "pause"}),
+        event(
             5000,
             "start-cut",
             {
@@ -70,7 +79,7 @@ def test_a_schedule_written_by_hand() -> None:
                 "grudge": {"n1": ["n2"], "n2": ["n1"]},
             },
         ),
-        Event(6000, "stop-cut", {"fault": 4, "member": "cut.bridge"}),
+        event(6000, "stop-cut", {"fault": 4, "member": "cut.bridge"}),
     )
 
 
@@ -178,3 +187,21 @@ def test_what_the_links_cannot_do_is_refused() -> None:
     text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
     with pytest.raises(YamlError, match="allowed: refused"):
         load(text, "s.yaml", arena)
+
+
+def test_names_of_link_faults_are_accepted_and_files_keep_the_kinds() -> None:
+    """Toxiproxy's words are how users name them; histories keep what they always had."""
+    for name, kind in (("latency", "slow"), ("slicer", "torn"), ("reset", "reset")):
+        for given in (name, kind):
+            text = f"faults:\n- {{start: 1, member: link.{given}, kind: {given}, links: [n1-n2]}}"
+            (read,) = load(text, "s.yaml", ARENA)
+            assert read.value == {
+                "fault": 0, "member": f"link.{kind}", "kind": kind, "links": ["n1-n2"]
+            }  # fmt: skip
+
+
+def test_both_names_of_a_member_are_the_same_nemesis() -> None:
+    for name, alias in (("link.limit_data", "link.cut-off"), ("link.bandwidth", "link.narrow")):
+        events = plan([name], ARENA, 3, 10.0)
+        assert events == plan([alias], ARENA, 3, 10.0)
+        assert {event.value["member"] for event in events} == {alias}

@@ -18,17 +18,19 @@ from typing import Any
 
 import msgspec
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.links import LINKS, Site
+from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import Links, plan_routes
 from dynamesis.harness.nemesis import Nemesis
+from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
+from dynamesis.harness.targets.target import Target
 
 NODE = Path(__file__).with_name("tiny_node.py")
 
 
 class TinySystem:
-    """Implements harness.targets.system.System as far as a nemesis asks for it."""
+    """Has of harness.targets.target.WholeStore what nemeses need that know no store."""
 
     def __init__(self, folder: Path, ports: dict[str, int], admin: dict[str, int]) -> None:
         self.nodes = tuple(ports)
@@ -123,13 +125,15 @@ class Scene:
     history: list[Op] = field(default_factory=list)
 
     def record(self, op: Op) -> Op:
-        event = msgspec.structs.replace(op, index=len(self.history))
+        value = op.value.as_value() if isinstance(op.value, FaultAction) else op.value
+        event = msgspec.structs.replace(op, index=len(self.history), value=value)
         self.history.append(event)
         return event
 
     async def do(self, f: str, **value: Any) -> Op:
         """Have the nemesis do it, as the runner would."""
-        op = self.record(Op(type="invoke", process="nemesis", f=f, value=value))
+        op = Op(type="invoke", process="nemesis", f=f, value=action_from_value(f, value))
+        self.record(op)
         return self.record(await self.nemesis.invoke(op, self.record))
 
     def proofs(self) -> dict[int, dict[str, Any]]:
@@ -152,7 +156,7 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
     with reserve(size * size + 3 * size + 3) as ports, ProcessGuard.start() as reaper:
         listen = {node: ports.take() for node in nodes}
         system = TinySystem(folder, listen, {node: ports.take() for node in nodes})
-        site = Site(folder, ports, reaper, print, print)
+        site = LinkContext(folder, ports, reaper, print, print)
         system.links = LINKS[links].make(site)
         upstreams = {node: f"127.0.0.1:{port}" for node, port in listen.items()}
         try:
@@ -160,7 +164,9 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
                 plan_routes(upstreams, [ports.take() for _ in range(size * size)])
             )
             await asyncio.gather(*map(system.start, nodes))
-            scene = Scene(system, system.links, Nemesis(system, system.links, folder / "ledger"))
+            scene = Scene(
+                system, system.links, Nemesis(Target.of(system), system.links, folder / "ledger")
+            )
             await until(scene.all_hear_all)
             yield scene
         finally:

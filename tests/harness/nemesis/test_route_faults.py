@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from dynamesis.harness.links.faults import BlackHole, LinkFault, RefusedLink, Slow, strongest
-from dynamesis.harness.nemesis.network import Wires
+from dynamesis.harness.links.faults import BlackHole, Latency, LinkFault, RefusedLink, strongest
+from dynamesis.harness.nemesis.network import RouteFaults
 from hypothesis import given
 from hypothesis import strategies as st
 
 ROUTES = ("n1-n2", "n2-n1", "n1-n3")
-FAULTS = (RefusedLink(), BlackHole(), BlackHole("upstream"), Slow(latency_ms=5))
+FAULTS = (RefusedLink(), BlackHole(), BlackHole("upstream"), Latency(latency_ms=5))
 
 
 class Board:
@@ -47,7 +47,7 @@ def test_each_route_suffers_the_strongest_of_what_is_laid_on_it(
 ) -> None:
     async def scenario() -> None:
         board = Board()
-        wires = Wires(board)  # type: ignore[arg-type]
+        wires = RouteFaults(board)  # type: ignore[arg-type]
         laid: dict[int, dict[str, LinkFault]] = {}
         for fault, routes in steps:
             before, board.touched = dict(board.suffered), []
