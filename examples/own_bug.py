@@ -1,21 +1,26 @@
-"""A planted bug of one's own:
-`dynamesis test --workload register --nemesis none --bug examples/own_bug.py:overwrite`.
+"""A planted bug of your own:
+`dynamesis test --workload register --nemesis none --bug examples/own_bug.py:Overwrite`.
 
-A bug is a function that receives a freshly built node and replaces a method of it. What
-one can replace stands in docs/architecture.md and in cluster/core; the planted bugs in
-cluster/zoo have the same form.
+A bug is a subclass of Node that overrides a method, or that puts a subclass of a part in
+place of that part: dynamesis.cluster.core.node.parts lists them. The planted bugs in
+dynamesis.cluster.zoo have the same form.
 """
 
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State, Version
+from dynamesis.cluster.core.storage.record_table import RecordTable
 from dynamesis.cluster.core.versions import clock
 
 
-def overwrite(node: Node) -> None:
+class _LastWriteOnly(RecordTable):
+    def apply(
+        self, context: State, version: Version, state: State, actor: str, event: int
+    ) -> State:
+        return super().apply(clock.context_of(state), version, state, actor, event)
+
+
+class Overwrite(Node):
     """Every write replaces all siblings, whether its context covers them or not."""
 
-    def apply(context: State, version: Version, state: State, actor: str, event: int) -> State:
-        return clock.update(clock.context_of(state), version, state, actor, event)
-
-    for records in (node.objects, node.hints.records):
-        records.apply = apply  # type: ignore[method-assign]
+    parts = Parts(objects=_LastWriteOnly, hint_records=_LastWriteOnly)
