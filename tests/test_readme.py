@@ -7,9 +7,10 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import dynamesis
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.workloads import WORKLOADS
+
+import dynamesis
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
