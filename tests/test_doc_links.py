@@ -20,7 +20,12 @@ _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PATH = re.compile(rf"`((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*<>-]*)(?: \w[^`]*)?`")
 _NAMED = re.compile(r"`([\w/]+\.py)` \(`(\w+)`\)")
+_DOTTED = re.compile(r"`(?:dynamesis\.)?((?:checkers|cluster|harness|workloads)\.[a-z_.]+)")
+_RUN = re.compile(r"python -m ([\w.]+)")
 _IMPORT = re.compile(r"^\s*(?:from|import) (dynamesis[\w.]*)", re.MULTILINE)
+
+#: a module of Python, and a file in the folder of a test
+STRANGERS = ("venv", "harness.log")
 
 #: written as examples of what a reader would add
 _PLACEHOLDERS = re.compile(r"[<>]")
@@ -64,6 +69,14 @@ def missing_names(text: str) -> Iterator[str]:
             yield f"{path}: {name}"
 
 
+def is_module_or_name_in_one(dotted: str) -> bool:
+    path = ROOT / dotted.replace(".", "/")
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    module, name = path.parent.with_suffix(".py"), path.name
+    return module.is_file() and re.search(rf"\b{name}\b", module.read_text("utf-8")) is not None
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     assert list(broken_links(page)) == []
@@ -77,8 +90,12 @@ def test_paths_exist_and_hold_what_is_named(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_modules_exist(page: Path) -> None:
-    for line in _IMPORT.findall(text_of(page)):
-        assert find_spec(line), line
+    for module in _IMPORT.findall(text_of(page)):
+        assert find_spec(module), module
+    for module in _RUN.findall(text_of(page)):
+        assert module in STRANGERS or find_spec(module), module
+    for module in _DOTTED.findall(text_of(page)):
+        assert module in STRANGERS or is_module_or_name_in_one(module.rstrip(".")), module
 
 
 #: what a reader looks for first, and a word of the row that answers it
