@@ -2,7 +2,7 @@
 `dynamesis test --workload register --nemesis none --bug examples/own_bug.py:Overwrite`.
 
 A class is a subclass of `Node` with other `parts`, which mypy checks; all bugs of
-dynamesis.cluster.zoo are such classes. A function takes a newly built node and replaces
+dynamesis.cluster.zoo are such classes. A function takes a freshly built node and replaces
 methods of it. docs/zoo.md lists the parts and their points of change.
 """
 
