@@ -208,7 +208,7 @@ def test_a_stored_schedule_is_replayed(start: Start) -> None:
 
 
 def test_a_bug_from_outside_is_planted(start: Start) -> None:
-    spec = f"{EXAMPLES / 'own_bug.py'}:overwrite"
+    spec = f"{EXAMPLES / 'own_bug.py'}:Overwrite"
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--bug", spec,
                 "--time-limit", "3s", "--seed", "1")  # fmt: skip
     assert run.wait() == 1, run.said()

@@ -1,0 +1,1 @@
+"""Examples: campaigns as YAML, and a planted bug of your own."""
