@@ -16,7 +16,7 @@ VERDICTS = ("invalid", "error", "unknown", "valid")
 
 
 @dataclass(frozen=True)
-class Run:
+class CellRun:
     """One test that has ended. `at`: s of the campaign when it did; `folder` and `output`
     are relative to the campaign's; `command` runs it again, on its own; `why` has the first
     proof of each anomaly, or the reasons why nothing is known."""
@@ -41,11 +41,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.runs: list[Run] = []
+        self.runs: list[CellRun] = []
         if path.exists():
             self._read()
 
-    def add(self, run: Run) -> None:
+    def add(self, run: CellRun) -> None:
         """Write a run down, for good."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(run)) + "\n")
@@ -62,5 +62,5 @@ class Journal:
             os.truncate(self._path, len(whole))
 
 
-def _run(row: JsonObject) -> Run:
-    return Run(**row | {"arguments": tuple(row["arguments"]), "why": tuple(row["why"])})
+def _run(row: JsonObject) -> CellRun:
+    return CellRun(**row | {"arguments": tuple(row["arguments"]), "why": tuple(row["why"])})

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.campaign.journal import VERDICTS, Run
+from dynamesis.harness.campaign.journal import VERDICTS, CellRun
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.results.documents import JsonObject
@@ -20,7 +20,7 @@ NOT_RUN = "not run"
 
 def collect(
     campaign: Campaign,
-    runs: Iterable[Run],
+    runs: Iterable[CellRun],
     started: str,
     seconds: float,
     interrupted: bool = False,
@@ -28,7 +28,7 @@ def collect(
     """The content of campaign.json. The verdict of a cell is the worst of its runs, so no
     unknown hides a failure; the campaign's is the worst of its cells, and at best unknown
     when it was interrupted."""
-    by_cell: dict[str, list[Run]] = {}
+    by_cell: dict[str, list[CellRun]] = {}
     for run in runs:
         by_cell.setdefault(run.cell, []).append(run)
     cells = [_cell(cell, by_cell.get(cell.name, [])) for cell in campaign.cells]
@@ -47,7 +47,7 @@ def collect(
     }
 
 
-def _cell(cell: Cell, runs: Sequence[Run], skipped: str = "") -> JsonObject:
+def _cell(cell: Cell, runs: Sequence[CellRun], skipped: str = "") -> JsonObject:
     """`failed` of `tried` runs with the same seed and faults were invalid; `skipped`: why it
     cannot be."""
     verdicts = [run.verdict for run in runs]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.campaign.journal import Journal, Run
+from dynamesis.harness.campaign.journal import CellRun, Journal
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.campaign.worker_pool import OUTPUT, Ended, Task, WorkerPool
@@ -50,7 +50,7 @@ class Scheduler:
     folder: Path
     journal: Journal
     pool: WorkerPool
-    on_run: Callable[[Run | None], None] = lambda run: None
+    on_run: Callable[[CellRun | None], None] = lambda run: None
     wanted: Callable[[Cell], bool] = lambda cell: True
     interrupted: bool = False
     _due: deque[_Job] = field(default_factory=deque)
@@ -82,7 +82,7 @@ class Scheduler:
         return self._before + time.monotonic() - self._began
 
     def _plan(self) -> None:
-        done: dict[str, list[Run]] = {}
+        done: dict[str, list[CellRun]] = {}
         for run in self.journal.runs:
             done.setdefault(run.cell, []).append(run)
         for cell in self.campaign.cells:
@@ -92,7 +92,7 @@ class Scheduler:
             if runs := done.get(cell.name):
                 self._repeat(cell, runs[0], self.campaign.budget.reruns - len(runs[1:]))
 
-    def _repeat(self, cell: Cell, run: Run, times: int) -> None:
+    def _repeat(self, cell: Cell, run: CellRun, times: int) -> None:
         """The same seed and the same faults: those that its folder has kept."""
         if run.verdict != "invalid" or run.folder is None:
             return
@@ -133,13 +133,13 @@ class Scheduler:
         if not job.rerun:
             self._repeat(job.cell, run, self.campaign.budget.reruns)
 
-    def _judged(self, ended: Ended, job: _Job) -> Run:
+    def _judged(self, ended: Ended, job: _Job) -> CellRun:
         store = self.folder / "runs" / f"{ended.number:04}"
         latest = store / "latest"
         folder = Folder(latest.resolve()) if latest.exists() else None
         results = folder.peek_json(RESULTS) if folder else {}
         why = _why(results) if results else _last_lines(store / OUTPUT)
-        return Run(
+        return CellRun(
             number=ended.number,
             cell=job.cell.name,
             arguments=("test", *job.spec.arguments()),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
-from dynamesis.harness.campaign.journal import VERDICTS, Run
+from dynamesis.harness.campaign.journal import VERDICTS, CellRun
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.report.summary import STYLES
 from rich.console import Console, Group, RenderableType
@@ -22,7 +22,7 @@ _STYLES = {**STYLES, "error": "bold magenta"}
 class CampaignView(Protocol):
     """Shows a campaign within its context."""
 
-    def show(self, run: Run | None, of: Scheduler) -> None: ...
+    def show(self, run: CellRun | None, of: Scheduler) -> None: ...
 
     def __enter__(self) -> CampaignView: ...
 
@@ -34,7 +34,7 @@ class CampaignView(Protocol):
     ) -> None: ...
 
 
-def ended(run: Run) -> Text:
+def ended(run: CellRun) -> Text:
     """The line of a test that has ended."""
     text = Text(f"{run.verdict:8}", _STYLES[run.verdict])
     again = " again" if run.rerun else ""
@@ -45,7 +45,7 @@ def ended(run: Run) -> Text:
     return text
 
 
-def view(console: Console, line: Callable[[Run], Text] = ended) -> CampaignView:
+def view(console: Console, line: Callable[[CellRun], Text] = ended) -> CampaignView:
     """Live where the console is a terminal, plain lines where it is not. `line`: the
     line of a test that has ended."""
     return _Live(console, line) if console.is_terminal else _PlainView(console, line)
@@ -65,11 +65,11 @@ def so_far(of: Scheduler) -> str:
 
 
 class _PlainView:
-    def __init__(self, console: Console, line: Callable[[Run], Text]) -> None:
+    def __init__(self, console: Console, line: Callable[[CellRun], Text]) -> None:
         self._console = console
         self._line = line
 
-    def show(self, run: Run | None, of: Scheduler) -> None:
+    def show(self, run: CellRun | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
 
@@ -81,7 +81,7 @@ class _PlainView:
 
 
 class _Live:
-    def __init__(self, console: Console, line: Callable[[Run], Text]) -> None:
+    def __init__(self, console: Console, line: Callable[[CellRun], Text]) -> None:
         self._console = console
         self._line = line
         self._spinner = Spinner("dots")
@@ -89,7 +89,7 @@ class _Live:
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
         )
 
-    def show(self, run: Run | None, of: Scheduler) -> None:
+    def show(self, run: CellRun | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
         self._spinner.update(text=Text(so_far(of)))

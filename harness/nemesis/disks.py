@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import DiskFault
 from dynamesis.harness.nemesis.symptoms import asked
-from dynamesis.harness.targets.target import Disks, Observer
+from dynamesis.harness.targets.target import Disks, NodeObserver
 
 #: How a disk can fail, and the settings of each.
 DISK_FAULTS: dict[str, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ FORGETFUL = "lost-writes"
 class BadDisk:
     """One fault at a time and node. It took effect when the node's count of bites has grown."""
 
-    observed: Observer
+    observed: NodeObserver
     disks: Disks
     _bad: set[str] = field(default_factory=set)
 

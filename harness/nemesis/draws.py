@@ -20,7 +20,7 @@ from dynamesis.harness.nemesis.faults import (
     ClockFault,
     CutFault,
     DiskFault,
-    Fault,
+    FaultValue,
     KillFault,
     LinksFault,
     LoadFault,
@@ -66,7 +66,7 @@ def cut(
 ) -> Draw:
     """A cut of this shape, the same so many times."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         grudge, rng = shape(context.nodes, rng)
         kind, rng = rng.choice(sorted(kinds & context.kinds))
         return [CutFault(kind=kind, grudge=grudge)] * times, rng
@@ -77,7 +77,7 @@ def cut(
 def kill(pick: Pick, times: int = 1, signal: Signal = None) -> Draw:
     """Nodes end, the same ones so many times."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = pick(rng, context)
         return [KillFault(nodes=nodes, signal=signal)] * times, rng
 
@@ -87,7 +87,7 @@ def kill(pick: Pick, times: int = 1, signal: Signal = None) -> Draw:
 def kill_after_pause(low: int, high: int) -> Draw:
     """A node is paused, and killed `low` to `high` ms later."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = victim(rng, context)
         pause_ms, rng = rng.between(low, high)
         return [KillFault(nodes=nodes, pause_ms=pause_ms)], rng
@@ -98,7 +98,7 @@ def kill_after_pause(low: int, high: int) -> Draw:
 def kill_mid_stop(low: int, high: int) -> Draw:
     """A node is asked to stop, and killed `low` to `high` ms later."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = victim(rng, context)
         grace_ms, rng = rng.between(low, high)
         return [KillFault(nodes=nodes, signal="SIGTERM", grace_ms=grace_ms)], rng
@@ -106,7 +106,7 @@ def kill_mid_stop(low: int, high: int) -> Draw:
     return draw
 
 
-def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
     """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
     nodes, rng = victim(rng, context)
     return [KillFault(nodes=nodes, signal="SIGTERM"), KillFault(nodes=nodes)], rng
@@ -115,7 +115,7 @@ def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
 def pause(pick: Pick) -> Draw:
     """Nodes are paused."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = pick(rng, context)
         return [PauseFault(nodes=nodes)], rng
 
@@ -125,7 +125,7 @@ def pause(pick: Pick) -> Draw:
 def wipe(apart: bool = False) -> Draw:
     """The data of the forgetful node are deleted."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         return [WipeFault(nodes=[context.forgetful], apart=apart)], rng
 
     return draw
@@ -134,7 +134,7 @@ def wipe(apart: bool = False) -> Draw:
 def old_disk(apart: bool = False) -> Draw:
     """Two acts: what the node has stored by the first is all that it has after the second."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes = [context.forgetful]
         copied = WipeFault(nodes=nodes, disk="copied")
         return [copied, WipeFault(nodes=nodes, disk="restored", apart=apart)], rng
@@ -152,7 +152,7 @@ def _aim(rng: Rng, context: FaultContext) -> tuple[str, str, Rng]:
 def aimed_cut(target: str) -> Draw:
     """A cut around a target that is found when it strikes."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         fault, rng = _aimed_cut(target, rng, context)
         return [fault], rng
 
@@ -168,14 +168,14 @@ def _aimed_cut(target: str, rng: Rng, context: FaultContext) -> tuple[CutFault, 
 def aimed(kind: type[KillFault] | type[PauseFault], target: str) -> Draw:
     """A target that is found when the fault strikes."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         key, otherwise, rng = _aim(rng, context)
         return [kind(target=target, key=key, otherwise=otherwise)], rng
 
     return draw
 
 
-def cut_handoff(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+def cut_handoff(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
     """Two acts: a node is cut off, so that others hold hints for it; it is hardly back when
     the holder of the most is cut off, in mid-handoff."""
     second, rng = _aimed_cut("hint-holder", rng, context)
@@ -184,7 +184,7 @@ def cut_handoff(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
     return [CutFault(kind=second.kind, grudge=[[away], rest]), second], rng
 
 
-def kill_handoff(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+def kill_handoff(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
     """The same with kills."""
     key, otherwise, rng = _aim(rng, context)
     away, rng = rng.choice([node for node in context.nodes if node != otherwise])
@@ -198,7 +198,7 @@ def links(
     """A fault of this kind, its fields drawn from these ranges, on all links of one node or
     on all links between nodes. `either`: in one direction, drawn, not in both."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         names, rng = _links(rng, context, clients)
         settings: dict[str, int | str] = {}
         for field, (low, high) in fields.items():
@@ -227,7 +227,7 @@ def disk(kind: str, **ranges: tuple[int, int]) -> Draw:
     of the settings, times in ms. Bits are only ever flipped at the node that may lose its
     memory."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         lost = kind == "bit-flip" or (kind == "lost-writes" and context.frail)
         nodes, rng = (forgetful if lost else MINORITY)(rng, context)
         settings: dict[str, int | float] = {}
@@ -243,7 +243,7 @@ def clock(kind: str) -> Draw:
     """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, running at 5 to
     50 per cent too fast or too slow, not running, or in steps of 15 ms to 1 s."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         count, rng = rng.between(1, len(context.nodes))
         nodes, rng = rng.sample(context.nodes, count)
         exponent, rng = rng.between(7, 22)
@@ -264,7 +264,7 @@ def clock(kind: str) -> Draw:
 def load(kind: str, **ranges: tuple[int, int]) -> Draw:
     """Extra load on a minority; `ranges`: of the settings."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = MINORITY(rng, context)
         settings: dict[str, int] = {}
         for setting, (low, high) in ranges.items():
@@ -279,7 +279,7 @@ def change(joins: int, leaves: int, removes: int, back: int | None) -> Draw:
     the node that may lose its memory is ever removed, and it never leaves. `back`: the
     contrary follows, up to so many ms later."""
 
-    def draw(rng: Rng, context: FaultContext) -> tuple[list[Fault], Rng]:
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         others, rng = rng.shuffle([node for node in context.nodes if node != context.forgetful])
         among = [context.forgetful] if removes else list(others)
         fault = MembershipFault(

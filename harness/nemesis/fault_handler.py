@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from dynamesis.harness.nemesis.faults import Fault
+from dynamesis.harness.nemesis.faults import FaultValue
 
-F = TypeVar("F", bound=Fault, contravariant=True)
+F = TypeVar("F", bound=FaultValue, contravariant=True)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dynamesis.harness.links.faults import LinkFault, make_fault
 from dynamesis.harness.nemesis.cuts import Grudge
 
 
-class Fault(
+class FaultValue(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
     """Base of all faults. `family`: the first part of the names of its members."""
@@ -30,7 +30,7 @@ class Fault(
         return value
 
 
-class AimedFault(Fault, frozen=True, kw_only=True):
+class AimedFault(FaultValue, frozen=True, kw_only=True):
     """A fault whose victims are either given, or found when it strikes.
 
     target: what is hit, one of harness.nemesis.targets.TARGETS
@@ -51,7 +51,7 @@ class CutFault(AimedFault, frozen=True, kw_only=True):
     grudge: Grudge = []
 
 
-class LinksFault(Fault, frozen=True, kw_only=True):
+class LinksFault(FaultValue, frozen=True, kw_only=True):
     """The same link fault on several routes.
 
     kind: one of harness.links.faults.FAULTS
@@ -92,7 +92,7 @@ class PauseFault(AimedFault, frozen=True, kw_only=True):
     nodes: list[str] = []
 
 
-class WipeFault(Fault, frozen=True, kw_only=True):
+class WipeFault(FaultValue, frozen=True, kw_only=True):
     """Processes end, and with them what they stored.
 
     disk: what is done to the data; `wiped` where nothing is given
@@ -105,7 +105,7 @@ class WipeFault(Fault, frozen=True, kw_only=True):
     apart: bool = False
 
 
-class DiskFault(Fault, frozen=True, kw_only=True):
+class DiskFault(FaultValue, frozen=True, kw_only=True):
     """Disks fail. `kind` and `settings` (times in s): harness.nemesis.disks.DISK_FAULTS."""
 
     family = "disk"
@@ -114,7 +114,7 @@ class DiskFault(Fault, frozen=True, kw_only=True):
     nodes: list[str] = []
 
 
-class ClockFault(Fault, frozen=True, kw_only=True):
+class ClockFault(FaultValue, frozen=True, kw_only=True):
     """Wall clocks are wrong. `kind` and `settings`: harness.nemesis.clocks.CLOCK_FAULTS."""
 
     family = "clock"
@@ -123,7 +123,7 @@ class ClockFault(Fault, frozen=True, kw_only=True):
     nodes: list[str] = []
 
 
-class LoadFault(Fault, frozen=True, kw_only=True):
+class LoadFault(FaultValue, frozen=True, kw_only=True):
     """Nodes get more load. `kind` and `settings`: harness.nemesis.loads.LOADS."""
 
     family = "load"
@@ -132,7 +132,7 @@ class LoadFault(Fault, frozen=True, kw_only=True):
     nodes: list[str] = []
 
 
-class MembershipFault(Fault, frozen=True, kw_only=True):
+class MembershipFault(FaultValue, frozen=True, kw_only=True):
     """A change of the membership as it is planned: only how many nodes.
 
     joins, leaves, removes: how many nodes do so
@@ -151,7 +151,7 @@ class MembershipFault(Fault, frozen=True, kw_only=True):
     keep: int
 
 
-class MembershipChange(Fault, frozen=True, kw_only=True):
+class MembershipChange(FaultValue, frozen=True, kw_only=True):
     """The same when it strikes: which nodes join, leave, and are removed as dead."""
 
     family = "membership"
@@ -167,7 +167,7 @@ class MembershipChange(Fault, frozen=True, kw_only=True):
 #: Faults that hit nodes.
 NodesFault = KillFault | PauseFault | WipeFault | DiskFault | ClockFault | LoadFault
 
-FAULT_TYPES: dict[str, type[Fault]] = {
+FAULT_TYPES: dict[str, type[FaultValue]] = {
     fault.family: fault
     for fault in (
         *(CutFault, LinksFault, KillFault, PauseFault, WipeFault),
@@ -176,8 +176,8 @@ FAULT_TYPES: dict[str, type[Fault]] = {
 }
 
 
-def fault_from_value(family: str, value: Mapping[str, Any]) -> Fault:
-    """The inverse of Fault.as_value. Raises ValueError, naming the field that is wrong."""
+def fault_from_value(family: str, value: Mapping[str, Any]) -> FaultValue:
+    """The inverse of FaultValue.as_value. Raises ValueError, naming the field that is wrong."""
     planned = not isinstance(value.get("joins"), list)
     kind = FAULT_TYPES[family] if planned else MembershipChange
     return msgspec.convert(dict(value), type=kind)
@@ -201,7 +201,7 @@ class FaultAction(msgspec.Struct, frozen=True):
 class FaultStart(FaultAction, frozen=True):
     """A fault begins."""
 
-    fault: Fault
+    fault: FaultValue
 
     def as_value(self) -> dict[str, Any]:
         return super().as_value() | self.fault.as_value()

@@ -23,7 +23,7 @@ from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import MembershipChange, MembershipFault
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.target import MemberAdmin, Observer
+from dynamesis.harness.targets.target import MemberAdmin, NodeObserver
 from msgspec import structs
 
 #: Starts a node that is no member yet, with links to and from all others; under a name that
@@ -43,7 +43,7 @@ _ASK_AGAIN = 3.0
 class MembershipFaults:
     """Requests changes, and follows each until it has come about."""
 
-    def __init__(self, observed: Observer, admin: MemberAdmin, start_node: StartNode) -> None:
+    def __init__(self, observed: NodeObserver, admin: MemberAdmin, start_node: StartNode) -> None:
         self._observed = observed
         self._admin = admin
         self._start_node = start_node

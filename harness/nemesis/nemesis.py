@@ -22,11 +22,11 @@ from dynamesis.harness.nemesis.fault_handler import FaultHandler
 from dynamesis.harness.nemesis.fault_watch import FaultWatch
 from dynamesis.harness.nemesis.faults import (
     DiskFault,
-    Fault,
     FaultAction,
     FaultSkipped,
     FaultStart,
     FaultStop,
+    FaultValue,
     KillFault,
     MembershipChange,
     MembershipFault,
@@ -217,7 +217,7 @@ class Nemesis:
         self._watches[found.number] = watch
         return found
 
-    async def _resolve(self, fault: Fault) -> Fault | None:
+    async def _resolve(self, fault: FaultValue) -> FaultValue | None:
         """The fault with its targets as they are now; None if there are none (left)."""
         if isinstance(fault, MembershipFault) and self._membership is not None:
             return self._membership.resolve(fault)
@@ -264,7 +264,7 @@ class Nemesis:
             self._record(Op(type="info", process=NEMESIS, f=f, value=value))
 
 
-def _ends(fault: Fault) -> list[str]:
+def _ends(fault: FaultValue) -> list[str]:
     """The nodes whose process a fault ends."""
     if isinstance(fault, KillFault | WipeFault):
         return fault.nodes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.links.faults import name_of
 from dynamesis.harness.nemesis.cuts import Nodes
-from dynamesis.harness.nemesis.faults import Fault
+from dynamesis.harness.nemesis.faults import FaultValue
 
 #: How many nodes may join in one test: each needs its own ports.
 NEWCOMERS = 5
@@ -72,7 +72,7 @@ class FaultContext:
 
 
 #: Draws the acts of one period, one after the other; most have one.
-Draw = Callable[[Rng, FaultContext], tuple[list[Fault], Rng]]
+Draw = Callable[[Rng, FaultContext], tuple[list[FaultValue], Rng]]
 
 
 @dataclass(frozen=True)

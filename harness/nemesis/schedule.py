@@ -18,9 +18,9 @@ from dynamesis.harness.generators.base import PENDING, Context, Generator, Pendi
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis.catalogue import possible
 from dynamesis.harness.nemesis.faults import (
-    Fault,
     FaultStart,
     FaultStop,
+    FaultValue,
     MembershipFault,
     NodesFault,
     WipeFault,
@@ -54,7 +54,7 @@ class FaultInterval:
     start: int
     stop: int
     member: Member
-    fault: Fault
+    fault: FaultValue
 
 
 def plan(names: Iterable[str], context: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:

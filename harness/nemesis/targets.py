@@ -17,7 +17,7 @@ from dynamesis.harness.nemesis.cuts import unheard
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
     CutFault,
-    Fault,
+    FaultValue,
     KillFault,
     LinksFault,
     NodesFault,
@@ -48,7 +48,7 @@ class Targets:
         if op.type == "ok" and op.f in ("put", "delete") and op.key is not None and op.worth:
             self._coordinated[op.key] = str(op.worth.get("coordinator"))
 
-    async def resolve(self, fault: Fault) -> Fault:
+    async def resolve(self, fault: FaultValue) -> FaultValue:
         """The fault with the nodes, or for a cut the grudge, that its target now means."""
         if not isinstance(fault, AimedFault) or fault.target is None:
             return fault
@@ -111,7 +111,7 @@ def _waits_for(status: dict[str, Any]) -> list[str]:
     return sorted({peer for each in moving for peer in each["waiting_for"]})
 
 
-def present(fault: Fault, nodes: Sequence[str]) -> Fault | None:
+def present(fault: FaultValue, nodes: Sequence[str]) -> FaultValue | None:
     """The fault without what is not there any more; None if nothing is left to be done."""
     if isinstance(fault, NodesFault):
         left = [node for node in fault.nodes if node in nodes]

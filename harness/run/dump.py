@@ -22,7 +22,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op, OpError, Sibling
 from dynamesis.harness.nemesis.loads import EXTRA
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.targets.target import Dumps, Processes, Status, Target
+from dynamesis.harness.targets.target import Processes, ReplicaDumps, Status, Target
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _record(
         recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
 
 
-async def _dumps(nodes: Sequence[str], dumps: Dumps) -> dict[str, list[Row] | None]:
+async def _dumps(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, list[Row] | None]:
     """What every node holds; None for one that does not answer."""
     answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
     held: dict[str, list[Row] | None] = {}

@@ -23,7 +23,7 @@ from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.target import Dumps, Observed
+from dynamesis.harness.targets.target import Observed, ReplicaDumps
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.1
@@ -167,7 +167,7 @@ def _suspected(status: Mapping[str, Any]) -> list[str]:
     return [peer for peer, seen in peers.items() if seen.get("suspected")]
 
 
-async def _unreadable(nodes: Sequence[str], dumps: Dumps) -> dict[str, Any]:
+async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, Any]:
     """Nodes that answer, and cannot read what they hold."""
     answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
     found = zip(nodes, answers, strict=True)
@@ -221,7 +221,7 @@ def _lower(least: dict[str, int], status: Mapping[str, Any]) -> None:
 
 async def until_quiet(
     observed: Observed,
-    dumps: Dumps,
+    dumps: ReplicaDumps,
     ring: Mapping[str, Any],
     deadline: float,
     interval: float = INTERVAL,

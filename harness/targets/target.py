@@ -120,7 +120,7 @@ class MemberAdmin(Protocol):
         """Stop a node that is no member any more. It is not among `nodes` from then on."""
 
 
-class Dumps(Protocol):
+class ReplicaDumps(Protocol):
     """What one replica holds (divergence, misplaced and lost writes)."""
 
     async def dump(self, node: str) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ class Placements(Protocol):
 
 
 class WholeStore(
-    Processes, Status, DataFolders, Disks, Clocks, MemberAdmin, Dumps, Placements, Protocol
+    Processes, Status, DataFolders, Disks, Clocks, MemberAdmin, ReplicaDumps, Placements, Protocol
 ):
     """A store with every capability in one object."""
 
@@ -158,7 +158,7 @@ class Observed(Protocol):
 
 
 @dataclass(frozen=True)
-class Observer:
+class NodeObserver:
     """Processes and their status as one."""
 
     processes: Processes
@@ -187,7 +187,7 @@ class Target:
 
     processes: Processes
     status: Status
-    dumps: Dumps
+    dumps: ReplicaDumps
     placements: Placements
     data: DataFolders | None = None
     disks: Disks | None = None
@@ -205,6 +205,6 @@ class Target:
         return self.processes.nodes
 
     @property
-    def observed(self) -> Observer:
+    def observed(self) -> NodeObserver:
         """Its nodes, to be watched."""
-        return Observer(self.processes, self.status)
+        return NodeObserver(self.processes, self.status)

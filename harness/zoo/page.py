@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.report.summary import STYLES
 from rich.text import Text
 
@@ -14,7 +14,7 @@ Results = Mapping[str, Any]
 _GOOD, _BAD, _OPEN = STYLES["valid"], STYLES["invalid"], STYLES["unknown"]
 
 
-def ended(run: Run) -> Text:
+def ended(run: CellRun) -> Text:
     """The line of a test that has ended: what is good news for it, is bad for a pair."""
     workload, nemesis, config, seed = run.cell.split("/")
     clean = config.split(" ")[0] == "clean"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Budget, Campaign
 from dynamesis.harness.worlds.test_spec import overrides
@@ -133,7 +133,7 @@ def _campaign(
     return Campaign(name, limit, seconds, configs, once, Budget(reruns=0))
 
 
-def needed(cell: Cell, cells: Sequence[Cell], runs: Sequence[Run]) -> bool:
+def needed(cell: Cell, cells: Sequence[Cell], runs: Sequence[CellRun]) -> bool:
     """Whether a storm still wants this test: the bug is free and has time left; a pair has
     something to be the pair of."""
     if is_clean(cell):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.results.documents import JsonObject
@@ -24,7 +24,7 @@ RESULTS = "zoo.json"
 def collect(
     specimens: Iterable[Specimen],
     campaign: Campaign,
-    runs: Iterable[Run],
+    runs: Iterable[CellRun],
     stormy: bool,
     **about: Any,
 ) -> JsonObject:
@@ -76,7 +76,7 @@ def _outcome(results: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def _test(cell: Cell, run: Run) -> JsonObject:
+def _test(cell: Cell, run: CellRun) -> JsonObject:
     return {
         "workload": cell.workload,
         "nemesis": cell.nemesis,

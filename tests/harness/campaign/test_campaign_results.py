@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from dynamesis.harness.campaign.journal import Journal, Run
+from dynamesis.harness.campaign.journal import CellRun, Journal
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.results import collect, news, previous
 from dynamesis.harness.campaign.spec import Campaign
@@ -17,18 +17,18 @@ from dynamesis.harness.results.results import Folder
 CELLS = tuple(Cell("cart", "cut", "default", seed) for seed in (1, 2, 3, 4, 5))
 
 
-def ran(number: int, seed: int, verdict: str, rerun: bool = False) -> Run:
+def ran(number: int, seed: int, verdict: str, rerun: bool = False) -> CellRun:
     anomalies = {"lost-write": 2} if verdict == "invalid" else {}
     why = {"invalid": ("<b> is lost",), "unknown": ("no final reads",)}.get(verdict, ())
     files = (f"runs/{number}/output.txt", f"runs/{number}/x")
     took = (2.5, number * 2.5)
     cell = CELLS[seed - 1].name
-    return Run(
+    return CellRun(
         number, cell, ("test",), rerun, verdict, 1, *took, *files, "dynamesis test", anomalies, why
     )
 
 
-def results(*runs: Run) -> dict[str, Any]:
+def results(*runs: CellRun) -> dict[str, Any]:
     campaign = Campaign("mine", "2s", 2.0, {"default": {}}, CELLS)
     return collect(campaign, runs, "2026-01-01", 60.0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.campaign.journal import Run
+from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
 from dynamesis.harness.campaign.spec import Campaign
@@ -34,15 +34,15 @@ SLOTH = Specimen("sloth", "hangs", "cart", "kill", ("stuck",), ("--strict",))
 ALL = (OTTER, NEWT, SLOTH)
 
 
-def ran(cell: str, verdict: str, seconds: float = 10.0, **anomalies: int) -> Run:
+def ran(cell: str, verdict: str, seconds: float = 10.0, **anomalies: int) -> CellRun:
     named = {name.replace("_", "-"): count for name, count in anomalies.items()}
     files = {"output": "runs/1/output.txt", "folder": "runs/1/x", "command": f"dynamesis {cell}"}
     why = ("k0 is lost",) if named else ()
-    return Run(1, cell, ("test",), False, verdict, 1, seconds, 1.0,
+    return CellRun(1, cell, ("test",), False, verdict, 1, seconds, 1.0,
                anomalies=named, why=why, **files)  # fmt: skip
 
 
-def outcome(campaign: Campaign, *runs: Run, stormy: bool = False) -> dict[str, Any]:
+def outcome(campaign: Campaign, *runs: CellRun, stormy: bool = False) -> dict[str, Any]:
     told = {"start": "2026-01-01", "seconds": 60.0, "interrupted": False, "command": "zoo"}
     planted = {planted_in(cell) for cell in campaign.cells}
     specimens = [each for each in ALL if each.name in planted]
@@ -127,7 +127,7 @@ class TestStorm:
             if cell.seed == 1 + turn and planted_in(cell) == bug
         )
 
-    def wanted(self, *runs: Run) -> list[str]:
+    def wanted(self, *runs: CellRun) -> list[str]:
         cells = self.campaign.cells
         return [cell.name for cell in cells if needed(cell, cells, runs)]
 
