@@ -31,6 +31,8 @@ DISK_FAULTS: dict[str, tuple[str, ...]] = {
 
 #: The fault that ends with a SIGKILL.
 FORGETFUL = "lost-writes"
+#: The fault that hits what is stored at one instant.
+FLIP = "bit-flip"
 
 
 @dataclass
@@ -54,11 +56,17 @@ class BadDisk:
         async def look() -> Proof:
             for node, count in before.items():
                 bites[node] = max(bites[node], await self._bites(node, fault.kind) - count)
+                if fault.kind == FLIP and not bites[node] and self._is_bad(node):
+                    # at an instant when it stored nothing there was no bit to flip
+                    await self.disks.disk(node, fault.kind, **fault.settings or {})
             bit = any(count > 0 for count in bites.values())
             nobody = {} if before else {"nobody": True}
             return Proof(bit, bit, {"bites": dict(bites), **nobody})
 
         return look
+
+    def _is_bad(self, node: str) -> bool:
+        return node in self._bad and self.observed.state(node) == "running"
 
     async def lift(self, number: int, fault: DiskFault) -> None:
         if fault.kind == FORGETFUL:

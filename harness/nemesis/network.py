@@ -231,15 +231,16 @@ def _delay(bad: LinkFault, size: int) -> float:
 async def _in_pieces(
     observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]
 ) -> Look:
-    """Proof by a greeting that comes in several segments, or by the links' own count."""
-    harmed = await _harm(routes, names)
+    """Proof by a greeting that comes in several segments. A busy reader finds the segments joined
+    again: there it is that something came through the links while they had the fault."""
+    through = await _through(observed, routes, names)
 
     async def look() -> Proof:
+        carried = await through()
         name, address = _sample(observed, routes, names)
         now = await greeting(address)
-        harm = await harmed()
-        bit = bool(harm) or (now is not None and now.pieces > 1)
-        return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0, **harm})
+        bit = bool(carried) or (now is not None and now.pieces > 1)
+        return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0, **carried})
 
     return look
 
