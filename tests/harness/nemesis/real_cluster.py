@@ -72,13 +72,14 @@ async def open_scene(
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
     params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
     params |= plan.pop("params", {})
+    stored = plan.pop("stored", KEYS)
     wanted = EnvironmentSpec(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
     with build(wanted, print) as world:
         try:
             await world.links.start(world.routes)
             await world.cluster.start_all()
             async with Client(list(world.client_addresses().values())) as client:
-                for key in KEYS:
+                for key in stored:
                     await client.put(key, key)
             ledger = folder / "ledger"
             press = LoadGenerator(world.address)

@@ -56,6 +56,23 @@ def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
     run(tmp_path, scenario, disk_faults=True)
 
 
+def test_bits_flip_once_there_are_any(tmp_path: Path) -> None:
+    async def scenario(s: Scene) -> None:
+        await s.do("start-disk", fault=0, kind="bit-flip", nodes=["n1"], **{"with": {"rows": 5}})
+
+        async def flipped() -> bool:
+            await use(s, "n1")
+            return s.nemesis._watches[0].over
+
+        await until(flipped)
+        await s.do("stop-disk", fault=0)
+        (proof,) = s.said("evidence")
+        assert proof["bit"]
+        assert proof["detail"]["bites"]["n1"] > 0
+
+    run(tmp_path, scenario, disk_faults=True, stored=())
+
+
 def test_the_power_fails_under_writes_that_wait_to_be_synced(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         cluster = s.world.cluster
