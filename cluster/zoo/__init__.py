@@ -86,7 +86,7 @@ BUGS: dict[str, Bug] = {
     "lazy-epoch": Bug(
         versions.LazyEpoch,
         "epochs are used before the disk knows that they are",
-        nemesis="kill.minority,link.slow",
+        nemesis="kill.one,link.slow",
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
@@ -114,6 +115,14 @@ def test_every_round_of_a_storm_is_a_test_that_makes_sense() -> None:
         axes = {"workload": workload, "nemesis": nemesis, "seed": seed}
         spec = TestSpec.of({**axes, "links": "embedded", **overrides(given)})
         assert plan_test(spec).faults, (workload, nemesis)
+
+
+@pytest.mark.parametrize("name", sorted(BUGS))
+def test_what_suits_a_bug_is_a_test_that_makes_sense(name: str) -> None:
+    bug = BUGS[name]
+    axes = {"workload": bug.workload, "nemesis": bug.nemesis, "seed": 1, "bug": [name]}
+    spec = TestSpec.of({**axes, "links": "embedded", **overrides(bug.options)})
+    assert bool(plan_test(spec).faults) is (bug.nemesis != "none")
 
 
 class TestStorm:
