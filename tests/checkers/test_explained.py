@@ -71,7 +71,7 @@ from dynamesis.checkers.elle.elle import check_list_append
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models import models
 from dynamesis.checkers.simulate.simulate_txn import transactions
-assert check_list_append(History.of(transactions(1, 200))).valid is True
+assert check_list_append(History.of(transactions(1, 200))).verdict.json is True
 assert "networkx" not in sys.modules
 """
 

@@ -168,9 +168,9 @@ def test_a_fault_lasts_from_when_it_was_injected() -> None:
     injecting = replaced(nemesis("start-cut", fault=2), type="invoke", time=0)
     rest = lasting(HALF_A_SECOND)
     ops = [*put(), injecting, *rest, *QUIET, *get("0.1"), STOP]
-    assert timed(*ops).valid is True
+    assert timed(*ops).verdict is Verdict.VALID
     ops = [*put(), injecting, *lasting(LONG), *QUIET, *get("0.1"), STOP]
-    assert timed(*ops).valid == "unknown"
+    assert timed(*ops).verdict is Verdict.UNKNOWN
 
 
 def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:

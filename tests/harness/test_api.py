@@ -82,8 +82,8 @@ def name(workload: Workload) -> str:
 
 
 async def restart(target: Target, nemesis: Nemesis, node: str) -> None:
-    await target.kill(node)
-    await target.start(node)
+    await target.processes.kill(node)
+    await target.processes.start(node)
 
 
 def main() -> str:
