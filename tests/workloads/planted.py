@@ -23,7 +23,7 @@ def pw_ignored(node: Node) -> None:
     class Deaf(PutRequest):
         def __init__(self, *given: Any, **more: Any) -> None:
             super().__init__(*given, **more)
-            self._tally._need_primaries = 0
+            self._quorum._need_primaries = 0
 
     node.put_request = Deaf
 
@@ -34,7 +34,7 @@ def pr_ignored(node: Node) -> None:
     class Deaf(GetRequest):
         def __init__(self, *given: Any, **more: Any) -> None:
             super().__init__(*given, **more)
-            self._tally._need_primaries = 0
+            self._quorum._need_primaries = 0
 
     node.get_request = Deaf
 
@@ -45,7 +45,7 @@ def dw_as_w(node: Node) -> None:
     class Trusting(PutRequest):
         def __init__(self, *given: Any, **more: Any) -> None:
             super().__init__(*given, **more)
-            tally = self._tally
+            tally = self._quorum
             tally._need, tally._need_durable = max(tally._need, tally._need_durable), 0
 
         def durable_places(self, own: Any) -> Any:
@@ -60,7 +60,7 @@ def r_ignored(node: Node) -> None:
     class Deaf(GetRequest):
         def __init__(self, *given: Any, **more: Any) -> None:
             super().__init__(*given, **more)
-            self._tally._need = min(self._s.params.r, self._get.options.n or self._s.params.n)
+            self._quorum._need = min(self._s.params.r, self._get.options.n or self._s.params.n)
 
     node.get_request = Deaf
 
