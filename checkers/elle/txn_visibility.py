@@ -52,7 +52,7 @@ def _outside(t: Txns, usable: Bools) -> Ints:
 
 def _shown(t: Txns, usable: Bools) -> tuple[Ints, Ints]:
     """The first usable read of each key by each committed transaction, and by micro-operation
-    how many appends of its own to the key come before: what stands before these in the list was
+    how many appends of its own to the key come before: what precedes these in the list was
     seen from outside, although the transaction had appended by then."""
     order, same = by_key(t)
     group = np.cumsum(~same) - 1

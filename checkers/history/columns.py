@@ -308,7 +308,7 @@ class Builder:
 
     def _without_value(self, columns: Mapping[str, Ints], other: Ints) -> Bools:
         """The completions of clients without a value, which get that of their invocation. The null
-        of one that did not succeed is no value either; one that did may have read it.
+        of one that did not succeed is not a value either; one that did may have read it.
         Versions of model `dynamo` go by their ids instead."""
         kind, value = columns["kind"], columns["value"]
         nothing = (value == self._values.get(b"null", -1)) & (kind != OK)

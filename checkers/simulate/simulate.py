@@ -263,7 +263,7 @@ class Store:
         if self._fault == "garble":
             return [Sibling(s.id, "garbled", s.deleted) for s in siblings]
         if self._fault == "invent":
-            return [*siblings, Sibling("nobody.1", 0)]
+            return [*siblings, Sibling("invented.1", 0)]
         others = [key for key in self._keys if key != op.key]
         return siblings + (self._shown(self._read(others[0]), op)[:1] if others else [])
 

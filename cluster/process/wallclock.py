@@ -8,7 +8,7 @@ made wrong by the command `clock` of the admin port:
 - `grain_ms`: nothing between two multiples of so many ms is ever shown.
 
 Monotonic time, by which everything waits, is left alone, as in a machine whose wall clock
-somebody sets. What the clock shows now is `clock` in `status`.
+is set by hand. What the clock shows now is `clock` in `status`.
 """
 
 from __future__ import annotations

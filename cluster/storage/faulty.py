@@ -40,7 +40,7 @@ class FaultyEngine:
         self._fault: Fault = "none"
         self._seconds = 0.0
         self._flipped: dict[tuple[Table, bytes], bytes] = {}
-        self.bites: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
         #: commits sleep, so they must not run on the loop's thread
         self.blocking = True
         self.durable = engine.durable
@@ -64,18 +64,18 @@ class FaultyEngine:
 
     def commit(self, writes: Sequence[Write]) -> None:
         if self._fault == "full":
-            self._bite("full")
+            self._count("full")
             raise StorageFailed("no space left on the device (injected)")
         if self._fault == "torn-tail":
-            self._bite("torn-tail")
+            self._count("torn-tail")
             self._store(writes[: len(writes) // 2])
             raise StorageFailed("the tail of the write was torn off (injected)")
         if self._fault == "lost-writes":
-            self._bite("lost-writes")
+            self._count("lost-writes")
             _wait(self._seconds)
         self._store(writes)
         if self._fault == "slow-fsync":
-            self._bite("slow-fsync")
+            self._count("slow-fsync")
             _wait(self._seconds)
 
     def close(self) -> None:
@@ -102,15 +102,15 @@ class FaultyEngine:
         return self.status()
 
     def status(self) -> dict[str, Any]:
-        """The fault now, and how often each has bitten in this life of the node."""
-        return {"fault": self._fault, "bites": dict(self.bites), "flipped": len(self._flipped)}
+        """The fault now, and how often each took effect in this life of the node."""
+        return {"fault": self._fault, "bites": dict(self.counts), "flipped": len(self._flipped)}
 
-    def _bite(self, fault: str, times: int = 1) -> None:
-        self.bites[fault] = self.bites.get(fault, 0) + times
+    def _count(self, fault: str, times: int = 1) -> None:
+        self.counts[fault] = self.counts.get(fault, 0) + times
 
     def _may_read(self, table: Table) -> None:
         if self._fault == "read-error":
-            self._bite("read-error")
+            self._count("read-error")
             raise ReadError(f"{table}: input/output error (injected)")
 
     def _flip(self, rows: int) -> None:
@@ -121,7 +121,7 @@ class FaultyEngine:
                 row = bytearray(seal(table, key, self._engine.get(table, key) or b""))
                 row[-1] ^= 1
                 self._flipped[table, key] = bytes(row)
-                self._bite("bit-flip")
+                self._count("bit-flip")
 
 
 def _wait(seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 None of this is imported by a node without `bugs` in its configuration.
 To add a bug, write a subclass of Node in the file of its family (cluster.core.node.parts
-says what can be replaced), and add a line to the table.
+lists what can be replaced), and add a line to the table.
 """
 
 from __future__ import annotations

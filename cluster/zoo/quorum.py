@@ -1,4 +1,4 @@
-"""Bugs of quorums and durability: what an acknowledgement is worth."""
+"""Bugs of quorums and durability: what an acknowledgement guarantees."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ class Repeat(Wrapper):
 
 
 def repeat(source: Source, n: int | None = None) -> Generator:
-    """The source's next operation over and over, n times or for ever. The source is told
-    of events, but never moves on."""
+    """The source's next operation over and over, n times or for ever. The source is updated
+    with events, but never moves on."""
     endless = Repeat(lift(source))
     return endless if n is None else Limit(endless, n)
 

@@ -115,15 +115,15 @@ class Schedule:
     def invoked(self, event: Op) -> Schedule:
         """After the operation that `ask` returned was recorded as `event`."""
         own = self.workers.invoked(event) if event.type == "invoke" else self.workers
-        return Schedule(self._told(own, event), own)
+        return Schedule(self._updated(own, event), own)
 
     def completed(self, event: Op) -> Schedule:
-        """After a completion was recorded as `event`. The generator is told while the
+        """After a completion was recorded as `event`. The generator is updated while the
         process still belongs to its thread; a process is retired after that."""
         own = self.workers.completed(event)
-        return Schedule(self._told(own, event), own.retired(event))
+        return Schedule(self._updated(own, event), own.retired(event))
 
-    def _told(self, own: Workers, event: Op) -> Generator | None:
+    def _updated(self, own: Workers, event: Op) -> Generator | None:
         if self.generator is None:
             return None
         return self.generator.update(own.context(event.time), event)

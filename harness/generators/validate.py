@@ -90,7 +90,7 @@ class FriendlyExceptions(Wrapper):
             raise
         except Exception as error:
             raise GeneratorError(
-                f"told of an event, a generator raised {error!r}\nevent: {event!r}\n"
+                f"update of a generator raised {error!r}\nevent: {event!r}\n"
                 f"generator: {self.gen!r}\ncontext: {ctx!r}"
             ) from error
 

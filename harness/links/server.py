@@ -169,7 +169,7 @@ class ToxiproxyServer:
                 f"Toxiproxy {VERSION} is needed; on port {self.port} answers {version}"
             )
         if self._api.proxies():
-            raise EnvironmentFailed(f"on port {self.port} answers somebody else's Toxiproxy")
+            raise EnvironmentFailed(f"a Toxiproxy in use by others answers on port {self.port}")
 
     def _give_up_if(self, late: bool, error: Exception) -> None:
         assert self._process is not None

@@ -27,7 +27,7 @@ from dynamesis.harness.links.faults import (
 )
 
 _PIECE = 65536
-#: A frame longer than this is no frame: the bytes go on as they are.
+#: What announces a longer frame is not a frame: the bytes go on as they are.
 _LONGEST = 64 << 20
 #: Bytes that a direction may hold back before it stops reading.
 _HELD = 8 << 20

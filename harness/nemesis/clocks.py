@@ -61,8 +61,8 @@ class BadClock:
                 steps[node].update([] if wall is None else [wall])
             seen = [abs(worst[n]) > 0 or _is_coarse(steps[n], grain) for n in nodes]
             shown = {"readings": {n: sorted(steps[n])[:_READINGS] for n in nodes}} if grain else {}
-            nobody = {} if nodes else {"nobody": True}
-            detail = {"skew_ms": dict(worst), **shown, **nobody}
+            no_target = {} if nodes else {"nobody": True}
+            detail = {"skew_ms": dict(worst), **shown, **no_target}
             return Proof(any(seen), bool(seen) and all(seen), detail)
 
         return look

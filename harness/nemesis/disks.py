@@ -1,11 +1,11 @@
 """Faults of disks, by a layer that each node has between itself and what it stores into.
 
-The layer counts how often each fault took effect (`bites`), and those counts are the proof. A
-node that is started again has a sound disk. Writes that wait to be synced are lost when the power
-fails, so that is how this fault ends: the node is killed, and started again. Bits that were
-flipped are not put right by the nemesis: that is for the node to do. But damage that was never
-read is latent, and a node reads all that it holds but once a day; so it is requested
-when its disk is mended.
+The layer counts how often each fault took effect ("bites" in the node's status), and those
+counts are the proof. A node that is started again has a sound disk. Writes that wait to be
+synced are lost when the power fails, so that is how this fault ends: the node is killed, and
+started again. Bits that were flipped are not put right by the nemesis: that is for the node to
+do. But damage that was never read is latent, and a node reads all that it holds but once a day;
+so it is requested when its disk is mended.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FLIP = "bit-flip"
 
 @dataclass
 class BadDisk:
-    """One fault at a time and node. It took effect when the node's count of bites has grown."""
+    """One fault at a time and node. It took effect when the node's count has grown."""
 
     observed: NodeObserver
     disks: Disks
@@ -47,21 +47,21 @@ class BadDisk:
         before: dict[str, int] = {}
         for node in fault.nodes:
             if self.observed.state(node) == "running":
-                before[node] = await self._bites(node, fault.kind)
+                before[node] = await self._count(node, fault.kind)
                 self._bad.add(node)
                 await self.disks.disk(node, fault.kind, **fault.settings or {})
 
-        bites = dict.fromkeys(before, 0)
+        hits = dict.fromkeys(before, 0)
 
         async def look() -> Proof:
             for node, count in before.items():
-                bites[node] = max(bites[node], await self._bites(node, fault.kind) - count)
-                if fault.kind == FLIP and not bites[node] and self._is_bad(node):
+                hits[node] = max(hits[node], await self._count(node, fault.kind) - count)
+                if fault.kind == FLIP and not hits[node] and self._is_bad(node):
                     # at an instant when it stored nothing there was no bit to flip
                     await self.disks.disk(node, fault.kind, **fault.settings or {})
-            bit = any(count > 0 for count in bites.values())
-            nobody = {} if before else {"nobody": True}
-            return Proof(bit, bit, {"bites": dict(bites), **nobody})
+            bit = any(count > 0 for count in hits.values())
+            no_target = {} if before else {"nobody": True}
+            return Proof(bit, bit, {"bites": dict(hits), **no_target})
 
         return look
 
@@ -91,6 +91,6 @@ class BadDisk:
             if self.observed.state(node) != "paused":
                 self._bad.discard(node)
 
-    async def _bites(self, node: str, kind: str) -> int:
+    async def _count(self, node: str, kind: str) -> int:
         status = await asked(self.observed, node) or {}
         return int((status.get("disk") or {"bites": {}})["bites"].get(kind, 0))

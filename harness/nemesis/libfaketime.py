@@ -49,7 +49,7 @@ def find(environment: Mapping[str, str] = os.environ) -> Found:
 def _places(environment: Mapping[str, str]) -> Iterator[tuple[str, Path | None]]:
     given = environment.get(_VARIABLE)
     if given:
-        yield f"${_VARIABLE} is {given}, which is no file", Path(given)
+        yield f"${_VARIABLE} is {given}, which is not a file", Path(given)
     else:
         yield f"${_VARIABLE} is not set", None
     spec = find_spec("libfaketime")

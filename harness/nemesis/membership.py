@@ -26,7 +26,7 @@ from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.target import MemberAdmin, NodeObserver
 from msgspec import structs
 
-#: Starts a node that is no member yet, with links to and from all others; under a name that
+#: Starts a node that is not a member yet, with links to and from all others; under a name that
 #: was used before, with nothing on its disk.
 StartNode = Callable[[str], Awaitable[None]]
 #: s that all changes together may take once everything else has been healed; one that comes

@@ -105,7 +105,7 @@ async def _felt(
 ) -> Look:
     """Proof by the failures that nodes count, compared with those of now, or by the links' own
     count of what their faults did. What was seen once stays seen: a busy node may not answer
-    the next time. `nobody` in the detail: no node could be asked, as with one that was cut off
+    the next time. "nobody" in the detail: no node could be asked, as with one that was cut off
     when it was dead."""
     pairs = sorted(pairs)
     before = await complaints(observed, pairs)
@@ -120,8 +120,8 @@ async def _felt(
                 felt[f"{a}-{b}"] = now
         numb = sorted(asked_pairs - felt.keys())
         harm = await harmed()
-        nobody = {} if asked_pairs else {"nobody": True}
-        detail = {"felt": dict(felt), "not_felt": numb, **harm, **nobody}
+        no_target = {} if asked_pairs else {"nobody": True}
+        detail = {"felt": dict(felt), "not_felt": numb, **harm, **no_target}
         return Proof(bool(felt or harm), bool(felt) and not numb, detail)
 
     return look
@@ -157,7 +157,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     """Proof by a greeting that takes as long as the fault is meant to delay it, where another
     took less, before it or once it was lifted; or longer than before by half of that. On a busy
     machine every greeting is late: there it is that something came through the links while they
-    had the fault. `nobody` in the detail: no node greeted, neither before nor now."""
+    had the fault. "nobody" in the detail: no node greeted, neither before nor now."""
     _, address = _sample(observed, routes, names)
     usual = await greeting(address, _SAMPLES)
     before = usual.seconds if usual else 0.0
@@ -174,9 +174,9 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
             delay, longest = _delay(bad, now.size), max(took)
             late = longest >= delay
             bit |= late and (min(before, *took) < delay or longest > before + delay / 2)
-        nobody = {} if usual or took else {"nobody": True}
+        no_target = {} if usual or took else {"nobody": True}
         seconds = {"before": before, "then": list(took)}
-        return Proof(bit, bit, {"link": name, "greeting_s": seconds, **carried, **nobody})
+        return Proof(bit, bit, {"link": name, "greeting_s": seconds, **carried, **no_target})
 
     return look
 

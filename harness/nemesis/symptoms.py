@@ -19,7 +19,7 @@ _COUNTS = ("failures", "timeouts")
 _TRIES = 3
 #: s that a greeting may take
 _GREETING = 3.0
-#: bytes that no greeting comes to: what announces more is no frame
+#: bytes that no greeting comes to: what announces more is not a frame
 _LONGEST = 1 << 20
 #: bytes of Linux's struct tcp_info to ask for, and where in it tcpi_data_segs_in is
 _TCP_INFO, _DATA_SEGS_IN = 256, 152
@@ -99,7 +99,7 @@ def _segments(sock: socket.socket) -> int:
 
 
 def _quiet(received: bytes) -> float:
-    """s of silence after which the greeting is over: at once where it is no whole frame and
+    """s of silence after which the greeting is over: at once where it is not a whole frame and
     none is announced, since then it is unknown how much is to come."""
     return 0.05 if received and _missing(received) is None else _GREETING
 

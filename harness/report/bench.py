@@ -18,7 +18,7 @@ from dynamesis.harness.results.documents import JsonObject
 
 #: pixels
 WIDTH, HEIGHT, MARGIN = 640, 320, 56
-#: as many as there are cases, told apart by the colour-blind too (Okabe and Ito)
+#: as many as there are cases, distinct to the colour-blind too (Okabe and Ito)
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a6100",
 )  # fmt: skip

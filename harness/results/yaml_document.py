@@ -52,7 +52,7 @@ class YamlPlace:
                 near = YamlPlace(self.file, key, place.key)
                 raise near.wrong(f"no such key here; allowed: {', '.join(sorted(allowed))}")
             if place.key in fields:
-                raise place.wrong("stands here twice")
+                raise place.wrong("is given twice")
             fields[place.key] = place
         return fields
 
@@ -92,7 +92,7 @@ class YamlPlace:
         """An integer from `low` to `high`."""
         value = self.value()
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.wrong(f"{value!r} is no integer from {low} to {high}")
+            raise self.wrong(f"{value!r} is not an integer from {low} to {high}")
         return value
 
     def boolean(self) -> bool:
@@ -106,5 +106,5 @@ class YamlPlace:
         """A time given in seconds after the load began."""
         value = self.value()
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-            raise self.wrong(f"{value!r} is no time; it takes seconds after the load began")
+            raise self.wrong(f"{value!r} is not a time; it takes seconds after the load began")
         return round(value * 1000)

@@ -117,7 +117,7 @@ class MemberAdmin(Protocol):
         ValueError if it is refused, RuntimeError if no node answers."""
 
     async def retire(self, node: str) -> None:
-        """Stop a node that is no member any more. It is not among `nodes` from then on."""
+        """Stop a node that has ceased to be a member. It is not among `nodes` from then on."""
 
 
 class ReplicaDumps(Protocol):

@@ -1,4 +1,4 @@
-"""The exit code of every way in which a command can end, and the line that says why.
+"""The exit code of every way in which a command can end, and the line that gives the reason.
 
 An error is one line: what is wrong, where, and what would be right.
 """

@@ -6,5 +6,5 @@ results = collect(specimens, campaign, runs, ...)
 
 The tests are those of an ordinary campaign in which each bug is a configuration; each is
 paired with a test of the same workload, faults and seed without a bug, which must not be
-found invalid. The harness knows no bug: the composition root says what there is.
+found invalid. The harness knows no bug: the composition root lists the bugs.
 """

@@ -92,7 +92,7 @@ class Node(Assembly):
             self.trees.put_away()
 
     def start(self, intact: bool) -> None:
-        """Recover; try again as long as the storage cannot be read, which is no evidence of
+        """Recover; try again as long as the storage cannot be read, which proves nothing about
         what is in it."""
         try:
             self.trees.recover()

@@ -66,7 +66,7 @@ State = dict[str, Entry]
 
 
 class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
-    """What an answer was worth: how many nodes, of these how many primaries, durable
+    """Quorum information of an answer: how many nodes, of these how many primaries, durable
     copies (of what each of them showed or took) and fallbacks, and who coordinated.
     `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
     since 1970. `dot`: the name under which it was stamped, "actor:event"."""

@@ -63,9 +63,9 @@ class Transfers:
             self._first = len(self.incoming())
         self._since = {p: self._since[p] for p in self.leftover()}
         self._given = {p: heard for p, heard in self._given.items() if p in self._since}
-        self._runtime.soon(self._await_nobody)
+        self._runtime.soon(self._ready_without_owners)
 
-    def _await_nobody(self) -> None:
+    def _ready_without_owners(self) -> None:
         """Where all owners were removed, there is no source to wait for."""
         for partition in self.incoming():
             self._perhaps_ready(partition)

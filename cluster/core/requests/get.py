@@ -1,7 +1,7 @@
 """A get: ask N, answer after R, linger, then repair the replicas that answered late or stale
 (sections 4.5 and 5).
 
-A fallback without a record of the key is no evidence that there is none: its not-found does
+A fallback without a record of the key does not prove that there is none: its not-found does
 not count towards R, unless the request asks for it (`notfound_ok`). The context handed out
 covers exactly what is shown.
 """

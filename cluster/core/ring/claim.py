@@ -23,7 +23,7 @@ _STEPS = 100_000
 #: shares are floats; this much is rounding
 _FUZZ = 1e-9
 #: who owns a partition before the first claim
-_NOBODY = ""
+_UNOWNED = ""
 #: a stride of this share of a ring scatters best
 _GOLDEN = 0.618
 
@@ -43,7 +43,7 @@ def claim(
     if not nodes or partitions < 1:
         raise ValueError("a ring needs at least one node and one partition")
     share = shares(nodes, partitions, spread - 1, weights or {})
-    before = previous or (_NOBODY,) * partitions
+    before = previous or (_UNOWNED,) * partitions
     kept = Counter(before)
     targets = _targets(share, partitions, kept)
     fresh = None if previous else _fresh(targets, partitions, spread)

@@ -65,7 +65,9 @@ def _twice():
 def test_an_exception_comes_with_the_generator_and_the_context():
     with pytest.raises(gen.GeneratorError, match=r"raised KeyError\('k9'\)(.|\n)*Raises\(\)"):
         start(gen.limit(1, Raises()), 1).ask(0)
-    with pytest.raises(gen.GeneratorError, match=r"told of an event(.|\n)*KeyError\('k9'\)"):
+    with pytest.raises(
+        gen.GeneratorError, match=r"update of a generator raised(.|\n)*KeyError\('k9'\)"
+    ):
         start(Raises(), 1).invoked(Op(process=0, f="a", time=0))
 
 

@@ -131,7 +131,7 @@ def test_libfaketime_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
     library.touch()
     assert find({"LIBFAKETIME": str(library)}).path == library.resolve()
     missing = find({"LIBFAKETIME": str(tmp_path / "none.so")})
-    assert missing.tried[0] == f"$LIBFAKETIME is {tmp_path / 'none.so'}, which is no file"
+    assert missing.tried[0] == f"$LIBFAKETIME is {tmp_path / 'none.so'}, which is not a file"
     assert missing.path != library.resolve()
 
 

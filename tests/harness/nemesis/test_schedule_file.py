@@ -136,7 +136,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ),
         (
             "faults:\n- start: soon\n  member: kill.one\n  nodes: [n1]",
-            "s.yaml, line 2: start: 'soon' is no time; it takes seconds",
+            "s.yaml, line 2: start: 'soon' is not a time; it takes seconds",
         ),
         (
             "faults:\n- {start: 1, member: cut, kind: slow, grudge: [[n1], [n2]]}",
@@ -160,7 +160,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ),
         (
             "faults:\n- {start: 1, member: kill.one, nodes: [n1], pause_ms: long}",
-            "s.yaml, line 2: pause_ms: 'long' is no integer from 0 to 60000",
+            "s.yaml, line 2: pause_ms: 'long' is not an integer from 0 to 60000",
         ),
         (
             "faults:\n- {start: 1, member: clock, kind: coarse, nodes: [n1], with: {grain_ms: 1}}",
