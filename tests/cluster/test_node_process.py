@@ -153,11 +153,11 @@ GET = encode(Get(9, b"k"))
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\0\0\0\x03abc", "no message"),
+        (b"\0\0\0\x03abc", "not a message"),
         (b"\x7f" * 4096, "is announced, the limit is 2097152"),
         (struct.pack(">I", CLIENT_LIMIT + 1), "2097153 bytes is announced"),
-        (b"\0\0\0\x00", "no message"),
-        (GET + b"\0\0\0\x01\xc1", "no message"),
+        (b"\0\0\0\x00", "not a message"),
+        (GET + b"\0\0\0\x01\xc1", "not a message"),
     ],
 )
 @in_loop

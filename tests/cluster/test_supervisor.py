@@ -31,7 +31,7 @@ class World:
         self.spec = spec
         self.spawned: list[int] = []
         self.exited: list[int] = []
-        self.cluster = Cluster(spec, self.spawned.append, self.exited.append)
+        self.cluster = Cluster(spec, self.spawned.append, self.exited.append, lambda: 1.0)
 
     def store(self, *nodes: str) -> Client:
         return Client([self.spec.listen[node] for node in nodes or NODES])

@@ -36,7 +36,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> Non
         ("zones=[1", "--param: zones: while parsing"),
         ("durability=never", "--param: durability: Invalid enum value 'never'"),
         ("zone_replicas={east: 9}", "--param: zone_replicas: 'east'"),
-        ("partitions", "--param: 'partitions' is no NAME=VALUE"),
+        ("partitions", "--param: 'partitions' is not NAME=VALUE"),
     ],
 )
 def test_what_no_node_would_start_with_is_refused_before(

@@ -44,7 +44,7 @@ def no_hint_for_unreachable(node: Node) -> None:
                 super()._replicate(place)
             else:
                 self.count(place, True)
-                self._open -= 1
+                self._copies -= 1
 
     node.put_request = Hintless
 
@@ -68,7 +68,7 @@ def hands_off_what_was_first(node: Node) -> None:
     """A hint is sent as it was when it was begun, whatever it took in since."""
     first: dict[tuple[str, bytes], State] = {}
     hints = node.hints
-    send, changed = hints._send, hints.records.on_change
+    send, changed = hints.send, hints.records.on_change
 
     def remember(hint: bytes, old: Any, new: Any) -> None:
         changed(hint, old, new)
@@ -86,4 +86,4 @@ def hands_off_what_was_first(node: Node) -> None:
 
     hints.records.on_change = remember
     hints._give = older  # type: ignore[method-assign]
-    hints._send = send  # type: ignore[method-assign]
+    hints.send = send  # type: ignore[method-assign]
