@@ -53,7 +53,7 @@ def kill(run: Run, watchdog_first: bool) -> set[int]:
 
 def leaves_nothing(run: Run, ports: set[int]) -> None:
     run.until(lambda: not run.processes(), "the end of every process")
-    assert all(map(is_free, ports))
+    run.until(lambda: all(map(is_free, ports)), "its ports to be free for others")
 
 
 @pytest.mark.parametrize("watchdog_first", [False, True])

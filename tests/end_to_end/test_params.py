@@ -15,7 +15,7 @@ SHORT = ("test", "--workload", "register", "--links", "direct", "--seed", "3")
 
 def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> None:
     zones = {"n1": "east", "n2": "east", "n3": "west", "n4": "west", "n5": "north"}
-    run = start(*SHORT, "--nemesis", "kill", "--time-limit", "3s", "--param",
+    run = start(*SHORT, "--nemesis", "kill.one", "--time-limit", "4s", "--param",
                 f"zones={json.dumps(zones)}", "--keys", "30")  # fmt: skip
     assert run.wait() == 0, run.said()
     folder = run.results()

@@ -32,8 +32,8 @@ def certificates(tmp_path: Path) -> Path:
 
 
 def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
-    run = start("test", "--workload", "register", "--nemesis", "kill", "--links", "embedded",
-                "--time-limit", "2s", "--seed", "3", "--tls", str(certificates))  # fmt: skip
+    run = start("test", "--workload", "register", "--nemesis", "kill.one", "--links", "embedded",
+                "--time-limit", "4s", "--seed", "3", "--tls", str(certificates))  # fmt: skip
     assert run.wait() == 0, run.said()
     assert json.loads((run.results() / "test.json").read_text())["tls"] is True
     for log in (run.results() / "nodes").glob("*/config.json"):
@@ -59,7 +59,7 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, certificates: Path) -
     blind = start("get", "colour")
     assert blind.wait() == 4
     assert "unreachable" in blind.said()
-    os.kill(cluster.process.process.pid, signal.SIGINT)
+    os.kill(cluster.process.pid, signal.SIGINT)
     assert cluster.wait() == 0
 
 
