@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamesis.cluster.core.protocol.events import Emit, Persist
-from dynamesis.cluster.core.protocol.messages import PutReply
+import msgspec
+from dynamesis.cluster.core.protocol.events import Emit, Persist, TimerFired
+from dynamesis.cluster.core.protocol.messages import Change, PutReply
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
 from dynamesis.cluster.process.eventlog import printable
@@ -152,3 +153,20 @@ def test_what_a_put_stamps_after_a_failed_forward_names_its_request() -> None:
     first, second = (e for e in runtime.drain() if isinstance(e, Emit))
     assert first.fields["request"] == "7.7"
     assert "request" not in second.fields
+
+
+def test_a_node_that_was_closed_serves_nothing_also_where_it_was_asked_back() -> None:
+    # it closed itself while another node planned its return
+    sim = Simulator(partitions=16, n=1, r=1, w=1)
+    membership = sim.nodes["n5"].membership
+    before = membership.layout
+    assert before is not None
+    owners = tuple("n1" if owner == "n5" else owner for owner in before.owners)
+    back = msgspec.structs.replace(
+        before, version=before.version + 1, owners=owners, target=("n5",) * 16
+    )
+    membership.adopt(back, {"000001-n5-0-close-n5": Change("000001-n5-0-close-n5", "close", "n5")})
+    sim.feed("n5", TimerFired("next"))
+    last = lines(sim, "serves", "n5")[-1]
+    assert last["gained"] == []
+    assert last["lost"]

@@ -336,10 +336,7 @@ class Assembly:
             announced -= {p for p, nodes in before.layout.ready.items() if me in nodes}
         if announced:
             self.runtime.emit("ready-for", layout=layout.version, partitions=sorted(announced))
-        serves, served = (
-            {p for p in view.partitions if me in view.primaries(p)} if view is not None else set()
-            for view in (now, before)
-        )
+        serves, served = (_served(view, me) for view in (now, before))
         if serves != served:
             changed = {"gained": sorted(serves - served), "lost": sorted(served - serves)}
             self.runtime.emit("serves", layout=layout.version, **changed)
@@ -366,3 +363,11 @@ class Assembly:
 
 def _not_compared(row: Row) -> None:
     """Do nothing: hash trees cover objects, not hints."""
+
+
+def _served(view: Placement | None, node: str) -> set[int]:
+    """The partitions that a node serves: as a primary that holds them. A node that was closed
+    holds nothing, also where a layout made meanwhile counts it in again."""
+    if view is None:
+        return set()
+    return {p for p in view.partitions if node in view.primaries(p) and view.holds(node, p)}
