@@ -50,6 +50,8 @@ class MembershipFaults:
         self._founders = len(observed.nodes)
         self._came = 0
         self._going: set[str] = set()
+        #: asked to join under a name that was used before, and not members yet
+        self._returning: set[str] = set()
         self._changes: list[asyncio.Task[None]] = []
         self._patience = _SETTLE
         #: by number of the fault and node: what came of joining under a name that was used before
@@ -58,13 +60,13 @@ class MembershipFaults:
     def resolve(self, fault: MembershipFault) -> MembershipChange | None:
         """The nodes that now join, leave and are removed: no more than there is room for, and
         no fewer members than `keep` left. None if there are none."""
-        among = [node for node in fault.among if self._stays(node)]
+        among = [node for node in fault.among if self._is_member(node)]
         removes = among[: fault.removes]
         joins = [
             f"n{self._founders + self._came + number}"
             for number in range(1, min(fault.joins, NEWCOMERS - self._came) + 1)
         ]
-        members = len([node for node in self._observed.nodes if self._stays(node)])
+        members = len([node for node in self._observed.nodes if self._is_member(node)])
         room = max(0, members + len(joins) - fault.keep)
         leaves = [] if removes else among[: min(fault.leaves, room)]
         if not joins and not leaves and (not removes or not room):
@@ -112,6 +114,10 @@ class MembershipFaults:
     def _stays(self, node: str) -> bool:
         return node in self._observed.nodes and node not in self._going
 
+    def _is_member(self, node: str) -> bool:
+        """Whether it can leave or be removed. A store refuses that for a node on its way back."""
+        return self._stays(node) and node not in self._returning
+
     async def _whole(self, number: int, change: MembershipChange) -> None:
         """A change, and its contrary where that is wanted."""
         if not change.back:
@@ -141,6 +147,7 @@ class MembershipFaults:
     async def _come_back(self, node: str) -> str:
         """Have a node that has gone join again; what came of it, in words."""
         self._going.discard(node)
+        self._returning.add(node)
         change = MembershipChange(joins=[node], leaves=[], removes=[], among=[], keep=0)
         try:
             await self._carry_out(change)
@@ -151,6 +158,8 @@ class MembershipFaults:
             self._going.add(node)
             await self._see_off(node)
             return str(refused)
+        finally:
+            self._returning.discard(node)
         return "joined"
 
     async def _is_out(self, node: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 from dynamesis.harness.nemesis.ledger import Ledger
 from real_cluster import Scene, run
+from tiny_cluster import until
 
 pytestmark = pytest.mark.cluster
 
@@ -74,3 +76,35 @@ def test_nobody_leaves_when_too_few_would_stay(tmp_path: Path) -> None:
         await s.check("n1", "n3")
 
     run(tmp_path, scenario)
+
+
+def test_a_node_on_its_way_back_is_not_removed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store refuses that, so the change could not be proved."""
+    remove = {**CHANGE, "removes": 1, "among": ["n3"]}
+
+    async def scenario(s: Scene) -> None:
+        faults, asked, change = count(1), count(1), s.world.cluster.change
+
+        async def deaf_to_joins(kind: str, node: str) -> None:
+            if kind == "join" and next(asked) < 20:
+                raise RuntimeError("no node answers")
+            await change(kind, node)
+
+        monkeypatch.setattr(s.world.cluster, "change", deaf_to_joins)
+        await s.do("start-membership", fault=0, **remove, back=True, after_ms=0)
+
+        async def is_over() -> bool:
+            done = await s.do("start-membership", fault=next(faults), **remove)
+            assert done.value["skipped"]
+            return bool(s.said("evidence"))
+
+        await until(is_over)
+        (proof,) = s.said("evidence")
+        assert proof["bit"]
+        assert "n3 was a member and has gone" in proof["detail"]["back"]["n3"]
+        await s.nemesis.heal_all()
+        await s.check("n1", "n2", "n4")
+
+    run(tmp_path, scenario, size=4)
