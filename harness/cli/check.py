@@ -15,7 +15,7 @@ _OF_MODELS = "Options of models"
 
 Paths = Annotated[
     list[Path],
-    Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH..."),
+    Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH"),
 ]
 Model = Annotated[
     str | None,
@@ -97,7 +97,10 @@ def run(
     junit: Junit = None,
     json: Json = False,
 ) -> int:
-    """Judge histories again; a verdict a line where there are several, or a model is named."""
+    """Judge stored or foreign histories again.
+
+    Prints a verdict a line where there are several, or a model is named.
+    """
     from dynamesis.checkers.models.models import ModelOptions
     from dynamesis.harness.check.check_files import Request, check_all
     from dynamesis.harness.usage.values import exact_number, value_of

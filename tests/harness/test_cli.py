@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.cli.app import run
+from dynamesis.harness.cli.app import COMMANDS, run
 from dynamesis.harness.cli.catalogue import collect
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
@@ -400,3 +400,31 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for name in ("cart", "cut", "toxiproxy", "lmdb", "repair-overwrites", "evidence"):
         assert f"  {name} " in shown or f"  {name}\n" in shown
+
+
+def test_the_help_shows_a_whole_sentence_for_each_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(listed) == len(COMMANDS) + 1
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_a_command_imports_no_other() -> None:
+    program = (
+        "import sys\nfrom dynamesis.harness.cli.app import run\nrun(sys.argv[1:])\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "list"]
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stderr.split()
+    assert set(COMMANDS.values()) & set(loaded) == {COMMANDS["list"]}
+
+
+def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert f"Usage: dynamesis {name}" in shown
+        assert "<list[" not in shown

@@ -14,7 +14,10 @@ def run(
     store: Store = STORE,
     json: Json = False,
 ) -> None:
-    """Show a key's preference list, and each node's clock, siblings and hints of it."""
+    """Show where a key is: its preference list and replicas.
+
+    Each replica with its clock, its siblings and its hints.
+    """
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find
