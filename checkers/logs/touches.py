@@ -1,5 +1,6 @@
 """Explains an anomaly by the nodes' event logs: which node last touched its key, where a lost
-write was stored and what took it from there, who answered a read with what, what was named alike.
+write was stored and what took it from there, which node answered a read with what, and what was
+named alike.
 
 Only what happened before the observation that is explained (the last event of its
 proof), where the logs can be laid beside the history. A line that changes no copy (a read, the
@@ -113,7 +114,7 @@ def explain(beside: Beside, anomaly: Anomaly) -> Explanation:
     )
 
 
-# ---- who last touched the key
+# ---- what last touched the key
 
 
 def _last(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanation:
@@ -217,7 +218,7 @@ def _gone(beside: Beside, exact: bool, node: str, stored: Event, after: Event | 
 
 
 def _dropped(beside: Beside, node: str, event: Event) -> str:
-    """Which partition a transfer gave up, and to whom, where that deleted the copy."""
+    """Which partition a transfer gave up, and to which node, where that deleted the copy."""
     if event["event"] != "deleted" or "hint_for" in event or beside.ring is None:
         return ""
     partition = beside.ring.partition(str(event.get("key")))
@@ -243,7 +244,7 @@ def lost(anomaly: Anomaly) -> str | None:
     return id if anomaly.name == "lost-write" and isinstance(id, str) else None
 
 
-# ---- who answered a read with what
+# ---- which node answered a read with what
 
 
 def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanation:
