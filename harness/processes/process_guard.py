@@ -82,5 +82,6 @@ class ProcessGuard:
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise EnvironmentFailed(
-                f"the watchdog (pid {self.pid}) is gone; nothing would clean up after a crash"
+                f"the watchdog (pid {self.pid}) is gone; nothing would clean up after a crash; "
+                f"run the command again"
             ) from error

@@ -27,7 +27,10 @@ def run(
     answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
     known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
     if not known:
-        raise EnvironmentFailed("no member of the cluster answers")
+        raise EnvironmentFailed(
+            "no member of the cluster answers; dynamesis status shows each, and "
+            "dynamesis cluster starts another"
+        )
     if json:
         print_json(answers)
         return
