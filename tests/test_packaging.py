@@ -78,3 +78,9 @@ def test_it_lives_beside_pypis_cluster_and_folders_of_its_names(
     subprocess.run(run, check=True, timeout=120, cwd=project)
     both = "import cluster, dynamesis.cluster; print(cluster.HierarchicalClustering)"
     subprocess.run([python, "-c", both], check=True, timeout=60, cwd=tmp_path)
+    campaign = [tmp_path / "venv/bin/dynamesis", "campaign", "smoke", "--only", "no-such-cell"]
+    refused = subprocess.run(
+        campaign, cwd=project, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert "large-values" in refused.stderr

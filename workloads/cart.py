@@ -29,7 +29,7 @@ _FULL = 40
 
 def merge(seen: SeenValues) -> list[str]:
     """The items of the cart that an application makes of the siblings. A sibling that is
-    no cart adds none: that the store returned it is for the checkers to say."""
+    no cart adds none: that the store returned it is for the checkers to decide."""
     carts = (value.get("items") for value in seen.values if isinstance(value, dict))
     return sorted({str(item) for items in carts if isinstance(items, list) for item in items})
 

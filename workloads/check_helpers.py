@@ -23,7 +23,7 @@ _ENDS = {OK: "ok", FAIL: "fail"}
 
 @dataclass(frozen=True)
 class WriteOp:
-    """A put: where it began, by whom, what, and how it ended ("ok", "fail" or "info")."""
+    """A put: where it began, its client, what, and how it ended ("ok", "fail" or "info")."""
 
     row: int
     process: int

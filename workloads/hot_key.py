@@ -1,4 +1,4 @@
-"""Nine operations in ten on one key, from clients who read, go on from their own last
+"""Nine operations in ten on one key, from clients that read, go on from their own last
 write, or write blindly.
 
 The writers of one key interleave at all of its replicas at once, which is where a store
@@ -23,7 +23,7 @@ def _script(load: Load) -> Script:
 
 HOT_KEY = Workload(
     name="hot-key",
-    description="most operations on one key: catches interleaved writers who overwrite each "
+    description="most operations on one key: catches interleaved writers that overwrite each "
     "other, or whose replaced versions pile up",
     script=_script,
     options={

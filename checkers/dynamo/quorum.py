@@ -2,8 +2,8 @@
 
 The nemesis' events show which nodes were down or paused, and which could not reach which; the
 ring gives the nodes whose answers an operation needed, and the operation itself how many and of
-whom, where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
-known to this page (say, a slow disk) makes all nodes doubtful: nothing is judged meanwhile.
+which, where it asked for its own numbers (quorums). A fault of a kind whose effect on nodes is not
+known to this page (a slow disk, for example) makes all nodes doubtful: nothing is judged meanwhile.
 
 `impossible-ack`: an acknowledgement although fewer nodes than R or W can have answered
 its coordinator, each of the others being certainly down or cut off from before the
@@ -133,7 +133,7 @@ def _names(nodes: Any) -> list[str]:
 
 
 def _pairs(grudge: Any) -> Iterator[tuple[str, str]]:
-    """Who cannot reach whom: of groups that are apart, of {node: [others]}, or of pairs."""
+    """Which node cannot reach which: of groups that are apart, of {node: [others]}, or of pairs."""
     if isinstance(grudge, Mapping):
         yield from ((a, b) for b, others in grudge.items() for a in _names(others))
     elif isinstance(grudge, list):
@@ -230,7 +230,7 @@ class _Judge:
         self, h: History, timeline: Timeline, test: Mapping[str, Any], ring: CheckedRing
     ) -> None:
         self.h, self.timeline, self.ring = h, timeline, ring
-        # who came may have left again, and answered meanwhile
+        # a node that came may have left again, and answered meanwhile
         came = _joined(timeline)
         self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
         self.needs = Needs(h, test)
@@ -242,8 +242,8 @@ class _Judge:
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
 
     def primaries(self, row: int) -> tuple[str, ...]:
-        """Who may have been a primary that an operation asked; the ring is known as it was at
-        the end."""
+        """The nodes that may have been a primary that an operation asked; the ring is known
+        as it was at the end."""
         key = self.h.keys[self.h.key_of[row]]
         return self.members if self.moved else self.ring.primaries(key)[: self.needs.at(row).n]
 

@@ -5,7 +5,7 @@ What a write's answer shows (`return_body`) is held to the same, and must hold t
 itself: an answer that lacks it, and what replaced it, is an impossible-ack.
 
 The conditions are those of docs/checkers.md. Each is one mask over all siblings that
-anyone was shown, so that a clean history costs a few passes over its arrays; only what is
+any client was shown, so that a clean history costs a few passes over its arrays; only what is
 found is looked at one by one.
 """
 

@@ -1,4 +1,4 @@
-"""What each operation must have: how many answers, of whom, how durable.
+"""What each operation must have: how many answers, of which nodes, how durable.
 
 test.json gives N, R and W for all; an invocation may ask for its own (`options`), as far as
 the cluster's N allows: `n`, how many of the key's primaries are asked; `r` or `w` answers;

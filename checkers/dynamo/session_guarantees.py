@@ -27,7 +27,7 @@ from dynamesis.checkers.dynamo.freshness import Freshness
 from dynamesis.checkers.dynamo.lww import Ranks, is_lww, timestamp
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.explain.describe import at, contents, fate, listed, name, reading
-from dynamesis.checkers.explain.session_explain import debt
+from dynamesis.checkers.explain.session_explain import obligation
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
@@ -218,7 +218,7 @@ def _members(versions: Ints, bits: int) -> list[int]:
 def _anomaly(c: Causality, kind: str, row: int, missing: list[int]) -> Anomaly:
     h, version = c.history, missing[0]
     begin = int(h.pair[row])
-    owed = debt(c, kind, row, version)
+    owed = obligation(c, kind, row, version)
     rows = {int(c.written[version]), begin, row, *owed.rows}
     if c.outcome[version] == OK:
         rows.add(int(c.ended[version]))

@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from dynamesis.checkers.elle import list_append, rw_register, txn_visibility
+from dynamesis.checkers.elle import (
+    list_append,
+    list_append_explain,
+    list_append_findings,
+    rw_register,
+    txn_visibility,
+)
 from dynamesis.checkers.elle.consistency import (
     ALL,
     DEFAULT,
@@ -89,7 +95,7 @@ def check_list_append(
         return judge((), [str(error)])
     views = partial(txn_visibility.of_lists, lists)
     found = [
-        *_limited(list_append.findings(lists)),
+        *_limited(list_append_findings.findings(lists)),
         *_limited(list_internal(lists)),
         *_limited(lost_updates(t, t.value, lists.prefix_of)),
         *_limited(txn_visibility.findings(views, query.shapes)),
@@ -97,7 +103,7 @@ def check_list_append(
     edges = Edges(len(t))
     list_append.add_edges(edges, lists)
     cycles = _search(edges, t, query, partial(list_append.add_later, lists=lists))
-    verdict = conclude(t, cycles, found, query, partial(list_append.explain, lists))
+    verdict = conclude(t, cycles, found, query, partial(list_append_explain.explain, lists))
     if (
         verdict.verdict is Verdict.VALID
         and cycles.found.cycles

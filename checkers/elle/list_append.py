@@ -13,7 +13,6 @@ an anomaly and yields no dependency.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.elle.txn import Txns, Writes
-from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, key_name
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.cycles import (
     GLUE,
@@ -31,7 +29,6 @@ from dynamesis.checkers.graph.cycles import (
     WW,
     Edges,
     Graph,
-    Step,
     each_to_each,
 )
 from dynamesis.checkers.graph.reach import strong_components
@@ -227,187 +224,3 @@ def _unread_appends(
     edges.add(WW, by[end[present[end]]], unread_txn[present[end]])
 
     each_to_each(edges, RW, readers, (unread_txn, unread_key))
-
-
-def findings(lists: Lists) -> Iterator[Finding]:
-    """Every anomaly that needs no cycle."""
-    yield from _orders(lists)
-    yield from _unwritten_and_aborted(lists)
-    yield from _dirty_updates(lists)
-    yield from _intermediate(lists)
-
-
-def _orders(lists: Lists) -> Iterator[Finding]:
-    t = lists.txns
-    for mop in lists.reads[~lists.prefix].tolist():
-        key = int(t.key[mop])
-        long = int(lists.longest[key])
-        yield Finding(
-            "incompatible-order",
-            key,
-            (int(t.txn[mop]), int(t.txn[long])),
-            f"{clause(t, mop)}, but {clause(t, long)}: neither is a prefix of the other",
-        )
-    for mop in [*np.unique(lists.longest[lists.length > 1]), *lists.reads[~lists.prefix]]:
-        shown = t.elements[t.starts[mop] : t.starts[mop] + t.value[mop]]
-        if len(np.unique(shown)) < len(shown):
-            values, counts = np.unique(shown, return_counts=True)
-            twice = t.history.spelled(t.name(int(values[counts > 1][0])))
-            yield Finding(
-                "duplicate-elements",
-                int(t.key[mop]),
-                (int(t.txn[mop]),),
-                f"{clause(t, int(mop))}: {twice} more than once, though appended once",
-            )
-
-
-def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
-    """What reads show that no successful append can have put there."""
-    t = lists.txns
-    odd = lists.reads[~lists.prefix]
-    shown = np.concatenate([lists.longest[lists.length > 0], odd])
-    mop = np.repeat(shown, t.value[shown])
-    element = t.elements[spans(t.starts[shown], t.value[shown])]
-    append = lists.writes.find(t.key[mop], element)
-    for at in np.flatnonzero(append < 0).tolist():
-        what = t.history.spelled(t.name(int(element[at])))
-        why = f"{clause(t, int(mop[at]))}, but {what} was never appended"
-        yield Finding("phantom", int(t.key[mop[at]]), (int(t.txn[mop[at]]),), why)
-    if not len(lists.append):
-        return
-    failed = (append >= 0) & (t.status[lists.writer_of(append)] == FAIL)
-    for at in np.flatnonzero(failed).tolist():
-        yield aborted(t, int(mop[at]), int(lists.append[append[at]]))
-
-
-def _dirty_updates(lists: Lists) -> Iterator[Finding]:
-    """A committed append on top of one that failed."""
-    t = lists.txns
-    if not len(lists.append):
-        return
-    known = np.flatnonzero(lists.writer >= 0)
-    status = t.status[lists.writer_of(lists.writer[known])]
-    for key in np.unique(lists.order_key[known[status == FAIL]]).tolist():
-        dirty = -1
-        of_key = known[lists.order_key[known] == key]
-        for append in lists.writer[of_key].tolist():
-            writer = int(lists.writer_of(append))
-            if t.status[writer] == FAIL:
-                dirty = append if dirty < 0 else dirty
-            elif t.status[writer] == OK:
-                if dirty >= 0:
-                    why = (
-                        f"{clause(t, int(lists.append[dirty]))} and failed, yet "
-                        f"{clause(t, int(lists.append[append]))} on top of it and was committed"
-                    )
-                    yield Finding("dirty-update", key, (int(lists.writer_of(dirty)), writer), why)
-                dirty = -1
-
-
-def _intermediate(lists: Lists) -> Iterator[Finding]:
-    """G1b: a read that ends in an append which its transaction itself appended after."""
-    t = lists.txns
-    if not len(lists.append):
-        return
-    group = t.txn[lists.append] * len(t.keys) + t.key[lists.append]
-    order = np.lexsort((lists.append, group))
-    inner = np.zeros(len(order), np.bool_)
-    inner[order[:-1]] = group[order[1:]] == group[order[:-1]]
-    reads = lists.reads[lists.prefix & (t.value[lists.reads] > 0)]
-    last = lists.writer[lists.start[t.key[reads]] + t.value[reads] - 1]
-    bad = (last >= 0) & inner[last] & (lists.writer_of(last) != t.txn[reads])
-    for at in np.flatnonzero(bad).tolist():
-        writer = int(lists.writer_of(last[at]))
-        why = (
-            f"{clause(t, int(reads[at]))}, which ends in the middle of a transaction: "
-            f"{clause(t, int(lists.append[last[at]]))} and then appended more"
-        )
-        yield Finding("G1b", int(t.key[reads[at]]), (writer, int(t.txn[reads[at]])), why)
-
-
-def explain(lists: Lists, step: Step, a: str, b: str) -> str:
-    """The reason for an edge between two transactions, by key and element."""
-    if step.kind == WR:
-        return _read_it(lists, step, a, b)
-    if step.kind == WW:
-        return _appended_after(lists, step, a, b)
-    return _did_not_see(lists, step, a, b)
-
-
-def _read_it(lists: Lists, step: Step, a: str, b: str) -> str:
-    t = lists.txns
-    for mop in _reads_of(lists, step.b):
-        if t.value[mop] and _writer_at(lists, mop, int(t.value[mop]) - 1) == step.a:
-            element = _spelled(lists, int(t.elements[t.starts[mop] + t.value[mop] - 1]))
-            return f"{b} read {a}'s append of {element} to key {key_name(t, int(t.key[mop]))}"
-    raise AssertionError(f"no reason for a wr edge from {step.a} to {step.b}")
-
-
-def _did_not_see(lists: Lists, step: Step, a: str, b: str) -> str:
-    """The append that follows a read directly, or else any that does."""
-    t = lists.txns
-    later: list[int] = []
-    for mop in _reads_of(lists, step.a):
-        key, length = int(t.key[mop]), int(t.value[mop])
-        if length < lists.length[key] and _writer_at(lists, mop, length) == step.b:
-            return _unseen(lists, int(lists.writer[lists.start[key] + length]), a, b)
-        later += [
-            append
-            for append in _appends_of(lists, step.b)
-            if t.key[lists.append[append]] == key
-            and (lists.place[append] < 0 or lists.place[append] >= length)
-        ]
-    return _unseen(lists, later[0], a, b)
-
-
-def _unseen(lists: Lists, append: int, a: str, b: str) -> str:
-    t, write = lists.txns, int(lists.append[append])
-    element, key = _spelled(lists, int(t.value[write])), key_name(t, int(t.key[write]))
-    return f"{a} did not see {b}'s append of {element} to key {key}"
-
-
-def _appended_after(lists: Lists, step: Step, a: str, b: str) -> str:
-    t = lists.txns
-    for under in _appends_of(lists, step.a):
-        key = int(t.key[lists.append[under]])
-        span = slice(int(lists.start[key]), int(lists.start[key] + lists.length[key]))
-        for at in np.flatnonzero(lists.writer[span] == under).tolist():
-            last = at + 1 == lists.length[key]
-            over = -1 if last else int(lists.writer[span][at + 1])
-            if last:
-                over = next((i for i in _appends_of(lists, step.b) if _unread(lists, i, key)), -1)
-            if over >= 0 and int(lists.writer_of(over)) == step.b:
-                first, second = (
-                    _spelled(lists, int(t.value[lists.append[i]])) for i in (under, over)
-                )
-                name = key_name(t, key)
-                return f"{b} appended {second} to key {name} after {a} appended {first}"
-    raise AssertionError(f"no reason for a ww edge from {step.a} to {step.b}")
-
-
-def _unread(lists: Lists, append: int, key: int) -> bool:
-    return bool(lists.place[append] < 0 and lists.txns.key[lists.append[append]] == key)
-
-
-def _spelled(lists: Lists, element: int) -> str:
-    return lists.txns.history.spelled(lists.txns.name(element))
-
-
-def _reads_of(lists: Lists, txn: int) -> list[int]:
-    t = lists.txns
-    first, last = np.searchsorted(t.txn, [txn, txn + 1])
-    known = lists.prefix_of
-    return [m for m in range(first, last) if known[m]]
-
-
-def _appends_of(lists: Lists, txn: int) -> list[int]:
-    t = lists.txns
-    first, last = np.searchsorted(t.txn, [txn, txn + 1])
-    own = np.array([m for m in range(first, last) if t.write[m]], np.int64)
-    found: list[int] = lists.writes.find(t.key[own], t.value[own]).tolist()
-    return found
-
-
-def _writer_at(lists: Lists, mop: int, place: int) -> int:
-    append = int(lists.writer[lists.start[lists.txns.key[mop]] + place])
-    return int(lists.writer_of(append)) if append >= 0 else -1

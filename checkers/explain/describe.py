@@ -1,4 +1,4 @@
-"""Evidence in plain words: who wrote what when, what a read showed, which faults ran."""
+"""Evidence in plain words: what which client wrote, what a read showed, which faults ran."""
 
 from __future__ import annotations
 
@@ -109,13 +109,14 @@ def _beside(h: History, row: int, id: str) -> str:
 def concerned(fault: Fault) -> str:
     """A fault as a noun: "cut.one refused n3 | n1,n2,n4,n5 (index 249)"."""
     value = fault.fields
-    whom = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
-    parts = (value.get("member") or fault.kind, value.get("kind"), _spelled(whom), _change(value))
+    targets = next((value[f] for f in ("grudge", "links", "nodes", "node") if value.get(f)), "")
+    name = value.get("member") or fault.kind
+    parts = (name, value.get("kind"), _spelled(targets), _change(value))
     return f"{' '.join(str(part) for part in parts if part)} (index {fault.started})"
 
 
 def _change(value: Mapping[str, Any]) -> str:
-    """Who joined, left and was removed: "n6 joins, n2 leaves"."""
+    """The nodes that joined, left and were removed: "n6 joins, n2 leaves"."""
     words = {"joins": "joins", "leaves": "leaves", "removes": "is removed"}
     asked = {word: value.get(kind) for kind, word in words.items()}
     return ", ".join(
@@ -126,13 +127,13 @@ def _change(value: Mapping[str, Any]) -> str:
     )
 
 
-def _spelled(whom: Any) -> str:
+def _spelled(targets: Any) -> str:
     """Nodes, links, or a grudge: groups that are apart, or by node the others that it is cut off
     from."""
-    if isinstance(whom, dict):
-        return "; ".join(f"{node} | {_spelled(others)}" for node, others in whom.items())
-    if not isinstance(whom, list):
-        return str(whom)
-    apart = any(isinstance(part, list) for part in whom)
-    rest = f" and {len(whom) - SPELLED} more" if len(whom) > SPELLED else ""
-    return (" | " if apart else ",").join(map(_spelled, whom[:SPELLED])) + rest
+    if isinstance(targets, dict):
+        return "; ".join(f"{node} | {_spelled(others)}" for node, others in targets.items())
+    if not isinstance(targets, list):
+        return str(targets)
+    apart = any(isinstance(part, list) for part in targets)
+    rest = f" and {len(targets) - SPELLED} more" if len(targets) > SPELLED else ""
+    return (" | " if apart else ",").join(map(_spelled, targets[:SPELLED])) + rest

@@ -15,14 +15,14 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.pairing import OK
 
 
-class Debt(NamedTuple):
+class Obligation(NamedTuple):
     """A clause, and the events that it speaks of."""
 
     why: str
     rows: tuple[int, ...]
 
 
-def debt(c: Causality, kind: str, get: int, version: int) -> Debt:
+def obligation(c: Causality, kind: str, get: int, version: int) -> Obligation:
     """Why this get (row of its completion) owed the version that it lacks."""
     h, process = c.history, int(c.history.process[get])
     if kind == "monotonic-reads":
@@ -32,14 +32,14 @@ def debt(c: Causality, kind: str, get: int, version: int) -> Debt:
     if kind == "writes-follow-reads":
         return _rested_on(c, get, version)
     if kind == "read-your-writes":
-        return Debt("the same process had written it", ())
+        return Obligation("the same process had written it", ())
     return _NONE
 
 
-_NONE = Debt("", ())
+_NONE = Obligation("", ())
 
 
-def _had_read(c: Causality, version: int, process: int, before: int) -> Debt | None:
+def _had_read(c: Causality, version: int, process: int, before: int) -> Obligation | None:
     """The latest get of a process, ended before a row, that covers the version."""
     h, key = c.history, c.key[version]
     mine = (h.kind == OK) & h.rows("get") & (h.process == process) & (h.key_of == key)
@@ -48,7 +48,7 @@ def _had_read(c: Causality, version: int, process: int, before: int) -> Debt | N
         if shown:
             named = name(c, version)
             through = "" if version in shown else f", which {name(c, shown[0])} had replaced"
-            return Debt(f"{reading(h, row)} had covered {named}{through}", (row,))
+            return Obligation(f"{reading(h, row)} had covered {named}{through}", (row,))
     return None
 
 
@@ -58,18 +58,18 @@ def _covered(c: Causality, get: int) -> list[int]:
     return found[::-1]
 
 
-def _wrote_later(c: Causality, get: int, version: int) -> Debt:
+def _wrote_later(c: Causality, get: int, version: int) -> Obligation:
     """The same process wrote the version, and later one that this get covers."""
     author = c.history.process[c.written[version]]
     for later in _covered(c, get):
         row = int(c.written[later])
         if c.history.process[row] == author and row > c.ended[version]:
             clause = f"it covers {name(c, later)}, which process {author} wrote afterwards"
-            return Debt(f"{clause}, at {at(c.history, row)}", (row,))
+            return Obligation(f"{clause}, at {at(c.history, row)}", (row,))
     return _NONE
 
 
-def _rested_on(c: Causality, get: int, version: int) -> Debt:
+def _rested_on(c: Causality, get: int, version: int) -> Obligation:
     """This get covers a version whose author had read the one that is owed."""
     for later in _covered(c, get):
         row = int(c.written[later])
@@ -77,7 +77,7 @@ def _rested_on(c: Causality, get: int, version: int) -> Debt:
         known = _had_read(c, version, author, row)
         if known is not None:
             clause = f"it covers {name(c, later)}, written by process {author} at "
-            return Debt(
+            return Obligation(
                 f"{clause}{at(c.history, row)}: before that {known.why}", (*known.rows, row)
             )
     return _NONE

@@ -33,7 +33,7 @@ from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
-#: ns after an acknowledgement in which a coordinator looks for those who are to keep the rest
+#: ns after an acknowledgement in which a coordinator looks for nodes that keep the rest
 WORKS = 3_000_000_000
 
 
@@ -228,8 +228,8 @@ def _anomaly(c: Causality, ring: CheckedRing, version: int, primary: str, known:
 def _undelivered(c: Causality, version: int, row: int, known: Kept) -> Anomaly:
     h = c.history
     node = h.nodes[h.replica[h.pair[row]]]
-    from_whom = sorted(known.hints.get(node, ()))
-    had = f"a hint for {node} was kept by {listed(from_whom)}" if from_whom else "a copy was there"
+    holders = sorted(known.hints.get(node, ()))
+    had = f"a hint for {node} was kept by {listed(holders)}" if holders else "a copy was there"
     why = (
         f"{fate(c, version)}, and by the nodes' logs {had}; but once all hints had been handed "
         f"off, and before any read could repair it, {reading(h, row)} showed {contents(h, row)}."

@@ -28,7 +28,7 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 
 
 @dataclass(frozen=True)
-class Layout:
+class LoggedLayout:
     """A layout of the log: `first`, when a node logged it first (ns); its owners now and then."""
 
     version: int
@@ -43,7 +43,7 @@ class Layout:
 
 
 @dataclass
-class Life:
+class LoggedLife:
     """What one life of a node has shown so far. `exchanged`: (layout, partition) -> peers."""
 
     node: str
@@ -64,7 +64,7 @@ class Claim:
 
     event: Event
     partition: int
-    layout: Layout
+    layout: LoggedLayout
     missing: tuple[str, ...]
 
 
@@ -91,9 +91,9 @@ def check_ownership(run: Run, logs: Logs) -> CheckerResult:
     return judge(anomalies, (), {"claims": judged}, more)
 
 
-def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[Layout]]:
+def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[LoggedLayout]]:
     """Every layout that was logged, by version; two nodes may have made the same one."""
-    found: dict[int, list[Layout]] = {}
+    found: dict[int, list[LoggedLayout]] = {}
     for event in logs.events:
         owners, version = event.get("owners"), event.get("version")
         if event["event"] != "layout" or not isinstance(owners, list):
@@ -104,18 +104,18 @@ def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[Layout]]:
         )
         variants = found.setdefault(int(version or 0), [])
         if not any(known.now == now and known.then == then for known in variants):
-            variants.append(Layout(int(version or 0), event.get("mono", 0), now, then))
+            variants.append(LoggedLayout(int(version or 0), event.get("mono", 0), now, then))
     return found
 
 
-def _claims(logs: Logs, layouts: Mapping[int, list[Layout]]) -> Iterator[Claim]:
+def _claims(logs: Logs, layouts: Mapping[int, list[LoggedLayout]]) -> Iterator[Claim]:
     """Every claim that can be judged."""
-    lives: dict[str, Life] = {}
+    lives: dict[str, LoggedLife] = {}
     gone: set[str] = set()
     for event in logs.events:
         node, what = event["node"], event["event"]
         if what == "start" or node not in lives:
-            lives[node] = Life(node, event.get("mono", 0) if what == "start" else -1)
+            lives[node] = LoggedLife(node, event.get("mono", 0) if what == "start" else -1)
         if what == "layout":
             gone |= set(event.get("gone") or ())
         elif what == "exchange":
@@ -126,7 +126,9 @@ def _claims(logs: Logs, layouts: Mapping[int, list[Layout]]) -> Iterator[Claim]:
                     yield _judged(event, partition, layout, lives[node], gone)
 
 
-def _claimed(event: Event, layouts: Mapping[int, list[Layout]]) -> Iterator[tuple[int, Layout]]:
+def _claimed(
+    event: Event, layouts: Mapping[int, list[LoggedLayout]]
+) -> Iterator[tuple[int, LoggedLayout]]:
     """The partitions that an event claims, with the layout under which they were fetched."""
     version, what, node = event.get("layout", -1), event["event"], event["node"]
     if what in ("ready-for", "transfer-ready"):
@@ -147,12 +149,14 @@ def _claimed(event: Event, layouts: Mapping[int, list[Layout]]) -> Iterator[tupl
                 break
 
 
-def _newcomer(layout: Layout, node: str, partition: int) -> bool:
+def _newcomer(layout: LoggedLayout, node: str, partition: int) -> bool:
     then, now = layout.then.holders(partition), layout.now.holders(partition)
     return node in then and node not in now
 
 
-def _fetched_under(layouts: Mapping[int, list[Layout]], layout: Layout) -> Layout | None:
+def _fetched_under(
+    layouts: Mapping[int, list[LoggedLayout]], layout: LoggedLayout
+) -> LoggedLayout | None:
     """The layout that led to the owners of this one."""
     for version in sorted((v for v in layouts if v < layout.version), reverse=True):
         for before in layouts[version]:
@@ -161,7 +165,9 @@ def _fetched_under(layouts: Mapping[int, list[Layout]], layout: Layout) -> Layou
     return None
 
 
-def _judged(event: Event, partition: int, layout: Layout, life: Life, gone: set[str]) -> Claim:
+def _judged(
+    event: Event, partition: int, layout: LoggedLayout, life: LoggedLife, gone: set[str]
+) -> Claim:
     sources = layout.now.holders(partition)
     exchanged = life.exchanged.get((layout.version, partition), set())
     missing = tuple(s for s in sources if s not in exchanged and s not in gone and s != life.node)

@@ -18,8 +18,9 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import concerned, listed
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
+from dynamesis.checkers.logs.beside import Beside
 from dynamesis.checkers.logs.logs import Event, Logs
-from dynamesis.checkers.logs.touches import Beside, explain
+from dynamesis.checkers.logs.touches import explain
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, Results
 
 

@@ -3,7 +3,7 @@ and tests: list-append or read-write registers over keys that are retired as the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,16 +27,9 @@ def transactions(
     """Invocations and completions; each transaction takes effect at one instant between its
     own two, so that the history is strict-serializable. One of `lost` ends in info and may
     or may not have happened; one of `refused` fails."""
-    draw = np.random.Generator(np.random.PCG64(seed))
-    pool: list[float] = []
-
-    def chance() -> float:
-        if not pool:
-            pool.extend(draw.random(8192).tolist())
-        return pool.pop()
-
+    chance = _chances(seed)
+    source = _Transactions(chance, append, keys, per_key, longest)
     state: dict[int, Any] = {}
-    live, fresh, written = list(range(keys)), keys, dict.fromkeys(range(keys), 0)
     processes = list(range(clients))
     pending: list[list[Any] | None] = [None] * clients
     index, next_process, left = 0, clients, count
@@ -48,18 +41,7 @@ def transactions(
             if not left:
                 continue
             left -= 1
-            mops: list[list[Any]] = []
-            for _ in range(1 + int(chance() * longest)):
-                place = int(chance() * keys)
-                key = live[place]
-                if chance() < 0.5:
-                    mops.append(["r", key, None])
-                    continue
-                written[key] += 1
-                mops.append(["append" if append else "w", key, written[key]])
-                if written[key] == per_key:
-                    live[place], written[fresh] = fresh, 0
-                    fresh += 1
+            mops = source.draw()
             pending[slot] = ["invoked", mops]
             yield Op(type="invoke", f="txn", value=mops, **event)
         elif todo[0] == "invoked":
@@ -79,6 +61,48 @@ def transactions(
             if todo[0] == "info":
                 processes[slot], next_process = next_process, next_process + 1
         index += 1
+
+
+def _chances(seed: int) -> Callable[[], float]:
+    """Numbers in [0, 1), drawn in blocks."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    pool: list[float] = []
+
+    def chance() -> float:
+        if not pool:
+            pool.extend(draw.random(8192).tolist())
+        return pool.pop()
+
+    return chance
+
+
+class _Transactions:
+    """Draws transactions of 1 to `longest` operations on `keys` keys at a time; each key is
+    retired after `per_key` writes."""
+
+    def __init__(
+        self, chance: Callable[[], float], append: bool, keys: int, per_key: int, longest: int
+    ) -> None:
+        self._chance = chance
+        self._write = "append" if append else "w"
+        self._per_key, self._longest = per_key, longest
+        self._live, self._fresh = list(range(keys)), keys
+        self._written = dict.fromkeys(range(keys), 0)
+
+    def draw(self) -> list[list[Any]]:
+        return [self._operation() for _ in range(1 + int(self._chance() * self._longest))]
+
+    def _operation(self) -> list[Any]:
+        place = int(self._chance() * len(self._live))
+        key = self._live[place]
+        if self._chance() < 0.5:
+            return ["r", key, None]
+        self._written[key] += 1
+        value = self._written[key]
+        if value == self._per_key:
+            self._live[place], self._written[self._fresh] = self._fresh, 0
+            self._fresh += 1
+        return [self._write, key, value]
 
 
 def _apply(state: dict[int, Any], mops: list[list[Any]], append: bool) -> list[list[Any]]:

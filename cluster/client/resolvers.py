@@ -56,5 +56,5 @@ def highest(rank: Callable[[bytes], Any], nothing: bytes = b"") -> Merge:
 
 def latest(field: str = "time", nothing: bytes = b"{}") -> Merge:
     """Keeps the JSON object whose `field` is highest. The others are lost: of two writers
-    who did not know of each other, one wins."""
+    that did not know of each other, one wins."""
     return highest(lambda value: json.loads(value)[field], nothing)

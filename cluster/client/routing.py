@@ -1,7 +1,7 @@
 """Which node a client asks first (section 6.4).
 
 Server-driven: one node for everything, as long as it serves; it forwards what it may not
-coordinate. Client-driven: the client keeps a map of who is a primary of what, and goes
+coordinate. Client-driven: the client keeps a map of the primaries of each partition, and goes
 straight to one, which saves a hop. The map is fetched again when it is old, when a node
 fails, and when an answer shows that another node had to coordinate. It is only ever a
 hint: the node that is asked forwards by its ring, a bounded number of times, so a map that
@@ -98,7 +98,7 @@ class Route(Protocol):
     """Chooses among endpoints, and records how each attempt went."""
 
     async def order(self, key: bytes, deadline: float) -> Sequence[Endpoint]:
-        """Whom to ask, best first; all of them, each once."""
+        """The nodes to ask, best first; all of them, each once."""
 
     def failed(self, endpoint: Endpoint) -> None:
         """`endpoint` does not serve now."""

@@ -38,8 +38,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node's configuration. Addresses are "host:port"; `peers` are as this node dials
     them, which may be a proxy's. A founder has all founders as `members`; a node that
     is to join a cluster later has `seeds` instead, some of whose members it knows.
-    `params` are those of cluster.core.protocol.params but for who is who. `hello_timeout` in
-    seconds. `clock_faults`: the wall clock can be made wrong (cluster.process.wallclock).
+    `params` are those of cluster.core.protocol.params but for the names of nodes.
+    `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
+    (cluster.process.wallclock).
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
@@ -129,7 +130,7 @@ def _parse(text: str) -> Any:
             raise ConfigError(f"malformed JSON: {error}") from error
         except RecursionError:
             raise ConfigError("malformed JSON: nested too deep") from None
-    import yaml  # slow to import, so only for those who use it
+    import yaml  # slow to import, so only where it is used
 
     try:
         return yaml.safe_load(text)
@@ -225,7 +226,7 @@ def _reachable(key: str, config: Config) -> None:
     if not config.expose:
         raise ConfigError(f"{key}: {host} is not loopback; allowed: with `expose: true`")
     if config.secret == _PUBLIC_SECRET:
-        raise ConfigError("secret: everybody knows it; allowed: with `expose`, one of your own")
+        raise ConfigError("secret: the default is public; allowed: with `expose`, one of your own")
 
 
 def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:

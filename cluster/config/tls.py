@@ -2,7 +2,7 @@
 
 A node shows its certificate to each side that dials it, which checks that against
 the authority. Names in certificates are not compared, because a node may be dialled
-through a proxy: who it is, it proves with the secret (cluster.net.auth).
+through a proxy: it proves its name with the secret (cluster.net.auth).
 """
 
 from __future__ import annotations

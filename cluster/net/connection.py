@@ -38,7 +38,7 @@ _DEFAULTS = RequestOptions()
 @dataclass(frozen=True, slots=True)
 class GetResult:
     """`siblings`: every current version, tombstones included. `context`: hand it back
-    with the put that replaces them. `worth`: which nodes the answer rests on. `node`: who
+    with the put that replaces them. `worth`: which nodes the answer rests on. `node`: which
     was asked."""
 
     siblings: tuple[Version, ...]

@@ -51,7 +51,7 @@ DATA: Accepts = {
 }
 #: and on the admin port
 ADMIN: Accepts = {"admin": frozenset({Ask})}
-_WHO = {"client": "a client", "node": "a node", "admin": "an administrator"}
+_ROLES = {"client": "a client", "node": "a node", "admin": "an administrator"}
 #: requests that a node which is shutting down refuses
 _NEW_WORK = (Get, Put, ForwardPut)
 
@@ -99,7 +99,7 @@ class Inbound(Stream):
             self._take(message)
         else:
             self._refuse(
-                message, "bad-request", f"{_name(message)} is not for {_WHO[self._role]} here"
+                message, "bad-request", f"{_name(message)} is not for {_ROLES[self._role]} here"
             )
 
     def on_fault(self, reason: str) -> None:
@@ -112,7 +112,7 @@ class Inbound(Stream):
             self._deadline.cancel()
 
     def pause_writing(self) -> None:
-        # Who does not read its answers gets no more questions in.
+        # A connection that does not read its answers gets no more questions in.
         if not self.closing and self.transport is not None:
             self.transport.pause_reading()
 
@@ -127,7 +127,7 @@ class Inbound(Stream):
             self.fault(problem)
         elif not self._trusted(message):
             self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
-            self.fault(f"{_WHO[message.role]} must know the secret of the cluster")
+            self.fault(f"{_ROLES[message.role]} must know the secret of the cluster")
         else:
             self._role = message.role
             self.peer = message.node if message.role == "node" else None
@@ -194,7 +194,7 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     def hold(self, inbound: Inbound, pending: int) -> None:
-        """A client has sent this much of a frame that is not complete. Who goes over what
+        """A client has sent this much of a frame that is not complete. One that goes over what
         all of them may have is cut off: idle connections cannot fill the memory."""
         self._held += pending - inbound.held
         inbound.held = pending
@@ -246,7 +246,7 @@ class Listener:
         if problem := mismatch(theirs, self.mine.cluster):
             return problem
         if theirs.role not in self.accepts:
-            return f"{_WHO[theirs.role]} has no business on this port"
+            return f"{_ROLES[theirs.role]} has no business on this port"
         if theirs.role == "node" and theirs.node not in self._known:
             return f"node {theirs.node!r} is not known here"
         return ""

@@ -2,7 +2,7 @@
 
 All messages of a loop tick leave in one write (measured: half the CPU of a write each),
 and nothing here starts a task. What comes in is handed on in the callback that brought
-it. A fault in the bytes ends this connection, after saying why, and nothing else.
+it. A fault in the bytes ends this connection, after an error that has the reason, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HIGH_WATER = 1 << 20
 
 
 class Stream(asyncio.Protocol):
-    """Subclasses say what to do with a message and at the end of the connection."""
+    """Subclasses decide what to do with a message and at the end of the connection."""
 
     def __init__(self, limit: int = GREETING_LIMIT, out_limit: int = NODE_LIMIT) -> None:
         """`limit` and `out_limit`: largest frame body, bytes, taken and sent."""
@@ -93,7 +93,7 @@ class Stream(asyncio.Protocol):
             self.transport.abort()
 
     def fault(self, reason: str) -> None:
-        """The other side broke the protocol: say so, and close."""
+        """The other side broke the protocol: answer with the reason, and close."""
         if not self.closing:
             self.on_fault(reason)
             self.send(Refusal(0, "bad-request", reason))

@@ -27,7 +27,7 @@ _STEP, _LEAST = 0.05, 0.01
 
 
 class FakeClock:
-    """The clock of one node: a file, and who writes it. It is right until it is set otherwise."""
+    """The clock of one node: a file, and its writer. It is right until it is set otherwise."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self._library = library

@@ -15,7 +15,7 @@ from typing import Any
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.runtime.stats import BOUNDS
 
-#: bytes and seconds that a scraper may take to say what it wants
+#: bytes and seconds that a scraper may take to send its request
 _REQUEST_LIMIT = 8 << 10
 _PATIENCE = 5.0
 

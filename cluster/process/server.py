@@ -48,7 +48,7 @@ from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.wallclock import WallClock
-from dynamesis.cluster.storage import clone_detection as witness
+from dynamesis.cluster.storage import clone_detection
 from dynamesis.cluster.storage.base import Engine
 from dynamesis.cluster.storage.committer import Committer
 from dynamesis.cluster.storage.faulty import FaultyEngine
@@ -87,7 +87,7 @@ class NodeServer:
         self._engine = self._disk or engine
         if damage is not None:
             self._log.emit("storage-put-aside", reason=damage)
-        self._intact = witness.renew(self._engine, config.data)
+        self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._committer = Committer(self._engine, self._loop, self.post, alone)
         entropy = int.from_bytes(os.urandom(8), "big")

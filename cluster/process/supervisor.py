@@ -22,7 +22,7 @@ from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.process import NodeProcess
 
-#: seconds for a node to say that it is ready, and for a cluster to be linked up
+#: seconds for a node to be ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
 #: seconds after which a node counts as started that only waits for nodes out of its reach
 WAITS_AFTER = 1.0
@@ -123,7 +123,7 @@ class Cluster:
         reach it at `dialled_by`, each by node id. Then ask any member to "join" it."""
         spec = self._spec
         peers = {
-            # who has gone does not know it, but may come again
+            # a node that has gone does not know it, but may come again
             other: {**known, node: dialled_by[other]} if other in dialled_by else known
             for other, known in spec.peers.items()
         }
@@ -166,7 +166,7 @@ class Cluster:
         await self._until_answering(node)
 
     async def _introduce(self, other: str, node: str, address: str) -> None:
-        """Tell `other` where `node` is, unless it goes away meanwhile."""
+        """Give `other` the address of `node`, unless it goes away meanwhile."""
         try:
             await self.ask(other, "introduce", id=node, address=address)
         except RuntimeError:
@@ -193,7 +193,7 @@ class Cluster:
 
     async def change(self, kind: str, node: str) -> None:
         """Ask a member that runs to let `node` "join" or "leave", or be "remove"d as dead:
-        not the same for all, since who makes changes at one time may do so at several places.
+        not the same for all, since those that make changes at one time may do so at several places.
         Raises ValueError with the reason if it is refused, RuntimeError if no node answers."""
         reason: Exception = RuntimeError("no member is running")
         first = sum(node.encode()) % len(self.nodes)

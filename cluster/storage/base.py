@@ -52,7 +52,7 @@ class Engine(Protocol):
         self, table: Table, prefix: bytes = b"", after: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with `prefix`, in key order, strictly after `after`. Commits
-        may come between two rows; each row is as it stood when it was read. Raises ReadError."""
+        may come between two rows; each row is as it was when it was read. Raises ReadError."""
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Store all writes, the last one to a key winning, or none; durable on return.

@@ -49,7 +49,7 @@ class Committer:
     def persist(self, batch: Persist) -> None:
         """Store `batch` after all before it; then report Persisted or PersistFailed."""
         if not self._engine.blocking:
-            self._tell(commit(self._engine, [batch]))
+            self._deliver(commit(self._engine, [batch]))
             return
         self._waiting.append(batch)
         if not self._busy:
@@ -79,9 +79,9 @@ class Committer:
         self._busy = bool(self._waiting)
         if self._busy:
             self._start()
-        self._tell(outcomes)
+        self._deliver(outcomes)
 
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             self._report(outcome)
 

@@ -52,7 +52,7 @@ class AaeNoRehash(Node):
 
 
 class AaeOrderHash(Node):
-    """A record's hash depends on who holds it: equal records never look equal."""
+    """A record's hash depends on the node that holds it: equal records never look equal."""
 
     def object_changed(self, row: Row, old: Record | None, new: Record | None) -> None:
         salt = sum(self.params.node.encode())

@@ -1,4 +1,4 @@
-"""Bugs of hinted handoff: hints that are lost, forgotten, or stand in the way of others."""
+"""Bugs of hinted handoff: hints that are lost, forgotten, or are in the way of others."""
 
 from __future__ import annotations
 

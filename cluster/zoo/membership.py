@@ -1,4 +1,4 @@
-"""Bugs of membership: who is in the cluster, who plans, and who owns what."""
+"""Bugs of membership: which nodes are members, which one plans, and which owns what."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class _United(Membership):
         ours = self.layout
         merged = merge_layouts(ours, layout)
         if ours is not None and layout is not None and merged is not None:
-            everybody = tuple(sorted({*ours.members, *layout.members}))
-            layout = msgspec.structs.replace(merged, members=everybody)
+            members = tuple(sorted({*ours.members, *layout.members}))
+            layout = msgspec.structs.replace(merged, members=members)
             self.layout = msgspec.structs.replace(ours, members=ours.members)
         return super().adopt(layout, requests)
 
@@ -53,8 +53,8 @@ class _Dated(Membership):
 
 
 class ClockMerge(Node):
-    """Who belongs, and who is ready, is one value with a date, by whose clock ever: of two
-    the later one is kept."""
+    """Which nodes are members, and which are ready, is one value with a date, by any
+    clock: of two the later one is kept."""
 
     parts = Parts(membership=_Dated)
 
@@ -78,7 +78,7 @@ class _Rivals(Membership):
 
 
 class DoubleClaim(Node):
-    """Every member plans, and who has a plan takes none that does not go on from it."""
+    """Every member plans, and one that has a plan takes none that does not go on from it."""
 
     parts = Parts(membership=_Rivals)
 
@@ -113,7 +113,7 @@ class TailViolation(Node):
 
 
 class _Unforgiving(Detector):
-    def heard(self, peer: str) -> None:
+    def contacted(self, peer: str) -> None:
         self.watch([peer])
 
 

@@ -54,7 +54,7 @@ class _CountsThePlan(PutRequest):
 
 
 class PwOnPlan(Node):
-    """PW is judged on who was to answer: a primary counts before it has."""
+    """PW is judged on the nodes that were to answer: a primary counts before it has."""
 
     parts = Parts(put_request=_CountsThePlan)
 

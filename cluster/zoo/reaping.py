@@ -29,7 +29,7 @@ class _Unopposed(TombstoneReaper):
 
 
 class ReapAtW(Node):
-    """All are asked and none can object: a tombstone goes once those who have it agree."""
+    """All are asked and none can object: a tombstone goes once those that have it agree."""
 
     parts = Parts(reaper=_Unopposed)
 

@@ -41,14 +41,14 @@ class _DroppedAtOnce(Transfers):
 
 
 class NoFinalSync(Node):
-    """Writes during a transfer go to the old owners alone, who delete as soon as the ring has
+    """Writes during a transfer go to the old owners alone, which delete as soon as the ring has
     moved on, without a last look at what came late."""
 
     parts = Parts(put_request=_WithoutCopies, transfers=_DroppedAtOnce)
 
 
 class EarlyCleanup(Node):
-    """A newcomer cleans up, some time after it has heard of the ring, what was not its own
+    """A newcomer cleans up, some time after it has learned the ring, what was not its own
     then."""
 
     def layout_changed(self) -> None:

@@ -96,7 +96,10 @@ def _stored(folder: Folder) -> tuple[JsonObject, list[Any], frozenset[str]]:
         raise UsageError(f"{folder.path}: no {TEST} or {SCHEDULE} here; give the folder of a test")
     for name, kind in (("command", str), ("time_limit", int | float)):
         if not isinstance(test.get(name), kind):
-            raise UsageError(f"{folder / TEST}, field {name}: expected what the test was run with")
+            raise UsageError(
+                f"{folder / TEST}, field {name}: missing or of the wrong type; "
+                f"run the test again, and shrink its folder"
+            )
     if results.get("valid") is not False:
         raise UsageError(f"{folder.path}: this test was not invalid; there is nothing to shrink")
     return test, _faults(schedule), frozenset(results.get("anomalies", ()))
@@ -116,7 +119,7 @@ def _faults(schedule: Path) -> list[Any]:
         raise UsageError(f"{schedule}: expected YAML: {' '.join(str(error).split())}") from error
     faults = value.get("faults") if isinstance(value, dict) else None
     if not isinstance(faults, list):
-        raise UsageError(f"{schedule}, field faults: expected a list")
+        raise UsageError(f"{schedule}, field faults: expected a list, as dynamesis test writes it")
     return faults
 
 

@@ -18,7 +18,7 @@ from dynamesis.checkers.models.models import MODELS, ModelOptions
 from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
-from dynamesis.harness.report.summary import left_out, tell, word
+from dynamesis.harness.report.summary import left_out, print_results, word
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.output import print_json
@@ -83,7 +83,7 @@ def check_all(paths: Sequence[Path], request: Request) -> int:
         found.append({"path": str(path), **done[1]})
         codes.append(exit_code(done[1]["valid"]))
         if not request.json:
-            _tell(console, path, done[1], request, lone)
+            _print_one(console, path, done[1], request, lone)
 
     for path in paths:
         try:
@@ -113,17 +113,17 @@ def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> No
         export(history, file, request.export)
 
 
-def _tell(
+def _print_one(
     console: Console, path: Path, results: Mapping[str, Any], request: Request, lone: bool
 ) -> None:
     if lone and request.model is None:
-        tell(console, results, figures=request.verbose)
+        print_results(console, results, figures=request.verbose)
         if locate(path)[0] is None:
             console.print(left_out(results))
         return
     print(f"{path}\t{_ELLE[word(results['valid'])]}", flush=True)
     if request.verbose:
-        tell(console, results)
+        print_results(console, results)
 
 
 def _worst(codes: Iterable[int]) -> int:

@@ -75,7 +75,7 @@ def check(history: History | Path | str, *, model: str | None = None, **options:
     history or options that cannot be used."""
     choice = None if model is None else ModelChoice(_model(model), _options(options))
     if choice is None and options:
-        raise UsageError(f"{', '.join(options)}: options need a model")
+        raise UsageError(f"{', '.join(options)}: options of a model; give model= too")
     test: JsonObject = {}
     if not isinstance(history, History):
         folder, file = locate(Path(history))

@@ -18,6 +18,7 @@ WRITERS: dict[str, Callable[[History, Path], None]] = {"edn": write_edn, "json":
 
 #: what the machine lacks, and no other command would mend
 _LACKING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
+_AWAY = "move it away, or leave --export out"
 
 
 def export(history: History, file: Path, fmt: str) -> None:
@@ -28,7 +29,7 @@ def export(history: History, file: Path, fmt: str) -> None:
     try:
         _write(history, part, target, WRITERS[fmt])
     except FileExistsError as there:
-        raise UsageError(f"--export: {target} is there already") from there
+        raise UsageError(f"--export: {target} is there already; {_AWAY}") from there
     except ValueError as held:
         raise UsageError(f"--export: {target}: {held}") from held
     except OSError as failure:
@@ -46,7 +47,7 @@ def target_of(file: Path, fmt: str) -> Path:
     name = file.with_suffix("") if file.suffix == ".gz" else file
     target = name.with_suffix(f".{fmt}")
     if os.path.lexists(target):
-        raise UsageError(f"--export: {target} is there already")
+        raise UsageError(f"--export: {target} is there already; {_AWAY}")
     return target
 
 

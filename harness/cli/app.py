@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.metadata import version as installed
 from itertools import pairwise
 from typing import Annotated
 
 import typer
-from dynamesis.harness.cli import (
-    bench,
-    campaign,
-    check,
-    listing,
-    log,
-    report,
-    serve,
-    shrink,
-    test,
-    zoo,
-)
 from dynamesis.harness.cli.command import Command
-from dynamesis.harness.cli.local import (
-    cluster,
-    delete,
-    explain,
-    get,
-    join,
-    leave,
-    put,
-    remove,
-    repair,
-    status,
-)
 from dynamesis.harness.usage.exits import VALID, UsageError
 from dynamesis.harness.usage.outcome import outcome
 
 #: What some versions of typer make of a KeyboardInterrupt.
 _INTERRUPTED = 130
 
-app = typer.Typer(
-    name="dynamesis",
-    help="Break a Dynamo cluster, heal it, and say with proof whether it kept its promises.",
-    epilog="Exit codes: 0 valid, 1 invalid, 2 wrong usage, 3 unknown, 4 environment failed.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _name, _run in {
-    "test": test.run,
-    "campaign": campaign.run,
-    "check": check.run,
-    "report": report.run,
-    "zoo": zoo.run,
-    "serve": serve.run,
-    "shrink": shrink.run,
-    "list": listing.run,
-    "log": log.run,
-    "cluster": cluster.run,
-    "get": get.run,
-    "put": put.run,
-    "delete": delete.run,
-    "status": status.run,
-    "explain": explain.run,
-    "repair": repair.run,
-    "join": join.run,
-    "leave": leave.run,
-    "remove": remove.run,
-}.items():
-    app.command(_name, cls=Command)(_run)
-_bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
-_bench.command("checkers")(bench.checkers)
-app.add_typer(_bench, name="bench")
+#: By its name the module of each command, whose `run` has its flags as parameters. A module is
+#: imported when its command is called, or when the help lists all.
+COMMANDS = {
+    "test": "dynamesis.harness.cli.test",
+    "campaign": "dynamesis.harness.cli.campaign",
+    "check": "dynamesis.harness.cli.check",
+    "report": "dynamesis.harness.cli.report",
+    "zoo": "dynamesis.harness.cli.zoo",
+    "serve": "dynamesis.harness.cli.serve",
+    "shrink": "dynamesis.harness.cli.shrink",
+    "list": "dynamesis.harness.cli.listing",
+    "log": "dynamesis.harness.cli.log",
+    "cluster": "dynamesis.harness.cli.local.cluster",
+    "get": "dynamesis.harness.cli.local.get",
+    "put": "dynamesis.harness.cli.local.put",
+    "delete": "dynamesis.harness.cli.local.delete",
+    "status": "dynamesis.harness.cli.local.status",
+    "explain": "dynamesis.harness.cli.local.explain",
+    "repair": "dynamesis.harness.cli.local.repair",
+    "join": "dynamesis.harness.cli.local.join",
+    "leave": "dynamesis.harness.cli.local.leave",
+    "remove": "dynamesis.harness.cli.local.remove",
+}
 
 
-@app.callback(invoke_without_command=True)
+def command_line(commands: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands, and `bench` where that is all."""
+    app = typer.Typer(
+        name="dynamesis",
+        help="Break a Dynamo cluster, heal it, and say with proof whether it kept its promises.",
+        epilog="Exit codes: 0 valid, 1 invalid, 2 wrong usage, 3 unknown, 4 environment failed.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_main)
+    for name in commands:
+        app.command(name, cls=Command)(import_module(COMMANDS[name]).run)
+    if commands is COMMANDS:
+        from dynamesis.harness.cli import bench
+
+        parts = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
+        parts.command("checkers")(bench.checkers)
+        app.add_typer(parts, name="bench")
+    return app
+
+
 def _main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
@@ -95,6 +83,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run_command(arguments: Sequence[str]) -> int:
     if "--store=" in arguments or ("--store", "") in pairwise(arguments):
         raise UsageError("--store: is empty; name a folder")
+    app = command_line(arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS)
     try:
         ended = typer.main.get_command(app).main(
             args=list(arguments), prog_name="dynamesis", standalone_mode=False, obj=arguments

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.catalogue import names
 from dynamesis.harness.usage.flags import STORE, Store
 from typer import Argument, Option
 
 
 def run(
-    file: Annotated[Path, Argument(help="A campaign, such as examples/smoke.yaml.")],
+    campaign: Annotated[
+        str,
+        Argument(
+            help=f"A YAML file, or a shipped campaign: {', '.join(names('campaigns'))}.",
+            metavar="CAMPAIGN",
+        ),
+    ],
     jobs: Annotated[int, Option(help="Tests at once.")] = 1,
     only: Annotated[
         str | None,
@@ -24,9 +31,10 @@ def run(
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import run_campaign
+    from dynamesis.harness.usage.shipped import campaign_file
     from dynamesis.harness.usage.values import within, writable_file
 
     within("--jobs", jobs, 1, 64)
     if junit is not None:
         writable_file("--junit", junit)
-    return run_campaign(file, only, store, jobs, resume, junit)
+    return run_campaign(campaign_file(campaign), only, store, jobs, resume, junit)

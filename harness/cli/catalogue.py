@@ -18,6 +18,7 @@ def collect() -> dict[str, Rows]:
     from dynamesis.cluster.storage import ENGINES
     from dynamesis.cluster.zoo import BUGS
     from dynamesis.harness.links import LINKS
+    from dynamesis.harness.usage.shipped import about, shipped_campaigns
 
     return {
         "workloads": list(_workloads()),
@@ -33,6 +34,7 @@ def collect() -> dict[str, Rows]:
         "storage": [(name, _first_line(engine)) for name, engine in ENGINES.items()],
         "links": [(name, kind.description) for name, kind in LINKS.items()],
         "clocks": list(_clocks()),
+        "campaigns": [(name, about(file)) for name, file in shipped_campaigns().items()],
     }
 
 

@@ -13,88 +13,94 @@ from typer import Argument, Option
 _OF_MODELS = "Options of models"
 
 
+Paths = Annotated[
+    list[Path],
+    Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH"),
+]
+Model = Annotated[
+    str | None,
+    Option("--model", "-m", help=f"Judge by this model. One of: {', '.join(names('models'))}."),
+]
+Format = Annotated[
+    str | None,
+    Option("--format", "-f", help="jsonl, edn or json; by name and content when absent."),
+]
+ConsistencyModels = Annotated[
+    str | None,
+    Option(
+        "--consistency-models",
+        "-c",
+        help="What Elle's models must hold, by comma.",
+        rich_help_panel=_OF_MODELS,
+    ),
+]
+Anomalies = Annotated[
+    str | None,
+    Option(
+        "--anomalies", "-a", help="What they must not show, by comma.", rich_help_panel=_OF_MODELS
+    ),
+]
+Assume = Annotated[
+    str | None,
+    Option(help="What rw-register may assume of keys, by comma.", rich_help_panel=_OF_MODELS),
+]
+Linearizable = Annotated[
+    bool,
+    Option(
+        "--linearizable", help="In set-full, stale reads are anomalies.", rich_help_panel=_OF_MODELS
+    ),
+]
+TotalAmount = Annotated[
+    str | None,
+    Option(
+        "--total-amount",
+        "-o",
+        help="What a bank's accounts add up to.",
+        metavar="NUMBER",
+        rich_help_panel=_OF_MODELS,
+    ),
+]
+NegativeBalances = Annotated[
+    bool,
+    Option(
+        "--allow-negative-balances",
+        "-n",
+        help="A bank's accounts may be below zero.",
+        rich_help_panel=_OF_MODELS,
+    ),
+]
+Initial = Annotated[
+    str | None,
+    Option(
+        help="What every register holds at first, as JSON or EDN; nil when absent.",
+        rich_help_panel=_OF_MODELS,
+    ),
+]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Show the anomalies of every history.")]
+Export = Annotated[str | None, Option(help="Write each history beside itself, as edn or json.")]
+Junit = Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")]
+
+
 def run(
-    paths: Annotated[
-        list[Path],
-        Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH..."),
-    ],
-    model: Annotated[
-        str | None,
-        Option("--model", "-m", help=f"Judge by this model. One of: {', '.join(names('models'))}."),
-    ] = None,
-    format: Annotated[
-        str | None,
-        Option("--format", "-f", help="jsonl, edn or json; by name and content when absent."),
-    ] = None,
-    consistency_models: Annotated[
-        str | None,
-        Option(
-            "--consistency-models",
-            "-c",
-            help="What Elle's models must hold, by comma.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = None,
-    anomalies: Annotated[
-        str | None,
-        Option(
-            "--anomalies",
-            "-a",
-            help="What they must not show, by comma.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = None,
-    assume: Annotated[
-        str | None,
-        Option(
-            help="What rw-register may assume of keys, by comma.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = None,
-    linearizable: Annotated[
-        bool,
-        Option(
-            "--linearizable",
-            help="In set-full, stale reads are anomalies.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = False,
-    total_amount: Annotated[
-        str | None,
-        Option(
-            "--total-amount",
-            "-o",
-            help="What a bank's accounts add up to.",
-            metavar="NUMBER",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = None,
-    negative_balances: Annotated[
-        bool,
-        Option(
-            "--allow-negative-balances",
-            "-n",
-            help="A bank's accounts may be below zero.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = False,
-    initial: Annotated[
-        str | None,
-        Option(
-            help="What every register holds at first, as JSON or EDN; nil when absent.",
-            rich_help_panel=_OF_MODELS,
-        ),
-    ] = None,
-    verbose: Annotated[
-        bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
-    ] = False,
-    export: Annotated[
-        str | None, Option(help="Write each history beside itself, as edn or json.")
-    ] = None,
-    junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
+    paths: Paths,
+    model: Model = None,
+    format: Format = None,
+    consistency_models: ConsistencyModels = None,
+    anomalies: Anomalies = None,
+    assume: Assume = None,
+    linearizable: Linearizable = False,
+    total_amount: TotalAmount = None,
+    negative_balances: NegativeBalances = False,
+    initial: Initial = None,
+    verbose: Verbose = False,
+    export: Export = None,
+    junit: Junit = None,
     json: Json = False,
 ) -> int:
-    """Judge histories again; a verdict a line where there are several, or a model is named."""
+    """Judge stored or foreign histories again.
+
+    Prints a verdict a line where there are several, or a model is named.
+    """
     from dynamesis.checkers.models.models import ModelOptions
     from dynamesis.harness.check.check_files import Request, check_all
     from dynamesis.harness.usage.values import exact_number, value_of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
 
 #: The heading of flags that have none of their own.
 _OTHERS = "Options"
+#: How some versions of typer name the type of a flag that may be repeated.
+_LIST = re.compile(r"<list\[(\w+)\]>")
 
 
 class Command(TyperCommand):
@@ -18,6 +21,7 @@ class Command(TyperCommand):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
+                record = _LIST.sub(lambda found: f"<{found[1].lower()}>", record[0]), record[1]
                 panel = "Arguments" if param.param_type_name == "argument" else None
                 panel = getattr(param, "rich_help_panel", None) or panel or _OTHERS
                 groups.setdefault(panel, []).append(record)

@@ -11,7 +11,10 @@ _ABOUT = {"bugs": "bugs (with the workload and nemesis that should show them)"}
 
 
 def run(json: Json = False) -> None:
-    """Show the workloads, nemeses, checkers, models, bugs, storage engines, links and clocks."""
+    """Show every workload, nemesis, model, bug and campaign.
+
+    Also checkers, storage engines, links and clocks: all names that a flag takes.
+    """
     from dynamesis.harness.usage.catalogue import catalogue
     from dynamesis.harness.usage.output import print_json
 

@@ -17,7 +17,7 @@ def run(
     ] = None,
     event: Annotated[str | None, Option(help="Only these events, by comma.")] = None,
 ) -> None:
-    """Print what the nodes of a test have logged, merged by time."""
+    """Print what the nodes of a test logged, merged by time."""
     from dynamesis.harness.report.nodelog import Wanted, merged, nodes_of
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import one_of

@@ -11,7 +11,7 @@ from typer import Argument
 def run(
     folder: Annotated[Path, Argument(help="Folder of a test.", metavar="DIR")],
 ) -> int:
-    """Judge a stored test again and write its results and report anew."""
+    """Judge a stored test again, and make its report anew."""
     from dynamesis.harness.check.evaluate import judge, locate, save, stored_test
     from dynamesis.harness.results.results import REPORT, TEST
     from dynamesis.harness.usage.exits import UsageError, exit_code

@@ -13,7 +13,7 @@ def run(
     tries: Annotated[int, Option(help="Runs in which a schedule may fail.")] = 3,
     runs: Annotated[int, Option(help="Runs in all.")] = 60,
 ) -> int:
-    """Run a test again with fewer and fewer faults, as long as it fails."""
+    """Find the fewest faults with which a test still fails."""
     from dynamesis.harness.campaign.run_shrink import run_shrink
     from dynamesis.harness.usage.values import within
 

@@ -21,7 +21,7 @@ def run(
         Option(help="Write the verdict here too, as JUnit XML.", rich_help_panel=OUTPUT),
     ] = None,
 ) -> int:
-    """Boot a cluster, load it, break it, heal it, and judge what it did."""
+    """Boot a cluster, load it, break it, heal it, and judge it."""
     from dynamesis.harness.worlds.observer import ConsoleObserver
     from dynamesis.harness.worlds.run_test import run_test
 

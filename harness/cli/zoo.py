@@ -30,7 +30,10 @@ def run(
     ] = None,
     store: Store = STORE,
 ) -> int:
-    """Plant each bug, and see whether it is caught, by what, and how soon."""
+    """Plant each bug, and see whether it is caught.
+
+    Shows by what each is caught, and how soon.
+    """
     from dynamesis.harness.usage.values import duration, within, writable_file
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 

@@ -1,4 +1,4 @@
-"""Who does it: routing operations to threads, and letting generators race for them.
+"""Which thread does it: routing operations to threads, and letting generators race for them.
 
 Where several generators could speak, the one whose operation is due first does. Among
 those due now the turn goes round, so that a busy source cannot starve the others.
@@ -26,7 +26,7 @@ def earlier(a: int | None, b: int | None) -> int | None:
 @dataclass(frozen=True)
 class Race(Generic[K]):
     """How a race ended. `op` is None when all were exhausted; `winner` is None when all
-    wait. `changed` holds the successors to keep: of the winner, and of all who wait."""
+    wait. `changed` holds the successors to keep: of the winner, and of all that wait."""
 
     op: Op | Pending | None
     winner: K | None

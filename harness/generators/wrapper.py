@@ -11,7 +11,7 @@ from dynamesis.harness.generators.base import Context, Generator, Step
 
 @dataclass(frozen=True)
 class Wrapper:
-    """Holds `gen`; exhausted when that is. Subclasses say in `op` what they change."""
+    """Holds `gen`; exhausted when that is. Subclasses define in `op` what they change."""
 
     gen: Generator
 

@@ -1,4 +1,4 @@
-"""No links at all: everybody dials everybody straight. For benchmarks."""
+"""No links at all: each process dials the others straight. For benchmarks."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class ToxiproxyServer:
         """Start the process, with every route up and its fault on it. Raises
         EnvironmentFailed, or what the API raises."""
         if not is_free(self.port):
-            raise EnvironmentFailed(f"port {self.port}, meant for a Toxiproxy API, is taken")
+            raise EnvironmentFailed(f"port {self.port}, for a Toxiproxy API, is taken; run again")
         api.bind(self.port)
         for attempt in range(1, _ATTEMPTS + 1):
             self._launch()
@@ -166,10 +166,13 @@ class ToxiproxyServer:
                 time.sleep(0.005)
         if version != VERSION:
             raise EnvironmentFailed(
-                f"Toxiproxy {VERSION} is needed; on port {self.port} answers {version}"
+                f"Toxiproxy {VERSION} is needed; on port {self.port} answers {version}; "
+                f"set TOXIPROXY_SERVER to a binary of that version, or leave it out"
             )
         if self._api.proxies():
-            raise EnvironmentFailed(f"a Toxiproxy in use by others answers on port {self.port}")
+            raise EnvironmentFailed(
+                f"a Toxiproxy in use by others answers on port {self.port}; run again"
+            )
 
     def _give_up_if(self, late: bool, error: Exception) -> None:
         assert self._process is not None

@@ -76,7 +76,7 @@ class ToxiproxyLinks:
     async def _carry(self, source: str, routes: list[LinkRoute]) -> None:
         """Have the server of this source carry these routes; start it if there is none."""
         if (server := self._servers.get(source)) is not None:
-            self._tell(source, await self._run(source, server.add, routes))
+            self._note(source, await self._run(source, server.add, routes))
             return
         log = self._folder / f"toxiproxy-{source}.log"
         server = ToxiproxyServer(self._binary, self._ports.take(), log, routes, self._reaper)
@@ -100,7 +100,7 @@ class ToxiproxyLinks:
     async def revive(self) -> None:
         for source, server in list(self._servers.items()):
             try:
-                self._tell(source, await self._run(source, server.revive))
+                self._note(source, await self._run(source, server.revive))
             except (ApiError, ApiTimeout) as error:
                 raise EnvironmentFailed(f"Toxiproxy for {source}: {error}") from error
 
@@ -135,9 +135,9 @@ class ToxiproxyLinks:
             reason = await self._run(source, server.set, changes)
         except (ApiError, ApiTimeout) as error:
             raise EnvironmentFailed(f"Toxiproxy for {source}: {error}") from error
-        self._tell(source, reason)
+        self._note(source, reason)
 
-    def _tell(self, source: str, reason: str | None) -> None:
+    def _note(self, source: str, reason: str | None) -> None:
         if reason is not None:
             pid = self._servers[source].pid
             self._on_incident({"server": source, "pid": pid, "reason": reason})

@@ -126,7 +126,10 @@ def change(store: Path, kind: str, node: str) -> None:
         if answer is not None
     }
     if not answers:
-        raise EnvironmentFailed("no member of the cluster answers")
+        raise EnvironmentFailed(
+            "no member of the cluster answers; dynamesis status shows each, and "
+            "dynamesis cluster starts another"
+        )
     asked, answer = answers.popitem()
     if isinstance(answer, str):
         raise UsageError(answer)
@@ -156,4 +159,6 @@ def context(text: str | None) -> bytes:
     try:
         return bytes.fromhex(text or "")
     except ValueError as malformed:
-        raise UsageError(f"--context: {text!r} was not printed by get or put") from malformed
+        raise UsageError(
+            f"--context: {text!r} was not printed by get or put; copy it from dynamesis get KEY"
+        ) from malformed

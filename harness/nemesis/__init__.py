@@ -1,7 +1,7 @@
 """Nemeses: what breaks the cluster, when, and how it is healed and proved.
 
-arena = FaultContext.draw(nodes, links.kinds, seed)
-source = Timeline(plan(["cut", "kill"], arena, seed, limit=10.0))
+context = FaultContext.draw(nodes, links.kinds, seed)
+source = FaultTimeline(plan(["cut", "kill"], context, seed, limit=10.0))
 nemesis = Nemesis(system, links, folder / "ledger.jsonl")
 """
 
@@ -9,17 +9,17 @@ from dynamesis.harness.nemesis.catalogue import PACKAGES, possible
 from dynamesis.harness.nemesis.libfaketime import CLOCKS
 from dynamesis.harness.nemesis.nemesis import Nemesis
 from dynamesis.harness.nemesis.packages import FaultContext, Impossible, Package
-from dynamesis.harness.nemesis.schedule import Event, Timeline, newcomers, plan
+from dynamesis.harness.nemesis.schedule import Event, FaultTimeline, newcomers, plan
 
 __all__ = [
     "CLOCKS",
     "PACKAGES",
     "Event",
     "FaultContext",
+    "FaultTimeline",
     "Impossible",
     "Nemesis",
     "Package",
-    "Timeline",
     "newcomers",
     "plan",
     "possible",

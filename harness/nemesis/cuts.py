@@ -64,8 +64,8 @@ def majorities_ring(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
     size, reach = len(ring), (len(ring) // 2 + 1) // 2
     deaf: dict[str, list[str]] = {}
     for i, node in enumerate(ring):
-        heard = {ring[(i + step) % size] for step in range(-reach, reach + 1)}
-        deaf[node] = sorted(set(ring) - heard)
+        reached = {ring[(i + step) % size] for step in range(-reach, reach + 1)}
+        deaf[node] = sorted(set(ring) - reached)
     return {node: deaf[node] for node in sorted(deaf)}, rng
 
 
@@ -76,7 +76,7 @@ def one_way(nodes: Nodes, rng: Rng) -> tuple[Grudge, Rng]:
     return {node: sorted(mixed[middle:]) for node in sorted(mixed[:middle])}, rng
 
 
-def unheard(grudge: Grudge) -> set[tuple[str, str]]:
+def unreached(grudge: Grudge) -> set[tuple[str, str]]:
     """Every pair (a, b) such that nothing that a sends reaches b."""
     if isinstance(grudge, dict):
         return {(a, b) for b, silent in grudge.items() for a in silent}
@@ -92,7 +92,7 @@ def unheard(grudge: Grudge) -> set[tuple[str, str]]:
 def route_faults(kind: str, grudge: Grudge) -> dict[str, LinkFault]:
     """What each route suffers. The route from a to b carries a's requests upstream, and
     b's replies downstream: to silence a towards b takes both routes between them."""
-    silent = unheard(grudge)
+    silent = unreached(grudge)
     faults: dict[str, LinkFault] = {}
     for a, b in sorted(silent):
         if (b, a) in silent:

@@ -29,7 +29,7 @@ class Found:
 
     @property
     def why_not(self) -> str:
-        """What to say where there is none."""
+        """The reason, where there is none."""
         return (
             f"no libfaketime: {'; '.join(self.tried)}. Install Debian's package faketime, or "
             "pip install 'dynamesis[faketime]', or leave --clocks at in-process"

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamesis.harness.links.base import CLIENT, Links, route_name
 from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
-from dynamesis.harness.nemesis.cuts import route_faults, unheard
+from dynamesis.harness.nemesis.cuts import route_faults, unreached
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import CutFault, LinksFault
 from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
@@ -69,7 +69,7 @@ class Cut:
         self._routes = routes
 
     async def inject(self, number: int, fault: CutFault) -> Look:
-        silent = unheard(fault.grudge)
+        silent = unreached(fault.grudge)
         cut = route_faults(fault.kind, fault.grudge)
         pairs = silent | {(b, a) for a, b in silent}
         look = await _felt(self._observed, self._routes, pairs, list(cut))

@@ -140,7 +140,7 @@ def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class FaultTimeline:
     """A generator of these events, none before its time. `start`: when it was first asked,
     ns. What the nemesis is too busy for in time comes as soon as it is free."""
 

@@ -54,7 +54,7 @@ def worse(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
 @dataclass(frozen=True)
 class Greeting:
     """How a node, which speaks first, greets: s until its first frame was complete, their
-    length in bytes, and in how many segments they came, by the kernel's count: a reader who
+    length in bytes, and in how many segments they came, by the kernel's count: a reader that
     is slow finds several of them in one piece."""
 
     seconds: float

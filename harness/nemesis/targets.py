@@ -13,7 +13,7 @@ from typing import Any
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import CLIENT, route_name
-from dynamesis.harness.nemesis.cuts import unheard
+from dynamesis.harness.nemesis.cuts import unreached
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
     CutFault,
@@ -117,7 +117,7 @@ def present(fault: FaultValue, nodes: Sequence[str]) -> FaultValue | None:
         left = [node for node in fault.nodes if node in nodes]
         return structs.replace(fault, nodes=left) if left else None
     if isinstance(fault, CutFault):
-        return fault if any({a, b} <= set(nodes) for a, b in unheard(fault.grudge)) else None
+        return fault if any({a, b} <= set(nodes) for a, b in unreached(fault.grudge)) else None
     if isinstance(fault, LinksFault):
         names = {route_name(a, b) for a in (CLIENT, *nodes) for b in nodes if a != b}
         left = [name for name in fault.links if name in names]

@@ -25,9 +25,9 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 
 BLOCK = 100
 FIRST, LAST = 10_000, 31_999
-#: The first port that everybody may listen on.
+#: The first port that an ordinary user may listen on.
 UNPRIVILEGED = 1024
-#: For systems without abstract names; the same folder for everybody.
+#: For systems without abstract names; the same folder for all users.
 _FOLDER = Path("/tmp/dynamesis-ports")
 _NAME = "\0dynamesis-ports-{}"
 

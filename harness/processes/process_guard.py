@@ -51,11 +51,11 @@ class ProcessGuard:
         """See to it that process `pid` does not outlive this one."""
         start = watchdog.start_time(pid)
         if start is not None:
-            self._tell(f"add {pid} {start}")
+            self._send(f"add {pid} {start}")
 
     def drop(self, pid: int) -> None:
         """Forget `pid`: it was reaped, or it may go on."""
-        self._tell(f"drop {pid}")
+        self._send(f"drop {pid}")
 
     def close(self) -> None:
         """Let the watchdog kill what is still registered, and wait for it."""
@@ -75,12 +75,13 @@ class ProcessGuard:
     ) -> None:
         self.close()
 
-    def _tell(self, order: str) -> None:
+    def _send(self, order: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{order}\n".encode())
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise EnvironmentFailed(
-                f"the watchdog (pid {self.pid}) is gone; nothing would clean up after a crash"
+                f"the watchdog (pid {self.pid}) is gone; nothing would clean up after a crash; "
+                f"run the command again"
             ) from error

@@ -76,7 +76,7 @@ def evidence(figures: Mapping[str, Any]) -> str:
     return f"evidence: {'; '.join(parts)}"
 
 
-def tell(console: Console, results: Mapping[str, Any], figures: bool = True) -> None:
+def print_results(console: Console, results: Mapping[str, Any], figures: bool = True) -> None:
     """Print the verdict, wrapped where there is a terminal to wrap it for; with `figures` also
     what it rests on, whatever it is."""
     shown = list(lines(results))

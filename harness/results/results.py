@@ -65,7 +65,7 @@ class Folder:
         return value if isinstance(value, dict) else {}
 
     def peek_json(self, name: str) -> dict[str, Any]:
-        """The same for those who go on without it: {} when it is damaged, too."""
+        """The same for callers that go on without it: {} when it is damaged, too."""
         try:
             return self.load_json(name)
         except DamagedFolder:

@@ -142,7 +142,7 @@ class _Driver:
             self._writer.close()
 
     def end(self) -> None:
-        """Wait until it has ended, and logged all that it had to say. Needs no loop."""
+        """Wait until it has ended, and logged all that it had to log. Needs no loop."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -154,14 +154,14 @@ class _Driver:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while line := await reader.readline():
-                self._heard(_done.decode(line))
+                self._completed(_done.decode(line))
         except OSError as broken:
             log.error("%s: %s", self._name, broken)
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(RuntimeError(f"{self._name} is gone"))
 
-    def _heard(self, done: _Done) -> None:
+    def _completed(self, done: _Done) -> None:
         future = self._waiting.pop(done.index, None)
         if future is None or future.done():
             return  # given up meanwhile

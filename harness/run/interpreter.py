@@ -3,7 +3,7 @@
 The schedule (harness.generators.schedule) is pure and knows no time but what it is given;
 the workers act on the world and know nothing of each other. Between them is this loop,
 after Jepsen's interpreter.clj: at most one operation a thread, each event recorded before
-anybody acts on it.
+anything acts on it.
 """
 
 from __future__ import annotations

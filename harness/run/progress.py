@@ -34,12 +34,12 @@ class ProgressCounts:
     faults: dict[object, str] = field(default_factory=dict)
     _recent: deque[int] = field(default_factory=deque)
 
-    def hear(self, op: Op) -> None:
+    def observe(self, op: Op) -> None:
         self.now = op.time
         if op.process == "harness" and op.f == "phase":
             self.phase = str(op.value)
         elif op.process == "nemesis":
-            self._hear_nemesis(op)
+            self._observe_nemesis(op)
         elif isinstance(op.process, int) and op.type != "invoke":
             self.counts[op.type] += 1
             self._recent.append(op.time)
@@ -50,7 +50,7 @@ class ProgressCounts:
             self._recent.popleft()
         return len(self._recent) * 1e9 / _WINDOW
 
-    def _hear_nemesis(self, op: Op) -> None:
+    def _observe_nemesis(self, op: Op) -> None:
         action, _, family = op.f.partition("-")
         value = op.value if isinstance(op.value, dict) else {}
         fault = value.get("fault", family)
@@ -63,7 +63,7 @@ class ProgressCounts:
 class TestView(Protocol):
     """Shows a test while it runs."""
 
-    def hear(self, op: Op) -> None: ...
+    def observe(self, op: Op) -> None: ...
 
     def __enter__(self) -> TestView: ...
 
@@ -100,8 +100,8 @@ class PlainView:
         self._shown: tuple[str, tuple[str, ...]] = ("", ())
         self._due = 0.0
 
-    def hear(self, op: Op) -> None:
-        self._tally.hear(op)
+    def observe(self, op: Op) -> None:
+        self._tally.observe(op)
         if (text := alarm(op)) is not None:
             self._say(text)
         now = op.time / 1e9
@@ -128,19 +128,19 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._tally = ProgressCounts()
         self._spinner = Spinner("dots")
-        self._heard = time.monotonic_ns()
+        self._observed_at = time.monotonic_ns()
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
         )
 
-    def hear(self, op: Op) -> None:
-        self._tally.hear(op)
+    def observe(self, op: Op) -> None:
+        self._tally.observe(op)
         if (text := alarm(op)) is not None:
             self._live.console.print(text)
-        self._heard = time.monotonic_ns()
+        self._observed_at = time.monotonic_ns()
 
     def _draw(self) -> RenderableType:
-        now = self._tally.now + time.monotonic_ns() - self._heard
+        now = self._tally.now + time.monotonic_ns() - self._observed_at
         self._spinner.update(text=Text(line(self._tally, now)))
         return Group(self._spinner)
 

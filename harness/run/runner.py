@@ -59,7 +59,7 @@ class NemesisClient(Protocol):
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunnerParts:
     """What a test is made of. `load` and `final` are pure; the rest acts on processes.
 
     quiesce: how long the cluster may take to get quiet, s
@@ -88,7 +88,7 @@ class Interrupted(Exception):
 class Runner:
     """Runs the phases of one test; `interrupt` ends it early but in order."""
 
-    parts: Parts
+    parts: RunnerParts
     folder: Folder
     recorder: Recorder
     test: dict[str, Any]

@@ -55,10 +55,14 @@ def results_folder(root: Path, name: str) -> Folder:
     try:
         return create(root, name)
     except (NotADirectoryError, FileExistsError) as failure:
-        raise UsageError(f"--store: {root} takes no results: {failure.strerror}") from failure
+        raise UsageError(
+            f"--store: {root} takes no results: {failure.strerror}; name another folder"
+        ) from failure
     except OSError as failure:
         why = shortage(failure) or str(failure)
-        raise EnvironmentFailed(f"--store: {root} takes no results: {why}") from failure
+        raise EnvironmentFailed(
+            f"--store: {root} takes no results: {why}; make room there, or name another folder"
+        ) from failure
 
 
 def writable_file(flag: str, path: Path) -> None:

@@ -16,12 +16,12 @@ from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
-from dynamesis.harness.nemesis import Nemesis, Timeline, newcomers
+from dynamesis.harness.nemesis import FaultTimeline, Nemesis, newcomers
 from dynamesis.harness.nemesis.libfaketime import FAKETIME, find
 from dynamesis.harness.results.results import LEDGER, Folder
 from dynamesis.harness.run.drivers import Performer, start_drivers
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.run.runner import Parts
+from dynamesis.harness.run.runner import RunnerParts
 from dynamesis.harness.targets.target import Target
 from dynamesis.harness.worlds.environment import TestEnvironment, build
 from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
@@ -47,7 +47,7 @@ def node_params(options: TestOptions) -> dict[str, Any]:
 @contextmanager
 def compose(
     options: TestOptions, folder: Folder, recorder: Recorder, say: Callable[[str], None]
-) -> Iterator[Parts]:
+) -> Iterator[RunnerParts]:
     """Everything that a runner needs. Raises EnvironmentFailed. Afterwards every process
     is gone."""
     workload = WORKLOADS[options.workload]
@@ -96,12 +96,12 @@ def compose(
             skips,
         )
         recorder.listen(nemesis.observe)
-        yield Parts(
+        yield RunnerParts(
             target=target,
             links=world.links,
             routes=world.routes,
             nemesis=nemesis,
-            clients={i: Client(world, each) for i, each in enumerate(performers)},
+            clients={i: ReopeningClient(world, each) for i, each in enumerate(performers)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys),
             keys=workload.keys(keys),
@@ -116,7 +116,7 @@ def load(options: TestOptions, keys: tuple[str, ...]) -> Generator:
     workload, tuning = WORKLOADS[options.workload], options.tuning
     met = setting(options)
     clients = workload.generator(rng.split("clients"), keys, options.rate, tuning, met)
-    return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
+    return gen.time_limit(options.time_limit, gen.any(clients, FaultTimeline(options.faults)))
 
 
 def setting(options: TestOptions) -> Setting:
@@ -154,7 +154,7 @@ class DynamoPerformer:
         await self._client.close()
 
 
-class Client:
+class ReopeningClient:
     """A worker of the interpreter: passes operations to a performer, and opens it anew when
     the nodes of the cluster have changed."""
 

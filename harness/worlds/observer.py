@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.report.summary import tell
+from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.run.progress import view
 from rich.console import Console
 
@@ -53,13 +53,13 @@ class ConsoleObserver(Observer):
         return self._view
 
     def event(self, op: Op) -> None:
-        self._view.hear(op)
+        self._view.observe(op)
 
     def message(self, text: str) -> None:
         self._console.print(text)
 
     def judged(self, results: Mapping[str, Any]) -> None:
-        tell(self._console, results)
+        print_results(self._console, results)
 
     def ended(self, folder: Path, command: str | None) -> None:
         self._console.print(f"folder  {folder}")

@@ -72,7 +72,7 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
         (GOOD | {"admin": ":1"}, "admin: ':1' is not an address"),
         (GOOD | {"listen": "0.0.0.0:1"}, "listen: 0.0.0.0 is not loopback; allowed: with `exp"),
         (GOOD | {"admin": "::1.2.3.4:1"}, "admin: ::1.2.3.4 is not loopback"),
-        (GOOD | {"admin": "10.0.0.1:1", "expose": True}, "secret: everybody knows it"),
+        (GOOD | {"admin": "10.0.0.1:1", "expose": True}, "secret: the default is public"),
         (GOOD | {"tls": {"cert": "c", "ca": "a"}}, "tls: .*missing required field `key`"),
         (GOOD | {"tls": {"kee": "c"}}, "tls: .*; allowed: cert, key, ca"),
         (GOOD | {"params": {"durability": "no"}}, "params.durability: Invalid enum value 'no'"),

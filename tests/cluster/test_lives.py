@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import Hello, Ping, Pong
-from dynamesis.cluster.storage import ENGINES
-from dynamesis.cluster.storage import clone_detection as witness
+from dynamesis.cluster.storage import ENGINES, clone_detection
 from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, Raw, ended, in_loop
 
@@ -19,7 +18,7 @@ from node_world import NodeAlone, Raw, ended, in_loop
 def boot(folder: Path) -> bool:
     engine = ENGINES["lmdb"](folder, 1 << 20)
     try:
-        return witness.renew(engine, folder)
+        return clone_detection.renew(engine, folder)
     finally:
         engine.close()
 

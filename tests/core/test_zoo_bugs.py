@@ -408,7 +408,7 @@ def once_suspected_always_suspected(sim: Simulator) -> bool:
     detector = _node(sim).detector
     for _ in range(9):
         detector.outcome("n2", "timeout")
-    detector.heard("n2")
+    detector.contacted("n2")
     return not detector.healthy("n2")
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.cli.app import run
+from dynamesis.harness.cli.app import COMMANDS, run
 from dynamesis.harness.cli.catalogue import collect
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
@@ -79,6 +79,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--seed", "-1"), ("--seed", "0 to")),
         (("test", "--junit", "/no/such/folder/x.xml"), ("--junit", "/no/such/folder")),
         (("cluster", "--n", "9"), ("--n", "9 copies")),
+        (("campaign",), ("CAMPAIGN",)),
+        (("campaign", "smke"), ("CAMPAIGN", "'smke'", "did you mean smoke?", "nightly")),
+        (("campaign", "no/smoke"), ("CAMPAIGN", "no/smoke", "no such file", "YAML", "smoke")),
+        (("campaign", "no.yaml"), ("CAMPAIGN", "no.yaml", "no such file", "YAML", "smoke")),
+        (("campaign", "/"), ("CAMPAIGN", "/", "is a folder", "YAML", "smoke")),
         (("zoo", "--only", "amnesiac"), ("--only", "did you mean amnesia?")),
         (("zoo", "--seeds", "0"), ("--seeds", "1 to")),
         (("zoo", "--time-limit", "8"), ("--time-limit", "10s")),
@@ -160,6 +165,26 @@ def test_a_schedule_that_makes_no_sense(
     complaint = refused(capsys, "test", "--schedule", str(path))
     for word in ("--schedule", str(path), *told):
         assert word in complaint
+
+
+def test_a_shipped_campaign_is_named_without_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "storm").mkdir()
+    assert "large-values" in refused(capsys, "campaign", "smoke", "--only", "no-such-cell")
+    assert "frames" in refused(capsys, "campaign", "storm", "--only", "no-such-cell")
+    (tmp_path / "smoke").write_text("nme: mine\n")
+    mine = refused(capsys, "campaign", "smoke")
+    assert "smoke" in mine
+    assert "line 1" in mine
+
+
+def test_the_list_has_the_shipped_campaigns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list", "--json"]) == 0
+    shown = {row["name"]: row["about"] for row in json.loads(capsys.readouterr().out)["campaigns"]}
+    assert {"busy", "nightly", "smoke", "storm"} <= set(shown)
+    assert all(shown.values())
 
 
 def test_what_is_impossible_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,3 +400,31 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for name in ("cart", "cut", "toxiproxy", "lmdb", "repair-overwrites", "evidence"):
         assert f"  {name} " in shown or f"  {name}\n" in shown
+
+
+def test_the_help_shows_a_whole_sentence_for_each_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(listed) == len(COMMANDS) + 1
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_a_command_imports_no_other() -> None:
+    program = (
+        "import sys\nfrom dynamesis.harness.cli.app import run\nrun(sys.argv[1:])\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "list"]
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stderr.split()
+    assert set(COMMANDS.values()) & set(loaded) == {COMMANDS["list"]}
+
+
+def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert f"Usage: dynamesis {name}" in shown
+        assert "<list[" not in shown

@@ -13,7 +13,7 @@ from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, start
 from dynamesis.harness.nemesis.faults import action_from_value
-from dynamesis.harness.nemesis.schedule import Event, Timeline
+from dynamesis.harness.nemesis.schedule import Event, FaultTimeline
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.recorder import Recorder
 
@@ -122,7 +122,9 @@ def test_a_nemesis_that_is_given_up_keeps_its_value(
             raise AssertionError
 
     async def run() -> None:
-        timeline = Timeline((Event(0, "start-clock", action_from_value("start-clock", value)),))
+        timeline = FaultTimeline(
+            (Event(0, "start-clock", action_from_value("start-clock", value)),)
+        )
         with Recorder(path) as recorder:
             workers: Mapping[Thread, Worker] = {0: Scripted("ok"), NEMESIS: Deaf("ok")}
             source = gen.time_limit(0.05, gen.any(puts(1), timeline))

@@ -27,15 +27,15 @@ def done(time: int, type: str = "ok") -> Op:
 def test_a_line_shows_phase_rate_outcomes_and_faults() -> None:
     tally = ProgressCounts()
     for op in (phase(0, "load"), done(S), done(2 * S), done(2 * S, "fail"), done(2 * S, "info")):
-        tally.hear(op)
-    tally.hear(fault(2 * S, "start-cut", 0))
+        tally.observe(op)
+    tally.observe(fault(2 * S, "start-cut", 0))
     shown = " ".join(line(tally, 2 * S + S // 2).split())
     assert shown == "load 2.5 s 3 op/s ok 2 fail 1 info 1 faults: cut.halves"
 
 
 def test_invocations_are_not_outcomes() -> None:
     tally = ProgressCounts()
-    tally.hear(done(S, "invoke"))
+    tally.observe(done(S, "invoke"))
     assert tally.counts.total() == 0
 
 
@@ -49,7 +49,7 @@ def test_a_fault_is_active_from_its_completion_to_its_end() -> None:
         fault(4, "stop-cut", 0),
         fault(5, "stop-cut", 1),
     ):
-        tally.hear(op)
+        tally.observe(op)
         seen.append(len(tally.faults))
     assert seen == [0, 1, 2, 1, 0]
 
@@ -58,9 +58,9 @@ def test_plain_lines_come_with_changes_and_every_two_seconds() -> None:
     said: list[str] = []
     plain = PlainView(said.append)
     for op in (phase(0, "boot"), phase(S, "load"), *(done(S + i * S // 10) for i in range(50))):
-        plain.hear(op)
-    plain.hear(fault(6 * S, "start-cut", 0))
-    plain.hear(phase(6 * S, "heal"))
+        plain.observe(op)
+    plain.observe(fault(6 * S, "start-cut", 0))
+    plain.observe(phase(6 * S, "heal"))
     assert [shown.split()[0] for shown in said] == ["boot", "load", "load", "load", "load", "heal"]
 
 
@@ -72,6 +72,6 @@ def test_the_console_decides_the_view() -> None:
 def test_the_live_view_draws_and_leaves_nothing() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with LiveView(console) as live:
-        live.hear(phase(0, "quiesce"))
+        live.observe(phase(0, "quiesce"))
     assert isinstance(console.file, io.StringIO)
     assert "quiesce" in console.file.getvalue()

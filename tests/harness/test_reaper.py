@@ -67,7 +67,7 @@ def test_a_pid_that_names_another_process_by_now_is_spared() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
     try:
         reaper = ProcessGuard.start()
-        reaper._tell(f"add {child.pid} 1")
+        reaper._send(f"add {child.pid} 1")
         reaper.close()
         assert child.poll() is None
     finally:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.page import brief, page
-from dynamesis.harness.report.summary import tell
+from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 from rich.console import Console
 
@@ -45,7 +45,7 @@ HISTORY_LINES = """\
 
 def told(results: dict[str, Any], **options: Any) -> str:
     console = Console(file=io.StringIO(), highlight=False, **options)
-    tell(console, results)
+    print_results(console, results)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -16,7 +16,7 @@ from dynamesis.harness import generators as gen
 from dynamesis.harness.results.results import HISTORY, TEST, Folder
 from dynamesis.harness.run.quiesce import replica_pairs
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.run.runner import Parts, Runner
+from dynamesis.harness.run.runner import Runner, RunnerParts
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.targets.target import Target
 
@@ -74,7 +74,7 @@ class Rig:
                     runner.interrupt.set()
 
             with Recorder(self.folder / HISTORY, hear) as recorder:
-                runner = Runner(Parts(**self.parts), self.folder, recorder, self.test)
+                runner = Runner(RunnerParts(**self.parts), self.folder, recorder, self.test)
                 await runner.run()
 
         asyncio.run(go())

@@ -37,13 +37,13 @@ _MOVE_ON = frozenset({"unreachable", "stopping", "not-ready", "timeout", "discon
 
 
 #: Seconds after which a client tries the node again that it began with.
-HOMESICK = 1.5
+HOME_RETRY_S = 1.5
 
 #: How often an operation is sent that is to be sent again while it is in doubt, and the first
 #: pause between two tries, s; each of the others is twice as long as the one before.
 TRIES, PAUSE = 4, 0.05
 
-#: s after which a client that looks for primaries itself asks again who they are.
+#: s after which a client that looks for primaries itself fetches them again.
 REFRESH = 2.0
 
 
@@ -177,17 +177,17 @@ class DynamoClient:
     def _move_on(self) -> None:
         """The next operation goes to the next node."""
         self._turn += 1
-        self._away_until = monotonic() + HOMESICK
+        self._away_until = monotonic() + HOME_RETRY_S
 
     def _other(self, node: str | None) -> str:
         """The node after this one."""
         nodes = tuple(self._clients)
         return nodes[(nodes.index(node) + 1) % len(nodes)] if node in nodes else nodes[0]
 
-    def _named(self, whom: str) -> str | None:
+    def _named(self, named: str) -> str | None:
         """A node by its id or its address."""
         by_address = {address: node for node, address in self._addresses.items()}
-        return whom if whom in self._clients else by_address.get(whom)
+        return named if named in self._clients else by_address.get(named)
 
 
 async def _perform(client: Client, op: Op, context: bytes, again: bool) -> GetResult | PutResult:

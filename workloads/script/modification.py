@@ -1,7 +1,7 @@
 """The one thing that clients of Dynamo do: read, change, write back with the context.
 
 A cycle is a get, and upon its ok a write whose basis is that get. But a store that is
-always writeable is written to by clients who have not read: because they are going on from
+always writeable is written to by clients that have not read: because they are going on from
 their own last write, because what they know is old, because the get failed, or because
 they never ask. Each is a share of the cycles. What is written is the workload's part: a
 pure function.
@@ -100,7 +100,7 @@ class OperationMix:
 
     @classmethod
     def of(cls, load: Load) -> OperationMix:
-        """As the options say."""
+        """As the options define it."""
         return cls(*(load.number(name) for name in _MEANINGS if name in load.options))
 
     def after(self, last: Op) -> float:
@@ -172,7 +172,7 @@ class ReadModifyWrite:
 
     @classmethod
     def of(cls, load: Load, modify: Modify, keys: Weighted[str] | None = None) -> ReadModifyWrite:
-        """As the options of a load say; `keys`: drawn otherwise than by `distribution`."""
+        """As the options of a load define it; `keys`: drawn otherwise than by `distribution`."""
         modify = deleting(load.number("deletes"), modify) if "deletes" in load.options else modify
         keys = load.distribution() if keys is None else keys
         return cls(load.rng, keys, modify, OperationMix.of(load), setting=load.setting)

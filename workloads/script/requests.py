@@ -99,7 +99,7 @@ class Asking:
 
 
 def asking(script: Script, load: Load) -> Script:
-    """The script, whose operations ask for what the options of the load say."""
+    """The script, whose operations ask for what the options of the load define."""
     shares = {name: load.number(name) for name in _MEANINGS if name in load.options}
     if not any(shares.values()):
         return script

@@ -1,1 +1,1 @@
-"""Who is in the cluster: membership, gossip, failure detector, joins and leaves."""
+"""The nodes of the cluster: membership, gossip, failure detector, joins and leaves."""

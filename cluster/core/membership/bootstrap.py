@@ -5,7 +5,7 @@ agree on it. What they must not do is to make it again after the ring has moved 
 founder whose disk was wiped would serve under a ring of long ago, alone or with others of
 its kind. So a founder without a layout asks all other founders for theirs. Any layout that
 it receives is its own from then on. It founds the ring only when all of them, in one round,
-say that they have none.
+answer that they have none.
 
 That is proof enough. A question counts only for a founder whose link was up when the round
 began, and an answer only comes over that same link: so its process lived at that instant
@@ -25,7 +25,7 @@ from functools import partial
 from dynamesis.cluster.core.protocol.messages import Answer, GossipReply
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 
-#: ask(peer, done): tell `peer` what is known here, merge what it answers, then done(answer)
+#: ask(peer, done): send `peer` what is known here, merge what it answers, then done(answer)
 Ask = Callable[[str, Callable[[Answer | Failure], None]], None]
 
 

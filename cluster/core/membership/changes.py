@@ -83,7 +83,7 @@ def former(layout: Layout, requests: Requests) -> set[str]:
 
 
 def participants(layout: Layout, requests: Requests) -> frozenset[str]:
-    """Whose states are merged, and who is asked before a tombstone is forgotten."""
+    """Which states are merged, and which nodes are asked before a tombstone is forgotten."""
     return frozenset(known(layout)) - closed(requests) | former(layout, requests)
 
 

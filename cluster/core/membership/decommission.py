@@ -6,7 +6,7 @@ without asking it, or an old value that it still holds would walk back. Then it 
 (changes): no node asks it or takes a state from it any more, whatever it holds.
 
 - A node that has gone closes itself once it holds nothing.
-- One that was removed is taken for dead, and nothing may be heard of it ever again. The
+- One that was removed is taken for dead, and no message of it is taken ever again. The
   claimant closes it after `reap_after`, the age at which tombstones are reaped: until then it
   may come back, and what it alone was given is not lost. Meanwhile no tombstone is forgotten.
 - One that has left and died on the way is waited for until it comes back or is removed.

@@ -1,4 +1,4 @@
-"""Failure detection, local to this node (section 4.8.3): whom to ask now?
+"""Failure detection, local to this node (section 4.8.3): which peers to ask now?
 
 A peer is healthy while the link to it is up and it answers. Two time-outs in a row make
 it suspect; any word from it, however late, clears it: slow is not dead. Every peer is
@@ -68,7 +68,7 @@ class Detector:
     def link_up(self, peer: str) -> None:
         self.watch([peer])
         self.peers[peer].up = True
-        self.heard(peer)
+        self.contacted(peer)
         self._ping(peer)
 
     def link_down(self, peer: str, reason: str) -> None:
@@ -79,7 +79,7 @@ class Detector:
         known.up = False
         known.failures += 1
 
-    def heard(self, peer: str) -> None:
+    def contacted(self, peer: str) -> None:
         """`peer` answered something."""
         self.watch([peer])
         known = self.peers[peer]
@@ -91,7 +91,7 @@ class Detector:
         """A call to `peer` ended."""
         self.watch([peer])
         if failure is None:
-            self.heard(peer)
+            self.contacted(peer)
         elif failure == "timeout":
             self._timed_out(peer)
         else:

@@ -49,13 +49,13 @@ class GossipExchange:
         self._seeds = seeds
         self._interval = interval
         self._timeout = timeout
-        self._dice = Rng(entropy)
+        self._rng = Rng(entropy)
         self._recovered = False
         self._saving = 0
         self.on_news = on_news
 
     def recover(self) -> None:
-        """What an earlier life knew; if that is damaged, the others will tell. Raises
+        """What an earlier life knew; if that is damaged, the others have it. Raises
         ReadFailed."""
         try:
             raw = self._store.get("meta", _ROW)
@@ -71,15 +71,15 @@ class GossipExchange:
         self._runtime.every(self._interval, self._round)
 
     def audience(self) -> list[str]:
-        """Whom this node gossips with: the seeds, all who take part, want to, or have gone
-        and may not know it. Who was closed asks, if it comes back."""
+        """The nodes that this node gossips with: the seeds, all that take part, want to,
+        or have gone and may not know it. One that was closed asks, if it comes back."""
         people = dict.fromkeys(self._seeds)
         if self._membership.layout is not None:
             people.update(dict.fromkeys(known(self._membership.layout)))
         people.update(dict.fromkeys(c.node for c in self._membership.requests.values()))
         return sorted({*people} - closed(self._membership.requests) - {self._node})
 
-    def heard(self, asked: messages.Gossip) -> GossipReply | Refusal:
+    def answer(self, asked: messages.Gossip) -> GossipReply | Refusal:
         """Merge the membership of a peer, and answer with this node's. It is refused as long
         as the own one could not be read; what is not durable yet is sent once it is."""
         if self._recovered:
@@ -91,13 +91,13 @@ class GossipExchange:
     def _round(self) -> None:
         audience = self.audience()
         if audience and not self._saving:
-            self._tell(self._dice.choice(audience))
+            self._exchange_with(self._rng.choice(audience))
 
-    def _tell(self, peer: str) -> None:
+    def _exchange_with(self, peer: str) -> None:
         self.ask(peer, lambda answer: None)
 
     def ask(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
-        """Tell `peer` what is known here, learn what it knows, then done(answer)."""
+        """Send `peer` what is known here, learn what it knows, then done(answer)."""
         m = self._membership
 
         def received(answer: Answer | Failure) -> None:
@@ -128,4 +128,4 @@ class GossipExchange:
         if self._saving:
             return
         for peer in self.audience():
-            self._tell(peer)
+            self._exchange_with(peer)

@@ -4,7 +4,7 @@ What a node knows of the membership has two parts, and both merge as join-semila
 so that gossip in any order, however stale, leads all nodes to the same:
 
 - requests: a set that only grows, of changes (cluster.core.membership.changes);
-- the layout: who is a member, who owns which partition now, who will, and which
+- the layout: the members, the owner of each partition now and next, and which
   newcomers have their data. A layout has a version; the higher one wins. Two claimants
   that wrote the same version in ignorance of each other are distinguished by content, and
   the loser's requests, still in the set, are planned again.
@@ -43,7 +43,7 @@ class ChangeRefused(Exception):
 
 
 def first_layout(members: tuple[str, ...], partitions: int, rules: Rules) -> Layout:
-    """The layout that every founding member makes alone, and all make alike."""
+    """The layout that every initial member makes alone, and all make alike."""
     owners = rules.claim(members, partitions)
     return Layout(1, "", tuple(sorted(members)), owners, owners)
 
@@ -54,7 +54,7 @@ def settled(layout: Layout) -> bool:
 
 
 def merge_layouts(a: Layout | None, b: Layout | None) -> Layout | None:
-    """The later layout; of two alike, one that knows all who are ready."""
+    """The later layout; of two alike, one that knows all that are ready."""
     if a is None or b is None:
         return a or b
     if _identity(a) != _identity(b):
@@ -98,7 +98,7 @@ class Membership:
         self._entropy = entropy
         self.layout: Layout | None = None
         self.requests: Requests = {}
-        #: whether this life has heard what others know
+        #: whether this life has learned what others know
         self.informed = True
         self.on_change = on_change
         self.on_passed_over = on_passed_over
@@ -121,7 +121,7 @@ class Membership:
             raise ChangeRefused(f"{self.node} is not a member of a cluster yet")
         if not self.informed:
             raise ChangeRefused(
-                f"{self.node} has not heard from another member yet; ask again soon"
+                f"{self.node} has had no answer from another member yet; ask again soon"
             )
         members = layout.members
         for change in open_requests(layout, self.requests):
@@ -151,7 +151,7 @@ class Membership:
         return participants(self.layout, self.requests)
 
     def fingerprint(self) -> int:
-        """64 bits that are the same where nodes agree on the layout and on who takes part."""
+        """64 bits, the same where nodes agree on the layout and on what takes part."""
         layout = () if self.layout is None else _identity(self.layout)
         view = msgspec.msgpack.encode((layout, sorted(self.participants())))
         return int.from_bytes(blake2b(view, digest_size=8).digest(), "big")

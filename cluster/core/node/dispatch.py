@@ -70,7 +70,7 @@ class Dispatch:
             TreeRoots: lambda asked, peer, reply: reply(node.anti_entropy.differing_roots(asked)),
             TreeLeaves: lambda asked, peer, reply: reply(node.anti_entropy.leaves(asked)),
             TreeKeys: lambda asked, peer, reply: reply(node.anti_entropy.keys(asked)),
-            Gossip: lambda asked, peer, reply: reply(node.gossip.heard(asked)),
+            Gossip: lambda asked, peer, reply: reply(node.gossip.answer(asked)),
             Ping: self._ping,
             Reap: self._reap,
         }

@@ -55,7 +55,7 @@ class Node(Assembly):
             case Received(channel=None, peer=str(peer), message=message):
                 # a late answer still shows that the peer is alive
                 if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                    self.detector.heard(peer)
+                    self.detector.contacted(peer)
             case Received(channel=int(channel)):
                 self.dispatch.asked(channel, event)
             case Persisted(token):

@@ -53,7 +53,7 @@ class Version(msgspec.Struct, array_like=True, frozen=True):
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
     """What is known of one actor: all its events up to `n`, and those in `extra` above it;
-    `values` are the (event, version) pairs that still stand, newest first."""
+    `values` are the (event, version) pairs that are still current, newest first."""
 
     n: int
     values: tuple[tuple[int, Version], ...] = ()
@@ -67,7 +67,7 @@ State = dict[str, Entry]
 
 class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
     """Quorum information of an answer: how many nodes, of these how many primaries, durable
-    copies (of what each of them showed or took) and fallbacks, and who coordinated.
+    copies (of what each of them showed or took) and fallbacks, and the coordinator.
     `timestamp`: where the last writer wins, by what a version that was put is ordered, ms
     since 1970. `dot`: the name under which it was stamped, "actor:event"."""
 
@@ -92,7 +92,7 @@ class Change(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Layout(msgspec.Struct, array_like=True, frozen=True):
-    """Who is a member, who owns each partition, who will own it (the same when no change
+    """The members, the owner of each partition, its next owner (the same when no change
     is under way), and for each partition the newcomers that have their data. `applied`
     names the changes that it takes in; `author` made it."""
 
@@ -147,7 +147,7 @@ class Put(_Base, frozen=True):
 
 
 class Locate(_Base, frozen=True):
-    """Who is a primary of what?"""
+    """Asks for the primaries of every partition."""
 
     rid: int
 
@@ -311,7 +311,7 @@ class SyncKeyReply(_Base, frozen=True):
 
 class Reap(_Base, frozen=True):
     """A round about tombstones (replication.tombstone_reaper): their keys and the hashes of
-    their records. `name`: who asks, and which attempt it is; `view`: the fingerprint of what the
+    their records. `name`: the node that asks, and its attempt; `view`: the fingerprint of what the
     membership is to them."""
 
     rid: int
@@ -337,7 +337,7 @@ class Gossip(_Base, frozen=True):
 
 
 class GossipReply(_Base, frozen=True):
-    """What I know, now that I have heard yours."""
+    """The state of the receiver, after the merge."""
 
     rid: int
     layout: Layout | None

@@ -11,7 +11,7 @@ from typing import Literal
 @dataclass(frozen=True)
 class Params:
     """Constants of one node. `members` are the founders, the same on each of them; a node
-    that joins later is given none, and `seeds`, whom it gossips with, instead."""
+    that joins later is given none, and `seeds`, which it gossips with, instead."""
 
     node: str
     members: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Anti-entropy between two primaries (section 4.7): find what differs, and merge it.
 
-The one who begins asks in four steps, each about less than the one before: the roots of
+The node that begins asks in four steps, each about less than the one before: the roots of
 all partitions that the two share, the branches below a root that differs, the leaves
 below a branch that differs, the keys in a leaf that differs. Then the differing keys
 are merged, both ways, one question a key. Where nothing differs it ends after one

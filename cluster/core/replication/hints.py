@@ -84,7 +84,7 @@ class Hints:
                 del self._targets[key]
 
     def targets(self, key: Key) -> tuple[str, ...]:
-        """For whom this node keeps a hint of `key`."""
+        """The nodes for which this node keeps a hint of `key`."""
         return tuple(self._targets.get(key, ()))
 
     def count(self) -> dict[str, int]:

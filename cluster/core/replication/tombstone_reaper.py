@@ -3,8 +3,8 @@
 A tombstone is what keeps the values below it dead. Once it is forgotten, any copy of such
 a value that turns up, from a hint, a late message, a stale replica, is news, and lives
 again. So it may only be forgotten when there is no such copy. The first primary of a key
-whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all who
-take part (members, and those who have gone and may still hold something: departure) in
+whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all that
+take part (members, and those that have gone and may still hold something: departure) in
 three rounds, and goes on only with what all agree to:
 
 1. *Fence.* Every primary holds the record with just this hash, durable; no other node holds
@@ -15,7 +15,7 @@ three rounds, and goes on only with what all agree to:
 2. *Check.* Every barrier is unbroken. Then there was an instant, when the last answer of
    the first round came, at which no state of the key existed but the primaries' own. All
    that comes after descends from it or from an empty record.
-3. *Reap.* Each primary deletes its record if it still has this hash. If some do not hear
+3. *Reap.* Each primary deletes its record if it still has this hash. If some do not get
    of it, anti-entropy brings the tombstone back to the others, and it is tried again: a
    tombstone may walk back, a value never.
 
@@ -70,9 +70,9 @@ class TombstoneReaper:
         peers: Callable[[], list[str]],
         ping: Callable[[str, Callable[[Answer | Failure], None]], None],
     ) -> None:
-        """`after`: seconds that a tombstone must have stood unchanged; 0 reaps none.
+        """`after`: seconds that a tombstone must have been unchanged; 0 reaps none.
         `timeout`: seconds for each answer. `settled`: the placement, None while a partition
-        moves as far as this node knows; `fingerprint`: what must be the same for all who agree
+        moves as far as this node knows; `fingerprint`: what must be the same for all that agree
         (Membership.fingerprint); `peers`: all other participants; `ping(peer, done)` asks one of
         them a question that carries nothing."""
         self._node = node
@@ -136,7 +136,7 @@ class TombstoneReaper:
             return None
 
     def _ask(self, round: Round, due: dict[Key, int], then: Callable[[], None]) -> None:
-        """One round with all who take part; `due` is cut down to what all agree to."""
+        """One round with all that take part; `due` is cut down to what all agree to."""
         view = self.settled()
         members = [self._node, *self.peers()]
         if view is None or not due:

@@ -62,7 +62,7 @@ class Transfers:
             self._began = self._runtime.now
             self._first = len(self.incoming())
         self._since = {p: self._since[p] for p in self.leftover()}
-        self._given = {p: heard for p, heard in self._given.items() if p in self._since}
+        self._given = {p: confirmed for p, confirmed in self._given.items() if p in self._since}
         self._runtime.soon(self._ready_without_owners)
 
     def _ready_without_owners(self) -> None:
@@ -112,10 +112,10 @@ class Transfers:
             self._perhaps_drop(p)
 
     def _perhaps_ready(self, partition: int) -> None:
-        """Say so when all owners were heard. That may end this layout, and begin another."""
-        heard = self._synced.get(partition, {})
+        """Log when all owners have answered. That may end this layout, and begin another."""
+        confirmed = self._synced.get(partition, {})
         view = self._placement()
-        if partition in self.incoming() and all(s in heard for s in view.sources(partition)):
+        if partition in self.incoming() and all(s in confirmed for s in view.sources(partition)):
             sources = [s for s in view.sources(partition) if s != self._node]
             fields = {"layout": self._version, "sources": sources}
             self._runtime.emit("transfer-ready", partition=partition, **fields)
@@ -123,15 +123,15 @@ class Transfers:
 
     def _perhaps_drop(self, partition: int) -> None:
         """Begin to delete when every new owner has acknowledged."""
-        heard = self._given.get(partition, {})
+        confirmed = self._given.get(partition, {})
         owners = self._placement().primaries(partition)
-        if partition not in self._dropping and self.may_drop(owners, heard):
+        if partition not in self._dropping and self.may_drop(owners, confirmed):
             self._dropping[partition] = None
             self._drop(partition)
 
-    def may_drop(self, owners: tuple[str, ...], heard: Collection[str]) -> bool:
+    def may_drop(self, owners: tuple[str, ...], confirmed: Collection[str]) -> bool:
         """Whether all that this node holds of a partition is durable with its owners."""
-        return all(owner in heard for owner in owners)
+        return all(owner in confirmed for owner in owners)
 
     def discard(self) -> None:
         """Delete all that this node is not to hold, whether or not other nodes have it."""
@@ -177,7 +177,7 @@ class Transfers:
         self._runtime.after(_AGAIN, lambda: self._drop(partition))
 
     def status(self) -> list[dict[str, Any]]:
-        """One line a partition on the move, with whom it waits for."""
+        """One line a partition on the move, with the nodes that it waits for."""
         view = self._placement()
         moving = [
             self._line(p, "receiving", [s for s in view.sources(p) if s != self._node])
@@ -188,8 +188,8 @@ class Transfers:
         ]
 
     def _line(self, partition: int, what: str, peers: list[str]) -> dict[str, Any]:
-        heard = (self._given if partition in self._since else self._synced).get(partition, {})
-        waiting = [peer for peer in peers if peer not in heard]
+        confirmed = (self._given if partition in self._since else self._synced).get(partition, {})
+        waiting = [peer for peer in peers if peer not in confirmed]
         return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}
 
     def _eta(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Who owns which partition: a deterministic claim that moves the fewest (section 6.2).
+"""The owner of each partition: a deterministic claim that moves the fewest (section 6.2).
 
 What is wanted, in this order: every node owns its weight's share, to within one
 partition; any N consecutive partitions, the wrap-around included, belong to distinct
@@ -22,7 +22,7 @@ from dynamesis.cluster.core.ring.ring_optimizer import OwnerSwap
 _STEPS = 100_000
 #: shares are floats; this much is rounding
 _FUZZ = 1e-9
-#: who owns a partition before the first claim
+#: the owner of a partition before the first claim
 _UNOWNED = ""
 #: a stride of this share of a ring scatters best
 _GOLDEN = 0.618
@@ -79,7 +79,7 @@ def shares(
 
 
 def _targets(shares: dict[str, float], partitions: int, kept: Counter[str]) -> dict[str, int]:
-    """Whole partitions for each node: its share rounded down or up, up first for those who
+    """Whole partitions for each node: its share rounded down or up, up first for those that
     would otherwise have to give one away."""
     targets = {node: int(share + _FUZZ) for node, share in shares.items()}
 
@@ -132,7 +132,7 @@ def _search(left: dict[str, int], partitions: int, width: int) -> tuple[str, ...
 
 
 def _candidates(owners: list[str], left: dict[str, int], total: int, width: int) -> list[str]:
-    """Who may own the next partition, best last."""
+    """The nodes that may own the next partition, best last."""
     here = len(owners)
     near = owners[max(0, here - width + 1) :]
     # past the end of the ring the window reaches back to its beginning

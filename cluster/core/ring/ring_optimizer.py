@@ -55,7 +55,7 @@ class OwnerSwap:
         self._zone_offsets = [offset for d in range(1, apart) for offset in _both_ways(d, size)]
         self._owners: list[int] = []
         self._count: Counter[int] = Counter()
-        self._dice = Rng(0)
+        self._rng = Rng(0)
 
     def best(
         self, start: Sequence[str], afresh: Callable[[], Sequence[str] | None], fewest: int
@@ -90,7 +90,7 @@ class OwnerSwap:
             if step % 64 == 0:
                 flawed = [p for p in range(size) if self._flaws(p, ring[p])] or flawed
             since += 1
-            drawn = self._dice.roll(size * len(flawed))
+            drawn = self._rng.roll(size * len(flawed))
             a, b = flawed[drawn // size], drawn % size
             old_a, old_b = ring[a], ring[b]
             if old_a == old_b:
@@ -114,12 +114,12 @@ class OwnerSwap:
         return best
 
     def _given(self, giver: int, taker: int) -> int:
-        """Who owns what was the `taker`'s, once it has one of the `giver`'s partitions: the
+        """The owner of what was the `taker`'s, once it has one of the `giver`'s partitions: the
         giver, or, where both may keep such numbers, at times the taker still."""
         may = (
             self._count[giver] > self._fewest[giver]
             and self._count[taker] < self._most[taker]
-            and self._dice.roll(2) == 0
+            and self._rng.roll(2) == 0
         )
         return taker if may else giver
 

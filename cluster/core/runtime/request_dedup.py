@@ -1,6 +1,6 @@
 """A request that is sent again must not be stamped again (trap of sections 4.5 and 6.4).
 
-A client that heard nothing, or a refusal that leaves the outcome open, may retry under
+A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
 what was stamped and then refused goes on from its first stamp.
 """

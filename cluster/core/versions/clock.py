@@ -1,8 +1,8 @@
 """Dotted version vectors: which versions of a key are siblings, and what a context covers.
 
 A version is named by a dot, (actor, event). A state knows, for each actor, all events
-up to n (and perhaps single ones above it) and holds the versions among them that still
-stand. A version that is known and not held has been superseded. From this follow the
+up to n (and perhaps single ones above it) and holds the versions among them that are
+current. A version that is known and not held has been superseded. From this follow the
 two operations of Preguica et al., "Dotted version vectors" (2012):
 
 - sync: keep what both hold, and what one holds and the other has never known;
@@ -93,7 +93,7 @@ def update(context: Context, version: Version, state: State, actor: str, event: 
 
 
 def context_of(state: State) -> State:
-    """What a reader who was shown `state` has seen."""
+    """What a reader that was shown `state` has seen."""
     return seen(state)
 
 

@@ -1,4 +1,4 @@
-"""Who names versions: actors are (node, incarnation, epoch), and no dot ever names two.
+"""The actors that name versions: they are (node, incarnation, epoch), and no dot ever names two.
 
 A record's clock claims every event of its actor up to n. So an actor may be carried on
 only by the node that holds the newest record of it, and no other may use its name. From the
@@ -14,13 +14,13 @@ outside in, this is what makes sure of that:
 - *A wiped disk*, or one whose row of the identity is damaged, proves nothing. It gets a new
   incarnation, drawn at random: actors of two incarnations never meet, whatever their
   epochs.
-- *An old copy of the disk, or a clone.* No rule on the disk itself can tell a copy from
+- *An old copy of the disk, or a clone.* No rule on the disk itself can distinguish a copy from
   the original; the shell can (`Started.intact`: the very files that the last life of this
   node wrote, and that no other process has open). Unless it vouches for them, a new
   incarnation begins before the first write. This needs no peer, so a node that is alone
   stays writable. Twins share a node id but never an actor.
 - *A rollback below the files*, such as a virtual machine set back to a snapshot, deceives
-  the shell. Peers remember how many lives of an incarnation they have met and tell it
+  the shell. Peers remember how many lives of an incarnation they have met and send it
   back in every Pong, the first of them as soon as a link is up; and every incoming clock
   and context is looked at. A node that learns of a later life, or of an epoch that was not
   leased here, proves that this disk is behind: a new incarnation begins at once.
@@ -146,7 +146,7 @@ class Identity:
         return Life(self._row.incarnation, self._row.lives)
 
     def met(self, node: str, life: Life) -> Life:
-        """Remember the life of another node; what to tell it back: the latest life of its
+        """Remember the life of another node; what to answer it: the latest life of its
         incarnation that was met here."""
         name = node, life.incarnation
         self._met[name] = max(life.lives, self._met.get(name, 0))

@@ -7,7 +7,7 @@ one's vector descends from its own. Two things are wrong with that, and both are
   context is behind gets a counter above that of a version its writer never saw, and so
   descends from it: of two concurrent writes at one node the later eats the earlier.
 - A vector is cut to ten pairs, the oldest by time first. What is cut is no longer known
-  to be descended from: versions that were superseded long ago stand as siblings again.
+  to be descended from: versions that were superseded long ago are siblings again.
 
 The module offers the operations of cluster.core.versions.clock on the same states: the name of an
 entry is the vector, written out, and the entry holds the one version that it belongs to.

@@ -6,7 +6,7 @@ part of a key before its first "/": they stay siblings, or, in a bucket of
 Params.lww_buckets, the last writer wins and the others are lost.
 
 Last writer means the greatest (time, actor, event). Three rules make replicas agree on it
-whatever they hear in whatever order. The winner's clock covers all that it beat, because
+whatever they receive in whatever order. The winner's clock covers all that it beat, because
 a loser is dropped and stays known. A version is dated after everything known to the node that
 stamps it, be the wall clock as wrong as it likes; so a version is never older than one
 that it supersedes. And the latest time known is part of the clock (the entry "@"), so

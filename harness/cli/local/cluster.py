@@ -18,8 +18,10 @@ def run(
     ] = 0,
     store: Store = STORE,
 ) -> int:
-    """Keep a cluster up until ctrl-C; `get`, `put`, `delete`, `status`, `explain`, `repair`,
-    `join`, `leave` and `remove` find it."""
+    """Keep a local cluster up until ctrl-C.
+
+    `get`, `put`, `delete`, `status`, `explain`, `repair`, `join`, `leave` and `remove` find it.
+    """
     from dynamesis.harness.local_cluster.keeper import keep_up
     from dynamesis.harness.usage.values import within
     from dynamesis.harness.worlds.options import require_ports, topology

@@ -15,7 +15,10 @@ def run(
     node: Node = None,
     store: Store = STORE,
 ) -> None:
-    """Write a tombstone; it replaces what the context covers, and nothing else."""
+    """Write a tombstone for a key.
+
+    It replaces what the context covers, and nothing else.
+    """
     from dynamesis.harness.local_cluster.local_cluster import act, token
     from dynamesis.harness.local_cluster.local_cluster import context as parsed
 

@@ -14,7 +14,10 @@ def run(
     store: Store = STORE,
     json: Json = False,
 ) -> None:
-    """Show a key's preference list, and each node's clock, siblings and hints of it."""
+    """Show where a key is: its preference list and replicas.
+
+    Each replica with its clock, its siblings and its hints.
+    """
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find
@@ -24,7 +27,10 @@ def run(
     answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
     known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
     if not known:
-        raise EnvironmentFailed("no member of the cluster answers")
+        raise EnvironmentFailed(
+            "no member of the cluster answers; dynamesis status shows each, and "
+            "dynamesis cluster starts another"
+        )
     if json:
         print_json(answers)
         return

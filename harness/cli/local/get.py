@@ -15,7 +15,10 @@ def run(
     store: Store = STORE,
     json: Json = False,
 ) -> None:
-    """Print every sibling of a key, and the context to hand back with a put."""
+    """Print every sibling of a key, and its context.
+
+    The context goes with the put that replaces the siblings.
+    """
     from dynamesis.harness.local_cluster.local_cluster import act, token
     from dynamesis.harness.usage.output import print_json
 

@@ -12,7 +12,7 @@ def run(
     node: Annotated[str, Argument(help="The node, such as n2.")],
     store: Store = STORE,
 ) -> None:
-    """Have a node give its data to the others and leave the cluster."""
+    """Have a node hand its data over and leave the cluster."""
     from dynamesis.harness.local_cluster.local_cluster import change
 
     change(store, "leave", node)

@@ -16,7 +16,10 @@ def run(
     node: Node = None,
     store: Store = STORE,
 ) -> None:
-    """Write a version; it replaces what the context covers, and nothing else."""
+    """Write a version of a key.
+
+    It replaces what the context covers, and nothing else.
+    """
     from dynamesis.harness.local_cluster.local_cluster import act, token
     from dynamesis.harness.local_cluster.local_cluster import context as parsed
 

@@ -12,7 +12,7 @@ def run(
     node: Annotated[str, Argument(help="The node, such as n2.")],
     store: Store = STORE,
 ) -> None:
-    """Declare a node that is dead, and will not come back, to be no member any more."""
+    """Remove a node that is dead and will not come back."""
     from dynamesis.harness.local_cluster.local_cluster import change
 
     change(store, "remove", node)

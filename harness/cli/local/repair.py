@@ -6,7 +6,7 @@ from dynamesis.harness.usage.flags import STORE, Store
 
 
 def run(store: Store = STORE) -> None:
-    """Have every node compare what it holds with its peers, and hand its hints off, now."""
+    """Start anti-entropy and hinted handoff on every node, now."""
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find

@@ -8,8 +8,10 @@ from dynamesis.harness.usage.flags import STORE, Json, Store
 
 
 def run(store: Store = STORE, json: Json = False) -> None:
-    """Show each node's objects, hints and transfers, what these wait for, and which peers it
-    cannot reach."""
+    """Show each node's objects, hints, transfers and peers.
+
+    Of each transfer, what it waits for; of the peers, those that the node cannot reach.
+    """
     import asyncio
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find

@@ -6,7 +6,7 @@ import pytest
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.links.faults import BlackHole, RefusedLink
 from dynamesis.harness.nemesis import cuts
-from dynamesis.harness.nemesis.cuts import Grudge, Nodes, route_faults, unheard
+from dynamesis.harness.nemesis.cuts import Grudge, Nodes, route_faults, unreached
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
@@ -16,7 +16,7 @@ def nodes(size: int) -> Nodes:
 
 
 def hears(grudge: Grudge, node: str, all_nodes: Nodes) -> set[str]:
-    return set(all_nodes) - {a for a, b in unheard(grudge) if b == node}
+    return set(all_nodes) - {a for a, b in unreached(grudge) if b == node}
 
 
 def test_the_shapes_of_five_nodes() -> None:
@@ -51,7 +51,7 @@ def test_the_shapes_of_five_nodes() -> None:
 
 
 def test_one_node_alone_is_cut_both_ways() -> None:
-    assert unheard([["n1"], ["n2", "n3"]]) == {
+    assert unreached([["n1"], ["n2", "n3"]]) == {
         ("n1", "n2"),
         ("n2", "n1"),
         ("n1", "n3"),
@@ -87,7 +87,7 @@ def test_a_bridge_hears_all_and_the_sides_do_not_hear_each_other(size: int) -> N
     heard = {node: hears(grudge, node, nodes(size)) for node in nodes(size)}
     bridges = [node for node in nodes(size) if heard[node] == everybody]
     assert len(bridges) == 1
-    assert unheard(grudge) == {(b, a) for a, b in unheard(grudge)}
+    assert unreached(grudge) == {(b, a) for a, b in unreached(grudge)}
 
 
 @pytest.mark.parametrize("shape", [cuts.halves, cuts.random_halves, cuts.one, cuts.minority_third])
@@ -103,6 +103,6 @@ def test_groups_hold_every_node_once_and_the_smaller_is_a_minority(
 
 def test_a_one_way_cut_silences_in_one_direction_only() -> None:
     grudge, _ = cuts.one_way(FIVE, Rng(3))
-    silent = unheard(grudge)
+    silent = unreached(grudge)
     assert silent
     assert not any((b, a) in silent for a, b in silent)

@@ -42,7 +42,7 @@ def test_a_cut_bites_and_heals(tmp_path: Path, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind=kind, grudge=[["n1"], ["n2", "n3"]])
         for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")):
-            await until(partial(unheard, s, *pair))
+            await until(partial(unreached, s, *pair))
         assert await s.hears("n2", "n3")
         await s.do("stop-cut", fault=0)
         assert s.proofs()[0]["bit"]
@@ -52,14 +52,14 @@ def test_a_cut_bites_and_heals(tmp_path: Path, kind: str) -> None:
     run(tmp_path, scenario)
 
 
-async def unheard(s: Scene, a: str, b: str) -> bool:
+async def unreached(s: Scene, a: str, b: str) -> bool:
     return not await s.hears(a, b)
 
 
 def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge={"n1": ["n2"]})
-        await until(lambda: unheard(s, "n1", "n2"))
+        await until(lambda: unreached(s, "n1", "n2"))
         assert await s.hears("n1", "n3")
         assert await s.hears("n2", "n3")
         await s.do("stop-cut", fault=0)
@@ -102,7 +102,7 @@ def test_a_paused_process_is_stopped_and_goes_on_as_the_same(tmp_path: Path) -> 
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n3")
         await s.do("start-pause", fault=0, nodes=["n3"])
-        await until(lambda: unheard(s, "n1", "n3"))
+        await until(lambda: unreached(s, "n1", "n3"))
         await s.do("stop-pause", fault=0)
         assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"stopped": ["n3"]}}
         assert s.system.pid("n3") == pid
@@ -115,10 +115,10 @@ def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="refused", grudge=[["n1"], ["n2", "n3"]])
         await s.do("start-cut", fault=1, kind="black-hole", grudge=[["n1", "n2"], ["n3"]])
-        await until(lambda: unheard(s, "n2", "n3"))
+        await until(lambda: unreached(s, "n2", "n3"))
         await s.do("stop-cut", fault=0)
         await until(lambda: s.hears("n1", "n2"))
-        await until(lambda: unheard(s, "n1", "n3"))
+        await until(lambda: unreached(s, "n1", "n3"))
         await s.do("stop-cut", fault=1)
         assert {fault: proof["bit"] for fault, proof in s.proofs().items()} == {0: True, 1: True}
         await until(s.all_hear_all)

@@ -10,8 +10,8 @@ from dynamesis.harness.nemesis import (
     PACKAGES,
     Event,
     FaultContext,
+    FaultTimeline,
     Impossible,
-    Timeline,
     newcomers,
     plan,
     possible,
@@ -136,7 +136,7 @@ def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
         event(5, "stop-cut", {"fault": 0}),
         event(5, "start-kill", {"fault": 1}),
     )
-    source = gen.clients([gen.sleep(0.001), gen.invoke("w")], Timeline(events))
+    source = gen.clients([gen.sleep(0.001), gen.invoke("w")], FaultTimeline(events))
     told = [(op.time, op.type, op.process, op.f) for op in perfect(source, concurrency=1)]
     assert told == [
         (0, "invoke", "nemesis", "start-cut"),
@@ -153,7 +153,7 @@ def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
 def test_a_timeline_counts_from_when_it_is_first_asked() -> None:
     source = gen.phases(
         gen.sleep(2),
-        gen.nemesis(Timeline((event(500, "start-cut", {"fault": 0, "kind": "reset"}),))),
+        gen.nemesis(FaultTimeline((event(500, "start-cut", {"fault": 0, "kind": "reset"}),))),
     )
     assert [op.time for op in perfect(source)] == [2_500_000_000, 2_500_000_010]
 
