@@ -19,6 +19,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
+from dynamesis.checkers.models.cas_register import check_cas_register, check_mutex
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.independent import each_key, unkeyed
@@ -128,6 +129,13 @@ MODELS: dict[str, Model] = dict(
             "linearizable registers, key by key",
             "initial",
         ),
+        _model(
+            "cas-register",
+            lambda h, o: check_cas_register(h, _initial_of(o)),
+            "linearizable registers with compare-and-set, values may repeat, by search",
+            "initial",
+        ),
+        _model("mutex", lambda h, _: check_mutex(h), "linearizable locks, key by key"),
         _model(
             "set",
             lambda h, o: each_key(check_set, h),

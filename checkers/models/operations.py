@@ -26,6 +26,8 @@ FS: dict[str, frozenset[str]] = {
     "rw-register": _TXN,
     "long-fork": _TXN,
     "register": frozenset({"read", "r", "write", "w"}),
+    "cas-register": frozenset({"read", "r", "write", "w", "cas"}),
+    "mutex": frozenset({"acquire", "release"}),
     "set": _SET,
     "set-full": _SET,
     "counter": _SET,
