@@ -5,8 +5,8 @@
     :nemesis	:info	:start	nil
 
 Of an event are the process, type, f, value, and perhaps an error. A keyword in place of the value
-of what did not succeed is its error (`:info :write :timed-out`). Lines without an event are left out,
-but for one of jepsen.util that cannot be read: it is refused. Values are EDN.
+of what did not succeed is its error (`:info :write :timed-out`). Lines without an event are left
+out, but for one of jepsen.util that cannot be read: it is refused. Values are EDN.
 """
 
 from __future__ import annotations

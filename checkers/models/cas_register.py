@@ -34,13 +34,19 @@ def check_cas_register(h: History, initial: Any = None, budget: int = BUDGET) ->
         return judge((), reasons)
     if "cas" not in h.fs and _written_once(h, initial):
         return check_register(h, initial)
-    return check_objects(h, Reading("register", initial, _register_step, frozenset({"cas"})), budget)
+    return check_objects(
+        h, Reading("register", initial, _register_step, frozenset({"cas"})), budget
+    )
 
 
 def check_mutex(h: History, budget: int = BUDGET) -> CheckerResult:
     """Judge key by key; all are free at first."""
     reasons = not_understood(h, "mutex")
-    return judge((), reasons) if reasons else check_objects(h, Reading("mutex", _FREE, _mutex_step), budget)
+    return (
+        judge((), reasons)
+        if reasons
+        else check_objects(h, Reading("mutex", _FREE, _mutex_step), budget)
+    )
 
 
 def _written_once(h: History, initial: Any) -> bool:

@@ -15,7 +15,8 @@ operations that are open and in the order. What loses no order and keeps them fe
   because it returns without being free;
 - of equal operations that are open, the one that returns first comes first;
 - an operation of unknown outcome never returns; it is put into the order only where what it
-  makes is wanted, and of two configurations that differ in this alone, the one that spent fewer is kept.
+  makes is wanted, and of two configurations that differ in this alone, the one that spent fewer
+  is kept.
 
 The time is O(n c p) for c configurations and p open operations; c is small where writes are
 read, and may be exponential in p. So there is a budget, of configurations visited.

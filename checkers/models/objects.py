@@ -7,6 +7,7 @@ picture of it needs.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +146,7 @@ def _extension(
     def number_of(state: int, added: int) -> int:
         value = extend(text[state], names[added + 1])
         if value not in numbers:
-            at = int(np.searchsorted(np.array(shown, object), value)) if shown else 0
+            at = bisect_left(shown, value)
             if at == len(shown) or not shown[at].startswith(value):
                 return lost
             numbers[value] = lost + 1 + len(numbers)
@@ -218,9 +219,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _without_evidence(
-    h: History, reading: Reading, objects: Mapping[Any, Object]
-) -> Iterator[str]:
+def _without_evidence(h: History, reading: Reading, objects: Mapping[Any, Object]) -> Iterator[str]:
     steps = [s for one in objects.values() for s in one.steps]
     returned = [s for s in steps if s.end < NEVER]
     if not returned:
@@ -254,7 +253,9 @@ class Proof:
                 yield self._impossible(s, row, began)
 
     def _impossible(self, s: Step, row: int, began: int) -> Anomaly:
-        shown = f"the read that ended at index {s.end} saw {self._state(s.before)}"
+        shown = (
+            f"the read that ended at index {s.end} saw {self.h.spelled(self.names[s.before + 1])}"
+        )
         failed = self.one.refused.get(s.before, NEVER)
         if failed < s.end:
             name, rows = "aborted-read", (failed, s.end)
@@ -280,10 +281,10 @@ class Proof:
         open_then = listed([self._call(n) for n in others])
         why = (
             f"no order explains the {self._call(stuck.step)}: in every order of what ended before "
-            f"index {steps[stuck.step].end} the {self.reading.noun} held {' or '.join(held)}, "
+            f"index {steps[stuck.step].end} the {self.reading.noun} {' or '.join(held)}, "
             f"and nothing that was open then leads to it (open: {open_then})."
         )
-        chosen = [stuck.step, *(n for n in last if n is not None), *others]
+        chosen = [stuck.step, *(n for n in last if n is not None)]
         proof = {self._row(n) for n in dict.fromkeys(chosen[:_PROOF])}
         data = {"step": rows[stuck.step], **self._picture(stuck)}
         return Anomaly("nonlinearizable", why, self.one.name, tuple(sorted(proof)), data)
@@ -340,4 +341,8 @@ class Proof:
         return step.end if step.end < NEVER else step.begin
 
     def _state(self, state: int) -> str:
-        return self.h.spelled(self.names[state + 1]) if state + 1 < len(self.names) else "others"
+        if self.reading.noun == "mutex":
+            return f"was {self.names[state + 1]}"
+        if state + 1 < len(self.names):
+            return f"held {self.h.spelled(self.names[state + 1])}"
+        return "held what no read showed"
