@@ -282,7 +282,7 @@ def _swapped(
     why = (
         f"process {h.name_of(earlier[0].process)} enqueued {h.spelled(earlier[1])} at index "
         f"{earlier[0].begin} and then {h.spelled(later[1])} at index {later[0].begin}, but the "
-        f"later was delivered first, at index {later[2].end}, and the earlier at index {earlier[2].end}."
+        f"later was delivered first, at index {later[2].end}, the earlier at {earlier[2].end}."
     )
     rows = {earlier[0].begin, later[0].begin, later[2].end, earlier[2].end}
     return Anomaly("reordered", why, None, tuple(sorted(rows)))
