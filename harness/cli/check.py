@@ -15,7 +15,9 @@ _OF_MODELS = "Options of models"
 
 Paths = Annotated[
     list[Path],
-    Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH"),
+    Argument(
+        help="Folders of tests, or histories: JSON Lines, EDN, JSON, Jepsen's log.", metavar="PATH"
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -23,7 +25,7 @@ Model = Annotated[
 ]
 Format = Annotated[
     str | None,
-    Option("--format", "-f", help="jsonl, edn or json; by name and content when absent."),
+    Option("--format", "-f", help="jsonl, edn, json or log; by name and content when absent."),
 ]
 ConsistencyModels = Annotated[
     str | None,
@@ -76,6 +78,20 @@ Initial = Annotated[
         rich_help_panel=_OF_MODELS,
     ),
 ]
+AtLeastOnce = Annotated[
+    bool,
+    Option(
+        "--at-least-once", help="A queue may deliver a value again.", rich_help_panel=_OF_MODELS
+    ),
+]
+Fifo = Annotated[
+    bool,
+    Option(
+        "--fifo",
+        help="A queue keeps the order in which each process enqueued.",
+        rich_help_panel=_OF_MODELS,
+    ),
+]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="Show the anomalies of every history.")]
 Export = Annotated[str | None, Option(help="Write each history beside itself, as edn or json.")]
 Junit = Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")]
@@ -92,6 +108,8 @@ def run(
     total_amount: TotalAmount = None,
     negative_balances: NegativeBalances = False,
     initial: Initial = None,
+    at_least_once: AtLeastOnce = False,
+    fifo: Fifo = False,
     verbose: Verbose = False,
     export: Export = None,
     junit: Junit = None,
@@ -113,6 +131,8 @@ def run(
         total_amount=None if total_amount is None else exact_number("--total-amount", total_amount),
         negative_balances=negative_balances,
         initial=None if initial is None else value_of("--initial", initial),
+        at_least_once=at_least_once,
+        fifo=fifo,
     )
     return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
 
