@@ -25,7 +25,7 @@ from dynamesis.checkers.verdict import CheckerResult, Verdict, judge
 Check = Callable[[History], CheckerResult]
 
 #: operations that promise nothing
-_READS = ("read", "r")
+_READS = ("read", "r", "dequeue", "drain")
 
 
 def each_key(check: Check, h: History, transactions: bool = False) -> CheckerResult:
