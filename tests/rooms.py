@@ -184,9 +184,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "the workloads, a file each",
         (
             *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
-            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.models"),
-            *("harness.generators", "workloads.script"),
+            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.measure"),
+            *("checkers.models", "harness.generators", "workloads.script"),
         ),
+    ),
+    "workloads.plain": (
+        "the workloads for stores without contexts, a file each",
+        ("checkers.history", "harness.generators", "workloads", "workloads.script"),
     ),
     # ---- harness, composed with workloads and cluster
     "harness.check": (

@@ -218,7 +218,7 @@ def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
         "seed": options.seed,
         "checkers": list(WORKLOADS[options.workload].checkers),
         "bounds": _bounds(options.topology.node_params),
-        **WORKLOADS[options.workload].promises,
+        **WORKLOADS[options.workload].promises(options.tuning),
         "links": options.topology.links,
         "clocks": options.clocks,
         "storage": options.topology.storage,

@@ -1,0 +1,48 @@
+"""Queues: unique elements are enqueued and dequeued, and what is left is drained in the end.
+
+A drain dequeues until the queue is empty. Each queue is drained by itself; a drain that broke
+off is begun again.
+Catches elements that were acknowledged and never come out, come out twice, come out without having
+been put in, or out of order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators import Rng
+from dynamesis.workloads.base import DISTRIBUTION, Chosen, Workload
+from dynamesis.workloads.script.settings import Load, Option
+from dynamesis.workloads.script.shared import Drawn, SharedScript
+
+
+def _shared(load: Load) -> SharedScript:
+    keys, enqueues = load.distribution(), load.number("enqueues")
+
+    def draw(rng: Rng, number: int) -> tuple[Op, Rng]:
+        key, rng = keys.pick(rng)
+        puts, rng = rng.chance(enqueues)
+        return (Op(f="enqueue", key=key, value=number) if puts else Op(f="dequeue", key=key)), rng
+
+    return Drawn(load.rng, draw)
+
+
+def _final(keys: Sequence[str], _: Chosen) -> Iterable[Op]:
+    return [gen.invoke("drain", key=key) for key in keys]
+
+
+QUEUE = Workload(
+    name="queue",
+    description="elements enqueued and dequeued: catches elements that are lost, duplicated, made "
+    "up or out of order",
+    shared=_shared,
+    model="queue",
+    operations=("enqueue", "dequeue", "drain"),
+    final=_final,
+    options={
+        "distribution": DISTRIBUTION,
+        "enqueues": Option(0.55, (0.0, 1.0), "share of operations that enqueue"),
+    },
+)
