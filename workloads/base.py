@@ -24,6 +24,7 @@ from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Sett
 
 __all__ = [
     "DISTRIBUTION",
+    "DYNAMO",
     "GENERAL",
     "LWW_BUCKET",
     "REQUEST_OPTIONS",
@@ -36,6 +37,9 @@ __all__ = [
 
 #: The checkers of model dynamo that suit every workload.
 GENERAL = tuple(name for name in CHECKERS if name != "cart")
+
+#: The model of the workloads that speak with contexts.
+DYNAMO = "dynamo"
 
 #: The bucket, the part of a key before its first "/", where the last writer wins.
 LWW_BUCKET = "lww"
@@ -63,6 +67,8 @@ class Workload:
     twins: int = 0
     #: whether its keys lie where the last writer wins
     lww: bool = False
+    #: the model that judges it (checkers.models.models)
+    model: str = DYNAMO
 
     @property
     def params(self) -> dict[str, Any]:

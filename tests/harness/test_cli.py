@@ -12,7 +12,6 @@ from dynamesis.harness.cli.app import run
 from dynamesis.harness.cli.catalogue import collect
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
-from dynamesis.harness.worlds.compose import node_params
 from dynamesis.harness.worlds.options import CHOICES, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 
