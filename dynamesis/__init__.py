@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dynamesis.checkers.verdict import Anomaly, CheckerResult, NoTruthValue, Results, Verdict
     from dynamesis.harness.check.evaluate import check
     from dynamesis.harness.nemesis import Nemesis
-    from dynamesis.harness.run.drivers import Performer as Client
+    from dynamesis.harness.targets.client import Client
     from dynamesis.harness.targets.system import EnvironmentFailed
     from dynamesis.harness.targets.target import Target
     from dynamesis.harness.usage.exits import UsageError
@@ -45,7 +45,7 @@ __all__ = [
 _HOMES = {
     "Anomaly": "checkers.verdict",
     "CheckerResult": "checkers.verdict",
-    "Client": "harness.run.drivers:Performer",
+    "Client": "harness.targets.client",
     "EnvironmentFailed": "harness.targets.system",
     "History": "checkers.history.history",
     "Nemesis": "harness.nemesis",

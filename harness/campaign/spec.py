@@ -26,9 +26,8 @@ from dynamesis.harness.nemesis import PACKAGES
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration
-from dynamesis.harness.worlds.options import allowed, why_not
+from dynamesis.harness.worlds.options import CHOICES, allowed, why_not
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
-from dynamesis.workloads import WORKLOADS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
@@ -128,7 +127,7 @@ Readers = Mapping[str, Callable[[YamlPlace], Any]]
 
 def _readers(configs: Mapping[str, Any]) -> Readers:
     return {
-        "workload": lambda place: place.one_of(WORKLOADS),
+        "workload": lambda place: place.one_of(CHOICES["workloads"]),
         "nemesis": lambda place: _nemesis(place),
         "config": lambda place: _config_name(place, configs),
         "seed": lambda place: place.integer(0, 2**63 - 1),

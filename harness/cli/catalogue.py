@@ -21,6 +21,7 @@ def collect() -> dict[str, Rows]:
     from dynamesis.harness.usage.shipped import about, shipped_campaigns
 
     return {
+        "targets": list(_targets()),
         "workloads": list(_workloads()),
         "nemeses": list(_nemeses()),
         "checkers": [(name, _first_line(check)) for name, check in CHECKERS.items()],
@@ -46,6 +47,21 @@ def _workloads() -> Iterator[tuple[str, str]]:
         yield name, workload.description
         for option, its in workload.options.items():
             yield f"  {option}={its.default}", f"{its.meaning} ({its.bounds})"
+
+
+def _targets() -> Iterator[tuple[str, str]]:
+    """Targets, each followed by what it speaks, what can be done to it, and what it needs."""
+    from dynamesis.harness.targets.registry import TARGETS, load_target
+
+    for name in TARGETS:
+        target = load_target(name)
+        yield name, target.description
+        yield "  speaks", ", ".join(target.workloads)
+        yield "  can", ", ".join(sorted(target.able)) or "kill, pause"
+        if target.programs:
+            yield "  needs", ", ".join(target.programs)
+        for option, its in target.options.items():
+            yield f"  {option}={its.default}", its.meaning
 
 
 def _nemeses() -> Iterator[tuple[str, str]]:

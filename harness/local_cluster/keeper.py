@@ -6,30 +6,42 @@ import asyncio
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.local_cluster.local_cluster import STATE, LocalCluster, up
 from dynamesis.harness.processes.signals import ending
+from dynamesis.harness.targets.capabilities import Processes
+from dynamesis.harness.targets.dynamo.target import DynamoTarget
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.worlds.environment import TestEnvironment, build
-from dynamesis.harness.worlds.options import Topology
+from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironment, build
+from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: s between two looks whether all nodes live
 _LOOK = 0.5
 
 
-def keep_up(wanted: Topology, store: Path, spares: tuple[str, ...] = ()) -> int:
+def keep_up(spec: TestSpec, target: DynamoTarget, store: Path, spares: tuple[str, ...] = ()) -> int:
     """Start a cluster, and spare nodes beside it; stop it on SIGINT or SIGTERM."""
     state, root = store / STATE, store / "cluster"
     if up(state) is not None:
         raise EnvironmentFailed(f"a cluster is up already ({state}); stop it, or choose --store")
     shutil.rmtree(root, ignore_errors=True)
-    plan = replace(wanted.plan(root, root / "links"), spares=spares)
+    topology = target.topology
+    assert topology is not None
+    plan = EnvironmentSpec(
+        target=target,
+        nodes=topology.nodes,
+        links=spec.links,
+        root=root.resolve(),
+        logs=(root / "links").resolve(),
+        port_base=spec.port_base,
+        spares=spares,
+    )
     try:
         with build(plan, print) as world:
-            asyncio.run(_serve(world, store, None if wanted.tls is None else str(wanted.tls.ca)))
+            asyncio.run(
+                _serve(world, store, None if topology.tls is None else str(topology.tls.ca))
+            )
     finally:
         state.unlink(missing_ok=True)
         shutil.rmtree(root, ignore_errors=True)
@@ -42,20 +54,19 @@ async def _serve(world: TestEnvironment, store: Path, authority: str | None) -> 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         await world.links.start(world.routes)
-        await world.cluster.start_all()
-        found = LocalCluster(
-            os.getpid(), "dynamesis", world.client_addresses(), world.admin, authority
-        )
+        await world.store.processes.start_all()
+        admin = {node: site.address("admin") for node, site in world.sites.items()}
+        found = LocalCluster(os.getpid(), "dynamesis", world.client_addresses(), admin, authority)
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
-        await _until(stop, world.cluster)
+        await _until(stop, world.store.processes)
     except (OSError, RuntimeError) as failure:
         raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure
     finally:
-        await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+        await asyncio.gather(world.store.processes.stop_all(), world.links.stop())
 
 
-async def _until(stop: asyncio.Event, cluster: Cluster) -> None:
+async def _until(stop: asyncio.Event, cluster: Processes) -> None:
     """Wait, and print each node that dies; the others stay up."""
     dead: set[str] = set()
     while not stop.is_set():

@@ -16,6 +16,10 @@ from dynamesis.harness.nemesis.packages import FaultContext, Impossible, Member,
 
 _ONE_WAY = frozenset({"black-hole"})
 _CUTS = frozenset(cuts.KINDS)
+#: Of faults that are aimed by what nodes report of keys and of themselves; and of those that keep
+#: a node apart which has forgotten something.
+_AIMED = frozenset({"placements", "status"})
+_APART = frozenset({"cuts", "status"})
 
 
 def _cut(
@@ -39,7 +43,9 @@ def _link(
     alias: str = "",
 ) -> Member:
     draw = draws.links(kind, fields, either, clients)
-    return Member(f"link.{name}", description, draw, frozenset({kind}), least=2, alias=alias)
+    needs = {"frames"} if kind == "frames" else set()
+    return Member(f"link.{name}", description, draw, frozenset({kind}), least=2, alias=alias,
+                  needs=frozenset(needs))  # fmt: skip
 
 
 def _disk(kind: str, description: str, **ranges: tuple[int, int]) -> Member:
@@ -78,13 +84,13 @@ MEMBERS: tuple[Member, ...] = (
     _cut("one-way", "one half does not receive what the other sends", cuts.one_way, kinds=_ONE_WAY),
     _cut("flapping", "one node, on and off", cuts.one, times=4),
     Member("cut.primaries", "the primaries of a key from the rest",
-           draws.aimed_cut("primaries"), _CUTS, least=2),
+           draws.aimed_cut("primaries"), _CUTS, least=2, needs=_AIMED),
     Member("cut.coordinator", "the coordinator of a key's last put from the rest",
-           draws.aimed_cut("coordinator"), _CUTS, least=2),
+           draws.aimed_cut("coordinator"), _CUTS, least=2, needs=_AIMED),
     Member("cut.hint-holder", "one node, and after it the holder of its hints",
-           draws.cut_handoff, _CUTS, least=3, gap=0.1),
+           draws.cut_handoff, _CUTS, least=3, gap=0.1, needs=_AIMED),
     Member("cut.exchange", "a node that gives up partitions from their new owners",
-           draws.aimed_cut("giver"), _CUTS, least=2),
+           draws.aimed_cut("giver"), _CUTS, least=2, needs=_AIMED),
     _link("slow", "latency: every byte is late", "slow", {"latency_ms": (30, 400)},
           alias="link.latency"),
     _link("jitter", "latency with jitter", "slow",
@@ -110,9 +116,9 @@ MEMBERS: tuple[Member, ...] = (
            several=True),
     Member("kill.all", "SIGKILL all nodes at once", draws.kill(draws.ALL), weight=1, several=True),
     Member("kill.primaries", "SIGKILL the primaries of a key",
-           draws.aimed(KillFault, "primaries"), weight=1, several=True),
+           draws.aimed(KillFault, "primaries"), weight=1, several=True, needs=_AIMED),
     Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
-           draws.kill_handoff, least=3, gap=0.1, several=True),
+           draws.kill_handoff, least=3, gap=0.1, several=True, needs=_AIMED),
     Member("kill.loop", "SIGKILL a node again and again", draws.kill(draws.victim, times=3),
            weight=1),
     Member("kill.graceful", "SIGTERM a node, start it again",
@@ -128,15 +134,15 @@ MEMBERS: tuple[Member, ...] = (
     Member("pause.majority", "SIGSTOP more than half", draws.pause(draws.MAJORITY), least=3,
            weight=1),
     Member("pause.coordinator", "SIGSTOP the coordinator of a key's last put",
-           draws.aimed(PauseFault, "coordinator")),
+           draws.aimed(PauseFault, "coordinator"), needs=_AIMED),
     Member("wipe.one", "SIGKILL a node, delete its data, start it again", draws.wipe(),
            least=2, forgets=True),
     Member("wipe.old-disk", "SIGKILL a node and copy its data, later put them back",
            draws.old_disk(), least=2, forgets=True),
     Member("wipe.coordinator", "a wiped node coordinates writes before its peers reach it",
-           draws.wipe(apart=True), least=2, forgets=True),
+           draws.wipe(apart=True), least=2, forgets=True, needs=_APART),
     Member("wipe.old-coordinator", "the same, with a copy of its data put back",
-           draws.old_disk(apart=True), least=2, forgets=True, weight=1),
+           draws.old_disk(apart=True), least=2, forgets=True, weight=1, needs=_APART),
     _disk("full", "a disk takes nothing more"),
     _disk("torn-tail", "only the first half of every write reaches the disk, and the write fails"),
     _disk("read-error", "a disk cannot be read"),

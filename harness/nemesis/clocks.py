@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import ClockFault
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.target import Clocks, Observed
+from dynamesis.harness.targets.capabilities import Clocks, Observed
 
 #: What can be wrong with a clock, and the settings of each, with what they can be.
 CLOCK_FAULTS: dict[str, dict[str, tuple[int, int]]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import DiskFault
 from dynamesis.harness.nemesis.symptoms import asked
-from dynamesis.harness.targets.target import Disks, NodeObserver
+from dynamesis.harness.targets.capabilities import Disks, NodeObserver
 
 #: How a disk can fail, and the settings of each.
 DISK_FAULTS: dict[str, tuple[str, ...]] = {

@@ -213,6 +213,8 @@ def links(
 def _links(rng: Rng, context: FaultContext, clients: bool) -> tuple[list[str], Rng]:
     node, rng = rng.choice(context.nodes)
     all_of_them, rng = rng.chance(0.5)
+    if not context.cuts:  # only clients' links are known
+        return [route_name(CLIENT, n) for n in context.nodes if all_of_them or n == node], rng
     names = [
         route_name(a, b)
         for a in context.nodes

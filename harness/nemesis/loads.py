@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import LoadFault
 from dynamesis.harness.nemesis.symptoms import asked
-from dynamesis.harness.targets.target import Observed
+from dynamesis.harness.targets.capabilities import MakeLoad, Observed
 
 #: What the keys of this load begin with.
 EXTRA = "load/"
@@ -36,12 +34,6 @@ _GROWS = {
 }
 #: acknowledged large values, or answers to readers, that are a load in any case
 _ENOUGH = 8
-#: Loads one node until it is cancelled: (node, kind, settings, how requests ended).
-MakeLoad = Callable[[str, str, Mapping[str, int], Counter[str]], Coroutine[Any, Any, None]]
-
-
-async def no_load(node: str, kind: str, settings: Mapping[str, int], ended: Counter[str]) -> None:
-    raise RuntimeError(f"no load generator was given to load {node} with")
 
 
 @dataclass

@@ -23,7 +23,7 @@ from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import MembershipChange, MembershipFault
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.target import MemberAdmin, NodeObserver
+from dynamesis.harness.targets.capabilities import MemberAdmin, NodeObserver
 from msgspec import structs
 
 #: Starts a node that is not a member yet, with links to and from all others; under a name that

@@ -33,14 +33,14 @@ from dynamesis.harness.nemesis.faults import (
     WipeFault,
 )
 from dynamesis.harness.nemesis.ledger import Ledger
-from dynamesis.harness.nemesis.loads import ExtraLoad, MakeLoad, no_load
+from dynamesis.harness.nemesis.loads import ExtraLoad
 from dynamesis.harness.nemesis.membership import MembershipFaults, StartNode
 from dynamesis.harness.nemesis.network import BadLink, Cut, RouteFaults
 from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from dynamesis.harness.nemesis.schedule import NEMESIS
 from dynamesis.harness.nemesis.targets import Targets, present
+from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -66,63 +66,60 @@ async def _failure(heal: Callable[[], Awaitable[None]]) -> Exception | None:
 
 
 class Nemesis:
-    """Injects faults into a target and its links, and takes all of them back.
+    """Injects faults into a store and its links, and takes all of them back.
 
     start_node: starts a node that is to join
-    make_load: puts load on a node
     skips: families that cannot be had here, and why
     """
 
     def __init__(
         self,
-        target: Target,
+        store: Capabilities,
         links: Links,
         ledger: Path,
         start_node: StartNode = no_newcomers,
-        make_load: MakeLoad = no_load,
         skips: Mapping[str, str] | None = None,
     ) -> None:
-        self._processes = target.processes
-        self._targets = Targets(target.observed, target.placements)
+        self._processes = store.processes
+        self._targets = Targets(store.observed, store.placements)
         self._ledger = Ledger(ledger)
         self._routes = RouteFaults(links)
-        self._holds = Holds(target.processes)
+        self._holds = Holds(store.processes)
         self._heals: list[Callable[[], Awaitable[None]]] = []
         self._membership: MembershipFaults | None = None
-        self._handlers = self._make_handlers(target, start_node, make_load)
-        self._skips = {**_lacking(target), **(skips or {})}
+        self._handlers = self._make_handlers(store, start_node)
+        self._skips = {**_lacking(store), **(skips or {})}
         self._watches: dict[int, FaultWatch] = {}
         self._proven: set[str] = set()
         self._dead: set[str] = set()
         self._record: Callable[[Op], Op] | None = None
 
     def _make_handlers(
-        self, target: Target, start_node: StartNode, make_load: MakeLoad
+        self, store: Capabilities, start_node: StartNode
     ) -> dict[str, FaultHandler[Any]]:
-        """The handlers by family, of all that the target can; and how they heal."""
-        observed, processes = target.observed, target.processes
-        load = ExtraLoad(observed, make_load)
+        """The handlers by family, of all that the store can; and how they heal."""
+        observed, processes = store.observed, store.processes
         handlers: dict[str, FaultHandler[Any]] = {
             "cut": Cut(observed, self._routes),
             "link": BadLink(observed, self._routes),
             "kill": Kill(processes, self._holds),
             "pause": Pause(processes, self._holds),
-            "load": load,
         }
-        self._heals += [load.heal_all, self._resume_all, self._routes.heal_all]
-        if target.data is not None:
-            handlers["wipe"] = Wipe(
-                processes, target.status, target.data, self._holds, self._routes
-            )
-        if target.disks is not None:
-            handlers["disk"] = disk = BadDisk(observed, target.disks)
+        if store.make_load is not None:
+            handlers["load"] = load = ExtraLoad(observed, store.make_load)
+            self._heals.append(load.heal_all)
+        self._heals += [self._resume_all, self._routes.heal_all]
+        if store.data is not None:
+            handlers["wipe"] = Wipe(processes, store.status, store.data, self._holds, self._routes)
+        if store.disks is not None:
+            handlers["disk"] = disk = BadDisk(observed, store.disks)
             self._heals.append(disk.heal_all)
-        if target.clocks is not None:
-            handlers["clock"] = clock = BadClock(observed, target.clocks)
+        if store.clocks is not None:
+            handlers["clock"] = clock = BadClock(observed, store.clocks)
             self._heals.append(clock.heal_all)
         self._heals.append(self._start_dead)
-        if target.membership is not None:
-            self._membership = MembershipFaults(observed, target.membership, start_node)
+        if store.membership is not None:
+            self._membership = MembershipFaults(observed, store.membership, start_node)
             handlers["membership"] = self._membership
             self._heals.append(self._membership.settle)
         return handlers
@@ -273,13 +270,14 @@ def _ends(fault: FaultValue) -> list[str]:
     return fault.removes if isinstance(fault, MembershipChange) else []
 
 
-def _lacking(target: Target) -> dict[str, str]:
+def _lacking(store: Capabilities) -> dict[str, str]:
     """Why a family cannot be injected into a target that lacks its capability."""
     needed = {
-        "wipe": target.data,
-        "disk": target.disks,
-        "clock": target.clocks,
-        "membership": target.membership,
+        "wipe": store.data,
+        "disk": store.disks,
+        "clock": store.clocks,
+        "membership": store.membership,
+        "load": store.make_load,
     }
     return {
         family: f"the target has no support for {family} faults"

@@ -13,7 +13,7 @@ from dynamesis.harness.nemesis.cuts import route_faults, unreached
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import CutFault, LinksFault
 from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
-from dynamesis.harness.targets.target import Observed
+from dynamesis.harness.targets.capabilities import Observed
 
 #: greetings of which the fastest is the usual one
 _SAMPLES = 4

@@ -6,14 +6,24 @@ all members is harness.nemesis.catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.links.faults import name_of
 from dynamesis.harness.nemesis.cuts import Nodes
 from dynamesis.harness.nemesis.faults import FaultValue
+from dynamesis.harness.targets.target import CAPABILITIES
 
+#: What the target must be able to do for a family of faults.
+FAMILY_NEEDS: dict[str, tuple[str, ...]] = {
+    "cut": ("cuts",),
+    "wipe": ("wipe",),
+    "disk": ("disks",),
+    "clock": ("clocks",),
+    "load": ("load",),
+    "membership": ("membership",),
+}
 #: How many nodes may join in one test: each needs its own ports.
 NEWCOMERS = 5
 
@@ -36,6 +46,8 @@ class FaultContext:
     anti_entropy: whether replicas are compared
     buffered: whether writes are acknowledged from memory, so that a copy may be the only durable
         one, and a kill loses some
+    able: what the target can do (harness.targets.target.CAPABILITIES); None: everything
+    target: its name
     """
 
     nodes: Nodes
@@ -47,6 +59,8 @@ class FaultContext:
     n: int = 3
     anti_entropy: bool = True
     buffered: bool = False
+    able: frozenset[str] | None = None
+    target: str = "dynamo"
 
     @classmethod
     def draw(
@@ -60,10 +74,23 @@ class FaultContext:
         n: int = 3,
         anti_entropy: bool = True,
         buffered: bool = False,
+        able: frozenset[str] | None = None,
+        target: str = "dynamo",
     ) -> FaultContext:
         """The context in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
-        return cls(nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered)
+        return cls(
+            nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered, able, target
+        )
+
+    def lacks(self, needs: Iterable[str]) -> list[str]:
+        """Which of these capabilities the target does not have."""
+        return [] if self.able is None else [each for each in needs if each not in self.able]
+
+    @property
+    def cuts(self) -> bool:
+        """Whether links between nodes can be broken."""
+        return not self.lacks(["cuts"])
 
     @property
     def frail(self) -> bool:
@@ -89,6 +116,7 @@ class Member:
     spare: how many members more than N it needs
     lasts: whether it is never taken back, and ends by itself
     alias: how users name it, where that is not `name`
+    needs: what the target must be able to do, beside what the family needs
     """
 
     name: str
@@ -103,6 +131,7 @@ class Member:
     spare: int = 0
     lasts: bool = False
     alias: str = ""
+    needs: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -120,7 +149,23 @@ class Member:
 
     def why_not(self, context: FaultContext) -> str | None:
         """Why it cannot be done there, and the way out; None if it can."""
-        return self._too_few(context) or self._lacks(context) or self._destroys(context)
+        return (
+            self._cannot(context)
+            or self._too_few(context)
+            or self._lacks(context)
+            or self._destroys(context)
+        )
+
+    def _cannot(self, context: FaultContext) -> str | None:
+        lacking = context.lacks((*FAMILY_NEEDS.get(self.family, ()), *sorted(self.needs)))
+        if not lacking:
+            return None
+        has = ", ".join(sorted(context.able or ())) or "none"
+        what = CAPABILITIES[lacking[0]]
+        return (
+            f"needs {what} ({lacking[0]}), which target {context.target} does not have; it has: "
+            f"{has}"
+        )
 
     def _too_few(self, context: FaultContext) -> str | None:
         nodes, needed = len(context.nodes), context.n + self.spare

@@ -16,7 +16,7 @@ from dynamesis.harness.nemesis.cuts import route_faults
 from dynamesis.harness.nemesis.fault_handler import Look, Proof, proven
 from dynamesis.harness.nemesis.faults import KillFault, PauseFault, WipeFault
 from dynamesis.harness.nemesis.network import RouteFaults
-from dynamesis.harness.targets.target import DataFolders, Processes, Status
+from dynamesis.harness.targets.capabilities import DataFolders, Processes, Status
 
 T = TypeVar("T")
 Held = Literal["down", "paused"]
@@ -103,7 +103,7 @@ class Wipe:
     it has to name the versions that clients send it without what they know."""
 
     processes: Processes
-    status: Status
+    status: Status | None
     data: DataFolders
     holds: Holds
     route_faults: RouteFaults
@@ -160,7 +160,7 @@ class Wipe:
 
     async def _stored(self, node: str) -> list[int] | None:
         """How many objects and hints a node has; None if it does not answer."""
-        status = await self.status.status(node)
+        status = None if self.status is None else await self.status.status(node)
         return None if status is None else [int(status["objects"]), int(status["hints"])]
 
     def _act(self, what: str) -> Callable[[str], Awaitable[None]]:

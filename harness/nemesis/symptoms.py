@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dynamesis.harness.targets.target import Observed
+from dynamesis.harness.targets.capabilities import Observed
 
 Pair = tuple[str, str]
 

@@ -23,7 +23,7 @@ from dynamesis.harness.nemesis.faults import (
     NodesFault,
     PauseFault,
 )
-from dynamesis.harness.targets.target import Observed, Placements
+from dynamesis.harness.targets.capabilities import Observed, Placements
 from msgspec import structs
 
 #: What a fault may aim at.
@@ -40,7 +40,7 @@ class Targets:
     Before the first put of a key its coordinator is the first primary."""
 
     observed: Observed
-    placements: Placements
+    placements: Placements | None
     _coordinated: dict[str, str] = field(default_factory=dict)
 
     def observe(self, op: Op) -> None:
@@ -71,6 +71,8 @@ class Targets:
         coordinator = self._coordinated.get(key)
         if target == "coordinator" and coordinator in self.observed.nodes:
             return [coordinator]
+        if self.placements is None:
+            return [otherwise]
         try:
             ring = await self.placements.ring()
         except RuntimeError:

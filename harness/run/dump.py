@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
-from dynamesis.checkers.history.op import Op, OpError, Sibling
+from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.harness.nemesis.loads import EXTRA
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.targets.target import Processes, ReplicaDumps, Status, Target
+from dynamesis.harness.targets.capabilities import Decode, Processes, ReplicaDumps, Status
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,10 @@ Row = dict[str, Any]
 Held = dict[str, dict[str, list[Row]] | None]
 _NOTHING: Row = {"siblings": [], "hint_for": None}
 
-#: The version in a stored value: (bytes, deleted) -> Sibling.
-Decode = Callable[[bytes, bool], Sibling]
-
 
 async def dump_all(
-    target: Target,
+    nodes: Sequence[str],
+    dumps: ReplicaDumps,
     ring: CheckedRing,
     keys: Iterable[str],
     decode: Decode,
@@ -44,7 +42,6 @@ async def dump_all(
 ) -> Held:
     """Dump every node, and record a pair of events for each key and replica; then which nodes
     answered: what no node holds, in a record or a hint, is nowhere. Returns what it found."""
-    nodes, dumps = target.nodes, target.dumps
     hints, objects = await _dumps(nodes, dumps), await _dumps(nodes, dumps)
     held = {node: _joined(hints[node], objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
@@ -55,13 +52,15 @@ async def dump_all(
     return held
 
 
-async def keep(processes: Processes, status: Status, held: Held, into: Path) -> None:
+async def keep(processes: Processes, status: Status | None, held: Held, into: Path) -> None:
     """Write what each node held and how it was at the end into files of into/<id>/."""
     for node in processes.nodes:
         folder = into / node
         folder.mkdir(parents=True, exist_ok=True)
         dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
         (folder / "dump.jsonl").write_bytes(dump)
+        if status is None:
+            continue
         now = await status.status(node)
         (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(now)))
         if (figures := await status.metrics(node)) is not None:

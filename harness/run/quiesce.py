@@ -23,7 +23,7 @@ from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.target import Observed, ReplicaDumps
+from dynamesis.harness.targets.capabilities import IN_PROGRESS, Observed, Quiet, ReplicaDumps
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.1
@@ -31,9 +31,6 @@ INTERVAL = 0.1
 CLEAN = 2
 #: Exchanges after which a pair that still differs is taken to differ for ever.
 HOPELESS = 12
-
-#: What a node counts that must come to nothing without load.
-IN_PROGRESS = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")
 
 Statuses = Mapping[str, dict[str, Any] | None]
 Rounds = Mapping[tuple[str, str], dict[str, int]]
@@ -47,16 +44,20 @@ class QuiesceOutcome:
     seconds: how long it took
     waiting: what was still outstanding; empty when quiet
     in_vain: the pairs that repaired without end (Watch.hopeless)
+    waited: s for which it was waited because the store cannot report that it is at rest; then
+        `quiet` is an assumption
     """
 
     quiet: bool
     seconds: float
     waiting: dict[str, Any]
     in_vain: dict[str, dict[str, int]] = field(default_factory=dict)
+    waited: float | None = None
 
     def as_value(self) -> dict[str, Any]:
         value = {"quiet": self.quiet, "seconds": self.seconds, "waiting": self.waiting}
-        return value | ({"in_vain": self.in_vain} if self.in_vain else {})
+        value |= {"in_vain": self.in_vain} if self.in_vain else {}
+        return value | ({} if self.waited is None else {"waited": self.waited})
 
 
 @dataclass
@@ -177,7 +178,7 @@ async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, An
 
 def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Every two nodes that are primaries of a common partition, each pair in order. `ring`
-    is as harness.targets.target.Placements returns it."""
+    is as harness.targets.capabilities.Placements returns it."""
     placed = CheckedRing.of_node(ring, ring["n"])
     groups = {placed.holders(partition) for partition in range(len(placed.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
@@ -221,7 +222,7 @@ def _lower(least: dict[str, int], status: Mapping[str, Any]) -> None:
 
 async def until_quiet(
     observed: Observed,
-    dumps: ReplicaDumps,
+    dumps: ReplicaDumps | None,
     ring: Mapping[str, Any],
     deadline: float,
     interval: float = INTERVAL,
@@ -235,10 +236,35 @@ async def until_quiet(
     watch = Watch(replica_pairs(ring) if exchanges else set())
     while True:
         statuses = await look(observed)
-        waiting = watch.waiting(statuses) or await _unreadable(observed.nodes, dumps)
+        waiting = watch.waiting(statuses) or (
+            {} if dumps is None else await _unreadable(observed.nodes, dumps)
+        )
         seconds = round(time.monotonic() - began, 3)
         if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
         await asyncio.sleep(interval)
+
+
+async def until_at_rest(
+    quiet: Quiet, deadline: float, interval: float = INTERVAL
+) -> QuiesceOutcome:
+    """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
+    a machine that is not busy have passed."""
+    began, patience = time.monotonic(), Patience(deadline)
+    waiting: dict[str, Any] = {"at_rest": False}
+    while waiting and not patience.over:
+        try:
+            waiting = {} if await quiet.at_rest() else {"at_rest": False}
+        except Exception as failure:
+            waiting = {"at_rest": f"{type(failure).__name__}: {failure}"}
+        if waiting:
+            await asyncio.sleep(interval)
+    return QuiesceOutcome(not waiting, round(time.monotonic() - began, 3), waiting)
+
+
+async def wait_for(seconds: float) -> QuiesceOutcome:
+    """Wait for so many s, where a store cannot report that it is at rest."""
+    await asyncio.sleep(seconds)
+    return QuiesceOutcome(True, seconds, {}, waited=seconds)

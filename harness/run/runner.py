@@ -25,23 +25,24 @@ from dynamesis.harness.generators.validate import friendly_exceptions, validate
 from dynamesis.harness.links.base import LinkRoute, Links
 from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
-from dynamesis.harness.run.dump import Decode, Held, dump_all, keep
+from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
-from dynamesis.harness.run.quiesce import IN_PROGRESS, look, until_idle, until_quiet
+from dynamesis.harness.run.quiesce import (
+    QuiesceOutcome,
+    look,
+    until_at_rest,
+    until_idle,
+    until_quiet,
+    wait_for,
+)
 from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.targets.capabilities import SIZES, Capabilities
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: The sizes in a node's status; test.json has their bounds.
-SIZES = (
-    *IN_PROGRESS,
-    *("hint_bytes", "background_slices"),
-    *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
-)
 #: s between two looks whether all processes live
 _LOOK = 0.5
 #: s for a cluster to get quiet that could not be healed
@@ -65,9 +66,10 @@ class RunnerParts:
     quiesce: how long the cluster may take to get quiet, s
     anti_entropy: whether nodes compare what they hold; where not, a key must be read to be
         repaired
+    lacks: what the store cannot do, by capability
     """
 
-    target: Target
+    store: Capabilities
     links: Links
     routes: tuple[LinkRoute, ...]
     nemesis: NemesisClient
@@ -75,9 +77,9 @@ class RunnerParts:
     load: Generator
     final: Callable[[Iterable[str]], Generator]
     keys: tuple[str, ...]
-    decode: Decode
     quiesce: float = 20.0
     anti_entropy: bool = True
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Interrupted(Exception):
@@ -123,12 +125,15 @@ class Runner:
         self._phase("boot")
         await self.parts.links.start(self.parts.routes)
         try:
-            await self.parts.target.processes.start_all()
-            ring = await self.parts.target.placements.ring()
+            await self.parts.store.processes.start_all()
+            placements = self.parts.store.placements
+            ring = {} if placements is None else await placements.ring()
         except (OSError, RuntimeError) as failure:
             log.error("boot: %s", failure)
             raise EnvironmentFailed(_gist(failure, self.folder)) from failure
-        self.test["ring"] = ring
+        self.test["booted"] = True
+        if ring:
+            self.test["ring"] = ring
         self.folder.save_json(TEST, self.test)
         return ring
 
@@ -174,25 +179,37 @@ class Runner:
         self._phase("quiesce")
         ring = await self._current(ring)
         await self._sizes()
-        exchanges = self.parts.anti_entropy
-        if not exchanges:
-            await until_idle(self.parts.target.observed, self._patience)
-        target = self.parts.target
-        outcome = await until_quiet(
-            target.observed, target.dumps, ring, self._patience, exchanges=exchanges
-        )
-        if not exchanges:
+        exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
+        reports = self.parts.store.status is not None
+        if reports and not exchanges:
+            await until_idle(observed, self._patience)
+        outcome = await self._until_quiet(ring)
+        if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
             await self._read_all()
-        least = await until_idle(self.parts.target.observed, self._patience)
+        least = await until_idle(observed, self._patience) if reports else None
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)
 
+    async def _until_quiet(self, ring: dict[str, Any]) -> QuiesceOutcome:
+        """By what nodes report of themselves, else by what the store reports, else by waiting."""
+        store = self.parts.store
+        if store.status is not None:
+            exchanges = self.parts.anti_entropy and bool(ring)
+            return await until_quiet(
+                store.observed, store.dumps, ring, self._patience, exchanges=exchanges
+            )
+        if store.quiet is not None:
+            return await until_at_rest(store.quiet, self._patience)
+        return await wait_for(store.quiet_after)
+
     async def _views(self) -> None:
         """Record the members and owners as each node sees them; checkers compare them."""
-        nodes, ring_of = self.parts.target.nodes, self.parts.target.placements.ring
-        answers = await asyncio.gather(*map(ring_of, nodes), return_exceptions=True)
+        nodes, placements = self.parts.store.nodes, self.parts.store.placements
+        if placements is None:
+            return
+        answers = await asyncio.gather(*map(placements.ring, nodes), return_exceptions=True)
         for node, ring in zip(nodes, answers, strict=True):
             if isinstance(ring, BaseException):
                 log.warning("%s: no membership", node, exc_info=ring)
@@ -204,7 +221,9 @@ class Runner:
         """Record how much each node has in progress, in hints, and in background work, for the
         checker that knows the bounds. `least`: figures that have come to less in the meantime
         (until_idle)."""
-        for node, status in (await look(self.parts.target.observed)).items():
+        if self.parts.store.status is None:
+            return
+        for node, status in (await look(self.parts.store.observed)).items():
             sizes = {name: (status or {}).get(name) for name in SIZES}
             sizes |= (least or {}).get(node, {})
             known = {name: size for name, size in sizes.items() if isinstance(size, int)}
@@ -213,14 +232,16 @@ class Runner:
 
     async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
         """The ring, read again; recorded in history and test.json if it has changed."""
+        if self.parts.store.placements is None:
+            return known
         try:
-            ring = await self.parts.target.placements.ring()
+            ring = await self.parts.store.placements.ring()
         except (OSError, RuntimeError):
             return known
         if ring != known:
             self.recorder.note("ring", ring)
             self.test["ring"] = ring
-            came = [node for node in self.parts.target.nodes if node not in self.test["nodes"]]
+            came = [node for node in self.parts.store.nodes if node not in self.test["nodes"]]
             self.test["nodes"] = [*self.test["nodes"], *came]
             self.folder.save_json(TEST, self.test)
         return ring
@@ -232,13 +253,19 @@ class Runner:
         await self._read_all()
         after = await self._read_repairs()
         repaired = {node: count - before[node] for node, count in after.items() if node in before}
-        self.recorder.note("read-repairs", repaired)
-        target = self.parts.target
-        await keep(target.processes, target.status, held, self.folder / NODES)
+        store = self.parts.store
+        if store.status is not None:
+            self.recorder.note("read-repairs", repaired)
+        await keep(store.processes, store.status, held, self.folder / NODES)
 
     async def _dump(self, ring: Mapping[str, Any]) -> Held:
-        parts, placement = self.parts, CheckedRing.of_node(ring, ring["n"])
-        return await dump_all(parts.target, placement, parts.keys, parts.decode, self.recorder)
+        store = self.parts.store
+        if store.dumps is None or store.decode is None or not ring:
+            return {}
+        placement, keys = CheckedRing.of_node(ring, ring["n"]), self.parts.keys
+        return await dump_all(
+            store.nodes, store.dumps, placement, keys, store.decode, self.recorder
+        )
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never
@@ -250,7 +277,9 @@ class Runner:
 
     async def _read_repairs(self) -> dict[str, int]:
         """How many replicas each node's reads have repaired so far."""
-        statuses = await look(self.parts.target.observed)
+        if self.parts.store.status is None:
+            return {}
+        statuses = await look(self.parts.store.observed)
         return {
             node: status["read_repairs"]
             for node, status in statuses.items()
@@ -261,9 +290,9 @@ class Runner:
         with suppress(EnvironmentFailed):
             self._phase("stop")
         await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
-        await asyncio.gather(self.parts.target.processes.stop_all(), self.parts.links.stop())
+        await asyncio.gather(self.parts.store.processes.stop_all(), self.parts.links.stop())
         try:
-            self.parts.target.processes.collect(self.folder / NODES)
+            self.parts.store.processes.collect(self.folder / NODES)
         except OSError:
             log.exception("the nodes' logs are not kept")
 

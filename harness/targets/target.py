@@ -1,210 +1,248 @@
-"""What can be done to a store under test: small protocols, and a Target that holds those it has.
+"""A target: a store that can be tested. This is what a user writes for a store of their own.
 
-The harness knows no store: `harness.worlds`, where a test is put together, hands it a Target.
-`cluster.process.supervisor.Cluster` satisfies every protocol here, without importing this. Nodes
-are addressed by node id. Times in seconds.
+    class Mine(Target):
+        name = "mine"
+        workloads = ("register",)
+
+        def command(self, node, site):
+            return Command([ "my-store", f"--port={node.ports['client']}", f"--dir={node.data}" ])
+
+        async def ready(self, node, site):
+            return await answers(node.address())
+
+        def client(self, site):
+            return MyClient()
+
+What a target can do beside that is known from the class, before anything is started: see `able`.
+What it lacks is left out of a test, and named in its verdict.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal
 
+from dynamesis.harness.targets.capabilities import Capabilities, Decode
+from dynamesis.harness.targets.client import Client
+from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
+from dynamesis.harness.targets.system import EnvironmentFailed
 
-class Processes(Protocol):
-    """The node processes. `nodes` are all that take part: newcomers from their start on, retired
-    ones no longer."""
-
-    nodes: tuple[str, ...]
-
-    async def start_all(self) -> None:
-        """Start every node and return once each is ready. Raises RuntimeError with the last
-        lines of a node's log if it would not start."""
-
-    async def start(self, node: str) -> None:
-        """Start (again) a node that is not running, and wait until it is ready, or has nothing
-        to do but to wait for others."""
-
-    async def stop(self, node: str) -> None:
-        """Graceful stop (SIGTERM), SIGKILL after a deadline."""
-
-    async def stop_all(self) -> None:
-        """Stop every process, whatever its state; never raises."""
-
-    async def kill(self, node: str) -> int:
-        """SIGKILL; returns the pid that is gone once it was reaped."""
-
-    async def pause(self, node: str) -> bool:
-        """SIGSTOP; True once the kernel shows the process as stopped."""
-
-    async def resume(self, node: str) -> None:
-        """SIGCONT; harmless when not paused."""
-
-    def state(self, node: str) -> str:
-        """ "running", "paused" or "down"."""
-
-    def exit_code(self, node: str) -> int | None:
-        """How the process of a node ended: minus the signal's number if one ended it; None
-        while it lives, or if it was never started."""
-
-    def last_words(self, node: str) -> str:
-        """How the process of a node ended, and the last lines of its logs."""
-
-    def collect(self, into: Path) -> None:
-        """Copy each node's logs to into/<id>/."""
-
-
-class Status(Protocol):
-    """What a node reports of itself: whether replication is at rest, and what a fault did."""
-
-    async def status(self, node: str) -> dict[str, Any] | None:
-        """The node's status over its admin port (not through the proxies); None if it does not
-        answer. Has at least: node, hints (int), transfers (int), objects (int),
-        peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
-        exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
-        unsent (bytes of answers that were not read), owed (requests without an answer),
-        keys_in_progress (keys that work is under way for), where it is known hints_for
-        {id: int} and damaged (rows that could not be read), and where the membership can change
-        membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
-        (gone, and may still hold something)} or None, and moving [{"partition": int, "state":
-        "receiving" or "giving up", "waiting_for": [id]}]."""
-
-    async def metrics(self, node: str) -> str | None:
-        """What the node measures of itself, as Prometheus text; None if it does not answer."""
-
-
-class DataFolders(Protocol):
-    """What nodes that are not running have stored (wipe faults)."""
-
-    async def wipe(self, node: str) -> None:
-        """Delete the data of a node that is not running."""
-
-    async def copy_data(self, node: str) -> None:
-        """Keep a copy of the data of a node that is not running."""
-
-    async def restore_data(self, node: str) -> None:
-        """Put that copy back in place of the data of a node that is not running."""
-
-
-class Disks(Protocol):
-    """Disks that can be made to fail (disk faults)."""
-
-    async def disk(self, node: str, fault: str, **settings: float) -> None:
-        """Have a running node's disk fail from now on as harness.nemesis.disks defines it;
-        "none": no more. Its status then has disk {"bites": {fault: int}}. Raises
-        RuntimeError."""
-
-    async def repair(self, node: str) -> None:
-        """Have a running node read all that it holds, so that latent damage shows, and compare
-        it with its peers. Its status has trees {"rebuilding": bool}. Raises RuntimeError."""
-
-
-class Clocks(Protocol):
-    """Wall clocks that can be made wrong (clock faults)."""
-
-    async def clock(self, node: str, **settings: int) -> None:
-        """Have a running node's wall clock be wrong from now on as harness.nemesis.clocks defines
-        it; without settings: no more. Its status has clock {"wall": ms since 1970, "between_ns"
-        (where it can be had): [ns, ns] of CLOCK_MONOTONIC}. Raises RuntimeError."""
-
-
-class MemberAdmin(Protocol):
-    """Changes of the membership (membership faults)."""
-
-    async def change(self, kind: str, node: str) -> None:
-        """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
-        ValueError if it is refused, RuntimeError if no node answers."""
-
-    async def retire(self, node: str) -> None:
-        """Stop a node that has ceased to be a member. It is not among `nodes` from then on."""
-
-
-class ReplicaDumps(Protocol):
-    """What one replica holds (divergence, misplaced and lost writes)."""
-
-    async def dump(self, node: str) -> list[dict[str, Any]]:
-        """Everything one node holds, without read repair: rows
-        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}.
-        Raises ValueError if the node cannot know it, RuntimeError if it does not answer."""
-
-
-class Placements(Protocol):
-    """Which nodes hold a key, and coordinate it (aimed faults, quorum claims)."""
-
-    async def ring(self, node: str | None = None) -> dict[str, Any]:
-        """{"partitions": Q, "owners": [node id] * Q, "members": [node id], "n": N, "r": R,
-        "w": W, "sloppy": bool}, as this node sees it, or any. Raises RuntimeError."""
-
-
-class WholeStore(
-    Processes, Status, DataFolders, Disks, Clocks, MemberAdmin, ReplicaDumps, Placements, Protocol
-):
-    """A store with every capability in one object."""
-
-
-class Observed(Protocol):
-    """Nodes that are only watched: whether each runs, and what it reports."""
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """As in Processes."""
-
-    def state(self, node: str) -> str:
-        """As in Processes."""
-
-    async def status(self, node: str) -> dict[str, Any] | None:
-        """As in Status."""
+#: The capabilities that a target may have beside its processes (docs/targets.md).
+CAPABILITIES: dict[str, str] = {
+    "cuts": "links between its nodes that can be cut one by one",
+    "status": "what a node reports of itself",
+    "quiet": "whether replication is at rest",
+    "dumps": "what one replica holds",
+    "placements": "which nodes hold a key",
+    "wipe": "data folders that may be deleted",
+    "disks": "disks that can be made to fail",
+    "clocks": "wall clocks that can be made wrong",
+    "membership": "nodes that can join and leave",
+    "load": "a load generator of its own",
+    "frames": "a protocol of whole frames: lost, doubled and reordered ones",
+}
 
 
 @dataclass(frozen=True)
-class NodeObserver:
-    """Processes and their status as one."""
+class Command:
+    """How a node is started; no shell is involved. `env`: variables beside those of the harness;
+    `cwd`: its working folder, the node's data folder by default."""
 
-    processes: Processes
-    reports: Status
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return self.processes.nodes
-
-    def state(self, node: str) -> str:
-        return self.processes.state(node)
-
-    async def status(self, node: str) -> dict[str, Any] | None:
-        return await self.reports.status(node)
+    argv: Sequence[str | Path]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True)
-class Target:
-    """A store under test, by its capabilities; None for one that it lacks.
+class TargetOption:
+    """A --target-option. `allowed`: the values to choose from, if only some are."""
 
-    data: without it, no wipe faults
-    disks: without it, no disk faults
-    clocks: without it, no clock faults
-    membership: without it, no membership faults
+    default: str
+    meaning: str
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a store is built with.
+
+    site: its nodes and their addresses
+    spares: nodes that run from the start too, and are members of nothing until asked to join
+    spawned, exited: called with the pid of each process as soon as it runs, and once it is
+        reaped: it does not outlive the harness
+    tied: the command line by which a process ends with the harness
+    busy: how many times as long as on an idle machine everything may take now
+    starts: the names of the faults' operations that the test may use, such as start-disk
+    faketime: libfaketime, where clocks are to be wrong through it
     """
 
-    processes: Processes
-    status: Status
-    dumps: ReplicaDumps
-    placements: Placements
-    data: DataFolders | None = None
-    disks: Disks | None = None
-    clocks: Clocks | None = None
-    membership: MemberAdmin | None = None
+    site: Site
+    spares: tuple[str, ...]
+    spawned: Callable[[int], None]
+    exited: Callable[[int], None]
+    tied: Callable[[Sequence[str]], list[str]]
+    busy: Callable[[], float]
+    starts: frozenset[str] = frozenset()
+    faketime: Path | None = None
 
-    @classmethod
-    def of(cls, store: WholeStore) -> Target:
-        """A store that has all of them."""
-        return cls(store, store, store, store, store, store, store, store)
+
+@dataclass(frozen=True)
+class Demands:
+    """What a test's faults and workload need of the nodes.
+
+    starts: the names of the faults' operations, such as start-disk
+    restores: whether an old disk is put back
+    params: parameters of nodes that the workload needs
+    """
+
+    starts: frozenset[str] = frozenset()
+    restores: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FaultLimits:
+    """What faults may not do to a store without making it lose acknowledged writes rightly.
+
+    w: on how many nodes an acknowledged write is at least
+    n: how many nodes hold a key; None: all
+    volatile: whether a node forgets all when its process dies
+    buffered: whether a write is acknowledged before it is on a disk
+    anti_entropy: whether replicas compare what they hold
+    """
+
+    w: int = 2
+    n: int | None = None
+    volatile: bool = False
+    buffered: bool = False
+    anti_entropy: bool = True
+
+
+class Target:
+    """A store that can be tested. Subclass it; `--target FILE.py:NAME` takes the class, or an
+    instance.
+
+    name: as it is shown, and as folders of results begin
+    workloads: the names of the workloads that its clients speak
+    ports: the ports that a node needs, by names of its own; clients dial "client"
+    peer_ports: those by which nodes dial each other; by default all but "client", or "client"
+        where there is no other
+    client_ports: those that clients dial, each through a proxy
+    options: by name, what --target-option may set
+    nodes: how many there are where --nodes is absent
+    programs: what must be on the PATH; `install` is how to get it
+    links: how its nodes are given each other's addresses: one for each ordered pair ("pairs",
+        by Site.dials), one for each node ("nodes", by Site.advertised), or not at all (None)
+    wipes: whether the data of one node may be deleted without a loss
+    boot_limit: s that a node may take to be ready
+    stop_limit: s from SIGTERM to SIGKILL
+    op_limit: s that an operation may take; then it is unknown, and its client is made anew
+    quiet_after: s to wait once the faults are healed, where it cannot report that it is at rest
+    promises: what test.json has for the checkers because of it
+    limits: what faults may not do to it
+    """
+
+    name: str = ""
+    description: str = ""
+    workloads: tuple[str, ...] = ()
+    ports: tuple[str, ...] = (CLIENT_PORT,)
+    peer_ports: tuple[str, ...] | None = None
+    client_ports: tuple[str, ...] = (CLIENT_PORT,)
+    options: Mapping[str, TargetOption] = {}  # replaced, never changed
+    nodes: int = 3
+    programs: tuple[str, ...] = ()
+    install: str = ""
+    links: Literal["pairs", "nodes"] | None = None
+    wipes: bool = False
+    boot_limit: float = 30.0
+    stop_limit: float = 5.0
+    op_limit: float = 5.0
+    quiet_after: float = 5.0
+    promises: Mapping[str, Any] = {}
+    limits: FaultLimits = FaultLimits()
+    #: reads the rows of `dump`, where it has one
+    decode: ClassVar[Decode | None] = None
+
+    def require(self) -> None:
+        """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""
+        for program in self.programs:
+            if shutil.which(program) is None:
+                how = f"; {self.install}" if self.install else ""
+                raise EnvironmentFailed(
+                    f"target {self.name} needs {program}, which is not on the PATH{how}"
+                )
+
+    def command(self, node: NodeSite, site: Site) -> Command:
+        """How to start this node. Files that it reads are written here, into node.data or
+        site.folder: it is asked at every start."""
+        raise NotImplementedError
+
+    async def ready(self, node: NodeSite, site: Site) -> bool:
+        """Whether this node serves clients; asked again and again until it does. An exception
+        counts as False. By default: whether its client port takes a connection."""
+        return await connects(node)
+
+    async def prepare(self, site: Site) -> None:
+        """Called once when all nodes are ready: make a schema, form the cluster."""
+
+    def client(self, site: Site) -> Client:
+        """The client of one thread."""
+        raise NotImplementedError
+
+    def configured(self, values: Mapping[str, Any]) -> Target:
+        """This target with the values of a test's options (fields of TestSpec by name); most
+        need none of them. Raises UsageError for values that make no sense together."""
+        return self
+
+    def adapted(self, demands: Demands) -> Target:
+        """This target as a test with these faults and this workload needs it."""
+        return self
 
     @property
-    def nodes(self) -> tuple[str, ...]:
-        """All that take part now."""
-        return self.processes.nodes
+    def setting(self) -> Mapping[str, Any]:
+        """What workloads aim at (fields of workloads.script.settings.Setting)."""
+        return {}
 
     @property
-    def observed(self) -> NodeObserver:
-        """Its nodes, to be watched."""
-        return NodeObserver(self.processes, self.status)
+    def able(self) -> frozenset[str]:
+        """What it can do beside running (CAPABILITIES), known from the class: an async
+        method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
+        found = {
+            "cuts": self.links == "pairs",
+            "wipe": self.wipes,
+            "quiet": hasattr(self, "at_rest"),
+            "dumps": hasattr(self, "dump"),
+        }
+        return frozenset(name for name, has in found.items() if has)
+
+    def build(self, context: BuildContext) -> Capabilities:
+        """The store, not started yet. By default one process a node."""
+        from dynamesis.harness.targets.process_store import build_processes
+
+        return build_processes(self, context)
+
+    def describe(self) -> dict[str, Any]:
+        """What test.json has on it, beside its name and options."""
+        return dict(self.promises)
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        """The ports by which nodes dial each other."""
+        if self.peer_ports is not None:
+            return self.peer_ports
+        return tuple(port for port in self.ports if port != CLIENT_PORT) or (CLIENT_PORT,)
+
+
+async def connects(node: NodeSite, port: str = CLIENT_PORT, within: float = 1.0) -> bool:
+    """Whether a port of this node takes a connection."""
+    try:
+        async with asyncio.timeout(within):
+            _, writer = await asyncio.open_connection(node.host, node.ports[port])
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

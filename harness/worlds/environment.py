@@ -1,4 +1,4 @@
-"""A cluster and the links before it, made of real processes on this machine."""
+"""A store and the links before it, made of real processes on this machine."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynamesis.cluster.config.tls import Tls
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.links import LINKS, LinkContext
-from dynamesis.harness.links.base import CLIENT, LinkRoute, Links, plan_routes, routes_to_newcomer
+from dynamesis.harness.links.base import CLIENT, LinkRoute, Links, routes_to_newcomer
+from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.limits import files_of, require
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.processes.ports import Ports, reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
+from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.site import PEERS, NodeSite, Site
+from dynamesis.harness.targets.target import BuildContext, Target
 
 HOST = "127.0.0.1"
+#: The log of a node that is not ours, in its folder.
+LOG = "output.log"
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
     """What to build."""
 
+    target: Target
     nodes: tuple[str, ...]
     links: str
-    storage: str
     #: the folder of the nodes' data; it is deleted at the end
     root: Path
     #: the folder of the links' logs
     logs: Path
-    #: parameters of every node (cluster.core.protocol.params)
-    params: Mapping[str, Any] = field(default_factory=dict)
-    bugs: tuple[str, ...] = ()
+    #: --target-option NAME=VALUE
+    options: Mapping[str, str] = field(default_factory=dict)
     #: the first port; None finds free ones
     port_base: int | None = None
-    #: certificates, where everything is encrypted
-    tls: Tls | None = None
     #: nodes that run and have not joined
     spares: tuple[str, ...] = ()
     #: how many nodes may be added later
     newcomers: int = 0
-    #: whether disks can be made to fail
-    disk_faults: bool = False
-    #: whether wall clocks can be made wrong; through `faketime`, where that is given
-    clock_faults: bool = False
+    #: the names of the faults' operations, such as start-disk
+    starts: frozenset[str] = frozenset()
+    #: libfaketime, where clocks are to be wrong through it
     faketime: Path | None = None
     #: clients that connect to each node, beside the other nodes
     clients: int = 1
@@ -53,52 +53,68 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True)
 class TestEnvironment:
-    """Built, but not started: links first, then the cluster. `listen` and `admin`: the own
-    addresses of all nodes that there are or were."""
+    """Built, but not started: links first, then the store. `sites`: of all nodes that there are
+    or were."""
 
-    cluster: Cluster
+    store: Capabilities
     links: Links
     routes: tuple[LinkRoute, ...]
-    listen: dict[str, str]
-    admin: dict[str, str]
+    site: Site
+    sites: dict[str, NodeSite]
     ports: Ports
+    target: Target
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All that take part now."""
+        return self.store.nodes
 
     def client_addresses(self) -> dict[str, str]:
         """node id -> host:port as clients dial it; known once the links have started."""
-        return {node: self.address(node) for node in self.cluster.nodes}
+        return {node: self.address(node) for node in self.nodes}
 
     def address(self, node: str) -> str:
         """Where clients dial a node, host:port."""
         return self.links.address(CLIENT, node)
 
+    def addresses(self) -> dict[tuple[str, str, str], str]:
+        """Every address that Site.resolve knows, once the links have started."""
+        return {
+            (route.source, *_named(route.dest)): self.links.address(route.source, route.dest)
+            for route in self.routes
+        }
+
     async def welcome(self, node: str) -> None:
         """Start a node that has not joined yet, behind links of its own to and from all
         others; or one that has left, with an empty disk, at its old address. Raises
         EnvironmentFailed or RuntimeError if it would not start."""
-        if node in self.listen:
-            await self._welcome_back(node)
+        newcomers = self.store.newcomers
+        if newcomers is None:
+            raise RuntimeError(f"target {self.target.name} takes no new nodes")
+        if node in self.sites:
+            strangers = newcomers.strangers(node)
+            dials, dialled_by = await self._introduce(node, strangers, clients=False)
+            await newcomers.add_again(node, dials, dialled_by)
             return
-        others = self.cluster.nodes
-        listen, self.admin[node] = _address(self.ports), _address(self.ports)
-        self.listen[node] = listen
-        upstreams = {other: self.listen[other] for other in (*others, node)}
-        ports = [self.ports.take() for _ in range(2 * len(others) + 1)]
-        await self.links.add(routes_to_newcomer(node, upstreams, ports))
-        dials = {other: self.links.address(node, other) for other in others}
-        dialled_by = {other: self.links.address(other, node) for other in others}
-        await self.cluster.add(node, listen, self.admin[node], dials, dialled_by)
+        others = self.nodes
+        taken = {port: self.ports.take() for port in self.target.ports}
+        self.sites[node] = _node_site(node, taken, self.site.folder)
+        dials, dialled_by = await self._introduce(node, others, clients=True)
+        await newcomers.add(self.sites[node], dials, dialled_by)
 
-    async def _welcome_back(self, node: str) -> None:
-        """Add links to the nodes that joined since it left, then start it."""
-        strangers = self.cluster.strangers(node)
-        if strangers:
-            upstreams = {other: self.listen[other] for other in (*strangers, node)}
-            ports = [self.ports.take() for _ in range(2 * len(strangers) + 1)]
+    async def _introduce(
+        self, node: str, others: tuple[str, ...], clients: bool
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Add links between a node and others, and from clients. Returns at which addresses it
+        reaches them, and they it."""
+        if others or clients:
+            [port] = self.target.between
+            upstreams = {other: self.sites[other].address(port) for other in (*others, node)}
+            ports = [self.ports.take() for _ in range(2 * len(others) + 1)]
             routes = routes_to_newcomer(node, upstreams, ports)
-            await self.links.add(route for route in routes if route.source != CLIENT)
-        dials = {other: self.links.address(node, other) for other in strangers}
-        dialled_by = {other: self.links.address(other, node) for other in strangers}
-        await self.cluster.add_again(node, dials, dialled_by)
+            await self.links.add(r for r in routes if clients or r.source != CLIENT)
+        dials = {other: self.links.address(node, other) for other in others}
+        return dials, {other: self.links.address(other, node) for other in others}
 
 
 @contextmanager
@@ -109,59 +125,92 @@ def build(
 ) -> Iterator[TestEnvironment]:
     """When the context ends, every process of it is gone and its ports are free. Raises
     EnvironmentFailed."""
-    everyone = (*plan.nodes, *plan.spares)
+    target, everyone = plan.target, (*plan.nodes, *plan.spares)
     kind, count = LINKS[plan.links], len(everyone)
-    wanted = ports_for(plan.links, count + plan.newcomers)
+    target.require()
+    wanted = ports_for(target, plan.links, count + plan.newcomers)
     require(files_of(count + plan.newcomers, plan.clients))
     with ProcessGuard.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
-        listen, admin = _addresses(everyone, ports), _addresses(everyone, ports)
-        routes = plan_routes(listen, [ports.take() for _ in range(count * count)])
+        sites = _sites(target, everyone, ports, plan.root)
+        routes = _routes(target, sites, ports)
         links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
-        spec = ClusterSpec(
-            nodes=plan.nodes,
-            root=plan.root,
-            listen=listen,
-            admin=admin,
-            peers=_Dialled(everyone, links),
-            params=plan.params,
-            engine=plan.storage,
-            bugs=plan.bugs,
-            tls=plan.tls,
+        site = Site(plan.nodes, sites, plan.root, _resolver(target, links), plan.options)
+        context = BuildContext(
+            site=site,
             spares=plan.spares,
-            disk_faults=plan.disk_faults,
-            clock_faults=plan.clock_faults and plan.faketime is None,
-            faketime=plan.faketime if plan.clock_faults else None,
+            spawned=reaper.add,
+            exited=reaper.drop,
+            tied=tied,
+            busy=stretch,
+            starts=plan.starts,
+            faketime=plan.faketime,
         )
-        cluster = Cluster(spec, reaper.add, reaper.drop, stretch)
-        yield TestEnvironment(cluster, links, tuple(routes), listen, admin, ports)
+        store = target.build(context)
+        yield TestEnvironment(store, links, tuple(routes), site, sites, ports, target)
 
 
-def ports_for(links: str, nodes: int) -> int:
-    """How many ports so many nodes take: two each, and one for each route."""
-    return 2 * nodes + nodes * nodes + LINKS[links].api_ports(nodes)
+def ports_for(target: Target, links: str, nodes: int) -> int:
+    """How many ports so many nodes take: those of their own, and one for each route."""
+    own = len(target.ports) * nodes
+    return own + _route_count(target, nodes) + LINKS[links].api_ports(nodes)
 
 
-def _addresses(nodes: tuple[str, ...], ports: Ports) -> dict[str, str]:
-    return {node: _address(ports) for node in nodes}
+def _route_count(target: Target, nodes: int) -> int:
+    clients, between = len(target.client_ports) * nodes, len(target.between)
+    pairs = {"pairs": nodes * (nodes - 1), "nodes": nodes, None: 0}[target.links]
+    return clients + between * pairs
 
 
-def _address(ports: Ports) -> str:
-    return f"{HOST}:{ports.take()}"
+def _sites(target: Target, nodes: tuple[str, ...], ports: Ports, root: Path) -> dict[str, NodeSite]:
+    taken: dict[str, dict[str, int]] = {node: {} for node in nodes}
+    for port in target.ports:
+        for node in nodes:
+            taken[node][port] = ports.take()
+    return {node: _node_site(node, taken[node], root) for node in nodes}
 
 
-class _Dialled(Mapping[str, Mapping[str, str]]):
-    """The address by which each node dials each other one, looked up when a node starts: links
-    have it only once they are up."""
+def _node_site(node: str, ports: Mapping[str, int], root: Path) -> NodeSite:
+    return NodeSite(node, HOST, ports, root / node / "data", root / node / LOG)
 
-    def __init__(self, nodes: tuple[str, ...], links: Links) -> None:
-        self._nodes = nodes
-        self._links = links
 
-    def __getitem__(self, node: str) -> Mapping[str, str]:
-        return {peer: self._links.address(node, peer) for peer in self._nodes if peer != node}
+def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list[LinkRoute]:
+    """A route from the clients to every node, and one for every ordered pair of nodes, or one
+    from all peers to every node: each for every port that is dialled so."""
+    nodes = tuple(sites)
+    pairs = [(CLIENT, dest, port) for dest in nodes for port in target.client_ports]
+    sources = {"pairs": nodes, "nodes": (PEERS,), None: ()}[target.links]
+    pairs += [
+        (source, dest, port)
+        for source in sources
+        for dest in nodes
+        for port in target.between
+        if source != dest
+    ]
+    return [
+        LinkRoute(
+            source,
+            _dest(target, source, dest, port),
+            f"{HOST}:{ports.take()}",
+            sites[dest].address(port),
+        )
+        for source, dest, port in pairs
+    ]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._nodes)
 
-    def __len__(self) -> int:
-        return len(self._nodes)
+def _dest(target: Target, source: str, dest: str, port: str) -> str:
+    """A node as the end of a route; beyond the first port that is dialled so, with the port."""
+    first = (target.client_ports if source == CLIENT else target.between)[0]
+    return dest if port in ("", first) else f"{dest}:{port}"
+
+
+def _named(dest: str) -> tuple[str, str]:
+    """The node and the port of the end of a route, "" for the first."""
+    node, _, port = dest.partition(":")
+    return node, port
+
+
+def _resolver(target: Target, links: Links) -> Callable[[str, str, str], str]:
+    def resolve(source: str, dest: str, port: str) -> str:
+        return links.address(source, _dest(target, source, dest, port))
+
+    return resolve

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from dynamesis.cluster.config.config import ConfigError, check_params
-from dynamesis.cluster.config.tls import Tls, in_folder
+from dynamesis.checkers.models.models import MODELS
+from dynamesis.cluster.plugins.objects import absolute, is_file_name
 from dynamesis.cluster.storage import ENGINES
-from dynamesis.cluster.zoo import resolve
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.nemesis import (
     CLOCKS,
@@ -26,18 +24,24 @@ from dynamesis.harness.nemesis import (
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
+from dynamesis.harness.targets.dynamo.target import DynamoTarget
+from dynamesis.harness.targets.registry import TARGETS, load_target
+from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, within
-from dynamesis.harness.worlds.environment import EnvironmentSpec, ports_for
+from dynamesis.harness.worlds.environment import ports_for
+from dynamesis.harness.worlds.extensions import load_workload
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
-from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
+from dynamesis.workloads.plain import PLAIN
+from dynamesis.workloads.plain.languages import spoken as spoken_by
 
-#: Ring partitions.
-PARTITIONS = 64
 #: The names that options may have, by the `choices` of their flags.
 CHOICES: dict[str, Collection[str]] = {
-    "workloads": WORKLOADS,
+    "targets": TARGETS,
+    "workloads": {**WORKLOADS, **PLAIN},
+    "models": MODELS,
     "nemeses": PACKAGES,
     "links": LINKS,
     "clocks": CLOCKS,
@@ -46,50 +50,17 @@ CHOICES: dict[str, Collection[str]] = {
 
 
 @dataclass(frozen=True)
-class Topology:
-    """A cluster that makes sense."""
-
-    nodes: tuple[str, ...]
-    n: int
-    r: int
-    w: int
-    sloppy: bool
-    links: str
-    storage: str
-    bugs: tuple[str, ...]
-    port_base: int | None
-    #: certificates, where everything is to be encrypted
-    tls: Tls | None
-    #: other parameters of nodes (cluster.core.protocol.params)
-    params: Mapping[str, Any]
-
-    def plan(self, root: Path, logs: Path) -> EnvironmentSpec:
-        """How to build it; see EnvironmentSpec for the folders."""
-        return EnvironmentSpec(
-            nodes=self.nodes,
-            links=self.links,
-            storage=self.storage,
-            root=root.resolve(),
-            logs=logs.resolve(),
-            params=self.node_params,
-            bugs=self.bugs,
-            port_base=self.port_base,
-            tls=self.tls,
-        )
-
-    @property
-    def node_params(self) -> dict[str, Any]:
-        """The parameters of every node (cluster.core.protocol.params)."""
-        quorum = {"n": self.n, "r": self.r, "w": self.w, "sloppy": self.sloppy}
-        return {"partitions": PARTITIONS, **quorum, **self.params}
-
-
-@dataclass(frozen=True)
 class TestOptions:
     """A test that makes sense, with everything drawn that was left to the seed."""
 
-    topology: Topology
-    workload: str
+    #: as this test needs it
+    target: Target
+    #: --target-option, every one of the target's
+    target_options: Mapping[str, str]
+    nodes: tuple[str, ...]
+    links: str
+    port_base: int | None
+    workload: Workload
     #: every option of the workload
     tuning: Mapping[str, Value]
     nemesis: tuple[str, ...]
@@ -109,13 +80,58 @@ class TestOptions:
 
     @property
     def name(self) -> str:
-        """The folder of this kind of test, such as cart-cut+kill."""
-        return f"{self.workload}-{'+'.join(self.nemesis)}"
+        """The folder of this kind of test, such as cart-cut+kill or redis-set-kill."""
+        target = "" if isinstance(self.target, DynamoTarget) else f"{self.target.name}-"
+        return f"{target}{self.workload.name}-{'+'.join(self.nemesis)}"
 
     @property
     def given_keys(self) -> tuple[str, ...]:
         """The keys that the workload is given; it may make more of them."""
         return tuple(f"k{i}" for i in range(self.keys))
+
+    @property
+    def starts(self) -> frozenset[str]:
+        """The names of the faults' operations, such as start-disk."""
+        return frozenset(event.f for event in self.faults)
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """What the target cannot do, by capability, and what it would be."""
+        return lacks(self.target)
+
+
+def lacks(target: Target) -> dict[str, str]:
+    """What a target cannot do, by capability, and what it would be. A target with a status
+    needs no other way to tell that it is at rest."""
+    able = target.able | ({"quiet"} if "status" in target.able else set())
+    return {name: about for name, about in CAPABILITIES.items() if name not in able}
+
+
+def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
+    """The spec with what its target decides where the user did not, and that target. Raises
+    UsageError."""
+    try:
+        target = load_target(spec.target)
+    except ValueError as unknown:
+        raise UsageError(f"--target: {unknown}") from unknown
+    workload = spec.workload
+    if workload is None:
+        if not target.workloads:
+            raise UsageError(f"--target: {target.name} names no workloads; give --workload")
+        workload = next(iter(spoken_by(target.workloads)))
+    nodes = target.nodes if spec.nodes is None else spec.nodes
+    for name, flag in spec.flags().items():
+        if flag.target not in (None, spec.target) and getattr(spec, name) != flag.default:
+            raise UsageError(f"{flag.option}: only target {flag.target} has it, not {target.name}")
+    full = replace(
+        spec,
+        target=absolute(spec.target),
+        workload=absolute(workload),
+        nodes=nodes,
+        bin=None if spec.bin is None else spec.bin.resolve(),
+    )
+    values = {name: getattr(full, name) for name in full.flags()}
+    return full, target.configured(values)
 
 
 def plan_test(spec: TestSpec) -> TestOptions:
@@ -125,13 +141,20 @@ def plan_test(spec: TestSpec) -> TestOptions:
     for name, flag in spec.flags().items():
         if flag.kind == "name":
             allowed(flag, getattr(spec, name))
-    built = topology(spec)
+    spec, target = resolved(spec)
+    assert spec.workload is not None
+    assert spec.nodes is not None
     if spec.schedule is not None and spec.nemesis is not None:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
+    workload = spoken(spec.workload, target)
     options = TestOptions(
-        topology=built,
-        workload=spec.workload,
-        tuning=_tuning(spec.workload, spec.option),
+        target=target,
+        target_options=_target_options(target, spec.target_option),
+        nodes=tuple(f"n{i}" for i in range(1, spec.nodes + 1)),
+        links=one_of("--links", spec.links, LINKS),
+        port_base=spec.port_base,
+        workload=workload,
+        tuning=_tuning(workload, spec.option),
         nemesis=_names(("cut",) if spec.nemesis is None else spec.nemesis),
         time_limit=spec.time_limit,
         rate=spec.rate,
@@ -142,20 +165,52 @@ def plan_test(spec: TestSpec) -> TestOptions:
         clocks=spec.clocks,
         faults=(),
     )
+    require_ports(target, options.links, spec.nodes, spec.port_base)
     if spec.schedule is not None:
-        return _replayed(options, spec.schedule)
+        return _adapted(_replayed(options, spec.schedule))
     try:
         faults = plan(options.nemesis, _fault_context(options), options.seed, options.time_limit)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
-    require_ports(built, newcomers(faults))
-    return replace(options, faults=faults)
+    return _adapted(replace(options, faults=faults))
+
+
+def spoken(name: str, target: Target) -> Workload:
+    """The workload of this name, if the target speaks it: what the name means depends on what its
+    clients speak. One of a user's own is spoken where the target names it, or where its
+    operations are those of workloads that the target names. Raises UsageError."""
+    listed = spoken_by(target.workloads)
+    if name in listed:
+        return listed[name]
+    try:
+        workload = load_workload(name)
+    except ValueError as unknown:
+        raise UsageError(f"--workload: {unknown}") from unknown
+    performed = {f for each in listed.values() for f in each.operations}
+    own = workload not in (*WORKLOADS.values(), *PLAIN.values())
+    if own and (workload.name in target.workloads or performed.issuperset(workload.operations)):
+        return workload
+    speaks = ", ".join(listed) or "none"
+    raise UsageError(
+        f"--workload: target {target.name} does not speak {workload.name}; it speaks: {speaks}"
+    )
+
+
+def _adapted(options: TestOptions) -> TestOptions:
+    """With the target as these faults and this workload need it."""
+    more = newcomers(options.faults)
+    require_ports(options.target, options.links, len(options.nodes) + more, options.port_base)
+    restores = any(event.value.get("disk") == "restored" for event in options.faults)
+    demands = Demands(options.starts, restores, options.workload.params)
+    return replace(options, target=options.target.adapted(demands))
 
 
 def allowed(flag: Flag, value: Any) -> Any:
     """The value, if it is one of the flag's choices or it has none. Raises UsageError."""
     if flag.choices is not None and value is not None:
         for name in (value,) if isinstance(value, str) else value:
+            if flag.files and is_file_name(name):
+                continue
             one_of(flag.option, name, CHOICES[flag.choices])
     return value
 
@@ -169,54 +224,60 @@ def why_not(spec: TestSpec) -> str | None:
     return None
 
 
-def topology(spec: TestSpec) -> Topology:
-    """The cluster that is asked for. Raises UsageError for the first value or combination that
-    makes no sense."""
-    n, nodes = spec.n, spec.nodes
-    if n > nodes:
-        raise UsageError(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
-    for flag, value in (("--r", spec.r), ("--w", spec.w)):
-        if value > n:
-            raise UsageError(f"{flag}: {value} answers cannot come from {n} copies (--n {n})")
-    built = Topology(
-        nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
-        n=n,
-        r=spec.r,
-        w=spec.w,
-        sloppy=not spec.strict,
-        links=one_of("--links", spec.links, LINKS),
-        storage=one_of("--storage", spec.storage, ENGINES),
-        bugs=tuple(map(_bug, spec.bug)),
-        port_base=spec.port_base,
-        params=dict(map(_param, spec.param)),
-        tls=None if spec.tls is None else _certificates(spec.tls),
-    )
-    try:
-        check_params(built.nodes, built.node_params)
-    except ConfigError as error:
-        raise UsageError(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
-    require_ports(built)
-    return built
+def topology(spec: TestSpec) -> tuple[TestSpec, DynamoTarget]:
+    """The cluster of our own nodes that is asked for. Raises UsageError for the first value or
+    combination that makes no sense."""
+    full, target = resolved(spec)
+    assert isinstance(target, DynamoTarget)
+    assert full.nodes is not None
+    require_ports(target, one_of("--links", full.links, LINKS), full.nodes, full.port_base)
+    return full, target
 
 
-def require_ports(topology: Topology, more: int = 0) -> None:
-    """Raises UsageError unless the ports from --port-base on are enough, with `more` nodes."""
-    if topology.port_base is not None:
-        wanted = ports_for(topology.links, len(topology.nodes) + more)
-        within("--port-base", topology.port_base, UNPRIVILEGED, LAST - wanted + 1)
+def require_ports(target: Target, links: str, nodes: int, port_base: int | None) -> None:
+    """Raises UsageError unless the ports from --port-base on are enough for so many nodes."""
+    if port_base is not None:
+        wanted = ports_for(target, links, nodes)
+        within("--port-base", port_base, UNPRIVILEGED, LAST - wanted + 1)
 
 
 def _fault_context(options: TestOptions) -> FaultContext:
     """What the nemesis draws its faults from."""
-    top = options.topology
-    kinds, volatile = LINKS[top.links].kinds, top.storage == "memory"
-    keys = WORKLOADS[options.workload].keys(options.given_keys)
-    params = top.node_params
-    compares = params.get("anti_entropy_interval") != 0
-    buffered = params.get("durability") == "buffered" and params.get("durable_replicas", 1) < 2
+    limits, nodes = options.target.limits, options.nodes
     return FaultContext.draw(
-        top.nodes, kinds, options.seed, top.w, volatile, keys, top.n, compares, buffered
+        nodes,
+        LINKS[options.links].kinds,
+        options.seed,
+        limits.w,
+        limits.volatile,
+        options.workload.keys(options.given_keys),
+        len(nodes) if limits.n is None else limits.n,
+        limits.anti_entropy,
+        limits.buffered,
+        able=options.target.able,
+        target=options.target.name,
     )
+
+
+def _target_options(target: Target, given: Iterable[str]) -> dict[str, str]:
+    """Every option of the target, as given by NAME=VALUE or by default."""
+    chosen = {name: option.default for name, option in target.options.items()}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise UsageError(f"--target-option: {each!r} is not NAME=VALUE")
+        if name not in target.options:
+            known = ", ".join(target.options) or "none"
+            raise UsageError(
+                f"--target-option: target {target.name} has no option {name!r}: it has {known}"
+            )
+        allowed_values = target.options[name].allowed
+        if allowed_values and value not in allowed_values:
+            raise UsageError(
+                f"--target-option: {name}: {value!r} is none of {', '.join(allowed_values)}"
+            )
+        chosen[name] = value
+    return chosen
 
 
 def _replayed(options: TestOptions, path: Path) -> TestOptions:
@@ -226,12 +287,11 @@ def _replayed(options: TestOptions, path: Path) -> TestOptions:
         raise UsageError(f"--schedule: {path} cannot be read ({failure})") from failure
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
-    require_ports(options.topology, newcomers(faults))
     families = dict.fromkeys((event.action.member or "").partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 
 
-def _tuning(workload: str, given: Iterable[str]) -> dict[str, Value]:
+def _tuning(workload: Workload, given: Iterable[str]) -> dict[str, Value]:
     """Every option of a workload, as given by NAME=VALUE or by default."""
     chosen: dict[str, Value] = {}
     for each in given:
@@ -242,44 +302,9 @@ def _tuning(workload: str, given: Iterable[str]) -> dict[str, Value]:
             raise UsageError(f"--option: {name} is given twice")
         chosen[name] = value
     try:
-        return WORKLOADS[workload].configure(chosen)
+        return workload.configure(chosen)
     except ValueError as senseless:
         raise UsageError(f"--option: {senseless}") from senseless
-
-
-def _param(given: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value as YAML has it."""
-    name, equals, text = given.partition("=")
-    if not equals:
-        raise UsageError(f"--param: {given!r} is not NAME=VALUE")
-    if name in ("n", "r", "w", "sloppy"):
-        raise UsageError(
-            f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}"
-        )
-    try:
-        return name, yaml.safe_load(text)
-    except yaml.YAMLError as malformed:
-        raise UsageError(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
-    except RecursionError:
-        raise UsageError(f"--param: {name}: its value is nested too deep") from None
-
-
-def _certificates(folder: Path) -> Tls:
-    try:
-        return in_folder(folder)
-    except OSError as error:
-        raise UsageError(f"--{error}") from error
-
-
-def _bug(spec: str) -> str:
-    """A bug's name, or FILE.py:NAME with the file made absolute."""
-    path, colon, name = spec.rpartition(":")
-    absolute = f"{Path(path).resolve()}:{name}" if colon else spec
-    try:
-        resolve(absolute)
-    except ValueError as unknown:
-        raise UsageError(f"--bug: {unknown}") from unknown
-    return absolute
 
 
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:

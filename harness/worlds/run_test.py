@@ -9,9 +9,9 @@ import shlex
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,6 @@ from typing import Any
 
 import uvloop
 from dynamesis.checkers.verdict import Unknown
-from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.harness.check.evaluate import judge, save
 from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.nemesis.schedule_file import dump
@@ -30,16 +28,15 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.run.runner import SIZES, Runner
+from dynamesis.harness.run.runner import Runner
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
-from dynamesis.harness.worlds.compose import WORK, compose, node_params
+from dynamesis.harness.worlds.compose import WORK, compose
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, plan_test
+from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
-from dynamesis.workloads import WORKLOADS
 
 log = logging.getLogger("harness")
 
@@ -64,11 +61,14 @@ def run_test(
         raise UsageError("options: give a TestSpec or its fields as keywords, not both")
     asked_for = TestSpec.of(options) if spec is None else spec
     chosen = plan_test(asked_for)
+    full, _ = resolved(asked_for)
     store, shown = Path(store), observer or Observer()
     if junit is not None:
         writable_file("--junit", junit)
     with _handlers_kept():
-        return _run_test(replace(asked_for, seed=chosen.seed), chosen, store, junit, shown)
+        return _run_test(
+            replace(full, nodes=asked_for.nodes, seed=chosen.seed), chosen, store, junit, shown
+        )
 
 
 def _run_test(
@@ -85,7 +85,7 @@ def _run_test(
         try:
             finished = _phases(options, folder, test, observer)
         except (EnvironmentFailed, OSError) as failed:
-            if "ring" not in test:  # it never came up: there is nothing to judge
+            if not test.get("booted"):  # it never came up: there is nothing to judge
                 raise
             failure, finished = failed, True
         if not finished:
@@ -185,49 +185,37 @@ async def _run(runner: Runner) -> None:
     await runner.run()
 
 
-def _bounds(params: Mapping[str, Any]) -> JsonObject:
-    """How much a node with these parameters may have in progress and in hints, and how much
-    background work at once."""
-    limits = {field.name: field.default for field in fields(Params)} | dict(params)
-    most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
-    return most | {"background_slices": MOST}
-
-
 def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     """The content of test.json: all that it takes to run the test again, which `command` does."""
-    return {
+    workload, target = options.workload, options.target
+    described = {
         "name": options.name,
         "command": command,
         "spec": spec.to_dict(),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "workload": options.workload,
+        "target": target.name,
+        "target_options": dict(options.target_options),
+        "workload": workload.name,
         "workload_options": dict(options.tuning),
         "nemesis": list(options.nemesis),
-        "nodes": list(options.topology.nodes),
-        "n": options.topology.n,
-        "r": options.topology.r,
-        "w": options.topology.w,
-        "sloppy": options.topology.sloppy,
-        "partitions": options.topology.node_params["partitions"],
-        "reap": node_params(options).get("reap_after", Params.reap_after),
+        "nodes": list(options.nodes),
+        **target.describe(),
         "time_limit": options.time_limit,
         "rate": options.rate,
         "concurrency": options.concurrency,
         "drivers": options.drivers,
         "keys": options.keys,
         "seed": options.seed,
-        "checkers": list(WORKLOADS[options.workload].checkers),
-        "bounds": _bounds(options.topology.node_params),
-        **WORKLOADS[options.workload].promises(options.tuning),
-        "links": options.topology.links,
+        "checkers": list(workload.checkers),
+        **workload.promises(options.tuning),
+        "links": options.links,
         "clocks": options.clocks,
-        "storage": options.topology.storage,
-        "bugs": list(options.topology.bugs),
-        "params": dict(options.topology.params),
-        "tls": options.topology.tls is not None,
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
         },
     }
+    if options.lacks:
+        described["lacks"] = options.lacks
+    return described

@@ -25,6 +25,8 @@ T = TypeVar("T")
 MOST_NODES = 20
 #: How long a load may last, s.
 SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
+#: The target that is tested by default.
+DYNAMO = "dynamo"
 #: The headings under which --help lists the flags.
 WHAT, CLUSTER, LOAD, OUTPUT = "What is tested", "Cluster", "Load", "Output"
 
@@ -34,7 +36,8 @@ class Flag:
     """How an option is written, and what it may be. `bounds`: the least and the greatest
     value; `choices`: the heading of `dynamesis list` under which the allowed names are;
     `campaign`: whether a campaign's configuration may set it; `cluster`: whether
-    `dynamesis cluster` has it too."""
+    `dynamesis cluster` has it too; `target`: the only target that has it, if not all have;
+    `files`: whether FILE.py:NAME is allowed beside the names."""
 
     name: str
     help: str
@@ -45,6 +48,8 @@ class Flag:
     choices: str | None = None
     campaign: bool = True
     cluster: bool = False
+    target: str | None = None
+    files: bool = False
 
     @property
     def option(self) -> str:
@@ -82,7 +87,28 @@ class TestSpec:
 
     __test__: ClassVar[bool] = False
 
-    workload: str = _flag("cart", "What clients do.", "name", choices="workloads", campaign=False)
+    target: str = _flag(DYNAMO, "The store to test.", "name", choices="targets", files=True)
+    target_option: tuple[str, ...] = _flag(
+        (), "Set NAME=VALUE for the target (see `dynamesis list`); may be repeated.", "repeated"
+    )
+    bin: Path | None = _flag(  # noqa: RUF009
+        None, "The program to test, for targets that run one of your own.", "path"
+    )
+    workload: str | None = _flag(
+        None,
+        "What clients do; the first that the target speaks when absent.",
+        "name",
+        choices="workloads",
+        campaign=False,
+        files=True,
+    )
+    model: str | None = _flag(
+        None,
+        "Judge by this model instead of the workload's own.",
+        "name",
+        choices="models",
+        files=True,
+    )
     option: tuple[str, ...] = _flag(
         (), "Set NAME=VALUE for the workload (see `dynamesis list`); may be repeated.", "repeated"
     )
@@ -112,12 +138,24 @@ class TestSpec:
         "Plant a bug, NAME or FILE.py:NAME, in every node; may be repeated.",
         "repeated",
         cluster=True,
+        target=DYNAMO,
     )
-    nodes: int = _flag(
-        5, "How many nodes.", "integer", panel=CLUSTER, bounds=(1, MOST_NODES), cluster=True
+    nodes: int | None = _flag(
+        None,
+        "How many nodes; as many as the target has by default (dynamo: 5).",
+        "integer",
+        panel=CLUSTER,
+        bounds=(1, MOST_NODES),
+        cluster=True,
     )
     n: int = _flag(
-        3, "Copies of each key.", "integer", panel=CLUSTER, bounds=(1, MOST_NODES), cluster=True
+        3,
+        "Copies of each key.",
+        "integer",
+        panel=CLUSTER,
+        bounds=(1, MOST_NODES),
+        cluster=True,
+        target=DYNAMO,
     )
     r: int = _flag(
         2,
@@ -126,6 +164,7 @@ class TestSpec:
         panel=CLUSTER,
         bounds=(1, MOST_NODES),
         cluster=True,
+        target=DYNAMO,
     )
     w: int = _flag(
         2,
@@ -134,6 +173,7 @@ class TestSpec:
         panel=CLUSTER,
         bounds=(1, MOST_NODES),
         cluster=True,
+        target=DYNAMO,
     )
     strict: bool = _flag(
         False,
@@ -141,6 +181,7 @@ class TestSpec:
         "switch",
         panel=CLUSTER,
         cluster=True,
+        target=DYNAMO,
     )
     links: str = _flag(
         "auto",
@@ -156,6 +197,7 @@ class TestSpec:
         "name",
         panel=CLUSTER,
         choices="clocks",
+        target=DYNAMO,
     )
     storage: str = _flag(
         "lmdb",
@@ -164,6 +206,7 @@ class TestSpec:
         panel=CLUSTER,
         choices="storage",
         cluster=True,
+        target=DYNAMO,
     )
     param: tuple[str, ...] = _flag(
         (),
@@ -171,6 +214,7 @@ class TestSpec:
         "repeated",
         panel=CLUSTER,
         cluster=True,
+        target=DYNAMO,
     )
     tls: Path | None = _flag(  # noqa: RUF009
         None,
@@ -179,6 +223,7 @@ class TestSpec:
         panel=CLUSTER,
         campaign=False,
         cluster=True,
+        target=DYNAMO,
     )
     port_base: int | None = _flag(
         None,

@@ -18,7 +18,7 @@ import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.harness.targets.target import WholeStore
+from dynamesis.harness.targets.capabilities import WholeStore
 from node_world import alive, gone, in_loop, until
 
 pytestmark = pytest.mark.cluster

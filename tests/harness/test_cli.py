@@ -12,7 +12,6 @@ from dynamesis.harness.cli.app import COMMANDS, run
 from dynamesis.harness.cli.catalogue import collect
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
-from dynamesis.harness.worlds.compose import node_params
 from dynamesis.harness.worlds.options import CHOICES, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 
@@ -215,7 +214,7 @@ def test_no_tombstone_is_reaped_before_an_old_disk_is_put_back(nemesis: str, has
     older than tombstones reaped after a second, and brought back what was deleted."""
     options = plan_test(TestSpec(links="embedded", workload="delete", nemesis=(nemesis,),
                              time_limit=8, rate=1, concurrency=1, keys=1, seed=31))  # fmt: skip
-    assert ("reap_after" in node_params(options)) is hasty
+    assert ("reap_after" in options.target.node_params) is hasty
 
 
 def test_a_store_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,8 @@ from dynamesis.harness.results.results import HISTORY, TEST, Folder
 from dynamesis.harness.run.quiesce import replica_pairs
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Runner, RunnerParts
+from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.targets.target import Target
 
 from tests.harness.fakes import (
     RING,
@@ -52,7 +52,17 @@ class Rig:
         self.client = Scripted("ok")
         self.folder = Folder(path)
         self.parts: dict[str, Any] = {
-            "target": Target.of(self.system),
+            "store": Capabilities(
+                processes=self.system,
+                status=self.system,
+                dumps=self.system,
+                placements=self.system,
+                data=self.system,
+                disks=self.system,
+                clocks=self.system,
+                membership=self.system,
+                decode=decode,
+            ),
             "links": self.links,
             "routes": (),
             "nemesis": self.nemesis,
@@ -60,7 +70,6 @@ class Rig:
             "load": load(),
             "final": reads,
             "keys": KEYS,
-            "decode": decode,
             **parts,
         }
         self.test: dict[str, Any] = {"name": "fake"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from dynamesis.harness.usage.flags import STORE, Store
@@ -25,9 +26,10 @@ def run(
     from dynamesis.harness.local_cluster.keeper import keep_up
     from dynamesis.harness.usage.values import within
     from dynamesis.harness.worlds.options import require_ports, topology
-    from dynamesis.harness.worlds.test_spec import MOST_NODES
+    from dynamesis.harness.worlds.test_spec import DYNAMO, MOST_NODES
 
-    wanted = topology(spec)
-    within("--spare", spare, 0, MOST_NODES - spec.nodes)
-    require_ports(wanted, spare)
-    return keep_up(wanted, store, tuple(f"n{spec.nodes + 1 + i}" for i in range(spare)))
+    spec, target = topology(replace(spec, target=DYNAMO))
+    nodes = spec.nodes or 0
+    within("--spare", spare, 0, MOST_NODES - nodes)
+    require_ports(target, spec.links, nodes + spare, spec.port_base)
+    return keep_up(spec, target, store, tuple(f"n{nodes + 1 + i}" for i in range(spare)))

@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.cluster.client.client import Client, DynamoError
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
-from dynamesis.harness.targets.target import Target
+from dynamesis.harness.targets.dynamo.target import DynamoTarget
+from dynamesis.harness.targets.dynamo.topology import Topology
+from dynamesis.harness.targets.target import Demands
 from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironment, build
-from dynamesis.harness.worlds.load_generator import MOST_REQUESTS, LoadGenerator
 from tiny_cluster import until
 
 KEYS = [b"key-%d" % i for i in range(20)]
@@ -38,6 +40,13 @@ class Scene:
     nemesis: Nemesis
     history: list[Op] = field(default_factory=list)
 
+    @property
+    def cluster(self) -> Cluster:
+        """Our own nodes."""
+        processes = self.world.store.processes
+        assert isinstance(processes, Cluster)
+        return processes
+
     def record(self, op: Op) -> Op:
         value = op.value.as_value() if isinstance(op.value, FaultAction) else op.value
         self.history.append(msgspec.structs.replace(op, index=len(self.history), value=value))
@@ -52,12 +61,12 @@ class Scene:
 
     async def members(self) -> list[list[str]]:
         """What each node that takes part says."""
-        cluster = self.world.cluster
+        cluster = self.cluster
         return [(await cluster.ring(node))["members"] for node in cluster.nodes]
 
     async def check(self, *members: str) -> None:
         """These are the members, they alone run, and they have everything."""
-        cluster = self.world.cluster
+        cluster = self.cluster
         assert sorted(cluster.nodes) == sorted(members)
         assert await self.members() == [sorted(members)] * len(members)
         async with Client(list(self.world.client_addresses().values())) as client:
@@ -70,25 +79,33 @@ async def open_scene(
     folder: Path, size: int, skips: dict[str, str] | None = None, **plan: Any
 ) -> AsyncIterator[Scene]:
     nodes = tuple(f"n{i}" for i in range(1, size + 1))
-    params = {"partitions": 16, "n": 2, "r": 2, "w": 2, "max_requests": MOST_REQUESTS}
-    params |= plan.pop("params", {})
+    params = {"partitions": 16, **plan.pop("params", {})}
     stored = plan.pop("stored", KEYS)
-    wanted = EnvironmentSpec(nodes, "embedded", "lmdb", folder, folder, params, newcomers=3, **plan)
+    starts = plan.pop("starts", ("start-load",))
+    top = Topology(nodes, 2, 2, 2, True, "lmdb", (), None, params)
+    target = DynamoTarget(top).adapted(Demands(frozenset(starts)))
+    wanted = EnvironmentSpec(
+        target,
+        nodes,
+        "embedded",
+        folder,
+        folder,
+        newcomers=3,
+        starts=frozenset((*starts, "start-load")),
+        **plan,
+    )
     with build(wanted, print) as world:
         try:
             await world.links.start(world.routes)
-            await world.cluster.start_all()
+            await world.store.processes.start_all()
             async with Client(list(world.client_addresses().values())) as client:
                 for key in stored:
                     await client.put(key, key)
             ledger = folder / "ledger"
-            press = LoadGenerator(world.address)
-            nemesis = Nemesis(
-                Target.of(world.cluster), world.links, ledger, world.welcome, press, skips
-            )
+            nemesis = Nemesis(world.store, world.links, ledger, world.welcome, skips)
             yield Scene(world, nemesis)
         finally:
-            await asyncio.gather(world.cluster.stop_all(), world.links.stop())
+            await asyncio.gather(world.store.processes.stop_all(), world.links.stop())
 
 
 def run(

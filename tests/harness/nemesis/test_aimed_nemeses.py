@@ -49,10 +49,10 @@ def proofs(s: Scene) -> dict[int, dict[str, Any]]:
 
 def test_a_node_dies_while_it_is_stopped(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
-        pid = s.world.cluster._process("n2").pid
+        pid = s.cluster._process("n2").pid
         async with load(s):
             await s.do("start-kill", fault=0, nodes=["n2"], pause_ms=200)
-            assert s.world.cluster.exit_code("n2") == -9
+            assert s.cluster.exit_code("n2") == -9
             await s.do("stop-kill", fault=0)
         await s.nemesis.heal_all()
         assert proofs(s)[0]["detail"] == {"gone": {"n2": pid}}
@@ -69,7 +69,7 @@ def test_a_node_dies_in_the_middle_of_its_shutdown_or_is_down_before(
         async with load(s):
             value: Any = {"nodes": ["n3"], "signal": "SIGTERM", "grace_ms": grace_ms}
             await s.do("start-kill", fault=0, **value)
-            assert s.world.cluster.exit_code("n3") == (0 if grace_ms else -9)
+            assert s.cluster.exit_code("n3") == (0 if grace_ms else -9)
             await s.do("stop-kill", fault=0)
         await s.nemesis.heal_all()
         assert proofs(s)[0]["bit"]
@@ -118,7 +118,7 @@ def test_a_node_that_is_to_start_alone_is_healed_like_any_other(tmp_path: Path) 
 
 async def gives(s: Scene) -> bool:
     """Whether some node waits for exchanges before it drops a partition."""
-    cluster = s.world.cluster
+    cluster = s.cluster
     statuses = await asyncio.gather(*map(cluster.status, cluster.nodes))
     moving = [each for status in statuses if status for each in status["moving"]]
     return any(each["state"] == "giving up" and each["waiting_for"] for each in moving)
@@ -152,7 +152,7 @@ def test_partitions_move_to_a_newcomer_and_back(tmp_path: Path) -> None:
             assert s.history[-1].value["joins"] == s.history[-1].value["leaves"] == ["n4"]
             await s.nemesis.heal_all()
         assert proofs(s)[0]["bit"]
-        assert s.world.cluster.state("n4") == "down"
+        assert s.cluster.state("n4") == "down"
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario)
@@ -165,14 +165,14 @@ def test_a_leaver_that_is_hardly_out_comes_back_or_has_gone_for_good(tmp_path: P
                 value = {**CHANGE, "leaves": 1, "among": ["n2"], "after_ms": 500 * fault}
                 await s.do("start-membership", fault=fault, **value)
                 await s.nemesis.heal_all()
-                if "n2" not in s.world.cluster.nodes:
+                if "n2" not in s.cluster.nodes:
                     break
         last = max(proofs(s))
         assert all(proof["bit"] for proof in proofs(s).values())
         came = proofs(s)[last]["detail"]["back"]["n2"]
-        assert (came == "joined") == ("n2" in s.world.cluster.nodes), came
+        assert (came == "joined") == ("n2" in s.cluster.nodes), came
         assert came == "joined" or "has gone" in came
-        await s.check(*s.world.cluster.nodes)
+        await s.check(*s.cluster.nodes)
 
     run(tmp_path, scenario)
 
@@ -202,7 +202,7 @@ def test_a_name_that_was_closed_is_refused_and_its_node_stopped(tmp_path: Path) 
         await s.do("start-membership", fault=0, **value)
         await s.nemesis.heal_all()
         assert "takes another name" in proofs(s)[0]["detail"]["back"]["n3"]
-        assert s.world.cluster.state("n3") == "down"
+        assert s.cluster.state("n3") == "down"
         await s.check("n1", "n2")
 
     run(tmp_path, scenario, params={"reap_after": 0.5})

@@ -36,7 +36,7 @@ async def is_right(s: Scene, node: str) -> bool:
     status = None
     while status is None:  # a busy machine may keep it from answering in time
         asked = time.time_ns() // 1_000_000
-        status = await s.world.cluster.status(node)
+        status = await s.cluster.status(node)
     return bool(asked <= status["clock"]["wall"] <= time.time_ns() // 1_000_000)
 
 
@@ -63,7 +63,7 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Pat
             assert await is_right(s, node)
         await s.check("n1", "n2", "n3")
 
-    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+    run(tmp_path, scenario, starts=("start-clock",), faketime=faketime)
 
 
 @pytest.mark.parametrize("faketime", ENGINES)
@@ -79,7 +79,7 @@ def test_a_clock_goes_on_in_steps_until_it_is_healed(
             return s.nemesis._watches[0].over
 
         await until(seen)
-        status = await s.world.cluster.status("n1")
+        status = await s.cluster.status("n1")
         assert status is not None
         assert status["clock"]["wall"] % grain == 0
         await s.do("stop-clock", fault=0)
@@ -89,7 +89,7 @@ def test_a_clock_goes_on_in_steps_until_it_is_healed(
         assert all(wall % grain == 0 for wall in proof["detail"]["readings"]["n1"])
         assert await is_right(s, "n1")
 
-    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+    run(tmp_path, scenario, starts=("start-clock",), faketime=faketime)
 
 
 @pytest.mark.parametrize("faketime", ENGINES)
@@ -109,7 +109,7 @@ def test_a_clock_of_a_paused_node_is_set_right_by_the_heal(
         await s.nemesis.heal_all()
         assert await is_right(s, "n1")
 
-    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+    run(tmp_path, scenario, starts=("start-clock",), faketime=faketime)
 
 
 @pytest.mark.parametrize("faketime", ENGINES)
@@ -123,7 +123,7 @@ def test_a_node_that_is_started_again_has_a_sound_clock(
         await s.do("stop-kill", fault=1)
         assert await is_right(s, "n1")
 
-    run(tmp_path, scenario, clock_faults=True, faketime=faketime)
+    run(tmp_path, scenario, starts=("start-clock",), faketime=faketime)
 
 
 def test_libfaketime_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:

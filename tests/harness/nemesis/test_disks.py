@@ -43,7 +43,7 @@ def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
         (proof,) = s.said("evidence")
         assert proof["bit"]
         assert proof["detail"]["bites"]["n1"] > 0
-        status = await s.world.cluster.status("n1")
+        status = await s.cluster.status("n1")
         assert status is not None
         assert status["disk"]["fault"] == "none"
 
@@ -53,7 +53,7 @@ def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
         await until(works)
         await s.check("n1", "n2", "n3")
 
-    run(tmp_path, scenario, disk_faults=True)
+    run(tmp_path, scenario, starts=("start-disk",))
 
 
 def test_bits_flip_once_there_are_any(tmp_path: Path) -> None:
@@ -70,12 +70,12 @@ def test_bits_flip_once_there_are_any(tmp_path: Path) -> None:
         assert proof["bit"]
         assert proof["detail"]["bites"]["n1"] > 0
 
-    run(tmp_path, scenario, disk_faults=True, stored=())
+    run(tmp_path, scenario, starts=("start-disk",), stored=())
 
 
 def test_the_power_fails_under_writes_that_wait_to_be_synced(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
-        cluster = s.world.cluster
+        cluster = s.cluster
         before = {node: cluster._process(node).pid for node in cluster.nodes}
         await s.do(
             "start-disk", fault=0, kind="lost-writes", nodes=["n1"], **{"with": {"seconds": 9}}
@@ -88,7 +88,7 @@ def test_the_power_fails_under_writes_that_wait_to_be_synced(tmp_path: Path) -> 
         assert not s.said("found-dead")
         await s.check("n1", "n2", "n3")
 
-    run(tmp_path, scenario, disk_faults=True)
+    run(tmp_path, scenario, starts=("start-disk",))
 
 
 def test_a_disk_of_a_paused_node_is_mended_by_the_heal(tmp_path: Path) -> None:
@@ -97,35 +97,35 @@ def test_a_disk_of_a_paused_node_is_mended_by_the_heal(tmp_path: Path) -> None:
         await s.do("start-pause", fault=1, nodes=["n1"])
         await s.do("stop-disk", fault=0)
         await s.nemesis.heal_all()
-        status = await s.world.cluster.status("n1")
+        status = await s.cluster.status("n1")
         assert status is not None
         assert status["disk"]["fault"] == "none"
         assert not s.said("evidence")[0]["bit"], "nobody wrote"
 
-    run(tmp_path, scenario, disk_faults=True)
+    run(tmp_path, scenario, starts=("start-disk",))
 
 
 def test_a_node_with_a_bad_disk_that_died_is_named(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
-        await s.world.cluster.kill("n1")
+        await s.cluster.kill("n1")
         await s.nemesis.heal_all()
         assert [said["nodes"] for said in s.said("found-dead")] == [["n1"]]
         await s.check("n1", "n2", "n3")
 
-    run(tmp_path, scenario, disk_faults=True)
+    run(tmp_path, scenario, starts=("start-disk",))
 
 
 def test_a_node_gets_its_old_disk_back_and_learns_what_it_missed(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-wipe", fault=0, nodes=["n1"], disk="copied")
         await s.do("stop-wipe", fault=0)
-        copied = {row["key"] for row in await s.world.cluster.dump("n1")}
+        copied = {row["key"] for row in await s.cluster.dump("n1")}
         async with Client(list(s.world.client_addresses().values())) as client:
             for number in range(20):
                 await client.put(b"later-%d" % number, b"x")
         await s.do("start-wipe", fault=1, nodes=["n1"], disk="restored")
-        assert s.world.cluster.state("n1") == "down"
+        assert s.cluster.state("n1") == "down"
         await s.do("stop-wipe", fault=1)
         proofs = {proof["fault"]: proof for proof in s.said("evidence")}
         assert proofs[0]["detail"]["copied"] == proofs[1]["detail"]["restored"] == ["n1"]
@@ -133,7 +133,7 @@ def test_a_node_gets_its_old_disk_back_and_learns_what_it_missed(tmp_path: Path)
         assert proofs[1]["bit"]
 
         async def knows_all_again() -> bool:
-            rows = {row["key"] for row in await s.world.cluster.dump("n1")}
+            rows = {row["key"] for row in await s.cluster.dump("n1")}
             return copied < rows
 
         await until(knows_all_again)

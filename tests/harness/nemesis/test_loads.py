@@ -36,14 +36,14 @@ def test_a_node_under_load_says_so_until_it_is_over(tmp_path: Path, kind: str) -
         assert proof["bit"], proof
 
         async def idle() -> bool:
-            status = await s.world.cluster.status("n1")
+            status = await s.cluster.status("n1")
             assert status is not None
             return not status["requests"] and not status["unsent"]
 
         await until(idle)
-        rows = await s.world.cluster.dump("n1") + await s.world.cluster.dump("n2")
+        rows = await s.cluster.dump("n1") + await s.cluster.dump("n2")
         assert any(row["key"].startswith(EXTRA) for row in rows)
-        dumped = await _dumps(s.world.cluster.nodes, s.world.cluster)
+        dumped = await _dumps(s.cluster.nodes, s.cluster)
         keys = {row["key"] for rows in dumped.values() for row in rows or ()}
         assert keys == {f"key-{i}" for i in range(20)}
         await s.check("n1", "n2", "n3")
@@ -54,9 +54,9 @@ def test_a_node_under_load_says_so_until_it_is_over(tmp_path: Path, kind: str) -
 def test_load_on_a_node_that_dies_goes_on_when_it_is_back(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         value: dict[str, Any] = {"kind": "burst", "nodes": ["n1"], "with": {"puts": 300}}
-        await s.world.cluster.kill("n1")
+        await s.cluster.kill("n1")
         await s.do("start-load", fault=0, **value)
-        await s.world.cluster.start("n1")
+        await s.cluster.start("n1")
 
         async def seen() -> bool:
             return s.nemesis._watches[0].over

@@ -30,7 +30,7 @@ def test_newcomers_get_their_share_and_leavers_go_empty_handed(tmp_path: Path) -
         await s.do("start-membership", fault=1, **{**CHANGE, "joins": 1, "leaves": 1})
         assert s.history[-1].value["leaves"] == ["n2"]
         await s.nemesis.heal_all()
-        assert s.world.cluster.state("n2") == "down"
+        assert s.cluster.state("n2") == "down"
         await s.check("n1", "n3", "n4", "n5", "n6")
         assert [stop["fault"] for stop in s.said("stop-membership")] == [0, 1]
         assert Ledger(tmp_path / "ledger").open() == {}
@@ -44,7 +44,7 @@ def test_a_dead_node_is_removed_and_not_started_again(tmp_path: Path) -> None:
         await s.do("start-membership", fault=1, **{**CHANGE, "removes": 1, "among": ["n3"]})
         await s.do("stop-kill", fault=0)
         await s.nemesis.heal_all()
-        assert s.world.cluster.state("n3") == "down"
+        assert s.cluster.state("n3") == "down"
         assert {proof["fault"]: proof["bit"] for proof in s.said("evidence")} == {0: True, 1: True}
         await s.check("n1", "n2", "n4")
         assert not s.said("found-dead")

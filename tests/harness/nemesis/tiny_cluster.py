@@ -24,13 +24,13 @@ from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
-from dynamesis.harness.targets.target import Target
+from dynamesis.harness.targets.capabilities import Capabilities
 
 NODE = Path(__file__).with_name("tiny_node.py")
 
 
 class TinySystem:
-    """Has of harness.targets.target.WholeStore what nemeses need that know no store."""
+    """Has of harness.targets.capabilities.WholeStore what nemeses need that know no store."""
 
     def __init__(self, folder: Path, ports: dict[str, int], admin: dict[str, int]) -> None:
         self.nodes = tuple(ports)
@@ -165,7 +165,22 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
             )
             await asyncio.gather(*map(system.start, nodes))
             scene = Scene(
-                system, system.links, Nemesis(Target.of(system), system.links, folder / "ledger")
+                system,
+                system.links,
+                Nemesis(
+                    Capabilities(
+                        processes=system,
+                        status=system,
+                        dumps=system,
+                        placements=system,
+                        data=system,
+                        disks=system,
+                        clocks=system,
+                        membership=system,
+                    ),
+                    system.links,
+                    folder / "ledger",
+                ),
             )
             await until(scene.all_hear_all)
             yield scene

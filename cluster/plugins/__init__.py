@@ -1,0 +1,1 @@
+"""Objects in files of users: FILE.py:NAME."""

@@ -1,0 +1,256 @@
+"""What can be done to a store that was built: small protocols, and the Capabilities that it has.
+
+The harness knows no store: a `harness.targets.target.Target` builds one and hands over its
+Capabilities. Nodes are addressed by node id. Times in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dynamesis.checkers.history.op import Sibling
+from dynamesis.harness.targets.site import NodeSite
+
+#: What a node counts in its status that must come to nothing without load.
+IN_PROGRESS = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")
+#: The sizes in a node's status; test.json has their bounds.
+SIZES = (
+    *IN_PROGRESS,
+    *("hint_bytes", "background_slices"),
+    *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
+)
+
+
+class Processes(Protocol):
+    """The node processes. `nodes` are all that take part: newcomers from their start on, retired
+    ones no longer."""
+
+    nodes: tuple[str, ...]
+
+    async def start_all(self) -> None:
+        """Start every node and return once each is ready. Raises RuntimeError with the last
+        lines of a node's log if it would not start."""
+
+    async def start(self, node: str) -> None:
+        """Start (again) a node that is not running, and wait until it is ready, or has nothing
+        to do but to wait for others."""
+
+    async def stop(self, node: str) -> None:
+        """Graceful stop (SIGTERM), SIGKILL after a deadline."""
+
+    async def stop_all(self) -> None:
+        """Stop every process, whatever its state; never raises."""
+
+    async def kill(self, node: str) -> int:
+        """SIGKILL; returns the pid that is gone once it was reaped."""
+
+    async def pause(self, node: str) -> bool:
+        """SIGSTOP; True once the kernel shows the process as stopped."""
+
+    async def resume(self, node: str) -> None:
+        """SIGCONT; harmless when not paused."""
+
+    def state(self, node: str) -> str:
+        """ "running", "paused" or "down"."""
+
+    def exit_code(self, node: str) -> int | None:
+        """How the process of a node ended: minus the signal's number if one ended it; None
+        while it lives, or if it was never started."""
+
+    def last_words(self, node: str) -> str:
+        """How the process of a node ended, and the last lines of its logs."""
+
+    def collect(self, into: Path) -> None:
+        """Copy each node's logs to into/<id>/."""
+
+
+class Status(Protocol):
+    """What a node reports of itself: whether replication is at rest, and what a fault did."""
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        """The node's status over its admin port (not through the proxies); None if it does not
+        answer. Has at least: node, hints (int), transfers (int), objects (int),
+        peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
+        exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
+        unsent (bytes of answers that were not read), owed (requests without an answer),
+        keys_in_progress (keys that work is under way for), where it is known hints_for
+        {id: int} and damaged (rows that could not be read), and where the membership can change
+        membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
+        (gone, and may still hold something)} or None, and moving [{"partition": int, "state":
+        "receiving" or "giving up", "waiting_for": [id]}]."""
+
+    async def metrics(self, node: str) -> str | None:
+        """What the node measures of itself, as Prometheus text; None if it does not answer."""
+
+
+class DataFolders(Protocol):
+    """What nodes that are not running have stored (wipe faults)."""
+
+    async def wipe(self, node: str) -> None:
+        """Delete the data of a node that is not running."""
+
+    async def copy_data(self, node: str) -> None:
+        """Keep a copy of the data of a node that is not running."""
+
+    async def restore_data(self, node: str) -> None:
+        """Put that copy back in place of the data of a node that is not running."""
+
+
+class Disks(Protocol):
+    """Disks that can be made to fail (disk faults)."""
+
+    async def disk(self, node: str, fault: str, **settings: float) -> None:
+        """Have a running node's disk fail from now on as harness.nemesis.disks defines it;
+        "none": no more. Its status then has disk {"bites": {fault: int}}. Raises
+        RuntimeError."""
+
+    async def repair(self, node: str) -> None:
+        """Have a running node read all that it holds, so that latent damage shows, and compare
+        it with its peers. Its status has trees {"rebuilding": bool}. Raises RuntimeError."""
+
+
+class Clocks(Protocol):
+    """Wall clocks that can be made wrong (clock faults)."""
+
+    async def clock(self, node: str, **settings: int) -> None:
+        """Have a running node's wall clock be wrong from now on as harness.nemesis.clocks defines
+        it; without settings: no more. Its status has clock {"wall": ms since 1970, "between_ns"
+        (where it can be had): [ns, ns] of CLOCK_MONOTONIC}. Raises RuntimeError."""
+
+
+class MemberAdmin(Protocol):
+    """Changes of the membership (membership faults)."""
+
+    async def change(self, kind: str, node: str) -> None:
+        """Ask any member to let `node` "join" or "leave", or be "remove"d as dead. Raises
+        ValueError if it is refused, RuntimeError if no node answers."""
+
+    async def retire(self, node: str) -> None:
+        """Stop a node that has ceased to be a member. It is not among `nodes` from then on."""
+
+
+class ReplicaDumps(Protocol):
+    """What one replica holds (divergence, misplaced and lost writes)."""
+
+    async def dump(self, node: str) -> list[dict[str, Any]]:
+        """Everything one node holds, without read repair: rows
+        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}.
+        Raises ValueError if the node cannot know it, RuntimeError if it does not answer."""
+
+
+class Placements(Protocol):
+    """Which nodes hold a key, and coordinate it (aimed faults, quorum claims)."""
+
+    async def ring(self, node: str | None = None) -> dict[str, Any]:
+        """{"partitions": Q, "owners": [node id] * Q, "members": [node id], "n": N, "r": R,
+        "w": W, "sloppy": bool}, as this node sees it, or any. Raises RuntimeError."""
+
+
+class Newcomers(Protocol):
+    """Nodes that may be added while the store runs (membership faults)."""
+
+    def strangers(self, node: str) -> tuple[str, ...]:
+        """The nodes that came after this one had gone: neither knows where the other is."""
+
+    async def add(
+        self, node: NodeSite, dials: Mapping[str, str], dialled_by: Mapping[str, str]
+    ) -> None:
+        """Start a node that is not a member yet. It reaches the others at `dials`, and they
+        reach it at `dialled_by`, each host:port by node id. Raises RuntimeError."""
+
+    async def add_again(
+        self, node: str, dials: Mapping[str, str], dialled_by: Mapping[str, str]
+    ) -> None:
+        """Start a node that has retired, with nothing on its disk; it and its `strangers`
+        reach each other at these addresses. Raises RuntimeError."""
+
+
+class Quiet(Protocol):
+    """Whether replication is at rest, where nodes have no Status to tell it from."""
+
+    async def at_rest(self) -> bool:
+        """True once nothing is left to replicate; an exception counts as False."""
+
+
+class Observed(Protocol):
+    """Nodes that are only watched: whether each runs, and what it reports."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """As in Processes."""
+
+    def state(self, node: str) -> str:
+        """As in Processes."""
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        """As in Status."""
+
+
+@dataclass(frozen=True)
+class NodeObserver:
+    """Processes and their status as one; nodes without a status never answer."""
+
+    processes: Processes
+    reports: Status | None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return self.processes.nodes
+
+    def state(self, node: str) -> str:
+        return self.processes.state(node)
+
+    async def status(self, node: str) -> dict[str, Any] | None:
+        return None if self.reports is None else await self.reports.status(node)
+
+
+#: Loads one node until it is cancelled: (node, kind, settings, how requests ended).
+MakeLoad = Callable[[str, str, Mapping[str, int], Counter[str]], Coroutine[Any, Any, None]]
+#: The version in a stored value: (bytes, deleted) -> Sibling.
+Decode = Callable[[bytes, bool], Sibling]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What can be done to a store that was built; None for what it lacks.
+
+    status: without it, faults are proved by processes and links alone
+    quiet: without it and without status, quiescence is a wait of `quiet_after` s
+    dumps: without it, replicas are not compared
+    placements: without it, no fault is aimed at the replicas of a key, nor is a quorum judged
+    data: without it, no wipe faults
+    disks: without it, no disk faults
+    clocks: without it, no clock faults
+    membership: without it, no membership faults
+    newcomers: without it, no node joins
+    make_load: without it, no load faults
+    decode: reads the rows of `dumps`
+    """
+
+    processes: Processes
+    status: Status | None = None
+    dumps: ReplicaDumps | None = None
+    placements: Placements | None = None
+    data: DataFolders | None = None
+    disks: Disks | None = None
+    clocks: Clocks | None = None
+    membership: MemberAdmin | None = None
+    newcomers: Newcomers | None = None
+    quiet: Quiet | None = None
+    make_load: MakeLoad | None = None
+    decode: Decode | None = None
+    quiet_after: float = 5.0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All that take part now."""
+        return self.processes.nodes
+
+    @property
+    def observed(self) -> NodeObserver:
+        """Its nodes, to be watched."""
+        return NodeObserver(self.processes, self.status)

@@ -1,0 +1,1 @@
+"""Our own node as a target."""

@@ -1,0 +1,221 @@
+"""Target `dynamo`: our own node. It has every capability, and no privilege: whatever is done to
+it is done by the protocols that any target may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
+
+from dynamesis.checkers.history.op import Op
+from dynamesis.cluster.config.tls import dialling
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.client import Client
+from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
+from dynamesis.harness.targets.dynamo.topology import Topology, topology_of
+from dynamesis.harness.targets.site import CLIENT, NodeSite, Site
+from dynamesis.harness.targets.target import (
+    CAPABILITIES,
+    BuildContext,
+    Demands,
+    FaultLimits,
+    Target,
+)
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.base import DYNAMO
+from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
+
+#: A day in production is seconds in a test: tombstones are reaped while it lasts.
+_HASTE = {"reap_after": 1.0}
+
+
+class DynamoTarget(Target):
+    """A full Dynamo node (the 2007 paper), an operating-system process each."""
+
+    name = "dynamo"
+    description = "our own node: a full Dynamo store, with every capability"
+    workloads = tuple(f"{DYNAMO}/{name}" for name in WORKLOADS)
+    ports = ("client", "admin")
+    peer_ports = ("client",)
+    nodes = 5
+    links = "pairs"
+    wipes = True
+    op_limit = 3600.0  # its client has a limit of its own, for each of several tries
+    able = frozenset(CAPABILITIES) - {"quiet"}
+
+    def __init__(self, topology: Topology | None = None, hasty: bool = False) -> None:
+        """`hasty`: for a test, in which tombstones are reaped while it lasts."""
+        self.topology = topology
+        self._hasty = hasty
+        self._demands = Demands()
+        self._contexts = ContextCache()
+
+    def configured(self, values: Mapping[str, Any]) -> DynamoTarget:
+        return DynamoTarget(topology_of(values), hasty=True)
+
+    def adapted(self, demands: Demands) -> DynamoTarget:
+        other = copy(self)
+        other._demands = demands
+        return other
+
+    @property
+    def _topology(self) -> Topology:
+        assert self.topology is not None, "a cluster needs a topology"
+        return self.topology
+
+    @property
+    def node_params(self) -> dict[str, Any]:
+        """The parameters of the nodes. Where a fault puts an old disk back, tombstones stay
+        as long as in production: a disk from before one was reaped brings back what was
+        deleted, and no operator may put it back (docs/node.md)."""
+        hasty = self._hasty and not self._demands.restores
+        return {**(_HASTE if hasty else {}), **self._topology.node_params}
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        params = self.node_params
+        return {
+            "n": self._topology.n,
+            "durable": self._topology.storage != "memory",
+            "compares": params.get("anti_entropy_interval") != 0,
+            "reap_after": params.get("reap_after", Params.reap_after),
+        }
+
+    @property
+    def limits(self) -> FaultLimits:  # type: ignore[override]  # of the topology
+        params = self._topology.node_params
+        durable = params.get("durable_replicas", 1) >= 2
+        return FaultLimits(
+            w=self._topology.w,
+            n=self._topology.n,
+            volatile=self._topology.storage == "memory",
+            buffered=params.get("durability") == "buffered" and not durable,
+            anti_entropy=params.get("anti_entropy_interval") != 0,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        top = self._topology
+        return {
+            "n": top.n,
+            "r": top.r,
+            "w": top.w,
+            "sloppy": top.sloppy,
+            "partitions": top.node_params["partitions"],
+            "reap": self.node_params.get("reap_after", Params.reap_after),
+            "bounds": top.bounds,
+            "storage": top.storage,
+            "bugs": list(top.bugs),
+            "params": dict(top.params),
+            "tls": top.tls is not None,
+        }
+
+    def build(self, context: BuildContext) -> Capabilities:
+        site, starts, top = context.site, context.starts, self._topology
+        params = {**self.node_params, **self._demands.params}
+        if "start-load" in starts:
+            params["max_requests"] = MOST_REQUESTS
+        clocks = "start-clock" in starts
+        spec = ClusterSpec(
+            nodes=site.nodes,
+            root=site.folder,
+            listen={name: node.address("client") for name, node in site.node.items()},
+            admin={name: node.address("admin") for name, node in site.node.items()},
+            peers=_Dialled(site),
+            params=params,
+            engine=top.storage,
+            bugs=top.bugs,
+            tls=top.tls,
+            spares=context.spares,
+            disk_faults="start-disk" in starts,
+            clock_faults=clocks and context.faketime is None,
+            faketime=context.faketime if clocks else None,
+        )
+        cluster = Cluster(spec, context.spawned, context.exited, context.busy)
+        tls = None if top.tls is None else dialling(top.tls.ca)
+        return Capabilities(
+            processes=cluster,
+            status=cluster,
+            dumps=cluster,
+            placements=cluster,
+            data=cluster,
+            disks=cluster,
+            clocks=cluster,
+            membership=cluster,
+            newcomers=_Newcomers(cluster),
+            make_load=LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls),
+            decode=decode,
+        )
+
+    def client(self, site: Site) -> Client:
+        return DynamoStoreClient(self)
+
+
+class DynamoStoreClient(Client):
+    """Performs gets, puts and deletes with the contexts of earlier completions, which the clients
+    of one process share."""
+
+    def __init__(self, target: DynamoTarget) -> None:
+        self._contexts = target._contexts
+        self._tls = target._topology.tls
+        self._client: DynamoClient | None = None
+        self._token: bytes | None = None
+
+    async def open(self, addresses: Mapping[str, str]) -> None:
+        if self._client is None:
+            tls = None if self._tls is None else dialling(self._tls.ca)
+            self._client = DynamoClient(self._contexts, self.thread, tls=tls)
+        await self._client.open(addresses)
+
+    async def invoke(self, op: Op) -> Op:
+        assert self._client is not None, "open comes first"
+        completion, self._token = await self._client.invoke(op)
+        return completion
+
+    def recorded(self, index: int) -> None:
+        self._contexts.remember(index, self._token)
+        self._token = None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+class _Newcomers:
+    """Nodes that are added to a cluster, by their sites."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def strangers(self, node: str) -> tuple[str, ...]:
+        return self._cluster.strangers(node)
+
+    async def add(
+        self, node: NodeSite, dials: Mapping[str, str], dialled_by: Mapping[str, str]
+    ) -> None:
+        listen, admin = node.address("client"), node.address("admin")
+        await self._cluster.add(node.name, listen, admin, dials, dialled_by)
+
+    async def add_again(
+        self, node: str, dials: Mapping[str, str], dialled_by: Mapping[str, str]
+    ) -> None:
+        await self._cluster.add_again(node, dials, dialled_by)
+
+
+class _Dialled(Mapping[str, Mapping[str, str]]):
+    """The address by which each node dials each other one, looked up when a node starts: links
+    have it only once they are up."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._nodes = tuple(site.node)
+
+    def __getitem__(self, node: str) -> Mapping[str, str]:
+        return {peer: self._site.resolve(node, peer, "") for peer in self._nodes if peer != node}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)

@@ -1,0 +1,119 @@
+"""What a Dynamo cluster is made of: read from the options of a test, refused where it makes no
+sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dynamesis.cluster.config.config import ConfigError, check_params
+from dynamesis.cluster.config.tls import Tls, in_folder
+from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.runtime.admission import MOST
+from dynamesis.cluster.plugins.objects import absolute
+from dynamesis.cluster.storage import ENGINES
+from dynamesis.cluster.zoo import resolve
+from dynamesis.harness.targets.capabilities import SIZES
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import one_of
+
+#: Ring partitions.
+PARTITIONS = 64
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A cluster that makes sense."""
+
+    nodes: tuple[str, ...]
+    n: int
+    r: int
+    w: int
+    sloppy: bool
+    storage: str
+    bugs: tuple[str, ...]
+    #: certificates, where everything is to be encrypted
+    tls: Tls | None
+    #: other parameters of nodes (cluster.core.protocol.params)
+    params: Mapping[str, Any]
+
+    @property
+    def node_params(self) -> dict[str, Any]:
+        """The parameters of every node (cluster.core.protocol.params)."""
+        quorum = {"n": self.n, "r": self.r, "w": self.w, "sloppy": self.sloppy}
+        return {"partitions": PARTITIONS, **quorum, **self.params}
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """How much a node may have in progress and in hints, and how much background work at
+        once."""
+        limits = {field.name: field.default for field in fields(Params)} | self.node_params
+        most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
+        return most | {"background_slices": MOST}
+
+
+def topology_of(values: Mapping[str, Any]) -> Topology:
+    """The cluster that these options of a test ask for (fields of TestSpec by name). Raises
+    UsageError for the first value or combination that makes no sense."""
+    n, nodes = values["n"], values["nodes"]
+    if n > nodes:
+        raise UsageError(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
+    for flag in ("r", "w"):
+        if values[flag] > n:
+            raise UsageError(
+                f"--{flag}: {values[flag]} answers cannot come from {n} copies (--n {n})"
+            )
+    tls = values["tls"]
+    built = Topology(
+        nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
+        n=n,
+        r=values["r"],
+        w=values["w"],
+        sloppy=not values["strict"],
+        storage=one_of("--storage", values["storage"], ENGINES),
+        bugs=tuple(map(_bug, values["bug"])),
+        params=dict(map(_param, values["param"])),
+        tls=None if tls is None else _certificates(tls),
+    )
+    try:
+        check_params(built.nodes, built.node_params)
+    except ConfigError as error:
+        raise UsageError(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
+    return built
+
+
+def _param(given: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as YAML has it."""
+    name, equals, text = given.partition("=")
+    if not equals:
+        raise UsageError(f"--param: {given!r} is not NAME=VALUE")
+    if name in ("n", "r", "w", "sloppy"):
+        raise UsageError(
+            f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}"
+        )
+    try:
+        return name, yaml.safe_load(text)
+    except yaml.YAMLError as malformed:
+        raise UsageError(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
+    except RecursionError:
+        raise UsageError(f"--param: {name}: its value is nested too deep") from None
+
+
+def _certificates(folder: Path) -> Tls:
+    try:
+        return in_folder(folder)
+    except OSError as error:
+        raise UsageError(f"--{error}") from error
+
+
+def _bug(spec: str) -> str:
+    """A bug's name, or FILE.py:NAME with the file made absolute."""
+    named = absolute(spec)
+    try:
+        resolve(named)
+    except ValueError as unknown:
+        raise UsageError(f"--bug: {unknown}") from unknown
+    return named

@@ -1,0 +1,295 @@
+"""One process a node, of any command line: started, watched, killed, paused, wiped.
+
+A node is a process group: what a start script leaves running is killed and paused with it. Every
+process is registered before it does anything, and tied to the harness, so that nothing is left
+even where the harness itself is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.site import NodeSite, Site
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.target import BuildContext, Target
+
+#: s between two looks at a process that is about to change, and at one that is to be ready
+_LOOK = 0.005
+_ASK_AGAIN = 0.05
+#: s that one question whether a node is ready may take
+_READY_ANSWER = 5.0
+#: bytes and lines of the end of a log that are shown
+_TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
+_COPY = "data.copy"
+
+
+def build_processes(target: Target, context: BuildContext) -> Capabilities:
+    """The capabilities of a target whose nodes are processes on this machine."""
+    store = ProcessStore(target, context)
+    able = target.able
+    return Capabilities(
+        processes=store,
+        data=store if "wipe" in able else None,
+        quiet=store if "quiet" in able else None,
+        dumps=None,
+        decode=target.decode,
+        quiet_after=target.quiet_after,
+    )
+
+
+class ProcessStore:
+    """The processes of a target: harness.targets.capabilities.Processes, DataFolders, Quiet."""
+
+    def __init__(self, target: Target, context: BuildContext) -> None:
+        self.nodes = context.site.nodes
+        self._target = target
+        self._context = context
+        self._processes: dict[str, _Process] = {}
+
+    @property
+    def _site(self) -> Site:
+        return self._context.site
+
+    # ---- Processes
+
+    async def start_all(self) -> None:
+        for node in self.nodes:
+            self._spawn(node)
+        await asyncio.gather(*map(self._until_ready, self.nodes))
+        try:
+            await self._target.prepare(self._site)
+        except EnvironmentFailed:
+            raise
+        except Exception as failure:
+            what = f"{type(failure).__name__}: {failure}"
+            raise RuntimeError(f"target {self._target.name} could not prepare: {what}") from failure
+
+    async def start(self, node: str) -> None:
+        self._spawn(node)
+        await self._until_ready(node)
+
+    async def stop(self, node: str) -> None:
+        await self._process(node).stop(self._target.stop_limit)
+
+    async def stop_all(self) -> None:
+        limit = self._target.stop_limit
+        await asyncio.gather(
+            *(process.stop(limit) for process in self._processes.values()), return_exceptions=True
+        )
+
+    async def kill(self, node: str) -> int:
+        process = self._process(node)
+        await process.kill()
+        return process.pid
+
+    async def pause(self, node: str) -> bool:
+        return await self._process(node).pause()
+
+    async def resume(self, node: str) -> None:
+        self._process(node).signal(signal.SIGCONT)
+
+    def state(self, node: str) -> str:
+        process = self._processes.get(node)
+        return "down" if process is None else process.state
+
+    def exit_code(self, node: str) -> int | None:
+        process = self._processes.get(node)
+        return None if process is None else process.exit_code
+
+    def last_words(self, node: str) -> str:
+        return self._with_log(node, f"ended with exit code {self._process(node).exit_code}")
+
+    def collect(self, into: Path) -> None:
+        for node in self._processes:
+            log = self._site.node[node].log
+            if log.exists():
+                (into / node).mkdir(parents=True, exist_ok=True)
+                shutil.copy2(log, into / node / log.name)
+
+    # ---- DataFolders
+
+    async def wipe(self, node: str) -> None:
+        data = self._data_of_dead(node)
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True, exist_ok=True)
+
+    async def copy_data(self, node: str) -> None:
+        data = self._data_of_dead(node)
+        shutil.rmtree(data.with_name(_COPY), ignore_errors=True)
+        shutil.copytree(data, data.with_name(_COPY), symlinks=True)
+
+    async def restore_data(self, node: str) -> None:
+        data = self._data_of_dead(node)
+        if not data.with_name(_COPY).exists():
+            raise RuntimeError(f"there is no copy of the data of {node}")
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(data.with_name(_COPY), data, symlinks=True)
+
+    # ---- Quiet
+
+    async def at_rest(self) -> bool:
+        ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
+        return bool(await ask(self._site))
+
+    # ---- inside
+
+    def _data_of_dead(self, node: str) -> Path:
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
+        return self._site.node[node].data
+
+    def _spawn(self, node: str) -> None:
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)} already")
+        where, context = self._site.node[node], self._context
+        where.data.mkdir(parents=True, exist_ok=True)
+        where.log.parent.mkdir(parents=True, exist_ok=True)
+        command = self._target.command(where, self._site)
+        argv = [str(each) for each in command.argv]
+        program = shutil.which(argv[0], path=command.env.get("PATH"))
+        if program is None:
+            raise EnvironmentFailed(
+                f"target {self._target.name}: {argv[0]} is not a program on this machine"
+                + (f"; {self._target.install}" if self._target.install else "")
+            )
+        with where.log.open("ab") as log:
+            process = subprocess.Popen(
+                context.tied([os.path.abspath(program), *argv[1:]]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **command.env},
+                cwd=where.data if command.cwd is None else command.cwd,
+                start_new_session=True,
+            )
+        context.spawned(process.pid)
+        self._processes[node] = _Process(process, context.exited)
+
+    async def _until_ready(self, node: str) -> None:
+        where, loop = self._site.node[node], asyncio.get_running_loop()
+        left, asked, why = self._target.boot_limit, loop.time(), ""
+        while True:
+            if self.state(node) == "down":
+                code = self._process(node).exit_code
+                raise RuntimeError(self._not_ready(node, f"ended with exit code {code}"))
+            try:
+                async with asyncio.timeout(_READY_ANSWER):
+                    if await self._target.ready(where, self._site):
+                        return
+                why = ""
+            except Exception as failure:
+                why = f" ({type(failure).__name__}: {failure})"
+            now = loop.time()
+            left -= (now - asked) / max(1.0, self._context.busy())
+            asked = now
+            if left < 0:
+                limit = f"was not ready within {self._target.boot_limit:g} s{why}"
+                raise RuntimeError(self._not_ready(node, limit))
+            await asyncio.sleep(_ASK_AGAIN)
+
+    def _not_ready(self, node: str, what: str) -> str:
+        return f"node {node} {self._with_log(node, what)}"
+
+    def _with_log(self, node: str, what: str) -> str:
+        lines = _tail(self._site.node[node])
+        if not lines:
+            return f"{what}; it logged nothing"
+        return "\n  ".join([f"{what}; its last lines:", *lines])
+
+    def _process(self, node: str) -> _Process:
+        if node not in self._processes:
+            raise RuntimeError(f"{node} was never started")
+        return self._processes[node]
+
+
+class _Process:
+    """The process of one node, leader of a group. It must be waited for, or `exit_code` looked
+    at, to be reaped."""
+
+    def __init__(self, process: subprocess.Popen[bytes], exited: Callable[[int], None]) -> None:
+        self._process = process
+        self._exited = exited
+        self._reaped = False
+        self.pid = process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives; minus the signal's number if one ended it. What it left behind
+        in its group is killed."""
+        if self._reaped:
+            return self._process.returncode
+        # while the leader is not reaped, its group's number belongs to nothing else
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        self._to_group(signal.SIGKILL)
+        code = self._process.wait()
+        self._reaped = True
+        self._exited(self.pid)
+        return code
+
+    @property
+    def state(self) -> str:
+        """ "running", "paused" or "down"."""
+        if self.exit_code is not None:
+            return "down"
+        return "paused" if _kernel_state(self.pid) in ("T", "t") else "running"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the group; nothing if the process is gone."""
+        if self.exit_code is None:
+            self._to_group(number)
+
+    def _to_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def pause(self) -> bool:
+        self.signal(signal.SIGSTOP)
+        while (state := self.state) == "running":
+            await asyncio.sleep(_LOOK)
+        return state == "paused"
+
+    async def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        while self.exit_code is None:
+            await asyncio.sleep(_LOOK)
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM; SIGKILL after `grace` s, and at once to a paused process."""
+        if self.state != "paused":
+            self.signal(signal.SIGTERM)
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + grace
+            while self.exit_code is None and loop.time() < deadline:
+                await asyncio.sleep(_LOOK)
+        await self.kill()
+
+
+def _kernel_state(pid: int) -> str:
+    """The state letter of a process that we have not reaped."""
+    try:
+        # the name before it is in brackets, and may hold anything
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2][:1]
+    except OSError:
+        command = ["ps", "-o", "state=", "-p", str(pid)]
+        shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        return shown.stdout.strip()[:1]
+
+
+def _tail(node: NodeSite) -> list[str]:
+    """The last lines of its log."""
+    if not node.log.exists():
+        return []
+    with node.log.open("rb") as content:
+        content.seek(max(0, node.log.stat().st_size - _TAIL_BYTES))
+        lines = content.read().decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip()][-_TAIL_LINES:]

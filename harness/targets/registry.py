@@ -1,0 +1,66 @@
+"""Which targets there are: an explicit table, then entry points, then FILE.py:NAME.
+
+A target is imported when it is chosen; `dynamesis list` shows the table from a file that is made
+beforehand (harness.usage.catalogue).
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
+from dynamesis.harness.targets.target import Target
+
+#: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
+TARGETS: dict[str, str] = {
+    "dynamo": "harness.targets.dynamo.target:DynamoTarget",
+}
+#: the entry points of targets that other packages bring
+GROUP = "dynamesis.targets"
+
+
+def load_target(spec: str) -> Target:
+    """The target of this name, or of FILE.py:NAME. Raises ValueError with what is wrong and what
+    is allowed."""
+    if spec in TARGETS:
+        module, _, name = TARGETS[spec].partition(":")
+        return _instance(getattr(import_module(f"dynamesis.{module}"), name), spec)
+    if is_file_name(spec):
+        return _instance(load_object(absolute(spec), _is_target, "a Target"), spec)
+    outside = {point.name: point for point in installed()}
+    if spec not in outside:
+        known = sorted({*TARGETS, *outside})
+        near = get_close_matches(spec, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"there is no {spec!r}{hint}; allowed: FILE.py:NAME, {', '.join(known)}")
+    try:
+        found = outside[spec].load()
+    except Exception as error:
+        raise ValueError(f"{spec}: {outside[spec].value} cannot be loaded: {error!r}") from error
+    if not _is_target(found):
+        raise ValueError(f"{spec}: {outside[spec].value} is not a Target")
+    return _instance(found, spec)
+
+
+def installed() -> tuple[EntryPoint, ...]:
+    """The targets that other packages bring."""
+    return tuple(entry_points(group=GROUP))
+
+
+def _is_target(value: object) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, Target) and value is not Target
+    return isinstance(value, Target)
+
+
+def _instance(found: object, spec: str) -> Target:
+    try:
+        target = found() if isinstance(found, type) else found
+    except Exception as error:
+        raise ValueError(f"{spec}: the target cannot be made: {error!r}") from error
+    assert isinstance(target, Target)
+    if not target.name:
+        target.name = spec.rpartition(":")[2].lower()
+    return target

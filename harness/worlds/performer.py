@@ -1,0 +1,112 @@
+"""Performs operations with the client of a target, whatever that client does.
+
+What a client of a user's own gets wrong must not cost a verdict: one that raises, or does not
+come back in time, leaves an operation of unknown effect (a failed one, if it only reads), and is
+replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness.processes.patience import stretch
+from dynamesis.harness.targets.client import Client, fail, unknown
+from dynamesis.harness.targets.site import load
+from dynamesis.harness.targets.target import Target
+
+log = logging.getLogger(__name__)
+
+#: Operations that change nothing, whatever becomes of them.
+READS = frozenset({"read", "get", "dump"})
+#: s that a client may take to close
+_CLOSE = 2.0
+
+
+class TargetPerformer:
+    """Performs the operations of one thread: a harness.run.drivers.Performer. `site`: the file
+    in which the addresses of the nodes are, once they have started."""
+
+    def __init__(self, target: Target, site: Path, number: int) -> None:
+        self._target = target
+        self._site = site
+        self._number = number
+        self._client: Client | None = None
+        self._addresses: dict[str, str] = {}
+        self._opened = False
+
+    async def open(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = dict(addresses)
+        self._opened = False
+
+    async def invoke(self, op: Op) -> Op:
+        limit = self._target.op_limit * stretch()
+        try:
+            async with asyncio.timeout(limit):
+                client = await self._ready()
+        except Exception as failure:
+            await self._drop()
+            return fail(op, "unreachable", _text(failure))
+        try:
+            async with asyncio.timeout(limit):
+                completion = await client.invoke(op)
+            if not isinstance(completion, Op) or completion.type not in ("ok", "fail", "info"):
+                raise TypeError(f"invoke returned {completion!r}, and no completion")
+            return completion
+        except TimeoutError:
+            await self._drop()
+            return _doubtful(op, "timeout", f"no answer within {limit:g} s")
+        except Exception as failure:
+            log.warning("the client of process %s failed", op.process, exc_info=True)
+            await self._drop()
+            return _doubtful(op, "client-broke", _text(failure))
+
+    def recorded(self, index: int) -> None:
+        if self._client is not None:
+            self._client.recorded(index)
+
+    async def close(self) -> None:
+        await self._drop()
+
+    async def _ready(self) -> Client:
+        """The client, open to the nodes as they are now."""
+        if self._client is None:
+            self._client = self._target.client(load(self._site))
+            self._client.thread = self._number
+            self._opened = False
+        if not self._opened:
+            await self._client.open(self._addresses)
+            self._opened = True
+        return self._client
+
+    async def _drop(self) -> None:
+        """The next operation is another client's."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE):
+                    await client.close()
+
+
+def only_reads(op: Op) -> bool:
+    """Whether an operation changes nothing."""
+    if op.f == "txn" and isinstance(op.value, list):
+        return all(_is_read(step) for step in op.value)
+    return op.f in READS
+
+
+def _is_read(step: Any) -> bool:
+    return isinstance(step, list | tuple) and len(step) > 0 and step[0] == "r"
+
+
+def _doubtful(op: Op, code: str, message: str) -> Op:
+    return (fail if only_reads(op) else unknown)(op, code, message)
+
+
+def _text(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
