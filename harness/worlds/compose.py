@@ -29,6 +29,7 @@ from dynamesis.harness.worlds.options import TestOptions
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Setting
 from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
+from dynamesis.workloads.script.used_keys import UsedKeys
 
 #: While a test runs, in its folder: what the processes need, deleted afterwards.
 WORK, LINKS = "work", "links"
@@ -96,6 +97,8 @@ def compose(
             skips,
         )
         recorder.listen(nemesis.observe)
+        used = UsedKeys()
+        recorder.listen(used.observe)
         yield Parts(
             target=target,
             links=world.links,
@@ -103,7 +106,7 @@ def compose(
             nemesis=nemesis,
             clients={i: Client(world, each) for i, each in enumerate(performers)},
             load=load(options, keys),
-            final=lambda _: workload.final_generator(keys),
+            final=lambda _: workload.final_generator(keys, options.tuning, used.keys),
             keys=workload.keys(keys),
             decode=decode,
             anti_entropy=wanted.params.get("anti_entropy_interval") != 0,
