@@ -210,7 +210,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("cluster.zoo", "harness.check", "harness.generators", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.targets", "harness.usage"),
-            *("workloads", "workloads.client"),
+            *("workloads", "workloads.client", "workloads.plain", "workloads.script"),
         ),
     ),
     "harness.local_cluster": (
@@ -246,7 +246,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
-            "workloads",
+            *("workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -338,7 +338,7 @@ class Queues(PlainStore):
 
 class LostElements(Queues):
     def enqueue(self, op):
-        if not self.seldom():
+        if self.draw(5):
             super().enqueue(op)
 
 

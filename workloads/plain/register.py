@@ -1,6 +1,6 @@
 """Registers: read, write, and compare-and-set, judged for linearizability key by key.
 
-A compare-and-set expects the value that was last seen of its key, by whichever client, so that
+A compare-and-set expects the value that was last seen of its key, by any client, so that
 most of them can succeed and those that race must not all do so. Values are unique, so that a
 read names its write and zones suffice to judge; or they repeat (`values=repeated`), as a store's
 own tests have them, and judging takes a search. Therefore keys are given up after `per_key`
