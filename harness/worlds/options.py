@@ -118,7 +118,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     if workload is None:
         if not target.workloads:
             raise UsageError(f"--target: {target.name} names no workloads; give --workload")
-        workload = next(iter(spoken_by(target.workloads)))
+        workload = next(iter(spoken_by(target.workloads)), target.workloads[0])
     nodes = target.nodes if spec.nodes is None else spec.nodes
     for name, flag in spec.flags().items():
         if flag.target not in (None, spec.target) and getattr(spec, name) != flag.default:
