@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_two_commands_are_one_line_each_and_stand_first() -> None:
+def test_the_two_commands_are_one_line_each_and_come_first() -> None:
     lines = [line for line in blocks("sh")[0].splitlines() if line and not line.startswith("#")]
     run, test = lines
     assert run.startswith("python3 -m venv .venv && .venv/bin/pip install -q -e . && .venv/bin/dyn")

@@ -19,5 +19,5 @@ def run(
 
     within("--port", port, 0, 65535)
     if not store.is_dir():
-        raise UsageError(f"--store: {store} is no folder; name one that tests wrote")
+        raise UsageError(f"--store: no folder {store}; name one that tests wrote")
     serve(store, port, print)

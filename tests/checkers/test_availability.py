@@ -24,7 +24,7 @@ def test_sides_are_who_cannot_reach_the_same_others(grudge, expected) -> None:
     assert sides(grudge) == expected
 
 
-def test_each_side_of_a_cut_is_told_second_by_second() -> None:
+def test_each_side_of_a_cut_is_measured_second_by_second() -> None:
     """Before the cut n1 fails once; in it n1 fails one of two, n2 and n3 none."""
     nemesis = {"type": "info", "process": "nemesis"}
     ops = [

@@ -17,7 +17,7 @@ EVENTS = [
 ]
 
 
-def test_the_last_event_about_the_key_on_each_node_is_told() -> None:
+def test_the_last_event_about_the_key_on_each_node_is_reported() -> None:
     results = Results({"final": judge([Anomaly("lost-write", "3.1 is gone.", "k", (1, 2))])})
     [anomaly] = with_touches(results, touches(EVENTS, results)).anomalies
     why = "3.1 is gone. Last touched on n1 by handed-off (target n3), n2 by hint."
@@ -35,7 +35,7 @@ def stored(node: str, why: str, request: str | None = None, key: str = "k") -> d
     return event if request is None else {**event, "request": request}
 
 
-def test_a_lost_write_tells_where_it_was_stored_and_what_came_next_there() -> None:
+def test_a_lost_write_reports_where_it_was_stored_and_what_came_next_there() -> None:
     lost = Anomaly("lost-write", "3.1 is gone.", "k", (1,), {"id": "3.1"})
     stale = Anomaly("stale-read", "3.1 was not shown.", "k", (1,), {"id": "3.1"})
     results = Results({"final": judge([lost, stale])})
@@ -64,7 +64,7 @@ def stamped(node: str, request: str, dot: str) -> dict[str, object]:
     return {**stored(node, "stamp", request), "dot": dot}
 
 
-def test_names_given_twice_are_told() -> None:
+def test_names_given_twice_are_reported() -> None:
     lost = Anomaly("lost-write", "3.1 is gone.", "k", (1,), {"id": "3.1"})
     split = Anomaly("divergence", "k differs.", "k", (2,))
     results = Results({"final": judge([lost, split])})
@@ -85,7 +85,7 @@ def test_names_given_twice_are_told() -> None:
     assert other.data["doubles"] == both
 
 
-def test_only_what_an_anomaly_is_about_is_told() -> None:
+def test_only_what_an_anomaly_is_about_is_reported() -> None:
     log = [stamped("n1", "3.1", "a:1"), stamped("n2", "4.0", "a:1"), stamped("n3", "8.0", "c:1"),
            stamped("n1", "9.0", "c:1"), {**stored("n3", "stamp"), "dot": "c:1"}]  # fmt: skip
 
@@ -123,7 +123,7 @@ HISTORY = History.of(
     ("ops", "during", "faults"),
     [((3,), (), [2]), ((1, 3), (), [0, 2]), ((3,), (4, 5), [2, 5]), ((), (), None)],
 )
-def test_faults_are_told_as_data_and_in_words(
+def test_faults_are_reported_as_data_and_in_words(
     ops: tuple[int, ...], during: tuple[int, ...], faults: list[int] | None
 ) -> None:
     anomaly = Anomaly("lost-write", "3.1 is gone.", "k", ops, during=during)

@@ -47,7 +47,7 @@ def test_a_hint_that_took_in_more_than_was_sent_is_lost() -> None:
     assert "what it had kept last was bb with 1.1, and it handed aa off" in anomaly.why
 
 
-def test_what_was_sent_to_a_node_that_heard_nothing_is_lost() -> None:
+def test_what_was_sent_to_a_node_that_got_nothing_is_lost() -> None:
     assert verdict(kept("aa"), sent("aa")).counts() == {"lost-hint": 1}
     assert verdict(kept("aa"), came("aa", node="n2"), sent("aa")).counts() == {"lost-hint": 1}
 

@@ -229,7 +229,7 @@ def test_a_value_that_cannot_be_held_is_equal_only_to_itself(tmp_path: Path, val
     assert check(history).verdicts["reads"].verdict is Verdict.VALID
 
 
-def test_white_space_around_an_event_says_nothing(tmp_path: Path) -> None:
+def test_white_space_around_an_event_means_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, b"".join(LINES).replace(b"\n", b" \r\n"))
     assert list(read_history(path).ops()) == OPS
 

@@ -59,7 +59,7 @@ def test_what_is_not_described_is_counted() -> None:
     assert verdict.counts() == {"lost-element": 150}
 
 
-def test_a_key_that_nobody_read_is_unknown() -> None:
+def test_a_key_that_no_one_read_is_unknown() -> None:
     adds = [*done("add", ["x", 1], ["x", 1]), *done("add", ["y", 1], ["y", 1])]
     results = check_model("set", history(*adds, *done("read", ["x", None], ["x", [1]])))
     assert (results.verdict, results.reasons()) == (Verdict.UNKNOWN, ("key y: no read succeeded",))

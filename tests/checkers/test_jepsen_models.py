@@ -306,7 +306,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("model", "events", "why"), UNKNOWN)
-def test_what_cannot_be_judged_says_why(model: str, events: list, why: str) -> None:
+def test_what_cannot_be_judged_gives_the_reason(model: str, events: list, why: str) -> None:
     results = judged(model, *events)
     assert results.verdict is Verdict.UNKNOWN
     assert why in results.reasons()[0]

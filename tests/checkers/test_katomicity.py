@@ -83,7 +83,7 @@ def test_delta_is_found_by_bisection() -> None:
         (2, {"delta_ms": 3.0, "k_at_least": 3}),
     ],
 )
-def test_the_verdict_tells_the_distance(stale: int, distance: dict[str, float]) -> None:
+def test_the_verdict_reports_the_distance(stale: int, distance: dict[str, float]) -> None:
     ops = [
         Op(type=end, process=0, f="write", key="x", value=value)
         for value in range(3)

@@ -246,7 +246,7 @@ def test_what_else_is_wrong_is_found_beside_an_odd_value() -> None:
 
 
 @pytest.mark.parametrize("test", [{"accounts": "a"}, {"total_amount": "3"}, {"total_amount": True}])
-def test_a_test_json_that_says_something_else_of_a_bank(test: dict[str, Any]) -> None:
+def test_a_test_json_that_differs_about_a_bank(test: dict[str, Any]) -> None:
     reads = [*done(1, "read", seen={"a": 3}), *done(1, "read", seen={"a": 3})]
     results = judged("bank", *reads, test=test)
     assert results.verdict is Verdict.UNKNOWN

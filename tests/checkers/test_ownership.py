@@ -60,14 +60,14 @@ CLAIMS = [
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_who_heard_all_owners_may_say_so(claim: Event) -> None:
+def test_a_node_that_reached_all_owners_may_log_it(claim: Event) -> None:
     told = verdict(*heard(*SOURCES), layout(2.9, "n1", 3, False), claim)
     assert (told.verdict, told.details) == (Verdict.VALID, {"claims": 1})
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize("lacking", SOURCES)
-def test_who_did_not_hear_one_of_them_owns_too_early(claim: Event, lacking: str) -> None:
+def test_a_node_that_missed_one_of_them_owns_too_early(claim: Event, lacking: str) -> None:
     others = [source for source in SOURCES if source != lacking]
     (anomaly,) = verdict(*heard(*others), layout(2.9, "n1", 3, False), claim).anomalies
     assert anomaly.name == "early-ownership"
@@ -88,12 +88,12 @@ def test_an_exchange_that_ends_later_comes_too_late() -> None:
     assert verdict(CLAIMS[2], *late).counts() == {"early-ownership": 1}
 
 
-def test_nobody_waits_for_who_was_removed() -> None:
+def test_no_node_waits_for_one_that_was_removed() -> None:
     removed = layout(1.5, "n5", 2, True, gone=[SOURCES[0]])
     assert verdict(removed, *heard(*SOURCES[1:]), CLAIMS[2]).verdict is Verdict.VALID
 
 
-def test_what_a_later_life_says_is_not_judged() -> None:
+def test_what_a_later_life_reports_is_not_judged() -> None:
     again = line(2.5, "n5", "start")
     assert verdict(again, CLAIMS[2], CLAIMS[1]).verdict is Verdict.VALID
 
@@ -104,7 +104,7 @@ def test_who_owned_it_before_may_serve_it() -> None:
     assert verdict(back).details == {"claims": 0}
 
 
-def test_one_claim_is_told_once() -> None:
+def test_one_claim_is_reported_once() -> None:
     told = verdict(*CLAIMS, layout(2.9, "n1", 3, False))
     assert told.counts() == {"early-ownership": 1}
 

@@ -34,7 +34,7 @@ def test_a_copy_on_each_place_is_right() -> None:
 
 
 @pytest.mark.parametrize("what", ["stored", "held"])
-def test_a_hint_stands_in_for_a_copy(what: str) -> None:
+def test_a_hint_serves_for_a_copy(what: str) -> None:
     assert verdict([*TWO, stored(SPARE, what=what, hint_for=X)]).verdict is Verdict.VALID
 
 
@@ -51,14 +51,14 @@ def test_a_hint_for_another_node_is_none_for_this() -> None:
     assert verdict([*TWO, stored(SPARE, hint_for=Q)]).counts() == {"lost-hint": 1}
 
 
-def test_another_write_of_the_key_says_nothing_of_this() -> None:
+def test_another_write_of_the_key_means_nothing_of_this() -> None:
     other = {**stored(X), "request": "2.1"}
     assert verdict([*TWO, other]).counts() == {"lost-hint": 1}
 
 
 @pytest.mark.parametrize(("left", "valid"), [({}, True), ({SPARE: False}, True),
                                              ({SPARE: True}, False)])  # fmt: skip
-def test_a_coordinator_without_anybody_to_ask_is_excused(left: Any, valid: bool) -> None:
+def test_a_coordinator_without_a_node_to_ask_is_excused(left: Any, valid: bool) -> None:
     said = line(1.6, P, "unplaced", key="k", request="1.1", primary=X, left=left, failed=[X])
     told = verdict([*TWO, said])
     assert told.verdict.json is valid
@@ -77,7 +77,7 @@ def test_a_kill_excuses_only_who_may_have_lost_the_line(
     assert verdict(TWO, fault(1, "kill", start, start + 5, nodes=[node])).verdict.json is valid
 
 
-def test_a_coordinator_that_stood_still_is_not_judged() -> None:
+def test_a_coordinator_that_was_paused_is_not_judged() -> None:
     assert verdict(TWO, fault(1, "pause", 0.5, 5, nodes=[P])).details == {"writes": 0}
 
 

@@ -56,7 +56,7 @@ LEFT = [
 
 
 @pytest.mark.parametrize(("name", "ops", "test", "how", "why"), LEFT)
-def test_what_cannot_be_judged_says_why(
+def test_what_cannot_be_judged_gives_the_reason(
     name: str, ops: list[Op], test: dict[str, Any], how: str, why: str
 ) -> None:
     verdict = judged(name, *ops, **test)

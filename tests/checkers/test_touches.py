@@ -50,14 +50,14 @@ def test_a_read_and_the_order_to_repair_are_no_touches() -> None:
     assert told.why == "So. Last touched on n1 by put."
 
 
-def test_a_wipe_since_then_is_told() -> None:
+def test_a_wipe_since_then_is_reported() -> None:
     h = history(put("1.1", 1, 2), fault(1, "wipe", 2.5, 2.8, nodes=["n1"]), get(3, 4))
     told = explained(h, Anomaly("x", "So.", "k", (row(h, "get"),)), stored(1.5, "n1", "1.1", "a:1"))
     start = next(o.index for o in h.ops() if o.f == "start-wipe")
     assert told.why == f"So. Last touched on n1 by put, and wiped since (index {start})."
 
 
-def test_a_write_that_failed_is_told_also_where_it_is_one_of_many_rows() -> None:
+def test_a_write_that_failed_is_reported_also_where_it_is_one_of_many_rows() -> None:
     h = history(put("1.1", 1, 2), get(3, 4))
     one = line(1.6, "n1", "storage-error", table="objects", key="k", reason="full")
     many = line(1.6, "n2", "storage-error", table="objects", rows=[{"key": "j"}, {"key": "k"}],
@@ -67,7 +67,7 @@ def test_a_write_that_failed_is_told_also_where_it_is_one_of_many_rows() -> None
     assert "n2 by storage-error (table objects reason full failed 2)" in told.why
 
 
-def test_a_stamp_under_a_new_epoch_is_told() -> None:
+def test_a_stamp_under_a_new_epoch_is_reported() -> None:
     h = history(put("1.1", 1, 2), get(3, 4))
     renewed = line(1.4, "n1", "epoch-renewed", key="k", was="a:1", actor="a:2")
     told = explained(h, Anomaly("x", "So.", "k", (row(h, "get"),)), renewed,
@@ -79,7 +79,7 @@ def lost(h: History, id: str) -> Anomaly:
     return Anomaly("lost-write", "It is gone.", "k", (row(h, "get"),), {"id": id})
 
 
-def test_what_took_a_write_is_told_and_not_what_replaced_it_rightly() -> None:
+def test_what_took_a_write_is_reported_and_not_what_replaced_it_rightly() -> None:
     """2.1 was written on 1.1's own acknowledgement: as long as it is there nothing is lost."""
     first = put("1.1", 1, 2)
     h = history(first, get(80, 81))
@@ -96,7 +96,7 @@ def test_what_took_a_write_is_told_and_not_what_replaced_it_rightly() -> None:
     assert "It was stored on n1 by stamp and was taken from n1 by handoff." in told.why
 
 
-def test_a_partition_that_a_transfer_dropped_is_told() -> None:
+def test_a_partition_that_a_transfer_dropped_is_reported() -> None:
     h = history(put("1.1", 1, 2), get(80, 81))
     told = explained(
         h,
@@ -108,13 +108,13 @@ def test_a_partition_that_a_transfer_dropped_is_told() -> None:
     assert "taken from n1 by deleted (partition 2 was given up, for n3, n4)" in told.why
 
 
-def test_a_copy_that_nothing_took_is_told_as_such() -> None:
+def test_a_copy_that_nothing_took_is_reported_as_such() -> None:
     h = history(put("1.1", 1, 2), get(80, 81))
     told = explained(h, lost(h, "1.1"), stored(1.5, "n1", "1.1", "a:1", why="stamp", dot="a:1"))
     assert "It was stored on n1 by stamp; n1 by nothing that it logged." in told.why
 
 
-def test_who_answered_a_read_with_what_is_told_by_ids() -> None:
+def test_who_answered_a_read_with_what_is_reported_by_ids() -> None:
     h = history(put("1.1", 1, 2), get(3, 4, node="n2"))
     told = explained(
         h,

@@ -262,7 +262,7 @@ def test_nil_cannot_be_written(model: str, f: str) -> None:
     assert "index 1, field value: expected a value to be written to key 'x'" in results.reasons()[0]
 
 
-def test_an_internal_anomaly_is_told_with_what_came_before() -> None:
+def test_an_internal_anomaly_is_reported_with_what_came_before() -> None:
     mops = [["append", "x", 1], ["r", "x", []]]
     ops = [Op(process=0, f="txn", value=mops), Op(type="ok", process=0, f="txn", value=mops)]
     [anomaly] = check_model("list-append", History.of(ops)).anomalies

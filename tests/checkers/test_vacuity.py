@@ -87,7 +87,7 @@ def test_a_history_that_lost_its_end_is_unknown(cut: int) -> None:
     assert any(f"ends at line {lines} in phase final: expected" in r for r in judged.reasons())
 
 
-def test_what_a_cut_off_history_proved_stands() -> None:
+def test_what_a_cut_off_history_proved_holds() -> None:
     judged = results(*put(), *QUIET, *get("9.9"))
     assert (judged.verdict, judged.counts()["phantom"]) == (Verdict.INVALID, 1)
 
@@ -121,7 +121,7 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
 
 
 @pytest.mark.parametrize("value", [None, "n3", ["n3"], {"exits": 70}, {"exits": {"n3": True}}])
-def test_who_was_found_dead_need_not_be_told_well(value: Any) -> None:
+def test_who_was_found_dead_need_not_be_healthy(value: Any) -> None:
     found = Op(type="info", process="nemesis", f="found-dead", value=value)
     judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
     assert (judged.verdict, judged.counts()) == (Verdict.UNKNOWN, {})
@@ -151,7 +151,7 @@ def test_a_fault_accounts_for_the_nodes_it_killed(kind: str, nodes: list[str], d
     assert judged.verdict.json == ("unknown" if dead else True)
 
 
-def test_evidence_without_bit_proves_no_bite() -> None:
+def test_evidence_without_an_effect_proves_no_effect() -> None:
     faults = [nemesis("start-cut", fault=1), nemesis("evidence", fault=1)]
     judged = results(*put(), *faults, *QUIET, *get("0.1"), STOP)
     assert "no cut fault is known to have taken effect" in judged.reasons()[0]
@@ -173,13 +173,13 @@ def test_a_fault_lasts_from_when_it_was_injected() -> None:
     assert timed(*ops).verdict is Verdict.UNKNOWN
 
 
-def test_a_fault_lifted_before_it_could_bite_need_not_have_bitten() -> None:
+def test_a_fault_lifted_before_its_effect_needs_none() -> None:
     toothless = nemesis("evidence", fault=2, bit=False)
     judged = timed(*put(), *lasting(HALF_A_SECOND, toothless), *QUIET, *get("0.1"), STOP)
     assert (judged.verdict, judged.reasons()) == (Verdict.VALID, ())
 
 
-def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has() -> None:
+def test_a_fault_that_met_no_node_needs_no_effect_if_another_of_its_kind_has() -> None:
     nobody = nemesis("evidence", fault=2, bit=False, detail={"felt": {}, "nobody": True})
     judged = timed(*put(), *lasting(LONG, nobody), *QUIET, *get("0.1"), STOP)
     assert judged.verdict is Verdict.VALID
@@ -188,7 +188,7 @@ def test_a_fault_that_met_nobody_need_not_have_bitten_if_another_of_its_kind_has
     assert "no cut fault is known to have taken effect" in judged.reasons()[0]
 
 
-def test_a_fault_that_found_nobody_need_not_have_bitten() -> None:
+def test_a_fault_that_found_no_node_needs_no_effect() -> None:
     judged = timed(*put(), *lasting(LONG, skipped="nobody"), *QUIET, *get("0.1"), STOP)
     assert judged.verdict is Verdict.VALID
 

@@ -34,7 +34,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("told", FAULTS)
-def test_a_fault_is_told_with_member_and_nodes(told: str) -> None:
+def test_a_fault_is_reported_with_member_and_nodes(told: str) -> None:
     value: dict[str, Any] = FAULTS[told]
     assert concerned(Fault(1, "cut", 249, value=value)) == told
 
@@ -49,13 +49,13 @@ def test_a_fault_is_told_with_member_and_nodes(told: str) -> None:
         ("lost-write-nothing-left", "no read ever showed it"),
     ],
 )
-def test_a_lost_write_is_told_with_where_it_was_last_seen(name: str, seen: str) -> None:
+def test_a_lost_write_is_reported_with_where_it_was_last_seen(name: str, seen: str) -> None:
     test = json.loads((BAD / f"{name}.test.json").read_text())
     [lost] = check(read_history(BAD / f"{name}.jsonl"), test).verdicts["final"].anomalies
     assert seen in lost.why
 
 
-def test_replicas_that_share_much_are_told_by_what_they_do_not_share() -> None:
+def test_replicas_that_share_much_are_reported_by_what_they_do_not_share() -> None:
     ops: list[Op] = []
     shared = [Sibling(f"{p}.0", 1) for p in range(9)]
     for number, sibling in enumerate([*shared, Sibling("9.0", 1)]):

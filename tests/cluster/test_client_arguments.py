@@ -122,7 +122,7 @@ def test_a_client_that_cannot_work_is_not_made(
 
 @pytest.mark.parametrize("client_driven", [False, True])
 @in_loop
-async def test_a_closed_client_says_so(client_driven: bool) -> None:
+async def test_a_closed_client_reports_it(client_driven: bool) -> None:
     async with scripted(Recording()) as address:
         store = Client([address], client_driven=client_driven, retries=3)
         await store.get(b"k")
@@ -225,7 +225,7 @@ def test_ways_to_merge_are_joins(merge: Any, values: list[bytes], result: bytes)
         assert merge(halves + halves) == result
 
 
-def test_a_value_that_cannot_be_merged_is_told() -> None:
+def test_a_value_that_cannot_be_merged_is_reported() -> None:
     with pytest.raises(ValueError, match="is not a JSON array"):
         union(versions(b'{"a": 1}'))
 

@@ -94,7 +94,7 @@ async def test_a_stale_map_costs_a_hop_and_is_fetched_again(tmp_path: Path) -> N
 
 
 @in_loop
-async def test_maps_that_send_everybody_elsewhere_do_not_loop() -> None:
+async def test_maps_that_send_all_elsewhere_do_not_loop() -> None:
     """A node that is always named, and never serves, is asked once an operation."""
     asked: list[object] = []
 
@@ -147,7 +147,7 @@ async def test_what_was_refused_for_now_is_tried_again_under_the_same_request_id
 
 
 @in_loop
-async def test_a_put_in_doubt_is_sent_again_as_such_until_somebody_knows_it() -> None:
+async def test_a_put_in_doubt_is_sent_again_as_such_until_a_node_knows_it() -> None:
     """And stays in doubt, as it was at first, when nobody does."""
     puts: list[Put] = []
     refusals = ["unreachable", "timeout", "overloaded", "forgotten"]

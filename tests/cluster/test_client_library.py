@@ -102,7 +102,7 @@ async def fails(address: str, timeout: float = 5.0) -> DynamoError:
 
 
 @in_loop
-async def test_nobody_listens() -> None:
+async def test_no_one_listens() -> None:
     with reserve(1) as ports:
         error = await fails(f"127.0.0.1:{ports.take()}")
     assert isinstance(error, Unreachable)
@@ -171,7 +171,7 @@ async def test_the_answer_does_not_come() -> None:
 
 
 @in_loop
-async def test_the_node_says_why_it_hangs_up() -> None:
+async def test_the_node_gives_the_reason_of_hanging_up() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
         await speaker.hear()

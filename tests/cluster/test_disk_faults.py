@@ -32,7 +32,9 @@ async def faulty(folder: Path, engine: str = "lmdb") -> AsyncIterator[tuple[Node
 
 @pytest.mark.parametrize("fault", ["full", "torn-tail"])
 @in_loop
-async def test_a_disk_that_takes_nothing_is_told_to_the_client(tmp_path: Path, fault: str) -> None:
+async def test_a_disk_that_takes_nothing_is_reported_to_the_client(
+    tmp_path: Path, fault: str
+) -> None:
     async with faulty(tmp_path) as (node, store):
         await node.ask("disk", fault=fault)
         with pytest.raises(StorageFailure) as caught:

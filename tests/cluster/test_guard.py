@@ -28,7 +28,7 @@ ACCEPTED = Hello("n2", "dynamesis", nonce=b"b" * 16)
 # ---- the proof
 
 
-def test_a_proof_is_bound_to_everything_that_was_said() -> None:
+def test_a_proof_is_bound_to_everything_that_was_sent() -> None:
     base = guard.proof("s", "dialled", NODE, ACCEPTED)
     replace = msgspec.structs.replace
     others = [
@@ -106,7 +106,7 @@ async def test_a_proof_that_was_overheard_is_worth_nothing(tmp_path: Path, ports
 
 @pytest.mark.cluster
 @in_loop
-async def test_whoever_is_dialled_must_know_the_secret_too(tmp_path: Path, ports: Ports) -> None:
+async def test_whatever_is_dialled_must_know_the_secret_too(tmp_path: Path, ports: Ports) -> None:
     """An impostor at a node's address echoes a proof of the wrong secret."""
     alone = NodeAlone(tmp_path, ports.take(), ports.take(), secret="theirs")
     with ended(alone):
@@ -289,7 +289,7 @@ def test_a_certificate_that_is_none_is_an_error_of_the_environment(
 
 @pytest.mark.cluster
 @in_loop
-async def test_a_certificate_that_has_expired_is_refused_and_the_reason_told(
+async def test_a_certificate_that_has_expired_is_refused_and_the_reason_reported(
     tmp_path: Path, ports: Ports, tls: Tls
 ) -> None:
     expired = certificate(shutil.which("openssl") or "", tmp_path / "expired", days=-1)

@@ -79,7 +79,7 @@ async def test_a_restored_node_stamps_under_another_incarnation(tmp_path: Path) 
 
 @pytest.mark.cluster
 @in_loop
-async def test_the_shell_tells_the_core_the_wall_time(tmp_path: Path) -> None:
+async def test_the_shell_gives_the_core_the_wall_time(tmp_path: Path) -> None:
     params = {"n": 1, "r": 1, "w": 1, "lww_buckets": ["b"]}
     with (
         reserve(2) as ports,

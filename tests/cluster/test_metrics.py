@@ -36,7 +36,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 @in_loop
-async def test_metrics_tell_what_was_done(tmp_path: Path) -> None:
+async def test_metrics_report_what_was_done(tmp_path: Path) -> None:
     with reserve(3) as ports:
         scraped = f"127.0.0.1:{ports.take()}"
         alone = NodeAlone(tmp_path, ports.take(), ports.take(), metrics=scraped)
@@ -72,7 +72,7 @@ async def test_metrics_tell_what_was_done(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_a_node_that_nobody_scrapes_does_not_load_the_library(tmp_path: Path) -> None:
+async def test_a_node_that_no_one_scrapes_does_not_load_the_library(tmp_path: Path) -> None:
     with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as alone:
         process = alone.start()
         await alone.ready()

@@ -194,7 +194,7 @@ async def _never_up(hello: Hello | None, then: Callable[[World], None], reason: 
 
 
 @in_loop
-async def test_whoever_answers_must_be_the_peer() -> None:
+async def test_whatever_answers_must_be_the_peer() -> None:
     def nothing(w: World) -> None:
         w.peers.send("n2", Ping(1))
 

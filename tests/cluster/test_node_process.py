@@ -281,7 +281,7 @@ async def test_who_asks_for_more_than_it_takes_is_cut_off(node: NodeAlone) -> No
 
 
 @in_loop
-async def test_status_tells_of_the_process(node: NodeAlone) -> None:
+async def test_status_reports_on_the_process(node: NodeAlone) -> None:
     process = node.start()
     await node.ready()
     status = await node.ask("status")

@@ -19,7 +19,7 @@ def off(clock: WallClock) -> float:
     return (max(0, shown - after) + min(0, shown - before)) / 1e9
 
 
-def test_a_clock_is_off_as_it_was_told_and_right_again() -> None:
+def test_a_clock_is_off_as_it_was_set_and_right_again() -> None:
     clock = WallClock()
     assert off(clock) == 0
     clock.set(offset_ms=-3_600_000)

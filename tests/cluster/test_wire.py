@@ -109,7 +109,7 @@ def frame(body: bytes) -> bytes:
         (frame(b"\x94\xa3Ask\x01\xa2\xff\xfe\x80"), "utf-8"),
     ],
 )
-def test_what_is_wrong_is_said(data: bytes, reason: str) -> None:
+def test_what_is_wrong_is_reported(data: bytes, reason: str) -> None:
     decoder = Decoder(CLIENT_LIMIT)
     decoder.receive(encode(Ping(1)) + data)
     assert decoder.next() == Ping(1)

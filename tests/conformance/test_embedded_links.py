@@ -96,7 +96,7 @@ def test_reordered_frames_all_arrive_in_another_order(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_frame_that_nobody_overtakes_arrives_too(tmp_path: Path) -> None:
+def test_a_frame_that_no_one_overtakes_arrives_too(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Frames(drop=0, reorder=100, direction="upstream")})
         peer = await w.dial("n1", "n2")
@@ -135,7 +135,7 @@ def test_a_stall_delivers_late_on_the_same_connection(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_stall_tells_neither_side_that_it_has_come(tmp_path: Path) -> None:
+def test_a_stall_shows_neither_side_that_it_has_come(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         peer = await w.dial("n1", "n2")
         await peer.hello()
@@ -260,7 +260,7 @@ def test_the_proxy_ends_with_its_input(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_without_toxiproxy_auto_is_embedded_and_says_so(
+def test_without_toxiproxy_auto_is_embedded_and_reports_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(say: Callable[[str], None]) -> Path:

@@ -100,7 +100,7 @@ def test_black_hole_hides_the_end_of_a_connection(world: OpenWorld) -> None:
     run(world, scenario)
 
 
-def test_one_way_upstream_is_heard_but_does_not_get_through(world: OpenWorld) -> None:
+def test_one_way_upstream_answers_but_does_not_get_through(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole("upstream")})
         peer = await w.dial("n1", "n2")
@@ -112,7 +112,7 @@ def test_one_way_upstream_is_heard_but_does_not_get_through(world: OpenWorld) ->
     run(world, scenario)
 
 
-def test_one_way_downstream_gets_through_but_hears_nothing(world: OpenWorld) -> None:
+def test_one_way_downstream_gets_through_but_gets_nothing_back(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole("downstream")})
         peer = await w.dial("n1", "n2")
@@ -244,7 +244,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_touched(
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_it_can_do_what_it_says_it_can_and_refuses_the_rest(world: OpenWorld, kind: str) -> None:
+def test_it_can_do_what_it_claims_and_refuses_the_rest(world: OpenWorld, kind: str) -> None:
     async def scenario(w: World) -> None:
         if kind in w.links.kinds:
             await w.links.apply({"n1-n2": make_fault(kind)})

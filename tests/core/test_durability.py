@@ -87,7 +87,7 @@ def test_written_through_every_counted_copy_is_durable(durability: str) -> None:
     assert sum(bool(store.tables["objects"]) for store in sim.stores.values()) == 3
 
 
-def test_buffered_answers_before_any_disk_and_says_so() -> None:
+def test_buffered_answers_before_any_disk_and_reports_it() -> None:
     sim = buffered()
     slow_disks(sim)
     reply = sim.put("n1", KEY, b"1", w=2)

@@ -89,7 +89,7 @@ def test_where_every_disk_was_wiped_there_is_no_ring_and_one_is_founded() -> Non
     assert serves(sim, "n1")
 
 
-def test_a_founder_that_asks_nobody_serves_under_a_ring_of_long_ago() -> None:
+def test_a_founder_that_asks_no_node_serves_under_a_ring_of_long_ago() -> None:
     class Alone(Bootstrap):
         def start(self) -> None:
             self.found()
@@ -130,7 +130,7 @@ def test_a_founder_that_cannot_read_its_disk_does_not_say_that_it_knows_of_no_ri
     settle(sim, "n1", "n2", "n3")
 
 
-def test_only_answers_on_links_that_stood_when_the_round_began_count() -> None:
+def test_only_answers_on_links_that_were_up_when_the_round_began_count() -> None:
     # n2 could have been wiped and started anew after n3 answered
     asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
     up = {"n3"}

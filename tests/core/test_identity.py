@@ -54,7 +54,7 @@ def test_an_old_copy_of_the_disk_names_no_version_a_second_time() -> None:
     assert after_a_restore(intact=False) == {b"before", b"one", b"two", b"after", b"later"}
 
 
-def test_whoever_carries_on_from_a_copy_loses_writes() -> None:
+def test_whatever_carries_on_from_a_copy_loses_writes() -> None:
     assert after_a_restore(intact=True) != {b"before", b"one", b"two", b"after", b"later"}
 
 

@@ -58,7 +58,7 @@ def test_a_hint_is_named_alike_where_it_is_kept_handed_off_and_received() -> Non
     assert sent["hash"] == kept[-1]["hash"] == came[-1]["incoming"]
 
 
-def test_a_place_that_nobody_takes_is_told_with_who_was_left() -> None:
+def test_a_place_that_no_one_takes_is_reported_with_who_was_left() -> None:
     sim = Simulator(members=3)
     target = primaries(sim)[2]
     sim.crash(target)
@@ -74,7 +74,7 @@ def test_a_place_that_nobody_takes_is_told_with_who_was_left() -> None:
     assert lines(strict, "unplaced")[0]["left"] == {}
 
 
-def test_a_copy_that_was_no_news_is_told() -> None:
+def test_a_copy_that_was_no_news_is_reported() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.run(0.2)
@@ -86,7 +86,7 @@ def test_a_copy_that_was_no_news_is_told() -> None:
     assert {line["node"] for line in lines(sim, "held")} >= set(primaries(sim)[1:])
 
 
-def test_a_get_tells_who_answered_with_which_versions() -> None:
+def test_a_get_reports_who_answered_with_which_versions() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.run(0.5)
@@ -97,7 +97,7 @@ def test_a_get_tells_who_answered_with_which_versions() -> None:
     assert all(dots == [dot] for dots in line["answers"].values())
 
 
-def test_a_newcomer_tells_whom_it_heard_before_it_serves() -> None:
+def test_a_newcomer_logs_which_nodes_answered_before_it_serves() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.add("n6")

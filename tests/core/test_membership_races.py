@@ -69,7 +69,7 @@ def test_a_member_whose_removal_was_passed_over_is_waited_for() -> None:
     assert "n2" not in gone(layout, sim.nodes["n1"].membership.requests)
 
 
-def test_a_node_that_has_heard_nobody_yet_takes_no_change() -> None:
+def test_a_node_that_has_no_answer_yet_takes_no_change() -> None:
     membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.informed = False

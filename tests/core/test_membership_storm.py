@@ -160,7 +160,7 @@ class Storm(Deletes):
 
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_lost_and_all_agree_whoever_comes_and_goes(seed: int, copies: int) -> None:
+def test_nothing_is_lost_and_all_agree_whichever_nodes_come_and_go(seed: int, copies: int) -> None:
     assert Storm(seed, copies).go(300).wrong == []
 
 

@@ -44,7 +44,7 @@ def without_the_guard(sim: Simulator) -> None:
         ]
 
 
-def test_a_tombstone_is_reaped_by_all_once_it_has_stood_for_long_enough() -> None:
+def test_a_tombstone_is_reaped_by_all_once_it_is_old_enough() -> None:
     sim = Simulator(reap_after=2.0)
     dead(sim)
     sim.run(1.5)
@@ -203,7 +203,7 @@ def test_a_stamp_that_a_retry_would_send_again_puts_reaping_off() -> None:
     assert reply.siblings == ()
 
 
-def test_a_fence_falls_with_whatever_begins_and_none_stands_under_another_name() -> None:
+def test_a_fence_falls_with_whatever_begins_and_none_is_under_another_name() -> None:
     barriers = KeyBarriers()
     barriers.set(KEY, "n1 1")
     assert barriers.unbroken(KEY, "n1 1")

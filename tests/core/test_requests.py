@@ -81,7 +81,7 @@ def test_n_in_a_request_asks_so_many_primaries(sim: Simulator) -> None:
         assert (refusal.code, "(N)" in refusal.message) == ("bad-request", True)
 
 
-def test_a_get_says_how_many_copies_are_durable() -> None:
+def test_a_get_reports_how_many_copies_are_durable() -> None:
     """In memory only, and then not; a not-found is no copy."""
     sim = Simulator(durability="buffered", durable_replicas=0, buffer_interval=0.2)
     name = preference(sim)[0]
@@ -92,7 +92,7 @@ def test_a_get_says_how_many_copies_are_durable() -> None:
     assert sim.get(name, KEY, r=3).worth.durable == 3
 
 
-def test_a_put_says_under_which_dot_it_was_stamped(sim: Simulator) -> None:
+def test_a_put_reports_under_which_dot_it_was_stamped(sim: Simulator) -> None:
     order = preference(sim)
     dots = []
     for name in (order[0], order[0], order[1], order[4]):

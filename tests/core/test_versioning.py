@@ -37,7 +37,7 @@ class TestLastWriteWins:
     )
 
     @given(st.lists(step, max_size=30), st.permutations([0, 1, 2]))
-    def test_replicas_agree_on_one_winner_in_whatever_order_they_hear(
+    def test_replicas_agree_on_one_winner_in_whatever_order(
         self, steps: list[tuple[str, int, int, int]], order: list[int]
     ) -> None:
         states: list[State] = [{}, {}, {}]
@@ -182,6 +182,6 @@ class TestPlainVectors:
             assert vector.sync(states[a], states[a]) == states[a]
 
 
-def test_a_digest_tells_dates_apart() -> None:
+def test_a_digest_distinguishes_dates() -> None:
     states = [{"A": Entry(1, ((1, Version(b"v", at=at)),))} for at in (1, 2)]
     assert clock.digest(states[0]) != clock.digest(states[1])

@@ -84,7 +84,7 @@ def test_a_test_ends_as_it_would(tmp_path: Path, way: str) -> None:
     assert (tmp_path / "store" / "latest" / "results.json").exists()
 
 
-def test_wrong_usage_is_2_even_if_nobody_hears_it(tmp_path: Path) -> None:
+def test_wrong_usage_is_2_even_if_nothing_reads_it(tmp_path: Path) -> None:
     assert shell(tmp_path, "$D check nothing 2>&-").returncode == 2
     assert shell(tmp_path, "$D check nothing 2>/dev/full").returncode == 2
 
@@ -110,7 +110,7 @@ def test_a_pipe_that_does_not_block_gets_everything(tested: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "remedy"), [("-n 30", "ulimit -n"), ("-n 100", "ulimit -n"), ("-f 100", "ulimit -f")]
 )
-def test_too_little_of_anything_is_said_before_the_boot(
+def test_too_little_of_anything_is_reported_before_the_boot(
     tmp_path: Path, limit: str, remedy: str
 ) -> None:
     done = shell(tmp_path, f"ulimit {limit}; $D {' '.join(TEST)} --time-limit 1s | cat")

@@ -110,7 +110,7 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
     assert cut_off.stat().st_size > 0
 
 
-def test_what_dies_by_itself_is_told_at_once(start: Start) -> None:
+def test_what_dies_by_itself_is_reported_at_once(start: Start) -> None:
     run = start("test", "--nemesis", "none", "--time-limit", "60s", "--seed", "5")
     run.until(lambda: "seed " in run.said() and "load" in phases(run), "the load phase")
     os.kill(run.pid("n3/config.json"), signal.SIGKILL)

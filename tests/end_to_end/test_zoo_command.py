@@ -28,7 +28,7 @@ def test_a_bug_is_caught_and_its_pair_is_not(start: Start) -> None:
     assert (folder / "index.html").exists()
 
 
-def test_what_escapes_is_told_with_exit_code_1(start: Start) -> None:
+def test_what_escapes_is_reported_with_exit_code_1(start: Start) -> None:
     """A load too short for clocks of ten actors: nothing is said that was not seen."""
     run = start("zoo", "--only", "prune-clock", "--seeds", "1", "--jobs", "2",
                 "--time-limit", "200ms")  # fmt: skip

@@ -186,7 +186,7 @@ def test_the_list_has_the_shipped_campaigns(capsys: pytest.CaptureFixture[str]) 
     assert all(shown.values())
 
 
-def test_what_is_impossible_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_impossible_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     one = refused(capsys, "test", "--nemesis", "cut.bridge", "--links", "direct")
     assert one.count("cut.bridge") == 1
     family = refused(capsys, "test", "--nemesis", "cut", "--nodes", "1", "--n", "1",

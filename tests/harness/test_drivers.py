@@ -113,7 +113,7 @@ def test_an_operation_that_is_given_up_is_not_taken_for_the_next_one(tmp_path: P
     drive(tmp_path, 1, 1, act)
 
 
-def test_a_driver_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+def test_a_driver_that_is_gone_is_reported(tmp_path: Path) -> None:
     async def act(performers: list[Performer]) -> None:
         pid = (await performers[0].invoke(op(1))).value[0]
         waiting = asyncio.create_task(performers[0].invoke(op(2, "wait")))

@@ -65,7 +65,7 @@ def test_a_worker_that_breaks_leaves_an_unknown_outcome(tmp_path: Path) -> None:
     assert (fine.type, fine.process) == ("ok", 1)
 
 
-def test_the_worker_hears_the_index_of_its_completion(tmp_path: Path) -> None:
+def test_the_worker_gets_the_index_of_its_completion(tmp_path: Path) -> None:
     worker = Scripted("ok")
     play(tmp_path / "h", puts(2), {0: worker})
     assert [op.index for op in worker.completions] == [1, 3]

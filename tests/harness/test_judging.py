@@ -23,7 +23,7 @@ def stored(key: str, mono: int) -> str:
     return json.dumps(event)
 
 
-def test_an_anomaly_tells_what_last_touched_its_key(tmp_path: Path) -> None:
+def test_an_anomaly_reports_what_last_touched_its_key(tmp_path: Path) -> None:
     test = json.loads(Path(f"{BAD}.test.json").read_text())
     [anomaly] = judge(Path(f"{BAD}.jsonl"), test)["checkers"]["replicas"]["anomalies"]
     history = folder(tmp_path, stored("elsewhere", 1), stored(anomaly["key"], 2), '{"mono": 3, "no')

@@ -28,7 +28,7 @@ def test_two_clean_rounds_since_the_first_look() -> None:
     assert found == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
 
 
-def test_pairs_that_finish_nothing_are_told_apart() -> None:
+def test_pairs_that_finish_nothing_are_distinguished() -> None:
     watch = Watch({("a", "b"), ("b", "c")})
 
     def look(rounds: int) -> list[str]:
@@ -39,7 +39,7 @@ def test_pairs_that_finish_nothing_are_told_apart() -> None:
     assert [look(5), look(6), look(7)] == [["a-b", "b-c"], ["b-c"], ["b-c"]]
 
 
-def test_what_may_be_why_is_told_at_the_end() -> None:
+def test_what_may_be_why_is_reported_at_the_end() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {
         "hints": 2, "hints_for": {"n9": 2}, "transfers": 0, "exchanges": {}, "damaged": 1,
@@ -77,7 +77,7 @@ def test_a_hint_starts_the_count_anew() -> None:
     assert found[2:] == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
 
 
-def test_a_node_that_cannot_tell_what_it_holds_is_not_quiet() -> None:
+def test_a_node_that_cannot_report_what_it_holds_is_not_quiet() -> None:
     class Torn(FakeSystem):
         asked = 0
 
@@ -140,7 +140,7 @@ def test_a_quiet_cluster_is_found_quiet() -> None:
     assert outcome.waiting == {}
 
 
-def test_the_deadline_says_what_it_waited_for() -> None:
+def test_the_deadline_reports_what_it_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 1, "transfers": 0, "exchanges": {}}
     outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
@@ -156,7 +156,7 @@ def test_a_node_without_hash_trees_is_named() -> None:
     assert outcome.waiting == {"treeless": ["n2"]}
 
 
-def test_rows_that_cannot_be_read_are_told_beside_what_they_may_keep_waiting() -> None:
+def test_rows_that_cannot_be_read_are_reported_beside_what_they_may_keep_waiting() -> None:
     system = FakeSystem()
     bare = {"hints": 1, "transfers": 0, "exchanges": {}}
     system.statuses = lambda node: {**bare, "damaged": 3 if node == "n1" else 0}

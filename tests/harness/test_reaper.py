@@ -107,7 +107,7 @@ def ignores(pid: int, number: int) -> bool:
     return bool(mask >> (number - 1) & 1)
 
 
-def test_start_time_tells_processes_apart() -> None:
+def test_start_time_distinguishes_processes() -> None:
     assert watchdog.start_time(os.getpid()) == watchdog.start_time(os.getpid())
     assert watchdog.start_time(os.getpid()) != watchdog.start_time(1)
     assert watchdog.start_time(2**22 + 1) is None

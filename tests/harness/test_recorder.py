@@ -30,7 +30,7 @@ with Recorder(Path(sys.argv[1])) as recorder:
 
 
 @pytest.mark.parametrize("size", [4096, 4097, 4130, 5000])
-def test_what_stands_are_whole_lines(tmp_path: Path, size: int) -> None:
+def test_what_is_kept_are_whole_lines(tmp_path: Path, size: int) -> None:
     path = tmp_path / "history.jsonl"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(path), str(size)],
@@ -46,7 +46,7 @@ def test_what_stands_are_whole_lines(tmp_path: Path, size: int) -> None:
     assert len(read_any(path)) > 10
 
 
-def test_limits_are_said_before_anything_is_started() -> None:
+def test_limits_are_reported_before_anything_is_started() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))

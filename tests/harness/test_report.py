@@ -75,14 +75,14 @@ def test_long_proofs_are_wrapped_only_for_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("results", "counts"), [(INVALID, ("3", "1", "0", "1")), (UNKNOWN, ("2", "0", "2", "0"))]
 )
-def test_junit_counts_what_stands_in_it(results: dict[str, Any], counts: tuple[str, ...]) -> None:
+def test_junit_counts_what_is_in_it(results: dict[str, Any], counts: tuple[str, ...]) -> None:
     suite = ET.fromstring(junit({"name": "cart-cut", "seed": 7}, results))
     assert tuple(suite.get(n) for n in ("tests", "failures", "errors", "skipped")) == counts
     for kind, count in zip(("failure", "error", "skipped"), counts[1:], strict=True):
         assert len(suite.findall(f"testcase/{kind}")) == int(count)
 
 
-def test_junit_tells_why() -> None:
+def test_junit_reports_why() -> None:
     suite = ET.fromstring(junit({}, INVALID))
     (failure,) = suite.findall("testcase/failure")
     assert failure.get("message") == "lost-write: 3.1 <is> gone"

@@ -115,13 +115,13 @@ def test_the_ring_is_kept_beside_the_history(tmp_path: Path) -> None:
     assert rig.folder.load_json(TEST) == {"name": "fake", "ring": RING}
 
 
-def test_quiesce_tells_how_it_ended(tmp_path: Path) -> None:
+def test_quiesce_reports_how_it_ended(tmp_path: Path) -> None:
     (event,) = (op for op in Rig(tmp_path).run() if op.f == "quiesce")
     assert event.value["quiet"] is True
     assert set(event.value) == {"quiet", "seconds", "waiting"}
 
 
-def test_sizes_are_told_before_and_after_the_wait_for_quiet(tmp_path: Path) -> None:
+def test_sizes_are_reported_before_and_after_the_wait_for_quiet(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     quiet = rig.system.statuses
     rig.system.statuses = lambda node: {**(quiet(node) or {}), "requests": 3, "hint_bytes": 70}

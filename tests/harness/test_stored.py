@@ -46,7 +46,7 @@ def test_a_good_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert load_test(Folder(tmp_path))["anything"] == [1, {"else": None}]
 
 
-def test_no_file_says_nothing(tmp_path: Path) -> None:
+def test_no_file_means_nothing(tmp_path: Path) -> None:
     assert load_test(Folder(tmp_path)) == {}
 
 
@@ -61,7 +61,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, content: bytes, capsys) -> None:
         assert f"{tmp_path / TEST}, field {BAD[content]}: " in capsys.readouterr().err
 
 
-def test_a_lone_history_says_what_was_skipped(tmp_path: Path, capsys) -> None:
+def test_a_lone_history_reports_what_was_skipped(tmp_path: Path, capsys) -> None:
     path = tmp_path / "alone.jsonl"
     path.write_bytes(b"".join(map(encode, OPS)))
     run(["check", str(path)])

@@ -41,13 +41,13 @@ def test_what_comes_and_goes_is_not_left_over() -> None:
     assert all(figures == ZERO for figures in least.values())
 
 
-def test_what_is_never_given_back_is_told_at_the_deadline() -> None:
+def test_what_is_never_given_back_is_reported_at_the_deadline() -> None:
     least, _ = waited(lambda look: {**ZERO, "requests": 39 + look % 3, "owed": -1}, 0.1)
     assert all(figures == {**ZERO, "requests": 39, "owed": -1} for figures in least.values())
 
 
 @pytest.mark.parametrize("status", [None, {"hints": 0}, {"requests": "many"}])
-def test_who_says_nothing_of_it_is_not_waited_for(status: Any) -> None:
+def test_what_does_not_report_it_is_not_waited_for(status: Any) -> None:
     least, looks = waited(lambda look: status)
     assert looks == 2
     assert all(figures == {} for figures in least.values())

@@ -20,7 +20,7 @@ def test_what_is_encoded_is_decoded():
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"7", b'{"value":1}', b'{"id":5}', b"\xff\xfe", b"[]"])
-def test_undecodable_bytes_become_an_id_that_nobody_wrote(data):
+def test_undecodable_bytes_become_an_id_that_no_one_wrote(data):
     assert decode(data, deleted=False) == Sibling("?" + data.hex())
 
 

@@ -191,7 +191,7 @@ def test_a_cart_merges_its_siblings_by_union_and_ignores_what_is_no_cart():
     assert merge(SeenValues(0, 0, siblings)) == ["a", "b", "c"]
 
 
-def test_a_cart_is_written_as_it_stands_after_the_change():
+def test_a_cart_is_written_as_it_is_after_the_change():
     changes, rng = [], Rng(1)
     for serial in range(200):
         change, rng = change_cart(rng, SeenValues(0, serial, (Sibling("1.0", cart("a", "b")),)))

@@ -76,7 +76,7 @@ def test_an_interrupted_campaign_is_never_valid() -> None:
         )
 
 
-def test_what_cannot_be_is_told_and_changes_no_verdict() -> None:
+def test_what_cannot_be_is_reported_and_changes_no_verdict() -> None:
     skipped = {Cell("cart", "cut", "bare", 1): "needs links"}
     campaign = Campaign("mine", "2s", 2.0, {}, CELLS[:1], skipped=skipped)
     found = collect(campaign, [ran(1, 1, "valid")], "2026-01-01", 60.0)
@@ -110,7 +110,7 @@ def test_the_last_one_is_the_one_before(tmp_path: Path) -> None:
     assert (previous(tmp_path / "3") or {})["start"] == "1", "a damaged one is passed over"
 
 
-def test_it_is_told_in_every_form() -> None:
+def test_it_is_reported_in_every_form() -> None:
     before = results(ran(1, 1, "invalid"))
     now = results(ran(1, 1, "valid"), ran(2, 2, "invalid"), ran(3, 2, "valid", rerun=True),
                   ran(4, 3, "unknown"), ran(5, 4, "error"))  # fmt: skip

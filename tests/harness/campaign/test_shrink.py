@@ -68,7 +68,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "content", "said"), BAD)
-def test_a_stored_test_that_cannot_be_shrunk_is_told_so(
+def test_a_stored_test_that_cannot_be_shrunk_is_refused(
     tmp_path: Path, name: str, content: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for file, text in {**GOOD, name: content}.items():

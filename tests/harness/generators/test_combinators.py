@@ -347,7 +347,7 @@ def test_draw_makes_operations_from_its_own_stream():
     assert values == expected
 
 
-def test_a_source_without_threads_is_exhausted_and_holds_nobody_up():
+def test_a_source_without_threads_is_exhausted_and_holds_none_up():
     assert quick(gen.clients(A), concurrency=0) == []
     assert fs(quick(gen.clients(gen.reserve((2, [A, B]), default=C)))) == "ab"
     assert fs(quick([gen.clients(gen.nemesis(A)), B])) == "b"

@@ -86,7 +86,7 @@ def test_samples_are_without_repetition_and_a_shuffle_keeps_all():
         (weighted("abcde", [3, 0, 0, 1, 0]), 0.75),
     ],
 )
-def test_the_first_item_is_as_likely_as_the_distribution_says(distribution, first):
+def test_the_first_item_is_as_likely_as_the_distribution_defines(distribution, first):
     counts = Counter(draws(Rng(11), distribution.pick, 5000))
     assert math.isclose(counts["a"] / 5000, first, abs_tol=0.025)
 

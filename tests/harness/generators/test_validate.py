@@ -71,7 +71,7 @@ def test_an_exception_comes_with_the_generator_and_the_context():
         start(Raises(), 1).invoked(Op(process=0, f="a", time=0))
 
 
-def test_trace_writes_what_is_asked_and_told():
+def test_trace_writes_what_is_asked_and_updated():
     lines = []
     quick(gen.trace("t1", lines.append, gen.invoke("a")), concurrency=1)
     assert [line.split(" at ")[0] for line in lines] == ["t1 op"]

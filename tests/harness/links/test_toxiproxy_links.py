@@ -143,7 +143,7 @@ def test_a_taken_route_port_fails_the_start_and_is_named(binary: Path, tmp_path:
     asyncio.run(scenario())
 
 
-def test_somebody_elses_server_on_the_api_port_is_not_taken_for_ours(
+def test_a_foreign_server_on_the_api_port_is_not_taken_for_ours(
     binary: Path, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -198,7 +198,7 @@ def test_a_server_that_does_not_come_up_is_started_again(binary: Path, tmp_path:
     assert (tmp_path / "starts").read_text().count("start") == 4, "two of them were in vain"
 
 
-def test_a_server_that_never_comes_up_is_told_with_its_last_words(
+def test_a_server_that_never_comes_up_is_reported_with_its_last_words(
     binary: Path, tmp_path: Path
 ) -> None:
     async def scenario() -> None:

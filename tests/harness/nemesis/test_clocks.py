@@ -126,7 +126,7 @@ def test_a_node_that_is_started_again_has_a_sound_clock(
     run(tmp_path, scenario, starts=("start-clock",), faketime=faketime)
 
 
-def test_libfaketime_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
+def test_libfaketime_is_found_where_it_is_named(tmp_path: Path) -> None:
     library = tmp_path / "libfaketime.so.1"
     library.touch()
     assert find({"LIBFAKETIME": str(library)}).path == library.resolve()

@@ -72,7 +72,7 @@ def test_both_ways_takes_both_routes_and_one_way_half_of_each() -> None:
 
 @pytest.mark.parametrize("size", range(4, 10))
 @pytest.mark.parametrize("seed", range(5))
-def test_in_a_ring_each_hears_a_majority_and_no_two_the_same(size: int, seed: int) -> None:
+def test_in_a_ring_each_reaches_a_majority_and_no_two_the_same(size: int, seed: int) -> None:
     grudge, _ = cuts.majorities_ring(nodes(size), Rng(seed))
     heard = [frozenset(hears(grudge, node, nodes(size))) for node in nodes(size)]
     assert all(len(majority) > size / 2 for majority in heard)
@@ -81,7 +81,7 @@ def test_in_a_ring_each_hears_a_majority_and_no_two_the_same(size: int, seed: in
 
 
 @pytest.mark.parametrize("size", range(3, 10))
-def test_a_bridge_hears_all_and_the_sides_do_not_hear_each_other(size: int) -> None:
+def test_a_bridge_reaches_all_and_the_sides_do_not_reach_each_other(size: int) -> None:
     grudge, _ = cuts.bridge(nodes(size), Rng(size))
     everybody = set(nodes(size))
     heard = {node: hears(grudge, node, nodes(size)) for node in nodes(size)}

@@ -29,7 +29,7 @@ async def use(s: Scene, node: str) -> int:
 
 
 @pytest.mark.parametrize("kind", DISK_FAULTS)
-def test_a_bad_disk_bites_and_is_mended(tmp_path: Path, kind: str) -> None:
+def test_a_bad_disk_takes_effect_and_is_mended(tmp_path: Path, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         settings = {name: SETTINGS[name] for name in DISK_FAULTS[kind]}
         await s.do("start-disk", fault=0, kind=kind, nodes=["n1"], **{"with": settings})

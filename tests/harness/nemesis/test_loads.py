@@ -22,7 +22,7 @@ SETTINGS: dict[str, dict[str, int]] = {
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_a_node_under_load_says_so_until_it_is_over(tmp_path: Path, kind: str) -> None:
+def test_a_node_under_load_reports_it_until_it_is_over(tmp_path: Path, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         value: dict[str, Any] = {"kind": kind, "nodes": ["n1"], "with": SETTINGS[kind]}
         await s.do("start-load", fault=0, **value)

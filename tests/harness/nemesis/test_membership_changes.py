@@ -52,7 +52,7 @@ def test_a_dead_node_is_removed_and_not_started_again(tmp_path: Path) -> None:
     run(tmp_path, scenario, size=4)
 
 
-def test_a_change_that_nobody_can_hear_of_yet_comes_about_after_the_heal(tmp_path: Path) -> None:
+def test_a_change_that_no_node_can_learn_yet_comes_about_after_the_heal(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-pause", fault=0, nodes=["n1"])
         await s.do("start-kill", fault=1, nodes=["n2", "n3"])
@@ -65,7 +65,7 @@ def test_a_change_that_nobody_can_hear_of_yet_comes_about_after_the_heal(tmp_pat
     run(tmp_path, scenario)
 
 
-def test_nobody_leaves_when_too_few_would_stay(tmp_path: Path) -> None:
+def test_no_one_leaves_when_too_few_would_stay(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         done = await s.do("start-membership", fault=0, **{**CHANGE, "leaves": 1, "keep": 3})
         assert done.value["skipped"]

@@ -38,7 +38,7 @@ def run(
 
 
 @pytest.mark.parametrize("kind", ["refused", "black-hole", "reset"])
-def test_a_cut_bites_and_heals(tmp_path: Path, kind: str) -> None:
+def test_a_cut_takes_effect_and_heals(tmp_path: Path, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind=kind, grudge=[["n1"], ["n2", "n3"]])
         for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")):
@@ -126,7 +126,7 @@ def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_pause_bites_when_the_node_that_was_down_is_back(tmp_path: Path) -> None:
+def test_a_pause_takes_effect_when_the_node_that_was_down_is_back(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-pause", fault=1, nodes=["n1"])
@@ -171,7 +171,7 @@ def test_a_node_that_two_faults_hold_down_comes_up_after_both(tmp_path: Path) ->
     run(tmp_path, scenario)
 
 
-def test_evidence_stands_behind_its_start_and_before_its_stop(tmp_path: Path) -> None:
+def test_evidence_comes_after_its_start_and_before_its_stop(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-cut", fault=1, kind="refused", grudge=[["n2"], ["n3"]])
@@ -268,7 +268,7 @@ async def down(s: Scene, node: str) -> bool:
     return s.system.state(node) == "down"
 
 
-def test_each_death_is_told_once_though_no_fault_was_ever_injected(tmp_path: Path) -> None:
+def test_each_death_is_reported_once_though_no_fault_was_ever_injected(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         def found() -> list[list[str]]:
             return [op.value["nodes"] for op in s.history if op.f == "found-dead"]
@@ -368,7 +368,7 @@ def test_a_node_that_dies_takes_no_proof_of_a_slow_link_along(tmp_path: Path) ->
     run(tmp_path, scenario)
 
 
-def test_a_bad_link_on_which_nobody_can_speak_meets_nobody(tmp_path: Path) -> None:
+def test_a_bad_link_without_traffic_meets_no_node(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2", "n3"]])
         value = {"kind": "slow", "with": {"latency_ms": 150}, "links": ["n1-n2", "n2-n1"]}
@@ -438,7 +438,7 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
     run(tmp_path, scenario)
 
 
-def test_where_nobody_answers_the_target_is_the_one_named_otherwise(tmp_path: Path) -> None:
+def test_where_no_one_answers_the_target_is_the_one_named_otherwise(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1", "n2", "n3"])
         aim = {"target": "coordinator", "key": "k1", "otherwise": "n2"}

@@ -177,7 +177,7 @@ def test_the_more_families_the_longer_the_pauses() -> None:
     assert 1 < busy(["storm"]) < 2.5
 
 
-def test_the_holder_of_hints_is_hit_right_after_somebody_was_away() -> None:
+def test_the_holder_of_hints_is_hit_right_after_a_node_was_away() -> None:
     away, back, hit, _ = plan(["kill.hint-holder"], ARENA, 3, 10.0)[:4]
     assert [away.f, back.f, hit.f] == ["start-kill", "stop-kill", "start-kill"]
     assert hit.value["target"] == "hint-holder"

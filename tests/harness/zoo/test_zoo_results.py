@@ -99,7 +99,7 @@ def test_what_a_pair_shows_is_a_false_alarm() -> None:
     assert outcome(campaign, bug, ran("register/cut/clean/1", "error"))["clean_failed"] == 1
 
 
-def test_what_escaped_is_told_with_what_runs_it_again() -> None:
+def test_what_escaped_is_reported_with_what_runs_it_again() -> None:
     campaign = suited((OTTER, SLOTH), range(1, 2), "8s", 8.0)
     found = outcome(campaign, ran("register/cut/otter/1", "valid"),
                     ran("cart/kill/sloth --strict/1", "invalid", stuck=1))  # fmt: skip
