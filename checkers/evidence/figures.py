@@ -78,7 +78,7 @@ def _keys(h: History, row: int) -> list[str | None]:
 
 
 def _mops(h: History, row: int) -> list[list[Any]]:
-    """The micro-operations of a transaction [f, key, value]; none of what is no transaction."""
+    """The micro-operations of a transaction [f, key, value]; none of another value."""
     value = h.value_of(row)
     mops = value if isinstance(value, list) else []
     return [mop for mop in mops if isinstance(mop, list) and len(mop) == 3]
