@@ -18,6 +18,10 @@ operations that are open and in the order. What loses no order and keeps them fe
   makes is wanted, and of two configurations that differ in this alone, the one that spent fewer
   is kept.
 
+First a *thrifty* search puts operations of unknown outcome into the order only where nothing goes
+on without. It may miss an order, and so proves only that there is one; where it gets stuck, the
+whole search follows.
+
 The time is O(n c p) for c configurations and p open operations; c is small where writes are
 read, and may be exponential in p. So there is a budget, of configurations visited.
 """
@@ -27,7 +31,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from dynamesis.checkers.graph.causality import NEVER
@@ -87,9 +91,25 @@ class _Exhausted(Exception):
 Config = tuple[int, int, int]
 
 
-class Search:
-    """One search. `extend(state, added)` is the state after an EXTEND, None where it would be in
-    vain."""
+def search(
+    steps: Sequence[Step],
+    initial: int,
+    budget: int = BUDGET,
+    extend: Callable[[int, int], int | None] | None = None,
+) -> Outcome:
+    """Is there an order? `extend(state, added)` is the state after an EXTEND, None where it would
+    be in vain; `budget` the configurations that may be visited."""
+    uncertain = any(s.end >= NEVER and s.kind != READ for s in steps)
+    first = budget // 4 if uncertain else budget
+    thrifty = _Search(steps, initial, first, extend, uncertain).run()
+    if not uncertain or thrifty == Outcome(None, False, thrifty.visited, thrifty.most):
+        return thrifty
+    whole = _Search(steps, initial, budget - thrifty.visited, extend).run()
+    return replace(whole, visited=whole.visited + thrifty.visited)
+
+
+class _Search:
+    """One search. `thrifty`: steps of unknown outcome only where nothing goes on without."""
 
     def __init__(
         self,
@@ -97,8 +117,10 @@ class Search:
         initial: int,
         budget: int = BUDGET,
         extend: Callable[[int, int], int | None] | None = None,
+        thrifty: bool = False,
     ) -> None:
         self._steps, self._budget, self._extend = steps, budget, extend
+        self._thrifty = thrifty
         self._configs: dict[Config, Path] = {(initial, 0, 0): None}
         self._visited = self._most = 0
         self._bit: dict[int, int] = {}
@@ -143,7 +165,7 @@ class Search:
 
     def _call(self, number: int) -> None:
         s = self._steps[number]
-        if s.end >= NEVER and s.kind != EXTEND and self._needed.get(s.after, -1) < s.begin:
+        if s.end >= NEVER and not self._extend and self._needed.get(s.after, -1) < s.begin:
             return  # nothing that ends later wants what it makes
         slot = heappop(self._slots) if self._slots else len(self._bit)
         bit = self._bit[number] = 1 << slot
@@ -206,7 +228,10 @@ class Search:
                 after.setdefault((state, used, free & ~bit), (number, True, path))
             before[config] = path
         if before:
-            self._explore(before, number, after)
+            if self._thrifty and self._unknown:
+                self._explore(before, number, after, self._unknown)
+            if not after or not self._thrifty:
+                self._explore(before, number, after)
         if not after:
             return self._stuck(number)
         self._forget(number)
@@ -215,8 +240,11 @@ class Search:
         self._most = max(self._most, len(self._configs))
         return None
 
-    def _explore(self, start: dict[Config, Path], number: int, after: dict[Config, Path]) -> None:
-        """Add to `after` what every sequence of open steps that ends in this one leads to."""
+    def _explore(
+        self, start: dict[Config, Path], number: int, after: dict[Config, Path], barred: int = 0
+    ) -> None:
+        """Add to `after` what every sequence of open steps that ends in this one leads to; none
+        of `barred`."""
         bit = self._bit[number]
         seen = set(start)
         todo = list(start.items())
@@ -225,7 +253,7 @@ class Search:
             self._visited += 1
             if self._visited > self._budget:
                 raise _Exhausted
-            for chosen, following in self._following(config, number):
+            for chosen, following in self._following(config, number, barred):
                 longer = self._longer(path, chosen, following[1] & ~config[1])
                 state, used, free = following
                 if used & bit:
@@ -234,24 +262,24 @@ class Search:
                     seen.add(following)
                     todo.append((following, longer))
 
-    def _following(self, config: Config, number: int) -> Iterator[tuple[int, Config]]:
+    def _following(self, config: Config, number: int, barred: int) -> Iterator[tuple[int, Config]]:
         """The open steps that may come next, and what they lead to. `number`: the one that must."""
         state, used, _ = config
-        wanted = self._wanted(used)
+        closed = used | barred
+        wanted = self._wanted(closed)
         for after, alike in self._exchanges.get(state, {}).items():
-            bit = _first(alike, used)
+            bit = _first(alike, closed)
             if bit and (not bit & self._unknown or after in wanted):
                 yield self._step_of[bit], self._made(after, used | bit, config[2])
         last = self._steps[number]
         values = wanted if last.kind != WRITE else {*wanted, last.after}
         for value in values:
-            alike = self._writes.get(value)
-            bit = _first(alike, used) if alike else 0
+            bit = _first(self._writes.get(value, ()), closed)
             if bit:
                 free = self._hidable & ~used & ~bit
                 yield self._step_of[bit], self._made(value, used | bit, free)
         for added, alike in self._extends.items():
-            bit = _first(alike, used)
+            bit = _first(alike, closed)
             longer = self._extend(state, added) if bit and self._extend else None
             if longer is not None:
                 yield self._step_of[bit], self._made(longer, used | bit, config[2])

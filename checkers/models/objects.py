@@ -23,9 +23,9 @@ from dynamesis.checkers.models.linearize import (
     EXTEND,
     READ,
     Outcome,
-    Search,
     Step,
     Stuck,
+    search,
 )
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
@@ -121,8 +121,8 @@ def _beyond(name: str, budget: int, outcome: Outcome) -> str:
 
 def _search(one: Object, reading: Reading, names: list[Any], budget: int) -> Outcome:
     if reading.extend is None:
-        return Search(one.steps, -1, budget).run()
-    return Search(one.steps, -1, budget, _extension(one, reading.extend, names)).run()
+        return search(one.steps, -1, budget)
+    return search(one.steps, -1, budget, _extension(one, reading.extend, names))
 
 
 def _extension(
@@ -257,6 +257,7 @@ class Proof:
             f"the read that ended at index {s.end} saw {self.h.spelled(self.names[s.before + 1])}"
         )
         failed = self.one.refused.get(s.before, NEVER)
+        rows: tuple[int, ...] = (s.end,)
         if failed < s.end:
             name, rows = "aborted-read", (failed, s.end)
             why = f"{shown}, whose write at index {failed} failed"
@@ -264,7 +265,7 @@ class Proof:
             name, rows = "future-read", (s.end, began)
             why = f"{shown}, whose write began at index {began}"
         else:
-            name, rows, why = "phantom", (s.end,), f"{shown}, which no operation had written"
+            name, why = "phantom", f"{shown}, which no operation had written"
         return Anomaly(name, f"{why}.", self.one.name, rows, {"step": row})
 
     def nonlinearizable(self, stuck: Stuck) -> Anomaly:
@@ -326,7 +327,7 @@ class Proof:
     def _what(self, number: int) -> str:
         """`read 3`, `cas [1 2]`: an operation with what it was asked, or showed."""
         row, step = self.one.rows[number], self.one.steps[number]
-        f = self.h.fs[self.h.f[row]]
+        f: str = self.h.fs[self.h.f[row]]
         at = step.end if step.kind == READ and step.end < NEVER else row
         if self.h.value[at] < 0 and step.kind != READ:
             return f
