@@ -57,7 +57,7 @@ _CHANGING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Act:
     """One operation: what it does, from when to when (rows; NEVER where its outcome is unknown).
     `before`: the state that a read saw, or that an exchange needs; `after`: what a write or an
     exchange makes, or what an EXTEND adds."""
@@ -104,7 +104,7 @@ Config = tuple[int, int, int]
 
 
 def search(
-    steps: Sequence[Step],
+    steps: Sequence[Act],
     initial: int,
     budget: int = BUDGET,
     extend: Callable[[int, int], int | None] | None = None,
@@ -128,7 +128,7 @@ class _Search:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[Act],
         initial: int,
         budget: int,
         extend: Callable[[int, int], int | None] | None,
@@ -172,8 +172,11 @@ class _Search:
                 self._thrifty, back = True, _WINDOW
             if uncertain and at % _WINDOW == 0 and at > saves[-1].at:
                 saves.append(self._saved(at))
-            stuck = self._return(number) if returns else self._call(number)
             at += 1
+            if not returns:
+                self._call(number)
+                continue
+            stuck = self._return(number)
             if stuck is None:
                 continue
             if not self._thrifty and began == 0:
@@ -232,7 +235,7 @@ class _Search:
         elif s.kind != EXCHANGE:
             self._hidable |= bit
 
-    def _class_of(self, s: Step) -> list[tuple[int, int]]:
+    def _class_of(self, s: Act) -> list[tuple[int, int]]:
         """The open steps that do the same."""
         if s.kind == EXCHANGE:
             return self._exchanges[s.before].setdefault(s.after, [])

@@ -1,6 +1,6 @@
 """Histories of single objects, key by key, judged by the search of `linearize`.
 
-A model reads its operations into steps (`linearize.Step`) whose states are numbers; here they are
+A model reads its operations into steps (`linearize.Act`) whose states are numbers; here they are
 sorted by key, searched, and what no order explains is put into words, with the data that a
 picture of it needs.
 """
@@ -22,8 +22,8 @@ from dynamesis.checkers.models.linearize import (
     BUDGET,
     EXTEND,
     READ,
+    Act,
     Outcome,
-    Step,
     Stuck,
     search,
 )
@@ -56,7 +56,7 @@ class Object:
     row that would have made it and failed."""
 
     name: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Act] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ def check_objects(h: History, reading: Reading, budget: int = BUDGET) -> Checker
     found: list[Anomaly] = []
     left, keys = 4 * budget, {}
     for one in objects.values():
-        proof = Proof(h, reading, one, names)
+        proof = Refutation(h, reading, one, names)
         broken = list(proof.impossible_reads())
         gone = {a.data["step"] for a in broken}
         kept = [i for i, row in enumerate(one.rows) if row not in gone]
@@ -128,7 +128,7 @@ def _search(one: Object, reading: Reading, names: list[Any], budget: int) -> Out
 def _extension(
     one: Object, extend: Callable[[Any, Any], Any], names: list[Any]
 ) -> Callable[[int, int], int | None]:
-    """What an EXTEND makes, as numbers: states that are no beginning of anything read are one."""
+    """What an EXTEND makes, as numbers: one number for all states that begin nothing that was read."""
     shown = sorted({names[s.before + 1] for s in one.steps if s.kind == READ})
     numbers = {names[s.before + 1]: s.before for s in one.steps if s.kind == READ}
     numbers |= {names[s.after + 1]: s.after for s in one.steps if s.kind not in (READ, EXTEND)}
@@ -176,7 +176,7 @@ def _objects(
         if called.failed:
             one.refused.setdefault(after, called.row)
         elif called.end < NEVER or kind != READ:
-            one.steps.append(Step(kind, before, after, called.row, called.end))
+            one.steps.append(Act(kind, before, after, called.row, called.end))
             one.rows.append(called.row)
     return objects, limited(odd)
 
@@ -231,7 +231,7 @@ def _without_evidence(h: History, reading: Reading, objects: Mapping[Any, Object
 
 
 @dataclass(frozen=True)
-class Proof:
+class Refutation:
     """What is wrong with one object, in words and rows."""
 
     h: History
@@ -252,7 +252,7 @@ class Proof:
             if s.kind == READ and self.h.fs[self.h.f[row]] != "cas" and began > s.end:
                 yield self._impossible(s, row, began)
 
-    def _impossible(self, s: Step, row: int, began: int) -> Anomaly:
+    def _impossible(self, s: Act, row: int, began: int) -> Anomaly:
         shown = (
             f"the read that ended at index {s.end} saw {self.h.spelled(self.names[s.before + 1])}"
         )
