@@ -128,7 +128,7 @@ def _search(one: Object, reading: Reading, names: list[Any], budget: int) -> Out
 def _extension(
     one: Object, extend: Callable[[Any, Any], Any], names: list[Any]
 ) -> Callable[[int, int], int | None]:
-    """What an EXTEND makes, as numbers: one number for all states that begin nothing that was read."""
+    """What an EXTEND makes, as numbers: one for all states that begin nothing read."""
     shown = sorted({names[s.before + 1] for s in one.steps if s.kind == READ})
     numbers = {names[s.before + 1]: s.before for s in one.steps if s.kind == READ}
     numbers |= {names[s.after + 1]: s.after for s in one.steps if s.kind not in (READ, EXTEND)}

@@ -154,6 +154,13 @@ def test_a_right_store_is_valid(seed: int) -> None:
     assert check_model("cas-register", h).verdict is Verdict.VALID
 
 
+def test_many_operations_of_unknown_outcome_in_one_key_are_decided() -> None:
+    """A thrifty search alone gets stuck here, and goes back."""
+    h = History.of(exchanges(3, 2500, keys=1))
+    found = check_model("cas-register", h)
+    assert found.verdict is Verdict.VALID, found.reasons()
+
+
 def test_a_read_that_is_changed_in_a_long_history_is_found() -> None:
     ops = list(exchanges(1, 3000, keys=5))
     reads = [i for i, op in enumerate(ops) if op.f == "read" and op.type == "ok"]
