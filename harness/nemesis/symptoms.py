@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.targets.capabilities import Observed
@@ -23,6 +24,10 @@ _GREETING = 3.0
 _LONGEST = 1 << 20
 #: bytes of Linux's struct tcp_info to ask for, and where in it tcpi_data_segs_in is
 _TCP_INFO, _DATA_SEGS_IN = 256, 152
+#: states of /proc/net/tcp: established; and any that a connection has which was begun, or is over
+#: since a minute at most
+ESTABLISHED = frozenset({"01"})
+ANY_STATE = frozenset(f"{state:02X}" for state in range(1, 12)) - {"0A"}
 
 
 async def asked(observed: Observed, node: str) -> dict[str, Any] | None:
@@ -111,3 +116,34 @@ def _missing(received: bytes) -> int | None:
         return 4 - len(received)
     size = 4 + int.from_bytes(received[:4], "big")
     return max(0, size - len(received)) if size <= _LONGEST else None
+
+
+def dialled(ports: Iterable[int], states: frozenset[str] = ANY_STATE) -> dict[int, int]:
+    """How many connections of this machine go, or went a moment ago, to each of these ports, as
+    the kernel has them. {} where it does not say."""
+    counted = dict.fromkeys(ports, 0)
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text("ascii", "replace").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, _, remote, state, *_ = line.split()
+            port = int(remote.rpartition(":")[2], 16)
+            if port in counted and state in states:
+                counted[port] += 1
+    return counted
+
+
+async def refuses(address: str) -> bool:
+    """Whether nobody takes a connection at this host:port."""
+    host, port = address.split(":")
+    try:
+        async with asyncio.timeout(_GREETING):
+            _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionRefusedError:
+        return True
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return False
