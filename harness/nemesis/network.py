@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,13 +13,14 @@ from dynamesis.harness.nemesis.cuts import KINDS, route_faults, unheard
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import CutFault, LinksFault
 from dynamesis.harness.nemesis.symptoms import (
+    ANY_STATE,
     ESTABLISHED,
     Pair,
     asked,
     complaints,
-    dialled,
+    connections,
     greeting,
-    refuses,
+    turns_away,
     worse,
 )
 from dynamesis.harness.targets.capabilities import Observed
@@ -39,6 +40,8 @@ class RouteFaults:
         self._of_pair: dict[str, list[str]] = defaultdict(list)
         for name in routes:
             self._of_pair[name.partition(":")[0]].append(name)
+        #: connections of earlier tests at the same ports, and of probes
+        self.foreign = connections()
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
 
     async def lay(self, number: int, routes: Mapping[str, LinkFault]) -> None:
@@ -170,9 +173,10 @@ async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable
 
 
 async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]) -> Look:
-    """Proof where nodes report nothing: somebody used these links before and they refuse now, or
-    somebody is connected through them while they have the fault, which was read back when it
-    was laid; or the links' own count. "nobody" in the detail: no one ever dialled there."""
+    """Proof where nodes report nothing: somebody used these links before and they refuse or
+    reset now, or somebody is connected through them while they have the fault, which was read
+    back when it was laid; or the links' own count. "nobody" in the detail: no one ever dialled
+    there."""
     ends = [(a, b) for a in (CLIENT, *observed.nodes) for b in observed.nodes if a != b]
     wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}
     addresses = {
@@ -181,19 +185,20 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
         for name in routes.of_pair(pair)
     }
     ports = {name: int(address.rpartition(":")[2]) for name, address in addresses.items()}
-    before = dialled(ports.values())
+    before = _dialled(routes, ports.values())
     harmed = await _harm(routes, list(addresses))
     felt: dict[str, Any] = {}
 
     async def look() -> Proof:
-        harm, now = await harmed(), dialled(ports.values(), ESTABLISHED)
+        harm, now = await harmed(), _dialled(routes, ports.values(), ESTABLISHED)
         for name, port in ports.items():
             if name in felt or not routes.burden(name):
                 continue  # lifted by now: what is seen may have come since
-            refused = bad.kind == "refused"
-            if refused and before[port] and await refuses(addresses[name]):
-                felt[name] = {"carried": before[port], "refuses": True}
-            elif not refused and now[port]:
+            if bad.kind in ("refused", "reset"):
+                address = addresses[name]
+                if before[port] and (how := await turns_away(address, routes.foreign)):
+                    felt[name] = {"carried": before[port], how: True}
+            elif now[port]:
                 felt[name] = {"carries": now[port]}
         used = bool(felt or harm or any(before.values()))
         no_target = {} if used else {"nobody": True}
@@ -201,6 +206,14 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
         return Proof(bit, bit, {"felt": dict(felt), **harm, **no_target})
 
     return look
+
+
+def _dialled(
+    routes: RouteFaults, ports: Iterable[int], states: frozenset[str] = ANY_STATE
+) -> dict[int, int]:
+    """How many connections of this test there are to each of these ports, or were a moment ago."""
+    found = Counter(port for _, port in connections(states) - routes.foreign)
+    return {port: found[port] for port in ports}
 
 
 WatchLinks = Callable[[Observed, RouteFaults, LinkFault, list[str]], Awaitable[Look]]

@@ -118,32 +118,47 @@ def _missing(received: bytes) -> int | None:
     return max(0, size - len(received)) if size <= _LONGEST else None
 
 
-def dialled(ports: Iterable[int], states: frozenset[str] = ANY_STATE) -> dict[int, int]:
-    """How many connections of this machine go, or went a moment ago, to each of these ports, as
-    the kernel has them. {} where it does not say."""
-    counted = dict.fromkeys(ports, 0)
+#: A connection by the port that it comes from and the one that it goes to.
+Connection = tuple[int, int]
+
+
+def connections(states: frozenset[str] = ANY_STATE) -> set[Connection]:
+    """The connections that this machine has, or had a moment ago, as the kernel has them, each
+    as its dialler sees it; none where the kernel does not say."""
+    found: set[Connection] = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text("ascii", "replace").splitlines()[1:]
         except OSError:
             continue
         for line in lines:
-            _, _, remote, state, *_ = line.split()
-            port = int(remote.rpartition(":")[2], 16)
-            if port in counted and state in states:
-                counted[port] += 1
-    return counted
+            _, local, remote, state, *_ = line.split()
+            if state in states:
+                found.add((_port(local), _port(remote)))
+    return found
 
 
-async def refuses(address: str) -> bool:
-    """Whether nobody takes a connection at this host:port."""
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+async def turns_away(address: str, ours: set[Connection]) -> str | None:
+    """How a connection to this host:port that sends one byte ends, if at once: "refuses" or
+    "resets". It is added to `ours`."""
     host, port = address.split(":")
     try:
         async with asyncio.timeout(_GREETING):
-            _, writer = await asyncio.open_connection(host, int(port))
+            reader, writer = await asyncio.open_connection(host, int(port))
+            ours.add((writer.get_extra_info("sockname")[1], int(port)))
+            try:
+                writer.write(b"\0")
+                await reader.read(1)
+            finally:
+                writer.close()
     except ConnectionRefusedError:
-        return True
+        return "refuses"
+    except (ConnectionResetError, BrokenPipeError):
+        return "resets"
     except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return False
+        pass
+    return None
