@@ -189,9 +189,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "the workloads, a file each",
         (
             *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
-            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.models"),
-            *("harness.generators", "workloads.script"),
+            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.measure"),
+            *("checkers.models", "harness.generators", "workloads.script"),
         ),
+    ),
+    "workloads.plain": (
+        "the workloads for stores without contexts, a file each",
+        ("checkers.history", "harness.generators", "workloads", "workloads.script"),
     ),
     # ---- harness, composed with workloads and cluster
     "harness.targets.dynamo": (
@@ -200,7 +204,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("checkers.history", "cluster.config", "cluster.core.protocol"),
             *("cluster.core.runtime", "cluster.net", "cluster.plugins", "cluster.process"),
             *("cluster.storage", "cluster.zoo", "harness.nemesis", "harness.targets"),
-            *("harness.usage", "workloads", "workloads.client"),
+            *("harness.usage", "workloads", "workloads.client", "workloads.plain"),
         ),
     ),
     "harness.check": (
@@ -219,7 +223,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("cluster.storage", "harness.check", "harness.generators", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
-            *("workloads", "workloads.script"),
+            *("workloads", "workloads.plain", "workloads.script"),
         ),
     ),
     "harness.local_cluster": (
@@ -256,7 +260,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
-            "workloads",
+            *("workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -1,26 +1,32 @@
-"""A workload: what clients do, what is read in the end, and which checkers judge it.
+"""A workload: what clients do, what is read in the end, and which model judges it.
 
 A workload holds no state and no randomness of its own. Its load is a generator drawn from
 the seed it is given; its options are named, typed and bounded, and everything else about
 them is an error with what is allowed.
+
+Each workload belongs to one language of operations. Those of model `dynamo` speak get, put and
+delete with contexts; every other one speaks the fs of the model that judges it, without contexts
+(workloads.plain).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.op import Op
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
 from dynamesis.workloads.script.colocated_keys import together, twin
-from dynamesis.workloads.script.final_reads import final_reads
+from dynamesis.workloads.script.final_reads import each_once
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
 from dynamesis.workloads.script.script import Script, scripted
 from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Setting, Value
+from dynamesis.workloads.script.shared import SharedScript, perform_together
 
 __all__ = [
     "DISTRIBUTION",
@@ -45,16 +51,25 @@ DYNAMO = "dynamo"
 LWW_BUCKET = "lww"
 
 
+#: The values of a workload's options, by name.
+Chosen = Mapping[str, Value]
+
+
+def _nothing(_: Chosen) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Workload:
-    """What clients do, what is read in the end, and which checkers judge it."""
+    """What clients do, what is read in the end, and which model judges it. Either an instance
+    with these fields, or a subclass that has them as attributes (docs/workloads.md)."""
 
-    name: str
+    name: str = ""
     #: what it does and what it can catch
-    description: str
+    description: str = ""
     #: what one client does
-    script: Callable[[Load], Script]
-    #: names of checkers.models.dynamo.CHECKERS
+    script: Callable[[Load], Script] | None = None
+    #: names of checkers.models.dynamo.CHECKERS, for model dynamo
     checkers: tuple[str, ...] = GENERAL
     options: Mapping[str, Option] = field(default_factory=dict)
     #: the checker of this workload alone
@@ -67,18 +82,43 @@ class Workload:
     twins: int = 0
     #: whether its keys lie where the last writer wins
     lww: bool = False
-    #: the model that judges it (checkers.models.models)
+    #: instead of `script`: what all clients do together
+    shared: Callable[[Load], SharedScript] | None = None
+    #: the name in checkers.models.models.MODELS of the model that judges it
     model: str = DYNAMO
+    #: the model's options (checkers.models.models.ModelOptions), from those of the workload
+    model_options: Callable[[Chosen], Mapping[str, Any]] = _nothing
+    #: the fs that a client must perform
+    operations: tuple[str, ...] = ("get", "put", "delete")
+    #: the final reads of these keys, with the options; by default a get or a read of each
+    final: Callable[[Sequence[str], Chosen], Iterable[Op]] | None = None
+    #: what else test.json has for the model, from the options: total_amount, initial, ...
+    facts: Callable[[Chosen], Mapping[str, Any]] = _nothing
+
+    def __post_init__(self) -> None:
+        """What a subclass defines takes the place of a default."""
+        own = {name for cls in type(self).__mro__ if _is_own(cls) for name in vars(cls)}
+        for each in fields(Workload):
+            given = vars(self)[each.name]
+            default = each.default_factory() if callable(each.default_factory) else each.default
+            if each.name in own and given == default:
+                object.__delattr__(self, each.name)
 
     @property
     def params(self) -> dict[str, Any]:
         """The parameters of nodes that it needs (cluster.core.protocol.params)."""
         return {"lww_buckets": [LWW_BUCKET]} if self.lww else {}
 
-    @property
-    def promises(self) -> dict[str, Any]:
-        """What test.json has for the checkers because of it."""
-        return {"reconcile": "lww"} if self.lww else {}
+    def promises(self, options: Chosen | None = None) -> dict[str, Any]:
+        """What test.json has because of it, when its options are these: the model with its
+        options, the fs of the final reads, and what the model is to know."""
+        chosen = self.configure(options)
+        found: dict[str, Any] = {"reconcile": "lww"} if self.lww else {}
+        if self.model != DYNAMO:
+            final = dict.fromkeys(op.f for op in self._final(("k",), chosen))
+            found |= {"model": self.model, "model_options": dict(self.model_options(chosen))}
+            found |= {"final": list(final)}
+        return found | dict(self.facts(chosen))
 
     def keys(self, given: Iterable[str]) -> tuple[str, ...]:
         """The keys that it uses when given these."""
@@ -113,15 +153,39 @@ class Workload:
         """The load, without end: `rate` operations a second over all client threads
         together, in clumps, since what goes wrong between two operations goes wrong when
         they meet. `setting`: the cluster that it meets. Raises ValueError for wrong options."""
-        chosen, used = self.configure(options), self.keys(keys)
+        chosen, used, met = self.configure(options), self.keys(keys), setting or Setting()
+        source = self._source(rng.split("scripts"), used, chosen, met)
+        return gen.rate(rate, source, rng.split("rate"), "clumped")
+
+    def _source(
+        self, rng: Rng, keys: tuple[str, ...], chosen: Chosen, setting: Setting
+    ) -> Generator:
+        make = self.script
+        if make is None:
+            if self.shared is None:
+                raise TypeError(f"workload {self.name or type(self).__name__} has no script")
+            return perform_together(self.shared(Load(rng, 0, keys, chosen, setting)))
 
         def script(own: Rng, thread: int) -> Script:
-            load = Load(own, thread, used, chosen, setting or Setting())
-            return asking(self.script(load), load)
+            load = Load(own, thread, keys, chosen, setting)
+            return asking(make(load), load)
 
-        scripts = scripted(rng.split("scripts"), script)
-        return gen.rate(rate, scripts, rng.split("rate"), "clumped")
+        return scripted(rng, script)
 
-    def final_generator(self, keys: Iterable[str]) -> Generator:
-        """The final reads: each key once, retried a bounded number of times."""
-        return final_reads(self.keys(keys))
+    def final_generator(
+        self, keys: Iterable[str], options: Chosen | None = None, used: Iterable[str] = ()
+    ) -> Generator:
+        """The final reads, each retried a bounded number of times. `keys`: the given ones;
+        `used`: those that the load used (workloads.script.used_keys), where it makes up its own."""
+        every = self.keys(keys) if self.model == DYNAMO else tuple(used) or self.keys(keys)
+        return each_once(self._final(every, self.configure(options)))
+
+    def _final(self, keys: Sequence[str], chosen: Chosen) -> Iterable[Op]:
+        if self.final is not None:
+            return self.final(keys, chosen)
+        f = "get" if self.model == DYNAMO else "read"
+        return [gen.invoke(f, key=key) for key in keys]
+
+
+def _is_own(cls: type) -> bool:
+    return issubclass(cls, Workload) and cls is not Workload

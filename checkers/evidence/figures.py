@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import INVOKE, OK, Bools
+from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.timeline import Fault, Timeline, final_rows, hint_targets
 
 #: What results.json has as `evidence`.
@@ -28,8 +28,12 @@ LEAST_WRITES = 20
 #: the load leaves half of them; below this the store was hardly there.
 LEAST_SHARE = 0.1
 
-#: Kinds of operation that change nothing.
+#: Codes of failures that are answers: the store looked, and the condition of the operation did not
+#: hold. A compare-and-set met another value, a queue was empty, an account held too little.
+CONDITIONS = frozenset({"cas-mismatch", "empty", "insufficient"})
+#: Kinds of operation that change nothing. A transaction (f TXN) is one if it only reads.
 READS = frozenset({"get", "read", "dump", "r", "list", "scan"})
+TXN = "txn"
 
 
 def is_write(f: str) -> bool:
@@ -50,18 +54,34 @@ def first_fault(timeline: Timeline) -> Fault | None:
 
 
 def final_by_key(h: History, timeline: Timeline) -> dict[tuple[str, str | None], bool]:
-    """By f and key of what clients asked in the final phase: whether it came back at least once."""
+    """By f and key of what clients asked in the final phase: whether it came back at least once.
+    A transaction asks for the key of each of its micro-operations."""
     came: dict[tuple[str, str | None], bool] = {}
     if timeline.final is None:
         return came
     asked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     for row in asked[asked > timeline.final].tolist():
-        key = h.keys[h.key_of[row]] if h.key_of[row] >= 0 else None
         end = int(h.pair[row])
         ok = end >= 0 and bool(h.kind[end] == OK)
-        name = (h.fs[h.f[row]], key)
-        came[name] = came.get(name, False) or ok
+        for key in _keys(h, row):
+            name = (h.fs[h.f[row]], key)
+            came[name] = came.get(name, False) or ok
     return came
+
+
+def _keys(h: History, row: int) -> list[str | None]:
+    if h.key_of[row] >= 0:
+        return [h.keys[h.key_of[row]]]
+    if h.fs[h.f[row]] != TXN:
+        return [None]
+    return [h.spelled(mop[1]) for mop in _mops(h, row)] or [None]
+
+
+def _mops(h: History, row: int) -> list[list[Any]]:
+    """The micro-operations of a transaction [f, key, value]; none of what is no transaction."""
+    value = h.value_of(row)
+    mops = value if isinstance(value, list) else []
+    return [mop for mop in mops if isinstance(mop, list) and len(mop) == 3]
 
 
 def figures(run: Run) -> Figures:
@@ -74,6 +94,7 @@ def figures(run: Run) -> Figures:
     during, since = _during(h, timeline), _since(h, timeline)
     load = _load(h, timeline)
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
+    writes[_only_reading(h, np.flatnonzero(writes & h.rows(TXN)))] = False
     floor: Figures = {"acknowledged": LEAST, "writes": LEAST_WRITES, "share": LEAST_SHARE}
     copies = (run.test or {}).get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
@@ -104,6 +125,13 @@ def figures(run: Run) -> Figures:
     else:
         found["writes_since_faults"] = None
     return found
+
+
+def _only_reading(h: History, rows: Ints) -> Ints:
+    """Of the transactions at these rows, those that write nothing."""
+    _, first, number = np.unique(h.value[rows], return_index=True, return_inverse=True)
+    reads = [all(mop[0] in READS for mop in _mops(h, row)) for row in rows[first].tolist()]
+    return rows[np.array(reads, np.bool_)[number]]
 
 
 def _count(rows: Bools) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.evidence.figures import (
+    CONDITIONS,
     Figures,
     figures,
     final_by_key,
@@ -31,7 +32,7 @@ from dynamesis.checkers.explain.describe import at, concerned, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import INVOKE, OK
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.checkers.history.timeline import (
     Fault,
     Timeline,
@@ -86,6 +87,7 @@ def vacuities(run: Run) -> Iterator[str]:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
         yield from _unread(h, timeline)
+        yield from _none_read(h, timeline, run.test)
         yield from _too_little(figures(run), run.test)
 
 
@@ -100,12 +102,14 @@ def _without_ok(h: History) -> Iterator[str]:
 
 def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
     """Kinds of operation that succeeded only before the faults. One that was not tried any more
-    could not fail; but where no write was tried, the faults were not met by any."""
+    could not fail; but where no write was tried, the faults were not met by any. A condition that
+    did not hold was looked at: that is an answer too, of a kind that had succeeded before."""
     first = first_fault(timeline)
     if first is None:
         return
     clients, later = h.process >= 0, np.arange(len(h)) > first.started
     done = clients & (h.kind == OK)
+    done[_conditions_not_met(h)] = True
     done[done] = h.pair[np.flatnonzero(done)] > first.started
     for number, f in enumerate(h.fs):
         of_f = clients & (h.f == number)
@@ -116,6 +120,23 @@ def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
                 f"{f} never succeeded once the faults had begun at {at(h, first.started)}: it was "
                 f"tried {tried} times"
             )
+
+
+def _conditions_not_met(h: History) -> list[int]:
+    """The failures that are answers."""
+    refused = (h.kind == FAIL) & (h.process >= 0) & (h.pair >= 0)
+    return [row for row, error in h.errors.items() if refused[row] and error.code in CONDITIONS]
+
+
+def _none_read(h: History, timeline: Timeline, test: Mapping[str, Any] | None) -> Iterator[str]:
+    """A test whose final phase was to read something, by its test.json, and asked for nothing."""
+    wanted = (test or {}).get("final")
+    if not is_run(test) or not isinstance(wanted, list) or not wanted:
+        return
+    final = len(h) if timeline.final is None else timeline.final
+    asked = (h.kind == INVOKE) & (h.process >= 0) & h.rows(*map(str, wanted))
+    if not np.any(asked[final:]):
+        yield f"there were no final reads ({listed(list(map(str, wanted)))})"
 
 
 def _unread(h: History, timeline: Timeline) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Histories in files: Jepsen's EDN, elle-cli's JSON, and our own JSON Lines; gzip or not.
+"""Histories in files: Jepsen's EDN and its logs, elle-cli's JSON, our own JSON Lines; gzip or not.
 
 The format of a file is recognized by its name, else by its content. A file that breaks the
 rules of its format, or of `checkers.history.wellformed`, is refused with file, line and field.
@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 from dynamesis.checkers.formats.edn import dumps
 from dynamesis.checkers.formats.edn_events import read_edn
+from dynamesis.checkers.formats.jepsen_log import is_log, read_log
 from dynamesis.checkers.formats.json_events import read_json
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import HistoryError, read_lines
@@ -20,9 +21,10 @@ from dynamesis.checkers.history.op import JsonObject, encode
 from dynamesis.checkers.history.source import STDIN, Source, opened
 from dynamesis.checkers.history.spelling import Spelling
 
-Format = Literal["jsonl", "edn", "json"]
-FORMATS: tuple[Format, ...] = ("jsonl", "edn", "json")
+Format = Literal["jsonl", "edn", "json", "log"]
+FORMATS: tuple[Format, ...] = ("jsonl", "edn", "json", "log")
 
+_READERS = {"edn": read_edn, "json": read_json, "log": read_log}
 _JSON = re.compile(rb'\s*(\[?)\s*\{\s*"(\w*)')
 
 #: a name that can be a keyword as it is
@@ -37,18 +39,22 @@ def read_any(path: str | PurePath, fmt: Format | None = None) -> History:
         if chosen == "jsonl":
             return read_lines(source)
         content = _text(source)
-    read = read_edn if chosen == "edn" else read_json
-    return read(content, source.name)
+    return _READERS[chosen](content, source.name)
 
 
 def _guess(path: PurePath, start: bytes) -> Format:
-    by_name: dict[str, Format] = {".jsonl": "jsonl", ".edn": "edn", ".json": "json"}
+    by_name: dict[str, Format] = {
+        ".jsonl": "jsonl",
+        ".edn": "edn",
+        ".json": "json",
+        ".log": "log",
+    }
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     if suffixes and suffixes[-1] in by_name and str(path) not in STDIN:
         return by_name[suffixes[-1]]
     json = _JSON.match(start)
     if json is None:
-        return "edn"
+        return "log" if is_log(start) else "edn"
     return "jsonl" if (json[1], json[2]) == (b"", b"index") else "json"
 
 

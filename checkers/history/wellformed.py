@@ -27,9 +27,18 @@ class Problem(NamedTuple):
 
 def first_problem(history: History, indices: Ints | None = None) -> Problem | None:
     """The first breach of the rules; None for a well-formed history. `indices` is what
-    each row claimed as its index."""
-    found = [*_indexing(indices), *_pairing(history), *_bases(history), *_fields(history)]
+    each row claimed as its index; None for a history of another tool, whose puts and gets need
+    not be those of model dynamo if none of them names a version."""
+    found = [*_indexing(indices), *_pairing(history), *_bases(history)]
+    if indices is not None or _names_versions(history):
+        found += _fields(history)
     return min(found, key=lambda problem: problem.row, default=None)
+
+
+def _names_versions(h: History) -> bool:
+    """Whether anything in a history is of model dynamo: a version, a context, siblings, a dump."""
+    own = (h.id >= 0) | (h.basis != ABSENT) | h.shown | h.rows("dump")
+    return bool(np.any(own))
 
 
 def first(bad: Bools, field: str, message: str) -> Iterator[Problem]:

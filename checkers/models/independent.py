@@ -25,7 +25,7 @@ from dynamesis.checkers.verdict import CheckerResult, Verdict, judge
 Check = Callable[[History], CheckerResult]
 
 #: operations that promise nothing
-_READS = ("read", "r")
+_READS = ("read", "r", "dequeue", "drain")
 
 
 def each_key(check: Check, h: History, transactions: bool = False) -> CheckerResult:
@@ -68,10 +68,10 @@ def _clients(h: History) -> Bools:
 
 
 def _is_empty(part: History) -> bool:
-    """Whether nothing was acknowledged in a key, and no read showed anything."""
+    """Whether nothing was acknowledged in a key, and no read showed anything (0 of a sum)."""
     ok = np.flatnonzero(_clients(part) & (part.kind == OK))
     reads = part.rows(*_READS)[ok]
-    return bool(np.all(reads)) and all(part.value_of(row) in (None, []) for row in ok.tolist())
+    return bool(np.all(reads)) and all(part.value_of(row) in (None, [], 0) for row in ok.tolist())
 
 
 def _by_field(h: History) -> Iterator[tuple[str, History]]:

@@ -19,11 +19,14 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
+from dynamesis.checkers.models.cas_register import check_cas_register, check_mutex
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.independent import each_key, unkeyed
+from dynamesis.checkers.models.kv import check_kv
 from dynamesis.checkers.models.linearizable_register import check_register
 from dynamesis.checkers.models.operations import not_understood
+from dynamesis.checkers.models.queue import check_queue
 from dynamesis.checkers.models.sets import check_set, check_set_full
 from dynamesis.checkers.models.snapshots import check_long_fork
 from dynamesis.checkers.verdict import CheckerResult, Results, check_safely, judge
@@ -34,7 +37,8 @@ class ModelOptions:
     """What may be asked for beside the model. `consistency_models` and `anomalies` as in
     elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
     accounts add up to (None: what the first read shows), and whether one may be negative.
-    `initial` is the value that every register holds at first."""
+    `initial` is the value that every register holds at first. Of a queue: whether it may deliver a
+    value again, and whether it must keep the order of each producer."""
 
     consistency_models: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
@@ -43,6 +47,8 @@ class ModelOptions:
     total_amount: int | Fraction | None = None
     negative_balances: bool = False
     initial: Any = None
+    at_least_once: bool = False
+    fifo: bool = False
     test: Mapping[str, Any] | None = None
 
 
@@ -88,6 +94,13 @@ def _initial_of(options: ModelOptions) -> Any:
     return (options.test or {}).get("initial") if options.initial is None else options.initial
 
 
+def _queue_of(options: ModelOptions) -> dict[str, bool]:
+    """What a queue promises: as asked, or as in test.json."""
+    test = options.test or {}
+    asked = {"at_least_once": options.at_least_once, "fifo": options.fifo}
+    return {name: value or test.get(name) is True for name, value in asked.items()}
+
+
 _ELLE = ("consistency_models", "anomalies")
 
 #: name -> model
@@ -129,6 +142,18 @@ MODELS: dict[str, Model] = dict(
             "initial",
         ),
         _model(
+            "cas-register",
+            lambda h, o: check_cas_register(h, _initial_of(o)),
+            "linearizable registers with compare-and-set, values may repeat, by search",
+            "initial",
+        ),
+        _model(
+            "kv",
+            lambda h, _: check_kv(h),
+            "linearizable texts: get, put and append, key by key, by search",
+        ),
+        _model("mutex", lambda h, _: check_mutex(h), "linearizable locks, key by key"),
+        _model(
             "set",
             lambda h, o: each_key(check_set, h),
             "elements added, the last read shows all",
@@ -138,6 +163,14 @@ MODELS: dict[str, Model] = dict(
             lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
             "elements added, each read shows all that is known",
             "linearizable",
+        ),
+        _model(
+            "queue",
+            lambda h, o: each_key(partial(check_queue, **_queue_of(o)), h),
+            "values enqueued, each dequeued once",
+            "test",
+            "at_least_once",
+            "fifo",
         ),
         _model(
             "counter",

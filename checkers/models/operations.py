@@ -26,8 +26,12 @@ FS: dict[str, frozenset[str]] = {
     "rw-register": _TXN,
     "long-fork": _TXN,
     "register": frozenset({"read", "r", "write", "w"}),
+    "cas-register": frozenset({"read", "r", "write", "w", "cas"}),
+    "kv": frozenset({"get", "put", "append"}),
+    "mutex": frozenset({"acquire", "release"}),
     "set": _SET,
     "set-full": _SET,
+    "queue": frozenset({"enqueue", "dequeue", "drain"}),
     "counter": _SET,
     "bank": frozenset({"read", "transfer"}),
     "unique-ids": frozenset({"generate"}),
@@ -41,8 +45,21 @@ def not_understood(h: History, model: str) -> list[str]:
     """Why this model cannot judge the history: its fs that are not known, and its clients that
     have no number. Empty where it can."""
     known = FS[model]
+    if model == "dynamo" and (nameless := _without_version(h)) is not None:
+        return [nameless]
     named = [] if model == "dynamo" else limited(_named_clients(h, known))
     return [*limited(_strange_fs(h, model, known)), *named]
+
+
+def _without_version(h: History) -> str | None:
+    """Writes that name no version: a history of a store without contexts."""
+    rows = np.flatnonzero(h.rows("put", "delete") & (h.kind == INVOKE) & (h.id < 0))
+    if not len(rows):
+        return None
+    return (
+        f"index {rows[0]}, field id: model dynamo expects the version that a write makes, got "
+        "none; model kv judges puts and gets without versions"
+    )
 
 
 def _strange_fs(h: History, model: str, known: frozenset[str]) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Request:
         if model is None and options != ModelOptions():
             raise UsageError(
                 "--consistency-models, --anomalies, --assume, --linearizable, --total-amount, "
-                "--allow-negative-balances and --initial need --model"
+                "--allow-negative-balances, --initial, --at-least-once and --fifo need --model"
             )
         if export is not None:
             one_of("--export", export, WRITERS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dynamesis.harness.usage.catalogue import FILE
+from dynamesis.workloads import Workload
 
 Rows = list[tuple[str, str]]
 
@@ -18,10 +19,13 @@ def collect() -> dict[str, Rows]:
     from dynamesis.cluster.storage import ENGINES
     from dynamesis.cluster.zoo import BUGS
     from dynamesis.harness.links import LINKS
+    from dynamesis.workloads import WORKLOADS
+    from dynamesis.workloads.plain import PLAIN
 
     return {
         "targets": list(_targets()),
-        "workloads": list(_workloads()),
+        "workloads": list(_workloads(WORKLOADS)),
+        "workloads without contexts": list(_workloads(PLAIN)),
         "nemeses": list(_nemeses()),
         "checkers": [(name, _first_line(check)) for name, check in CHECKERS.items()],
         "checkers that need the nodes' logs": [
@@ -37,11 +41,9 @@ def collect() -> dict[str, Rows]:
     }
 
 
-def _workloads() -> Iterator[tuple[str, str]]:
+def _workloads(table: Mapping[str, Workload]) -> Iterator[tuple[str, str]]:
     """Workloads, each followed by its options."""
-    from dynamesis.workloads import WORKLOADS
-
-    for name, workload in WORKLOADS.items():
+    for name, workload in table.items():
         yield name, workload.description
         for option, its in workload.options.items():
             yield f"  {option}={its.default}", f"{its.meaning} ({its.bounds})"

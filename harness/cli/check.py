@@ -16,7 +16,10 @@ _OF_MODELS = "Options of models"
 def run(
     paths: Annotated[
         list[Path],
-        Argument(help="Folders of tests, or histories: JSON Lines, EDN, JSON.", metavar="PATH..."),
+        Argument(
+            help="Folders of tests, or histories: JSON Lines, EDN, JSON, Jepsen's log.",
+            metavar="PATH...",
+        ),
     ],
     model: Annotated[
         str | None,
@@ -24,7 +27,7 @@ def run(
     ] = None,
     format: Annotated[
         str | None,
-        Option("--format", "-f", help="jsonl, edn or json; by name and content when absent."),
+        Option("--format", "-f", help="jsonl, edn, json or log; by name and content when absent."),
     ] = None,
     consistency_models: Annotated[
         str | None,
@@ -85,6 +88,22 @@ def run(
             rich_help_panel=_OF_MODELS,
         ),
     ] = None,
+    at_least_once: Annotated[
+        bool,
+        Option(
+            "--at-least-once",
+            help="A queue may deliver a value again.",
+            rich_help_panel=_OF_MODELS,
+        ),
+    ] = False,
+    fifo: Annotated[
+        bool,
+        Option(
+            "--fifo",
+            help="A queue keeps the order in which each process enqueued.",
+            rich_help_panel=_OF_MODELS,
+        ),
+    ] = False,
     verbose: Annotated[
         bool, Option("--verbose", "-v", help="Show the anomalies of every history.")
     ] = False,
@@ -107,6 +126,8 @@ def run(
         total_amount=None if total_amount is None else exact_number("--total-amount", total_amount),
         negative_balances=negative_balances,
         initial=None if initial is None else value_of("--initial", initial),
+        at_least_once=at_least_once,
+        fifo=fifo,
     )
     return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
 

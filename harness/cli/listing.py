@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from dynamesis.harness.usage.flags import Json
 
 #: The heading as it is printed.
-_ABOUT = {"bugs": "bugs (with the workload and nemesis that should show them)"}
+_ABOUT = {
+    "bugs": "bugs (with the workload and nemesis that should show them)",
+    "workloads": "workloads with contexts (get, put, delete), as target dynamo speaks them",
+    "workloads without contexts": "workloads without contexts, as other targets speak them",
+}
 
 
 def run(json: Json = False) -> None:

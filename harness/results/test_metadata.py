@@ -44,6 +44,9 @@ class _Test(msgspec.Struct):
     grace: float | None = None
     reconcile: str | None = None
     reap: Any = None
+    model: str | None = None
+    model_options: dict[str, Any] | None = None
+    final: list[str] | None = None
 
 
 def load_test(folder: Folder) -> dict[str, Any]:

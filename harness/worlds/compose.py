@@ -22,6 +22,7 @@ from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironmen
 from dynamesis.harness.worlds.options import TestOptions
 from dynamesis.harness.worlds.performer import TargetPerformer
 from dynamesis.workloads.script.settings import Setting
+from dynamesis.workloads.script.used_keys import UsedKeys
 
 #: While a test runs, in its folder: what the processes need, deleted afterwards.
 WORK, LINKS = "work", "links"
@@ -63,6 +64,8 @@ def compose(
         names = [route.name for route in world.routes]
         nemesis = Nemesis(world.store, world.links, folder / LEDGER, world.welcome, skips, names)
         recorder.listen(nemesis.observe)
+        used = UsedKeys()
+        recorder.listen(used.observe)
         yield Parts(
             store=world.store,
             links=world.links,
@@ -70,7 +73,7 @@ def compose(
             nemesis=nemesis,
             clients={i: Worker(world, each, site) for i, each in enumerate(performers)},
             load=load(options, keys),
-            final=lambda _: workload.final_generator(keys),
+            final=lambda _: workload.final_generator(keys, options.tuning, used.keys),
             keys=workload.keys(keys),
             anti_entropy=target.limits.anti_entropy,
             lacks=options.lacks,

@@ -37,7 +37,6 @@ from dynamesis.harness.worlds.observer import Observer
 from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
-from dynamesis.workloads.base import DYNAMO as DYNAMO_MODEL
 
 log = logging.getLogger("harness")
 
@@ -208,7 +207,7 @@ def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(workload.checkers),
-        **workload.promises,
+        **workload.promises(options.tuning),
         "links": options.links,
         "clocks": options.clocks,
         "versions": {
@@ -219,6 +218,6 @@ def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     }
     if options.lacks:
         described["lacks"] = options.lacks
-    if workload.model != DYNAMO_MODEL:
-        described["model"] = workload.model
+    if options.model is not None:
+        described |= {"model": options.model, "model_options": {}}
     return described

@@ -25,6 +25,10 @@ ANOMALIES: dict[str, tuple[str, ...]] = {
     ),
     "rw-register": (*CYCLES[1:], *SINGLE, "G1c-process", "G-single-realtime", "cyclic-versions"),
     "register": ("nonlinearizable", "phantom", "aborted-read", "future-read"),
+    "cas-register": ("nonlinearizable", "phantom", "aborted-read", "future-read"),
+    "mutex": ("nonlinearizable",),
+    "kv": ("nonlinearizable",),
+    "queue": ("lost", "duplicated", "unexpected", "reordered"),
     "set": ("lost-element", "phantom", "aborted-read", "future-read", "duplicate-elements"),
     "set-full": (
         "lost-element", "phantom", "aborted-read", "future-read", "duplicate-elements",
@@ -65,6 +69,8 @@ READ: dict[str, Any] = {
     "initial": int,
     "negative-balances": lambda text: text == "true",
     "linearizable": lambda text: text == "true",
+    "at-least-once": lambda text: text == "true",
+    "fifo": lambda text: text == "true",
 }
 
 

@@ -34,6 +34,10 @@ GOOD: dict[str, tuple[list, dict[str, Any]]] = {
         {"consistency_models": ("serializable",)},
     ),
     "register": ([*done(0, "write", 1), *done(1, "read", seen=1)], {}),
+    "cas-register": ([*done(0, "write", 1), *done(1, "cas", [1, 2]), *done(1, "read", seen=2)], {}),
+    "kv": ([*done(0, "append", "a"), *done(1, "get", seen="a")], {}),
+    "mutex": ([*done(0, "acquire"), *done(0, "release")], {}),
+    "queue": ([*done(0, "enqueue", 1), *done(1, "dequeue", seen=1)], {}),
     "set": ([*add(1), *read(1)], {}),
     "set-full": ([*add(1), *read(1)], {}),
     "counter": ([*add(1), *done(1, "read", seen=1)], {}),
@@ -159,7 +163,9 @@ def test_what_never_ended_is_no_evidence(model: str) -> None:
     assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
 
 
-@pytest.mark.parametrize("model", ["register", "set", "set-full", "counter", "long-fork"])
+@pytest.mark.parametrize(
+    "model", ["register", "cas-register", "set", "set-full", "counter", "long-fork", "queue"]
+)
 def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: str) -> None:
     events, options = GOOD[model]
     nothing = {"register": None, "set": [], "set-full": [], "counter": 0}.get(model)
@@ -200,6 +206,16 @@ ODD: list[tuple[str, list, str]] = [
     ("bank", done(1, "transfer", {"from": 1, "to": 2}), "field value.amount: expected a value"),
     ("bank", done(1, "transfer", {**MOVED, "amount": "9"}), 'expected a number, got "9"'),
     ("unique-ids", done(1, "generate"), "index 3, field value: expected an id, got none"),
+    ("cas-register", done(0, "cas", 3), "index 7, field value: expected [from, to]"),
+    ("cas-register", done(0, "cas", [1, 2, 3]), "expected [from, to] of a cas, got [1, 2, 3]"),
+    ("cas-register", done(0, "cas", None, "info"), "index 6, field value: expected [from, to]"),
+    ("cas-register", done(0, "write", 2, seen=3), "index 7, field value: expected 2, as in"),
+    ("kv", done(1, "get", seen=5), "index 5, field value: expected text, got 5"),
+    ("kv", done(0, "put", ["a"]), "expected text, got ['a']"),
+    ("queue", done(0, "enqueue", None), "index 4, field value: expected a value to enqueue"),
+    ("queue", done(1, "drain", seen=5), "expected the list of values drained, got 5"),
+    ("queue", done(1, "drain"), "expected the list of values drained, got null"),
+    ("queue", done(0, "enqueue", 2, seen=3), "index 5, field value: expected 2, as in"),
     ("register", done(0, "write", None), "which is the initial value"),
     ("register", done(0, "write", 2, seen=3), "index 5, field value: expected 2, as in"),
     ("long-fork", done(0, "txn", [["w", "z", 1], ["w", "u", 1]]), "expected one write, or reads"),

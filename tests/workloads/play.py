@@ -63,5 +63,5 @@ def dumps(store, keys, index, time):
 def judge(name, history):
     """The verdicts of the workload's own checkers on a store that promises fresh reads."""
     workload = WORKLOADS[name]
-    test = {**STRICT, "workload": name, "checkers": workload.checkers, **workload.promises}
+    test = {**STRICT, "workload": name, "checkers": workload.checkers, **workload.promises()}
     return check_workload(Run(History.of(history), test))

@@ -36,7 +36,7 @@ class DynamoTarget(Target):
 
     name = "dynamo"
     description = "our own node: a full Dynamo store, with every capability"
-    workloads = tuple(name for name, workload in WORKLOADS.items() if workload.model == DYNAMO)
+    workloads = tuple(f"{DYNAMO}/{name}" for name in WORKLOADS)
     ports = ("client", "admin")
     peer_ports = ("client",)
     nodes = 5

@@ -1,0 +1,355 @@
+"""Is there an order of these operations that respects real time? By search.
+
+For one object whose values may repeat: a state, and operations that read it, set it, exchange
+it (if it is `before`, make it `after`), or extend it. Just-in-time linearization (Lowe, Testing for
+linearizability, 2017, after Wing and Gong, 1993) with memory of the configurations seen: the
+history is read event by event, and only when an operation returns is it put into the order, by
+every sequence of open operations that ends in it. A *configuration* is the state and the
+operations that are open and in the order. What loses no order and keeps them few:
+
+- a read is put into the order as soon as the state is what it saw: it changes nothing;
+- a write that the next one of the order hides from all reads may come right before that
+  one. Which of them do need not be tried: a write (or an extension) that was open when a write was
+  put into the order is *free* from then on, and may return without a place of its own;
+- a write has a place of its own only for an open read or exchange that wants what it wrote, or
+  because it returns without being free;
+- of equal operations that are open, the one that returns first comes first;
+- an operation of unknown outcome never returns; it is put into the order only where what it
+  makes is wanted, and of two configurations that differ in this alone, the one that spent fewer
+  is kept.
+
+The time is O(n c p) for c configurations and p open operations; c is small where writes are
+read, and may be exponential in p. So there is a budget, of configurations visited.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from dynamesis.checkers.graph.causality import NEVER
+
+READ, WRITE, EXCHANGE, EXTEND = range(4)
+
+#: configurations that are visited for one key before the search is given up
+BUDGET = 1_000_000
+#: configurations of one state that are compared with each other
+_COMPARED = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: what it does, from when to when (rows; NEVER where its outcome is unknown).
+    `before`: the state that a read saw, or that an exchange needs; `after`: what a write or an
+    exchange makes, or what an EXTEND adds."""
+
+    kind: int
+    before: int
+    after: int
+    begin: int
+    end: int
+
+
+#: the order so far as a linked list, the last first: (the step's number, whether it is hidden
+#: right before the write that comes before it in the list, the rest)
+Path = tuple[int, bool, "Path"] | None
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """The order ends: no configuration lets `step` return. `states` are those reached before it,
+    each with an order that reaches it (numbers of steps); `open` the steps open then."""
+
+    step: int
+    states: tuple[tuple[int, tuple[int, ...]], ...]
+    open: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found: stuck, or an order. `exhausted`: the budget was reached before.
+    `visited`, `most`: configurations in all, and at one time."""
+
+    stuck: Stuck | None
+    exhausted: bool
+    visited: int
+    most: int
+
+
+class _Exhausted(Exception):
+    pass
+
+
+#: state, the bits of steps that are in the order, the bits of writes that are free
+Config = tuple[int, int, int]
+
+
+class Search:
+    """One search. `extend(state, added)` is the state after an EXTEND, None where it would be in
+    vain."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        initial: int,
+        budget: int = BUDGET,
+        extend: Callable[[int, int], int | None] | None = None,
+    ) -> None:
+        self._steps, self._budget, self._extend = steps, budget, extend
+        self._configs: dict[Config, Path] = {(initial, 0, 0): None}
+        self._visited = self._most = 0
+        self._bit: dict[int, int] = {}
+        self._step_of: dict[int, int] = {}
+        self._slots: list[int] = []
+        #: value -> the open reads of it, as bits
+        self._reads: defaultdict[int, int] = defaultdict(int)
+        #: what is done -> the open steps that do it, (end, bit), by end
+        self._writes: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._extends: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        #: before -> after -> the same
+        self._exchanges: defaultdict[int, dict[int, list[tuple[int, int]]]] = defaultdict(dict)
+        #: bits: of steps that a write can hide, of unknown outcome, of reads
+        self._hidable = self._unknown = self._read_bits = 0
+        self._needed = self._last_wanted()
+
+    def run(self) -> Outcome:
+        """Search to the end, to where no order goes on, or to the budget."""
+        try:
+            for number, returns in self._events():
+                if not returns:
+                    self._call(number)
+                elif (stuck := self._return(number)) is not None:
+                    return Outcome(stuck, False, self._visited, self._most)
+        except _Exhausted:
+            return Outcome(None, True, self._visited, self._most)
+        return Outcome(None, False, self._visited, self._most)
+
+    def _events(self) -> Iterator[tuple[int, bool]]:
+        events = [(s.begin, number, False) for number, s in enumerate(self._steps)]
+        events += [(s.end, number, True) for number, s in enumerate(self._steps) if s.end < NEVER]
+        events.sort()
+        return ((number, returns) for _, number, returns in events)
+
+    def _last_wanted(self) -> dict[int, int]:
+        """By state: until when something may want it."""
+        last: dict[int, int] = {}
+        for s in self._steps:
+            if s.kind in (READ, EXCHANGE):
+                last[s.before] = max(last.get(s.before, -1), s.end)
+        return last
+
+    def _call(self, number: int) -> None:
+        s = self._steps[number]
+        if s.end >= NEVER and s.kind != EXTEND and self._needed.get(s.after, -1) < s.begin:
+            return  # nothing that ends later wants what it makes
+        slot = heappop(self._slots) if self._slots else len(self._bit)
+        bit = self._bit[number] = 1 << slot
+        self._step_of[bit] = number
+        if s.kind == READ:
+            self._reads[s.before] |= bit
+            self._read_bits |= bit
+            self._configs = {
+                (c[0], c[1] | bit, c[2]) if c[0] == s.before else c: (
+                    (number, False, path) if c[0] == s.before else path
+                )
+                for c, path in self._configs.items()
+            }
+            return
+        insort(self._class_of(s), (s.end, bit))
+        if s.end >= NEVER:
+            self._unknown |= bit
+        elif s.kind != EXCHANGE:
+            self._hidable |= bit
+
+    def _class_of(self, s: Step) -> list[tuple[int, int]]:
+        """The open steps that do the same."""
+        if s.kind == EXCHANGE:
+            return self._exchanges[s.before].setdefault(s.after, [])
+        return (self._writes if s.kind == WRITE else self._extends)[s.after]
+
+    def _forget(self, number: int) -> None:
+        """The step is in the order for good: its bit is given to another."""
+        s, bit = self._steps[number], self._bit.pop(number)
+        del self._step_of[bit]
+        heappush(self._slots, bit.bit_length() - 1)
+        if s.kind == READ:
+            self._reads[s.before] &= ~bit
+            if not self._reads[s.before]:
+                del self._reads[s.before]
+            self._read_bits &= ~bit
+            return
+        alike = self._class_of(s)
+        alike.remove((s.end, bit))
+        if not alike:
+            if s.kind == EXCHANGE:
+                del self._exchanges[s.before][s.after]
+                if not self._exchanges[s.before]:
+                    del self._exchanges[s.before]
+            else:
+                del (self._writes if s.kind == WRITE else self._extends)[s.after]
+        self._hidable &= ~bit
+        self._unknown &= ~bit
+
+    def _return(self, number: int) -> Stuck | None:
+        bit = self._bit[number]
+        after: dict[Config, Path] = {}
+        before: dict[Config, Path] = {}
+        for config, path in self._configs.items():
+            state, used, free = config
+            if used & bit:
+                after[state, used & ~bit, free] = path
+                continue
+            if free & bit:
+                after.setdefault((state, used, free & ~bit), (number, True, path))
+            before[config] = path
+        if before:
+            self._explore(before, number, after)
+        if not after:
+            return self._stuck(number)
+        self._forget(number)
+        self._configs = self._kept(after)
+        self._visited += len(self._configs) - 1
+        self._most = max(self._most, len(self._configs))
+        return None
+
+    def _explore(self, start: dict[Config, Path], number: int, after: dict[Config, Path]) -> None:
+        """Add to `after` what every sequence of open steps that ends in this one leads to."""
+        bit = self._bit[number]
+        seen = set(start)
+        todo = list(start.items())
+        while todo:
+            config, path = todo.pop()
+            self._visited += 1
+            if self._visited > self._budget:
+                raise _Exhausted
+            for chosen, following in self._following(config, number):
+                longer = self._longer(path, chosen, following[1] & ~config[1])
+                state, used, free = following
+                if used & bit:
+                    after.setdefault((state, used & ~bit, free), longer)
+                elif following not in seen:
+                    seen.add(following)
+                    todo.append((following, longer))
+
+    def _following(self, config: Config, number: int) -> Iterator[tuple[int, Config]]:
+        """The open steps that may come next, and what they lead to. `number`: the one that must."""
+        state, used, _ = config
+        wanted = self._wanted(used)
+        for after, alike in self._exchanges.get(state, {}).items():
+            bit = _first(alike, used)
+            if bit and (not bit & self._unknown or after in wanted):
+                yield self._step_of[bit], self._made(after, used | bit, config[2])
+        last = self._steps[number]
+        values = wanted if last.kind != WRITE else {*wanted, last.after}
+        for value in values:
+            alike = self._writes.get(value)
+            bit = _first(alike, used) if alike else 0
+            if bit:
+                free = self._hidable & ~used & ~bit
+                yield self._step_of[bit], self._made(value, used | bit, free)
+        for added, alike in self._extends.items():
+            bit = _first(alike, used)
+            longer = self._extend(state, added) if bit and self._extend else None
+            if longer is not None:
+                yield self._step_of[bit], self._made(longer, used | bit, config[2])
+
+    def _longer(self, path: Path, chosen: int, new: int) -> Path:
+        """The path with this step, and with the reads that it lets into the order."""
+        path = (chosen, False, path)
+        for bit in _bits(new & self._read_bits):
+            path = (self._step_of[bit], False, path)
+        return path
+
+    def _made(self, state: int, used: int, free: int) -> Config:
+        return state, used | self._reads.get(state, 0), free & ~used
+
+    def _wanted(self, used: int) -> set[int]:
+        """The states that an open read or exchange waits for."""
+        wanted = {value for value, bits in self._reads.items() if bits & ~used}
+        for before, by_after in self._exchanges.items():
+            if before not in wanted and any(_first(alike, used) for alike in by_after.values()):
+                wanted.add(before)
+        if self._extends:
+            wanted |= self._writes.keys()
+        return wanted
+
+    def _kept(self, configs: dict[Config, Path]) -> dict[Config, Path]:
+        """Without those that another makes superfluous, and without steps of unknown outcome that
+        all have spent."""
+        if len(configs) > 1:
+            configs = self._undominated(configs)
+        common = self._unknown
+        for _, used, _ in configs:
+            common &= used
+            if not common:
+                return configs
+        for bit in _bits(common):
+            self._forget(self._step_of[bit])
+        return {(s, used & ~common, free): path for (s, used, free), path in configs.items()}
+
+    def _undominated(self, configs: dict[Config, Path]) -> dict[Config, Path]:
+        groups: defaultdict[int, list[Config]] = defaultdict(list)
+        for config in configs:
+            groups[config[0]].append(config)
+        kept: dict[Config, Path] = {}
+        for group in groups.values():
+            if len(group) > 1:
+                group.sort(key=lambda c: (c[1] & self._unknown).bit_count())
+            best: list[Config] = []
+            for config in group:
+                if not any(self._dominates(other, config) for other in best[:_COMPARED]):
+                    best.append(config)
+            kept |= {config: configs[config] for config in best}
+        return kept
+
+    def _dominates(self, one: Config, other: Config) -> bool:
+        """Whether whatever goes on from `other` goes on from `one` too; their states are equal."""
+        _, used, free = one
+        _, spent, loose = other
+        reads, unknown = self._read_bits, self._unknown
+        if spent & reads & ~used or used & unknown & ~spent:
+            return False
+        certain = ~(reads | unknown)
+        mine, its = used & certain, spent & certain
+        return not (mine & ~its or its & ~(mine | free) or loose & ~free)
+
+    def _stuck(self, number: int) -> Stuck:
+        states: dict[int, tuple[int, ...]] = {}
+        for (state, _, _), path in self._configs.items():
+            if state not in states:
+                states[state] = self._order(path)
+        return Stuck(number, tuple(states.items()), tuple(sorted(self._bit)))
+
+    def _order(self, path: Path) -> tuple[int, ...]:
+        """The numbers of the steps of a path, first to last; hidden writes before what hides
+        them."""
+        order: list[int] = []
+        hidden: list[int] = []
+        while path is not None:
+            number, is_hidden, path = path
+            if is_hidden:
+                hidden.append(number)
+                continue
+            order.append(number)
+            if hidden and self._steps[number].kind == WRITE:
+                order += hidden
+                hidden = []
+        return tuple(reversed(order))
+
+
+def _first(alike: Iterable[tuple[int, int]], used: int) -> int:
+    """The bit of the first of equal steps that is not in the order yet, 0 where all are."""
+    for _, bit in alike:
+        if not used & bit:
+            return bit
+    return 0
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low
+        mask &= ~low

@@ -1,0 +1,84 @@
+"""What all clients do together, as one pure value: the next operation may depend on everything
+that was asked and answered before, by any client.
+
+A Script (workloads.script.script) knows one client. That is not enough where values must be unique
+over all clients, where a key is to be given up after so many operations on it, or where a
+compare-and-set aims at the value that another client wrote last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+from dynamesis.checkers.history.op import Op
+from dynamesis.harness import generators as gen
+from dynamesis.harness.generators import PENDING, Context, Generator, Rng, Step
+
+
+class SharedScript(Protocol):
+    """The rest of what all clients do."""
+
+    def next(self, process: int, now: int) -> tuple[Op, SharedScript] | None:
+        """The operation that `process` begins at `now` (ns); its process and time are filled in
+        by the caller. None: there is no more."""
+
+    def saw(self, asked: Op, done: Op) -> SharedScript:
+        """The script after the operation `asked` completed as `done`."""
+
+
+@dataclass(frozen=True)
+class _Together:
+    """A shared script on all threads of its context; `asked`: the operations in progress."""
+
+    script: SharedScript
+    asked: Mapping[int | str, Op] = field(default_factory=dict)
+
+    def op(self, ctx: Context) -> Step:
+        if not ctx.free:
+            return PENDING, self
+        process = ctx.workers[ctx.free[0]]
+        assert isinstance(process, int), "scripts are for clients"
+        step = self.script.next(process, ctx.time)
+        if step is None:
+            return None
+        op, script = step
+        ready = msgspec.structs.replace(op, type="invoke", process=process, time=ctx.time)
+        return ready, _Together(script, {**self.asked, process: ready})
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        asked = self.asked.get(event.process)
+        if event.type == "invoke" or asked is None:
+            return self
+        others = {process: op for process, op in self.asked.items() if process != event.process}
+        return _Together(self.script.saw(asked, event), others)
+
+
+def perform_together(script: SharedScript) -> Generator:
+    """A shared script on all client threads."""
+    return gen.clients(_Together(script))
+
+
+#: From a random stream and the number of operations before it: an operation, and the stream.
+Draw = Callable[[Rng, int], tuple[Op, Rng]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Operations that are drawn one by one, whatever was answered. `draw` is pure; the number that
+    it is given is another one for each operation, and so makes values unique."""
+
+    rng: Rng
+    draw: Draw
+    number: int = 0
+
+    def next(self, process: int, now: int) -> tuple[Op, SharedScript]:
+        """The operation that is drawn next."""
+        op, rng = self.draw(self.rng, self.number)
+        return op, Drawn(rng, self.draw, self.number + 1)
+
+    def saw(self, asked: Op, done: Op) -> SharedScript:
+        """Nothing is learned from answers."""
+        return self
