@@ -190,7 +190,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
             *("checkers.explain", "checkers.graph", "checkers.history", "checkers.measure"),
-            *("checkers.models", "harness.generators", "workloads.script"),
+            *("checkers.models", "cluster.plugins", "harness.generators", "workloads.script"),
         ),
     ),
     "workloads.plain": (
@@ -212,7 +212,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "checkers.evidence", "checkers.formats", "checkers.graph"),
             *("checkers.history", "checkers.logs", "checkers.measure", "checkers.models"),
-            *("harness.report", "harness.results", "harness.targets", "harness.usage"),
+            *(
+                "cluster.plugins",
+                "harness.report",
+                "harness.results",
+                "harness.targets",
+                "harness.usage",
+            ),
             "workloads",
         ),
     ),
@@ -237,9 +243,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.campaign": (
         "matrices of tests, shrinking",
         (
-            *("cluster.storage", "harness.check", "harness.links", "harness.nemesis"),
-            *("harness.processes", "harness.report", "harness.results", "harness.targets"),
-            *("harness.usage", "harness.worlds", "workloads"),
+            *("cluster.plugins", "cluster.storage", "harness.check", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
+            *("harness.targets", "harness.usage", "harness.worlds", "workloads.plain"),
         ),
     ),
     "harness.zoo": (

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
-from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
 from dynamesis.harness.targets.target import Target
 from dynamesis.workloads import Workload
+from dynamesis.workloads.outside import outside
 from dynamesis.workloads.plain.languages import EVERY, spoken
-
-GROUP = "dynamesis.workloads"
 
 
 def workload_for(name: str, target: Target) -> Workload:
@@ -18,7 +14,7 @@ def workload_for(name: str, target: Target) -> Workload:
     known = spoken(each for each in target.workloads if each in EVERY)
     if name in known:
         return known[name]
-    workload = _outside(name)
+    workload = outside(name)
     performs = {f for each in known.values() for f in each.operations}
     if workload is not None and (
         workload.name in target.workloads or performs.issuperset(workload.operations)
@@ -31,28 +27,3 @@ def workload_for(name: str, target: Target) -> Workload:
         )
     shown = name if workload is None else workload.name
     raise ValueError(f"target {target.name} does not speak {shown}; it speaks: {speaks}")
-
-
-def _outside(name: str) -> Workload | None:
-    """A workload of a user's own."""
-    if is_file_name(name):
-        return _instance(load_object(absolute(name), _is_workload, "a Workload"))
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            loaded = point.load()
-            if _is_workload(loaded):
-                return _instance(loaded)
-            raise ValueError(f"{name}: {point.value} is not a Workload")
-    return None
-
-
-def _is_workload(value: object) -> bool:
-    if isinstance(value, type):
-        return issubclass(value, Workload) and value is not Workload
-    return isinstance(value, Workload)
-
-
-def _instance(found: object) -> Workload:
-    made = found() if isinstance(found, type) else found
-    assert isinstance(made, Workload)
-    return made

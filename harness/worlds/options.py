@@ -11,6 +11,7 @@ from typing import Any
 from dynamesis.checkers.models.models import MODELS
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
+from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.nemesis import (
     CLOCKS,
@@ -147,6 +148,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None and spec.nemesis is not None:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
     workload = _workload(spec.workload, target)
+    model = None if spec.model is None else _model(spec.model)
     options = TestOptions(
         target=target,
         target_options=_target_options(target, spec.target_option),
@@ -164,7 +166,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
         seed=secrets.randbelow(2**32) if spec.seed is None else spec.seed,
         clocks=spec.clocks,
         faults=(),
-        model=spec.model,
+        model=model,
     )
     require_ports(target, options.links, spec.nodes, spec.port_base)
     if spec.schedule is not None:
@@ -181,6 +183,14 @@ def _workload(name: str, target: Target) -> Workload:
         return workload_for(name, target)
     except ValueError as unknown:
         raise UsageError(f"--workload: {unknown}") from unknown
+
+
+def _model(name: str) -> str:
+    try:
+        outside_model(name)
+    except ValueError as unknown:
+        raise UsageError(f"--model: {unknown}") from unknown
+    return absolute(name)
 
 
 def _adapted(options: TestOptions) -> TestOptions:
