@@ -87,6 +87,9 @@ _WITHOUT = {
     "cuts": "no link between its nodes was cut",
     "status": "what nodes report of themselves was not judged",
     "wipe": "no data folder was wiped",
+    "disks": "no disk failed",
+    "clocks": "no clock was wrong",
+    "membership": "no node joined or left",
     "load": "no load was added",
     "frames": "no frames were lost, doubled or reordered",
 }

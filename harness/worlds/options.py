@@ -22,6 +22,8 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
+from dynamesis.harness.nemesis.outside import outside_nemesis
+from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
@@ -83,7 +85,8 @@ class TestOptions:
     def name(self) -> str:
         """The folder of this kind of test, such as cart-cut+kill or redis-set-kill."""
         target = "" if isinstance(self.target, DynamoTarget) else f"{self.target.name}-"
-        return f"{target}{self.workload.name}-{'+'.join(self.nemesis)}"
+        nemesis = "+".join(name.rpartition(":")[2] for name in self.nemesis)
+        return f"{target}{self.workload.name}-{nemesis}"
 
     @property
     def given_keys(self) -> tuple[str, ...]:
@@ -172,7 +175,8 @@ def plan_test(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None:
         return _adapted(_replayed(options, spec.schedule))
     try:
-        faults = plan(options.nemesis, _fault_context(options), options.seed, options.time_limit)
+        context, own = _fault_context(options), _own_nemeses(options.nemesis)
+        faults = plan(options.nemesis, context, options.seed, options.time_limit, own)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
     return _adapted(replace(options, faults=faults))
@@ -308,4 +312,22 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     if "" in names or not names:
         text = ",".join(names)
         raise UsageError(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
-    return tuple(one_of("--nemesis", name, PACKAGES) for name in names)
+    own = _own_nemeses(names)
+    return tuple(
+        absolute(name) if name in own else one_of("--nemesis", name, PACKAGES) for name in names
+    )
+
+
+def _own_nemeses(names: Iterable[str]) -> dict[str, Package]:
+    """The nemeses of a user's own: FILE.py:NAME, or an entry point `dynamesis.nemeses`."""
+    found: dict[str, Package] = {}
+    for name in names:
+        if name in PACKAGES:
+            continue
+        try:
+            package = outside_nemesis(name)
+        except ValueError as wrong:
+            raise UsageError(f"--nemesis: {wrong}") from wrong
+        if package is not None:
+            found[name] = found[absolute(name)] = package
+    return found
