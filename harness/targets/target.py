@@ -138,6 +138,7 @@ class Target:
     links: how its nodes are given each other's addresses: one for each ordered pair ("pairs",
         by Site.dials), one for each node ("nodes", by Site.advertised), or not at all (None)
     wipes: whether the data of one node may be deleted without a loss
+    takes_bin: whether --bin names the program to test; it is among the values of `configured`
     boot_limit: s that a node may take to be ready
     stop_limit: s from SIGTERM to SIGKILL
     op_limit: s that an operation may take; then it is unknown, and its client is made anew
@@ -158,6 +159,7 @@ class Target:
     install: str = ""
     links: Literal["pairs", "nodes"] | None = None
     wipes: bool = False
+    takes_bin: bool = False
     boot_limit: float = 30.0
     stop_limit: float = 5.0
     op_limit: float = 5.0

@@ -118,6 +118,10 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target = load_target(spec.target)
     except ValueError as unknown:
         raise UsageError(f"--target: {unknown}") from unknown
+    if spec.bin is not None and not target.takes_bin:
+        raise UsageError(f"--bin: target {target.name} takes none")
+    if spec.bin is not None and not spec.bin.is_file():
+        raise UsageError(f"--bin: {spec.bin}: no such file")
     workload = spec.workload
     if workload is None:
         if not target.workloads:

@@ -147,6 +147,7 @@ def test_a_target_that_cannot_be_loaded(
         ([f"--target={KV}", "--workload=cart"], "target kv does not speak cart; it speaks:"),
         ([f"--target={KV}", "--workload=nothing"], "there is no 'nothing'; target kv speaks:"),
         ([f"--target={KV}", "--w=1"], "--w: only target dynamo has it, not kv"),
+        ([f"--target={KV}", "--bin=/bin/true"], "--bin: target kv takes none"),
         ([f"--target={KV}", "--target-option=x=1"], "has no option 'x': it has sync"),
         ([f"--target={KV}", "--target-option=sync=maybe"], "'maybe' is none of yes, no"),
         ([f"--target={KV}", "--target-option=sync"], "is not NAME=VALUE"),
@@ -183,6 +184,22 @@ def test_a_store_that_does_not_come_up(
     shown = capsys.readouterr().err
     assert complaint in shown
     assert len(shown.splitlines()) == 1
+
+
+NEMESIS = """
+from dynamesis.harness.nemesis.faults import KillFault
+from dynamesis.harness.nemesis.packages import Member
+
+FIRST = Member("kill.first", "n1", lambda rng, _: ([KillFault(nodes=["n1"])], rng))
+"""
+
+
+@pytest.mark.cluster
+def test_a_nemesis_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "nemesis.py"
+    file.write_text(NEMESIS)
+    result = run(tmp_path, f"{file}:FIRST", time_limit=3)
+    assert {start["member"] for start in events(result, "start-kill")} == {"kill.first"}
 
 
 @pytest.mark.cluster
