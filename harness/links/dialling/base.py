@@ -135,7 +135,7 @@ class Dialling(Protocol):
         own in its configuration."""
 
     def advertised(self, dest: str) -> str:
-        """host:port that `dest` tells all its peers."""
+        """host:port that all peers of `dest` are given."""
 
     def reach(self, node: str, port: str) -> str:
         """host:port by which the harness reaches a port of a node, past all faults."""
