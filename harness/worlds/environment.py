@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.processes.ports import Ports, reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.capabilities import Capabilities
-from dynamesis.harness.targets.site import PEERS, NodeSite, Site
+from dynamesis.harness.targets.site import CLIENT_PORT, PEERS, NodeSite, Site, split
 from dynamesis.harness.targets.target import BuildContext, Target
 
 HOST = "127.0.0.1"
@@ -166,7 +166,17 @@ def _sites(target: Target, nodes: tuple[str, ...], ports: Ports, root: Path) -> 
     for port in target.ports:
         for node in nodes:
             taken[node][port] = ports.take()
-    return {node: _node_site(node, taken[node], root) for node in nodes}
+    return {node: _placed(target, _node_site(node, taken[node], root)) for node in nodes}
+
+
+def _placed(target: Target, site: NodeSite) -> NodeSite:
+    """Where it is, if it is there already."""
+    there = {port: target.listens(site.name, port) for port in target.ports}
+    known = {port: split(address) for port, address in there.items() if address}
+    if not known:
+        return site
+    host = known[CLIENT_PORT][0] if CLIENT_PORT in known else site.host
+    return replace(site, host=host, ports={**site.ports, **{p: at for p, (_, at) in known.items()}})
 
 
 def _node_site(node: str, ports: Mapping[str, int], root: Path) -> NodeSite:
@@ -190,8 +200,8 @@ def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list
         LinkRoute(
             source,
             _dest(target, source, dest, port),
-            f"{HOST}:{ports.take()}",
-            sites[dest].address(port),
+            target.proxied(source, dest, port) or f"{HOST}:{ports.take()}",
+            target.listens(dest, port) or sites[dest].address(port),
         )
         for source, dest, port in pairs
     ]
