@@ -50,10 +50,10 @@ def _addresses(context: DiallingContext) -> Dialling:
 
 def _no_shim(links: str | None, programs: Iterable[str]) -> str | None:
     from dynamesis.harness.links.dialling.programs import not_preloadable
-    from dynamesis.harness.links.dialling.shim import no_shim, shim
+    from dynamesis.harness.links.dialling.shim import shim
 
     reasons = [not_preloadable(program) for program in programs]
-    why = no_shim() or next(filter(None, reasons), None)
+    why = next(filter(None, reasons), None)
     if why is None:
         try:
             shim()
