@@ -140,7 +140,7 @@ class DestinationLinks:
         return self._links.address(source if source == CLIENT else ANY, dest)
 
     async def apply(self, faults: Mapping[str, LinkFault]) -> None:
-        wanted = self._faults | faults
+        wanted = {**self._faults, **faults}
         laid: dict[str, list[LinkFault]] = defaultdict(list)
         straight = {}
         for name, fault in faults.items():

@@ -58,7 +58,7 @@ class AdoptTarget(Target):
         if unknown:
             raise ValueError(f"{options['file']}: store {store.name} has no option {unknown[0]}")
         defaults = {name: option.default for name, option in store.options.items()}
-        return AdoptTarget(cluster, store.with_options(defaults | cluster.options))
+        return AdoptTarget(cluster, store.with_options({**defaults, **cluster.options}))
 
     def configured(self, values: Mapping[str, Any]) -> AdoptTarget:
         if values["nodes"] != self.nodes:
@@ -75,7 +75,7 @@ class AdoptTarget(Target):
 
     def client(self, site: Site) -> Client:
         defaults = {name: option.default for name, option in self._inner.options.items()}
-        return self._inner.client(replace(site, options=defaults | self._adopted.options))
+        return self._inner.client(replace(site, options={**defaults, **self._adopted.options}))
 
     def listens(self, node: str, port: str) -> str | None:
         adopted = self._adopted.nodes[node]
