@@ -2,7 +2,7 @@
 a user namespace, so no root is needed where the kernel allows those.
 
 All nodes are on one bridge, as hosts on one switch. To drop what A sends to B, A's neighbour
-table gets a wrong Ethernet address for B, which nobody changes until it is deleted. That is a
+table gets a wrong Ethernet address for B, which stays until it is deleted. That is a
 cut of an ordered pair for every protocol and every program, Go and UDP too. Connections
 live on, as they do in a network: their packets are lost, and sent again. The wrong address
 belongs to an interface of its own for each pair, whose counter proves that packets went there.
