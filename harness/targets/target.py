@@ -81,6 +81,7 @@ class BuildContext:
     busy: how many times as long as on an idle machine everything may take now
     starts: the names of the faults' operations that the test may use, such as start-disk
     faketime: libfaketime, where clocks are to be wrong through it
+    preload: variables beside those of a node's own environment
     """
 
     site: Site
@@ -91,6 +92,7 @@ class BuildContext:
     busy: Callable[[], float]
     starts: frozenset[str] = frozenset()
     faketime: Path | None = None
+    preload: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda node, environment: {}
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,9 @@ class Target:
     quiet_after: float = 5.0
     promises: Mapping[str, Any] = {}
     limits: FaultLimits = FaultLimits()
+    #: whether its nodes, which advertise one address each, are led to a proxy for each pair by a
+    #: preloaded connect() (docs/links.md); found out for `programs`, before the test
+    shimmed: bool = False
 
     def require(self) -> None:
         """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""
@@ -229,7 +234,7 @@ class Target:
         """What it can do beside running (CAPABILITIES), known from the class: an async
         method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
         found = {
-            "cuts": self.links == "pairs",
+            "cuts": self.links == "pairs" or self.shimmed,
             "kill": True,
             "stop": True,
             "pause": True,

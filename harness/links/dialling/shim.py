@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from dynamesis.harness.links.dialling.addresses import AddressDialling
@@ -38,15 +39,9 @@ class ShimDialling(AddressDialling):
         return self.advertised(dest)
 
     def launch(self, node: str) -> Launch:
-        table = self._table(node)
-        _replace(table, "".join(f"{line}\n" for line in self._lines(node)))
-        loaded = " ".join(filter(None, (str(self._library), os.environ.get("LD_PRELOAD"))))
-        return Launch((), {"LD_PRELOAD": loaded, "DYNAMESIS_DIALS": str(table)})
-
-    def _lines(self, node: str) -> list[str]:
-        pairs = ((self.reach(peer, self._context.peer), self._proxy(node, peer))
-                 for peer in self._context.nodes if peer != node)  # fmt: skip
-        return [f"{real} {proxy}".replace(":", " ") for real, proxy in pairs]
+        peers = [peer for peer in self._context.nodes if peer != node]
+        dials = {self.reach(p, self._context.peer): self._proxy(node, p) for p in peers}
+        return Launch((), preloaded(self._library, self._table(node), dials, os.environ))
 
     def _meaning(self, node: str) -> dict[str, tuple[str, bool]]:
         peers = [peer for peer in self._context.nodes if peer != node]
@@ -80,6 +75,17 @@ class ShimDialling(AddressDialling):
 
     def _table(self, node: str) -> Path:
         return self._context.folder.absolute() / f"dials-{node}"
+
+
+def preloaded(
+    library: Path, table: Path, dials: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables with which a process dials other addresses than it means to: host:port ->
+    host:port. `table`: the file for them, which is written; `environment`: what it has beside."""
+    lines = (f"{meant} {instead}\n".replace(":", " ") for meant, instead in dials.items())
+    _replace(table, "".join(lines))
+    loaded = " ".join(filter(None, (str(library), environment.get("LD_PRELOAD"))))
+    return {"LD_PRELOAD": loaded, "DYNAMESIS_DIALS": str(table)}
 
 
 def shim() -> Path:
