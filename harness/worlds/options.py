@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
+from dynamesis.harness.links.dialling import choose
 from dynamesis.harness.nemesis import (
     CLOCKS,
     PACKAGES,
@@ -123,6 +125,10 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         raise UsageError(f"--bin: target {target.name} takes none")
     if spec.bin is not None and not spec.bin.is_file():
         raise UsageError(f"--bin: {spec.bin}: no such file")
+    try:
+        target = target.with_options(_target_options(target, spec.target_option))
+    except ValueError as wrong:
+        raise UsageError(f"--target-option: {wrong}") from wrong
     workload = spec.workload
     if workload is None:
         if not target.workloads:
@@ -140,7 +146,33 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         bin=None if spec.bin is None else spec.bin.resolve(),
     )
     values = {name: getattr(full, name) for name in full.flags()}
-    return full, target.configured(values)
+    return full, _shimmed(target.configured(values))
+
+
+def dialling(target: Target) -> dict[str, Any]:
+    """How its nodes come to dial the proxies, whether pairs can be cut, and why not in each of
+    the ways that would be tried before (harness.links.dialling)."""
+    if target.links == "pairs":
+        return {"name": "addresses", "pairs": True}
+    if not target.programs:
+        left_out = {"shim": "the target names no programs, of which it could be known beforehand"}
+    else:
+        choice = choose("nodes", target.programs)
+        left_out = {} if choice is None else dict(choice.left_out)
+        if choice is not None and choice.name == "namespaces":
+            left_out["namespaces"] = "tests of a target do not put its nodes into them"
+    name = "shim" if target.shimmed else "destinations"
+    return {"name": name, "pairs": target.shimmed, "left_out": left_out}
+
+
+def _shimmed(target: Target) -> Target:
+    """With the shim, where that makes a proxy for each pair of one for each node."""
+    choice = choose(target.links, target.programs) if target.programs else None
+    if target.links != "nodes" or choice is None or choice.name != "shim":
+        return target
+    shimmed = copy(target)
+    shimmed.shimmed = True
+    return shimmed
 
 
 def plan_test(spec: TestSpec) -> TestOptions:
