@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 _OTHERS = "Options"
 
 
-class Command(TyperCommand):
+class ShortCommand(TyperCommand):
     """Lists flags under the heading that `rich_help_panel` gives them."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -71,7 +71,7 @@ def compose(
             links=world.links,
             routes=world.routes,
             nemesis=nemesis,
-            clients={i: Worker(world, each, site) for i, each in enumerate(performers)},
+            clients={i: ClientWorker(world, each, site) for i, each in enumerate(performers)},
             load=load(options, keys),
             final=lambda _: workload.final_generator(keys, options.tuning, used.keys),
             keys=workload.keys(keys),
@@ -109,7 +109,7 @@ def load(options: TestOptions, keys: tuple[str, ...]) -> Generator:
     return gen.time_limit(options.time_limit, gen.any(clients, Timeline(options.faults)))
 
 
-class Worker:
+class ClientWorker:
     """A worker of the interpreter: passes operations to a performer, and opens it anew when
     the nodes of the cluster have changed."""
 

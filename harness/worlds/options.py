@@ -22,7 +22,6 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
-from dynamesis.harness.nemesis.outside import outside_nemesis
 from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
@@ -33,7 +32,7 @@ from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, within
 from dynamesis.harness.worlds.environment import ports_for
-from dynamesis.harness.worlds.extensions import workload_for
+from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
