@@ -20,7 +20,7 @@ from dynamesis.harness.cli import (
     test,
     zoo,
 )
-from dynamesis.harness.cli.command import ShortCommand
+from dynamesis.harness.cli.command import GroupedCommand
 from dynamesis.harness.cli.local import (
     cluster,
     delete,
@@ -68,7 +68,7 @@ for _name, _run in {
     "leave": leave.run,
     "remove": remove.run,
 }.items():
-    app.command(_name, cls=ShortCommand)(_run)
+    app.command(_name, cls=GroupedCommand)(_run)
 _bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
 _bench.command("checkers")(bench.checkers)
 app.add_typer(_bench, name="bench")

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 _OTHERS = "Options"
 
 
-class ShortCommand(TyperCommand):
+class GroupedCommand(TyperCommand):
     """Lists flags under the heading that `rich_help_panel` gives them."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
