@@ -235,7 +235,7 @@ def topology(spec: TestSpec) -> tuple[TestSpec, DynamoTarget]:
     assert isinstance(target, DynamoTarget)
     assert full.nodes is not None
     require_ports(target, one_of("--links", full.links, LINKS), full.nodes, full.port_base)
-    return full, target
+    return full, DynamoTarget(target.topology)  # not in haste: it stays up
 
 
 def require_ports(target: Target, links: str, nodes: int, port_base: int | None) -> None:
