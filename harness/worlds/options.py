@@ -24,7 +24,6 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
-from dynamesis.harness.nemesis.outside import outside_nemesis
 from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
@@ -35,7 +34,7 @@ from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, within
 from dynamesis.harness.worlds.environment import ports_for
-from dynamesis.harness.worlds.extensions import workload_for
+from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
@@ -269,7 +268,7 @@ def topology(spec: TestSpec) -> tuple[TestSpec, DynamoTarget]:
     assert isinstance(target, DynamoTarget)
     assert full.nodes is not None
     require_ports(target, one_of("--links", full.links, LINKS), full.nodes, full.port_base)
-    return full, target
+    return full, DynamoTarget(target.topology)  # not in haste: it stays up
 
 
 def require_ports(target: Target, links: str, nodes: int, port_base: int | None) -> None:
