@@ -1,4 +1,4 @@
-"""Whom a process dials, as the kernel has it (Linux): the evidence that nodes really come through
+"""Which addresses a process dials, as the kernel has it (Linux): the evidence that nodes really come through
 the proxies of their pairs.
 
 A connection is seen if it is open when this looks; those that live for less than the pause
