@@ -1,0 +1,142 @@
+// The plots: one Bokeh figure each, all on one range of time. Colours follow the page's variables.
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const SERIES = ["ok", "fail", "info", "good", "band", "open"];
+const DASHES = ["solid", "dashed", "dotted", "dashdot", "dotdash", "solid"];
+
+class Figures {
+  constructor(facts, data) {
+    this.facts = facts; this.data = data; this.paints = []; this.figures = [];
+    const length = Math.max(data.last / 1e6, facts.measures.length) * 1.01, slack = length * 0.02;
+    this.whole = [-slack, length];
+    this.range = new Bokeh.Range1d({ start: -slack, end: length, bounds: [-length * 0.1, length * 1.1], min_interval: 1e-5 });
+    this.byNode = false;
+    this.bands = new Bokeh.ColumnDataSource({ data: { x0: facts.course.faults.map((f) => f.from), x1: facts.course.faults.map((f) => f.to) } });
+    this.marks = new Bokeh.ColumnDataSource({ data: { x: facts.course.phases.map((p) => p.at) } });
+    this.cited = new Bokeh.ColumnDataSource({ data: { left: [], right: [], y: [], height: [] } });
+  }
+
+  figure(id, height, y_range, label, log) {
+    const options = { height, x_range: this.range, y_range, tools: "", toolbar_location: null, sizing_mode: "stretch_width",
+      min_border_left: 70, min_border_right: 12, lod_threshold: null, y_axis_type: log ? "log" : "linear", output_backend: "canvas" };
+    const fig = Bokeh.Plotting.figure(options);
+    const pan = new Bokeh.PanTool({ dimensions: "width" }), wheel = new Bokeh.WheelZoomTool({ dimensions: "width", modifiers: { ctrl: true } });
+    fig.add_tools(pan, wheel);
+    fig.toolbar.active_drag = pan; fig.toolbar.active_scroll = wheel;
+    const band = fig.vstrip({ x0: { field: "x0" }, x1: { field: "x1" }, source: this.bands, line_color: null });
+    const mark = fig.vspan({ field: "x" }, { source: this.marks, line_dash: "dashed" });
+    const [xaxis, yaxis] = [fig.below[0], fig.left[0]];
+    xaxis.axis_label = "s since the test began"; yaxis.axis_label = label;
+    this.paints.push(() => {
+      band.glyph.setv({ fill_color: css("band"), fill_alpha: 0.22 }); mark.glyph.setv({ line_color: css("soft") });
+      fig.setv({ background_fill_color: css("paper"), border_fill_color: css("paper"), outline_line_color: css("line") });
+      for (const axis of [xaxis, yaxis]) axis.setv({ axis_label_text_color: css("soft"), major_label_text_color: css("soft"),
+        axis_line_color: css("soft"), major_tick_line_color: css("soft"), minor_tick_line_color: null, axis_label_text_font_style: "normal" });
+      for (const grid of fig.center) if (grid instanceof Bokeh.Grid) grid.setv({ grid_line_color: css("line"), grid_line_alpha: 0.6 });
+    });
+    fig.tags = [id];
+    this.figures.push(fig);
+    return fig;
+  }
+
+  // Shows figures in elements of the page, by id. One document: they share a range.
+  show(placed) {
+    const whole = new Bokeh.Document();
+    for (const [, fig] of placed) whole.add_root(fig);
+    return Bokeh.embed.add_document_standalone(whole, document.body, placed.map(([id]) => document.getElementById(id)));
+  }
+
+  timeline() {
+    const fig = this.figure("timeline", 360, new Bokeh.Range1d({ start: 1, end: 0 }), "");
+    this.states = new Bokeh.ColumnDataSource({ data: { left: [], right: [], y: [], words: [] } });
+    const state = fig.hbar({ y: { field: "y" }, height: 0.96, left: { field: "left" }, right: { field: "right" }, source: this.states, line_color: null, hatch_pattern: "/" });
+    this.bars = new Bokeh.ColumnDataSource({ data: bars(this.data, 0, 0, 1, false) });
+    const bar = fig.hbar({ y: { field: "y" }, height: { field: "height" }, left: { field: "left" }, right: { field: "right" }, source: this.bars, line_width: 1 });
+    const ring = fig.hbar({ y: { field: "y" }, height: { field: "height" }, left: { field: "left" }, right: { field: "right" }, source: this.cited, fill_color: null, line_width: 3 });
+    const words = new Bokeh.LabelSet({ x: { field: "left" }, y: { field: "y" }, text: { field: "words" }, source: this.states, text_font_size: "11px", x_offset: 3, y_offset: -4 });
+    fig.add_layout(words);
+    bar.nonselection_glyph = null; bar.selection_glyph = null;
+    fig.add_tools(new Bokeh.TapTool({ renderers: [bar] }));
+    this.paints.push(() => {
+      const colour = new Bokeh.LinearColorMapper({ palette: OUTCOMES.map(css), low: 0, high: 3 });
+      bar.glyph.setv({ fill_color: { field: "outcome", transform: colour }, line_color: { field: "outcome", transform: colour }, fill_alpha: 0.75 });
+      ring.glyph.setv({ line_color: css("bad") }); words.text_color = css("ink");
+      state.glyph.setv({ fill_color: css("bad"), fill_alpha: 0.14, hatch_color: css("bad"), hatch_alpha: 0.35 });
+    });
+    this.lanes = fig;
+    return fig;
+  }
+
+  latency() {
+    const took = Array.from(this.data.took).filter((t) => t >= 0), edge = (f) => took.reduce((a, b) => f(a, b), took[0] ?? 1000) / 1e3;
+    const fig = this.figure("latency", 260, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 0.01) * 0.7, end: Math.max(edge(Math.max), 0.1) * 1.5 }), "ms", true);
+    this.points = new Bokeh.ColumnDataSource({ data: { x: [], y: [], op: [], outcome: [] } });
+    const dot = fig.scatter({ x: { field: "x" }, y: { field: "y" }, source: this.points, size: 3.5, line_color: null });
+    this.paints.push(() => dot.glyph.setv({ fill_alpha: 0.55, fill_color: { field: "outcome", transform: new Bokeh.LinearColorMapper({ palette: OUTCOMES.map(css), low: 0, high: 3 }) } }));
+    this.lines(fig, this.facts.measures.latency, ["ink", "ink", "ink"]);
+    return fig;
+  }
+
+  // A figure of step lines, by name of the series; null where there is none.
+  series(id, named, label, colours = SERIES) {
+    const names = Object.keys(named);
+    if (!names.length) return null;
+    let most = 0;
+    for (const name of names) for (const v of named[name]) most = Math.max(most, v || 0);
+    const fig = this.figure(id, 210, new Bokeh.Range1d({ start: 0, end: most * 1.1 || 1 }), label);
+    this.lines(fig, named, colours);
+    return fig;
+  }
+
+  lines(fig, named, colours) {
+    const half = this.facts.measures.window / 2, at = this.facts.measures.at.map((t) => t + half), items = [];
+    Object.keys(named).forEach((name, i) => {
+      const source = new Bokeh.ColumnDataSource({ data: { x: at, y: named[name].map((v) => (v === null ? NaN : v)) } });
+      const line = fig.line({ x: { field: "x" }, y: { field: "y" }, source, line_width: 2, line_dash: DASHES[i % 6] });
+      this.paints.push(() => line.glyph.setv({ line_color: css(colours[i % colours.length]) }));
+      items.push(new Bokeh.LegendItem({ label: { value: name }, renderers: [line] }));
+    });
+    const legend = new Bokeh.Legend({ items, orientation: "horizontal", location: "top_right", padding: 4, label_text_font_size: "11px", border_line_color: null });
+    fig.add_layout(legend);
+    this.paints.push(() => legend.setv({ background_fill_color: css("paper"), background_fill_alpha: 0.85, label_text_color: css("ink") }));
+  }
+
+  paint() { for (const one of this.paints) one(); }
+
+  // Draws the operations anew if what is shown has left what was drawn, or is finer than it.
+  refresh(force) {
+    const { start, end } = this.range, span = end - start;
+    if (!force && this.drawn && start >= this.drawn.from && end <= this.drawn.to && span > this.drawn.span * 0.6 && span < this.drawn.span * 1.7) return;
+    const from = start - span * 0.75, to = end + span * 0.75, pixels = Math.max(300, document.getElementById("timeline-plot").clientWidth - 90) * 2.5;
+    this.drawn = { from, to, span };
+    this.bars.selected.indices = [];
+    this.bars.data = bars(this.data, from, to, pixels, this.byNode);
+    if (this.points) this.points.data = points(this.data, from, to, pixels);
+  }
+
+  // Lanes by process or by node, and in these the states of the nodes.
+  arrange(byNode) {
+    this.byNode = byNode;
+    const nodes = this.data.names.node, lanes = byNode ? nodes.length + 1 : this.data.lanes, axis = this.lanes.left[0];
+    this.lanes.y_range.setv({ start: lanes - 0.4, end: -0.6 });
+    this.lanes.height = Math.min(640, Math.max(180, 70 + lanes * (byNode ? 52 : 22)));
+    axis.ticker = new Bokeh.FixedTicker({ ticks: byNode || lanes <= 40 ? [...Array(lanes).keys()] : [] });
+    axis.major_label_overrides = new Map(byNode ? [...nodes, "no node"].map((name, i) => [i, name.slice(0, 12)]) : []);
+    axis.axis_label = byNode ? "" : "client";
+    const states = byNode ? this.facts.course.states.filter((s) => nodes.includes(s.node)) : [];
+    this.states.data = { left: states.map((s) => s.from), right: states.map((s) => s.to), y: states.map((s) => nodes.indexOf(s.node)), words: states.map((s) => s.state) };
+    this.refresh(true); this.ring(this.ringed || []);
+  }
+
+  ring(ops) {
+    this.ringed = ops;
+    const d = this.data, n = d.names.node.length;
+    const y = (k) => (this.byNode ? (d.node[k] < 0 ? n : d.node[k]) - 0.4 + (0.8 * (d.lane[k] + 0.5)) / d.lanes : d.lane[k]);
+    this.cited.data = { left: ops.map((k) => d.start[k] / 1e6), right: ops.map((k) => (d.took[k] < 0 ? d.last : d.start[k] + d.took[k]) / 1e6),
+      y: ops.map(y), height: ops.map(() => (this.byNode ? 0.8 / d.lanes : 0.86)) };
+  }
+
+  look(from, to) {
+    const least = 1e-4, middle = (from + to) / 2, half = Math.max((to - from) / 2, least);
+    this.range.setv({ start: middle - half, end: middle + half });
+  }
+}
