@@ -30,6 +30,7 @@ from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
+from markupsafe import Markup
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +135,18 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"brief": brief, "short": short, "clip": clip, "clean": printable}
+    environment.filters |= {
+        "brief": brief, "short": short, "clip": clip, "clean": printable, "script": _script,
+    }  # fmt: skip
     return environment
+
+
+def _script(value: Any) -> Markup:
+    """JSON that cannot end the script element that it is in; names keep their order."""
+    text = json.dumps(value, separators=(",", ":"))
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return Markup(text)
 
 
 def _scripts() -> Iterator[str]:

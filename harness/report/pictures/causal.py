@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: versions and reads that are drawn, the others left out
 WRITES, READS = 10, 6
 #: pixels
-GUTTER, COLUMN, ROW, BOX = 70, 190, 78, 50
+GUTTER, COLUMN, ROW, BOX = 70, 204, 78, 50
 
 #: data of an anomaly that names versions; those that are missing, or wrongly there
 _NAMED = ("id", "replaced_by", "upper", "lower", "missing")
@@ -39,6 +39,8 @@ class Scene:
     bad: set[int] = field(default_factory=set)
     writes: list[int] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
+    #: by version: the nodes from which it took a copy of the one that is lost
+    takers: dict[int, list[str]] = field(default_factory=dict)
 
     def want(self, versions: Iterable[int]) -> None:
         """Adds versions as far as there is room."""
@@ -71,6 +73,11 @@ def _scene(c: Causality, anomaly: Mapping[str, Any]) -> Scene:
     bad = named.get(_BAD.get(str(anomaly["name"]), "missing"), -1)
     scene.bad = {v for v in (bad, *lacked) if v >= 0}
     scene.want([*named.values(), *lacked])
+    for node, copy in (data.get("copies") or {}).items():
+        taken = (copy or {}).get("next") or {}
+        if (taker := version(taken.get("request"))) >= 0:
+            scene.takers.setdefault(taker, []).append(str(node))
+    scene.want([*scene.takers][:3])
     for row in anomaly["ops"]:
         _cite(scene, int(row))
     _surround(scene)
@@ -96,7 +103,9 @@ def _surround(scene: Scene) -> None:
     c = scene.c
     for version in list(scene.bad):
         scene.want(c.parents_of(version)[:2])
-        scene.want(_upon(c, version)[:2])
+        shown = [row for row in scene.reads if version in c.sibling[c.owner == row]]
+        if not shown:
+            scene.want(_upon(c, version)[:2])
     for row in scene.reads:
         shown = c.sibling[c.owner == row]
         for version in [int(v) for v in shown if v >= 0][:3]:
@@ -162,15 +171,17 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         node: (GUTTER + COLUMN * columns[graph.nodes[node]["who"]] + COLUMN / 2, 40 + ROW * i + 26)
         for i, node in enumerate(order)
     }
-    width, height = GUTTER + COLUMN * len(columns), 40 + ROW * len(order)
+    width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
     drawing = Drawing(f"{title}: versions and who covered whom, time downwards", width, height)
     for who, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
         drawing.text(x, 16, short(who, 24), "bold", "middle")
-        drawing.line(x, 24, x, height - 4)
+        drawing.line(x, 24, x, height - 26)
     for a, b, edge in graph.edges(data=True):
         _edge(drawing, place[a], place[b], edge["bad"])
     _lacks(drawing, scene, place)
+    legend = "to a read: shown there; to a write: in its context, so replaced by it"
+    drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
     for node in order:
         drawing.text(4, place[node][1] + 4, _time(scene, graph.nodes[node]["at"]), "soft")
         _node(drawing, scene, node, *place[node])
@@ -217,22 +228,25 @@ def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: fl
     cls = "box bad" if bad or last else "box"
     left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
     drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))
-    drawing.text(x, y - 5, short(lines[0], 24), "bad" if bad else "bold", "middle")
-    drawing.text(x, y + 13, short(lines[1], 26), "soft", "middle")
+    drawing.text(x, y - 5, short(lines[0], 27), "bad" if bad else "bold", "middle")
+    drawing.text(x, y + 13, short(lines[1], 29), "soft", "middle")
 
 
 def _write_lines(scene: Scene, version: int) -> tuple[str, str]:
     c, h = scene.c, scene.c.history
     row = int(c.written[version])
     verb = "delete" if c.deletes[version] else "put"
+    taken = scene.takers.get(version)
     value = "" if c.deletes[version] else f" = {short(h.spelled(h.value_of(row)), 14)}"
     outcome = c.outcome[version]
-    if outcome == OK:
+    if taken and version not in scene.bad:
+        fate = f"took its place on {', '.join(taken)}"
+    elif outcome == OK:
         end = int(c.ended[version])
         node = f" by {h.nodes[h.node[end]]}" if h.node[end] >= 0 else ""
-        fate = f"acknowledged{node} (index {end})"
+        fate = f"acknowledged{node}, {end}"
     else:
-        fate = f"refused (index {row})" if outcome == FAIL else f"outcome unknown (index {row})"
+        fate = f"refused, {row}" if outcome == FAIL else f"outcome unknown, {row}"
     return f"{verb} {short(name(c, version), 12)}{value}", fate
 
 

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: anomalies of one name that are drawn
 DRAWN = 5
+#: pictures beside which no other is drawn
+_ENOUGH = ("cycle", "elements")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class Gallery:
 
     def pictures(self, anomaly: Mapping[str, Any]) -> Iterator[Picture]:
         """Each picture that applies, the most telling first."""
+        drawn: set[str] = set()
         for kind, caption, draw in self._kinds():
+            if kind == "operations" and drawn:
+                continue
             try:
                 drawing = draw(anomaly)
             except Exception:
@@ -59,8 +64,9 @@ class Gallery:
                 continue
             if drawing is not None:
                 yield Picture(kind, caption, drawing)
-                if kind in ("cycle", "elements"):
+                if kind in _ENOUGH:
                     return
+                drawn.add(kind)
 
     def _kinds(self) -> list[tuple[str, str, Callable[[Mapping[str, Any]], Drawing | None]]]:
         h: History = self.run.history

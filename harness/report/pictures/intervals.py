@@ -86,8 +86,9 @@ def _around(h: History, cited: set[int]) -> list[int]:
     rows = np.arange(first, last + 1)
     same = np.isin(h.key_of[rows], list(keys))
     rows = rows[(h.kind[rows] == INVOKE) & (h.process[rows] >= 0) & same]
+    most = MOST if len(rows) <= MOST or last - first < 200 else 14
     near = np.min(np.abs(rows[:, None] - np.array(sorted(cited))[None, :]), axis=1)
-    kept = rows[np.argsort(near, kind="stable")[:MOST]].tolist()
+    kept = rows[np.argsort(near, kind="stable")[:most]].tolist()
     return sorted({*kept, *sorted(cited)[:MOST]})
 
 

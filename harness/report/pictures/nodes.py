@@ -63,11 +63,9 @@ def _telling(lane: Sequence[tuple[Event, str]]) -> list[tuple[Event, str]]:
         if before.get(copy, "lacks") != state:
             chosen += [i]
         before[copy] = state
-    first = chosen[0] if chosen else 0
-    for i in (*range(first, len(lane)), len(lane) - 1):
-        if len(set(chosen)) < MOST // 2:
-            chosen.append(i)
-    return [lane[i] for i in sorted(set(chosen))[:MOST]]
+    held = bool(chosen) and any(lane[i][1] == "has" for i in chosen)
+    shown = [*sorted(set(chosen))[: MOST - 1], *((len(lane) - 1,) if held else ())] or [0, -1]
+    return [lane[i] for i in dict.fromkeys(i % len(lane) for i in shown)]
 
 
 def _draw(beside: Beside, lanes: Mapping[str, list[tuple[Event, str]]], id: str) -> Drawing:
@@ -108,5 +106,7 @@ def _lane(
         drawing.circle(x, y, 6, cls[state], f"{when}: {label}; holds {short(holds, 200)}")
         row = next((i for i, end in enumerate(free) if end < x - 4), None)
         if row is not None:
-            drawing.text(x - 6, y + 21 + 14 * row, label, "bad" if state == "lacks" else "soft")
-            free[row] = x + len(label) * 6.3
+            right = x + len(label) * 6.3 > WIDTH
+            cls_ = "bad" if state == "lacks" else "soft"
+            drawing.text(x + 6 if right else x - 6, y + 21 + 14 * row, label, cls_, "end" if right else "start")
+            free[row] = x + (8.0 if right else len(label) * 6.6)

@@ -27,7 +27,8 @@ OPEN = 3
 
 
 def operations(h: History) -> JsonObject:
-    """{count, columns, packed (base64), names}: of all operations but the nemesis's. Times are us
+    """{count, harness, columns, packed (base64), names, words}: of all operations but the
+    nemesis's; `harness`: the processes by number that are not clients, the first ones. Times are us
     since the test began; `outcome` is 0 ok, 1 fail, 2 info, 3 open; `took` is -1 where it is
     open; `seen` is the number of siblings, -1 where none were asked for."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process != -2))
@@ -37,6 +38,8 @@ def operations(h: History) -> JsonObject:
     finish = np.where(end >= 0, h.time[ended] // 1000, -1)
     siblings = np.where((end >= 0) & h.shown[ended], h.sib_start[ended + 1] - h.sib_start[ended], -1)
     names, process = np.unique(h.process[rows], return_inverse=True)
+    order = sorted(range(len(h.nodes)), key=h.nodes.__getitem__)
+    place = np.append(np.argsort(order), -1).astype(np.int64)
     columns: Mapping[str, Ints] = {
         "row": rows,
         "end": np.where(end >= 0, end - rows, 0),
@@ -44,7 +47,7 @@ def operations(h: History) -> JsonObject:
         "took": np.where(end >= 0, finish - start, -1),
         "process": process.reshape(-1),
         "lane": _lanes(h.process[rows], start, finish),
-        "node": np.where(end >= 0, _node(h, rows, ended), h.replica[rows]),
+        "node": place[np.where(end >= 0, _node(h, rows, ended), h.replica[rows])],
         "f": h.f[rows],
         "key": np.where(h.key_of[rows] < KEYS, h.key_of[rows], -1),
         "outcome": np.where(end >= 0, h.kind[ended] - OK, OPEN),
@@ -52,11 +55,12 @@ def operations(h: History) -> JsonObject:
     }
     return {
         "count": len(rows),
+        "harness": int(np.sum(names < 0)),
         "columns": COLUMNS,
         "packed": pack([columns[name.rstrip("+")] for name in COLUMNS]),
         "names": {
             "process": [short(h.name_of(int(p)), 24) for p in names],
-            "node": [short(node, 24) for node in h.nodes],
+            "node": [short(h.nodes[i], 24) for i in order],
             "f": [short(f, 24) for f in h.fs],
             "key": [short(key, 48) for key in h.keys[:KEYS]],
         },

@@ -25,15 +25,15 @@ def course(run: Run) -> JsonObject:
     end = float(h.time[-1]) / 1e9 if len(h) else 0.0
 
     def span(fault: Fault) -> tuple[float, float]:
-        start = fault.started if fault.begun is None else fault.begun
-        stop = fault.stopped if fault.stopping is None else fault.stopping
-        return h.seconds(start), end if stop is None else h.seconds(stop)
+        # from the invocation of its start to the completion of its end: it was active at most then
+        stop = fault.stopped if fault.stopped is not None else fault.stopping
+        return h.seconds(fault.started), end if stop is None else h.seconds(stop)
 
     faults = timeline.faults[:MOST]
     return {
         "phases": [{"name": short(p, 20), "at": h.seconds(row)} for p, row in timeline.phases.items()],
         "faults": [_fault(fault, *span(fault)) for fault in faults],
-        "states": [*_states(faults, span), *_died(run, end)],
+        "states": _joined([*_states(faults, span), *_died(run, end)]),
     }
 
 
@@ -52,6 +52,19 @@ def _states(faults: tuple[Fault, ...], span: Any) -> Iterator[JsonObject]:
         start, stop = span(fault)
         for node, state in _struck(fault):
             yield {"node": short(node, 24), "state": state, "from": start, "to": stop}
+
+
+def _joined(states: list[JsonObject]) -> list[JsonObject]:
+    """States by node and time, those that follow on one another at once as one."""
+    found: list[JsonObject] = []
+    for each in sorted(states, key=lambda s: (s["node"], s["state"], s["from"])):
+        last = found[-1] if found else None
+        same = last is not None and (last["node"], last["state"]) == (each["node"], each["state"])
+        if last is not None and same and each["from"] <= last["to"] + 0.05:
+            last["to"] = max(last["to"], each["to"])
+        else:
+            found.append(dict(each))
+    return found
 
 
 def _struck(fault: Fault) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,4 @@
 // The operations: inflated from the page, filtered, and thinned to what a screen can show.
-const DAY = 86400;
 const OUTCOMES = ["ok", "fail", "info", "open"];
 
 async function inflate(text) {
@@ -9,7 +8,7 @@ async function inflate(text) {
 }
 
 async function unpack(ops) {
-  const n = ops.count, all = new Int32Array(await inflate(ops.packed)), found = { count: n, names: ops.names };
+  const n = ops.count, all = new Int32Array(await inflate(ops.packed)), found = { count: n, names: ops.names, harness: ops.harness };
   ops.columns.forEach((name, i) => {
     const column = all.subarray(i * n, i * n + n);
     if (!name.endsWith("+")) { found[name] = column; return; }
@@ -73,7 +72,7 @@ function bars(d, from, to, pixels, byNode) {
 function points(d, from, to, pixels) {
   const cell = ((to - from) / pixels) * 3e6, out = { x: [], y: [], op: [], outcome: [] }, seen = new Set();
   for (let k = first(d.start, from * 1e6); k < d.count && d.start[k] <= to * 1e6; k++) {
-    if (!d.pass[k] || d.took[k] < 0) continue;
+    if (!d.pass[k] || d.took[k] < 0 || d.process[k] < d.harness) continue;
     const ms = Math.max(d.took[k] / 1e3, 1e-3);
     const name = (Math.floor(d.start[k] / cell) * 512 + Math.floor((Math.log10(ms) + 4) * 40)) * 4 + d.outcome[k];
     if (seen.has(name)) continue;

@@ -47,12 +47,12 @@ class Figures {
 
   timeline() {
     const fig = this.figure("timeline", 360, new Bokeh.Range1d({ start: 1, end: 0 }), "");
-    this.states = new Bokeh.ColumnDataSource({ data: { left: [], right: [], y: [], words: [] } });
+    this.states = new Bokeh.ColumnDataSource({ data: { left: [], right: [], y: [], top: [], words: [], all: [] } });
     const state = fig.hbar({ y: { field: "y" }, height: 0.96, left: { field: "left" }, right: { field: "right" }, source: this.states, line_color: null, hatch_pattern: "/" });
     this.bars = new Bokeh.ColumnDataSource({ data: bars(this.data, 0, 0, 1, false) });
     const bar = fig.hbar({ y: { field: "y" }, height: { field: "height" }, left: { field: "left" }, right: { field: "right" }, source: this.bars, line_width: 1 });
     const ring = fig.hbar({ y: { field: "y" }, height: { field: "height" }, left: { field: "left" }, right: { field: "right" }, source: this.cited, fill_color: null, line_width: 3 });
-    const words = new Bokeh.LabelSet({ x: { field: "left" }, y: { field: "y" }, text: { field: "words" }, source: this.states, text_font_size: "11px", x_offset: 3, y_offset: -4 });
+    const words = new Bokeh.LabelSet({ x: { field: "left" }, y: { field: "top" }, text: { field: "words" }, source: this.states, text_font_size: "11px", x_offset: 3, y_offset: -4 });
     fig.add_layout(words);
     bar.nonselection_glyph = null; bar.selection_glyph = null;
     fig.add_tools(new Bokeh.TapTool({ renderers: [bar] }));
@@ -67,7 +67,7 @@ class Figures {
   }
 
   latency() {
-    const took = Array.from(this.data.took).filter((t) => t >= 0), edge = (f) => took.reduce((a, b) => f(a, b), took[0] ?? 1000) / 1e3;
+    const took = this.data.took.filter((t, k) => t >= 0 && this.data.process[k] >= this.data.harness), edge = (f) => took.reduce((a, b) => f(a, b), took[0] ?? 1000) / 1e3;
     const fig = this.figure("latency", 260, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 0.01) * 0.7, end: Math.max(edge(Math.max), 0.1) * 1.5 }), "ms", true);
     this.points = new Bokeh.ColumnDataSource({ data: { x: [], y: [], op: [], outcome: [] } });
     const dot = fig.scatter({ x: { field: "x" }, y: { field: "y" }, source: this.points, size: 3.5, line_color: null });
@@ -108,6 +108,8 @@ class Figures {
     if (!force && this.drawn && start >= this.drawn.from && end <= this.drawn.to && span > this.drawn.span * 0.6 && span < this.drawn.span * 1.7) return;
     const from = start - span * 0.75, to = end + span * 0.75, pixels = Math.max(300, document.getElementById("timeline-plot").clientWidth - 90) * 2.5;
     this.drawn = { from, to, span };
+    const s = this.states.data, wide = (i) => ((s.right[i] - s.left[i]) / span) * (pixels / 2.5) > s.all[i].length * 6;
+    this.states.data = { ...s, words: s.all.map((words, i) => (wide(i) ? words : "")) };
     this.bars.selected.indices = [];
     this.bars.data = bars(this.data, from, to, pixels, this.byNode);
     if (this.points) this.points.data = points(this.data, from, to, pixels);
@@ -123,7 +125,7 @@ class Figures {
     axis.major_label_overrides = new Map(byNode ? [...nodes, "no node"].map((name, i) => [i, name.slice(0, 12)]) : []);
     axis.axis_label = byNode ? "" : "client";
     const states = byNode ? this.facts.course.states.filter((s) => nodes.includes(s.node)) : [];
-    this.states.data = { left: states.map((s) => s.from), right: states.map((s) => s.to), y: states.map((s) => nodes.indexOf(s.node)), words: states.map((s) => s.state) };
+    this.states.data = { left: states.map((s) => s.from), right: states.map((s) => s.to), y: states.map((s) => nodes.indexOf(s.node)), top: states.map((s) => nodes.indexOf(s.node) - 0.36), words: states.map(() => ""), all: states.map((s) => s.state) };
     this.refresh(true); this.ring(this.ringed || []);
   }
 
