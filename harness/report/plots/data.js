@@ -68,18 +68,29 @@ function bars(d, from, to, pixels, byNode) {
   return out;
 }
 
-// Points of latency, at most one in each cell of a few pixels.
+// Points of latency, at most one of an outcome in each cell of a few pixels.
 function points(d, from, to, pixels) {
-  const cell = ((to - from) / pixels) * 3e6, out = { x: [], y: [], op: [], outcome: [] }, seen = new Set();
+  const cell = ((to - from) / pixels) * 7e6, out = { x: [], y: [], op: [], outcome: [] }, seen = new Set();
   for (let k = first(d.start, from * 1e6); k < d.count && d.start[k] <= to * 1e6; k++) {
     if (!d.pass[k] || d.took[k] < 0 || d.process[k] < d.harness) continue;
     const ms = Math.max(d.took[k] / 1e3, 1e-3);
-    const name = (Math.floor(d.start[k] / cell) * 512 + Math.floor((Math.log10(ms) + 4) * 40)) * 4 + d.outcome[k];
+    const name = (Math.floor(d.start[k] / cell) * 512 + Math.floor((Math.log10(ms) + 4) * 14)) * 4 + d.outcome[k];
     if (seen.has(name)) continue;
     seen.add(name);
     out.x.push(d.start[k] / 1e6); out.y.push(ms); out.op.push(k); out.outcome.push(d.outcome[k]);
   }
   return out;
+}
+
+// Rectangles as columns for each outcome: opaque ones without an outline are what a browser fills
+// fastest. `box(i)` gives [left, right, bottom, top].
+function boxes(shapes, box) {
+  const found = OUTCOMES.map(() => ({ left: [], right: [], bottom: [], top: [] }));
+  for (let i = 0; i < shapes.op.length; i++) {
+    const columns = found[shapes.outcome[i]], sides = box(i);
+    Object.keys(columns).forEach((side, n) => columns[side].push(sides[n]));
+  }
+  return found;
 }
 
 function describe(d, k) {

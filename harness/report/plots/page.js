@@ -31,10 +31,7 @@ async function main() {
     const op = describe(data, k), more = many > 1 ? ` (the first of ${many} that lie here; zoom in to part them)` : "";
     get("chosen").textContent = `index ${op.row}, ${op.at}, process ${op.who}: ${op.did}: ${op.ended}${more}`;
   }
-  figs.bars.selected.properties.indices.change.connect(() => {
-    const [i] = figs.bars.selected.indices;
-    if (i !== undefined) chosen(figs.bars.data.op[i], figs.bars.data.many[i]);
-  });
+  figs.chosen = chosen;
 
   let waiting = 0;
   function inView() {
@@ -45,8 +42,7 @@ async function main() {
     get("span").textContent = `${start.toFixed(3)} s to ${end.toFixed(3)} s`;
   }
   function moved() { figs.refresh(false); clearTimeout(waiting); waiting = setTimeout(inView, 150); }
-  figs.range.properties.start.change.connect(moved);
-  figs.range.properties.end.change.connect(moved);
+  figs.moved = moved;
 
   function filtered() {
     want.outcomes = new Set(OUTCOMES.map((o, i) => (get(`only-${o}`).checked ? i : -1)).filter((i) => i >= 0));
