@@ -180,7 +180,7 @@ def _logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
 
 
 def clip(value: Any) -> str:
-    """A text, or another value as JSON, without control characters and cut where it is very long."""
+    """A text, or another value as JSON, without control characters, cut where it is long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) <= _LONGEST:
         return printable(text)

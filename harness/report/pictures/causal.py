@@ -2,8 +2,8 @@
 
 One column a client or replica. A write is a box, a read a rounded one with what it showed. An
 arrow from a write to a read: shown there. From a read or a write to a write: written on the
-context that it gave, and so the later version replaces the earlier one. The version that is missing,
-or that should not be there, is red, and so is the read that proves it.
+context that it gave, and so the later version replaces the earlier one. The version that is
+missing, or that should not be there, is red, and so is the read that proves it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Scene:
     bad: set[int] = field(default_factory=set)
     writes: list[int] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
+    #: the reads that the proof cites
+    cited: list[int] = field(default_factory=list)
     #: by version: the nodes from which it took a copy of the one that is lost
     takers: dict[int, list[str]] = field(default_factory=dict)
 
@@ -48,11 +50,16 @@ class Scene:
             if version >= 0 and version not in self.writes and len(self.writes) < WRITES:
                 self.writes.append(version)
 
+    def read(self, row: int) -> None:
+        """Adds a read as far as there is room."""
+        if row not in self.reads and len(self.reads) < READS:
+            self.reads.append(row)
+
 
 def causal_picture(c: Causality, anomaly: Mapping[str, Any]) -> Drawing | None:
     """The picture of an anomaly; None where it is not about versions."""
     scene = _scene(c, anomaly)
-    if not scene.writes or (not scene.bad and len(scene.writes) + len(scene.reads) < 2):
+    if not scene.reads and (not scene.bad or len(scene.writes) < 2):
         return None
     graph = _graph(scene)
     return _draw(scene, graph, str(anomaly["name"]))
@@ -92,9 +99,9 @@ def _cite(scene: Scene, row: int) -> None:
         return
     if h.fs[h.f[row]] in ("put", "delete") and h.id[row] >= 0:
         scene.want([int(c.of_id[h.id[row]])])
-    elif h.kind[row] == OK and h.shown[row] and row not in scene.reads:
-        if len(scene.reads) < READS:
-            scene.reads.append(row)
+    elif h.kind[row] == OK and h.shown[row]:
+        scene.read(row)
+        scene.cited.append(row)
 
 
 def _surround(scene: Scene) -> None:
@@ -114,9 +121,9 @@ def _surround(scene: Scene) -> None:
                 scene.want(c.path(version, bad)[:4])
     for version in list(scene.writes):
         basis = int(c.history.basis[c.written[version]])
-        if basis >= 0 and c.history.shown[basis] and len(scene.reads) < READS:
-            if basis not in scene.reads and any(p in scene.writes for p in c.parents_of(version)):
-                scene.reads.append(basis)
+        drawn = any(parent in scene.writes for parent in c.parents_of(version))
+        if basis >= 0 and c.history.shown[basis] and drawn:
+            scene.read(basis)
 
 
 def _upon(c: Causality, version: int) -> list[int]:
@@ -189,7 +196,11 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
 
 
 def _edge(
-    drawing: Drawing, a: tuple[float, float], b: tuple[float, float], bad: bool, dashed: bool = False
+    drawing: Drawing,
+    a: tuple[float, float],
+    b: tuple[float, float],
+    bad: bool,
+    dashed: bool = False,
 ) -> None:
     """An arrow from below one box to above another, round what is between them in a column."""
     start, end = (a[0], a[1] + BOX / 2), (b[0], b[1] - BOX / 2)
@@ -224,7 +235,7 @@ def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: fl
     what, number = node
     lines = _write_lines(scene, number) if what == "w" else _read_lines(scene, number)
     bad = what == "w" and number in scene.bad
-    last = what == "r" and number == max(scene.reads) and bool(scene.bad)
+    last = what == "r" and number == max(scene.cited, default=-1)
     cls = "box bad" if bad or last else "box"
     left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
     drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))

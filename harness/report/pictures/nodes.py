@@ -1,9 +1,9 @@
 """What each node did with a version, from the event logs: a lane a node, time to the right.
 
 A filled mark: afterwards this copy of the key holds the version. A hollow one: it does not. So the
-mark at which a lane goes from filled to hollow is where the version was lost there. A version is known
-by its dot, which the line of its stamp gives beside the id of the write; of older logs, without
-dots, only the line that stored the write is filled.
+mark at which a lane goes from filled to hollow is where the version was lost there. A version is
+known by its dot, which the line of its stamp gives beside the id of the write; of older logs,
+without dots, only the line that stored the write is filled.
 """
 
 from __future__ import annotations
@@ -108,5 +108,11 @@ def _lane(
         if row is not None:
             right = x + len(label) * 6.3 > WIDTH
             cls_ = "bad" if state == "lacks" else "soft"
-            drawing.text(x + 6 if right else x - 6, y + 21 + 14 * row, label, cls_, "end" if right else "start")
+            drawing.text(
+                x + 6 if right else x - 6,
+                y + 21 + 14 * row,
+                label,
+                cls_,
+                "end" if right else "start",
+            )
             free[row] = x + (8.0 if right else len(label) * 6.6)

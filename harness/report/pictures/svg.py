@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from dynamesis.harness.report.summary import printable
+from dynamesis.harness.report.pictures.printable import printable
 
 #: pixels that a character of the pictures' type takes, at most
 CHARACTER = 6.7
@@ -33,14 +33,17 @@ RULES = """\
 .pic .box{fill:var(--box);stroke:var(--soft)}.pic .rule{stroke:var(--line)}
 .pic .line{stroke:var(--soft);fill:none;stroke-width:1.5}
 .pic .head{fill:var(--soft)}.pic .badhead{fill:var(--bad)}
-.pic .bad{stroke:var(--bad);stroke-width:2.5}.pic text.bad{fill:var(--bad);stroke:none;font-weight:600}
+.pic .bad{stroke:var(--bad);stroke-width:2.5}
+.pic text.bad{fill:var(--bad);stroke:none;font-weight:600}
 .pic .badline{stroke:var(--bad);fill:none;stroke-width:2}.pic .dash{stroke-dasharray:5 4}
 .pic .ok{fill:var(--ok)}.pic .fail{fill:var(--fail)}.pic .info{fill:var(--info)}
 .pic .open{fill:var(--open)}.pic .good{fill:var(--good)}.pic .badfill{fill:var(--bad)}
 .pic .band{fill:var(--band);fill-opacity:.22}.pic .badband{fill:var(--bad);fill-opacity:.16}
-.pic .hollow{fill:var(--paper);stroke-width:2}.pic .hollow.good{stroke:var(--good);fill:var(--paper)}
+.pic .hollow{fill:var(--paper);stroke-width:2}
+.pic .hollow.good{stroke:var(--good);fill:var(--paper)}
 .pic .hollow.badfill{stroke:var(--bad);fill:var(--paper)}
-.pic .thin{stroke-width:1.5;fill:none}.pic .thin.ok{stroke:var(--ok)}.pic .thin.fail{stroke:var(--fail)}
+.pic .thin{stroke-width:1.5;fill:none}.pic .thin.ok{stroke:var(--ok)}
+.pic .thin.fail{stroke:var(--fail)}
 .pic .thin.info{stroke:var(--info)}.pic .thin.good{stroke:var(--good)}
 """
 

@@ -19,7 +19,19 @@ from dynamesis.harness.report.pictures.svg import short
 from dynamesis.harness.results.documents import JsonObject
 
 #: the columns in the order in which they are packed; those with + are differences
-COLUMNS = ("row+", "end", "start+", "took", "process", "lane", "node", "f", "key", "outcome", "seen")
+COLUMNS = (
+    "row+",
+    "end",
+    "start+",
+    "took",
+    "process",
+    "lane",
+    "node",
+    "f",
+    "key",
+    "outcome",
+    "seen",
+)
 #: operations of which the words are packed too; names of keys
 WORDED, KEYS = 20_000, 20_000
 #: an operation that never ended
@@ -36,7 +48,9 @@ def operations(h: History) -> JsonObject:
     ended = np.maximum(end, 0)
     start = h.time[rows] // 1000
     finish = np.where(end >= 0, h.time[ended] // 1000, -1)
-    siblings = np.where((end >= 0) & h.shown[ended], h.sib_start[ended + 1] - h.sib_start[ended], -1)
+    siblings = np.where(
+        (end >= 0) & h.shown[ended], h.sib_start[ended + 1] - h.sib_start[ended], -1
+    )
     names, process = np.unique(h.process[rows], return_inverse=True)
     order = sorted(range(len(h.nodes)), key=h.nodes.__getitem__)
     place = np.append(np.argsort(order), -1).astype(np.int64)

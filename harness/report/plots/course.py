@@ -31,14 +31,18 @@ def course(run: Run) -> JsonObject:
 
     faults = timeline.faults[:MOST]
     return {
-        "phases": [{"name": short(p, 20), "at": h.seconds(row)} for p, row in timeline.phases.items()],
+        "phases": [
+            {"name": short(p, 20), "at": h.seconds(row)} for p, row in timeline.phases.items()
+        ],
         "faults": [_fault(fault, *span(fault)) for fault in faults],
         "states": _joined([*_states(faults, span), *_died(run, end)]),
     }
 
 
 def _fault(fault: Fault, start: float, stop: float) -> JsonObject:
-    effect = {True: "took effect", False: "took no effect"}.get(fault.took_effect, "no evidence")
+    effect = "no evidence"
+    if fault.took_effect is not None:
+        effect = "took effect" if fault.took_effect else "took no effect"
     words = short(concerned(fault), 160)
     return {"family": short(fault.family, 20), "words": words, "effect": effect,
             "from": start, "to": max(stop, start), "row": fault.started}  # fmt: skip
@@ -94,4 +98,9 @@ def _died(run: Run, end: float) -> Iterator[JsonObject]:
         value = h.value_of(row)
         nodes = value.get("nodes") if isinstance(value, dict) else None
         for node in nodes if isinstance(nodes, list) else ():
-            yield {"node": short(node, 24), "state": "died by itself", "from": h.seconds(row), "to": end}
+            yield {
+                "node": short(node, 24),
+                "state": "died by itself",
+                "from": h.seconds(row),
+                "to": end,
+            }

@@ -37,10 +37,13 @@ def _availability(
     rate, at = measured["rate"], measured["at"]
     sums = [ok + fail + info for ok, fail, info in zip(*rate.values(), strict=True)]
     shares: dict[str, list[float | None]] = {
-        "all": [round(ok / all, 3) if all else None for ok, all in zip(rate["ok"], sums, strict=True)]
+        "all": [
+            round(ok / all, 3) if all else None for ok, all in zip(rate["ok"], sums, strict=True)
+        ]
     }
     details = (results["checkers"].get("staleness") or {}).get("details") or {}
-    cuts = (details.get("availability") or availability(run)).get("by_side") or []
+    measured_before: Mapping[str, Any] = details.get("availability") or availability(run)
+    cuts: list[Any] = measured_before.get("by_side") or []
     faults = {fault.started: fault for fault in run.timeline.faults}
     h, size = run.history, measured["window"]
     for cut in cuts[:CUTS]:

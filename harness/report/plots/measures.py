@@ -45,7 +45,9 @@ def measures(h: History, logs: Logs | None) -> JsonObject:
         "at": [round(size * i, 4) for i in range(count)],
         "latency": _quantiles(place[ok], took[ok], count),
         "rate": {
-            name: np.round(np.bincount(place[outcome == OK + i], minlength=count) / size, 2).tolist()
+            name: np.round(
+                np.bincount(place[outcome == OK + i], minlength=count) / size, 2
+            ).tolist()
             for i, name in enumerate(("ok", "fail", "info"))
         },
         "siblings": _siblings(h, size, count),
