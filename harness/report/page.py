@@ -67,7 +67,7 @@ def page(folder: Folder) -> str:
     """The page, from test.json, results.json and history.jsonl in `folder`."""
     test, results = folder.load_json(TEST), folder.load_json(RESULTS)
     run, notice = _run(folder, test)
-    return render(folder / HISTORY, run, _logs(folder, test), test, results, notice)
+    return render(folder / HISTORY, run, stored_logs(folder, test), test, results, notice)
 
 
 def pictures(folder: Folder) -> Iterator[tuple[str, str]]:
@@ -75,7 +75,7 @@ def pictures(folder: Folder) -> Iterator[tuple[str, str]]:
     test, results = folder.load_json(TEST), folder.load_json(RESULTS)
     run = Run(read_history(folder / HISTORY), test)
     found = described(results)
-    yield from files(Gallery(run, _logs(folder, test), found), found)
+    yield from files(Gallery(run, stored_logs(folder, test), found), found)
     for name, drawing in _charts(results).items():
         if drawing is not None:
             yield f"{name.replace('_', '-')}.svg", drawing.standalone()
@@ -168,7 +168,8 @@ def _run(folder: Folder, test: Mapping[str, Any]) -> tuple[Run | None, str]:
         return None, f"The history cannot be drawn: {unread}."
 
 
-def _logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
+def stored_logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
+    """The event logs of a test's nodes; None where there are none, or too much to draw."""
     found = nodes_of(folder.path)
     try:
         if not found or sum(path.stat().st_size for path in found.values()) > _LOGS:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.browser.browser import Browser
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]

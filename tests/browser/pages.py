@@ -13,7 +13,8 @@ from dynamesis.checkers.models.models import ModelOptions
 from dynamesis.harness.check.evaluate import ModelChoice, judge, judge_history, read, save
 from dynamesis.harness.report.page import render
 from dynamesis.harness.results.results import HISTORY, REPORT, TEST, Folder
-from tests.checkers.test_corpus_of_models import READ
+
+from tests.checkers.test_corpus_of_models import READ, named
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -37,8 +38,8 @@ def model_histories() -> dict[str, Path]:
     """By model and anomaly: a history that shows it."""
     found: dict[str, Path] = {}
     for path in sorted((HISTORIES / "models/bad").glob("*/*.edn")):
-        first = path.stem.split(",")[0].rsplit("-", 1)[0]
-        found.setdefault(f"{path.parent.name} {first}", path)
+        for anomaly in sorted(named(path)):
+            found.setdefault(f"{path.parent.name} {anomaly}", path)
     return found
 
 

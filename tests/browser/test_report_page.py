@@ -8,6 +8,7 @@ import pytest
 from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.results import HISTORY, REPORT, RESULTS, TEST, Folder
+
 from tests.browser.browser import Browser
 from tests.browser.pages import (
     HISTORIES,

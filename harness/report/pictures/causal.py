@@ -254,7 +254,7 @@ def _write_lines(scene: Scene, version: int) -> tuple[str, str]:
         fate = f"took its place on {', '.join(taken)}"
     elif outcome == OK:
         end = int(c.ended[version])
-        node = f" by {h.nodes[h.node[end]]}" if h.node[end] >= 0 else ""
+        node = f" by {short(h.nodes[h.node[end]], 12)}" if h.node[end] >= 0 else ""
         fate = f"acknowledged{node}, {end}"
     else:
         fate = f"refused, {row}" if outcome == FAIL else f"outcome unknown, {row}"

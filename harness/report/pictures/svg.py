@@ -129,7 +129,7 @@ class Drawing:
         if not hint:
             self.add(element, **attributes)
             return
-        inner = f"<title>{escape(printable(hint), quote=False)}</title>"
+        inner = f"<title>{escape(short(hint, 300), quote=False)}</title>"
         self.parts.append(f"<{element}{_attributes(attributes)}>{inner}</{element}>")
 
     def inline(self) -> str:
