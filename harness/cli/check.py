@@ -92,6 +92,9 @@ def run(
         str | None, Option(help="Write each history beside itself, as edn or json.")
     ] = None,
     junit: Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")] = None,
+    report: Annotated[
+        Path | None, Option(help="Write the page of a history here, as HTML.", metavar="FILE")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Judge histories again; a verdict a line where there are several, or a model is named."""
@@ -108,7 +111,8 @@ def run(
         negative_balances=negative_balances,
         initial=None if initial is None else value_of("--initial", initial),
     )
-    return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
+    request = Request.of(model, options, format, verbose, export, junit, json, report)
+    return check_all(paths, request)
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from typing import Any
 
 import jinja2
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.history import HistoryError, read_history
+from dynamesis.checkers.history.history import History, HistoryError, encode, read_history
+from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.pictures.charts import convergence_chart, staleness_chart
@@ -92,7 +93,10 @@ def render(
     """The page of a history that was read (None: it could not be, and `notice` has why)."""
     found = described(results)
     wanted = {index for anomaly in found for index in anomaly["ops"]}
-    proof, story = _read(history, wanted)
+    if run is not None and history.name != HISTORY:
+        proof, story = _held(run.history, wanted)
+    else:
+        proof, story = _read(history, wanted)
     drawn = facts(run, logs, results) if run is not None and len(run.history) else None
     staleness = (results["checkers"].get("staleness") or {}).get("details")
     return _environment().get_template("page.html.j2").render(
@@ -257,6 +261,14 @@ def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject
     except OSError:
         log.warning("%s cannot be read", path)
     return proof, story
+
+
+def _held(h: History, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
+    """The same of a history in another form, whose lines are not events: as our own lines."""
+    proof = {row: encode(h.op(row)).decode().strip() for row in wanted if 0 <= row < len(h)}
+    done = h.where((h.process < 0) & (h.kind == INFO))[:_STORY]
+    events = (_event(encode(h.op(row))) for row in done)
+    return proof, [event for event in events if event is not None]
 
 
 def _event(line: bytes) -> JsonObject | None:

@@ -1,7 +1,7 @@
 """A test as a Perfetto trace: TrackEvents that ui.perfetto.dev and its trace processor read.
 
-Tracks: one for the phases, one for each fault, one for each client under "clients", one for the event
-log of each node. An operation is a slice from its invocation to its end; what is known of it
+Tracks: one for the phases, one for each fault, one for each client under "clients", one for the
+event log of each node. An operation is a slice from its invocation to its end; what is known of it
 are its annotations (`debug.key`, `debug.anomaly`, ...). Flows are the causal edges: from a write
 to the reads that showed its version and to what the nodes logged of it, and from a read to the
 writes on its context. Times are ns since the test began.

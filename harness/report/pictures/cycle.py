@@ -30,7 +30,7 @@ def cycle_picture(h: History | None, anomaly: Mapping[str, Any]) -> Drawing | No
         return None
     shown: Sequence[Mapping[str, Any]] = steps[:MOST]
     closing = wrapped(_reason(steps[-1]), WIDTH - LEFT, 3)
-    height = 12 + len(shown) * (BOX + GAP) + LINE * (len(closing) - 1) + 8
+    height = 12 + len(shown) * (BOX + GAP) - GAP + 30 + LINE * (len(closing) - 1)
     drawing = Drawing(f"{anomaly['name']}: a cycle of {len(steps)} operations", WIDTH, height)
     for i, step in enumerate(shown):
         top = 12 + i * (BOX + GAP)
