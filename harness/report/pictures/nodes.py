@@ -104,15 +104,12 @@ def _lane(
         label = short(f"{mechanism(event)}{kept}{request}", 26)
         holds = listed([str(dot) for dot in event.get("holds") or ()])
         drawing.circle(x, y, 6, cls[state], f"{when}: {label}; holds {short(holds, 200)}")
-        row = next((i for i, end in enumerate(free) if end < x - 4), None)
+        width = len(label) * 6.6
+        right = x + width > WIDTH
+        left = x + 6 - width if right else x - 6
+        row = next((i for i, end in enumerate(free) if end < left), None)
         if row is not None:
-            right = x + len(label) * 6.3 > WIDTH
-            cls_ = "bad" if state == "lacks" else "soft"
-            drawing.text(
-                x + 6 if right else x - 6,
-                y + 21 + 14 * row,
-                label,
-                cls_,
-                "end" if right else "start",
-            )
-            free[row] = x + (8.0 if right else len(label) * 6.6)
+            tone = "bad" if state == "lacks" else "soft"
+            anchor = "end" if right else "start"
+            drawing.text(x + 6 if right else left, y + 21 + 14 * row, label, tone, anchor)
+            free[row] = left + width
