@@ -53,7 +53,7 @@ Cited = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Told:
+class ShownAnomaly:
     """An anomaly with what shows it. `rows`: the events of clients that the timeline has."""
 
     number: int
@@ -221,10 +221,10 @@ def _cited(line: str) -> Cited:
 
 def _by_name(
     found: Sequence[JsonObject], proof: Mapping[int, str], run: Run | None, logs: Logs | None
-) -> dict[str, list[Told]]:
+) -> dict[str, list[ShownAnomaly]]:
     """Anomalies by name, each with what shows it. Pictures are drawn of the first of each name."""
     gallery = Gallery(run, logs, found) if run is not None and found else None
-    groups: dict[str, list[Told]] = {}
+    groups: dict[str, list[ShownAnomaly]] = {}
     for number, anomaly in enumerate(found):
         group = groups.setdefault(anomaly["name"], [])
         if len(group) >= _DESCRIBED:
@@ -233,7 +233,7 @@ def _by_name(
         drawn = list(gallery.pictures(anomaly)) if gallery and len(group) < DRAWN else []
         ops = operations(run.history, anomaly["ops"]) if run is not None else []
         rows = _client_rows(run, anomaly["ops"])
-        group.append(Told(number, anomaly, cited, ops, drawn, rows))
+        group.append(ShownAnomaly(number, anomaly, cited, ops, drawn, rows))
     return groups
 
 

@@ -34,7 +34,7 @@ Annotations = Mapping[str, object]
 
 
 @dataclass
-class Trace:
+class TraceTracks:
     """Packets under way; tracks and flows are numbered as they are asked for."""
 
     tracks: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def _value(value: object) -> bytes:
 def trace(run: Run, logs: Logs | None, anomalies: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """The packets of a trace, one after the other; a file of them is a trace. `anomalies` as
     results.json has them."""
-    made = Trace()
+    made = TraceTracks()
     yield from _course(made, run)
     flows = _Flows(made, run.history)
     yield from _nodes(made, logs, flows)
@@ -101,7 +101,7 @@ def _cited(anomalies: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str
     return found
 
 
-def _course(made: Trace, run: Run) -> Iterator[bytes]:
+def _course(made: TraceTracks, run: Run) -> Iterator[bytes]:
     """Phases, faults, and the states of nodes."""
     known = course(run)
     end = int(run.history.time[-1]) if len(run.history) else 0
@@ -121,7 +121,7 @@ def _course(made: Trace, run: Run) -> Iterator[bytes]:
 
 
 def _slice(
-    made: Trace, lane: tuple[str, str], name: str, category: str, at: int, until: int,
+    made: TraceTracks, lane: tuple[str, str], name: str, category: str, at: int, until: int,
     notes: Annotations,
 ) -> Iterator[bytes]:  # fmt: skip
     track, described = made.track(*lane)
@@ -138,7 +138,7 @@ class _Flows:
     """The causal edges, each with its number: by row of an event, those that leave it and those
     that end in it."""
 
-    def __init__(self, made: Trace, h: History) -> None:
+    def __init__(self, made: TraceTracks, h: History) -> None:
         self.made = made
         self.out: dict[int, list[int]] = {}
         self.into: dict[int, list[int]] = {}
@@ -165,7 +165,7 @@ class _Flows:
         return flow
 
 
-def _nodes(made: Trace, logs: Logs | None, flows: _Flows) -> Iterator[bytes]:
+def _nodes(made: TraceTracks, logs: Logs | None, flows: _Flows) -> Iterator[bytes]:
     """The lines of each node's event log as instants; one that names the write of a client is
     where a flow from this write ends."""
     if logs is None or logs.began is None:
@@ -182,7 +182,7 @@ def _nodes(made: Trace, logs: Logs | None, flows: _Flows) -> Iterator[bytes]:
 
 
 def _operations(
-    made: Trace, h: History, flows: _Flows, cited: Mapping[int, list[Mapping[str, Any]]]
+    made: TraceTracks, h: History, flows: _Flows, cited: Mapping[int, list[Mapping[str, Any]]]
 ) -> Iterator[bytes]:
     """Every operation as a slice; one that never ended lasts until the end of the test."""
     last = int(h.time[-1]) if len(h) else 0

@@ -18,12 +18,14 @@ from dynamesis.harness.report.pictures.svg import Drawing, short
 
 #: marks of a lane, and pixels
 MOST, GUTTER, WIDTH, LANE, TOP = 14, 70, 780, 62, 34
+#: lines that leave the copies of the key as they are
+_ELSEWHERE = (*UNTOUCHING, "epoch-renewed")
 
 
 def node_picture(beside: Beside, anomaly: Mapping[str, Any], shown: Any) -> Drawing | None:
     """The lanes of an anomaly about a version; `shown` is it as a value. None without lines."""
     id = lost(shown) or _id(anomaly)
-    events = [e for e in beside.of(shown) if e["event"] not in UNTOUCHING]
+    events = [e for e in beside.of(shown) if e["event"] not in _ELSEWHERE]
     if id is None or not events or beside.logs.began is None:
         return None
     upon = beside.written_upon(id)
@@ -104,7 +106,7 @@ def _lane(
         label = short(f"{mechanism(event)}{kept}{request}", 26)
         holds = listed([str(dot) for dot in event.get("holds") or ()])
         drawing.circle(x, y, 6, cls[state], f"{when}: {label}; holds {short(holds, 200)}")
-        width = len(label) * 6.6
+        width = len(label) * 7.0
         right = x + width > WIDTH
         left = x + 6 - width if right else x - 6
         row = next((i for i, end in enumerate(free) if end < left), None)
