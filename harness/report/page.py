@@ -13,15 +13,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.history import History, HistoryError, encode, read_history
-from dynamesis.checkers.history.pairing import INFO
+from dynamesis.checkers.history.history import HistoryError, read_history
 from dynamesis.checkers.logs.logs import Logs
+from dynamesis.harness.report.lines import Cited, cited_line, held_lines, read_lines
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.pictures.charts import convergence_chart, staleness_chart
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
@@ -29,6 +28,7 @@ from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, s
 from dynamesis.harness.report.plots.facts import facts
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
+from dynamesis.harness.report.words import brief, clip
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 from markupsafe import Markup
@@ -37,19 +37,12 @@ log = logging.getLogger(__name__)
 
 #: Anomalies of one name that are shown unfolded, and described at all.
 _SHOWN, _DESCRIBED = 3, 30
-#: Characters of a summary, of JSON that needs none, and of any text from a test.
-_BRIEF, _LONGEST = 100, 4_000
-#: Events of harness and nemesis that are listed.
-_STORY = 2_000
 #: Bytes of node logs beyond which they are not read for the page.
 _LOGS = 256 << 20
 _OUTCOMES = {
     "ok": "ok", "fail": "failed for certain", "info": "outcome unknown", "open": "never ended",
 }  # fmt: skip
 _SCRIPTS = ("data.js", "figures.js", "page.js")
-
-#: A line of the history without its quorum information (`worth`), and that, as JSON.
-Cited = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -94,9 +87,9 @@ def render(
     found = described(results)
     wanted = {index for anomaly in found for index in anomaly["ops"]}
     if run is not None and history.name != HISTORY:
-        proof, story = _held(run.history, wanted)
+        proof, story = held_lines(run.history, wanted)
     else:
-        proof, story = _read(history, wanted)
+        proof, story = read_lines(history, wanted)
     drawn = facts(run, logs, results) if run is not None and len(run.history) else None
     staleness = (results["checkers"].get("staleness") or {}).get("details")
     return _environment().get_template("page.html.j2").render(
@@ -184,41 +177,6 @@ def stored_logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
         return None
 
 
-def clip(value: Any) -> str:
-    """A text, or another value as JSON, without control characters, cut where it is long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    if len(text) <= _LONGEST:
-        return printable(text)
-    return f"{printable(text[:_LONGEST])}\u2026 ({len(text):,} characters)"
-
-
-def brief(value: Any) -> str | None:
-    """A value in some words; None if it is short enough to be shown as JSON."""
-    if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
-        return None
-    if isinstance(value, list):
-        return f"{len(value)} entries"
-    words = ", ".join(f"{name} {_word(each)}" for name, each in islice(value.items(), _BRIEF))
-    return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, dict | list) and len(json.dumps(value)) > _BRIEF // 3:
-        return f"({len(value)})"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _cited(line: str) -> Cited:
-    try:
-        event = json.loads(line)
-        quorum = event.pop("worth", None)
-    except (ValueError, AttributeError, RecursionError):
-        return line, ""
-    if quorum is None:
-        return line, ""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(quorum)
-
-
 def _by_name(
     found: Sequence[JsonObject], proof: Mapping[int, str], run: Run | None, logs: Logs | None
 ) -> dict[str, list[ShownAnomaly]]:
@@ -229,7 +187,7 @@ def _by_name(
         group = groups.setdefault(anomaly["name"], [])
         if len(group) >= _DESCRIBED:
             continue
-        cited = [_cited(proof[index]) for index in anomaly["ops"] if index in proof]
+        cited = [cited_line(proof[index]) for index in anomaly["ops"] if index in proof]
         drawn = list(gallery.pictures(anomaly)) if gallery and len(group) < DRAWN else []
         ops = operations(run.history, anomaly["ops"]) if run is not None else []
         rows = _client_rows(run, anomaly["ops"])
@@ -243,41 +201,3 @@ def _client_rows(run: Run | None, ops: Sequence[int]) -> list[int]:
         return []
     h = run.history
     return [r for r in ops if 0 <= r < len(h) and (h.process[r] >= 0 or h.pair[r] >= 0)][:200]
-
-
-def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
-    """The lines that prove something, and what harness and nemesis did."""
-    proof: dict[int, str] = {}
-    story: list[JsonObject] = []
-    try:
-        with path.open("rb") as lines:
-            for index, line in enumerate(lines):
-                if index in wanted:
-                    proof[index] = line.decode(errors="replace").strip()
-                if (b'"nemesis"' in line or b'"harness"' in line) and len(story) < _STORY:
-                    event = _event(line)
-                    if event is not None:
-                        story.append(event)
-    except OSError:
-        log.warning("%s cannot be read", path)
-    return proof, story
-
-
-def _held(h: History, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
-    """The same of a history in another form, whose lines are not events: as our own lines."""
-    proof = {row: encode(h.op(row)).decode().strip() for row in wanted if 0 <= row < len(h)}
-    done = h.where((h.process < 0) & (h.kind == INFO))[:_STORY]
-    events = (_event(encode(h.op(row))) for row in done)
-    return proof, [event for event in events if event is not None]
-
-
-def _event(line: bytes) -> JsonObject | None:
-    """An event of harness or nemesis that is done; None for any other line."""
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not isinstance(event.get("time"), int):
-        return None
-    done = event.get("process") in ("nemesis", "harness") and event.get("type") == "info"
-    return event if done else None

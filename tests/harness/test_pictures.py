@@ -166,3 +166,15 @@ def test_a_folder_that_cannot_be_made_is_one_error(
     (tmp_path / "file").write_text("")
     assert main(["report", str(folder.path), "--svg", str(tmp_path / "file" / "svg")]) == 2
     assert "--svg" in capsys.readouterr().err
+
+
+def test_a_foreign_history_has_the_same_page(tmp_path: Path) -> None:
+    history = HISTORIES / "models/bad/list-append/G0-three-transactions.edn"
+    into = tmp_path / "page.html"
+    assert main(["check", "--model", "list-append", "--report", str(into), str(history)]) == 1
+    page = into.read_text(encoding="utf-8")
+    assert "ww (overwrote)" in page
+    assert "process 0" in page
+    assert 'id="facts"' in page
+    both = [str(history), str(history)]
+    assert main(["check", "--model", "list-append", "--report", str(into), *both]) == 2

@@ -19,9 +19,10 @@ import pytest
 from dynamesis.checkers.history.history import History, encode
 from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.harness.report.junit import junit
-from dynamesis.harness.report.page import brief, page
+from dynamesis.harness.report.page import page
 from dynamesis.harness.report.plots import columns
 from dynamesis.harness.report.summary import tell
+from dynamesis.harness.report.words import brief
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 from rich.console import Console
 
