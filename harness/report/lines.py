@@ -21,7 +21,7 @@ Cited = tuple[str, str]
 
 
 def cited_line(line: str) -> Cited:
-    """A line that proves something, in its two parts; what is no event stays as it is."""
+    """A line that proves something, in its two parts; any other text stays as it is."""
     try:
         event = json.loads(line)
         quorum = event.pop("worth", None)

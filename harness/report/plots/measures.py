@@ -17,7 +17,7 @@ from dynamesis.harness.results.documents import JsonObject
 WINDOWS = 120
 QUANTILES = (50, 95, 99)
 #: what nodes log when they bring a copy to where it belongs, by what stored it
-REPAIRS = ("read-repair", "hint", "anti-entropy", "transfer")
+REPAIRS = ("read-repair", "handoff", "anti-entropy", "transfer")
 
 
 def windows(h: History) -> tuple[float, float]:
