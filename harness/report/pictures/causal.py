@@ -1,4 +1,4 @@
-"""The versions of an anomaly and who covered whom: a causal graph, time downwards.
+"""The versions of an anomaly and which covers which: a causal graph, time downwards.
 
 One column a client or replica. A write is a box, a read a rounded one with what it showed. An
 arrow from a write to a read: shown there. From a read or a write to a write: written on the
@@ -179,7 +179,7 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         for i, node in enumerate(order)
     }
     width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
-    drawing = Drawing(f"{title}: versions and who covered whom, time downwards", width, height)
+    drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
     for who, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
         drawing.text(x, 16, short(who, 24), "bold", "middle")

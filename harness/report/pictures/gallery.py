@@ -14,8 +14,8 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import DYNAMO
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.logs.beside import Beside
 from dynamesis.checkers.logs.logs import Logs
-from dynamesis.checkers.logs.touches import Beside
 from dynamesis.checkers.verdict import Anomaly
 from dynamesis.harness.report.pictures.causal import causal_picture
 from dynamesis.harness.report.pictures.cycle import cycle_picture
@@ -74,7 +74,7 @@ class Gallery:
             ("cycle", "Each must come before the next, and the last before the first",
              lambda a: cycle_picture(h, a)),
             ("elements", "Reads side by side", lambda a: element_picture(h, a)),
-            ("versions", "Versions and who covered whom, time downwards", self._causal),
+            ("versions", "Versions and which covers which, time downwards", self._causal),
             ("nodes", "What each node did with it, from the event logs", self._nodes),
             ("operations", "The operations in time, a lane a process",
              lambda a: interval_picture(h, a)),

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynamesis.checkers.explain.describe import listed
+from dynamesis.checkers.logs.beside import UNTOUCHING, Beside, lost, mechanism
 from dynamesis.checkers.logs.logs import Event
-from dynamesis.checkers.logs.touches import UNTOUCHING, Beside, lost, mechanism
 from dynamesis.harness.report.pictures.svg import Drawing, short
 
 #: marks of a lane, and pixels

@@ -49,7 +49,7 @@ def _fault(fault: Fault, start: float, stop: float) -> JsonObject:
 
 
 def _states(faults: tuple[Fault, ...], span: Any) -> Iterator[JsonObject]:
-    """What a node's lane shows beside its operations: down, paused, cut from whom."""
+    """What a node's lane shows beside its operations: down, paused, cut from which nodes."""
     for fault in faults:
         if fault.skipped or fault.took_effect is False:
             continue
