@@ -24,7 +24,7 @@ ADMIN_LIMIT = 256 << 20
 
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
-_decode: Callable[[bytearray], Message] = msgspec.msgpack.Decoder(Message).decode
+_decode: Callable[[memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
 class WireError(Exception):
@@ -67,7 +67,8 @@ class Decoder:
             self._let_go()
             return None
         self._start = body + length
-        return _parse(self._buffer[body : self._start])
+        with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
+            return _parse(frame)
 
     @property
     def pending(self) -> int:
@@ -85,7 +86,7 @@ class Decoder:
         self._start = 0
 
 
-def _parse(body: bytearray) -> Message:
+def _parse(body: memoryview) -> Message:
     try:
         return _decode(body)
     except (ValueError, TypeError, RecursionError) as error:  # msgspec's own are ValueErrors

@@ -18,6 +18,8 @@ import msgspec
 #: seconds
 FLUSH_AFTER = 0.1
 
+#: types that JSON carries as they are
+_PLAIN = frozenset((str, int, bool, float, type(None)))
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
@@ -41,19 +43,25 @@ class EventLog:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Log one event. Bytes are shown as UTF-8, backslashed where they are not."""
+        self.log(event, fields)
+
+    def log(self, event: str, fields: dict[str, Any]) -> None:
+        """The same, from a dictionary, which is left as it is."""
         if not self._lines:
             self._loop.call_later(FLUSH_AFTER, self.flush)
-        head = {
+        line = {
             "time": self._wall() / 1e9,
             "mono": time.monotonic_ns(),
             "node": self._node,
             "event": event,
         }
-        self._lines.append(_encode(head | printable(fields)) + b"\n")
+        for name, value in fields.items():
+            line[name] = value if type(value) in _PLAIN else printable(value)
+        self._lines.append(_encode(line))
 
     def flush(self) -> None:
         """Hand everything so far to the kernel."""
-        data = memoryview(b"".join(self._lines))
+        data = memoryview(b"\n".join((*self._lines, b"")))
         self._lines = []
         with contextlib.suppress(OSError):  # a disk that is full of log stops no node
             while data:
@@ -71,5 +79,5 @@ def printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(key): printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [printable(item) for item in value]
+        return [item if type(item) in _PLAIN else printable(item) for item in value]
     return value

@@ -71,6 +71,7 @@ for _name, _run in {
     app.command(_name, cls=Command)(_run)
 _bench = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
 _bench.command("checkers")(bench.checkers)
+_bench.command("node")(bench.node)
 app.add_typer(_bench, name="bench")
 
 

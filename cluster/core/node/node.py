@@ -49,17 +49,27 @@ class Node(Assembly):
         return self.runtime.drain()
 
     def _dispatch(self, event: Event) -> None:
-        if self._stopped and not isinstance(event, Persisted | PersistFailed):
+        kind = type(event)
+        if self._stopped and kind is not Persisted and kind is not PersistFailed:
             return
+        if kind is Received:
+            self._received(event)  # type: ignore[arg-type]
+        elif kind is Persisted:
+            self.runtime.persisted(event.token)  # type: ignore[union-attr]
+        else:
+            self._other(event)
+
+    def _received(self, event: Received) -> None:
+        if event.channel is not None:
+            self.dispatch.asked(event.channel, event)
+        elif event.peer is not None:
+            message = event.message
+            # a late answer still shows that the peer is alive
+            if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
+                self.detector.heard(event.peer)
+
+    def _other(self, event: Event) -> None:
         match event:
-            case Received(channel=None, peer=str(peer), message=message):
-                # a late answer still shows that the peer is alive
-                if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                    self.detector.heard(peer)
-            case Received(channel=int(channel)):
-                self.dispatch.asked(channel, event)
-            case Persisted(token):
-                self.runtime.persisted(token)
             case PersistFailed(token, reason):
                 self.runtime.persisted(token, reason)
             case TimerFired():

@@ -45,7 +45,8 @@ class SloppyQuorum:
         #: nodes that held a place and did not answer well
         self.failed: dict[str, None] = {}
         self._spares = list(preference[n:]) if sloppy else []
-        self.places = [ReplicaSlot(primary, primary) for primary in preference[:n][:most]]
+        primaries = preference[:n] if most is None else preference[:n][:most]
+        self.places = [ReplicaSlot(primary, primary) for primary in primaries]
         for place in self.places:
             if not healthy(place.primary):
                 self.replace(place)

@@ -91,4 +91,4 @@ class RequestDedup:
 
 
 def _numbered(answer: GetReply | PutReply | Refusal, rid: int) -> GetReply | PutReply | Refusal:
-    return msgspec.structs.replace(answer, rid=rid)
+    return answer if answer.rid == rid else msgspec.structs.replace(answer, rid=rid)

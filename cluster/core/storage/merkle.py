@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b, md5
 
 from dynamesis.cluster.core.protocol.messages import Key
@@ -17,6 +18,7 @@ WIDTH = 32
 LEAVES = WIDTH * WIDTH
 
 
+@lru_cache(maxsize=2048)  # a write asks several times for the leaf of one key
 def leaf_of(key: Key) -> int:
     """The leaf of `key`: from the low bits of its MD5; the high ones chose the partition."""
     tail = md5(key, usedforsecurity=False).digest()[-2:]
@@ -25,9 +27,8 @@ def leaf_of(key: Key) -> int:
 
 def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
-    h = blake2b(key, digest_size=8)
-    h.update(record_hash.to_bytes(8, "big"))
-    return int.from_bytes(h.digest(), "big")
+    item = key + record_hash.to_bytes(8, "big")
+    return int.from_bytes(blake2b(item, digest_size=8).digest(), "big")
 
 
 class Tree:

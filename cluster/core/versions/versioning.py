@@ -113,6 +113,8 @@ class Versioning:
 
     def of(self, key: Key) -> Reconcile:
         """What becomes of concurrent versions of `key`."""
+        if not self.lww_buckets:
+            return self.default
         bucket, slash, _ = key.partition(b"/")
         return self.lww if slash and bucket in self.lww_buckets else self.default
 
