@@ -128,6 +128,7 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._out.clear()
+        self.decoder.discard()
         self.on_close(self._reason or (str(exc) if exc else "closed by the other side"))
 
     def _next(self) -> Message | None:

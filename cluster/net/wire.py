@@ -47,6 +47,8 @@ class Decoder:
     def __init__(self, limit: int) -> None:
         #: largest acceptable body, bytes; may be changed between two messages
         self.limit = limit
+        #: messages that were complete
+        self.taken = 0
         self._buffer = bytearray()
         self._start = 0
 
@@ -67,6 +69,7 @@ class Decoder:
             self._let_go()
             return None
         self._start = body + length
+        self.taken += 1
         with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
             return _parse(frame)
 
@@ -79,6 +82,11 @@ class Decoder:
         """The stream ended here. Raises WireError if that was inside a frame."""
         if half := self.pending:
             raise WireError(f"the stream ended {half} bytes into a frame")
+
+    def discard(self) -> None:
+        """Free what came in and is not complete; nothing follows on the connection."""
+        self._buffer = bytearray()
+        self._start = 0
 
     def _let_go(self) -> None:
         """Free the bytes of messages that were handed out."""

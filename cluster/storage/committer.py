@@ -49,7 +49,7 @@ class Committer:
     def persist(self, batch: Persist) -> None:
         """Store `batch` after all before it; then report Persisted or PersistFailed."""
         if not self._engine.blocking:
-            self._tell(commit(self._engine, [batch]))
+            self._report(_commit_one(self._engine, batch))
             return
         self._waiting.append(batch)
         if not self._busy:
@@ -99,6 +99,14 @@ def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
             return [PersistFailed(group[0].token, str(error))]
         return [outcome for batch in group for outcome in commit(engine, [batch])]
     return [Persisted(batch.token) for batch in group]
+
+
+def _commit_one(engine: Engine, batch: Persist) -> Outcome:
+    try:
+        engine.commit(batch.writes)
+    except StorageFailed as error:
+        return PersistFailed(batch.token, str(error))
+    return Persisted(batch.token)
 
 
 def _one_by_one(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:

@@ -9,6 +9,7 @@ part, since only those agree before a tombstone is reaped (decommission, tombsto
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dynamesis.cluster.core.node.assembly import Assembly
@@ -42,7 +43,7 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeLeaves,
     TreeRoots,
 )
-from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.request_dedup import MAX_REQUEST, Respond
 from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
 
 _RETRY_AFTER = 0.1
@@ -81,9 +82,7 @@ class Dispatch:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
 
-        def reply(answer: Any) -> None:
-            runtime.reply(channel, answer)
-
+        reply = partial(runtime.reply, channel)
         wrong = None if type(message) in _CLIENTS else objection(message, self._node.params)
         if wrong is not None:
             runtime.emit("senseless", peer=event.peer, reason=wrong)
@@ -172,6 +171,9 @@ class Dispatch:
         node = self._node
         respond = self._measured("put", respond)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
+        if refusal is None and len(put.request) > MAX_REQUEST:
+            text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
+            refusal = Refusal(put.rid, "bad-request", text)
         try:
             seen = node.services.contexts.read(put.key, put.context)
         except BadContext as e:

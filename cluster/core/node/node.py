@@ -43,18 +43,20 @@ class Node(Assembly):
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
         machine's clock shows, in ms since 1970; nothing relies on it but last-write-wins."""
-        self.runtime.now = now
-        self.runtime.wall = wall
-        self._dispatch(event)
-        return self.runtime.drain()
+        runtime = self.runtime
+        runtime.now = now
+        runtime.wall = wall
+        if type(event) is Received and not self._stopped:
+            self._received(event)
+        else:
+            self._dispatch(event)
+        return runtime.drain()
 
     def _dispatch(self, event: Event) -> None:
         kind = type(event)
         if self._stopped and kind is not Persisted and kind is not PersistFailed:
             return
-        if kind is Received:
-            self._received(event)  # type: ignore[arg-type]
-        elif kind is Persisted:
+        if kind is Persisted:
             self.runtime.persisted(event.token)  # type: ignore[union-attr]
         else:
             self._other(event)

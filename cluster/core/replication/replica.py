@@ -71,7 +71,7 @@ class Replica:
             answer(None, "not-primary", False)
             return
         row = object_row(partition, key)
-        usual = self.objects.saved(row) and not self.hints.targets(key)
+        usual = self.all_is(row, key)
         try:
             held = [] if usual else self._held(key)
             record = self.objects.get(row) if usual else None
@@ -82,6 +82,11 @@ class Replica:
             self._show(key, held, answer)
         else:
             answer(self.objects.join(key, {}, record.state), None, self.durable)
+
+    def all_is(self, row: Row, key: Key) -> bool:
+        """The usual case of a read: all that this node holds of `key` is its own record, and
+        that is durable."""
+        return self.objects.saved(row) and not self.hints.targets(key)
 
     def _show(self, key: Key, held: list[tuple[RecordTable, Row, Record]], answer: Shown) -> None:
         """Answer with all of `held`, merged, once each of it may be shown."""

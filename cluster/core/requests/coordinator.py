@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from dynamesis.cluster.core.membership.detector import Detector
 from dynamesis.cluster.core.protocol.messages import Dot, Key, QuorumInfo, RequestOptions
@@ -40,7 +41,7 @@ class Services:
     admission: Admission
     takes_part: Callable[[], bool]
 
-    @property
+    @cached_property
     def node(self) -> str:
         return self.params.node
 

@@ -109,11 +109,14 @@ class PutRequest:
         """The nodes that may stamp this put, best first: the primaries that can be reached,
         and without any, their fallbacks. This node comes first, needing no message, then
         the one that answered the preceding read fastest (section 5)."""
-        primaries = [p.holder for p in self._plan.places if p.holder == p.primary]
-        healthy = list(filter(self._s.detector.healthy, primaries))
-        able = healthy or [p.holder for p in self._plan.places if p.holder != p.primary]
-        first = [node for node in (self._s.node, self._fastest) if node in able]
-        return list(dict.fromkeys((*first, *able)))
+        places, healthy = self._plan.places, self._s.detector.healthy
+        able = [p.holder for p in places if p.holder == p.primary and healthy(p.holder)]
+        able = able or [p.holder for p in places if p.holder != p.primary]
+        for first in (self._fastest, self._s.node):
+            if first in able and able[0] != first:
+                able.remove(first)
+                able.insert(0, first)
+        return able
 
     def route(self, candidates: list[str]) -> None:
         if not candidates:

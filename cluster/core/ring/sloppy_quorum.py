@@ -9,11 +9,11 @@ fallback of the primary's own zone comes first: there must be as many copies as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(slots=True)
-class ReplicaSlot:
+class ReplicaSlot(msgspec.Struct, eq=False):
     """One of the N places: its `primary`, and its `holder`, the node asked now."""
 
     primary: str

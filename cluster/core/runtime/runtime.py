@@ -12,9 +12,9 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 from dynamesis.cluster.core.protocol.events import Answer as AdminAnswer
 from dynamesis.cluster.core.protocol.events import (
     Effect,
@@ -31,21 +31,16 @@ from dynamesis.cluster.core.protocol.messages import Answer, Question
 Failure = Literal["unsent", "lost", "timeout"]
 
 
-@dataclass(slots=True)
-class _Timer:
+class _Timer(msgspec.Struct):
     action: Callable[[], None] | None
-
-    @property
-    def live(self) -> bool:
-        return self.action is not None
+    live: bool = True
 
     def run(self) -> None:
         if self.action is not None:
             self.action()
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
     """A call under way, and its own timer."""
 
     runtime: Runtime
@@ -87,7 +82,8 @@ class Runtime:
         """The effects since the last drain, in order."""
         while self._soon:
             self._soon.popleft()()
-        if self._heap:
+        heap = self._heap
+        if heap and (heap[0][0] < self._armed or not heap[0][2].live):
             self._arm()
         effects, self._effects = self._effects, []
         return effects
@@ -131,7 +127,7 @@ class Runtime:
         self._soon.append(action)
 
     def cancel(self, timer: _Timer) -> None:
-        timer.action = None
+        timer.action, timer.live = None, False
 
     def every(self, interval: float, action: Callable[[], None]) -> None:
         """Run `action` now and then again and again, `interval` seconds apart."""

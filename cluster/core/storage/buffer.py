@@ -10,9 +10,9 @@ larger. A row that was acknowledged from memory stays here until a write of it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.row_keys import Row
@@ -25,8 +25,7 @@ Done = Callable[[str | None], None]
 _NAMED = 100
 
 
-@dataclass(slots=True)
-class Unsaved(Generic[T]):
+class Unsaved(msgspec.Struct, Generic[T]):
     """`token` names the write under way, None while the row only waits in memory; `kept`:
     this row, or an older state of it, was acknowledged."""
 

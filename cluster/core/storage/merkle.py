@@ -46,11 +46,10 @@ class Tree:
     def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
         leaf = leaf_of(key)
-        delta = 0
-        for record_hash in (old, new):
-            if record_hash is not None:
-                delta ^= item_hash(key, record_hash)
-        self._leaves[leaf] ^= delta
+        if old is not None:
+            self._leaves[leaf] ^= item_hash(key, old)
+        if new is not None:
+            self._leaves[leaf] ^= item_hash(key, new)
         self._stale[leaf // WIDTH] = True
 
     def recount(self, leaf: int, items: Iterable[tuple[Key, int]]) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Any
 
 from dynamesis.cluster.core.protocol.messages import Dot, Entry, State, Version
 
@@ -27,6 +28,8 @@ from dynamesis.cluster.core.protocol.messages import Dot, Entry, State, Version
 Context = Mapping[str, Entry]
 
 _NOTHING = Entry(0)
+#: bytes from which a state is hashed piece by piece, and not copied for it
+_LARGE = 4096
 
 
 def knows(entry: Entry, event: int) -> bool:
@@ -189,8 +192,12 @@ def dot(actor: str, event: int) -> Dot:
 
 def dots(state: State) -> list[Dot]:
     """The names of the siblings, in the order of `versions`."""
+    names: list[Any] = []  # of type Dot: to say so for each would cost as much as to make it
     order = sorted(state) if len(state) > 1 else state
-    return [Dot(f"{actor}:{event}") for actor in order for event, _ in state[actor].values]
+    for actor in order:
+        for event, _ in state[actor].values:
+            names.append(f"{actor}:{event}")
+    return names
 
 
 def digest(state: State) -> int:
@@ -198,10 +205,15 @@ def digest(state: State) -> int:
     parts = []
     for actor in sorted(state) if len(state) > 1 else state:
         entry = state[actor]
-        parts.append(f"{actor} {entry.n} {entry.extra}\n".encode())
+        parts.append(f"{actor} {entry.n} {entry.extra or '()'}\n".encode())
         for event, version in entry.values:
             value = version.value
             parts.append(f"{event} {version.deleted} {version.at} {len(value)}\n".encode())
             parts.append(value)
-    h = blake2b(b"".join(parts), digest_size=8)
+    if sum(map(len, parts)) < _LARGE:
+        h = blake2b(b"".join(parts), digest_size=8)
+    else:
+        h = blake2b(digest_size=8)
+        for part in parts:
+            h.update(part)
     return int.from_bytes(h.digest(), "big")
