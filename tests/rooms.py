@@ -276,6 +276,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.usage", "harness.worlds"),
         ),
     ),
+    "harness.bench": (
+        "the node beside a bare mesh",
+        (
+            *("cluster.config", "cluster.core.protocol", "cluster.core.ring", "cluster.net"),
+            *("cluster.process", "cluster.storage", "harness.links", "harness.processes"),
+            "harness.targets",
+        ),
+    ),
     "harness.cli.local": (
         "commands for a local cluster",
         ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
@@ -284,7 +292,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "commands: flags in, exit code out",
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
-            *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
+            *("harness.bench", "harness.campaign", "harness.check"),
+            *("harness.cli.local", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
             *("workloads", "workloads.plain"),

@@ -60,6 +60,7 @@ def command_line(commands: Iterable[str] = COMMANDS) -> typer.Typer:
 
         parts = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
         parts.command("checkers")(bench.checkers)
+        parts.command("node")(bench.node)
         app.add_typer(parts, name="bench")
     return app
 
