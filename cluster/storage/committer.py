@@ -97,7 +97,7 @@ def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
     try:
         engine.commit([write for batch in group for write in batch.writes])
     except StorageFailed:
-        return [_commit_one(engine, batch) for batch in group]
+        return _one_by_one(engine, group)
     return [Persisted(batch.token) for batch in group]
 
 
@@ -107,3 +107,7 @@ def _commit_one(engine: Engine, batch: Persist) -> Outcome:
     except StorageFailed as error:
         return PersistFailed(batch.token, str(error))
     return Persisted(batch.token)
+
+
+def _one_by_one(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
+    return [_commit_one(engine, batch) for batch in group]
