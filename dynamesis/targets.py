@@ -5,6 +5,7 @@ All of it is public, and described in docs/api.md; docs/your-store.md shows how 
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.targets.client import BlockingClient, Client, fail, ok, unknown
+from dynamesis.harness.targets.node_client import NodeClient
 from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.targets.target import Command, FaultLimits, Target, TargetOption, connects
@@ -15,6 +16,7 @@ __all__ = [
     "Command",
     "EnvironmentFailed",
     "FaultLimits",
+    "NodeClient",
     "NodeSite",
     "Op",
     "Site",

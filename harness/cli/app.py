@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "dynamesis.harness.cli.report",
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
+    "init": "dynamesis.harness.cli.init",
     "shrink": "dynamesis.harness.cli.shrink",
     "list": "dynamesis.harness.cli.listing",
     "log": "dynamesis.harness.cli.log",
