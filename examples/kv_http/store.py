@@ -27,7 +27,7 @@ def keep(key: str, row: Row | None = None) -> Row:
     """What this replica holds of a key; `row`, if that is newer, which is on the disk first."""
     with LOCK:
         file, part = DATA / key, DATA / ".part"
-        held = json.loads(file.read_text()) if file.exists() else [0, "", None]
+        held: Row = json.loads(file.read_text()) if file.exists() else [0, "", None]
         if row is None or row <= held:
             return held
         with part.open("w") as content:
@@ -43,7 +43,8 @@ def ask(peer: str, key: str, row: Row | None) -> Row:
     connection = http.client.HTTPConnection(peer, timeout=1.0)
     try:
         connection.request("POST", f"/{key}", json.dumps(row))
-        return json.loads(connection.getresponse().read())
+        answer: Row = json.loads(connection.getresponse().read())
+        return answer
     finally:
         connection.close()
 

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 def break_it(target: str) -> TestResult:
     return run_test(
         target=f"{HERE / 'target.py'}:{target}",
-        nemesis=["cut", "kill", "pause"],
+        nemesis=["cut.one", "kill.one", "pause.one"],
         seed=1,
         store=HERE / "store",
     )

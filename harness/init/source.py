@@ -19,7 +19,7 @@ def files(name: str, answers: Answers) -> dict[str, str]:
     together = ",".join(faults)
     return {
         "target.py": "\n".join(_target(name, answers)) + "\n",
-        f"test_{name}.py": _TEST.format(name=name, faults=", ".join(f'"{f}"' for f in faults)),
+        f"test_{name}.py": _TEST.format(name=name, faults=", ".join(f'"{f}.one"' for f in faults)),
         "campaign.yaml": _CAMPAIGN.format(
             name=name, nemesis=", ".join(["none", *faults, f'"{together}"'])
         ),
