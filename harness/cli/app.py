@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import typer
-from dynamesis.harness.cli.command import Command
+from dynamesis.harness.cli.command import GroupedCommand
 from dynamesis.harness.usage.exits import VALID, UsageError
 from dynamesis.harness.usage.outcome import outcome
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "campaign": "dynamesis.harness.cli.campaign",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
+    "export": "dynamesis.harness.cli.export",
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
     "init": "dynamesis.harness.cli.init",
@@ -54,7 +55,7 @@ def command_line(commands: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_main)
     for name in commands:
-        app.command(name, cls=Command)(import_module(COMMANDS[name]).run)
+        app.command(name, cls=GroupedCommand)(import_module(COMMANDS[name]).run)
     if commands is COMMANDS:
         from dynamesis.harness.cli import bench
 
