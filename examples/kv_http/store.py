@@ -63,7 +63,7 @@ def majority(key: str, row: Row | None = None, early: bool = False) -> list[Row]
     return rows
 
 
-class Replica(BaseHTTPRequestHandler):
+class KvNode(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         key = self.path[1:]
         try:
@@ -97,4 +97,4 @@ class Replica(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
-ThreadingHTTPServer(("127.0.0.1", PORT), Replica).serve_forever()
+ThreadingHTTPServer(("127.0.0.1", PORT), KvNode).serve_forever()
