@@ -197,6 +197,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.targets"),
         ),
     ),
+    "harness.init": ("what `dynamesis init` asks and writes", ("harness.usage",)),
     # ---- workloads
     "workloads.script": (
         "what one client does, step by step",
@@ -293,10 +294,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.links"),
-            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
-            *("workloads", "workloads.plain"),
+            *("harness.cli.local", "harness.init"),
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.report"),
+            *("harness.results", "harness.targets", "harness.usage", "harness.worlds"),
+            *("harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

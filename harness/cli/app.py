@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "dynamesis.harness.cli.export",
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
+    "init": "dynamesis.harness.cli.init",
     "shrink": "dynamesis.harness.cli.shrink",
     "list": "dynamesis.harness.cli.listing",
     "log": "dynamesis.harness.cli.log",
