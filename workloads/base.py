@@ -59,10 +59,6 @@ def _nothing(_: Chosen) -> Mapping[str, Any]:
     return {}
 
 
-def _gets(keys: Sequence[str], _: Chosen) -> Iterable[Op]:
-    return [gen.invoke("get", key=key) for key in keys]
-
-
 @dataclass(frozen=True)
 class Workload:
     """What clients do, what is read in the end, and which model judges it. Either an instance
@@ -94,8 +90,8 @@ class Workload:
     model_options: Callable[[Chosen], Mapping[str, Any]] = _nothing
     #: the fs that a client must perform
     operations: tuple[str, ...] = ("get", "put", "delete")
-    #: the final reads of these keys, with the options; none: ()
-    final: Callable[[Sequence[str], Chosen], Iterable[Op]] = _gets
+    #: the final reads of these keys, with the options; by default a get or a read of each
+    final: Callable[[Sequence[str], Chosen], Iterable[Op]] | None = None
     #: what else test.json has for the model, from the options: total_amount, initial, ...
     facts: Callable[[Chosen], Mapping[str, Any]] = _nothing
 
@@ -119,7 +115,7 @@ class Workload:
         chosen = self.configure(options)
         found: dict[str, Any] = {"reconcile": "lww"} if self.lww else {}
         if self.model != DYNAMO:
-            final = dict.fromkeys(op.f for op in self.final(("k",), chosen))
+            final = dict.fromkeys(op.f for op in self._final(("k",), chosen))
             found |= {"model": self.model, "model_options": dict(self.model_options(chosen))}
             found |= {"final": list(final)}
         return found | dict(self.facts(chosen))
@@ -182,7 +178,13 @@ class Workload:
         """The final reads, each retried a bounded number of times. `keys`: the given ones;
         `used`: those that the load used (workloads.script.used_keys), where it makes up its own."""
         every = self.keys(keys) if self.model == DYNAMO else tuple(used) or self.keys(keys)
-        return each_once(self.final(every, self.configure(options)))
+        return each_once(self._final(every, self.configure(options)))
+
+    def _final(self, keys: Sequence[str], chosen: Chosen) -> Iterable[Op]:
+        if self.final is not None:
+            return self.final(keys, chosen)
+        f = "get" if self.model == DYNAMO else "read"
+        return [gen.invoke(f, key=key) for key in keys]
 
 
 def _is_own(cls: type) -> bool:

@@ -68,10 +68,10 @@ def _clients(h: History) -> Bools:
 
 
 def _is_empty(part: History) -> bool:
-    """Whether nothing was acknowledged in a key, and no read showed anything."""
+    """Whether nothing was acknowledged in a key, and no read showed anything (0 of a sum)."""
     ok = np.flatnonzero(_clients(part) & (part.kind == OK))
     reads = part.rows(*_READS)[ok]
-    return bool(np.all(reads)) and all(part.value_of(row) in (None, []) for row in ok.tolist())
+    return bool(np.all(reads)) and all(part.value_of(row) in (None, [], 0) for row in ok.tolist())
 
 
 def _by_field(h: History) -> Iterator[tuple[str, History]]:

@@ -24,9 +24,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from dynamesis.harness.targets.capabilities import Capabilities, Decode
+from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -164,8 +164,6 @@ class Target:
     quiet_after: float = 5.0
     promises: Mapping[str, Any] = {}
     limits: FaultLimits = FaultLimits()
-    #: reads the rows of `dump`, where it has one
-    decode: ClassVar[Decode | None] = None
 
     def require(self) -> None:
         """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""

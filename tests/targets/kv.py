@@ -45,7 +45,7 @@ class KvClient(BlockingClient):
 class Kv(Target):
     name = "kv"
     description = "a key-value store of one file, for tests"
-    workloads = ("plain",)
+    workloads = ("register", "plain")
     ports = ("client",)
     links = "pairs"
     quiet_after = 0.2

@@ -42,7 +42,10 @@ def play(
     name, store, seed=1, seconds=8.0, keys=4, rate=100.0, concurrency=6, final=True, **options
 ):
     """The history of workload `name` (or a Workload) against `store`."""
-    workload, names = PLAIN.get(name, name), [f"k{i}" for i in range(keys)]
+    workload, names = (
+        (PLAIN[name] if isinstance(name, str) else name),
+        [f"k{i}" for i in range(keys)],
+    )
     used = UsedKeys()
     load = workload.generator(gen.Rng(seed), names, rate, options, Setting(clients=concurrency))
     source = gen.phases(
@@ -65,12 +68,12 @@ def play(
     return [*history, replace(note("phase", "stop"), index=len(history), time=history[-1].time)]
 
 
-def test_json(name, **options):
+def metadata(name, **options):
     """What test.json has of a test of this workload."""
-    workload = PLAIN.get(name, name)
+    workload = PLAIN[name] if isinstance(name, str) else name
     return {"workload": workload.name, "time_limit": 8, **workload.promises(options)}
 
 
 def judge(name, history, workload=None, **options):
     """The verdict on such a test."""
-    return check_workload(Run(History.of(history), test_json(name, **options)), workload)
+    return check_workload(Run(History.of(history), metadata(name, **options)), workload)

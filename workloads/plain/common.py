@@ -1,12 +1,7 @@
-"""What the workloads without contexts share: options, and the final reads of every key."""
+"""Options that the workloads without contexts share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from dynamesis.checkers.history.op import Op
-from dynamesis.harness import generators as gen
-from dynamesis.workloads.base import Chosen
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.settings import Load, Option
 
@@ -36,8 +31,3 @@ def life(default: int, what: str) -> Option:
 def rotating(load: Load, option: str) -> RotatingKeys:
     """The keys of a load, which live as long as this option has it."""
     return RotatingKeys(load.distribution(), int(load.options[option]))
-
-
-def read_each(keys: Sequence[str], _: Chosen) -> Iterable[Op]:
-    """One read of every key."""
-    return [gen.invoke("read", key=key) for key in keys]

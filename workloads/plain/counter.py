@@ -8,7 +8,7 @@ from __future__ import annotations
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Workload
-from dynamesis.workloads.plain.common import read_each, reads_share
+from dynamesis.workloads.plain.common import reads_share
 from dynamesis.workloads.script.settings import Load, Option
 from dynamesis.workloads.script.shared import Drawn, SharedScript
 
@@ -35,7 +35,6 @@ COUNTER = Workload(
     shared=_shared,
     model="counter",
     operations=("add", "read"),
-    final=read_each,
     options={
         "distribution": DISTRIBUTION,
         "reads": reads_share(0.3),

@@ -17,7 +17,7 @@ from typing import Any
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Workload
-from dynamesis.workloads.plain.common import life, read_each, reads_share, rotating
+from dynamesis.workloads.plain.common import life, reads_share, rotating
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.settings import Load, Option
 from dynamesis.workloads.script.shared import SharedScript
@@ -81,7 +81,6 @@ REGISTER = Workload(
     shared=_shared,
     model="cas-register",
     operations=("read", "write", "cas"),
-    final=read_each,
     options={
         "distribution": DISTRIBUTION,
         "reads": reads_share(0.5),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Workload
-from dynamesis.workloads.plain.common import read_each, reads_share
+from dynamesis.workloads.plain.common import reads_share
 from dynamesis.workloads.script.settings import Load, Option
 from dynamesis.workloads.script.shared import Drawn, SharedScript
 
@@ -33,7 +33,6 @@ SET = Workload(
     model="set-full",
     model_options=lambda chosen: {"linearizable": chosen["stale"] == "forbidden"},
     operations=("add", "read"),
-    final=read_each,
     options={
         "distribution": DISTRIBUTION,
         "reads": reads_share(0.1),
