@@ -37,6 +37,9 @@ class EnvironmentSpec:
     logs: Path
     #: --target-option NAME=VALUE
     options: Mapping[str, str] = field(default_factory=dict)
+    #: the workload by name, and the model that it names
+    workload: str = ""
+    model: str = ""
     #: the first port; None finds free ones
     port_base: int | None = None
     #: nodes that run and have not joined
@@ -134,7 +137,15 @@ def build(
         sites = _sites(target, everyone, ports, plan.root)
         routes = _routes(target, sites, ports)
         links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
-        site = Site(plan.nodes, sites, plan.root, _resolver(target, links), plan.options)
+        site = Site(
+            nodes=plan.nodes,
+            node=sites,
+            folder=plan.root,
+            resolve=_resolver(target, links),
+            options=plan.options,
+            workload=plan.workload,
+            model=plan.model,
+        )
         context = BuildContext(
             site=site,
             spares=plan.spares,
