@@ -191,6 +191,11 @@ class Target:
         """The client of one thread."""
         raise NotImplementedError
 
+    def with_options(self, options: Mapping[str, str]) -> Target:
+        """This target with the values of all its options; most read them from the site. Raises
+        ValueError for those that make no sense."""
+        return self
+
     def configured(self, values: Mapping[str, Any]) -> Target:
         """This target with the values of a test's options (fields of TestSpec by name); most
         need none of them. Raises UsageError for values that make no sense together."""

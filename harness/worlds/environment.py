@@ -82,10 +82,13 @@ class TestEnvironment:
 
     def addresses(self) -> dict[tuple[str, str, str], str]:
         """Every address that Site.resolve knows, once the links have started."""
-        return {
-            (route.source, *_named(route.dest)): self.links.address(route.source, route.dest)
-            for route in self.routes
-        }
+        found = {}
+        for route in self.routes:
+            node, port = _named(route.dest)
+            names = (port,) if port else ("", _first(self.target, route.source))
+            address = self.links.address(route.source, route.dest)
+            found |= {(route.source, node, name): address for name in names}
+        return found
 
     async def welcome(self, node: str) -> None:
         """Start a node that has not joined yet, behind links of its own to and from all
@@ -210,8 +213,12 @@ def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list
 
 def _dest(target: Target, source: str, dest: str, port: str) -> str:
     """A node as the end of a route; beyond the first port that is dialled so, with the port."""
-    first = (target.client_ports if source == CLIENT else target.between)[0]
-    return dest if port in ("", first) else f"{dest}:{port}"
+    return dest if port in ("", _first(target, source)) else f"{dest}:{port}"
+
+
+def _first(target: Target, source: str) -> str:
+    """The port that is meant where none is named."""
+    return (target.client_ports if source == CLIENT else target.between)[0]
 
 
 def _named(dest: str) -> tuple[str, str]:

@@ -115,6 +115,10 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target = load_target(spec.target)
     except ValueError as unknown:
         raise UsageError(f"--target: {unknown}") from unknown
+    try:
+        target = target.with_options(_target_options(target, spec.target_option))
+    except ValueError as wrong:
+        raise UsageError(f"--target-option: {wrong}") from wrong
     workload = spec.workload
     if workload is None:
         if not target.workloads:

@@ -29,8 +29,12 @@ from dynamesis.harness.targets.etcd.gateway import (
 _CONTENTION = 20
 
 
-class Lost(Exception):
-    """A change whose conditions no longer held: certainly without effect."""
+class Unmet(Exception):
+    """What a change was conditional on does not hold: it is certainly without effect."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class EtcdClient(BlockingClient):
@@ -56,8 +60,8 @@ class EtcdClient(BlockingClient):
             node = self._gateways[self._at]
             try:
                 return self._ways[op.f](self, node, op)
-            except Lost as lost:
-                return fail(op, "precondition-failed", str(lost), node.name)
+            except Unmet as unmet:
+                return fail(op, unmet.code, str(unmet), node.name)
             except Refused as refused:
                 why = refused
             except InDoubt as doubt:
@@ -90,7 +94,7 @@ class EtcdClient(BlockingClient):
         key, (old, new) = f"r/{op.key}", op.value
         done, _ = node.transact([holds(key, json.dumps(old))], [put(key, json.dumps(new))])
         if not done:
-            raise Lost(f"it does not hold {old!r}")
+            raise Unmet("cas-mismatch", f"it does not hold {old!r}")
         return ok(op, node=node.name)
 
     def add_element(self, node: Gateway, op: Op) -> Op:
@@ -160,7 +164,7 @@ class EtcdClient(BlockingClient):
         change: Callable[[Mapping[str, Held]], Mapping[str, str]],
     ) -> None:
         """Write what `change` makes of what these keys hold, if nothing of it has changed; again
-        if it has. Raises Lost when it always has, Refused, InDoubt."""
+        if it has. Raises Unmet when it always has, Refused, InDoubt."""
         for _ in range(_CONTENTION):
             try:
                 found = self._at_once(node, keys)
@@ -170,7 +174,7 @@ class EtcdClient(BlockingClient):
             done, _ = node.transact(compare, [put(f"t/{k}", t) for k, t in change(found).items()])
             if done:
                 return
-        raise Lost(f"others were faster, {_CONTENTION} times")
+        raise Unmet("contention", f"others were faster, {_CONTENTION} times")
 
 
 def only_reads(op: Op) -> bool:
