@@ -24,6 +24,7 @@ from dynamesis.harness.nemesis.symptoms import (
     worse,
 )
 from dynamesis.harness.targets.capabilities import Observed
+from dynamesis.harness.targets.site import PEERS
 
 #: greetings of which the fastest is the usual one
 _SAMPLES = 4
@@ -40,6 +41,9 @@ class RouteFaults:
         self._of_pair: dict[str, list[str]] = defaultdict(list)
         for name in routes:
             self._of_pair[name.partition(":")[0]].append(name)
+        #: the nodes that all their peers reach by one route
+        self._shared = [pair.removeprefix(f"{PEERS}-") for pair in self._of_pair
+                        if pair.startswith(f"{PEERS}-")]  # fmt: skip
         #: connections of earlier tests at the same ports, and of probes
         self.foreign = connections()
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
@@ -73,6 +77,18 @@ class RouteFaults:
         """The routes of the pair that this name has."""
         return self._of_pair.get(name) or [name]
 
+    def that_there_are(self, faults: Mapping[str, LinkFault]) -> Mapping[str, LinkFault]:
+        """The same faults on the routes that there are: where all peers of a node share one, it
+        has the fault that the routes of all of them were to have."""
+        if not self._shared:
+            return faults
+        laid: dict[str, LinkFault] = {}
+        for node in self._shared:
+            wanted = [faults.get(route_name(peer, node)) for peer in self._shared if peer != node]
+            if wanted and wanted[0] is not None and wanted.count(wanted[0]) == len(wanted):
+                laid[route_name(PEERS, node)] = wanted[0]
+        return laid
+
     def burden(self, name: str) -> int:
         """How many faults are on this route."""
         return len(self._faults[name])
@@ -94,7 +110,7 @@ class Cut:
 
     async def inject(self, number: int, fault: CutFault) -> Look:
         silent = unreached(fault.grudge)
-        cut = route_faults(fault.kind, fault.grudge)
+        cut = self._routes.that_there_are(route_faults(fault.kind, fault.grudge))
         pairs = silent | {(b, a) for a, b in silent}
         if self._reporting:
             look = await _felt(self._observed, self._routes, pairs, list(cut))
@@ -177,7 +193,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     reset now, or somebody is connected through them while they have the fault, which was read
     back when it was laid; or the links' own count. "nobody" in the detail: no one ever dialled
     there."""
-    ends = [(a, b) for a in (CLIENT, *observed.nodes) for b in observed.nodes if a != b]
+    ends = [(a, b) for a in (CLIENT, PEERS, *observed.nodes) for b in observed.nodes if a != b]
     wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}
     addresses = {
         name: routes.links.address(a, b + name.removeprefix(pair))

@@ -34,6 +34,7 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 #: The capabilities that a target may have beside its processes (docs/targets.md).
 CAPABILITIES: dict[str, str] = {
     "cuts": "links between its nodes that can be cut one by one",
+    "isolations": "a proxy in front of each node, by which all its peers reach it",
     "status": "what a node reports of itself",
     "quiet": "whether replication is at rest",
     "dumps": "what one replica holds",
@@ -216,6 +217,7 @@ class Target:
         method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
         found = {
             "cuts": self.links == "pairs",
+            "isolations": self.links == "nodes",
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
             "dumps": hasattr(self, "dump"),
