@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.redis.client import MASTER, SENTINEL, RedisClient
 from dynamesis.harness.targets.redis.configuration import write_redis, write_sentinel
+from dynamesis.harness.targets.redis.power import fail_power
 from dynamesis.harness.targets.redis.resp import RedisError, Resp
 from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
 from dynamesis.harness.targets.target import Command, Target, TargetOption
@@ -60,6 +61,12 @@ class RedisTarget(Target):
             "when the append-only file is synced; off: there is none, and a node forgets all",
             ("always", "everysec", "no", "off"),
         ),
+        "kill": TargetOption(
+            "process",
+            "what a kill ends: the process, or the machine's power, so that what is not synced is "
+            "lost",
+            ("process", "power"),
+        ),
     }
 
     def with_options(self, options: Mapping[str, str]) -> Target:
@@ -79,10 +86,11 @@ class RedisTarget(Target):
     def command(self, node: NodeSite, site: Site) -> Command:
         server = shutil.which("redis-server") or "redis-server"
         serve = [server, write_redis(node, site, site.options["appendfsync"], self.alone)]
+        env = fail_power(node, site) if site.options["kill"] == "power" else {}
         if self.alone:
-            return Command(serve)
+            return Command(serve, env)
         sentinel = [server, str(write_sentinel(node, site)), "--sentinel"]
-        return Command([sys.executable, "-I", "-S", BESIDE, json.dumps(sentinel), *serve])
+        return Command([sys.executable, "-I", "-S", BESIDE, json.dumps(sentinel), *serve], env)
 
     async def ready(self, node: NodeSite, site: Site) -> bool:
         """Whether it has loaded its data and answers, its Sentinel too."""
