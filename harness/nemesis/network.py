@@ -192,7 +192,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     """Proof where nodes report nothing: somebody used these links before and they refuse or
     reset now, or somebody is connected through them while they have the fault, which was read
     back when it was laid; or the links' own count. "nobody" in the detail: no one ever dialled
-    there."""
+    there, or no link had a running node at each end."""
     ends = [(a, b) for a in (CLIENT, PEERS, *observed.nodes) for b in observed.nodes if a != b]
     wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}
     addresses = {
@@ -204,8 +204,14 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     before = _dialled(routes, ports.values())
     harmed = await _harm(routes, list(addresses))
     felt: dict[str, Any] = {}
+    alive: set[str] = set()
+
+    def both_run(name: str) -> bool:
+        ends = wanted[name.partition(":")[0]]
+        return all(end in (CLIENT, PEERS) or observed.state(end) == "running" for end in ends)
 
     async def look() -> Proof:
+        alive.update(filter(both_run, ports))
         harm, now = await harmed(), _dialled(routes, ports.values(), ESTABLISHED)
         for name, port in ports.items():
             if name in felt or not routes.burden(name):
@@ -216,7 +222,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
                     felt[name] = {"carried": before[port], how: True}
             elif now[port]:
                 felt[name] = {"carries": now[port]}
-        used = bool(felt or harm or any(before.values()))
+        used = bool(felt or harm or any(before[ports[name]] for name in alive))
         no_target = {} if used else {"nobody": True}
         bit = bool(felt or harm)
         return Proof(bit, bit, {"felt": dict(felt), **harm, **no_target})
