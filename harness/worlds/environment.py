@@ -82,7 +82,7 @@ class TestEnvironment:
 
     def addresses(self) -> dict[tuple[str, str, str], str]:
         """Every address that Site.resolve knows, once the links have started."""
-        found = {}
+        found: dict[tuple[str, str, str], str] = {}
         for route in self.routes:
             node, port = _named(route.dest)
             names = (port,) if port else ("", _first(self.target, route.source))

@@ -17,8 +17,8 @@ from dynamesis.harness.targets.client import BlockingClient, fail, ok, unknown
 from dynamesis.harness.targets.etcd.gateway import (
     Gateway,
     Held,
-    InDoubt,
     Refused,
+    Unanswered,
     holds,
     put,
     read,
@@ -64,7 +64,7 @@ class EtcdClient(BlockingClient):
                 return fail(op, unmet.code, str(unmet), node.name)
             except Refused as refused:
                 why = refused
-            except InDoubt as doubt:
+            except Unanswered as doubt:
                 self._next()
                 if not reads:
                     return unknown(op, "in-doubt", str(doubt), node.name)
@@ -164,11 +164,11 @@ class EtcdClient(BlockingClient):
         change: Callable[[Mapping[str, Held]], Mapping[str, str]],
     ) -> None:
         """Write what `change` makes of what these keys hold, if nothing of it has changed; again
-        if it has. Raises Unmet when it always has, Refused, InDoubt."""
+        if it has. Raises Unmet when it always has, Refused, Unanswered."""
         for _ in range(_CONTENTION):
             try:
                 found = self._at_once(node, keys)
-            except InDoubt as failure:  # nothing is written yet
+            except Unanswered as failure:  # nothing is written yet
                 raise Refused(str(failure)) from failure
             compare = [unchanged(f"t/{key}", held.revision) for key, held in found.items()]
             done, _ = node.transact(compare, [put(f"t/{k}", t) for k, t in change(found).items()])

@@ -29,7 +29,7 @@ class Refused(Exception):
     """The request certainly had no effect."""
 
 
-class InDoubt(Exception):
+class Unanswered(Exception):
     """The request may have had its effect, or may still have it."""
 
 
@@ -53,20 +53,20 @@ class Gateway:
 
     def range(self, key: str, prefix: bool = False, serializable: bool = False) -> dict[str, Held]:
         """What a key, or every key that begins so, holds. Serializable reads are answered by
-        the node alone, and may be stale. Raises Refused, InDoubt."""
+        the node alone, and may be stale. Raises Refused, Unanswered."""
         return _rows(self.call("kv/range", wanted(key, prefix, serializable)))
 
     def transact(
         self, compare: list[dict[str, Any]], success: list[dict[str, Any]]
     ) -> tuple[bool, list[dict[str, Held]]]:
         """Whether all comparisons held, so that the operations were done, and what those that
-        read have found, in their order. Raises Refused, InDoubt."""
+        read have found, in their order. Raises Refused, Unanswered."""
         answer = self.call("kv/txn", {"compare": compare, "success": success})
         reads = (part.get("response_range") for part in answer.get("responses", ()))
         return bool(answer.get("succeeded")), [_rows(read) for read in reads if read is not None]
 
     def call(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises Refused, InDoubt."""
+        """The answer to one request. Raises Refused, Unanswered."""
         connection = self._ready()
         try:
             connection.request("POST", f"/v3/{path}", json.dumps(content))
@@ -75,13 +75,13 @@ class Gateway:
             found: dict[str, Any] = json.loads(body) if body else {}
         except (OSError, http.client.HTTPException, ValueError) as failure:
             self.close()
-            raise InDoubt(f"{self.name}: {type(failure).__name__}: {failure}") from failure
+            raise Unanswered(f"{self.name}: {type(failure).__name__}: {failure}") from failure
         if answer.status == 200:
             return found
         message = str(found.get("error") or found.get("message") or f"HTTP {answer.status}")
         if message.startswith(DEFINITE):
             raise Refused(f"{self.name}: {message}")
-        raise InDoubt(f"{self.name}: {message}")
+        raise Unanswered(f"{self.name}: {message}")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

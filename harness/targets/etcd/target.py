@@ -13,7 +13,7 @@ import shutil
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.etcd.client import EtcdClient
@@ -25,6 +25,14 @@ FORWARD = Path(__file__).with_name("forward.py")
 _PEER = 2380
 #: s between two looks, and that one answer may take
 _LOOK, _ANSWER = 0.05, 2.0
+
+OPTIONS = {
+    "reads": TargetOption(
+        "linearizable",
+        "reads agree with a majority, or one node answers alone, and may be behind",
+        ("linearizable", "serializable"),
+    ),
+}
 
 
 class EtcdTarget(Target):
@@ -40,20 +48,17 @@ class EtcdTarget(Target):
     boot_limit = 60.0
     op_limit = 15.0
     quiet_after = 2.0
-    options: ClassVar = {
-        "reads": TargetOption(
-            "linearizable",
-            "reads agree with a majority, or one node answers alone, and may be behind",
-            ("linearizable", "serializable"),
-        ),
-    }
+    options = OPTIONS
 
     def command(self, node: NodeSite, site: Site) -> Command:
-        table = {_advertised(site, peer): "%s:%d" % site.dials(node.name, peer, "peer")
-                 for peer in site.nodes if peer != node.name}  # fmt: skip
+        table = {
+            _advertised(site, peer): ":".join(map(str, site.dials(node.name, peer)))
+            for peer in site.nodes
+            if peer != node.name
+        }
         client_host, client_port = site.client(node.name)
         members = ",".join(f"{peer}=http://{_advertised(site, peer)}" for peer in site.nodes)
-        forward = [sys.executable, "-I", "-S", FORWARD, json.dumps(table)]
+        forward = [sys.executable, "-I", "-S", str(FORWARD), json.dumps(table)]
         etcd = [
             shutil.which("etcd") or "etcd",
             f"--name={node.name}",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.targets.client import Client, fail, ok, unknown
-from dynamesis.harness.targets.redis.commands import Request, request
+from dynamesis.harness.targets.redis.commands import RedisRequest, request
 from dynamesis.harness.targets.redis.resp import RedisError, Reply, Resp
 from dynamesis.harness.targets.site import CLIENT_PORT, Site
 
@@ -73,7 +73,7 @@ class RedisClient(Client):
         self._drop()
 
     async def _completed(
-        self, op: Op, wanted: Request, replies: list[Reply], primary: Resp
+        self, op: Op, wanted: RedisRequest, replies: list[Reply], primary: Resp
     ) -> Op:
         why = wanted.refused(replies) if wanted.refused else None
         if why is not None:
@@ -142,7 +142,7 @@ class RedisClient(Client):
             connection.close()
 
 
-async def _carried_out(primary: Resp, wanted: Request) -> list[Reply]:
+async def _carried_out(primary: Resp, wanted: RedisRequest) -> list[Reply]:
     if len(wanted.commands) == 1:
         return [await primary(*wanted.commands[0])]
     return await primary.together(wanted.commands)

@@ -25,7 +25,7 @@ Command = list[object]
 
 
 @dataclass(frozen=True)
-class Request:
+class RedisRequest:
     """What an operation asks of Redis.
 
     commands: carried out together
@@ -43,83 +43,87 @@ class Request:
         return all(words[0] in _READS for words in self.commands)
 
 
-def request(op: Op, model: str) -> Request:
+def request(op: Op, model: str) -> RedisRequest:
     """The request of an operation; `model`: of the workload, which decides what an `add` is."""
     return {**_WAYS, **_WAYS_OF.get(model, {})}[op.f](op)
 
 
-def _read(op: Op) -> Request:
-    return Request([["GET", f"r/{op.key}"]], lambda r: _loaded(r[0]))
+def _read(op: Op) -> RedisRequest:
+    return RedisRequest([["GET", f"r/{op.key}"]], lambda r: _loaded(r[0]))
 
 
-def _write(op: Op) -> Request:
-    return Request([["SET", f"r/{op.key}", json.dumps(op.value)]])
+def _write(op: Op) -> RedisRequest:
+    return RedisRequest([["SET", f"r/{op.key}", json.dumps(op.value)]])
 
 
-def _cas(op: Op) -> Request:
+def _cas(op: Op) -> RedisRequest:
     old, new = op.value
 
     def refused(replies: list[Reply]) -> tuple[str, str] | None:
         return None if replies[0] == 1 else ("cas-mismatch", f"it does not hold {old!r}")
 
     command: Command = ["EVAL", _CAS, 1, f"r/{op.key}", json.dumps(old), json.dumps(new)]
-    return Request([command], None, refused)
+    return RedisRequest([command], None, refused)
 
 
-def _add_element(op: Op) -> Request:
-    return Request([["SADD", f"s/{op.key}", json.dumps(op.value)]])
+def _add_element(op: Op) -> RedisRequest:
+    return RedisRequest([["SADD", f"s/{op.key}", json.dumps(op.value)]])
 
 
-def _read_set(op: Op) -> Request:
-    return Request([["SMEMBERS", f"s/{op.key}"]], lambda r: sorted(map(json.loads, r[0])))
+def _read_set(op: Op) -> RedisRequest:
+    return RedisRequest([["SMEMBERS", f"s/{op.key}"]], lambda r: sorted(map(json.loads, r[0])))
 
 
-def _add_amount(op: Op) -> Request:
-    return Request([["INCRBY", f"c/{op.key}", op.value]])
+def _add_amount(op: Op) -> RedisRequest:
+    return RedisRequest([["INCRBY", f"c/{op.key}", op.value]])
 
 
-def _read_counter(op: Op) -> Request:
-    return Request([["GET", f"c/{op.key}"]], lambda r: int(r[0] or 0))
+def _read_counter(op: Op) -> RedisRequest:
+    return RedisRequest([["GET", f"c/{op.key}"]], lambda r: int(r[0] or 0))
 
 
-def _enqueue(op: Op) -> Request:
-    return Request([["RPUSH", f"q/{op.key}", json.dumps(op.value)]])
+def _enqueue(op: Op) -> RedisRequest:
+    return RedisRequest([["RPUSH", f"q/{op.key}", json.dumps(op.value)]])
 
 
-def _dequeue(op: Op) -> Request:
-    return Request([["LPOP", f"q/{op.key}"]], lambda r: _loaded(r[0]))
+def _dequeue(op: Op) -> RedisRequest:
+    return RedisRequest([["LPOP", f"q/{op.key}"]], lambda r: _loaded(r[0]))
 
 
-def _drain(op: Op) -> Request:
+def _drain(op: Op) -> RedisRequest:
     key = f"q/{op.key}"
-    return Request([["LRANGE", key, 0, -1], ["DEL", key]], lambda r: list(map(json.loads, r[0])))
+    return RedisRequest(
+        [["LRANGE", key, 0, -1], ["DEL", key]], lambda r: list(map(json.loads, r[0]))
+    )
 
 
-def _generate(op: Op) -> Request:
-    return Request([["INCR", "ids"]], lambda r: r[0])
+def _generate(op: Op) -> RedisRequest:
+    return RedisRequest([["INCR", "ids"]], lambda r: r[0])
 
 
-def _transfer(op: Op) -> Request:
+def _transfer(op: Op) -> RedisRequest:
     giver, taker, amount = op.value["from"], op.value["to"], int(op.value["amount"])
-    return Request([["DECRBY", f"b/{giver}", amount], ["INCRBY", f"b/{taker}", amount]])
+    return RedisRequest([["DECRBY", f"b/{giver}", amount], ["INCRBY", f"b/{taker}", amount]])
 
 
-def _read_bank(op: Op) -> Request:
+def _read_bank(op: Op) -> RedisRequest:
     accounts = list(op.value)
     commands: list[Command] = [["MGET", *(f"b/{each}" for each in accounts)]]
-    return Request(commands, lambda r: dict(zip(accounts, (int(n or 0) for n in r[0]), strict=True)))
+    return RedisRequest(
+        commands, lambda r: dict(zip(accounts, (int(n or 0) for n in r[0]), strict=True))
+    )
 
 
-def _txn(op: Op) -> Request:
+def _txn(op: Op) -> RedisRequest:
     """Registers, or lists where something is appended: a key is one or the other."""
     return _steps(op, ["GET", "r/{}"], lambda reply: _loaded(reply))
 
 
-def _append_txn(op: Op) -> Request:
+def _append_txn(op: Op) -> RedisRequest:
     return _steps(op, ["LRANGE", "l/{}", "0", "-1"], lambda reply: list(map(json.loads, reply)))
 
 
-def _steps(op: Op, reading: list[str], read: Callable[[Reply], Any]) -> Request:
+def _steps(op: Op, reading: list[str], read: Callable[[Reply], Any]) -> RedisRequest:
     steps = op.value
 
     def command(kind: str, key: str, value: Any) -> Command:
@@ -135,14 +139,14 @@ def _steps(op: Op, reading: list[str], read: Callable[[Reply], Any]) -> Request:
             for (kind, key, written), reply in zip(steps, replies, strict=True)
         ]
 
-    return Request([command(*step) for step in steps], value)
+    return RedisRequest([command(*step) for step in steps], value)
 
 
 def _loaded(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-Way = Callable[[Op], Request]
+Way = Callable[[Op], RedisRequest]
 #: how an operation is performed, by its f; and where that depends on the workload, by its model
 _WAYS: dict[str, Way] = {
     "read": _read,

@@ -17,7 +17,7 @@ from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
 QUORUM, DOWN_AFTER_MS = 2, 1000
 #: ms after which a fail-over is begun again
 _FAILOVER_MS = 5000
-#: The file of appends; Redis 7 makes a folder of such files.
+#: What a node keeps is the append-only file, or nothing.
 _NO_SNAPSHOTS = 'save ""'
 
 
@@ -53,7 +53,7 @@ def _replicated(node: NodeSite, site: Site) -> list[str]:
     ]
     first = site.nodes[0]
     if node.name != first:
-        lines.append("replicaof %s %d" % site.advertised(first, CLIENT_PORT))
+        lines.append(f"replicaof {_words(site.advertised(first, CLIENT_PORT))}")
     return lines
 
 
@@ -62,7 +62,7 @@ def write_sentinel(node: NodeSite, site: Site) -> Path:
     path = node.data / "sentinel.conf"
     host, port = site.advertised(node.name, SENTINEL)
     first, *replicas = site.nodes
-    primary = "%s %d" % site.advertised(first, CLIENT_PORT)
+    primary = _words(site.advertised(first, CLIENT_PORT))
     lines = [
         f"port {node.ports[SENTINEL]}",
         f"bind {node.host}",
@@ -77,14 +77,20 @@ def write_sentinel(node: NodeSite, site: Site) -> Path:
         f"sentinel parallel-syncs {MASTER} {len(replicas)}",
     ]
     for replica in replicas:
-        lines.append("sentinel known-replica %s %s %d"
-                     % (MASTER, *site.advertised(replica, CLIENT_PORT)))  # fmt: skip
+        where = _words(site.advertised(replica, CLIENT_PORT))
+        lines.append(f"sentinel known-replica {MASTER} {where}")
     for other in site.nodes:
         if other != node.name:
-            where = "%s %d" % site.advertised(other, SENTINEL)
+            where = _words(site.advertised(other, SENTINEL))
             lines.append(f"sentinel known-sentinel {MASTER} {where} {_identity(other)}")
     _write_once(path, lines)
     return path
+
+
+def _words(address: tuple[str, int]) -> str:
+    """An address as configurations have it: host and port."""
+    host, port = address
+    return f"{host} {port}"
 
 
 def _identity(node: str) -> str:

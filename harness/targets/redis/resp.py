@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-#: A reply: text, a number, nothing, or a list of replies; errors of a transaction's parts stay in it.
+#: Text, a number, nothing, or a list of replies, in which errors of a transaction's parts stay.
 Reply = Any
 
 

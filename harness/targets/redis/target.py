@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.redis.client import MASTER, SENTINEL, RedisClient
@@ -30,6 +30,25 @@ BESIDE = Path(__file__).with_name("beside.py")
 #: s between two looks
 _LOOK = 0.05
 
+OPTIONS = {
+    "mode": TargetOption(
+        "sentinel",
+        "a primary with replicas and Sentinels, or one node alone",
+        ("sentinel", "alone"),
+    ),
+    "wait": TargetOption("0", "replicas that must have a write before it counts as done"),
+    "appendfsync": TargetOption(
+        "everysec",
+        "when the append-only file is synced; off: there is none, and a node forgets all",
+        ("always", "everysec", "no", "off"),
+    ),
+    "kill": TargetOption(
+        "process",
+        "what a kill ends: the process, or the machine's power, so that what is not synced is lost",
+        ("process", "power"),
+    ),
+}
+
 
 class RedisTarget(Target):
     """The class attributes as in Target. `alone`: whether there is one node and no Sentinel."""
@@ -40,34 +59,16 @@ class RedisTarget(Target):
         *("set", "register", "counter", "queue", "append", "rw", "bank"),
         *("unique-ids", "long-fork"),
     )
-    ports = (CLIENT_PORT, SENTINEL)
-    peer_ports = (CLIENT_PORT, SENTINEL)
-    client_ports = (CLIENT_PORT, SENTINEL)
+    ports: tuple[str, ...] = (CLIENT_PORT, SENTINEL)
+    peer_ports: tuple[str, ...] | None = (CLIENT_PORT, SENTINEL)
+    client_ports: tuple[str, ...] = (CLIENT_PORT, SENTINEL)
     programs = ("redis-server",)
     install = "Debian: apt install redis-server; or https://redis.io/download"
-    links = "nodes"
+    links: Literal["pairs", "nodes"] | None = "nodes"
     op_limit = 10.0
     quiet_after = 5.0
     alone = False
-    options: ClassVar = {
-        "mode": TargetOption(
-            "sentinel",
-            "a primary with replicas and Sentinels, or one node alone",
-            ("sentinel", "alone"),
-        ),
-        "wait": TargetOption("0", "replicas that must have a write before it counts as done"),
-        "appendfsync": TargetOption(
-            "everysec",
-            "when the append-only file is synced; off: there is none, and a node forgets all",
-            ("always", "everysec", "no", "off"),
-        ),
-        "kill": TargetOption(
-            "process",
-            "what a kill ends: the process, or the machine's power, so that what is not synced is "
-            "lost",
-            ("process", "power"),
-        ),
-    }
+    options = OPTIONS
 
     def with_options(self, options: Mapping[str, str]) -> Target:
         wait = options["wait"]
@@ -85,12 +86,12 @@ class RedisTarget(Target):
 
     def command(self, node: NodeSite, site: Site) -> Command:
         server = shutil.which("redis-server") or "redis-server"
-        serve = [server, write_redis(node, site, site.options["appendfsync"], self.alone)]
+        serve = [server, str(write_redis(node, site, site.options["appendfsync"], self.alone))]
         env = fail_power(node, site) if site.options["kill"] == "power" else {}
         if self.alone:
             return Command(serve, env)
         sentinel = [server, str(write_sentinel(node, site)), "--sentinel"]
-        return Command([sys.executable, "-I", "-S", BESIDE, json.dumps(sentinel), *serve], env)
+        return Command([sys.executable, "-I", "-S", str(BESIDE), json.dumps(sentinel), *serve], env)
 
     async def ready(self, node: NodeSite, site: Site) -> bool:
         """Whether it has loaded its data and answers, its Sentinel too."""
@@ -143,4 +144,5 @@ async def ask(node: NodeSite, port: str, *words: object) -> Any:
 async def replication(node: NodeSite) -> dict[str, str]:
     """What a node reports of replication; nothing if it does not answer."""
     text: str = await ask(node, "client", "INFO", "replication") or ""
-    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)  # type: ignore[misc]
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name: value for name, colon, value in pairs if colon}
