@@ -107,7 +107,7 @@ class TestOptions:
 
 def lacks(target: Target) -> dict[str, str]:
     """What a target cannot do, by capability, and what it would be. A target with a status
-    needs no other way to tell that it is at rest, and one whose links can be cut one by one can
+    needs no other way to show that it is at rest, and one whose links can be cut one by one can
     have all links of a node cut."""
     able = target.able | {less for more, less in _INCLUDED.items() if more in target.able}
     return {name: about for name, about in CAPABILITIES.items() if name not in able}

@@ -25,7 +25,7 @@ from dynamesis.harness.targets.etcd.gateway import (
     unchanged,
 )
 
-#: times that a change is tried again because somebody else was faster
+#: times that a change is tried again because another client was faster
 _CONTENTION = 20
 
 

@@ -1,7 +1,7 @@
 """One node of etcd over its JSON gateway: ranges and transactions, keys and values as text.
 
-Errors are told apart by whether etcd has proposed the request to Raft: what it refused before that
-certainly did not happen. A time-out, a lost connection, a change of leader leave it open.
+What counts in an error is whether etcd has proposed the request to Raft: what it refused before
+that certainly did not happen. A time-out, a lost connection, a change of leader leave it open.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class RedisClient(Client):
         return ok(op, wanted.value(replies), self._node)
 
     async def _primary(self) -> Resp:
-        """A connection to the primary, as far as anybody knows."""
+        """A connection to the node that is the primary as far as known."""
         if self._connection is not None and self._connection.open:
             return self._connection
         self._drop()
