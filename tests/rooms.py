@@ -144,6 +144,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "stores under test: what a target is, and what can be done to it",
         ("checkers.history", "cluster.plugins"),
     ),
+    "harness.targets.etcd": ("etcd as a target", ("checkers.history", "harness.targets")),
+    "harness.targets.redis": ("Redis as a target", ("checkers.history", "harness.targets")),
     "harness.processes": ("ports, watchdog, deadlines, signals", ("harness.targets",)),
     "harness.generators": ("schedules as pure values", ("checkers.history",)),
     "harness.results": (

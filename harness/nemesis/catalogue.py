@@ -30,8 +30,10 @@ def _cut(
     least: int = 2,
     kinds: frozenset[str] = _CUTS,
     times: int = 1,
+    isolates: bool = False,
 ) -> Member:
-    return Member(f"cut.{name}", description, draws.cut(shape, kinds, times), kinds, least)
+    draw = draws.cut(shape, kinds, times)
+    return Member(f"cut.{name}", description, draw, kinds, least, isolates=isolates)
 
 
 def _link(
@@ -78,12 +80,12 @@ def _change(
 MEMBERS: tuple[Member, ...] = (
     _cut("halves", "the first half from the rest", cuts.halves),
     _cut("random-halves", "a random minority from the rest", cuts.random_halves),
-    _cut("one", "one node from the rest", cuts.one),
+    _cut("one", "one node from the rest", cuts.one, isolates=True),
     _cut("minority-third", "a random third from the rest", cuts.minority_third, least=3),
     _cut("bridge", "halves that meet in one node only", cuts.bridge, least=3),
     _cut("majorities-ring", "each node reaches another majority", cuts.majorities_ring, least=4),
     _cut("one-way", "one half does not receive what the other sends", cuts.one_way, kinds=_ONE_WAY),
-    _cut("flapping", "one node, on and off", cuts.one, times=4),
+    _cut("flapping", "one node, on and off", cuts.one, times=4, isolates=True),
     Member("cut.primaries", "the primaries of a key from the rest",
            draws.aimed_cut("primaries"), _CUTS, least=2, needs=_AIMED),
     Member("cut.coordinator", "the coordinator of a key's last put from the rest",

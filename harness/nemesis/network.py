@@ -24,6 +24,7 @@ from dynamesis.harness.nemesis.symptoms import (
     worse,
 )
 from dynamesis.harness.targets.capabilities import Observed
+from dynamesis.harness.targets.site import PEERS
 
 #: greetings of which the fastest is the usual one
 _SAMPLES = 4
@@ -40,6 +41,9 @@ class RouteFaults:
         self._of_pair: dict[str, list[str]] = defaultdict(list)
         for name in routes:
             self._of_pair[name.partition(":")[0]].append(name)
+        #: the nodes that all their peers reach by one route
+        self._shared = [pair.removeprefix(f"{PEERS}-") for pair in self._of_pair
+                        if pair.startswith(f"{PEERS}-")]  # fmt: skip
         #: connections of earlier tests at the same ports, and of probes
         self.foreign = connections()
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
@@ -73,6 +77,18 @@ class RouteFaults:
         """The routes of the pair that this name has."""
         return self._of_pair.get(name) or [name]
 
+    def that_there_are(self, faults: Mapping[str, LinkFault]) -> Mapping[str, LinkFault]:
+        """The same faults on the routes that there are: where all peers of a node share one, it
+        has the fault that the routes of all of them were to have."""
+        if not self._shared:
+            return faults
+        laid: dict[str, LinkFault] = {}
+        for node in self._shared:
+            wanted = [faults.get(route_name(peer, node)) for peer in self._shared if peer != node]
+            if wanted and wanted[0] is not None and wanted.count(wanted[0]) == len(wanted):
+                laid[route_name(PEERS, node)] = wanted[0]
+        return laid
+
     def burden(self, name: str) -> int:
         """How many faults are on this route."""
         return len(self._faults[name])
@@ -94,7 +110,7 @@ class Cut:
 
     async def inject(self, number: int, fault: CutFault) -> Look:
         silent = unreached(fault.grudge)
-        cut = route_faults(fault.kind, fault.grudge)
+        cut = self._routes.that_there_are(route_faults(fault.kind, fault.grudge))
         pairs = silent | {(b, a) for a, b in silent}
         if self._reporting:
             look = await _felt(self._observed, self._routes, pairs, list(cut))
@@ -176,8 +192,8 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     """Proof where nodes report nothing: these links were used before and they refuse or
     reset now, or connections go through them while they have the fault, which was read
     back when it was laid; or the links' own count. "nobody" in the detail: nothing ever dialled
-    there."""
-    ends = [(a, b) for a in (CLIENT, *observed.nodes) for b in observed.nodes if a != b]
+    there, or no link had a running node at each end."""
+    ends = [(a, b) for a in (CLIENT, PEERS, *observed.nodes) for b in observed.nodes if a != b]
     wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}
     addresses = {
         name: routes.links.address(a, b + name.removeprefix(pair))
@@ -188,8 +204,14 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     before = _dialled(routes, ports.values())
     harmed = await _harm(routes, list(addresses))
     felt: dict[str, Any] = {}
+    alive: set[str] = set()
+
+    def both_run(name: str) -> bool:
+        ends = wanted[name.partition(":")[0]]
+        return all(end in (CLIENT, PEERS) or observed.state(end) == "running" for end in ends)
 
     async def look() -> Proof:
+        alive.update(filter(both_run, ports))
         harm, now = await harmed(), _dialled(routes, ports.values(), ESTABLISHED)
         for name, port in ports.items():
             if name in felt or not routes.burden(name):
@@ -200,7 +222,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
                     felt[name] = {"carried": before[port], how: True}
             elif now[port]:
                 felt[name] = {"carries": now[port]}
-        used = bool(felt or harm or any(before.values()))
+        used = bool(felt or harm or any(before[ports[name]] for name in alive))
         no_target = {} if used else {"nobody": True}
         bit = bool(felt or harm)
         return Proof(bit, bit, {"felt": dict(felt), **harm, **no_target})

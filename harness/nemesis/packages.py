@@ -119,6 +119,7 @@ class Member:
     lasts: whether it is never taken back, and ends by itself
     alias: how users name it, where that is not `name`
     needs: what the target must be able to do, beside what the family needs
+    isolates: whether it cuts off one whole node, for which one proxy in front of it is enough
     """
 
     name: str
@@ -134,6 +135,7 @@ class Member:
     lasts: bool = False
     alias: str = ""
     needs: frozenset[str] = frozenset()
+    isolates: bool = False
 
     @property
     def title(self) -> str:
@@ -159,7 +161,10 @@ class Member:
         )
 
     def _cannot(self, context: FaultContext) -> str | None:
-        lacking = context.lacks((*FAMILY_NEEDS.get(self.family, ()), *sorted(self.needs)))
+        family = FAMILY_NEEDS.get(self.family, ())
+        if self.isolates and not context.lacks(["isolations"]):
+            family = ()
+        lacking = context.lacks((*family, *sorted(self.needs)))
         if not lacking:
             return None
         has = ", ".join(["processes", *sorted(context.able or ())])

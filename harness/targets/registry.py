@@ -17,6 +17,8 @@ from dynamesis.harness.targets.target import Target
 TARGETS: dict[str, str] = {
     "adopt": "harness.targets.adopted.target:AdoptTarget",
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
+    "etcd": "harness.targets.etcd.target:EtcdTarget",
+    "redis": "harness.targets.redis.target:RedisTarget",
 }
 #: the entry points of targets that other packages bring
 GROUP = "dynamesis.targets"

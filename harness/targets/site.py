@@ -49,6 +49,8 @@ class Site:
     node: by name, newcomers too
     options: --target-option NAME=VALUE, checked against Target.options
     folder: for files of the whole cluster; deleted at the end
+    workload, model: what the clients will do, by name, and the model that it names: `add` is one
+        thing to a set and another to a counter
     """
 
     nodes: tuple[str, ...]
@@ -56,6 +58,8 @@ class Site:
     folder: Path
     resolve: Resolve
     options: Mapping[str, str] = field(default_factory=dict)
+    workload: str = ""
+    model: str = ""
 
     def dials(self, source: str, dest: str, port: str = "") -> tuple[str, int]:
         """The (host, port) by which node `source` reaches `dest`: through the proxy of this
@@ -92,6 +96,8 @@ def save(site: Site, routes: Mapping[tuple[str, str, str], str], file: Path) -> 
         "node": nodes,
         "folder": str(site.folder),
         "options": dict(site.options),
+        "workload": site.workload,
+        "model": site.model,
         "routes": [[*path, address] for path, address in routes.items()],
     }
     part = file.with_suffix(".part")
@@ -113,4 +119,6 @@ def load(file: Path) -> Site:
         folder=Path(content["folder"]),
         resolve=lambda source, dest, port: routes[source, dest, port],
         options=content["options"],
+        workload=content["workload"],
+        model=content["model"],
     )

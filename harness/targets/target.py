@@ -39,6 +39,7 @@ CAPABILITIES: dict[str, str] = {
     "kill": "nodes that can be killed and started again",
     "stop": "nodes that can be stopped gracefully and started again",
     "pause": "nodes that can be paused",
+    "isolations": "a proxy in front of each node, by which all its peers reach it",
     "status": "what a node reports of itself",
     "quiet": "whether replication is at rest",
     "dumps": "what one replica holds",
@@ -259,6 +260,7 @@ class Target:
         method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
         found = {
             "cuts": self.links == "pairs" or self.shimmed,
+            "isolations": self.links == "nodes",
             "kill": True,
             "stop": True,
             "pause": True,

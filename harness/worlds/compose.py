@@ -45,6 +45,8 @@ def compose(
         root=(folder / WORK).resolve(),
         logs=(folder / LINKS).resolve(),
         options=options.target_options,
+        workload=workload.name,
+        model=workload.model,
         port_base=options.port_base,
         newcomers=newcomers(options.faults),
         starts=options.starts,

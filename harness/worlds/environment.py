@@ -39,6 +39,9 @@ class EnvironmentSpec:
     logs: Path
     #: --target-option NAME=VALUE
     options: Mapping[str, str] = field(default_factory=dict)
+    #: the workload by name, and the model that it names
+    workload: str = ""
+    model: str = ""
     #: the first port; None finds free ones
     port_base: int | None = None
     #: nodes that run and have not joined
@@ -81,10 +84,13 @@ class TestEnvironment:
 
     def addresses(self) -> dict[tuple[str, str, str], str]:
         """Every address that Site.resolve knows, once the links have started."""
-        return {
-            (route.source, *_named(route.dest)): self.links.address(route.source, route.dest)
-            for route in self.routes
-        }
+        found: dict[tuple[str, str, str], str] = {}
+        for route in self.routes:
+            node, port = _named(route.dest)
+            names = (port,) if port else ("", _first(self.target, route.source))
+            address = self.links.address(route.source, route.dest)
+            found |= {(route.source, node, name): address for name in names}
+        return found
 
     async def welcome(self, node: str) -> None:
         """Start a node that has not joined yet, behind links of its own to and from all
@@ -136,7 +142,15 @@ def build(
         sites = _sites(target, everyone, ports, plan.root)
         routes = _routes(target, sites, ports)
         links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
-        site = Site(plan.nodes, sites, plan.root, _resolver(target, sites, links), plan.options)
+        site = Site(
+            nodes=plan.nodes,
+            node=sites,
+            folder=plan.root,
+            resolve=_resolver(target, sites, links),
+            options=plan.options,
+            workload=plan.workload,
+            model=plan.model,
+        )
         context = BuildContext(
             site=site,
             spares=plan.spares,
@@ -231,8 +245,12 @@ def _preload(
 
 def _dest(target: Target, source: str, dest: str, port: str) -> str:
     """A node as the end of a route; beyond the first port that is dialled so, with the port."""
-    first = (target.client_ports if source == CLIENT else target.between)[0]
-    return dest if port in ("", first) else f"{dest}:{port}"
+    return dest if port in ("", _first(target, source)) else f"{dest}:{port}"
+
+
+def _first(target: Target, source: str) -> str:
+    """The port that is meant where none is named."""
+    return (target.client_ports if source == CLIENT else target.between)[0]
 
 
 def _named(dest: str) -> tuple[str, str]:

@@ -52,6 +52,10 @@ CHOICES: dict[str, Collection[str]] = {
 }
 
 
+#: What a target can do that can do more: no lack where it cannot.
+_INCLUDED = {"status": "quiet", "cuts": "isolations"}
+
+
 @dataclass(frozen=True)
 class TestOptions:
     """A test that makes sense, with everything drawn that was left to the seed."""
@@ -108,8 +112,9 @@ class TestOptions:
 
 def lacks(target: Target) -> dict[str, str]:
     """What a target cannot do, by capability, and what it would be. A target with a status
-    needs no other way to show that it is at rest."""
-    able = target.able | ({"quiet"} if "status" in target.able else set())
+    needs no other way to show that it is at rest, and one whose links can be cut one by one can
+    have all links of a node cut."""
+    able = target.able | {less for more, less in _INCLUDED.items() if more in target.able}
     return {name: about for name, about in CAPABILITIES.items() if name not in able}
 
 
