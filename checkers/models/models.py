@@ -20,7 +20,9 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
 from dynamesis.checkers.models.cas_register import check_cas_register, check_mutex
+from dynamesis.checkers.models.converging import check_converging_counter, check_converging_set
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
+from dynamesis.checkers.models.echo import check_echo
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.independent import each_key, unkeyed
 from dynamesis.checkers.models.kv import check_kv
@@ -38,7 +40,8 @@ class ModelOptions:
     elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
     accounts add up to (None: what the first read shows), and whether one may be negative.
     `initial` is the value that every register holds at first. Of a queue: whether it may deliver a
-    value again, and whether it must keep the order of each producer."""
+    value again, and whether it must keep the order of each producer. `eventual`: only final reads
+    must show everything, and each of them must, on every node."""
 
     consistency_models: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class ModelOptions:
     initial: Any = None
     at_least_once: bool = False
     fifo: bool = False
+    eventual: bool = False
     test: Mapping[str, Any] | None = None
 
 
@@ -99,6 +103,12 @@ def _queue_of(options: ModelOptions) -> dict[str, bool]:
     test = options.test or {}
     asked = {"at_least_once": options.at_least_once, "fifo": options.fifo}
     return {name: value or test.get(name) is True for name, value in asked.items()}
+
+
+def _nodes_of(options: ModelOptions) -> tuple[str, ...]:
+    """The nodes that final reads must have shown, where test.json names them."""
+    nodes = (options.test or {}).get("nodes")
+    return tuple(map(str, nodes)) if isinstance(nodes, list) else ()
 
 
 _ELLE = ("consistency_models", "anomalies")
@@ -160,9 +170,15 @@ MODELS: dict[str, Model] = dict(
         ),
         _model(
             "set-full",
-            lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
+            lambda h, o: each_key(
+                partial(check_converging_set, nodes=_nodes_of(o))
+                if o.eventual
+                else partial(check_set_full, linearizable=o.linearizable),
+                h,
+            ),
             "elements added, each read shows all that is known",
             "linearizable",
+            "eventual",
         ),
         _model(
             "queue",
@@ -174,8 +190,14 @@ MODELS: dict[str, Model] = dict(
         ),
         _model(
             "counter",
-            lambda h, o: each_key(check_counter, h),
+            lambda h, o: each_key(
+                partial(check_converging_counter, nodes=_nodes_of(o))
+                if o.eventual
+                else check_counter,
+                h,
+            ),
             "additions, each read within bounds",
+            "eventual",
         ),
         _model(
             "bank",
@@ -193,6 +215,7 @@ MODELS: dict[str, Model] = dict(
         _model(
             "unique-ids", lambda h, o: each_key(check_unique_ids, h), "every id is generated once"
         ),
+        _model("echo", lambda h, o: each_key(check_echo, h), "what was sent comes back"),
     ]
 )
 

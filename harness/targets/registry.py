@@ -16,6 +16,7 @@ from dynamesis.harness.targets.target import Target
 #: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
 TARGETS: dict[str, str] = {
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
+    "maelstrom": "harness.targets.maelstrom.target:MaelstromTarget",
 }
 #: the entry points of targets that other packages bring
 GROUP = "dynamesis.targets"

@@ -78,6 +78,7 @@ class BuildContext:
     busy: how many times as long as on an idle machine everything may take now
     starts: the names of the faults' operations that the test may use, such as start-disk
     faketime: libfaketime, where clocks are to be wrong through it
+    links: what is between nodes and clients (harness.links.base.Links)
     """
 
     site: Site
@@ -88,6 +89,7 @@ class BuildContext:
     busy: Callable[[], float]
     starts: frozenset[str] = frozenset()
     faketime: Path | None = None
+    links: Any = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Target:
     programs: what must be on the PATH; `install` is how to get it
     links: how its nodes are given each other's addresses: one for each ordered pair ("pairs",
         by Site.dials), one for each node ("nodes", by Site.advertised), or not at all (None)
+    links_kind: the only kind of links (harness.links.LINKS) that its nodes can be joined by; None
+        where any will do that carries connections
     wipes: whether the data of one node may be deleted without a loss
     boot_limit: s that a node may take to be ready
     stop_limit: s from SIGTERM to SIGKILL
@@ -157,6 +161,7 @@ class Target:
     programs: tuple[str, ...] = ()
     install: str = ""
     links: Literal["pairs", "nodes"] | None = None
+    links_kind: str | None = None
     wipes: bool = False
     boot_limit: float = 30.0
     stop_limit: float = 5.0

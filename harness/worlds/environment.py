@@ -144,6 +144,7 @@ def build(
             busy=stretch,
             starts=plan.starts,
             faketime=plan.faketime,
+            links=links,
         )
         store = target.build(context)
         yield TestEnvironment(store, links, tuple(routes), site, sites, ports, target)

@@ -28,7 +28,7 @@ from dynamesis.harness.targets.dynamo.target import DynamoTarget
 from dynamesis.harness.targets.registry import TARGETS, load_target
 from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import one_of, within
+from dynamesis.harness.usage.values import one_of, program, within
 from dynamesis.harness.worlds.environment import ports_for
 from dynamesis.harness.worlds.extensions import load_workload
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
@@ -128,7 +128,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target=absolute(spec.target),
         workload=absolute(workload),
         nodes=nodes,
-        bin=None if spec.bin is None else spec.bin.resolve(),
+        bin=None if spec.bin is None else program(spec.bin),
     )
     values = {name: getattr(full, name) for name in full.flags()}
     return full, target.configured(values)
@@ -151,7 +151,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
         target=target,
         target_options=_target_options(target, spec.target_option),
         nodes=tuple(f"n{i}" for i in range(1, spec.nodes + 1)),
-        links=one_of("--links", spec.links, LINKS),
+        links=_links(spec.links, target),
         port_base=spec.port_base,
         workload=workload,
         tuning=_tuning(workload, spec.option),
@@ -194,6 +194,18 @@ def spoken(name: str, target: Target) -> Workload:
     raise UsageError(
         f"--workload: target {target.name} does not speak {workload.name}; it speaks: {speaks}"
     )
+
+
+def _links(name: str, target: Target) -> str:
+    """The links by which the nodes of a target can be joined. Raises UsageError."""
+    one_of("--links", name, LINKS)
+    only = target.links_kind
+    if only is not None and name in ("auto", only):
+        return only
+    if only is not None or name == "messages":
+        right = f"only {only}" if only else "others than messages, which are for programs on pipes"
+        raise UsageError(f"--links: target {target.name} can be joined by {right}, not by {name}")
+    return name
 
 
 def _adapted(options: TestOptions) -> TestOptions:
