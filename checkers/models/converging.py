@@ -31,7 +31,11 @@ def check_converging_set(h: History, nodes: Sequence[str] = ()) -> CheckerResult
     reasons = [*s.reasons, *_unread(h, s.end[final], nodes)]
     known, seen = s.acknowledged.copy(), s.seen()
     np.minimum.at(known, s.element[seen], s.end[s.read[seen]])
-    found = [_lacks(s, e, read, int(known[e])) for read in final.tolist() for e in _lacking(s, read, known)]
+    found = [
+        _lacks(s, e, read, int(known[e]))
+        for read in final.tolist()
+        for e in _lacking(s, read, known)
+    ]
     lost = len({a.ops[0] for a in found})
     found += unexpected(s, range(len(s.begin)))
     known_count = int(np.count_nonzero(known < NEVER))

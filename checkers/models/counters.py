@@ -58,9 +58,7 @@ def check_counter(h: History) -> CheckerResult:
     return bounded_reads(h, lambda reads: np.ones(len(reads), np.bool_))[0]
 
 
-def bounded_reads(
-    h: History, wanted: Callable[[Ints], Bools]
-) -> tuple[CheckerResult, Ints]:
+def bounded_reads(h: History, wanted: Callable[[Ints], Bools]) -> tuple[CheckerResult, Ints]:
     """The verdict on the reads that are `wanted`, by the rows of their invocations; and the rows
     where these ended."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))

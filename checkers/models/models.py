@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from dynamesis.checkers.dynamo.nodes import check_crashes
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register, wanted
 from dynamesis.checkers.elle.version_order import INFERENCES
 from dynamesis.checkers.evidence.vacuity import with_evidence
@@ -246,8 +247,18 @@ def judge_run(model: str, run: Run, options: ModelOptions) -> Results:
     reasons = not_understood(run.history, model)
     if reasons:
         return Results({model: judge((), reasons)})
-    found = with_evidence(MODELS[model].judge(run, asked), run)
+    found = with_evidence(_with_crashes(MODELS[model].judge(run, asked), run), run)
     return with_faults(found, run.timeline)
+
+
+def _with_crashes(found: Results, run: Run) -> Results:
+    """The results with those of `crashes`, where a node ended by itself and the model does not
+    judge that."""
+    if "crashes" in found.verdicts or not run.timeline.found_dead:
+        return found
+    return Results(
+        {**found.verdicts, "crashes": check_safely("crashes", lambda: check_crashes(run))}
+    )
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

@@ -18,7 +18,9 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within
 
-Kind = Literal["integer", "number", "duration", "switch", "name", "names", "repeated", "path", "text"]
+Kind = Literal[
+    "integer", "number", "duration", "switch", "name", "names", "repeated", "path", "text"
+]
 T = TypeVar("T")
 
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.

@@ -40,7 +40,9 @@ def _single(like: Workload, name: str) -> Callable[[Load], SharedScript]:
     return shared
 
 
-def _converging(like: Workload, name: str, description: str, options: Mapping[str, Option]) -> Workload:
+def _converging(
+    like: Workload, name: str, description: str, options: Mapping[str, Option]
+) -> Workload:
     """As another workload, on one key, all nodes of which agree in the end."""
     return replace(
         like,

@@ -73,9 +73,7 @@ class MaelstromClient(Client):
                 return answer
         raise ConnectionError(f"{node} ended before it answered")
 
-    async def _complain(
-        self, node: str, op: Op, request: Request, body: Body, right: str
-    ) -> Op:
+    async def _complain(self, node: str, op: Op, request: Request, body: Body, right: str) -> Op:
         """Report an answer that is not as the workload has it: the node is stopped for that."""
         shown = msgspec.json.encode(body).decode()
         complaint = f"{node} answered {request.kind} by {shown[:400]}: right is that {right}"

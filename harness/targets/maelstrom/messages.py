@@ -53,7 +53,7 @@ def parse(line: bytes, node: str, known: Callable[[str], bool]) -> Message:
         raise _broken(
             node,
             line,
-            f"it is not JSON ({error}). A line on stdout must be a message, {shape}; what is to "
+            f"it is not JSON. A line on stdout must be a message, {shape}; what is to "
             "be logged belongs on stderr",
         ) from error
     if not isinstance(content, dict):

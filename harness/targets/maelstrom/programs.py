@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections import defaultdict
 from typing import IO, Any
 
 from dynamesis.harness.targets.maelstrom.messages import (
@@ -43,6 +44,7 @@ class Programs(ProcessStore):
         self._router = router
         self._greetings = greetings
         self._broken: dict[str, str] = {}
+        self._unanswered: dict[str, str] = defaultdict(str)
         self._greeted: dict[str, asyncio.Task[str | None]] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
 
@@ -102,7 +104,10 @@ class Programs(ProcessStore):
     def _not_ready(self, node: str, what: str) -> str:
         if node in self._broken:
             return self._broken[node]
-        return super()._not_ready(node, what)
+        unanswered = (
+            f" ({self._unanswered[node]} was not answered)" if self._unanswered[node] else ""
+        )
+        return super()._not_ready(node, what + unanswered)
 
     # ---- inside
 
@@ -110,8 +115,9 @@ class Programs(ProcessStore):
         """Send what each program is sent at its start; what was wrong with an answer."""
         init = {"type": "init", "node_id": node, "node_ids": list(self.nodes)}
         for body in (init, *self._greetings):
+            self._unanswered[node] = str(body["type"])
             answer = await self._router.ask(node, body)
-            kind = f"{body['type']}_ok"
+            self._unanswered[node], kind = "", f"{body['type']}_ok"
             if answer.get("type") != kind:
                 return f"{node} answered {body['type']} by {answer!r}; right is type {kind!r}"
         return None

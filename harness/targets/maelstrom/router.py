@@ -97,9 +97,7 @@ class Router:
         elif dest in self._nodes:
             line = encode(source, dest, message.body)
             deliver = partial(self._to_node, dest, line)
-            carry = partial(
-                self.links.carry, source, dest, message.reply, message.size, deliver
-            )
+            carry = partial(self.links.carry, source, dest, message.reply, message.size, deliver)
             self._later(carry)
         elif dest == HARNESS:
             self._answered(message.body)
@@ -133,7 +131,8 @@ class Router:
         limit: it may never come."""
         self._numbered += 1
         number = self._numbered
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
+        self._asked[number] = asked
         self._to_node(node, encode(HARNESS, node, {**body, "msg_id": number}))
         try:
             return await asked

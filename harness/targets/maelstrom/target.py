@@ -52,7 +52,7 @@ class MaelstromTarget(Target):
     links_kind = "messages"
     able = frozenset({"cuts", "frames", "quiet"})
     op_limit = 2.0
-    options: Mapping[str, TargetOption] = {  # noqa: RUF012
+    options: Mapping[str, TargetOption] = {
         "latency": TargetOption("0", "ms that a message between nodes takes, on average"),
         "latency-dist": TargetOption("constant", "how latencies are spread", tuple(LATENCIES)),
         "topology": TargetOption("grid", "who is whose neighbour in broadcast", tuple(TOPOLOGIES)),
@@ -153,5 +153,3 @@ class MaelstromTarget(Target):
         mean, draw = float(self._option("latency")) / 1000, LATENCIES[self._option("latency-dist")]
         random = Random(f"latency {self._seed}")
         return lambda: draw(random, mean) if mean else 0.0
-
-

@@ -80,7 +80,9 @@ def _asked_txn(op: Op) -> Body:
 def _done_txn(op: Op, body: Body) -> Any:
     """The micro-operations as they were done, with the keys of the workload."""
     asked = _asked_txn(op)["txn"]
-    right = f"the array of the {len(asked)} micro-operations that were asked for, with what was read"
+    right = (
+        f"the array of the {len(asked)} micro-operations that were asked for, with what was read"
+    )
     done = _field(body, "txn", right, lambda value: _fits(asked, value))
     return [[f, key, mop[2]] for (f, key, _), mop in zip(op.value, done, strict=True)]
 

@@ -1,4 +1,4 @@
-"""The loop of a program that speaks Maelstrom's protocol: reads messages, answers them in threads."""
+"""The loop of a program that speaks Maelstrom's protocol: answers each message in a thread."""
 
 from __future__ import annotations
 
