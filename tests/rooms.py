@@ -193,6 +193,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("checkers.history", "harness.generators", "workloads", "workloads.script"),
     ),
     # ---- harness, composed with workloads and cluster
+    "harness.targets.maelstrom": (
+        "programs that speak Maelstrom's protocol, as a target",
+        ("checkers.history", "harness.links", "harness.targets", "harness.usage"),
+    ),
     "harness.check": (
         "from a history to a verdict and its files",
         (

@@ -17,23 +17,25 @@ from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import Ints
-from dynamesis.checkers.history.timeline import timeline
 from dynamesis.checkers.models.counters import bounded_reads
 from dynamesis.checkers.models.sets import Sets, capped, sets_of, unexpected
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
 
-def check_converging_set(h: History, nodes: Sequence[str] = ()) -> CheckerResult:
-    """Every final read shows all that is known, and no read what cannot be there. `nodes`: those
-    that must each have been read in the end."""
+def check_converging_set(
+    h: History, final: int | None = None, nodes: Sequence[str] = ()
+) -> CheckerResult:
+    """Every final read shows all that is known, and no read what cannot be there. `final`: the row
+    after which reads are final, in a history with phases; `nodes`: those that must each have been
+    read in the end."""
     s = sets_of(h)
-    final = np.flatnonzero(s.begin > _final_from(h))
-    reasons = [*s.reasons, *_unread(h, s.end[final], nodes)]
+    last = np.flatnonzero(s.begin > _final_from(h, final))
+    reasons = [*s.reasons, *_unread(h, s.end[last], nodes)]
     known, seen = s.acknowledged.copy(), s.seen()
     np.minimum.at(known, s.element[seen], s.end[s.read[seen]])
     found = [
         _lacks(s, e, read, int(known[e]))
-        for read in final.tolist()
+        for read in last.tolist()
         for e in _lacking(s, read, known)
     ]
     lost = len({a.ops[0] for a in found})
@@ -41,7 +43,7 @@ def check_converging_set(h: History, nodes: Sequence[str] = ()) -> CheckerResult
     known_count = int(np.count_nonzero(known < NEVER))
     if not known_count:
         reasons.append("no element was known")
-    return capped(found, reasons, {"known": known_count, "lost": lost, "final_reads": len(final)})
+    return capped(found, reasons, {"known": known_count, "lost": lost, "final_reads": len(last)})
 
 
 def _lacking(s: Sets, read: int, known: Ints) -> list[int]:
@@ -62,9 +64,11 @@ def _lacks(s: Sets, element: int, read: int, known: int) -> Anomaly:
     return Anomaly("lost-element", why, None, tuple(sorted({int(s.added[element]), known, end})))
 
 
-def check_converging_counter(h: History, nodes: Sequence[str] = ()) -> CheckerResult:
-    """Every final read gives a sum that what was added can come to."""
-    begun = _final_from(h)
+def check_converging_counter(
+    h: History, final: int | None = None, nodes: Sequence[str] = ()
+) -> CheckerResult:
+    """Every final read gives a sum that what was added can come to; the rest as for a set."""
+    begun = _final_from(h, final)
     result, ends = bounded_reads(h, lambda reads: reads > begun)
     return judge(
         result.anomalies,
@@ -74,9 +78,8 @@ def check_converging_counter(h: History, nodes: Sequence[str] = ()) -> CheckerRe
     )
 
 
-def _final_from(h: History) -> int:
+def _final_from(h: History, final: int | None) -> int:
     """The row after which reads are final."""
-    final = timeline(h).final
     if final is not None:
         return final
     adds = np.flatnonzero((h.process >= 0) & h.rows("add"))

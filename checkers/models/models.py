@@ -84,6 +84,24 @@ def _model(
     return name, Model(_one(name, check), about, frozenset(options))
 
 
+def _converging(
+    name: str,
+    always: Callable[[History, ModelOptions], CheckerResult],
+    in_the_end: Callable[..., CheckerResult],
+    about: str,
+    *options: str,
+) -> tuple[str, Model]:
+    """A model that with `eventual` judges final reads alone: of each key by `in_the_end`."""
+
+    def judge_all(run: Run, asked: ModelOptions) -> Results:
+        if not asked.eventual:
+            return _one(name, always)(run, asked)
+        last = partial(in_the_end, final=run.timeline.final, nodes=_nodes_of(asked))
+        return _one(name, lambda h, _: each_key(last, h))(run, asked)
+
+    return name, Model(judge_all, about, frozenset({"eventual", *options}))
+
+
 def _bank_of(options: ModelOptions) -> dict[str, object]:
     """What test.json has on the bank, and what was asked for beside it."""
     asked: dict[str, object] = {}
@@ -169,17 +187,12 @@ MODELS: dict[str, Model] = dict(
             lambda h, o: each_key(check_set, h),
             "elements added, the last read shows all",
         ),
-        _model(
+        _converging(
             "set-full",
-            lambda h, o: each_key(
-                partial(check_converging_set, nodes=_nodes_of(o))
-                if o.eventual
-                else partial(check_set_full, linearizable=o.linearizable),
-                h,
-            ),
+            lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
+            check_converging_set,
             "elements added, each read shows all that is known",
             "linearizable",
-            "eventual",
         ),
         _model(
             "queue",
@@ -189,16 +202,11 @@ MODELS: dict[str, Model] = dict(
             "at_least_once",
             "fifo",
         ),
-        _model(
+        _converging(
             "counter",
-            lambda h, o: each_key(
-                partial(check_converging_counter, nodes=_nodes_of(o))
-                if o.eventual
-                else check_counter,
-                h,
-            ),
+            lambda h, o: each_key(check_counter, h),
+            check_converging_counter,
             "additions, each read within bounds",
-            "eventual",
         ),
         _model(
             "bank",

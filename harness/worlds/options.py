@@ -203,8 +203,8 @@ def _links(name: str, target: Target) -> str:
     if only is not None and name in ("auto", only):
         return only
     if only is not None or name == "messages":
-        right = f"only {only}" if only else "others than messages, which are for programs on pipes"
-        raise UsageError(f"--links: target {target.name} can be joined by {right}, not by {name}")
+        right = only or "any but messages, which are for programs on pipes"
+        raise UsageError(f"--links: {name} cannot join the nodes of {target.name}; use {right}")
     return name
 
 

@@ -104,9 +104,8 @@ class Programs(ProcessStore):
     def _not_ready(self, node: str, what: str) -> str:
         if node in self._broken:
             return self._broken[node]
-        unanswered = (
-            f" ({self._unanswered[node]} was not answered)" if self._unanswered[node] else ""
-        )
+        asked = self._unanswered[node]
+        unanswered = f" ({asked} was not answered)" if asked else ""
         return super()._not_ready(node, what + unanswered)
 
     # ---- inside

@@ -79,6 +79,10 @@ class MaelstromTarget(Target):
             )
         other = copy(self)
         other._bin = str(values["bin"])
+        try:
+            other._argv()
+        except ValueError as unclear:
+            raise UsageError(f"--bin: {other._bin!r} is no command line ({unclear})") from unclear
         other._workload = str(values.get("workload") or "")
         other._seed = int(values.get("seed") or 0)
         given = (each.partition("=") for each in values.get("target_option") or ())
@@ -132,7 +136,7 @@ class MaelstromTarget(Target):
     def _argv(self) -> list[str]:
         """The command line; a file whose name has spaces is one word."""
         assert self._bin is not None
-        return [self._bin] if os.path.isfile(self._bin) else shlex.split(self._bin)
+        return [self._bin] if os.path.isfile(self._bin) else shlex.split(self._bin) or [""]
 
     def _option(self, name: str) -> str:
         return self._options.get(name, self.options[name].default)
