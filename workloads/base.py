@@ -185,8 +185,8 @@ class Workload:
         `used`: those that the load used (workloads.script.used_keys), where it makes up its own;
         `nodes`: those that are each to be read, for a workload with `every_node`."""
         every = self.keys(keys) if self.model == DYNAMO else tuple(used) or self.keys(keys)
-        reads = self._final(every, self.configure(options))
-        return each_once(on_each(nodes, reads) if self.every_node else reads)
+        reads, asked = self._final(every, self.configure(options)), tuple(nodes)
+        return each_once(on_each(asked, reads) if self.every_node and asked else reads)
 
     def _final(self, keys: Sequence[str], chosen: Chosen) -> Iterable[Op]:
         if self.final is not None:

@@ -59,7 +59,6 @@ def each_once(reads: Iterable[Op]) -> Generator:
     return gen.clients(FinalReads(tuple(reads)))
 
 
-def on_each(nodes: Iterable[str], reads: Iterable[Op]) -> Iterable[Op]:
+def on_each(nodes: tuple[str, ...], reads: Iterable[Op]) -> Iterable[Op]:
     """Each of these operations on every node: its field `node` names the one to ask."""
-    nodes = tuple(nodes)
     return [msgspec.structs.replace(read, node=node) for read in reads for node in nodes]
