@@ -25,8 +25,11 @@ class BrokenProtocol(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """`size`: bytes on the wire"""
+    """`node`: which node printed it: `src`, or one that passes on what a client asked it for, in
+    that client's name, so that the answer goes to the client at once (Maelstrom's Raft does so);
+    `size`: bytes on the wire"""
 
+    node: str
     src: str
     dest: str
     body: Body
@@ -43,9 +46,11 @@ def encode(src: str, dest: str, body: Body) -> bytes:
     return msgspec.json.encode({"src": src, "dest": dest, "body": body}) + b"\n"
 
 
-def parse(line: bytes, node: str, known: Callable[[str], bool]) -> Message:
+def parse(
+    line: bytes, node: str, known: Callable[[str], bool], client: Callable[[str], bool]
+) -> Message:
     """The message that `node` printed. `known`: whether there is somebody of that name to send it
-    to. Raises BrokenProtocol."""
+    to; `client`: whether a client has it. Raises BrokenProtocol."""
     shape = f'{{"src": "{node}", "dest": "...", "body": {{"type": "...", ...}}}}'
     try:
         content = msgspec.json.decode(line)
@@ -61,7 +66,7 @@ def parse(line: bytes, node: str, known: Callable[[str], bool]) -> Message:
     src, dest, body = (content.get(name) for name in ("src", "dest", "body"))
     if not isinstance(body, dict):
         raise _broken(node, line, f'its field "body" is not an object; a message is {shape}')
-    if src != node:
+    if src != node and not (isinstance(src, str) and client(src)):
         raise _broken(
             node, line, f'its field "src" is {_json(src)}; right is "{node}", the sender itself'
         )
@@ -72,7 +77,7 @@ def parse(line: bytes, node: str, known: Callable[[str], bool]) -> Message:
             f'its field "dest" is {_json(dest)}, which is nobody; right is the name of a node as '
             "init gave it, of a service, or of the client that is answered",
         )
-    return Message(src, dest, body, len(line))
+    return Message(node, src, dest, body, len(line))
 
 
 def too_long(node: str, start: bytes) -> BrokenProtocol:

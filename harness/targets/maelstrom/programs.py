@@ -156,13 +156,14 @@ class Programs(ProcessStore):
             incoming.close()
 
     async def _listen(self, node: str, reader: asyncio.StreamReader) -> None:
+        router = self._router
         while True:
             try:
                 line = await reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as last:
                 if last.partial.strip() and self.state(node) != "down":
-                    parse(last.partial, node, self._router.known)
+                    parse(last.partial, node, router.known, router.client)
                 return
             except asyncio.LimitOverrunError as endless:
                 raise too_long(node, await reader.read(min(endless.consumed, 4096))) from endless
-            self._router.send(parse(line, node, self._router.known))
+            router.send(parse(line, node, router.known, router.client))

@@ -85,25 +85,28 @@ class Router:
 
     def known(self, name: str) -> bool:
         """Whether a message can be for somebody of this name: also a client that has left."""
-        if name in self._nodes or name in self._services or name == HARNESS:
+        return name in self._nodes or name in self._services or self.client(name)
+
+    def client(self, name: str) -> bool:
+        """Whether a client has this name, or had it."""
+        if name == HARNESS:
             return True
         return name[:1] == "c" and name[1:].isdecimal() and 0 < int(name[1:]) <= self._named
 
     def send(self, message: Message) -> None:
         """Carry what a node has sent."""
-        source, dest = message.src, message.dest
+        node, dest, carry = message.node, message.dest, self.links.carry
         if dest in self._services:
             self._later(partial(self._serve, dest, message))
         elif dest in self._nodes:
-            line = encode(source, dest, message.body)
+            line = encode(message.src, dest, message.body)
             deliver = partial(self._to_node, dest, line)
-            carry = partial(self.links.carry, source, dest, message.reply, message.size, deliver)
-            self._later(carry)
+            self._later(partial(carry, node, dest, message.reply, message.size, deliver))
         elif dest == HARNESS:
             self._answered(message.body)
         else:
             deliver = partial(self._to_client, dest, message.body)
-            self.links.carry(source, CLIENT, True, message.size, deliver)
+            carry(node, CLIENT, True, message.size, deliver)
 
     def _later(self, carry: Callable[[], None]) -> None:
         seconds = self._latency()
