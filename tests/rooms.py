@@ -231,6 +231,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.usage", "workloads", "workloads.client", "workloads.plain"),
         ),
     ),
+    "harness.targets.maelstrom": (
+        "programs that speak Maelstrom's protocol, as a target",
+        ("checkers.history", "harness.links", "harness.targets", "harness.usage"),
+    ),
     "harness.check": (
         "from a history to a verdict and its files",
         (

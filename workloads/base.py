@@ -22,7 +22,7 @@ from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
 from dynamesis.workloads.script.colocated_keys import together, twin
-from dynamesis.workloads.script.final_reads import each_once
+from dynamesis.workloads.script.final_reads import each_once, on_each
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
 from dynamesis.workloads.script.script import Script, scripted
 from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Setting, Value
@@ -92,6 +92,8 @@ class Workload:
     operations: tuple[str, ...] = ("get", "put", "delete")
     #: the final reads of these keys, with the options; by default a get or a read of each
     final: Callable[[Sequence[str], Chosen], Iterable[Op]] | None = None
+    #: whether each final read is made on every node
+    every_node: bool = False
     #: what else test.json has for the model, from the options: total_amount, initial, ...
     facts: Callable[[Chosen], Mapping[str, Any]] = _nothing
 
@@ -173,12 +175,18 @@ class Workload:
         return scripted(rng, script)
 
     def final_generator(
-        self, keys: Iterable[str], options: Chosen | None = None, used: Iterable[str] = ()
+        self,
+        keys: Iterable[str],
+        options: Chosen | None = None,
+        used: Iterable[str] = (),
+        nodes: Iterable[str] = (),
     ) -> Generator:
         """The final reads, each retried a bounded number of times. `keys`: the given ones;
-        `used`: those that the load used (workloads.script.used_keys), where it makes up its own."""
+        `used`: those that the load used (workloads.script.used_keys), where it makes up its own;
+        `nodes`: those that are each to be read, for a workload with `every_node`."""
         every = self.keys(keys) if self.model == DYNAMO else tuple(used) or self.keys(keys)
-        return each_once(self._final(every, self.configure(options)))
+        reads, asked = self._final(every, self.configure(options)), tuple(nodes)
+        return each_once(on_each(asked, reads) if self.every_node and asked else reads)
 
     def _final(self, keys: Sequence[str], chosen: Chosen) -> Iterable[Op]:
         if self.final is not None:

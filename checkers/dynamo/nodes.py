@@ -208,8 +208,7 @@ def _unaccounted(h: History, asked: Mapping[str, int]) -> Iterator[Anomaly]:
 
 def check_crashes(run: Run) -> CheckerResult:
     """Did a node end by an error of its own?"""
-    c, timeline = run.order, run.timeline
-    h = c.history
+    h, timeline = run.history, run.timeline
     found = []
     for row in timeline.found_dead:
         value = h.value_of(row)

@@ -8,6 +8,7 @@ After jepsen.checker.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dynamesis.checkers.history.exact import (
     number_text,
     rounding,
 )
-from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.models.operations import altered, limited
 from dynamesis.checkers.models.sets import capped
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
@@ -54,14 +55,20 @@ def _duplicate(h: History, one: int, other: int) -> Anomaly:
 
 def check_counter(h: History) -> CheckerResult:
     """Each read lies within its bounds; each add counts by its sign."""
+    return bounded_reads(h, lambda reads: np.ones(len(reads), np.bool_))[0]
+
+
+def bounded_reads(h: History, wanted: Callable[[Ints], Bools]) -> tuple[CheckerResult, Ints]:
+    """The verdict on the reads that are `wanted`, by the rows of their invocations; and the rows
+    where these ended."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     adds, reads = rows[h.rows("add")[rows]], rows[h.rows("read")[rows] & (h.pair[rows] >= 0)]
-    reads = reads[h.kind[h.pair[reads]] == OK]
+    reads = reads[(h.kind[h.pair[reads]] == OK) & wanted(reads)]
     asked = exact_values(h, adds.tolist())
     odd = [row for row, a in zip(adds.tolist(), asked, strict=True) if not is_number(a)]
     reasons = [*_no_numbers(h, odd, "to add"), *altered(h, "add")]
     if reasons:
-        return judge((), reasons)
+        return judge((), reasons), h.pair[reads]
     shown = exact_values(h, h.pair[reads].tolist())
     good = np.array([is_number(value) for value in shown], np.bool_)
     reasons = _no_numbers(h, h.pair[reads[~good]].tolist(), "as the sum read")
@@ -74,7 +81,7 @@ def check_counter(h: History) -> CheckerResult:
     if not bounds.acknowledged and not any(values):
         reasons.append("no add was acknowledged, and none was read")
     details = {"reads": len(reads), "widest_bounds": number_json(widest)}
-    return capped(found, reasons, details)
+    return capped(found, reasons, details), h.pair[reads]
 
 
 def _no_numbers(h: History, rows: list[int], what: str) -> list[str]:

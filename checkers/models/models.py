@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from dynamesis.checkers.dynamo.nodes import check_crashes
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register, wanted
 from dynamesis.checkers.elle.version_order import INFERENCES
 from dynamesis.checkers.evidence.vacuity import with_evidence
@@ -20,7 +21,9 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.models import dynamo
 from dynamesis.checkers.models.bank import check_bank
 from dynamesis.checkers.models.cas_register import check_cas_register, check_mutex
+from dynamesis.checkers.models.converging import check_converging_counter, check_converging_set
 from dynamesis.checkers.models.counters import check_counter, check_unique_ids
+from dynamesis.checkers.models.echo import check_echo
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.independent import each_key, unkeyed
 from dynamesis.checkers.models.kv import check_kv
@@ -38,7 +41,8 @@ class ModelOptions:
     elle-cli; `assume` of rw_register.INFERENCES; `test` is test.json. Of a bank: what all
     accounts add up to (None: what the first read shows), and whether one may be negative.
     `initial` is the value that every register holds at first. Of a queue: whether it may deliver a
-    value again, and whether it must keep the order of each producer."""
+    value again, and whether it must keep the order of each producer. `eventual`: only final reads
+    must show everything, and each of them must, on every node."""
 
     consistency_models: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
@@ -49,6 +53,7 @@ class ModelOptions:
     initial: Any = None
     at_least_once: bool = False
     fifo: bool = False
+    eventual: bool = False
     test: Mapping[str, Any] | None = None
 
 
@@ -79,6 +84,24 @@ def _model(
     return name, Model(_one(name, check), about, frozenset(options))
 
 
+def _converging(
+    name: str,
+    always: Callable[[History, ModelOptions], CheckerResult],
+    in_the_end: Callable[..., CheckerResult],
+    about: str,
+    *options: str,
+) -> tuple[str, Model]:
+    """A model that with `eventual` judges final reads alone: of each key by `in_the_end`."""
+
+    def judge_all(run: Run, asked: ModelOptions) -> Results:
+        if not asked.eventual:
+            return _one(name, always)(run, asked)
+        last = partial(in_the_end, final=run.timeline.final, nodes=_nodes_of(asked))
+        return _one(name, lambda h, _: each_key(last, h))(run, asked)
+
+    return name, Model(judge_all, about, frozenset({"eventual", *options}))
+
+
 def _bank_of(options: ModelOptions) -> dict[str, object]:
     """What test.json has on the bank, and what was asked for beside it."""
     asked: dict[str, object] = {}
@@ -99,6 +122,12 @@ def _queue_of(options: ModelOptions) -> dict[str, bool]:
     test = options.test or {}
     asked = {"at_least_once": options.at_least_once, "fifo": options.fifo}
     return {name: value or test.get(name) is True for name, value in asked.items()}
+
+
+def _nodes_of(options: ModelOptions) -> tuple[str, ...]:
+    """The nodes that final reads must have shown, where test.json names them."""
+    nodes = (options.test or {}).get("nodes")
+    return tuple(map(str, nodes)) if isinstance(nodes, list) else ()
 
 
 _ELLE = ("consistency_models", "anomalies")
@@ -158,9 +187,10 @@ MODELS: dict[str, Model] = dict(
             lambda h, o: each_key(check_set, h),
             "elements added, the last read shows all",
         ),
-        _model(
+        _converging(
             "set-full",
             lambda h, o: each_key(partial(check_set_full, linearizable=o.linearizable), h),
+            check_converging_set,
             "elements added, each read shows all that is known",
             "linearizable",
         ),
@@ -172,9 +202,10 @@ MODELS: dict[str, Model] = dict(
             "at_least_once",
             "fifo",
         ),
-        _model(
+        _converging(
             "counter",
             lambda h, o: each_key(check_counter, h),
+            check_converging_counter,
             "additions, each read within bounds",
         ),
         _model(
@@ -193,6 +224,7 @@ MODELS: dict[str, Model] = dict(
         _model(
             "unique-ids", lambda h, o: each_key(check_unique_ids, h), "every id is generated once"
         ),
+        _model("echo", lambda h, o: each_key(check_echo, h), "what was sent comes back"),
     ]
 )
 
@@ -223,8 +255,18 @@ def judge_run(model: str, run: Run, options: ModelOptions) -> Results:
     reasons = not_understood(run.history, model)
     if reasons:
         return Results({model: judge((), reasons)})
-    found = with_evidence(MODELS[model].judge(run, asked), run)
+    found = with_evidence(_with_crashes(MODELS[model].judge(run, asked), run), run)
     return with_faults(found, run.timeline)
+
+
+def _with_crashes(found: Results, run: Run) -> Results:
+    """The results with those of `crashes`, where a node ended by itself and the model does not
+    judge that."""
+    if "crashes" in found.verdicts or not run.timeline.found_dead:
+        return found
+    return Results(
+        {**found.verdicts, "crashes": check_safely("crashes", lambda: check_crashes(run))}
+    )
 
 
 def _refuse_strange(asked: Sequence[str], known: Sequence[str]) -> None:

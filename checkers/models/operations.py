@@ -35,6 +35,7 @@ FS: dict[str, frozenset[str]] = {
     "counter": _SET,
     "bank": frozenset({"read", "transfer"}),
     "unique-ids": frozenset({"generate"}),
+    "echo": frozenset({"echo"}),
 }
 
 #: reasons of one kind that are spelled out; the last one counts the rest

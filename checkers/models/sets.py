@@ -52,7 +52,8 @@ class Sets:
         return self.history.spelled(self.names[element])
 
 
-def _sets(h: History) -> Sets:
+def sets_of(h: History) -> Sets:
+    """The adds and reads of a history."""
     names = NameTable()
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     adds = rows[h.rows("add")[rows]]
@@ -107,7 +108,7 @@ def _twice(h: History, names: NameTable, adds: Ints, numbers: Ints) -> list[str]
 
 def check_set(h: History) -> CheckerResult:
     """Judge the last read: nothing acknowledged before it is lost, nothing is made up."""
-    s = _sets(h)
+    s = sets_of(h)
     if not len(s.begin):
         return judge((), [*s.reasons, "no read succeeded"])
     last = int(np.argmax(s.end))
@@ -115,7 +116,7 @@ def check_set(h: History) -> CheckerResult:
     lost = np.flatnonzero(s.acknowledged < s.begin[last])
     lost = lost[~np.isin(lost, shown)]
     found = [_lost(s, e, last, int(s.acknowledged[e])) for e in lost.tolist()]
-    found += _unexpected(s, [last])
+    found += unexpected(s, [last])
     recovered = np.isin(np.flatnonzero((s.added < NEVER) & (s.acknowledged == NEVER)), shown)
     details = {
         "acknowledged": int(np.count_nonzero(s.acknowledged < NEVER)),
@@ -129,7 +130,7 @@ def check_set(h: History) -> CheckerResult:
 
 def check_set_full(h: History, linearizable: bool = False) -> CheckerResult:
     """Judge every read. With `linearizable`, stale reads are anomalies too."""
-    s = _sets(h)
+    s = sets_of(h)
     if not len(s.begin):
         return judge((), [*s.reasons, "no read succeeded"])
     known, seen = s.acknowledged.copy(), s.seen()
@@ -145,7 +146,7 @@ def check_set_full(h: History, linearizable: bool = False) -> CheckerResult:
     lost, stale = after & (present < absent), after & (present > absent)
     last = by_begin[np.maximum(absent, 0)].tolist()
     found = [_lost(s, e, last[e], since[e]) for e in np.flatnonzero(lost).tolist()]
-    found += _unexpected(s, range(len(s.begin)))
+    found += unexpected(s, range(len(s.begin)))
     if linearizable:
         found += [_stale(s, e, last[e], since[e]) for e in np.flatnonzero(stale).tolist()]
     stable = (known < NEVER) & ~lost & (present >= 0)
@@ -173,7 +174,7 @@ def _last_absent(s: Sets, rank: Ints) -> Ints:
     return len(rank) - 1 - run
 
 
-def _unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
+def unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
     """What these reads show and cannot have: from nowhere, refused, of the future, twice. An
     add that began after the read ended proves no abort: a refused one then proves nothing."""
     chosen = np.isin(s.read, np.asarray(reads))

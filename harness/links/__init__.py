@@ -11,6 +11,7 @@ from typing import Any
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.links.direct import DirectLinks
 from dynamesis.harness.links.faults import FAULTS
+from dynamesis.harness.links.messages import MessageLinks
 from dynamesis.harness.links.toxics import KINDS
 from dynamesis.harness.processes.ports import Ports
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -79,6 +80,12 @@ LINKS: dict[str, LinksKind] = {
         "a proxy process of our own, which also knows whole frames",
         frozenset(FAULTS),
         _embedded,
+        lambda nodes: 0,
+    ),
+    "messages": LinksKind(
+        "whole messages inside the harness, for programs on pipes (target maelstrom)",
+        MessageLinks.kinds,
+        lambda context: MessageLinks(),
         lambda nodes: 0,
     ),
     "direct": LinksKind(

@@ -173,7 +173,8 @@ async def _felt(
 
 async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
     """How often the faults of these links have taken effect since now, as the links count it;
-    {} where they did not, or do not count."""
+    {} where they did not, or do not count. Links that see every message know as well that none
+    was ever sent there: then the fault was there, and there was nothing that it could harm."""
     before = await routes.links.count()
 
     async def harm() -> dict[str, Any]:
@@ -183,7 +184,10 @@ async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable
             for name in names
             if name in after
         )
-        return {"bitten": bitten} if bitten else {}
+        if bitten:
+            return {"bitten": bitten}
+        sent = [after[name]["messages"] for name in names if "messages" in after.get(name, {})]
+        return {"nothing_sent": True} if sent and not any(sent) else {}
 
     return harm
 

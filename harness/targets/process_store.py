@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
 
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.site import NodeSite, Site
@@ -164,15 +165,28 @@ class ProcessStore:
         with where.log.open("ab") as log:
             process = subprocess.Popen(
                 context.tied([os.path.abspath(program), *argv[1:]]),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                **self._streams(log),
                 env=env,
                 cwd=where.data if command.cwd is None else command.cwd,
                 start_new_session=True,
             )
         context.spawned(process.pid)
         self._processes[node] = _Process(process, context.exited)
+        self._begun(node, process)
+
+    def _streams(self, log: IO[bytes]) -> dict[str, Any]:
+        """What a process reads and writes, as arguments of Popen."""
+        return {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+
+    def _begun(self, node: str, process: subprocess.Popen[bytes]) -> None:
+        """Called once the process of a node runs."""
+
+    async def _is_ready(self, where: NodeSite) -> bool:
+        return await self._target.ready(where, self._site)
+
+    def _end(self, node: str) -> None:
+        """SIGKILL, without waiting for its end."""
+        self._process(node).signal(signal.SIGKILL)
 
     async def _until_ready(self, node: str) -> None:
         where, loop = self._site.node[node], asyncio.get_running_loop()
@@ -183,7 +197,7 @@ class ProcessStore:
                 raise RuntimeError(self._not_ready(node, f"ended with exit code {code}"))
             try:
                 async with asyncio.timeout(_READY_ANSWER):
-                    if await self._target.ready(where, self._site):
+                    if await self._is_ready(where):
                         return
                 why = ""
             except Exception as failure:

@@ -18,6 +18,7 @@ TARGETS: dict[str, str] = {
     "adopt": "harness.targets.adopted.target:AdoptTarget",
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
     "etcd": "harness.targets.etcd.target:EtcdTarget",
+    "maelstrom": "harness.targets.maelstrom.target:MaelstromTarget",
     "redis": "harness.targets.redis.target:RedisTarget",
 }
 #: the entry points of targets that other packages bring

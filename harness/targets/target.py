@@ -105,6 +105,7 @@ class BuildContext:
     starts: the names of the faults' operations that the test may use, such as start-disk
     faketime: libfaketime, where clocks are to be wrong through it
     preload: variables beside those of a node's own environment
+    links: what is between nodes and clients (harness.links.base.Links)
     """
 
     site: Site
@@ -116,6 +117,7 @@ class BuildContext:
     starts: frozenset[str] = frozenset()
     faketime: Path | None = None
     preload: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda node, environment: {}
+    links: Any = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ class Target:
     programs: what must be on the PATH; `install` is how to get it
     links: how its nodes are given each other's addresses: one for each ordered pair ("pairs",
         by Site.dials), one for each node ("nodes", by Site.advertised), or not at all (None)
+    links_kind: the only kind of links (harness.links.LINKS) that its nodes can be joined by; None
+        where any will do that carries connections
     wipes: whether the data of one node may be deleted without a loss
     takes_bin: whether --bin names the program to test; it is among the values of `configured`
     boot_limit: s that a node may take to be ready
@@ -186,6 +190,7 @@ class Target:
     programs: tuple[str, ...] = ()
     install: str = ""
     links: Literal["pairs", "nodes"] | None = None
+    links_kind: str | None = None
     wipes: bool = False
     takes_bin: bool = False
     boot_limit: float = 30.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -95,3 +96,16 @@ def value_of(flag: str, text: str) -> Any:
     except (EdnError, ValueError, RecursionError) as wrong:
         raise UsageError(f"{flag}: expected one value in JSON or EDN, got {text[:40]!r}") from wrong
     return value
+
+
+def program(given: str) -> str:
+    """A program as a user gave it, a file or a command line, with every file of it by its whole
+    path: it will be started in another folder."""
+    if Path(given).is_file():
+        return str(Path(given).resolve())
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        return given
+    found = [str(Path(word).resolve()) if Path(word).is_file() else word for word in words]
+    return shlex.join(found)

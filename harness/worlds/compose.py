@@ -75,11 +75,19 @@ def compose(
             nemesis=nemesis,
             clients={i: ReopeningClient(world, each, site) for i, each in enumerate(performers)},
             load=load(options, keys),
-            final=lambda _: workload.final_generator(keys, options.tuning, used.keys),
+            final=lambda _: _final(options, used.keys, world.nodes),
             keys=workload.keys(keys),
             anti_entropy=target.limits.anti_entropy,
             lacks=options.lacks,
         )
+
+
+def _final(options: TestOptions, used: tuple[str, ...], nodes: tuple[str, ...]) -> Generator:
+    """The final reads."""
+    workload, keys, tuning = options.workload, options.given_keys, options.tuning
+    if workload.every_node:
+        return workload.final_generator(keys, tuning, used, nodes)
+    return workload.final_generator(keys, tuning, used)
 
 
 def _faketime(

@@ -161,6 +161,7 @@ def build(
             starts=plan.starts,
             faketime=plan.faketime,
             preload=partial(_preload, target, routes, plan.root),
+            links=links,
         )
         store = target.build(context)
         yield TestEnvironment(store, links, tuple(routes), site, sites, ports, target)

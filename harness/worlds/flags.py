@@ -23,6 +23,7 @@ _TYPES: dict[Kind, Any] = {
     "names": str,
     "repeated": list[str],
     "path": Path,
+    "text": str,
 }
 
 

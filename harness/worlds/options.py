@@ -32,7 +32,7 @@ from dynamesis.harness.targets.dynamo.target import DynamoTarget
 from dynamesis.harness.targets.registry import TARGETS, load_target
 from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import one_of, within
+from dynamesis.harness.usage.values import one_of, program, within
 from dynamesis.harness.worlds.environment import ports_for
 from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
@@ -127,8 +127,6 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         raise UsageError(f"--target: {unknown}") from unknown
     if spec.bin is not None and not target.takes_bin:
         raise UsageError(f"--bin: target {target.name} takes none")
-    if spec.bin is not None and not spec.bin.is_file():
-        raise UsageError(f"--bin: {spec.bin}: no such file")
     try:
         target = target.with_options(_target_options(target, spec.target_option))
     except ValueError as wrong:
@@ -147,7 +145,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target=absolute(spec.target),
         workload=absolute(workload),
         nodes=nodes,
-        bin=None if spec.bin is None else spec.bin.resolve(),
+        bin=None if spec.bin is None else program(spec.bin),
     )
     values = {name: getattr(full, name) for name in full.flags()}
     return full, _shimmed(target.configured(values))
@@ -197,7 +195,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
         target=target,
         target_options=_target_options(target, spec.target_option),
         nodes=tuple(f"n{i}" for i in range(1, spec.nodes + 1)),
-        links=one_of("--links", spec.links, LINKS),
+        links=_links(spec.links, target),
         port_base=spec.port_base,
         workload=workload,
         tuning=_tuning(workload, spec.option),
@@ -236,6 +234,18 @@ def _model(name: str) -> str:
     except ValueError as unknown:
         raise UsageError(f"--model: {unknown}") from unknown
     return absolute(name)
+
+
+def _links(name: str, target: Target) -> str:
+    """The links by which the nodes of a target can be joined. Raises UsageError."""
+    one_of("--links", name, LINKS)
+    only = target.links_kind
+    if only is not None and name in ("auto", only):
+        return only
+    if only is not None or name == "messages":
+        right = only or "any but messages, which are for programs on pipes"
+        raise UsageError(f"--links: {name} cannot join the nodes of {target.name}; use {right}")
+    return name
 
 
 def _adapted(options: TestOptions) -> TestOptions:

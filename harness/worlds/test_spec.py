@@ -18,7 +18,9 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within
 
-Kind = Literal["integer", "number", "duration", "switch", "name", "names", "repeated", "path"]
+Kind = Literal[
+    "integer", "number", "duration", "switch", "name", "names", "repeated", "path", "text"
+]
 T = TypeVar("T")
 
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.
@@ -91,8 +93,10 @@ class TestSpec:
     target_option: tuple[str, ...] = _flag(
         (), "Set NAME=VALUE for the target (see `dynamesis list`); may be repeated.", "repeated"
     )
-    bin: Path | None = _flag(  # noqa: RUF009
-        None, "The program to test, for targets that run one of your own.", "path"
+    bin: str | None = _flag(
+        None,
+        "The program to test, a file or a command line, for targets that run one of your own.",
+        "text",
     )
     workload: str | None = _flag(
         None,
@@ -395,6 +399,10 @@ def _repeated(flag: Flag, value: Any) -> tuple[str, ...]:
     return tuple(_name(flag, text) for text in texts)
 
 
+def _any_text(flag: Flag, value: Any) -> str:
+    return _name(flag, str(value) if isinstance(value, Path) else value)
+
+
 def _path(flag: Flag, value: Any) -> Path:
     return Path(value)
 
@@ -408,4 +416,5 @@ _READ: dict[Kind, Callable[[Flag, Any], Any]] = {
     "names": _names,
     "repeated": _repeated,
     "path": _path,
+    "text": _any_text,
 }

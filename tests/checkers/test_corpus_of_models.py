@@ -38,6 +38,7 @@ ANOMALIES: dict[str, tuple[str, ...]] = {
     "bank": ("wrong-total", "negative-value", "nil-balance", "unexpected-key"),
     "long-fork": ("long-fork", "phantom", "aborted-read", "future-read"),
     "unique-ids": ("duplicate-ids",),
+    "echo": ("wrong-echo",),
 }  # fmt: skip
 
 
@@ -71,6 +72,7 @@ READ: dict[str, Any] = {
     "linearizable": lambda text: text == "true",
     "at-least-once": lambda text: text == "true",
     "fifo": lambda text: text == "true",
+    "eventual": lambda text: text == "true",
 }
 
 

@@ -54,6 +54,7 @@ GOOD: dict[str, tuple[list, dict[str, Any]]] = {
         {},
     ),
     "unique-ids": (done(0, "generate", seen=1), {}),
+    "echo": (done(0, "echo", "a", seen="a"), {}),
 }  # fmt: skip
 
 

@@ -312,6 +312,16 @@ class RepeatedIds(Ids):
         return super().generate(op)
 
 
+class Echoes(PlainStore):
+    def echo(self, op):
+        return op.value
+
+
+class WrongEchoes(Echoes):
+    def echo(self, op):
+        return "pong" if self.seldom() else op.value
+
+
 class Queues(PlainStore):
     """First in, first out."""
 
@@ -374,4 +384,12 @@ RIGHT = {
     "unique-ids": Ids,
     "long-fork": Transactions,
     "queue": Queues,
+    "echo": Echoes,
+    "broadcast": Sets,
+    "g-set": Sets,
+    "g-counter": Counters,
+    "pn-counter": Counters,
+    "lin-kv": Registers,
+    "txn-list-append": Transactions,
+    "txn-rw-register": Transactions,
 }

@@ -30,6 +30,7 @@ from plain_stores import (
     StaleReads,
     TakenTwice,
     TornReads,
+    WrongEchoes,
 )
 
 SEEDS = (1, 2, 3)
@@ -64,6 +65,17 @@ CAUGHT = [
     ("queue", TakenTwice, {}, "duplicated"),
     ("queue", MadeUpMessages, {}, "unexpected"),
     ("queue", OutOfOrder, {}, "reordered"),
+    ("echo", WrongEchoes, {}, "wrong-echo"),
+    ("broadcast", LostAdds, {}, "lost-element"),
+    ("broadcast", MadeUpElements, {}, "phantom"),
+    ("g-set", LostAdds, {}, "lost-element"),
+    ("g-set", AddsTwice, {}, "duplicate-elements"),
+    ("g-counter", LostIncrements, {}, "out-of-bounds"),
+    ("g-counter", CountsTwice, {}, "out-of-bounds"),
+    ("pn-counter", LostIncrements, {"decrements": 0.1}, "out-of-bounds"),
+    ("lin-kv", StaleReads, {}, "nonlinearizable"),
+    ("txn-list-append", LostAppends, {}, "incompatible-order"),
+    ("txn-rw-register", OldSnapshots, {}, "G-single-realtime"),
 ]
 
 OPTIONS = [

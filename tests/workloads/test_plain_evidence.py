@@ -116,7 +116,7 @@ def test_a_transaction_that_only_reads_is_no_write():
         assert found["writes"] == len(wrote) < found["acknowledged"]
 
 
-@pytest.mark.parametrize("name", [n for n in PLAIN if n not in ("append", "rw", "long-fork")])
+@pytest.mark.parametrize("name", [n for n, w in PLAIN.items() if w.operations != ("txn",)])
 def test_what_counts_as_a_write(name):
     history, found = counted(name)
     heal = next(op.index for op in history if op.f == "phase" and op.value == "heal")

@@ -7,7 +7,17 @@ a test runs depends on what its target speaks (workloads.plain.languages).
 from dynamesis.workloads.base import Workload
 from dynamesis.workloads.plain.bank import BANK
 from dynamesis.workloads.plain.counter import COUNTER
+from dynamesis.workloads.plain.echo import ECHO
 from dynamesis.workloads.plain.long_fork import LONG_FORK
+from dynamesis.workloads.plain.maelstrom import (
+    BROADCAST,
+    G_COUNTER,
+    G_SET,
+    LIN_KV,
+    PN_COUNTER,
+    TXN_LIST_APPEND,
+    TXN_RW_REGISTER,
+)
 from dynamesis.workloads.plain.queue import QUEUE
 from dynamesis.workloads.plain.register import READ_WRITE, REGISTER
 from dynamesis.workloads.plain.set import SET
@@ -30,5 +40,13 @@ PLAIN: dict[str, Workload] = {
         UNIQUE_IDS,
         LONG_FORK,
         QUEUE,
+        ECHO,
+        BROADCAST,
+        G_SET,
+        G_COUNTER,
+        PN_COUNTER,
+        LIN_KV,
+        TXN_LIST_APPEND,
+        TXN_RW_REGISTER,
     )
 }

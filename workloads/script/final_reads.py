@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import PENDING, Context, Generator, Step
@@ -56,3 +57,8 @@ def each_once(reads: Iterable[Op]) -> Generator:
     """Each of these operations (harness.generators.invoke) until it is ok, as many at once as there
     are clients, each tried at most ATTEMPTS times."""
     return gen.clients(FinalReads(tuple(reads)))
+
+
+def on_each(nodes: tuple[str, ...], reads: Iterable[Op]) -> Iterable[Op]:
+    """Each of these operations on every node: its field `node` names the one to ask."""
+    return [msgspec.structs.replace(read, node=node) for read in reads for node in nodes]

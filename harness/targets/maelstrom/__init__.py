@@ -1,0 +1,1 @@
+"""Programs that speak Maelstrom's protocol: JSON lines on stdin and stdout."""
