@@ -11,6 +11,7 @@ from functools import partial
 
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.copies import check_places
+from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
@@ -24,6 +25,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "ownership": check_ownership,
     "places": check_places,
     "handoffs": check_handoffs,
+    "durability": check_durability,
 }
 
 
