@@ -83,7 +83,7 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     dumps = Dumps.of(c, timeline, test or {})
     rings = Rings.of(logs, ring)
     endings = Endings.of(c.history, timeline)
-    for version, window in _judged(c, timeline):
+    for version, window in judged_writes(c, timeline):
         then = rings.at(c, logs, timeline, version)
         known = kept.get(name(c, version), Kept())
         if then is None or endings.hide(window, _coordinators(c, version, known, endings, window)):
@@ -167,7 +167,7 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
     return found
 
 
-def _judged(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
+def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
     """The acknowledged writes of which the logs must show the places, each with the time
     that its coordinator may have taken."""
     h, time = c.history, c.history.time
