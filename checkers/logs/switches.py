@@ -7,8 +7,8 @@ begins and ceases to serve (`serves`: gained, lost), after the layout under whic
 over, without another layout between, serves what others took writes for meanwhile: it lacks
 these, or the next ones will.
 
-A life of a node, and a change of what is gone from the cluster (which is in the line of the layout),
-begin anew.
+A life of a node, and a change of what is gone from the cluster (which is in the line of the
+layout), begin anew.
 """
 
 from __future__ import annotations

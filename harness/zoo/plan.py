@@ -32,7 +32,13 @@ _CLIENTS = tuple(
 )  # fmt: skip
 _DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
 #: tombstones that are reaped sooner than a request ends whose replica does not answer
-_REAPED = ("--keys=20", "--param=reap_after=0.2", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
+_REAPED = (
+    "--keys=20",
+    "--param=reap_after=0.2",
+    "--rate=150",
+    "--option=distribution=uniform",
+    "--option=recreate=0.9",
+)
 #: What a storm tries one after the other, by workload, nemesis and more options,
 #: noted as flags; it knows nothing of any bug. First everything at once. Then fewer faults
 #: at a time, which therefore come more often; in clusters in which little hides: one copy of
@@ -45,7 +51,8 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40", *_DELETES)),
     ("delete", "cut,kill,link",
      ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1", "--option=retries=0.5")),
-    ("register", "kill,link", ("--keys=6", "--param=durability=buffered", _FIVE_IN_ZONES, *_CLIENTS)),
+    ("register", "kill,link",
+     ("--keys=6", "--param=durability=buffered", _FIVE_IN_ZONES, *_CLIENTS)),
     ("crowded", "cut,membership", (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
     ("register", "cut,link,pause", (*_ONE_COPY, "--keys=3", "--links=embedded")),
     ("delete", "cut,kill,wipe",
@@ -60,8 +67,8 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("bulk", "cut,disk", ()),
     ("crowded", "cut.exchange,membership.away-and-back,membership.leave-and-back",
      (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
-    ("lww", "clock,cut,link",
-     ("--r=1", "--w=1", "--keys=6", "--option=direct=0.5", "--option=chained=0.5")),
+    ("lww", "clock.jump,link.slow",
+     ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
 )  # fmt: skip
 _CLEAN = "clean"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise, permutations
+from typing import Any
 
 from dynamesis.checkers.history.history import Op
 

@@ -20,9 +20,7 @@ def sent(hash: str, at: float = 5, to: tuple[str, ...] = ("n3",)) -> Event:
     return line(at, "n4", "handed-off", key="k", target="n3", hash=hash, to=list(to))
 
 
-def came(
-    hash: str, at: float = 4.9, node: str = "n3", what: str = "stored", **more: Any
-) -> Event:
+def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored", **more: Any) -> Event:
     return line(at, node, what, key="k", why="handoff", incoming=hash, hash="ff", **more)
 
 

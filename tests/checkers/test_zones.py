@@ -66,11 +66,11 @@ def test_one_in_another_zone_is_misplaced() -> None:
     [
         health(5, "link-down"),
         health(5, "peer-suspected"),
-        health(8, "peer-back"),
-        health(11, "link-down"),
+        health(9.95, "peer-back"),
+        health(10.05, "link-down"),
         line(12, NEAR, "start"),
         line(9, COORDINATOR, "start"),
-        line(10.5, NEAR, "storage-error", table="hints", reason="full"),
+        line(10.05, NEAR, "storage-error", table="hints", reason="full"),
         line(13.1, NEAR, "stored", key=KEY, request="1.1", why="put", hash="aa", hint_for=DOWN),
     ],
 )
@@ -80,11 +80,24 @@ def test_a_node_that_may_have_been_asked_or_could_not_be_is_an_excuse(excuse: Ev
 
 @pytest.mark.parametrize(
     "other",
-    [health(5, "link-down", FAR), health(5, "link-down"), line(5, NEAR, "storage-error")],
+    [
+        health(5, "link-down", FAR),
+        health(5, "link-down"),
+        health(11, "link-down"),
+        line(5, NEAR, "storage-error"),
+    ],
 )
 def test_what_is_over_or_concerns_another_excuses_nothing(other: Event) -> None:
     back = health(6, "link-up")
     assert verdict(hint(FAR), other, back).counts() == {"misplaced": 1}
+
+
+def test_one_that_may_have_been_asked_in_vain_must_stay_in_reach() -> None:
+    """After half a second a node that was asked may have been given up, and the copy that it was
+    sent may be lost with the link."""
+    late = {**hint(FAR), "mono": BEGAN + 10_600_000_000}
+    assert verdict(late).counts() == {"misplaced": 1}
+    assert verdict(late, health(11, "link-down")).verdict is Verdict.VALID
 
 
 def test_without_zones_nothing_is_judged() -> None:

@@ -190,7 +190,7 @@ class DynamoClient:
                 raise error from None
 
     def _hedged(self, second: asyncio.Future[GetResult | PutResult]) -> None:
-        """A second try ended. What became of it changes nothing: it was one write with the first."""
+        """A second try ended, which was one write with the first: what came of it adds nothing."""
         self._hedges.discard(second)
         if not second.cancelled():
             second.exception()
