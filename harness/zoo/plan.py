@@ -17,7 +17,7 @@ from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 390.0
+SUITED, STORM = 60.0, 410.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
 _ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
@@ -31,14 +31,7 @@ _CLIENTS = tuple(
     )
 )  # fmt: skip
 _DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
-#: tombstones that are reaped sooner than a request ends whose replica does not answer
-_REAPED = (
-    "--keys=20",
-    "--param=reap_after=0.2",
-    "--rate=150",
-    "--option=distribution=uniform",
-    "--option=recreate=0.9",
-)
+_REAPED = ("--keys=20", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
 #: What a storm tries one after the other, by workload, nemesis and more options,
 #: noted as flags; it knows nothing of any bug. First everything at once. Then fewer faults
 #: at a time, which therefore come more often; in clusters in which little hides: one copy of
@@ -49,8 +42,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("register", "storm", ("--keys=4", *_CLIENTS)),
     ("bulk", "cut,disk,membership", (*_ONE_COPY, "--links=embedded")),
     ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40", *_DELETES)),
-    ("delete", "cut,kill,link",
-     ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1", "--option=retries=0.5")),
+    ("delete", "cut,kill", ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1")),
     ("register", "kill,link",
      ("--keys=6", "--param=durability=buffered", _FIVE_IN_ZONES, *_CLIENTS)),
     ("crowded", "cut,membership", (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
@@ -69,6 +61,9 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
     ("lww", "clock.jump,link.slow",
      ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
+    ("delete", "link.jitter",
+     ("--param=reap_after=0.1", "--keys=10", "--rate=200", "--option=distribution=uniform",
+      "--option=recreate=0.2", "--option=retries=1", "--option=timeouts=0.3")),
 )  # fmt: skip
 _CLEAN = "clean"
 
