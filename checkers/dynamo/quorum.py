@@ -237,6 +237,8 @@ class _Judge:
         #: whether all copies are durable at once, if a node that holds one answers at all
         buffered = (test.get("params") or {}).get("durability") == "buffered"
         self.durable = test.get("storage") != "memory" and not buffered
+        #: whether that is known: no copy counts before it is durable
+        self.all_durable = self.durable and isinstance(test.get("storage"), str)
         self.grace = float(test.get("grace", 5.0))
         self.outages = outages(h, timeline, self.members)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
@@ -265,8 +267,11 @@ class _Judge:
             could = self.could_answer(row, begin, row)
             answered = could & set(self.candidates(row))
             possible = len(could & set(self.primaries(row)))
-            known = h.fs[h.f[row]] != "get" or bool(h.sib_start[row + 1] > h.sib_start[row])
+            writes = h.fs[h.f[row]] != "get"
+            known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
             lie = _lie(h.worth.get(row), need, possible, known or need.notfound_ok)
+            if writes and self.all_durable and not lie:
+                lie = _forgetful(h.worth.get(row))
             if possible < need.primaries and not lie:
                 lie = f"only {possible} of the primaries that it needs can have answered"
             if len(answered) < need.answers or lie:
@@ -401,6 +406,20 @@ def _needed(need: Need) -> str:
     parts += [f"{need.primaries} primaries"] if need.primaries else []
     parts += [f"{need.durable} durable copies"] if need.durable else []
     return ", ".join(parts)
+
+
+def _forgetful(quorum_info: Any) -> str | None:
+    """How the answer to a write contradicts itself where no copy counts before it is durable: it
+    claims more copies than durable ones."""
+    if not isinstance(quorum_info, Mapping):
+        return None
+    replicas, durable = quorum_info.get("replicas"), quorum_info.get("durable")
+    if not isinstance(replicas, int) or not isinstance(durable, int) or durable >= replicas:
+        return None
+    return (
+        f"the answer claims {durable} durable copies of {replicas} replicas, where by the test's "
+        "settings no copy is acknowledged before it is durable"
+    )
 
 
 def _lie(quorum_info: Any, need: Need, possible: int, known: bool) -> str | None:

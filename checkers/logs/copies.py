@@ -42,12 +42,14 @@ class Kept:
     """What the logs have of one write.
 
     copies: nodes that stored a copy
+    durable: nodes that acknowledged a copy or a hint only once it was durable
     hints: target -> nodes that stored a hint for it
     unplaced: primary -> line of the coordinator that found no node for its place
     places: how many places the client asked for; None: the N of the test
     stamped: its coordinators"""
 
     copies: set[str] = field(default_factory=set)
+    durable: set[str] = field(default_factory=set)
     hints: dict[str, set[str]] = field(default_factory=dict)
     unplaced: dict[str, Event] = field(default_factory=dict)
     places: int | None = None
@@ -73,7 +75,7 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*ring.members} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    kept = _kept(logs)
+    kept = kept_by_id(logs)
     if not any(one.copies for one in kept.values()):
         return skip("no log names the write that a copy is of")
     found: list[Anomaly] = []
@@ -81,7 +83,7 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     dumps = Dumps.of(c, timeline, test or {})
     rings = Rings.of(logs, ring)
     endings = Endings.of(c.history, timeline)
-    for version, window in _judged(c, timeline):
+    for version, window in judged_writes(c, timeline):
         then = rings.at(c, logs, timeline, version)
         known = kept.get(name(c, version), Kept())
         if then is None or endings.hide(window, _coordinators(c, version, known, endings, window)):
@@ -140,7 +142,7 @@ class Dumps:
                 yield row
 
 
-def _kept(logs: Logs) -> dict[str, Kept]:
+def kept_by_id(logs: Logs) -> dict[str, Kept]:
     """By id of a write."""
     found: dict[str, Kept] = {}
     for event in logs.events:
@@ -152,6 +154,8 @@ def _kept(logs: Logs) -> dict[str, Kept]:
             one.stamped.add(event["node"])
         if what in ("stored", "held"):
             target = event.get("hint_for")
+            if event.get("durable") is not False:
+                one.durable.add(event["node"])
             if target is None:
                 one.copies.add(event["node"])
             else:
@@ -163,7 +167,7 @@ def _kept(logs: Logs) -> dict[str, Kept]:
     return found
 
 
-def _judged(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
+def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
     """The acknowledged writes of which the logs must show the places, each with the time
     that its coordinator may have taken."""
     h, time = c.history, c.history.time

@@ -4,7 +4,10 @@ A node logs the hash of each hint that it keeps (`stored` with `hint_for`: hash)
 handed off before it deleted the hint (`handed-off`: target, hash, to). The node that received it
 logs the hash of what came (`stored` or `held`, why handoff: incoming). The three must be one: a
 hint that took in a later write and was deleted for an earlier one, or that never arrived, or of
-which something else arrived, is lost, whether or not anti-entropy brings the same afterwards."""
+which something else arrived, is lost, whether or not anti-entropy brings the same afterwards.
+
+A node that acknowledges from memory logs that too (durable false). A hint may be the only
+copy that is on a disk: it is lost if it was deleted for one that was in memory."""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
-#: (node, key, hash of what came), and when (ns)
-Arrivals = dict[tuple[str, str, str], list[int]]
+#: (node, key, hash of what came), and of each time whether it was durable when acknowledged
+Arrivals = dict[tuple[str, str, str], list[bool]]
 _NS = 1_000_000_000
 
 
@@ -64,7 +67,7 @@ def _arrivals(logs: Logs) -> Arrivals:
         came = event.get("incoming")
         if isinstance(came, str) and "hint_for" not in event:
             about = (event["node"], str(event.get("key")), came)
-            found.setdefault(about, []).append(event.get("mono", 0))
+            found.setdefault(about, []).append(event.get("durable") is not False)
     return found
 
 
@@ -81,7 +84,10 @@ def _what_is_wrong(
     if last is not None and last.get("hash") != sent:
         return f"what it had kept last was {_named(last)}, and it handed {sent} off"
     for node in event.get("to") or ():
-        if not arrivals.get((node, str(event.get("key")), sent)):
+        came_durably = arrivals.get((node, str(event.get("key")), sent))
+        if came_durably and not any(came_durably):
+            return f"{node} had {sent} in memory only when it acknowledged that"
+        if not came_durably:
             since = when if last is None else last.get("mono", 0)
             down = last is not None and surely_down(c.history, timeline, logs, node, since, when)
             if down or logs.whole(node, since, when + _NS // 2):

@@ -11,9 +11,12 @@ from functools import partial
 
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.copies import check_places
+from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
+from dynamesis.checkers.logs.switches import check_switches
+from dynamesis.checkers.logs.zones import check_zones
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
@@ -22,8 +25,11 @@ LogChecker = Callable[[Run, Logs], CheckerResult]
 #: name -> checker, in the order in which they are reported
 LOG_CHECKERS: dict[str, LogChecker] = {
     "ownership": check_ownership,
+    "switches": check_switches,
     "places": check_places,
+    "zones": check_zones,
     "handoffs": check_handoffs,
+    "durability": check_durability,
 }
 
 

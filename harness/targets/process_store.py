@@ -186,7 +186,7 @@ class ProcessStore:
 
     def _end(self, node: str) -> None:
         """SIGKILL, without waiting for its end."""
-        self._process(node).signal(signal.SIGKILL)
+        self._process(node).send(signal.SIGKILL)
 
     async def _until_ready(self, node: str) -> None:
         where, loop = self._site.node[node], asyncio.get_running_loop()

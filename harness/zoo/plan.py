@@ -17,15 +17,19 @@ from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 360.0
+SUITED, STORM = 60.0, 410.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
 _ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
+#: with a second fallback in one zone
+_FIVE_IN_ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b, n5: b}"
 #: clients that use all that the interface offers
 _CLIENTS = tuple(
     f"--option={name}"
-    for name in ("bodies=0.2", "direct=0.2", "quorums=0.3", "retries=0.5", "timeouts=0.05")
-)
+    for name in (
+        "bodies=0.2", "direct=0.2", "hedges=0.1", "quorums=0.3", "retries=0.5", "timeouts=0.05"
+    )
+)  # fmt: skip
 _DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
 _REAPED = ("--keys=20", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
 #: What a storm tries one after the other, by workload, nemesis and more options,
@@ -39,7 +43,8 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("bulk", "cut,disk,membership", (*_ONE_COPY, "--links=embedded")),
     ("lww", "clock,cut,kill", ("--nodes=3", "--keys=40", *_DELETES)),
     ("delete", "cut,kill", ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1")),
-    ("register", "kill,link", ("--keys=6", "--param=durability=buffered", *_CLIENTS)),
+    ("register", "kill,link",
+     ("--keys=6", "--param=durability=buffered", _FIVE_IN_ZONES, *_CLIENTS)),
     ("crowded", "cut,membership", (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
     ("register", "cut,link,pause", (*_ONE_COPY, "--keys=3", "--links=embedded")),
     ("delete", "cut,kill,wipe",
@@ -48,11 +53,17 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      ("--nodes=3", "--keys=2", "--r=1", "--option=old=0.2", "--option=deletes=0.1")),
     ("register", "cut,membership", ("--strict", "--keys=20", *_CLIENTS)),
     ("bulk", "load,pause,wipe", ("--nodes=3",)),
-    ("register", "kill.after-pause,kill.after-stop,kill.mid-stop", ("--nodes=3", "--strict")),
+    ("register", "cut,kill.after-pause,kill.after-stop,kill.mid-stop",
+     ("--nodes=3", "--strict", "--option=quorums=0.3")),
     ("hot-key", "kill,link", _ELEVEN),
     ("bulk", "cut,disk", ()),
     ("crowded", "cut.exchange,membership.away-and-back,membership.leave-and-back",
      (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
+    ("lww", "clock.jump,link.slow",
+     ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
+    ("delete", "link.jitter",
+     ("--param=reap_after=0.1", "--keys=10", "--rate=200", "--option=distribution=uniform",
+      "--option=recreate=0.2", "--option=retries=1", "--option=timeouts=0.3")),
 )  # fmt: skip
 _CLEAN = "clean"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise, permutations
+from typing import Any
 
 from dynamesis.checkers.history.history import Op
 
@@ -141,6 +142,22 @@ class Ledger:
             for way in ways
         )
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether copies may count that are on no disk."""
+        buffered = self.test.get("params", {}).get("durability") == "buffered"
+        return buffered or self.test.get("storage") == "memory"
+
+    @property
+    def never_in_memory(self) -> bool:
+        """Whether every copy is on a disk before it counts."""
+        return "storage" in self.test and not self.in_memory
+
+    def forgets(self, worth: dict[str, Any]) -> bool:
+        """Whether an answer counts copies that are on no disk."""
+        both = "replicas" in worth and "durable" in worth
+        return both and worth["durable"] < worth["replicas"]
+
     def impossible(self) -> set[int]:
         """Rows of acknowledgements that cannot be."""
         found = set()
@@ -156,6 +173,7 @@ class Ledger:
                 or any(worth.get(name, number) < number for name, number in least.items())
                 or worth.get("primaries", 0) > primaries
                 or worth.get("durable", 0) > replicas
+                or (op.f == "put" and self.never_in_memory and self.forgets(worth))
                 or (op.f == "get" and not op.siblings and worth.get("fallbacks", 0) > 0)
             ):
                 found.add(end)
@@ -198,6 +216,8 @@ class Ledger:
             if op.f in ("get", "put"):
                 begun += op.type == "invoke"
                 hasty = op.error is not None and op.error.code in SLOW and self.hasty(end)
+                asks = self.least(end)["durable"] if op.error is not None else 0
+                hasty |= bool(asks) and self.in_memory
                 if op.error is not None and not hasty and self.fair(end):
                     slow = op.error.code in SLOW or self.kept_waiting(end)
                     (late if slow else refused).add(end)

@@ -20,8 +20,8 @@ def sent(hash: str, at: float = 5, to: tuple[str, ...] = ("n3",)) -> Event:
     return line(at, "n4", "handed-off", key="k", target="n3", hash=hash, to=list(to))
 
 
-def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored") -> Event:
-    return line(at, node, what, key="k", why="handoff", incoming=hash, hash="ff")
+def came(hash: str, at: float = 4.9, node: str = "n3", what: str = "stored", **more: Any) -> Event:
+    return line(at, node, what, key="k", why="handoff", incoming=hash, hash="ff", **more)
 
 
 def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> CheckerResult:
@@ -50,6 +50,16 @@ def test_a_hint_that_took_in_more_than_was_sent_is_lost() -> None:
 def test_what_was_sent_to_a_node_that_got_nothing_is_lost() -> None:
     assert verdict(kept("aa"), sent("aa")).counts() == {"lost-hint": 1}
     assert verdict(kept("aa"), came("aa", node="n2"), sent("aa")).counts() == {"lost-hint": 1}
+
+
+def test_what_was_in_memory_when_the_hint_went_is_a_lost_hint() -> None:
+    memory = came("aa", durable=False)
+    (anomaly,) = verdict(kept("aa"), memory, sent("aa")).anomalies
+    assert "n3 had aa in memory only when it acknowledged that" in anomaly.why
+    later = came("aa", 4.95, what="held")
+    assert verdict(kept("aa"), memory, later, sent("aa")).verdict is Verdict.VALID
+    kept_in_memory = {**kept("aa"), "durable": False}
+    assert verdict(kept_in_memory, came("aa"), sent("aa")).verdict is Verdict.VALID
 
 
 def test_all_destinations_must_have_it() -> None:

@@ -43,12 +43,15 @@ STEP = st.tuples(
     st.integers(0, 80),
     st.sampled_from([1, 1, 1, 499, 2000, 5000]),
 )
+#: where copies are kept, and that they may be acknowledged before they are there
+DISK, BUFFERED = {"storage": "lmdb"}, {"durability": "buffered"}
 #: a final read: key, how it ends (0: ok), and ms that pass
 FINAL = st.tuples(st.integers(0, 1), st.integers(0, 12), st.sampled_from([1, 600, 5000]))
 FINALS = st.tuples(st.booleans(), st.lists(FINAL, max_size=6))
 PROGRAMS = st.tuples(
     st.lists(STEP, max_size=30), st.booleans(), st.integers(1, 2), st.integers(1, 3),
     st.none() | FINALS,
+    st.sampled_from([{}, DISK, {"storage": "memory"}, DISK | {"params": BUFFERED}]),
 )  # fmt: skip
 
 
@@ -174,9 +177,10 @@ def run(steps, finals) -> list[Op]:
 @LENIENT
 @given(PROGRAMS)
 def test_the_ledger_agrees(program) -> None:
-    steps, sloppy, r, w, finals = program
+    steps, sloppy, r, w, finals, kept = program
     w = w if sloppy else min(w, TEST["n"])
     test = {**TEST, "nodes": list(NODES), "r": r, "w": w, "sloppy": sloppy, "grace": 5.0}
+    test |= kept
     ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None

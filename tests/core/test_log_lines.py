@@ -170,3 +170,15 @@ def test_a_node_that_was_closed_serves_nothing_also_where_it_was_asked_back() ->
     last = lines(sim, "serves", "n5")[-1]
     assert last["gained"] == []
     assert last["lost"]
+
+
+def test_a_copy_that_is_acknowledged_from_memory_is_logged_so() -> None:
+    sim = Simulator(durability="buffered")
+    first, *_ = primaries(sim)
+    assert sim.put(first, K, b"v", dw=2).worth.durable == 2
+    sim.run(0.1)
+    memory = [line["node"] for line in lines(sim, "stored") if line.get("durable") is False]
+    assert memory == [first]
+    other = Simulator()
+    other.put("n1", K, b"v")
+    assert not any("durable" in line for line in lines(other, "stored"))

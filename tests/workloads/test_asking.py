@@ -34,7 +34,7 @@ def test_every_workload_can_ask_and_stays_valid(name):
     fewer = {"fill": 0.1} if name == "crowded" else {}
     events = play(name, right_store(WORKLOADS[name], 2), 2, seconds=4.0, **ALL, **fewer)
     asked = [op.options for op in invoked(events, "get", "put", "delete") if op.options]
-    assert {key for options in asked for key in options} == {*TO_NODES, "retry", "direct"}
+    assert {key for options in asked for key in options} == {*TO_NODES, "retry", "direct", "hedge"}
     for options in asked:
         n = options.get("n", 3)
         numbers = [options[name] for name in ("r", "w", "pr", "pw", "dw") if name in options]

@@ -137,3 +137,19 @@ def test_a_dead_node_is_a_failure_a_paused_one_is_in_doubt_and_the_next_one_serv
                 assert (await do(f="get", key="k", node="n1")).node == "n1"
 
     asyncio.run(asyncio.wait_for(run(), 240))
+
+
+@pytest.mark.cluster
+def test_a_hedged_write_is_one_write_with_two_answers(tmp_path):
+    async def run():
+        async with cluster(tmp_path) as (_, addresses), driver(addresses) as do:
+            await do(f="get", key="k")
+            for turn in range(20):
+                id = f"0.{turn}"
+                await do(f="put", key="k", id=id, value=1, basis=None, options={"hedge": True})
+            while do.client._hedges:
+                await asyncio.sleep(0.01)
+            read = await do(f="get", key="k")
+            assert sorted(s.id for s in read.siblings) == sorted(f"0.{turn}" for turn in range(20))
+
+    asyncio.run(asyncio.wait_for(run(), 240))

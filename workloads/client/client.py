@@ -24,7 +24,7 @@ from dynamesis.cluster.client.client import (
     RequestOptions,
 )
 from dynamesis.workloads.client.codec import decode, encode
-from dynamesis.workloads.script.requests import DIRECT, OTHER, RETRY, TO_NODES
+from dynamesis.workloads.script.requests import DIRECT, HEDGE, OTHER, RETRY, TO_NODES
 from msgspec import UNSET
 
 __all__ = ["ContextCache", "DynamoClient", "decode", "encode"]
@@ -94,6 +94,8 @@ class DynamoClient:
         self._clients: dict[str, Client] = {}
         self._addresses: dict[str, str] = {}
         self._primaries: Client | None = None
+        #: second tries that are under way
+        self._hedges: set[asyncio.Future[GetResult | PutResult]] = set()
 
     @property
     def _direct(self) -> Client:
@@ -127,6 +129,8 @@ class DynamoClient:
 
     async def close(self) -> None:
         """Close every connection."""
+        for second in self._hedges:
+            second.cancel()
         for client in self._clients.values():
             client.close()
         if self._primaries is not None:
@@ -148,7 +152,7 @@ class DynamoClient:
         for tries in range(1, TRIES + 1):
             client = self._clients.get(node or "") or self._direct
             try:
-                result = await _perform(client, op, context, doubt is not None)
+                result = await self._send(client, op, context, doubt is not None)
             except DynamoError as error:
                 if doubt is None:
                     done.node = node or self._named(error.node)
@@ -162,6 +166,34 @@ class DynamoClient:
             else:
                 return _answered(done, result, tries), result.context
         raise AssertionError("the last try returns")
+
+    async def _send(
+        self, client: Client, op: Op, context: bytes, again: bool
+    ) -> GetResult | PutResult:
+        """Send an operation, or, of one to be hedged, the first try twice: the second as long as
+        the first is under way. Raises DynamoError."""
+        if again or not (op.options or {}).get(HEDGE):
+            return await _perform(client, op, context, again)
+        first = asyncio.ensure_future(_perform(client, op, context, False))
+        await asyncio.sleep(0)  # the first goes out before the second
+        second = asyncio.ensure_future(_perform(client, op, context, True))
+        self._hedges.add(second)
+        second.add_done_callback(self._hedged)
+        try:
+            return await first
+        except DynamoError as error:
+            if error.definite:
+                raise
+            try:
+                return await second
+            except DynamoError:
+                raise error from None
+
+    def _hedged(self, second: asyncio.Future[GetResult | PutResult]) -> None:
+        """A second try ended, which was one write with the first: what came of it adds nothing."""
+        self._hedges.discard(second)
+        if not second.cancelled():
+            second.exception()
 
     def _node_for(self, op: Op) -> str | None:
         """The node to ask; None: one that the client itself finds to be a primary."""

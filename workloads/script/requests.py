@@ -21,8 +21,8 @@ from dynamesis.workloads.script.settings import Load, Option
 
 #: The options of an invocation that are sent to the nodes.
 TO_NODES = ("n", "r", "w", "pr", "pw", "dw", "timeout", "return_body")
-#: ... and the client: RETRY, one of SAME and OTHER, and DIRECT.
-RETRY, SAME, OTHER, DIRECT = "retry", "same", "other", "direct"
+#: ... and the client: RETRY, one of SAME and OTHER, DIRECT, and HEDGE.
+RETRY, SAME, OTHER, DIRECT, HEDGE = "retry", "same", "other", "direct", "hedge"
 #: s; the shortest and the longest time-out that a request asks for
 _HASTY, _PATIENT = 0.002, 1.0
 #: how likely a request with quorums of its own asks for fewer than all primaries
@@ -33,6 +33,7 @@ _MEANINGS = {
     "timeouts": "share of operations that give the nodes 2 ms to 1 s to answer",
     "bodies": "share of writes that ask for all that is there after them (return_body)",
     "retries": "share of writes that are sent again, under one id, as long as they are in doubt",
+    "hedges": "share of writes that are sent twice, under one id, the second time at once",
     "direct": "share of operations for which the client itself looks for a primary",
 }
 
@@ -78,6 +79,8 @@ class Asking:
             options["return_body"] = True
         if "retries" in chosen and write:
             options[RETRY], rng = rng.choice((SAME, OTHER))
+        if "hedges" in chosen and write:
+            options[HEDGE] = True
         if "direct" in chosen:
             options[DIRECT] = True
         return options, rng

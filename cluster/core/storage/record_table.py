@@ -75,6 +75,7 @@ class RecordTable:
         self.buffer = Buffer[Record](
             table, runtime, _encode, self._lost, memory, interval, lambda row: self.label(row)
         )
+        self._memory = memory
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[Row, None] = {}
         self._clock = versioning.clock
@@ -198,12 +199,15 @@ class RecordTable:
         except ReadFailed:
             done("storage-read")
             return None
-        came = {"incoming": hash_of(incoming)} if why.startswith("handoff") else {}
+        came: dict[str, Any] = {}
+        if why.startswith("handoff"):
+            came["incoming"] = hash_of(incoming)
         if old is None:
             self._save(row, None, incoming, None, why, done, durable, **came)
             return incoming
         merged = self._reconcile(row).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
+            came |= self._in_memory(durable)
             self._runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(row))
             (self.buffer.when_saved if durable else self.buffer.when_kept)(row, done)
             return merged
@@ -268,9 +272,14 @@ class RecordTable:
         """`fields`: further fields of the line in the event log."""
         new = Record(state, actor, clock.digest(state))
         line = {"why": why, "hash": f"{new.hash:016x}", **fields, "holds": clock.dots(state)}
+        line.update(self._in_memory(durable))
         line.update(self.label(row))
         self._runtime.log("stored", line)
         self.write(row, old, new, done, durable)
+
+    def _in_memory(self, durable: bool) -> dict[str, Any]:
+        """What a line of the event log has of a write that may be acknowledged from memory."""
+        return {"durable": False} if self._memory and not durable else {}
 
     def write(
         self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool

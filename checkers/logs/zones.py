@@ -1,0 +1,143 @@
+"""misplaced, by the nodes' event logs: a hint lies in another zone than the node that it is for.
+
+Where nodes lie in zones, a primary that cannot be reached is replaced by a node of its own zone
+as long as there is one: there must be as many copies in each zone as before. A coordinator logs
+which peers it reaches (`link-up`, `link-down`, `peer-suspected`, `peer-back`); a node that was
+asked for a copy logs that it has it. So a hint in another zone is out of place if a node of the
+primary's own zone was healthy to the coordinator all the time until the hint was kept, and got
+nothing. Where that took so long that it may have been asked and given up, it must have been
+healthy for so long afterwards that it would have got what it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.explain.describe import fate, listed, name
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
+from dynamesis.checkers.logs.endings import Rings
+from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
+
+#: ns before a write began in which a change of a peer's health may concern it
+BEFORE = 100_000_000
+#: ns within which no node that was asked can have been given up for its silence
+SOON = 400_000_000
+_HEALTH = {"link-up": True, "peer-back": True, "link-down": False, "peer-suspected": False}
+_TROUBLE = ("storage-error", "storage-unreadable")
+
+
+@dataclass(frozen=True)
+class StrayHint:
+    """A hint of a write for `primary` at `holder`, and the nodes of the primary's zone, healthy to
+    the coordinator, that got nothing."""
+
+    version: int
+    primary: str
+    holder: str
+    coordinator: str
+    passed: tuple[str, ...]
+
+
+def check_zones(run: Run, logs: Logs) -> CheckerResult:
+    """Judge in which zone the hints of acknowledged writes were kept."""
+    c, test = run.order, run.test
+    ring = CheckedRing.of(test)
+    if ring is None or not ring.zones:
+        return skip("no node lies in a zone, by test.json")
+    found: list[Anomaly] = []
+    judged, more = 0, 0
+    kept, rings, when = kept_by_id(logs), Rings.of(logs, ring), _hints(logs)
+    for version, _ in judged_writes(c, run.timeline):
+        known = kept.get(name(c, version), Kept())
+        then = rings.at(c, logs, run.timeline, version) if known.hints else None
+        if then is None:
+            continue
+        judged += 1
+        for stray in _stray(c, logs, then, version, known, when):
+            if len(found) < DESCRIBED:
+                found.append(_anomaly(c, then, stray))
+            else:
+                more += 1
+    return judge(found, (), {"writes": judged}, {"misplaced": more} if more else {})
+
+
+def _hints(logs: Logs) -> dict[tuple[str, str, str], int]:
+    """(id of a write, target, node) -> when that node first kept a hint with it (ns)."""
+    found: dict[tuple[str, str, str], int] = {}
+    for event in logs.events:
+        if event["event"] in ("stored", "held") and "hint_for" in event and "request" in event:
+            about = (str(event["request"]), str(event["hint_for"]), event["node"])
+            found.setdefault(about, event.get("mono", 0))
+    return found
+
+
+def _stray(
+    c: Causality,
+    logs: Logs,
+    ring: CheckedRing,
+    version: int,
+    known: Kept,
+    when: Mapping[tuple[str, str, str], int],
+) -> Iterator[StrayHint]:
+    """The hints of a write that lie in another zone although one of their own had a node left."""
+    zone, key = dict(ring.zones), c.history.keys[int(c.key[version])]
+    primaries = ring.primaries(key)
+    named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
+    began = logs.mono_at(c.history, int(c.written[version]))
+    if not isinstance(named, str) or known.stamped - {named} or began is None:
+        return
+    had = {*known.copies, *(node for nodes in known.hints.values() for node in nodes)}
+    for primary, holders in sorted(known.hints.items()):
+        able = [x for x in ring.members if zone.get(x) == zone.get(primary)]
+        able = [x for x in able if x not in primaries and x not in had]
+        for holder in sorted(holders):
+            if not able or zone.get(holder) == zone.get(primary):
+                continue
+            at = when[name(c, version), primary, holder]
+            until = at if at - began < SOON else at + WORKS
+            passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until))
+            if passed:
+                yield StrayHint(version, primary, holder, named, passed)
+
+
+def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int) -> bool:
+    """Whether by the logs a peer was healthy to a node all the time, and has logged whatever it
+    was asked."""
+    since = began - BEFORE
+    if not logs.whole(coordinator, since, until) or not logs.whole(peer, since, until + WORKS):
+        return False
+    up = False
+    for event in logs.by_node[coordinator]:
+        when = event.get("mono", 0)
+        if when > until:
+            break
+        if event["event"] == "start":
+            up = False
+        elif event["event"] in _HEALTH and event.get("peer") == peer:
+            if when >= since:
+                return False
+            up = _HEALTH[event["event"]]
+    troubled = (
+        event["event"] in _TROUBLE and since <= event.get("mono", 0) <= until
+        for event in logs.by_node[peer]
+    )
+    return up and not any(troubled)
+
+
+def _anomaly(c: Causality, ring: CheckedRing, stray: StrayHint) -> Anomaly:
+    zone, version = dict(ring.zones), stray.version
+    home, away = zone.get(stray.primary), zone.get(stray.holder)
+    why = (
+        f"{fate(c, version)}; its hint for {stray.primary}, of zone {home}, was kept by "
+        f"{stray.holder}, of zone {away}, although {listed(list(stray.passed))}, of zone "
+        f"{home}, was healthy to the coordinator {stray.coordinator} all the time, by its log, "
+        "and got nothing."
+    )
+    rows = (int(c.written[version]), int(c.ended[version]))
+    data = {"primary": stray.primary, "holder": stray.holder, "passed": list(stray.passed)}
+    return Anomaly("misplaced", why, c.history.keys[int(c.key[version])], rows, data)

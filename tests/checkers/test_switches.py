@@ -1,0 +1,57 @@
+"""Under one layout a partition moves once: by logs made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.logs.logs import Event
+from dynamesis.checkers.models.log_checkers import check_logs
+from dynamesis.checkers.verdict import CheckerResult, Verdict
+from log_lines import TEST, history, line, logs, put
+
+
+def serves(at: float, gained: Any = (), lost: Any = (), node: str = "n1", layout: int = 2) -> Event:
+    return line(at, node, "serves", layout=layout, gained=list(gained), lost=list(lost))
+
+
+def layout(at: float, version: int = 2, node: str = "n1") -> Event:
+    return line(at, node, "layout", version=version, members=[], owners=["n1"], gone=[])
+
+
+def verdict(*lines: Event) -> CheckerResult:
+    h = history(put("1.1", 0.2, 0.3))
+    return check_logs(Run(h, TEST), logs(layout(0.5), *lines)).verdicts["switches"]
+
+
+def test_each_partition_that_moves_once_is_right() -> None:
+    told = verdict(serves(1, gained=[0, 1]), serves(2, lost=[2]), serves(3, gained=[3]))
+    assert (told.verdict, told.details) == (Verdict.VALID, {"lines": 3})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [("lost", "gained", "n1 served it again at 2.000 s what it had ceased to serve at 1.000 s"),
+     ("gained", "lost", "n1 ceased to at 2.000 s what it had begun to serve at 1.000 s")],
+)  # fmt: skip
+def test_one_that_goes_back_is_an_anomaly(one: str, other: str, said: str) -> None:
+    (anomaly,) = verdict(serves(1, **{one: [0]}), serves(2, **{other: [0]})).anomalies
+    assert anomaly.name == "early-ownership"
+    assert said in anomaly.why
+    assert (anomaly.data["node"], anomaly.data["partition"]) == ("n1", 0)
+
+
+@pytest.mark.parametrize("between", [layout(1.5, 3), layout(1.5), line(1.5, "n1", "start")])
+def test_another_layout_or_life_begins_anew(between: Event) -> None:
+    assert verdict(serves(1, lost=[0]), between, serves(2, gained=[0])).verdict is Verdict.VALID
+
+
+def test_another_node_or_partition_means_nothing_of_this() -> None:
+    told = verdict(serves(1, lost=[0]), serves(2, gained=[0], node="n2"), serves(3, gained=[1]))
+    assert told.verdict is Verdict.VALID
+
+
+def test_each_partition_counts_once() -> None:
+    back = [serves(1, lost=[0, 1]), serves(2, gained=[0, 1]), serves(3, lost=[0])]
+    assert verdict(*back).counts() == {"early-ownership": 2}
