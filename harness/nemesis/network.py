@@ -145,7 +145,7 @@ async def _felt(
         for (a, b), now in (await complaints(observed, pairs)).items():
             asked_pairs.add(f"{a}-{b}")
             if worse(before.get((a, b)), now):
-                felt[f"{a}-{b}"] = now
+                felt[f"{a}-{b}"] = now.as_value()
         numb = sorted(asked_pairs - felt.keys())
         harm = await harmed()
         no_target = {} if asked_pairs else {"nobody": True}
@@ -283,14 +283,9 @@ async def _received(observed: Observed, pairs: list[Pair]) -> dict[Pair, int]:
     """How many bytes each node a has received over its link to b, by its own count."""
     askable = [a for a in dict.fromkeys(a for a, _ in pairs) if observed.state(a) == "running"]
     answers = await asyncio.gather(*(asked(observed, node) for node in askable))
-    links = {
-        a: (answer or {}).get("links") or {} for a, answer in zip(askable, answers, strict=True)
-    }
-    return {
-        (a, b): int(links[a][b]["bytes_in"])
-        for a, b in pairs
-        if b in links.get(a, {}) and "bytes_in" in links[a][b]
-    }
+    links = {a: known.links or {} for a, known in zip(askable, answers, strict=True) if known}
+    counted = {(a, b): links[a][b].bytes_in for a, b in pairs if b in links.get(a, {})}
+    return {pair: received for pair, received in counted.items() if received is not None}
 
 
 def _delay(bad: LinkFault, size: int) -> float:

@@ -14,6 +14,7 @@ from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
+from dynamesis.harness.targets.dynamo.questions import Questions
 from dynamesis.harness.targets.dynamo.topology import Topology, topology_of
 from dynamesis.harness.targets.site import CLIENT, NodeSite, Site
 from dynamesis.harness.targets.target import (
@@ -133,12 +134,13 @@ class DynamoTarget(Target):
             faketime=context.faketime if clocks else None,
         )
         cluster = Cluster(spec, context.spawned, context.exited, context.busy)
+        asked = Questions(cluster)
         tls = None if top.tls is None else dialling(top.tls.ca)
         return Capabilities(
             processes=cluster,
-            status=cluster,
-            dumps=cluster,
-            placements=cluster,
+            status=asked,
+            dumps=asked,
+            placements=asked,
             data=cluster,
             disks=cluster,
             clocks=cluster,

@@ -16,7 +16,7 @@ from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.cluster.zoo import resolve
-from dynamesis.harness.targets.capabilities import SIZES
+from dynamesis.harness.targets.reports import SIZES
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
 
