@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 from dynamesis.checkers.history.op import Op, OpError, Sibling
@@ -35,7 +35,8 @@ FAULTS: dict[str, str] = {
     "refuse-and-keep": "aborted-read",
 }
 
-Dot = tuple[int, int]
+#: a version: its actor, and the actor's counter
+Dot = NewType("Dot", tuple[int, int])
 
 
 @dataclass
@@ -210,7 +211,7 @@ class Store:
         if broken == "undo" and self._shadow.get(op.key or ""):
             record.live = dict(self._shadow[op.key or ""])
         elif broken != "forget-everywhere":
-            record.live[(actor, counter)] = version
+            record.live[Dot((actor, counter))] = version
             self._shadow[op.key or ""] = dict(record.live)
         stamped = record.copy()
         replicas[(actor + 1) % len(replicas)].merge(stamped)

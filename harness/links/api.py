@@ -10,13 +10,14 @@ server, and the library's own objects then talk to that one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import requests
 import toxiproxy
 import toxiproxy.proxy
 import toxiproxy.server
+from dynamesis.harness.links.toxics import Toxic
 from toxiproxy.api import APIConsumer
 
 #: s, to connect and to wait for an answer
@@ -83,7 +84,7 @@ class Proxy(toxiproxy.Proxy):  # type: ignore[misc]  # the library has no types
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.standing: list[dict[str, Any]] = kwargs.get("toxics", [])
+        self.standing: list[Toxic] = kwargs.get("toxics", [])
 
     def enable(self) -> None:
         self._set_enabled(True)
@@ -112,7 +113,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the library has n
         body = {"upstream": upstream, "name": name, "listen": listen, "enabled": enabled}
         return Proxy(**Consumer.post("/proxies", json=body).json())
 
-    def populate(self, proxies: Iterable[dict[str, Any]]) -> list[Proxy]:
+    def populate(self, proxies: Iterable[Mapping[str, object]]) -> list[Proxy]:
         """Make all these proxies in one call. It is not transactional: check them after."""
         answer = Consumer.post("/populate", json=list(proxies)).json()
         return [Proxy(**proxy) for proxy in answer["proxies"]]

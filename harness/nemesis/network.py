@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.links.base import CLIENT, Links, route_name
 from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
 from dynamesis.harness.nemesis.cuts import KINDS, route_faults, unreached
@@ -138,7 +138,7 @@ async def _felt(
     pairs = sorted(pairs)
     before = await complaints(observed, pairs)
     harmed = await _harm(routes, names)
-    felt: dict[str, Any] = {}
+    felt: JsonObject = {}
     asked_pairs: set[str] = set()
 
     async def look() -> Proof:
@@ -155,12 +155,12 @@ async def _felt(
     return look
 
 
-async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
+async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, int]]]:
     """How often the faults of these links have taken effect since now, as the links count it;
     {} where they did not, or do not count."""
     before = await routes.links.count()
 
-    async def harm() -> dict[str, Any]:
+    async def harm() -> dict[str, int]:
         after = await routes.links.count()
         bitten = sum(
             max(0, after[name]["bitten"] - before.get(name, {}).get("bitten", 0))
@@ -187,7 +187,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     ports = {name: int(address.rpartition(":")[2]) for name, address in addresses.items()}
     before = _dialled(routes, ports.values())
     harmed = await _harm(routes, list(addresses))
-    felt: dict[str, Any] = {}
+    felt: JsonObject = {}
 
     async def look() -> Proof:
         harm, now = await harmed(), _dialled(routes, ports.values(), ESTABLISHED)
@@ -255,7 +255,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
 
 async def _through(
     observed: Observed, routes: RouteFaults, names: list[str]
-) -> Callable[[], Awaitable[dict[str, Any]]]:
+) -> Callable[[], Awaitable[JsonObject]]:
     """What has come through these links, and so suffered their fault: as the links count
     it, or, since the first look, as the nodes count what they received through them. That a
     link has the fault was read back from its proxy when it was laid; {} while nothing came."""
@@ -264,7 +264,7 @@ async def _through(
     first: dict[Pair, int] = {}
     most: dict[str, int] = {}
 
-    async def through() -> dict[str, Any]:
+    async def through() -> JsonObject:
         for (a, b), received in (await _received(observed, pairs)).items():
             if not routes.burden(route_name(a, b)):
                 continue  # lifted by now: what came may have come since

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +49,7 @@ async def complaints(observed: Observed, pairs: Iterable[Pair]) -> dict[Pair, Pe
 
 def worse(before: PeerView | None, after: PeerView) -> bool:
     """Whether there is more trouble; a node that was started since counts from zero."""
-    if (
-        before is None
-        or after.failures < before.failures
-        or after.timeouts < before.timeouts
-    ):
+    if before is None or after.failures < before.failures or after.timeouts < before.timeouts:
         before = PeerView()
     grown = after.failures > before.failures or after.timeouts > before.timeouts
     return grown or (before.up and not after.up)

@@ -99,7 +99,9 @@ class Targets:
         """Of the nodes that answer."""
         nodes = [node for node in self.observed.nodes if self.observed.state(node) == "running"]
         answers = await asyncio.gather(*map(self.observed.status, nodes))
-        return {node: status for node, status in zip(nodes, answers, strict=True) if status is not None}
+        return {
+            node: status for node, status in zip(nodes, answers, strict=True) if status is not None
+        }
 
     async def _hint_holder(self) -> str | None:
         hints = {node: status.hints for node, status in (await self._statuses()).items()}

@@ -108,7 +108,9 @@ async def _dumps(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, list[Du
     return held
 
 
-def _joined(hints: list[DumpRow] | None, objects: list[DumpRow] | None) -> dict[str, list[DumpRow]] | None:
+def _joined(
+    hints: list[DumpRow] | None, objects: list[DumpRow] | None
+) -> dict[str, list[DumpRow]] | None:
     """A node's rows by key; None unless it answered both times."""
     if hints is None or objects is None:
         return None

@@ -262,9 +262,7 @@ class Runner:
         if store.dumps is None or store.decode is None or ring is None:
             return {}
         keys, recorder = self.parts.keys, self.recorder
-        return await dump_all(
-            store.nodes, store.dumps, placed(ring), keys, store.decode, recorder
-        )
+        return await dump_all(store.nodes, store.dumps, placed(ring), keys, store.decode, recorder)
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never

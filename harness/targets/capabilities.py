@@ -16,6 +16,7 @@ from dynamesis.checkers.history.op import Sibling
 from dynamesis.harness.targets.reports import DumpRow, NodeStatus, RingView
 from dynamesis.harness.targets.site import NodeSite
 
+
 class Processes(Protocol):
     """The node processes. `nodes` are all that take part: newcomers from their start on, retired
     ones no longer."""

@@ -10,9 +10,7 @@ import msgspec
 from dynamesis.checkers.history.op import Op, Sibling
 from dynamesis.harness.targets.reports import DumpRow, NodeStatus, RingView, dump_rows
 
-RING = RingView.of(
-    {"partitions": 4, "owners": ["n1", "n2", "n3", "n1"], "n": 2, "r": 1, "w": 2}
-)
+RING = RingView.of({"partitions": 4, "owners": ["n1", "n2", "n3", "n1"], "n": 2, "r": 1, "w": 2})
 
 
 def decode(value: bytes, deleted: bool) -> Sibling:

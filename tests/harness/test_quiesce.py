@@ -103,9 +103,7 @@ def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
     assert not asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01)).quiet
-    assert asyncio.run(
-        until_quiet(system, system, None, deadline=9, interval=0)
-    ).quiet
+    assert asyncio.run(until_quiet(system, system, None, deadline=9, interval=0)).quiet
 
 
 def test_idle_is_who_has_no_request_in_progress_and_repairs_nothing_more() -> None:

@@ -6,10 +6,11 @@ connection; a peer is a node id, dialled by the shell at an address that only it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dynamesis.cluster.core.protocol.messages import Message
+from dynamesis.cluster.core.protocol.messages import Arguments, Message
 
 Table = Literal["objects", "hints", "meta"]
 
@@ -100,7 +101,7 @@ class AdminRequest:
 
     token: int
     command: str
-    args: dict[str, Any]
+    args: Arguments
 
 
 Event = (
@@ -171,7 +172,7 @@ class Emit:
     """One structured line for the node's event log."""
 
     event: str
-    fields: dict[str, Any]
+    fields: Mapping[str, object]
 
 
 Effect = Send | Reply | SetTimer | CancelTimer | Persist | Answer | Emit

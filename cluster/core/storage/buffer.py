@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.core.runtime.runtime import Runtime
@@ -47,7 +47,7 @@ class Buffer(Generic[T]):
         lost: Callable[[Row, T | None], None],
         memory: int,
         interval: float,
-        label: Callable[[Row], dict[str, Any]],
+        label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`memory`: rows that may be acknowledged before they are durable; `interval`: the
         longest that one waits before it is written (s); `label`: how a row is named in the

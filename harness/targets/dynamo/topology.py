@@ -41,16 +41,16 @@ class Topology:
     params: Mapping[str, Any]
 
     @property
-    def node_params(self) -> dict[str, Any]:
+    def node_params(self) -> Mapping[str, Any]:
         """The parameters of every node (cluster.core.protocol.params)."""
         quorum = {"n": self.n, "r": self.r, "w": self.w, "sloppy": self.sloppy}
         return {"partitions": PARTITIONS, **quorum, **self.params}
 
     @property
-    def bounds(self) -> dict[str, Any]:
+    def bounds(self) -> dict[str, int]:
         """How much a node may have in progress and in hints, and how much background work at
         once."""
-        limits = {field.name: field.default for field in fields(Params)} | self.node_params
+        limits = {field.name: field.default for field in fields(Params)} | dict(self.node_params)
         most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
         return most | {"background_slices": MOST}
 
