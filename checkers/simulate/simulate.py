@@ -207,18 +207,19 @@ class Store:
         for other, known in client.sent.items():
             record.clock[other] = max(known, record.clock.get(other, 0))
         record.clock[actor] = counter
+        dot = Dot((actor, counter))
         alone = not record.live
         if broken == "undo" and self._shadow.get(op.key or ""):
             record.live = dict(self._shadow[op.key or ""])
         elif broken != "forget-everywhere":
-            record.live[Dot((actor, counter))] = version
+            record.live[dot] = version
             self._shadow[op.key or ""] = dict(record.live)
         stamped = record.copy()
         replicas[(actor + 1) % len(replicas)].merge(stamped)
         self._late.append((op.key or "", (actor + 2) % len(replicas), stamped))
         if self._chance(0.3):
             self._deliver(self._choose(len(self._late)))
-        return SimulatedRecord(stamped.clock, {(actor, counter): version} if alone else {})
+        return SimulatedRecord(stamped.clock, {dot: version} if alone else {})
 
     def _deliver(self, which: int) -> None:
         self._late[which], self._late[-1] = self._late[-1], self._late[which]

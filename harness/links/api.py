@@ -10,8 +10,8 @@ server, and the library's own objects then talk to that one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypedDict
 
 import requests
 import toxiproxy
@@ -78,6 +78,15 @@ def bind(port: int) -> None:
     _bound.base = f"http://127.0.0.1:{port}"
 
 
+class ProxyBody(TypedDict):
+    """A proxy as it is asked for."""
+
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+
+
 class Proxy(toxiproxy.Proxy):  # type: ignore[misc]  # the library has no types
     """A proxy of the server this thread is bound to. `standing` are its toxics, as the
     server listed them when this object was made."""
@@ -113,7 +122,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the library has n
         body = {"upstream": upstream, "name": name, "listen": listen, "enabled": enabled}
         return Proxy(**Consumer.post("/proxies", json=body).json())
 
-    def populate(self, proxies: Iterable[Mapping[str, object]]) -> list[Proxy]:
+    def populate(self, proxies: Iterable[ProxyBody]) -> list[Proxy]:
         """Make all these proxies in one call. It is not transactional: check them after."""
         answer = Consumer.post("/populate", json=list(proxies)).json()
         return [Proxy(**proxy) for proxy in answer["proxies"]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.cluster.config.config import ConfigError, check_params
 from dynamesis.cluster.config.tls import Tls, in_folder
 from dynamesis.cluster.core.protocol.params import Params
@@ -47,7 +48,7 @@ class Topology:
         return {"partitions": PARTITIONS, **quorum, **self.params}
 
     @property
-    def bounds(self) -> dict[str, int]:
+    def bounds(self) -> JsonObject:
         """How much a node may have in progress and in hints, and how much background work at
         once."""
         limits = {field.name: field.default for field in fields(Params)} | dict(self.node_params)
