@@ -93,4 +93,4 @@ class BadDisk:
 
     async def _count(self, node: str, kind: str) -> int:
         status = await asked(self.observed, node)
-        return 0 if status is None or status.disk is None else status.disk.bites.get(kind, 0)
+        return 0 if status is None or status.disk is None else status.disk.effects.get(kind, 0)

@@ -32,7 +32,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
 
-class Answer(View, frozen=True, kw_only=True):
+class NodeReport(View, frozen=True, kw_only=True):
     """A whole answer. `reported`: all that the node answered, known here or not; empty where a
     target made this value itself."""
 
@@ -110,9 +110,9 @@ class MembershipView(View, frozen=True, kw_only=True):
 
 
 class DiskView(View, frozen=True, kw_only=True):
-    """A disk that can be made to fail. `bites`: by fault, how often it took effect."""
+    """A disk that can be made to fail. `effects`: by fault, how often it took effect."""
 
-    bites: Mapping[str, int] = {}
+    effects: Mapping[str, int] = msgspec.field(default_factory=dict, name="bites")
 
 
 class ClockView(View, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class ClockView(View, frozen=True, kw_only=True):
     between_ns: tuple[int, int] | None = None
 
 
-class NodeStatus(Answer, frozen=True, kw_only=True):
+class NodeStatus(NodeReport, frozen=True, kw_only=True):
     """What a node reports of itself.
 
     hints: how many it keeps for others; hints_for: how many for each of them
@@ -160,7 +160,7 @@ class NodeStatus(Answer, frozen=True, kw_only=True):
         return msgspec.structs.replace(status, sizes=sizes)
 
 
-class RingView(Answer, frozen=True, kw_only=True):
+class RingView(NodeReport, frozen=True, kw_only=True):
     """The ring as a node sees it.
 
     owners: of each of the `partitions`, a node

@@ -57,7 +57,7 @@ def test_a_status_is_decoded_and_written_as_it_came() -> None:
     assert status.exchanges["n2"].clean == 5
     assert status.moving[0].waiting_for == ("n2",)
     assert status.disk is not None
-    assert status.disk.bites == {"bit-flip": 15}
+    assert status.disk.effects == {"bit-flip": 15}
     assert status.clock is not None
     assert status.clock.between_ns == (18, 19)
     assert status.links is not None

@@ -36,7 +36,7 @@ class MembershipStatus(TypedDict):
     former: list[str]
 
 
-class DumpedSibling(TypedDict):
+class StoredSibling(TypedDict):
     """One version of a key."""
 
     value: bytes
@@ -48,7 +48,7 @@ class DumpedRow(TypedDict):
 
     key: Key
     hint_for: str | None
-    siblings: list[DumpedSibling]
+    siblings: list[StoredSibling]
 
 
 class DumpPage(TypedDict):
@@ -232,7 +232,7 @@ def _row(table: str, row: Row, state: State) -> DumpedRow:
     return {"key": key, "hint_for": target, "siblings": _siblings(state)}
 
 
-def _siblings(state: State) -> list[DumpedSibling]:
+def _siblings(state: State) -> list[StoredSibling]:
     return [{"value": v.value, "deleted": v.deleted} for v in clock.versions(state)]
 
 
