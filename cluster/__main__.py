@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dynamesis.cluster.config.config import Config, ConfigError, load
 from dynamesis.cluster.process.parent import follow, follow_stdin
-from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, NodeServer
+from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, NodeServer, loop_factory
 from dynamesis.cluster.storage.base import StorageFailed
 
 EXIT_USAGE = 2
@@ -46,7 +46,7 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     _give_memory_back()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_live(config, make_core))
     except (OSError, StorageFailed) as error:
         return _fail(EXIT_ENVIRONMENT, f"node {config.node}: {error}")
@@ -71,14 +71,6 @@ def _core(config: Config) -> MakeCore:
     from dynamesis.cluster import zoo
 
     return zoo.plant(config.bugs)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop
 
 
 def _give_memory_back() -> None:

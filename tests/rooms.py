@@ -168,7 +168,28 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.nemesis", "harness.processes", "harness.results", "harness.targets"),
         ),
     ),
-    "harness.report": ("pages, JUnit, the summary", ("harness.results", "harness.targets")),
+    "harness.report.pictures": (
+        "pictures of anomalies, as static SVG",
+        (
+            *("checkers", "checkers.dynamo", "checkers.explain", "checkers.graph"),
+            *("checkers.history", "checkers.logs", "harness.results"),
+        ),
+    ),
+    "harness.report.plots": (
+        "what the plots over time are drawn from",
+        (
+            *("checkers.dynamo", "checkers.explain", "checkers.graph", "checkers.history"),
+            *("checkers.logs", "checkers.measure", "harness.report.pictures", "harness.results"),
+        ),
+    ),
+    "harness.report": (
+        "pages, JUnit, the summary",
+        (
+            *("checkers.graph", "checkers.history", "checkers.logs"),
+            *("harness.report.pictures", "harness.report.plots"),
+            *("harness.results", "harness.targets"),
+        ),
+    ),
     "harness.usage": (
         "what users type, and how commands end",
         (
@@ -176,6 +197,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.targets"),
         ),
     ),
+    "harness.init": ("what `dynamesis init` asks and writes", ("harness.usage",)),
     # ---- workloads
     "workloads.script": (
         "what one client does, step by step",
@@ -255,6 +277,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.usage", "harness.worlds"),
         ),
     ),
+    "harness.bench": (
+        "the node beside a bare mesh",
+        (
+            *("cluster.config", "cluster.core.protocol", "cluster.core.ring", "cluster.net"),
+            *("cluster.process", "cluster.storage", "harness.links", "harness.processes"),
+            "harness.targets",
+        ),
+    ),
     "harness.cli.local": (
         "commands for a local cluster",
         ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
@@ -263,10 +293,11 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "commands: flags in, exit code out",
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
-            *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
-            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
-            *("workloads", "workloads.plain"),
+            *("harness.bench", "harness.campaign", "harness.check"),
+            *("harness.cli.local", "harness.init"),
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.report"),
+            *("harness.results", "harness.targets", "harness.usage", "harness.worlds"),
+            *("harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PLOTS = ("data.js", "figures.js", "page.js", "page.css")
 FOLDERS = ("checkers", "cluster", "examples", "harness", "workloads")
 
 
@@ -33,7 +34,7 @@ def test_every_folder_with_modules_is_a_package() -> None:
 def test_what_mypy_reads_is_what_is_installed() -> None:
     links = {path.name: path.resolve() for path in (ROOT / ".typing/dynamesis").iterdir()}
     assert links == {
-        "__init__.py": ROOT / "dynamesis/__init__.py",
+        **{file: ROOT / "dynamesis" / file for file in ("__init__.py", "targets.py")},
         **{folder: ROOT / folder for folder in FOLDERS},
     }
 
@@ -53,7 +54,9 @@ def test_the_wheel_has_one_top_level_package_and_is_typed(wheel: Path) -> None:
     assert tops == {"dynamesis"}
     assert "dynamesis/py.typed" in names
     assert "dynamesis/harness/report/page.html.j2" in names
-    examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
+    assert {f"dynamesis/harness/report/plots/{n}" for n in PLOTS} <= set(names)
+    folders = (ROOT / "examples", ROOT / "examples/kv_http")
+    examples = {path.name for folder in folders for path in folder.iterdir() if path.is_file()}
     assert examples <= {name.rpartition("/")[2] for name in names if "/examples/" in name}
 
 

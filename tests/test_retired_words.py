@@ -23,7 +23,7 @@ PLACES = (
     *("docs/api.md", "docs/architecture.md", "docs/campaigns.md", "docs/checkers.md"),
     *("docs/cli.md", "docs/errors.md", "docs/faults.md", "docs/generators.md"),
     *("docs/history.md", "docs/node.md", "docs/operating.md", "docs/workloads.md"),
-    *("docs/zoo.md", "docs/make_picture.py"),
+    *("docs/zoo.md", "docs/make_picture.py", "docs/your-store.md"),
     *("checkers", "cluster", "dynamesis", "examples", "harness", "workloads"),
 )
 SOURCES = ("checkers", "cluster", "dynamesis", "examples", "harness", "workloads")

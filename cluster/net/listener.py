@@ -38,8 +38,10 @@ BACKLOG = 1024
 GREETING_TIMEOUT = 10.0
 #: unsent bytes at which a reader that does not read is cut off
 READER_BOUND = 64 << 20
-#: bytes of unfinished frames that all clients together may have here
+#: bytes of unfinished frames that all clients together may have here, and seconds in which a
+#: client has to finish one
 HALF_BOUND = 64 << 20
+FRAME_TIMEOUT = 60.0
 
 Emit = Callable[..., None]
 Accepts = Mapping[str, frozenset[type]]
@@ -67,6 +69,9 @@ class Inbound(Stream):
         self.owed = 0
         #: bytes of a frame that is not complete, as the listener counted them
         self.held = 0
+        #: when that frame began, s on the loop's clock
+        self.since = 0.0
+        self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
         self._role = ""
         self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
@@ -88,9 +93,30 @@ class Inbound(Stream):
         self.send(self._mine)
 
     def data_received(self, data: bytes) -> None:
+        taken = self.decoder.taken
         super().data_received(data)
         if self.peer is None and not self.closing:
-            self._listener.hold(self, self.decoder.pending)
+            pending = self.decoder.pending
+            if pending and (not self.held or self.decoder.taken != taken):
+                self._frame_began()
+            if pending or self.held:
+                self._listener.hold(self, pending)
+
+    def _frame_began(self) -> None:
+        self.since = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
+
+    def _look_at_frame(self) -> None:
+        """Cut off who does not finish a frame. Looks again as long as one is unfinished."""
+        self._watch = None
+        if not self.held or self.closing:
+            return
+        left = self.since + FRAME_TIMEOUT - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look_at_frame)
+        else:
+            self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
 
     def on_message(self, message: Message) -> None:
         if not self._role:
@@ -108,8 +134,9 @@ class Inbound(Stream):
     def on_close(self, reason: str) -> None:
         self._listener.channels.pop(self.channel, None)
         self._listener.hold(self, 0)
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._watch):
+            if timer is not None:
+                timer.cancel()
 
     def pause_writing(self) -> None:
         # A connection that does not read its answers gets no more questions in.
@@ -194,12 +221,18 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     def hold(self, inbound: Inbound, pending: int) -> None:
-        """A client has sent this much of a frame that is not complete. One that goes over what
-        all of them may have is cut off: idle connections cannot fill the memory."""
+        """A client has sent this much of a frame that is not complete. Above what all of them
+        may have, the one that has left a frame unfinished for longest is cut off: idle connections
+        can neither fill the memory nor keep others from sending."""
         self._held += pending - inbound.held
         inbound.held = pending
-        if pending and self._held > HALF_BOUND:
-            inbound.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
+        while pending and self._held > HALF_BOUND:
+            holding = (other for other in self.channels.values() if other.held)
+            oldest = min(holding, key=lambda other: other.since)
+            self._held -= oldest.held
+            oldest.held = 0
+            oldest.decoder.discard()
+            oldest.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
 
     @property
     def owed(self) -> int:

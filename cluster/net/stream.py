@@ -36,6 +36,7 @@ class Stream(asyncio.Protocol):
         self._gathered = 0
         self._reason = ""
         self._given_up = False
+        self._loop: asyncio.AbstractEventLoop
 
     # ---- for subclasses
 
@@ -55,7 +56,8 @@ class Stream(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        return self._given_up or self.transport is None or self.transport.is_closing()
+        transport = self.transport
+        return self._given_up or transport is None or transport.is_closing()
 
     @property
     def unsent(self) -> int:
@@ -72,7 +74,7 @@ class Stream(asyncio.Protocol):
         if self.closing:
             return
         if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._out.append(frame)
         self._gathered += len(frame)
 
@@ -102,6 +104,8 @@ class Stream(asyncio.Protocol):
     # ---- called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # kept: asking for the running loop costs a system call where processes may fork
+        self._loop = asyncio.get_running_loop()
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.on_open()
@@ -111,8 +115,10 @@ class Stream(asyncio.Protocol):
             return
         self.bytes_in += len(data)
         self.decoder.receive(data)
-        while not self.closing and (message := self._next()) is not None:
+        while (message := self._next()) is not None:
             self.on_message(message)
+            if self.closing:
+                return
 
     def eof_received(self) -> None:
         try:
@@ -122,6 +128,7 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._out.clear()
+        self.decoder.discard()
         self.on_close(self._reason or (str(exc) if exc else "closed by the other side"))
 
     def _next(self) -> Message | None:
@@ -135,7 +142,9 @@ class Stream(asyncio.Protocol):
         if self._out and not self.closing:
             self.bytes_out += self._gathered
             try:
-                cast(asyncio.Transport, self.transport).write(b"".join(self._out))
+                out = self._out
+                data = out[0] if len(out) == 1 else b"".join(out)
+                cast(asyncio.Transport, self.transport).write(data)
             except RuntimeError as error:  # uvloop's word for a socket that it closed
                 self.abort(str(error))
         self._out.clear()

@@ -24,7 +24,7 @@ ADMIN_LIMIT = 256 << 20
 
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
-_decode: Callable[[bytearray], Message] = msgspec.msgpack.Decoder(Message).decode
+_decode: Callable[[memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
 class WireError(Exception):
@@ -47,6 +47,8 @@ class Decoder:
     def __init__(self, limit: int) -> None:
         #: largest acceptable body, bytes; may be changed between two messages
         self.limit = limit
+        #: messages that were complete
+        self.taken = 0
         self._buffer = bytearray()
         self._start = 0
 
@@ -67,7 +69,9 @@ class Decoder:
             self._let_go()
             return None
         self._start = body + length
-        return _parse(self._buffer[body : self._start])
+        self.taken += 1
+        with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
+            return _parse(frame)
 
     @property
     def pending(self) -> int:
@@ -79,13 +83,18 @@ class Decoder:
         if half := self.pending:
             raise WireError(f"the stream ended {half} bytes into a frame")
 
+    def discard(self) -> None:
+        """Free what came in and is not complete; nothing follows on the connection."""
+        self._buffer = bytearray()
+        self._start = 0
+
     def _let_go(self) -> None:
         """Free the bytes of messages that were handed out."""
         del self._buffer[: self._start]
         self._start = 0
 
 
-def _parse(body: bytearray) -> Message:
+def _parse(body: memoryview) -> Message:
     try:
         return _decode(body)
     except (ValueError, TypeError, RecursionError) as error:  # msgspec's own are ValueErrors

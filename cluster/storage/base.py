@@ -19,6 +19,7 @@ from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
 
 _CHECKSUM = struct.Struct(">I")
+_SEEDS = {table: zlib.crc32(table.encode()) for table in TABLES}
 
 
 class StorageFailed(Exception):
@@ -71,10 +72,10 @@ def seal(table: Table, key: bytes, value: bytes) -> bytes:
 def unseal(table: Table, key: bytes, row: bytes) -> bytes:
     """The value in a sealed row. Raises Corrupt."""
     value = row[_CHECKSUM.size :]
-    if row[: _CHECKSUM.size] != _CHECKSUM.pack(_checksum(table, key, value)):
+    if len(row) < _CHECKSUM.size or _CHECKSUM.unpack_from(row)[0] != _checksum(table, key, value):
         raise Corrupt(table, key)
     return value
 
 
 def _checksum(table: Table, key: bytes, value: bytes) -> int:
-    return zlib.crc32(value, zlib.crc32(key, zlib.crc32(table.encode())))
+    return zlib.crc32(value, zlib.crc32(key, _SEEDS[table]))

@@ -49,7 +49,7 @@ class Committer:
     def persist(self, batch: Persist) -> None:
         """Store `batch` after all before it; then report Persisted or PersistFailed."""
         if not self._engine.blocking:
-            self._deliver(commit(self._engine, [batch]))
+            self._report(_commit_one(self._engine, batch))
             return
         self._waiting.append(batch)
         if not self._busy:
@@ -92,14 +92,22 @@ class Committer:
 def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
     """Commit all batches of a group at once; if that fails one by one, so that a batch that
     cannot be stored takes no other with it."""
+    if len(group) == 1:
+        return [_commit_one(engine, group[0])]
     try:
         engine.commit([write for batch in group for write in batch.writes])
-    except StorageFailed as error:
-        if len(group) == 1:
-            return [PersistFailed(group[0].token, str(error))]
-        return [outcome for batch in group for outcome in commit(engine, [batch])]
+    except StorageFailed:
+        return _one_by_one(engine, group)
     return [Persisted(batch.token) for batch in group]
 
 
+def _commit_one(engine: Engine, batch: Persist) -> Outcome:
+    try:
+        engine.commit(batch.writes)
+    except StorageFailed as error:
+        return PersistFailed(batch.token, str(error))
+    return Persisted(batch.token)
+
+
 def _one_by_one(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
-    return [outcome for batch in group for outcome in commit(engine, [batch])]
+    return [_commit_one(engine, batch) for batch in group]

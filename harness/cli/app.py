@@ -23,8 +23,10 @@ COMMANDS = {
     "campaign": "dynamesis.harness.cli.campaign",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
+    "export": "dynamesis.harness.cli.export",
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
+    "init": "dynamesis.harness.cli.init",
     "shrink": "dynamesis.harness.cli.shrink",
     "list": "dynamesis.harness.cli.listing",
     "log": "dynamesis.harness.cli.log",
@@ -59,6 +61,7 @@ def command_line(commands: Iterable[str] = COMMANDS) -> typer.Typer:
 
         parts = typer.Typer(help="What the parts cost on this machine.", rich_markup_mode=None)
         parts.command("checkers")(bench.checkers)
+        parts.command("node")(bench.node)
         app.add_typer(parts, name="bench")
     return app
 

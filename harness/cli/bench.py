@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
+
+if TYPE_CHECKING:
+    from dynamesis.harness.bench.run import Row
 
 
 def checkers(
@@ -50,6 +53,58 @@ def checkers(
         html.write_text(bench_page([row.to_dict() for row in rows], growth), encoding="utf-8")
 
 
+def node(
+    only: Annotated[
+        str | None,
+        Option(help="Cases by words of their names, several by comma: put-64-100, get-lmdb."),
+    ] = None,
+    every: Annotated[bool, Option("--all", help="All cases; more than an hour.")] = False,
+    json: Annotated[Path | None, Option(help="Write the figures here, as JSON.")] = None,
+) -> None:
+    """Measure the node beside a bare mesh of the same frames: CPU an operation, latency, rate."""
+    import sys
+
+    from dynamesis.harness.bench.cases import NodeCase, all_cases, chosen, default_cases
+    from dynamesis.harness.bench.run import run
+    from dynamesis.harness.usage.exits import UsageError
+    from dynamesis.harness.usage.values import writable_file
+
+    if json is not None:
+        writable_file("--json", json)
+    cases: list[NodeCase] = all_cases() if every or only else default_cases()
+    try:
+        cases = chosen(cases, only.split(",")) if only else cases
+    except ValueError as error:
+        raise UsageError(f"--only: {error}") from error
+    print(_NODE_HEAD)
+
+    def show(row: Row) -> None:
+        print(_node_line(row), flush=True)
+
+    rows = run(cases, show, lambda line: print(line, file=sys.stderr))
+    if json is not None:
+        _write(json, {"cases": [row.to_dict() for row in rows]})
+
+
+_NODE_HEAD = (
+    f"{'case':36}{'mesh/s':>8}{'node/s':>8}{'p50 ms':>16}{'p99 ms':>16}{'p99.9 ms':>16}"
+    f"{'CPU us an op':>16}{'CPU':>7}{'p50':>7}"
+)
+
+
+def _node_line(row: Row) -> str:
+    mesh, node = row.mesh, row.node
+    times = "".join(
+        f"{f'{1e3 * a:.2f} {1e3 * b:.2f}':>16}"
+        for a, b in ((mesh.p50, node.p50), (mesh.p99, node.p99), (mesh.p999, node.p999))
+    )
+    cpu = f"{1e6 * mesh.cpu:.0f} {1e6 * node.cpu:.0f}"
+    return (
+        f"{row.case.name:36}{mesh.rate:8.0f}{node.rate:8.0f}{times}{cpu:>16}"
+        f"{row.cpu_ratio:7.2f}{row.p50_ratio:7.2f}"
+    )
+
+
 def _count(text: str) -> int:
     from dynamesis.harness.usage.exits import UsageError
 
@@ -59,7 +114,10 @@ def _count(text: str) -> int:
 
 
 def _save(path: Path, rows: list[dict[str, object]], growth: dict[str, float]) -> None:
+    _write(path, {"rows": rows, "growth": growth})
+
+
+def _write(path: Path, figures: dict[str, object]) -> None:
     import json
 
-    figures = {"rows": rows, "growth": growth}
     path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -62,6 +62,10 @@ class Site:
         ordered pair. `port`: by default the one by which nodes dial each other."""
         return split(self.resolve(source, dest, port))
 
+    def peers(self, source: str, port: str = "") -> list[str]:
+        """The host:port of every other founder, as node `source` dials them."""
+        return [self.resolve(source, dest, port) for dest in self.nodes if dest != source]
+
     def advertised(self, dest: str, port: str = "") -> tuple[str, int]:
         """The one (host, port) by which every node reaches `dest`: through the proxy before it."""
         return split(self.resolve(PEERS, dest, port))

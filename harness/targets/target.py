@@ -20,6 +20,8 @@ What it lacks is left out of a test, and named in its verdict.
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,9 +58,29 @@ class Command:
     """How a node is started; no shell is involved. `env`: variables beside those of the harness;
     `cwd`: its working folder, the node's data folder by default."""
 
-    argv: Sequence[str | Path]
+    argv: Sequence[str | int | Path]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+
+    @classmethod
+    def line(cls, text: str, node: NodeSite, site: Site, **more: object) -> Command:
+        """A command line, split as a shell does, of which {name}, {host}, {port} (that of
+        clients), {address} (host:port), {data}, {peers} (the host:port of every other node, by
+        comma), {PORT_port} of any other port, and what else is given are filled in."""
+        values = {f"{name}_port": port for name, port in node.ports.items()} | {
+            "name": node.name,
+            "host": node.host,
+            "port": node.ports[CLIENT_PORT],
+            "address": node.address(),
+            "data": node.data,
+            "peers": ",".join(site.peers(node.name)) if "{peers}" in text else "",
+            **more,
+        }
+
+        def fill(found: re.Match[str]) -> str:
+            return str(values.get(found[1], found[0]))
+
+        return cls([re.sub(r"\{(\w+)\}", fill, word) for word in shlex.split(text)])
 
 
 @dataclass(frozen=True)

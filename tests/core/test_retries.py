@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from dynamesis.cluster.core.protocol.errors import is_definite
-from dynamesis.cluster.core.protocol.messages import Put, PutReply, Refusal
+from dynamesis.cluster.core.protocol.messages import Put, PutReply, Refusal, RequestOptions
 from simulator import Simulator
 
 KEY = b"cart"
@@ -123,3 +123,37 @@ def test_nothing_is_stamped_twice_however_clients_insist(seed: int) -> None:
     assert doubts > 10
     assert len(dots) > 30
     assert not {value: named for value, named in dots.items() if len(named) > 1}
+
+
+def test_large_answers_fill_no_memory_and_are_never_given_in_part(sim: Simulator) -> None:
+    name = preference(sim)[0]
+    body = RequestOptions(return_body=True)
+    context = b""
+    for i in range(20):
+        reply = sim.call(name, Put(i, f"r{i}", KEY, bytes(1 << 20), context, options=body))
+        assert isinstance(reply, PutReply)
+        context = reply.context
+    count, size = sim.nodes[name].services.dedup.remembered
+    assert count == 20
+    assert size <= 8 << 20
+    # the latest is answered again, whole; of the first it is known that it took effect, no more
+    again = sim.call(name, Put(21, "r19", KEY, bytes(1 << 20), options=body))
+    assert isinstance(again, PutReply)
+    assert len(again.siblings) == 1
+    first = sim.call(name, Put(22, "r0", KEY, bytes(1 << 20), options=body))
+    assert isinstance(first, Refusal)
+    assert (first.code, is_definite(first.code)) == ("forgotten", False)
+    assert "took effect" in first.message
+    assert len(sim.get(name, KEY).siblings) == 1, "it was not stamped again"
+
+
+def test_a_long_request_id_is_refused_by_its_limit_before_anything_is_done(sim: Simulator) -> None:
+    name = preference(sim)[0]
+    refusal = sim.call(name, Put(1, "r" * 257, KEY, b"v"))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.message) == (
+        "bad-request",
+        "the request id is 257 characters; at most 256",
+    )
+    assert sim.get(name, KEY).siblings == ()
+    assert isinstance(sim.call(name, Put(2, "r" * 256, KEY, b"v")), PutReply)

@@ -13,6 +13,7 @@ import pytest
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec, _flag, overrides
 
 import dynamesis
+import dynamesis.targets
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/api.md").read_text("utf-8")
@@ -45,8 +46,19 @@ from dynamesis import (
     check,
     run_test,
 )
-from dynamesis.harness.targets.site import NodeSite, Site
-from dynamesis.harness.targets.target import Command
+from dynamesis.targets import (
+    BlockingClient,
+    Command,
+    FaultLimits,
+    NodeClient,
+    NodeSite,
+    Site,
+    TargetOption,
+    connects,
+    fail,
+    ok,
+    unknown,
+)
 
 
 class Loud(Observer):
@@ -61,12 +73,34 @@ class Null(Client):
         return op
 
 
+class ByLibrary(BlockingClient):
+    def connect(self, addresses: Mapping[str, str]) -> None:
+        self.store: dict[str | None, object] = {}
+
+    def perform(self, op: Op) -> Op:
+        return ok(op, self.store.get(op.key)) if op.f == "read" else unknown(op, "gone", "why")
+
+
+class ByHttp(NodeClient):
+    def perform(self, op: Op) -> Op:
+        status, text = self.http("GET", f"/{op.key}")
+        code, text = self.shell(f"my-cli {self.host} {self.port} {op.key}")
+        return ok(op, text, self.node) if status == 200 else fail(op, f"{status}", text)
+
+
 class Mine(Target):
     name = "mine"
     workloads = ("register",)
+    limits = FaultLimits(w=1, volatile=True)
+    more: Mapping[str, TargetOption] = {"sync": TargetOption("yes", "whether", ("yes", "no"))}
+
+    async def ready(self, node: NodeSite, site: Site) -> bool:
+        return site.options["sync"] == "no" or await connects(node)
 
     def command(self, node: NodeSite, site: Site) -> Command:
-        return Command(["my-store", str(node.ports["client"])])
+        if site.peers(node.name):
+            return Command.line("my-store {port} {peers} {x}", node, site, x=3)
+        return Command(["my-store", node.ports["client"], node.data], env={"x": "y"})
 
     def client(self, site: Site) -> Client:
         return Null()
@@ -100,9 +134,19 @@ def main() -> str:
 
 
 def test_the_page_has_every_name_and_no_other() -> None:
-    rows = re.findall(r"^\| `(\w+)", PAGE, flags=re.MULTILINE)
+    table, _ = PAGE.split("| name of `dynamesis.targets`")
+    rows = re.findall(r"^\| `(\w+)", table, flags=re.MULTILINE)
     assert sorted(rows) == sorted(dynamesis.__all__)
     assert len(rows) <= 20
+
+
+def test_the_page_has_every_name_for_targets() -> None:
+    _, table = PAGE.split("| name of `dynamesis.targets`")
+    cells = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    names = {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+    assert names == set(dynamesis.targets.__all__)
+    for name in names & set(dynamesis.__all__):
+        assert getattr(dynamesis, name) is getattr(dynamesis.targets, name)
 
 
 def test_every_name_is_there() -> None:

@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.targets.client import BlockingClient, fail, ok, unknown
-from dynamesis.harness.targets.site import NodeSite, Site
-from dynamesis.harness.targets.target import Command, TargetOption
-
 from dynamesis import Client, Op, Target
+from dynamesis.targets import (
+    BlockingClient,
+    Command,
+    NodeSite,
+    Site,
+    TargetOption,
+    fail,
+    ok,
+    unknown,
+)
 
 SERVER = Path(__file__).with_name("kv_server.py")
 

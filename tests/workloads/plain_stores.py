@@ -365,6 +365,7 @@ class OutOfOrder(Queues):
 #: A correct store for each workload.
 RIGHT = {
     "register": Registers,
+    "read-write": Registers,
     "set": Sets,
     "counter": Counters,
     "append": Transactions,

@@ -41,6 +41,8 @@ CAUGHT = [
     ("register", RefusedCasWrites, {}, "aborted-read"),
     ("register", StaleReads, {"values": "repeated"}, "nonlinearizable"),
     ("register", CasWithoutCompare, {"values": "repeated"}, "nonlinearizable"),
+    ("read-write", StaleReads, {}, "nonlinearizable"),
+    ("read-write", LostWrites, {}, "nonlinearizable"),
     ("set", LostAdds, {}, "lost-element"),
     ("set", LateAdds, {"stale": "forbidden"}, "stale-read"),
     ("set", MadeUpElements, {}, "phantom"),

@@ -9,7 +9,7 @@ from dynamesis.workloads.plain.bank import BANK
 from dynamesis.workloads.plain.counter import COUNTER
 from dynamesis.workloads.plain.long_fork import LONG_FORK
 from dynamesis.workloads.plain.queue import QUEUE
-from dynamesis.workloads.plain.register import REGISTER
+from dynamesis.workloads.plain.register import READ_WRITE, REGISTER
 from dynamesis.workloads.plain.set import SET
 from dynamesis.workloads.plain.transactions import APPEND, RW
 from dynamesis.workloads.plain.unique_ids import UNIQUE_IDS
@@ -21,6 +21,7 @@ PLAIN: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         REGISTER,
+        READ_WRITE,
         SET,
         COUNTER,
         APPEND,

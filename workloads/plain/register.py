@@ -70,7 +70,7 @@ class RegisterScript:
 
 def _shared(load: Load) -> SharedScript:
     span = int(load.options["range"]) if load.options["values"] == "repeated" else 0
-    reads, cas = load.number("reads"), load.number("cas")
+    reads, cas = load.number("reads"), float(load.options.get("cas", 0.0))
     return RegisterScript(load.rng, rotating(load, "per_key"), reads, min(cas, 1 - reads), span)
 
 
@@ -91,3 +91,13 @@ REGISTER = Workload(
         "per_key": life(200, "operations"),
     },
 )  # fmt: skip
+
+READ_WRITE = Workload(
+    name="read-write",
+    description="as register, for stores without a compare-and-set: catches stale reads and writes "
+    "that are gone",
+    shared=_shared,
+    model=REGISTER.model,
+    operations=("read", "write"),
+    options={name: option for name, option in REGISTER.options.items() if name != "cas"},
+)

@@ -67,7 +67,7 @@ class Detector:
     def healthy(self, peer: str) -> bool:
         """True when it makes sense to ask `peer` (always true of this node itself)."""
         known = self.peers.get(peer)
-        return known is None or known.healthy
+        return known is None or (known.up and known.silent < _SUSPECT_AFTER)
 
     def is_up(self, peer: str) -> bool:
         """Whether the link to `peer` is up."""
@@ -90,18 +90,22 @@ class Detector:
 
     def contacted(self, peer: str) -> None:
         """`peer` answered something."""
-        self.watch([peer])
-        known = self.peers[peer]
+        known = self.peers.get(peer)
+        if known is None:
+            known = self.peers[peer] = Peer()
+        elif not known.silent:
+            return
         if known.suspected:
             self._runtime.emit("peer-back", peer=peer)
         known.silent = 0
 
     def outcome(self, peer: str, failure: Failure | None) -> None:
         """A call to `peer` ended."""
-        self.watch([peer])
         if failure is None:
             self.contacted(peer)
-        elif failure == "timeout":
+            return
+        self.watch([peer])
+        if failure == "timeout":
             self._timed_out(peer)
         else:
             self.peers[peer].failures += 1

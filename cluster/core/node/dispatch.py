@@ -9,9 +9,9 @@ part, since only those agree before a tombstone is reaped (decommission, tombsto
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import msgspec
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.validate import objection
 from dynamesis.cluster.core.protocol.events import Received
@@ -43,10 +43,13 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeLeaves,
     TreeRoots,
 )
-from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.request_dedup import MAX_REQUEST, Respond
 from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
 
 _RETRY_AFTER = 0.1
+#: judged where they are admitted
+_CLIENTS = frozenset((Get, Put, Locate))
+_USUAL = RequestOptions()
 #: the error that answers a state from a node that takes no part
 _STRANGER = "not-member"
 
@@ -79,10 +82,8 @@ class Dispatch:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
 
-        def reply(answer: Any) -> None:
-            runtime.reply(channel, answer)
-
-        wrong = objection(message, self._node.params)
+        reply = partial(runtime.reply, channel)
+        wrong = None if type(message) in _CLIENTS else objection(message, self._node.params)
         if wrong is not None:
             runtime.emit("senseless", peer=event.peer, reason=wrong)
             reply(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
@@ -124,7 +125,8 @@ class Dispatch:
 
     def _takes_part(self, peer: str | None) -> bool:
         """Whether states that `peer` sends are merged here: only while both take part."""
-        return peer in self._node.participants and self._node.takes_part()
+        participants = self._node.participants
+        return peer in participants and self._node.params.node in participants
 
     def _ping(self, asked: Ping, peer: str | None, reply: Reply) -> None:
         reply(Pong(asked.rid, self._node.identity.met(str(peer), asked.life)))
@@ -135,7 +137,18 @@ class Dispatch:
     # ---- clients
 
     def _forwarded(self, asked: ForwardPut, peer: str | None, reply: Reply) -> None:
-        self._put(msgspec.structs.replace(asked.put, rid=asked.rid), reply, asked.hops)
+        put = asked.put
+        numbered = Put(
+            asked.rid,
+            put.request,
+            put.key,
+            put.value,
+            put.context,
+            put.deleted,
+            put.options,
+            put.again,
+        )
+        self._put(numbered, reply, asked.hops)
 
     def _locate(self, rid: int) -> LocateReply | Refusal:
         view = self._node.placement
@@ -158,10 +171,13 @@ class Dispatch:
         node = self._node
         respond = self._measured("put", respond)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
-        seen = SeenVersions({})
+        if refusal is None and len(put.request) > MAX_REQUEST:
+            text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
+            refusal = Refusal(put.rid, "bad-request", text)
         try:
             seen = node.services.contexts.read(put.key, put.context)
         except BadContext as e:
+            seen = SeenVersions({})
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
             respond(refusal)
@@ -207,6 +223,8 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
 
 
 def _wrong_option(options: RequestOptions, n: int) -> str | None:
+    if options is _USUAL or options == _USUAL:
+        return None
     for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
         value: int | None = getattr(options, name)
         low = 1 if name in ("n", "r", "w") else 0
@@ -221,6 +239,7 @@ def _wrong_option(options: RequestOptions, n: int) -> str | None:
 
 def _request(message: Message) -> str:
     """The id of the client's request that a message comes of; empty if there is none."""
-    if isinstance(message, ForwardPut):
-        return message.put.request
-    return message.request if isinstance(message, Put | ReplicaPut) else ""
+    kind = type(message)
+    if kind is Put or kind is ReplicaPut:
+        return message.request  # type: ignore[union-attr]
+    return message.put.request if kind is ForwardPut else ""  # type: ignore[union-attr]

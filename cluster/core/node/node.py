@@ -43,23 +43,35 @@ class Node(Assembly):
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
         machine's clock shows, in ms since 1970; nothing relies on it but last-write-wins."""
-        self.runtime.now = now
-        self.runtime.wall = wall
-        self._dispatch(event)
-        return self.runtime.drain()
+        runtime = self.runtime
+        runtime.now = now
+        runtime.wall = wall
+        if type(event) is Received and not self._stopped:
+            self._received(event)
+        else:
+            self._dispatch(event)
+        return runtime.drain()
 
     def _dispatch(self, event: Event) -> None:
-        if self._stopped and not isinstance(event, Persisted | PersistFailed):
+        kind = type(event)
+        if self._stopped and kind is not Persisted and kind is not PersistFailed:
             return
+        if kind is Persisted:
+            self.runtime.persisted(event.token)  # type: ignore[union-attr]
+        else:
+            self._other(event)
+
+    def _received(self, event: Received) -> None:
+        if event.channel is not None:
+            self.dispatch.asked(event.channel, event)
+        elif event.peer is not None:
+            message = event.message
+            # a late answer still shows that the peer is alive
+            if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
+                self.detector.contacted(event.peer)
+
+    def _other(self, event: Event) -> None:
         match event:
-            case Received(channel=None, peer=str(peer), message=message):
-                # a late answer still shows that the peer is alive
-                if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                    self.detector.contacted(peer)
-            case Received(channel=int(channel)):
-                self.dispatch.asked(channel, event)
-            case Persisted(token):
-                self.runtime.persisted(token)
             case PersistFailed(token, reason):
                 self.runtime.persisted(token, reason)
             case TimerFired():

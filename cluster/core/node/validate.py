@@ -30,9 +30,10 @@ _COUNT = 1 << 53
 
 def objection(message: Message, params: Params) -> str | None:
     """What is wrong with another node's question; None if nothing is."""
+    kind = type(message)
+    if kind is ReplicaPut or kind is ReplicaGet or kind is SyncKey:
+        return _key(message.key, params)  # type: ignore[union-attr]
     match message:
-        case ReplicaGet() | ReplicaPut() | SyncKey():
-            return _key(message.key, params)
         case ForwardPut():
             return None if 0 <= message.hops <= _COUNT else f"hops is {message.hops}"
         case TreeRoots():

@@ -7,16 +7,23 @@ connection; a peer is a node id, dialled by the shell at an address that only it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 from dynamesis.cluster.core.protocol.messages import Arguments, Message
 
 Table = Literal["objects", "hints", "meta"]
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class _Loose(msgspec.Struct, frozen=True):
+    """An event or effect: a struct, because dozens are made for every request."""
+
+
+class _Value(_Loose, frozen=True, gc=False):
+    """One that nothing it refers to can refer back to: the garbage collector need not look."""
+
+
+class Write(_Value, frozen=True):
     """One row to store; value None deletes it."""
 
     table: Table
@@ -27,8 +34,7 @@ class Write:
 # ---- events
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(_Value, frozen=True):
     """The shell is up: recover from storage, arm the periodic timers. `intact`: it vouches
     that the storage is what the last life of this node left, and no copy of it, older or
     in use elsewhere."""
@@ -36,14 +42,12 @@ class Started:
     intact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(_Value, frozen=True):
     """The last event of a clean stop, once everything is durable: write down what spares
     the next life work. But for the outcome of that, nothing is handled any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(_Value, frozen=True):
     """A message came in. On an inbound connection `channel` is its number, and `peer` the
     node that sent HELLO on it (None: a client). On a link that we dialled, channel is
     None and `peer` the node at its other end: the message is an answer."""
@@ -53,23 +57,20 @@ class Received:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SendFailed:
+class SendFailed(_Value, frozen=True):
     """A message to `peer` was dropped before any byte of it was written: definite."""
 
     peer: str
     rid: int
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(_Value, frozen=True):
     """The link that we dial to `peer` has had its HELLO."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(_Value, frozen=True):
     """The link to `peer` broke, or could not be made. What was sent on it and not
     answered is in doubt."""
 
@@ -77,26 +78,22 @@ class LinkDown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(_Value, frozen=True):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Persisted:
+class Persisted(_Value, frozen=True):
     """Everything of Persist(token) is as durable as the engine makes it."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class PersistFailed:
+class PersistFailed(_Value, frozen=True):
     token: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdminRequest:
+class AdminRequest(_Loose, frozen=True):
     """An administrator's command (round the proxies). Answer with Answer(token, ...)."""
 
     token: int
@@ -120,8 +117,7 @@ Event = (
 # ---- effects
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(_Value, frozen=True):
     """Send on the link to `peer`, dialling it if need be. Not written within the dial
     time-out, or refused: SendFailed(peer, message.rid)."""
 
@@ -129,37 +125,32 @@ class Send:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(_Value, frozen=True):
     """Answer on the connection that the question came by; dropped if it is gone."""
 
     channel: int
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(_Value, frozen=True):
     """Fire TimerFired(id) once, `after` seconds from now; replaces one of the same id."""
 
     id: str
     after: float
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(_Value, frozen=True):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(_Value, frozen=True):
     """Store all writes in one atomic batch, in the order of tokens; then Persisted(token)."""
 
     token: int
     writes: tuple[Write, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(_Loose, frozen=True):
     """The result of an AdminRequest. `error` is a message when the command was refused."""
 
     token: int
@@ -167,8 +158,7 @@ class Answer:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(_Loose, frozen=True):
     """One structured line for the node's event log."""
 
     event: str

@@ -19,11 +19,12 @@ Key = NewType("Key", bytes)
 Dot = NewType("Dot", str)
 
 
-class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True):
-    """A tagged array on the wire: compact, and unknown tags are refused."""
+class _Base(msgspec.Struct, array_like=True, frozen=True, tag=True, gc=False):
+    """A tagged array on the wire: compact, and unknown tags are refused. No message refers back
+    to itself, so the garbage collector need not look at any (`gc=False`, here and below)."""
 
 
-class RequestOptions(msgspec.Struct, array_like=True, frozen=True):
+class RequestOptions(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Per-request options; None takes the node's default. `timeout` in seconds. `local`: how
     many of the answers must come from the zone of the node that coordinates. `n`: how many
     of the key's primaries are asked, at most the cluster's N."""
@@ -41,7 +42,7 @@ class RequestOptions(msgspec.Struct, array_like=True, frozen=True):
     n: int | None = None
 
 
-class Version(msgspec.Struct, array_like=True, frozen=True):
+class Version(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A value as written. A tombstone is an ordinary value with `deleted` set; it may
     carry bytes of its own (the harness keeps the version id there). `at` is the time of its
     stamp in ms where that decides anything (cluster.core.versions.versioning), else 0."""
@@ -51,7 +52,7 @@ class Version(msgspec.Struct, array_like=True, frozen=True):
     at: int = 0
 
 
-class Entry(msgspec.Struct, array_like=True, frozen=True):
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What is known of one actor: all its events up to `n`, and those in `extra` above it;
     `values` are the (event, version) pairs that are still current, newest first."""
 
@@ -65,7 +66,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 State = dict[str, Entry]
 
 
-class QuorumInfo(msgspec.Struct, array_like=True, frozen=True):
+class QuorumInfo(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Quorum information of an answer: how many nodes, of these how many primaries, durable
     copies (of what each of them showed or took) and fallbacks, and the coordinator.
     `timestamp`: where the last writer wins, by what a version that was put is ordered, ms

@@ -85,7 +85,7 @@ class Hints:
 
     def targets(self, key: Key) -> tuple[str, ...]:
         """The nodes for which this node keeps a hint of `key`."""
-        return tuple(self._targets.get(key, ()))
+        return tuple(self._targets.get(key, ())) if self._targets else ()
 
     def count(self) -> dict[str, int]:
         """target -> hints kept for it."""

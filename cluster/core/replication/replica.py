@@ -66,14 +66,30 @@ class Replica:
     def get(self, key: Key, hint_for: str | None, answer: Shown) -> None:
         """All that this node holds of `key`, hints for others included, once durable. Asked
         as a primary (hint_for None), it must be one: else its ignorance would count."""
-        if hint_for is None and not self.holds(key):
+        partition = self._partition(key)
+        if hint_for is None and not self.keeps(partition):
             answer(None, "not-primary", False)
             return
+        row = object_row(partition, key)
+        usual = self.all_is(row, key)
         try:
-            held = self._held(key)
+            held = [] if usual else self._held(key)
+            record = self.objects.get(row) if usual else None
         except ReadFailed:
             answer(None, "storage-read", False)
             return
+        if record is None:
+            self._show(key, held, answer)
+        else:
+            answer(self.objects.join(key, {}, record.state), None, self.durable)
+
+    def all_is(self, row: Row, key: Key) -> bool:
+        """The usual case of a read: all that this node holds of `key` is its own record, and
+        that is durable."""
+        return self.objects.saved(row) and not self.hints.targets(key)
+
+    def _show(self, key: Key, held: list[tuple[RecordTable, Row, Record]], answer: Shown) -> None:
+        """Answer with all of `held`, merged, once each of it may be shown."""
         stored = self.durable and not any(
             records.buffer.promised(name) for records, name, _ in held
         )
@@ -114,10 +130,11 @@ class Replica:
         """Sync `state` into the record of `key`, or into the hint for another node; done()
         once that is as `durable` as was asked."""
         if hint_for is None or hint_for == self.node:
-            if not self.holds(key):
+            partition = self._partition(key)
+            if not self.keeps(partition):
                 done("not-primary")
                 return
-            self.objects.merge(self.row(key), state, why, done, durable)
+            self.objects.merge(object_row(partition, key), state, why, done, durable)
         elif self.hints.bytes > self._limit:
             done("overloaded")
         else:
@@ -133,10 +150,10 @@ class Replica:
         durable: bool = True,
     ) -> tuple[State, State] | None:
         """Coordinate a put here: give `version` its dot (see RecordTable.stamp)."""
-        records, name = self.objects, self.row(key)
-        if hint_for is not None:
-            records, name = self.hints.records, hint_row(hint_for, key)
-        return records.stamp(name, context, version, done, durable)
+        if hint_for is None:
+            return self.objects.stamp(self.row(key), context, version, done, durable)
+        name = hint_row(hint_for, key)
+        return self.hints.records.stamp(name, context, version, done, durable)
 
     def sync(self, key: Key, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""

@@ -39,7 +39,6 @@ from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 from dynamesis.cluster.core.storage.row_keys import Row, object_row, split_object
-from dynamesis.cluster.core.versions import clock
 
 _BATCH = 256
 Keys = Mapping[Key, int]
@@ -49,8 +48,13 @@ Vote = Callable[[Iterable[Key]], None]
 
 def is_tombstone(state: State) -> bool:
     """Whether all versions of a state are tombstones."""
-    versions = clock.versions(state)
-    return bool(versions) and all(version.deleted for version in versions)
+    found = False
+    for entry in state.values():
+        for _, version in entry.values:
+            if not version.deleted:
+                return False
+            found = True
+    return found
 
 
 class TombstoneReaper:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from dynamesis.cluster.core.membership.detector import Detector
 from dynamesis.cluster.core.protocol.messages import Dot, Key, QuorumInfo, RequestOptions
@@ -40,7 +41,7 @@ class Services:
     admission: Admission
     takes_part: Callable[[], bool]
 
-    @property
+    @cached_property
     def node(self) -> str:
         return self.params.node
 
@@ -52,11 +53,13 @@ class Services:
         return view
 
     def preference(self, key: Key) -> tuple[str, ...]:
-        return self.view.preference(self.view.partition(key))
+        view = self.view
+        return view.preference(view.partition(key))
 
     def pending(self, key: Key) -> tuple[str, ...]:
         """The nodes that get a copy of a write besides its places."""
-        return self.view.pending(self.view.partition(key))
+        view = self.view
+        return view.pending(view.partition(key))
 
     def plan(self, key: Key, options: RequestOptions) -> SloppyQuorum:
         """The places for a request on `key`, by what is healthy now."""
@@ -99,15 +102,15 @@ class QuorumTracker:
 
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         """The holder of `place` answered. A node counts once."""
-        self._answered[place.holder] = (place.hint_for is None, durable)
+        self._answered[place.holder] = (place.holder == place.primary, durable)
 
     @property
     def primaries(self) -> int:
-        return sum(primary for primary, _ in self._answered.values())
+        return [primary for primary, _ in self._answered.values()].count(True)
 
     @property
     def durable(self) -> int:
-        return sum(durable for _, durable in self._answered.values())
+        return [durable for _, durable in self._answered.values()].count(True)
 
     @property
     def local(self) -> int:
@@ -118,9 +121,9 @@ class QuorumTracker:
     def enough(self) -> bool:
         return (
             len(self._answered) >= self._need
-            and self.primaries >= self._need_primaries
-            and self.durable >= self._need_durable
-            and self.local >= self._need_local
+            and (not self._need_primaries or self.primaries >= self._need_primaries)
+            and (not self._need_durable or self.durable >= self._need_durable)
+            and (not self._need_local or self.local >= self._need_local)
         )
 
     def info(

@@ -97,7 +97,7 @@ class GetRequest:
 
     def take_in(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
         """Take in the answer of the holder of `place`."""
-        if place.hint_for is None:
+        if place.holder == place.primary:
             self._fastest = self._fastest or place.holder
             self._answers[place.holder] = state or {}
         if self.counts(place, state):
@@ -108,7 +108,7 @@ class GetRequest:
 
     def counts(self, place: ReplicaSlot, state: State | None) -> bool:
         """Whether this answer counts towards R."""
-        return place.hint_for is None or state is not None or self._get.options.notfound_ok
+        return state is not None or place.hint_for is None or self._get.options.notfound_ok
 
     def merge(self, shown: State, state: State) -> State:
         """The state shown to the client after one more replica answered."""
@@ -131,19 +131,17 @@ class GetRequest:
 
     def _log(self) -> None:
         """Which versions each node answered with, by dot."""
-        answers = {
-            f"{place.holder}{f' for {place.primary}' if place.hint_for else ''}": dots
-            for place, dots in self._received
-        }
-        self._s.runtime.emit("read", key=self._get.key, answers=answers)
+        answers = {_shown_by(place): dots for place, dots in self._received}
+        self._s.runtime.log("read", {"key": self._get.key, "answers": answers})
 
     def _answer(self) -> None:
         self._log()
-        self._s.stats.read(len(clock.versions(self._shown)), len(self._shown))
+        siblings = clock.versions(self._shown)
+        self._s.stats.read(len(siblings), len(self._shown))
         self._finish(
             GetReply(
                 self._get.rid,
-                clock.versions(self._shown),
+                siblings,
                 self.context(),
                 self._quorum.info(self._s.node),
             )
@@ -191,3 +189,9 @@ class GetRequest:
             self._s.params.replica_timeout,
             lambda outcome: None,
         )
+
+
+def _shown_by(place: ReplicaSlot) -> str:
+    """The node that answered, and for whom, as the event log names it."""
+    holder, primary = place.holder, place.primary
+    return holder if holder == primary else f"{holder} for {primary}"

@@ -28,12 +28,16 @@ ALLOWED: dict[Phase, tuple[Phase, ...]] = {
 }
 
 
+#: the same by number
+_NEXT = tuple(ALLOWED[phase] for phase in Phase)
+
+
 class WrongPhase(RuntimeError):
     """A defect of the request: it would answer twice, or leave admission twice."""
 
 
 def advance(now: Phase, to: Phase) -> Phase:
     """`to`, if it may follow `now`. Raises WrongPhase."""
-    if to not in ALLOWED[now]:
+    if to not in _NEXT[now]:
         raise WrongPhase(f"a request that is {now.name} cannot become {to.name}")
     return to

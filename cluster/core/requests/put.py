@@ -14,6 +14,8 @@ for them (section 6.1, and the option `dw`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dynamesis.cluster.core.protocol.errors import is_definite
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -29,7 +31,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
 from dynamesis.cluster.core.requests.phase import Phase, advance
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
-from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.request_dedup import Respond, Stamp
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.context import SeenVersions
@@ -107,10 +109,14 @@ class PutRequest:
         """The nodes that may stamp this put, best first: the primaries that can be reached,
         and without any, their fallbacks. This node comes first, needing no message, then
         the one that answered the preceding read fastest (section 5)."""
-        primaries = [p.holder for p in self._plan.places if p.hint_for is None]
-        healthy = [node for node in primaries if self._s.detector.healthy(node)]
-        able = healthy or [p.holder for p in self._plan.places if p.hint_for is not None]
-        return sorted(able, key=lambda node: (node != self._s.node, node != self._fastest))
+        places, healthy = self._plan.places, self._s.detector.healthy
+        able = [p.holder for p in places if p.holder == p.primary and healthy(p.holder)]
+        able = able or [p.holder for p in places if p.holder != p.primary]
+        for first in (self._fastest, self._s.node):
+            if first in able and able[0] != first:
+                able.remove(first)
+                able.insert(0, first)
+        return able
 
     def route(self, candidates: list[str]) -> None:
         if not candidates:
@@ -178,17 +184,28 @@ class PutRequest:
             self._s.runtime.emit("fewer-places", key=key, **fields)
         # also where the answer of another node led here, what is logged is this request's
         with self._s.runtime.working_on(self._put.request):
-            if before is not None:
-                self._state, self._covers = before.state, before.covers
-                self._s.replica.put(key, before.state, place.hint_for, "retry", done, durable)
-                return
-            version = Version(self._put.value, self._put.deleted)
-            stamped = self._s.replica.stamp(
-                key, place.hint_for, self._context, version, done, durable
-            )
-            if stamped is not None:
-                self._state, self._covers = stamped
-                self._s.dedup.stamped(self._put, self._state, self._covers)
+            self._stamp(place, before, done, durable)
+
+    def _stamp(
+        self,
+        place: ReplicaSlot,
+        before: Stamp | None,
+        done: Callable[[str | None], None],
+        durable: bool,
+    ) -> None:
+        """Stamp the version here, or go on from the stamp of an earlier try."""
+        put = self._put
+        if before is not None:
+            self._state, self._covers = before.state, before.covers
+            self._s.replica.put(put.key, before.state, place.hint_for, "retry", done, durable)
+            return
+        version = Version(put.value, put.deleted)
+        stamped = self._s.replica.stamp(
+            put.key, place.hint_for, self._context, version, done, durable
+        )
+        if stamped is not None:
+            self._state, self._covers = stamped
+            self._s.dedup.stamped(put, self._state, self._covers)
 
     def durable_places(self, own: ReplicaSlot) -> list[ReplicaSlot]:
         """The places whose holders answer only once the version is durable there."""

@@ -10,6 +10,7 @@ found (section 4.6: each object is replicated across multiple data centers).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import md5
 from math import ceil
 
@@ -23,6 +24,7 @@ def position(key: Key) -> int:
     return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
 
 
+@lru_cache(maxsize=2048)  # a request asks several times for the place of one key
 def partition_of(key: Key, partitions: int) -> int:
     """Which of `partitions` equal slices a key falls into, from 0."""
     return position(key) * partitions >> _RING

@@ -9,11 +9,11 @@ fallback of the primary's own zone comes first: there must be as many copies as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(slots=True)
-class ReplicaSlot:
+class ReplicaSlot(msgspec.Struct, eq=False):
     """One of the N places: its `primary`, and its `holder`, the node asked now."""
 
     primary: str
@@ -45,7 +45,8 @@ class SloppyQuorum:
         #: nodes that held a place and did not answer well
         self.failed: dict[str, None] = {}
         self._spares = list(preference[n:]) if sloppy else []
-        self.places = [ReplicaSlot(primary, primary) for primary in preference[:n][:most]]
+        primaries = preference[:n] if most is None else preference[:n][:most]
+        self.places = [ReplicaSlot(primary, primary) for primary in primaries]
         for place in self.places:
             if not healthy(place.primary):
                 self.replace(place)

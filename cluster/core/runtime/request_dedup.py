@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 from dynamesis.cluster.core.protocol.messages import GetReply, Key, Put, PutReply, Refusal, State
@@ -17,13 +16,16 @@ from dynamesis.cluster.core.protocol.messages import GetReply, Key, Put, PutRepl
 #: Where the answer to a client's request goes.
 Respond = Callable[[GetReply | PutReply | Refusal], None]
 
+#: answers that are remembered, and bytes of them that are remembered whole
 _ANSWERED = 10_000
+_ANSWERED_BYTES = 8 << 20
+#: characters of a request id
+MAX_REQUEST = 256
 _STAMPED = 1_000
 _STAMPED_BYTES = 8 << 20
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """What the first try wrote, and what its answer would have covered; bytes of its value."""
 
     key: Key
@@ -36,7 +38,11 @@ class RequestDedup:
     """Memory of the puts of late, bounded; it does not outlive the process."""
 
     def __init__(self) -> None:
-        self._answered: OrderedDict[str, PutReply] = OrderedDict()
+        #: what was answered; None where only that is remembered
+        self._answered: OrderedDict[str, PutReply | None] = OrderedDict()
+        #: the sizes of those that are remembered whole, oldest first
+        self._whole: OrderedDict[str, int] = OrderedDict()
+        self._whole_bytes = 0
         self._stamped: OrderedDict[str, Stamp] = OrderedDict()
         self._stamped_bytes = 0
         self._waiting: dict[str, list[tuple[int, Respond]]] = {}
@@ -46,9 +52,9 @@ class RequestDedup:
         without a request id is always new."""
         if not put.request:
             return respond
-        before = self._answered.get(put.request)
-        if before is not None:
-            respond(_numbered(before, put.rid))
+        if put.request in self._answered:
+            before = self._answered[put.request]
+            respond(_dropped(put.rid) if before is None else _numbered(before, put.rid))
             return None
         waiting = self._waiting.get(put.request)
         if waiting is not None:
@@ -60,11 +66,28 @@ class RequestDedup:
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)
-            self._answered[request] = answer
-            if len(self._answered) > _ANSWERED:
-                self._answered.popitem(last=False)
+            self._remember(request, answer)
         for rid, respond in self._waiting.pop(request):
             respond(_numbered(answer, rid))
+
+    def _remember(self, request: str, answer: PutReply) -> None:
+        """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
+        is known than that they took effect; of too many answers the oldest are forgotten."""
+        self._answered[request] = answer
+        size = self._whole[request] = _size(answer)
+        self._whole_bytes += size
+        while self._whole_bytes > _ANSWERED_BYTES:
+            oldest, size = self._whole.popitem(last=False)
+            self._whole_bytes -= size
+            self._answered[oldest] = None
+        if len(self._answered) > _ANSWERED:
+            oldest, _ = self._answered.popitem(last=False)
+            self._whole_bytes -= self._whole.pop(oldest, 0)
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many answers, and how many bytes of them."""
+        return len(self._answered), self._whole_bytes
 
     def stamped(self, put: Put, state: State, covers: State) -> None:
         """`put` has its stamp now; forgotten once it is answered. Of the others, the
@@ -90,5 +113,14 @@ class RequestDedup:
         return self._stamped.get(request)
 
 
+def _size(answer: PutReply) -> int:
+    return len(answer.context) + sum([len(version.value) for version in answer.siblings])
+
+
+def _dropped(rid: int) -> Refusal:
+    text = "this put took effect; its answer was too large to be remembered for long"
+    return Refusal(rid, "forgotten", text)
+
+
 def _numbered(answer: GetReply | PutReply | Refusal, rid: int) -> GetReply | PutReply | Refusal:
-    return msgspec.structs.replace(answer, rid=rid)
+    return answer if answer.rid == rid else msgspec.structs.replace(answer, rid=rid)

@@ -12,9 +12,9 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 from dynamesis.cluster.core.protocol.events import Answer as AdminAnswer
 from dynamesis.cluster.core.protocol.events import (
     Effect,
@@ -31,16 +31,30 @@ from dynamesis.cluster.core.protocol.messages import Answer, Question
 Failure = Literal["unsent", "lost", "timeout"]
 
 
-@dataclass(slots=True)
-class _Timer:
+class _Timer(msgspec.Struct):
     action: Callable[[], None] | None
+    live: bool = True
+
+    def run(self) -> None:
+        if self.action is not None:
+            self.action()
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
+    """A call under way, and its own timer."""
+
+    runtime: Runtime
+    rid: int
     peer: str
     done: Callable[[Answer | Failure], None]
-    timer: _Timer
+    live: bool = True
+
+    def run(self) -> None:
+        self.runtime.finish(self.rid, "timeout")
+
+
+def _ended(outcome: Answer | Failure) -> None:
+    """Do nothing: the call has ended."""
 
 
 class Runtime:
@@ -55,7 +69,7 @@ class Runtime:
         self.request = ""
         self._effects: list[Effect] = []
         self._sequence = 0
-        self._heap: list[tuple[float, int, _Timer]] = []
+        self._heap: list[tuple[float, int, _Timer | _Call]] = []
         self._armed = float("inf")
         self._calls: dict[int, _Call] = {}
         self._persists: dict[int, Callable[[str | None], None]] = {}
@@ -68,7 +82,9 @@ class Runtime:
         """The effects since the last drain, in order."""
         while self._soon:
             self._soon.popleft()()
-        self._arm()
+        heap = self._heap
+        if heap and (heap[0][0] < self._armed or not heap[0][2].live):
+            self._arm()
         effects, self._effects = self._effects, []
         return effects
 
@@ -80,6 +96,10 @@ class Runtime:
 
     def emit(self, event: str, **fields: Any) -> None:
         """One line for the node's event log."""
+        self.log(event, fields)
+
+    def log(self, event: str, fields: dict[str, Any]) -> None:
+        """The same; `fields` is the line's from now on."""
         if self.request:
             fields["request"] = self.request
         self._effects.append(Emit(event, fields))
@@ -107,7 +127,7 @@ class Runtime:
         self._soon.append(action)
 
     def cancel(self, timer: _Timer) -> None:
-        timer.action = None
+        timer.action, timer.live = None, False
 
     def every(self, interval: float, action: Callable[[], None]) -> None:
         """Run `action` now and then again and again, `interval` seconds apart."""
@@ -123,14 +143,15 @@ class Runtime:
         self._armed = float("inf")
         while self._heap and self._heap[0][0] <= self.now:
             timer = heapq.heappop(self._heap)[2]
-            if timer.action is not None:
-                timer.action()
+            if timer.live:
+                timer.run()
 
     def _arm(self) -> None:
-        while self._heap and self._heap[0][2].action is None:
-            heapq.heappop(self._heap)
-        if self._heap and self._heap[0][0] < self._armed:
-            self._armed = self._heap[0][0]
+        heap = self._heap
+        while heap and not heap[0][2].live:
+            heapq.heappop(heap)
+        if heap and heap[0][0] < self._armed:
+            self._armed = heap[0][0]
             self._effects.append(SetTimer("next", max(0.0, self._armed - self.now)))
 
     # ---- storing
@@ -157,12 +178,9 @@ class Runtime:
         """Send question(rid) to `peer`; done(answer), or done(failure), exactly once."""
         self._sequence += 1
         rid = self._sequence
-
-        def expire() -> None:
-            self.finish(rid, "timeout")
-
-        timer = self.after(timeout, expire)
-        self._calls[rid] = _Call(peer, done, timer)
+        call = self._calls[rid] = _Call(self, rid, peer, done)
+        self._sequence += 1
+        heapq.heappush(self._heap, (self.now + timeout, self._sequence, call))
         self._effects.append(Send(peer, question(rid)))
 
     def finish(self, rid: int, outcome: Answer | Failure) -> bool:
@@ -170,9 +188,10 @@ class Runtime:
         call = self._calls.pop(rid, None)
         if call is None:
             return False
-        self.cancel(call.timer)
+        # its timer is kept until it is due: what waited for the answer need not be
+        done, call.done, call.live = call.done, _ended, False
         self.on_outcome(call.peer, outcome if isinstance(outcome, str) else None)
-        call.done(outcome)
+        done(outcome)
         return True
 
     def lose(self, peer: str) -> None:

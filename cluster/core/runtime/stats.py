@@ -63,6 +63,8 @@ class Latencies:
     def _turn(self, now: float) -> None:
         """Empty the slots whose time is over."""
         slot = int(now / SLOT)
+        if slot <= self._slot:
+            return
         for passed in range(max(self._slot + 1, slot - SLOTS + 1), slot + 1):
             self._slots[passed % SLOTS] = [0] * _BUCKETS
         self._slot = max(slot, self._slot)

@@ -9,10 +9,10 @@ larger. A row that was acknowledged from memory stays here until a write of it s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.row_keys import Row
@@ -25,8 +25,7 @@ Done = Callable[[str | None], None]
 _NAMED = 100
 
 
-@dataclass(slots=True)
-class Unsaved(Generic[T]):
+class Unsaved(msgspec.Struct, Generic[T]):
     """`token` names the write under way, None while the row only waits in memory; `kept`:
     this row, or an older state of it, was acknowledged."""
 
@@ -84,13 +83,23 @@ class Buffer(Generic[T]):
         old = self._rows.get(row)
         kept = old is not None and old.kept
         early = not durable and self._memory > 0 and (kept or len(self._rows) < self._memory)
-        self._rows[row] = Unsaved(value, None, kept or early)
+        unsaved = self._rows[row] = Unsaved(value, None, kept or early)
         if early:
             self._dirty[row] = None
             self._arm()
             self._runtime.soon(lambda: done(None))
         else:
-            self._write([row], done)
+            self._write_one(row, unsaved, done)
+
+    def _write_one(self, row: Row, unsaved: Unsaved[T], done: Done) -> None:
+        """As `_write`, for the usual case of one row."""
+        value = unsaved.value
+        if self._dirty:
+            self._dirty.pop(row, None)
+        write = Write(self._table, row, None if value is None else self._encode(value))
+        token = self._runtime.persist((write,), lambda reason: self._stored(token, (row,), reason))
+        self._waiting[token] = [done]
+        unsaved.token = token
 
     def when_kept(self, row: Row, done: Done) -> None:
         """done() once `row` may be shown: at once if it is durable or was
@@ -143,27 +152,30 @@ class Buffer(Generic[T]):
         for row in rows:
             self._rows[row].token = token
 
-    def _stored(self, token: int, rows: list[Row], reason: str | None) -> None:
+    def _stored(self, token: int, rows: Sequence[Row], reason: str | None) -> None:
         for row in rows:
             unsaved = self._rows.get(row)
-            if unsaved is not None and unsaved.token == token:
-                self._settle(row, unsaved, reason is None)
+            if unsaved is None or unsaved.token != token:
+                continue
+            if reason is None:
+                del self._rows[row]
+            else:
+                self._unsettle(row, unsaved)
         if reason is not None:
             self._failed(rows, reason)
         code = None if reason is None else "storage-write"
         for done in self._waiting.pop(token):
             done(code)
 
-    def _failed(self, rows: list[Row], reason: str) -> None:
+    def _failed(self, rows: Sequence[Row], reason: str) -> None:
         """Log which rows could not be stored, named as in the rest of the log."""
         named = [self._label(row) for row in rows[:_NAMED]]
         fields = named[0] if len(rows) == 1 else {"rows": named, "failed": len(rows)}
         self._runtime.emit("storage-error", table=self._table, reason=reason, **fields)
 
-    def _settle(self, row: Row, unsaved: Unsaved[T], stored: bool) -> None:
-        if stored:
-            del self._rows[row]
-        elif unsaved.kept:
+    def _unsettle(self, row: Row, unsaved: Unsaved[T]) -> None:
+        """The write under way has failed: keep the row if it was acknowledged, else lose it."""
+        if unsaved.kept:
             unsaved.token = None
             self._dirty[row] = None
             self._arm()

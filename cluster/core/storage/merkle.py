@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b, md5
 
 from dynamesis.cluster.core.protocol.messages import Key
@@ -17,6 +18,7 @@ WIDTH = 32
 LEAVES = WIDTH * WIDTH
 
 
+@lru_cache(maxsize=2048)  # a write asks several times for the leaf of one key
 def leaf_of(key: Key) -> int:
     """The leaf of `key`: from the low bits of its MD5; the high ones chose the partition."""
     tail = md5(key, usedforsecurity=False).digest()[-2:]
@@ -25,9 +27,8 @@ def leaf_of(key: Key) -> int:
 
 def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
-    h = blake2b(key, digest_size=8)
-    h.update(record_hash.to_bytes(8, "big"))
-    return int.from_bytes(h.digest(), "big")
+    item = key + record_hash.to_bytes(8, "big")
+    return int.from_bytes(blake2b(item, digest_size=8).digest(), "big")
 
 
 class Tree:
@@ -45,11 +46,10 @@ class Tree:
     def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
         leaf = leaf_of(key)
-        delta = 0
-        for record_hash in (old, new):
-            if record_hash is not None:
-                delta ^= item_hash(key, record_hash)
-        self._leaves[leaf] ^= delta
+        if old is not None:
+            self._leaves[leaf] ^= item_hash(key, old)
+        if new is not None:
+            self._leaves[leaf] ^= item_hash(key, new)
         self._stale[leaf // WIDTH] = True
 
     def recount(self, leaf: int, items: Iterable[tuple[Key, int]]) -> None:

@@ -25,10 +25,10 @@ from dynamesis.cluster.core.storage.buffer import Buffer, Done
 from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.identity import Identity
-from dynamesis.cluster.core.versions.versioning import Versioning
+from dynamesis.cluster.core.versions.versioning import Reconcile, Versioning
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True):
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`actor` is the one that this node stamps this record with; None before the first."""
 
     state: State
@@ -78,7 +78,7 @@ class RecordTable:
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[Row, None] = {}
         self._clock = versioning.clock
-        self._reconcile = versioning.of
+        self._versioning = versioning
         self._key_of = key_of
         self._runtime = runtime
         self._store = store
@@ -171,7 +171,7 @@ class RecordTable:
         if old is not None and old.actor not in (None, actor):
             fields = {"was": old.actor, "actor": actor}
             self._runtime.emit("epoch-renewed", **fields, **self.label(row))
-        reconcile = self._reconcile(self._key_of(row))
+        reconcile = self._reconcile(row)
         version = reconcile.date(version, context, state, self._runtime.wall)
         event = self._clock.next_event(state, actor)
         after = reconcile.settle(self.apply(context, version, state, actor, event))
@@ -202,7 +202,7 @@ class RecordTable:
         if old is None:
             self._save(row, None, incoming, None, why, done, durable, **came)
             return incoming
-        merged = self._reconcile(self._key_of(row)).settle(self.combine(old.state, incoming, why))
+        merged = self._reconcile(row).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
             self._runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(row))
             (self.buffer.when_saved if durable else self.buffer.when_kept)(row, done)
@@ -217,9 +217,16 @@ class RecordTable:
         """The state after this replica received `incoming`."""
         return self._clock.sync(ours, incoming)
 
+    def _reconcile(self, row: Row) -> Reconcile:
+        """What becomes of concurrent versions in `row`."""
+        versioning = self._versioning
+        if not versioning.lww_buckets:
+            return versioning.default
+        return versioning.of(self._key_of(row))
+
     def join(self, key: Key, a: State, b: State) -> State:
         """The two states of `key`, merged."""
-        return self._reconcile(key).settle(self._clock.sync(a, b))
+        return self._versioning.of(key).settle(self._clock.sync(a, b))
 
     def remove(self, row: Row, done: Done) -> None:
         """Forget a record altogether (a hint that was handed off)."""
@@ -260,15 +267,17 @@ class RecordTable:
     ) -> None:
         """`fields`: further fields of the line in the event log."""
         new = Record(state, actor, clock.digest(state))
-        fields |= {"holds": clock.dots(state), **self.label(row)}
-        self._runtime.emit("stored", why=why, hash=f"{new.hash:016x}", **fields)
+        line = {"why": why, "hash": f"{new.hash:016x}", **fields, "holds": clock.dots(state)}
+        line.update(self.label(row))
+        self._runtime.log("stored", line)
         self.write(row, old, new, done, durable)
 
     def write(
         self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
         """Replace `row`, `old`, by `new` (None: delete it)."""
-        self.damaged.pop(row, None)
+        if self.damaged:
+            self.damaged.pop(row, None)
         self.buffer.put(row, new, durable, done)
         self.announce(row, old, new)
 

@@ -7,6 +7,7 @@ node that it is for.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 from dynamesis.cluster.core.protocol.messages import Key
@@ -18,6 +19,7 @@ Row = NewType("Row", bytes)
 _PLACE = 4
 
 
+@lru_cache(maxsize=2048)
 def object_row(partition: int, key: Key) -> Row:
     return Row(leaf_prefix(partition, leaf_of(key)) + key)
 
@@ -32,6 +34,7 @@ def partition_prefix(partition: int) -> bytes:
     return partition.to_bytes(2, "big")
 
 
+@lru_cache(maxsize=2048)
 def split_object(row: Row) -> tuple[int, Key]:
     """(partition, key) of an object's row."""
     return int.from_bytes(row[:2], "big"), Key(row[_PLACE:])

@@ -51,7 +51,10 @@ class Forest:
         self.counts: dict[int, int] = {}
 
     def of(self, partition: int) -> Tree:
-        return self.trees.setdefault(partition, Tree())
+        tree = self.trees.get(partition)
+        if tree is None:
+            tree = self.trees[partition] = Tree()
+        return tree
 
     def change(self, row: Row, old: int | None, new: int | None) -> None:
         """The hash of the record at `row` went from `old` to `new` (None: no record)."""

@@ -27,6 +27,7 @@ class SeenVersions(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decode = msgspec.msgpack.Decoder(SeenVersions).decode
+_NOTHING_SEEN = SeenVersions({})
 
 
 class BadContext(Exception):
@@ -49,7 +50,7 @@ class Contexts:
     def read(self, key: Key, token: bytes) -> SeenVersions:
         """The content of `token`; b"" covers nothing. Raises BadContext."""
         if not token:
-            return SeenVersions({})
+            return _NOTHING_SEEN
         mac, body = token[:_MAC], token[_MAC:]
         if not compare_digest(mac, self.mac(key, body)):
             raise BadContext("the context was not handed out by this cluster for this key")
@@ -60,8 +61,5 @@ class Contexts:
 
     def mac(self, key: Key, body: bytes) -> bytes:
         """What binds `body` to its key and cluster."""
-        h = blake2b(key=self._key, digest_size=_MAC)
-        h.update(len(key).to_bytes(4, "big"))
-        h.update(key)
-        h.update(body)
-        return h.digest()
+        bound = len(key).to_bytes(4, "big") + key + body
+        return blake2b(bound, key=self._key, digest_size=_MAC).digest()

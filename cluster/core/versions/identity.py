@@ -66,6 +66,8 @@ class Identity:
         self._drawn = 0
         self._row = _IdentityRow(self._draw(), 0, buffered=buffered)
         self._next = 0
+        #: an incarnation, and what its actors' names begin with
+        self._named = (-1, "")
         self._renewing = False
         self._met: dict[tuple[str, int], int] = {}
 
@@ -118,7 +120,12 @@ class Identity:
 
     @property
     def _prefix(self) -> str:
-        return f"{self.node}:{self._row.incarnation:x}:"
+        incarnation, prefix = self._named
+        if incarnation != self._row.incarnation:
+            incarnation = self._row.incarnation
+            prefix = f"{self.node}:{incarnation:x}:"
+            self._named = incarnation, prefix
+        return prefix
 
     def renew(self, then: Callable[[], None]) -> None:
         """Lease another block of epochs, then()."""
@@ -159,6 +166,8 @@ class Identity:
 
     def look_at(self, clock: Mapping[str, Entry]) -> None:
         """See whether a clock from elsewhere knows an epoch that was not leased here."""
+        if not clock:
+            return
         prefix = self._prefix
         for actor in clock:
             if actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.leased:

@@ -113,6 +113,8 @@ class Versioning:
 
     def of(self, key: Key) -> Reconcile:
         """What becomes of concurrent versions of `key`."""
+        if not self.lww_buckets:
+            return self.default
         bucket, slash, _ = key.partition(b"/")
         return self.lww if slash and bucket in self.lww_buckets else self.default
 
@@ -126,8 +128,11 @@ class Versioning:
         None where names are not for ever (plain vectors, which are cut)."""
         if self.clock is not clock:
             return None
-        new = ((a, clock.newest(entry, context.get(a))) for a, entry in covers.items())
-        return next((clock.dot(a, event) for a, event in new if event and a != _LATEST), None)
+        for actor, entry in covers.items():
+            event = clock.newest(entry, context.get(actor))
+            if event and actor != _LATEST:
+                return clock.dot(actor, event)
+        return None
 
 
 def versioning(params: Params) -> Versioning:

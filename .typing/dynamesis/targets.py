@@ -1,0 +1,1 @@
+../../dynamesis/targets.py

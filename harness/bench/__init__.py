@@ -1,0 +1,1 @@
+"""The node beside a bare mesh: what its guarantees cost on this machine."""

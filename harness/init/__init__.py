@@ -1,0 +1,1 @@
+"""`dynamesis init`: writes what a test of a user's own store needs."""

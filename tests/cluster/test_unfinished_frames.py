@@ -1,0 +1,98 @@
+"""Frames that are begun and not finished: who hoards them pays, and everybody else is served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Locate, Message, Put, Refusal
+from dynamesis.cluster.net import listener as module
+from dynamesis.cluster.net.listener import DATA, Inbound, Listener
+from dynamesis.cluster.net.wire import NODE_LIMIT, encode
+from dynamesis.harness.processes.ports import reserve
+from node_world import CLIENT, Raw, in_loop, until
+
+#: a frame of 1 MiB, all but its end
+WHOLE = encode(Put(1, "r", Key(b"k"), bytes(1 << 20)))
+HALF, HALF_END = WHOLE[:-100], WHOLE[-100:]
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[Listener, str, list[Message]]]:
+    """A data port that keeps what it is asked."""
+    asked: list[Message] = []
+
+    def deliver(inbound: Inbound, message: Message) -> None:
+        asked.append(message)
+
+    mine = Hello("n1", "dynamesis")
+    port = Listener(mine, {}, DATA, NODE_LIMIT, count(1), deliver, lambda *a, **kw: None)
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        await port.serve()
+        try:
+            yield port, address, asked
+        finally:
+            port.stop()
+            port.close()
+
+
+def held(port: Listener) -> int:
+    return sum(inbound.held for inbound in port.channels.values())
+
+
+@in_loop
+async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HALF_BOUND", 4 * len(HALF))
+    async with listening() as (port, address, asked):
+        hoarders = []
+        for number in range(1, 5):
+            hoarders.append(await Raw.greeted(address, CLIENT))
+            hoarders[-1].write(HALF)
+            await until(lambda n=number: held(port) >= n * len(HALF), "it is held")  # type: ignore[misc]
+        later = await Raw.greeted(address, CLIENT)
+        later.write(HALF)
+        refusal = await hoarders[0].read()
+        assert isinstance(refusal, Refusal)
+        assert "bytes of unfinished frames" in refusal.message
+        later.write(HALF_END)
+        for _ in range(5):
+            later.write(WHOLE)
+        await until(lambda: len(asked) == 6, "whoever came later is served")
+        assert held(port) <= 4 * len(HALF)
+        for raw in (*hoarders, later):
+            raw.close()
+
+
+@in_loop
+async def test_a_frame_has_a_deadline_and_a_busy_connection_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FRAME_TIMEOUT", 0.3)
+    async with listening() as (port, address, asked):
+        silent = await Raw.greeted(address, CLIENT)
+        silent.write(HALF)
+        busy = await Raw.greeted(address, CLIENT)
+        whole = encode(Get(1, Key(b"k"))) * 2
+        began = asyncio.get_running_loop().time()
+        rest = b""
+        while asyncio.get_running_loop().time() < began + 1.0:
+            # always a piece of the next frame with the end of the last: never nothing pending
+            busy.write(rest + whole[: len(whole) // 2 + 5])
+            rest = whole[len(whole) // 2 + 5 :]
+            await asyncio.sleep(0.02)
+        refusal = await silent.read()
+        assert isinstance(refusal, Refusal)
+        assert refusal.message == "a frame was not complete within 0.3 s"
+        assert await silent.read() is None
+        before = len(asked)
+        assert before > 10
+        busy.write(rest)
+        busy.say(Locate(7))
+        await until(lambda: Locate(7) in asked, "the busy one is served on")
+        assert held(port) == 0
+        busy.close()

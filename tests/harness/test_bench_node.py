@@ -1,0 +1,71 @@
+"""`dynamesis bench node`: which cases it runs, and that it measures two real systems."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from dynamesis.harness.bench import run as bench_run
+from dynamesis.harness.bench.cases import all_cases, chosen, default_cases
+from dynamesis.harness.cli.app import run
+
+KEYS = {
+    *("op", "storage", "in_flight", "size", "nodes", "links", "cpu_ratio", "p50_ratio", "rate"),
+    *("node", "mesh"),
+}
+
+
+def test_the_default_set_has_the_case_that_all_is_judged_by() -> None:
+    names = {case.name for case in default_cases()}
+    assert {
+        f"{op}-{s}-64-100-5-direct" for op in ("put", "get") for s in ("memory", "lmdb")
+    } < names
+    turns = 2 * (bench_run.TURNS + 1) * bench_run.TURN
+    assert len(names) * turns < 240, "the default set takes under five minutes with its boots"
+
+
+def test_all_has_every_number_of_nodes_and_links() -> None:
+    cases = all_cases()
+    assert {case.setup.nodes for case in cases} == {3, 5, 9}
+    assert {case.setup.links for case in cases} == {"direct", "toxiproxy"}
+    assert {case.in_flight for case in cases} == {1, 16, 64, 256}
+    assert len({case.name for case in cases}) == len(cases)
+
+
+@pytest.mark.parametrize(
+    ("only", "count"), [("put-memory-64-100-5-direct", 1), ("lmdb-64-100-5-direct", 2), ("16", 72)]
+)
+def test_only_chooses_by_words_of_the_name(only: str, count: int) -> None:
+    assert len(chosen(all_cases(), [only])) == count
+
+
+def test_only_that_names_nothing_is_refused_with_the_words_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bench", "node", "--only", "put-65"]) == 2
+    shown = capsys.readouterr().err
+    assert "'put-65' names no case" in shown
+    assert "toxiproxy" in shown
+
+
+@pytest.mark.cluster
+def test_both_systems_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_run, "TURNS", 2)
+    monkeypatch.setattr(bench_run, "TURN", 0.2)
+    file = tmp_path / "figures.json"
+    only = "put-memory-16-100-3-direct,get-lmdb-1-100-3-direct"
+    assert run(["bench", "node", "--only", only, "--json", str(file)]) == 0
+    cases = json.loads(file.read_text())["cases"]
+    assert [(case["op"], case["storage"], case["in_flight"]) for case in cases] == [
+        ("get", "lmdb", 1),
+        ("put", "memory", 16),
+    ]
+    for case in cases:
+        assert set(case) == KEYS
+        assert case["rate"] > 0
+        assert case["cpu_ratio"] > 1, "the node does all that the mesh does, and more"
+        assert case["node"]["p50_ms"] <= case["node"]["p99_ms"] <= case["node"]["p999_ms"]
+    assert "put-memory-16-100-3-direct" in capsys.readouterr().out
