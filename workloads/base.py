@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
@@ -107,15 +107,15 @@ class Workload:
                 object.__delattr__(self, each.name)
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> dict[str, object]:
         """The parameters of nodes that it needs (cluster.core.protocol.params)."""
         return {"lww_buckets": [LWW_BUCKET]} if self.lww else {}
 
-    def promises(self, options: Chosen | None = None) -> dict[str, Any]:
+    def promises(self, options: Chosen | None = None) -> JsonObject:
         """What test.json has because of it, when its options are these: the model with its
         options, the fs of the final reads, and what the model is to know."""
         chosen = self.configure(options)
-        found: dict[str, Any] = {"reconcile": "lww"} if self.lww else {}
+        found: JsonObject = {"reconcile": "lww"} if self.lww else {}
         if self.model != DYNAMO:
             final = dict.fromkeys(op.f for op in self._final(("k",), chosen))
             found |= {"model": self.model, "model_options": dict(self.model_options(chosen))}

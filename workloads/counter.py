@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.op import Op
@@ -132,7 +131,7 @@ def _lost(
                 f"acknowledged at index {written}; the final merge (index {row}) has "
                 f"{got[0]} and {got[1]} of it."
             )
-            data: dict[str, Any] = {"process": process, "acknowledged": entry, "final": got}
+            data: dict[str, object] = {"process": process, "acknowledged": entry, "final": got}
             yield Anomaly("lost-count", why, key, (written, row), data)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 from dynamesis.checkers.history.op import Op, OpError, Sibling
@@ -35,7 +35,8 @@ FAULTS: dict[str, str] = {
     "refuse-and-keep": "aborted-read",
 }
 
-Dot = tuple[int, int]
+#: a version: its actor, and the actor's counter
+Dot = NewType("Dot", tuple[int, int])
 
 
 @dataclass
@@ -206,18 +207,19 @@ class Store:
         for other, known in client.sent.items():
             record.clock[other] = max(known, record.clock.get(other, 0))
         record.clock[actor] = counter
+        dot = Dot((actor, counter))
         alone = not record.live
         if broken == "undo" and self._shadow.get(op.key or ""):
             record.live = dict(self._shadow[op.key or ""])
         elif broken != "forget-everywhere":
-            record.live[(actor, counter)] = version
+            record.live[dot] = version
             self._shadow[op.key or ""] = dict(record.live)
         stamped = record.copy()
         replicas[(actor + 1) % len(replicas)].merge(stamped)
         self._late.append((op.key or "", (actor + 2) % len(replicas), stamped))
         if self._chance(0.3):
             self._deliver(self._choose(len(self._late)))
-        return SimulatedRecord(stamped.clock, {(actor, counter): version} if alone else {})
+        return SimulatedRecord(stamped.clock, {dot: version} if alone else {})
 
     def _deliver(self, which: int) -> None:
         self._late[which], self._late[-1] = self._late[-1], self._late[which]

@@ -34,7 +34,7 @@ def standing(siblings: Sequence[Version]) -> list[bytes]:
 def union(siblings: Sequence[Version]) -> bytes:
     """The union of JSON arrays, sorted; `[]` of nothing. Raises ValueError for a value that
     is not a JSON array."""
-    items: dict[str, Any] = {}
+    items: dict[str, object] = {}
     for value in standing(siblings):
         array = json.loads(value)
         if not isinstance(array, list):

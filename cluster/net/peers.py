@@ -13,7 +13,6 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
@@ -105,8 +104,8 @@ class Link:
             except TimeoutError:
                 pass
 
-    def status(self) -> dict[str, Any]:
-        """Counters since the start of the node."""
+    def status(self) -> dict[str, int]:
+        """Whether it is up, and counters since the start of the node."""
         stream = self._stream
         now = (stream.bytes_in, stream.bytes_out) if stream else (0, 0)
         return {
@@ -221,7 +220,7 @@ class Peers:
         else:
             link.send(message)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, dict[str, int]]:
         return {peer: link.status() for peer, link in self._links.items()}
 
     async def close(self) -> None:

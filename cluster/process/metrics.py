@@ -9,7 +9,7 @@ of a second to load: a node that is not scraped never loads it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dynamesis.cluster.config.config import split_address
@@ -19,7 +19,8 @@ from dynamesis.cluster.core.runtime.stats import BOUNDS
 _REQUEST_LIMIT = 8 << 10
 _PATIENCE = 5.0
 
-Figures = dict[str, Any]
+#: a node's answer to `status` or `figures`
+Figures = Mapping[str, Any]
 
 #: upper bounds of buckets: seconds, every doubling of those that a node counts in, and numbers
 _SECONDS = BOUNDS[:: len(BOUNDS) // 20]

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
@@ -39,7 +39,7 @@ from dynamesis.cluster.core.protocol.events import (
     Stopping,
     TimerFired,
 )
-from dynamesis.cluster.core.protocol.messages import AskReply, Hello, Message
+from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
@@ -210,7 +210,7 @@ class NodeServer:
         else:
             self._ask_core(ask.command, ask.args, lambda answer: self._answer(inbound, ask, answer))
 
-    def _ask_core(self, command: str, args: dict[str, Any], done: Callable[[Answer], None]) -> None:
+    def _ask_core(self, command: str, args: Arguments, done: Callable[[Answer], None]) -> None:
         token = next(self._tokens)
         self._asked[token] = done
         self.post(AdminRequest(token, command, args))
@@ -269,12 +269,12 @@ class NodeServer:
 
     def _metrics(self) -> bytes:
         """The figures of the core, in the text format of Prometheus."""
-        answers: list[dict[str, Any]] = []
+        answers: list[metrics.Figures] = []
         for command in ("status", "figures"):
             self._ask_core(command, {}, lambda answer: answers.append(answer.result))
-        return metrics.render(self._config.node, answers[0] | self._facts(), answers[1])
+        return metrics.render(self._config.node, {**answers[0], **self._facts()}, answers[1])
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> dict[str, object]:
         """What the core cannot know of its process."""
         return {
             "pid": os.getpid(),
@@ -312,7 +312,9 @@ class NodeServer:
         self._log.emit("stop", owed=self._data.owed)
         self._log.close()
 
-    def _on_loop_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _on_loop_exception(
+        self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]
+    ) -> None:
         self._crash(context.get("exception") or RuntimeError(context["message"]))
 
     def _crash(self, error: BaseException) -> NoReturn:

@@ -306,7 +306,7 @@ class Cluster:
         except DynamoError as error:
             raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
 
-    async def status(self, node: str) -> dict[str, Any] | None:
+    async def status(self, node: str) -> Mapping[str, Any] | None:
         """The status of the node; None if it does not answer within STATUS_WITHIN."""
         if self.state(node) != "running":
             return None
@@ -326,11 +326,11 @@ class Cluster:
         except (RuntimeError, AdminError):
             return None
 
-    async def dump(self, node: str) -> list[dict[str, Any]]:
+    async def dump(self, node: str) -> list[Mapping[str, Any]]:
         """Everything that one node holds, hints too, read without repair: rows {"key": str,
         "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}. Raises
         ValueError with its reason if it refuses, RuntimeError if it does not answer."""
-        rows: list[dict[str, Any]] = []
+        rows: list[Mapping[str, Any]] = []
         after = None
         while True:
             try:
@@ -343,7 +343,7 @@ class Cluster:
             if after is None:
                 return rows
 
-    async def ring(self, node: str | None = None) -> dict[str, Any]:
+    async def ring(self, node: str | None = None) -> Mapping[str, Any]:
         """{"partitions": Q, "owners": [node id] * Q, "members", "n", "r", "w", "sloppy"}, as
         this node sees it, or the first that runs. Raises RuntimeError."""
         running = [node] if node else [n for n in self.nodes if self.state(n) == "running"]
@@ -410,7 +410,7 @@ class Cluster:
             await asyncio.sleep(ASK_AGAIN)
             status = await self.status(node)
 
-    def _why_not_ready(self, node: str, status: dict[str, Any] | None) -> str:
+    def _why_not_ready(self, node: str, status: Mapping[str, Any] | None) -> str:
         code = self._process(node).exit_code
         if code is not None:
             what = f"ended with exit code {code}"
@@ -468,7 +468,7 @@ def unwatched(spec: ClusterSpec) -> Cluster:
     return Cluster(spec, lambda pid: None, lambda pid: None, lambda: 1.0)
 
 
-def _is_ready(status: dict[str, Any] | None, linked: bool) -> bool:
+def _is_ready(status: Mapping[str, Any] | None, linked: bool) -> bool:
     if status is None or not status["ready"]:
         return False
     return not linked or all(link["up"] for link in status["links"].values())

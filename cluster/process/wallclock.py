@@ -14,7 +14,6 @@ is set by hand. What the clock shows now is `clock` in `status`.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 #: how far the clock can be put off (ms: a hundred years), and how fast (ppm: it stops
 #: still, or runs at twice its pace)
@@ -55,7 +54,7 @@ class WallClock:
         now = time.time_ns()
         return now + self.error_ns(now) if self._wrong else now
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, int | list[int]]:
         """The time in ms, between which two moments (ns) of the machine's monotonic clock it was
         read, and how the clock was set wrong."""
         before = time.monotonic_ns()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.storage.base import Engine, ReadError, StorageFailed, seal, unseal
@@ -88,7 +88,7 @@ class FaultyEngine:
 
     # ---- the faults
 
-    def inject(self, fault: str, rows: int = 1, seconds: float = 0.05) -> dict[str, Any]:
+    def inject(self, fault: str, rows: int = 1, seconds: float = 0.05) -> dict[str, object]:
         """Have the disk fail so from now on ("none": no more). Raises ValueError."""
         if fault not in get_args(Fault):
             raise ValueError(f"no fault {fault!r}; there are {', '.join(get_args(Fault))}")
@@ -101,7 +101,7 @@ class FaultyEngine:
             self._seconds = seconds
         return self.status()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, object]:
         """The fault now, and how often each took effect in this life of the node."""
         return {"fault": self._fault, "bites": dict(self.counts), "flipped": len(self._flipped)}
 

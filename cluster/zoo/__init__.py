@@ -483,7 +483,7 @@ def plant(names: Iterable[str]) -> type[Node]:
     bugs = tuple(dict.fromkeys(map(resolve, names)))
     if len(bugs) == 1:
         return bugs[0]
-    changed: dict[str, Any] = {}
+    changed: dict[str, type[Any]] = {}
     for bug in bugs:
         for each in fields(Parts):
             part = getattr(bug.parts, each.name)

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dynamesis.harness.links.base import Links
+from dynamesis.harness.links.base import Incident, Links
 from dynamesis.harness.links.direct import DirectLinks
 from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.links.messages import MessageLinks
@@ -27,7 +26,7 @@ class LinkContext:
     ports: Ports
     reaper: ProcessGuard
     say: Callable[[str], None]
-    on_incident: Callable[[dict[str, Any]], None]
+    on_incident: Callable[[Incident], None]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 import requests
 import toxiproxy
 import toxiproxy.proxy
 import toxiproxy.server
+from dynamesis.harness.links.toxics import Toxic
 from toxiproxy.api import APIConsumer
 
 #: s, to connect and to wait for an answer
@@ -77,13 +78,22 @@ def bind(port: int) -> None:
     _bound.base = f"http://127.0.0.1:{port}"
 
 
+class ProxyBody(TypedDict):
+    """A proxy as it is asked for."""
+
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+
+
 class Proxy(toxiproxy.Proxy):  # type: ignore[misc]  # the library has no types
     """A proxy of the server this thread is bound to. `standing` are its toxics, as the
     server listed them when this object was made."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.standing: list[dict[str, Any]] = kwargs.get("toxics", [])
+        self.standing: list[Toxic] = kwargs.get("toxics", [])
 
     def enable(self) -> None:
         self._set_enabled(True)
@@ -112,7 +122,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the library has n
         body = {"upstream": upstream, "name": name, "listen": listen, "enabled": enabled}
         return Proxy(**Consumer.post("/proxies", json=body).json())
 
-    def populate(self, proxies: Iterable[dict[str, Any]]) -> list[Proxy]:
+    def populate(self, proxies: Iterable[ProxyBody]) -> list[Proxy]:
         """Make all these proxies in one call. It is not transactional: check them after."""
         answer = Consumer.post("/populate", json=list(proxies)).json()
         return [Proxy(**proxy) for proxy in answer["proxies"]]

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from dynamesis.harness.links.faults import LinkFault
 
 #: The source of every route that a client takes.
 CLIENT = "client"
+
+
+class Incident(TypedDict):
+    """A proxy server that had to be replaced, as the history has it."""
+
+    server: str
+    pid: int
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.base import Incident, LinkRoute, route_name
 from dynamesis.harness.links.faults import FAULTS, FaultError, LinkFault
 from dynamesis.harness.processes.lifeline import PARENT
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -31,7 +31,7 @@ class EmbeddedLinks:
     kinds = frozenset(FAULTS)
 
     def __init__(
-        self, folder: Path, reaper: ProcessGuard, on_incident: Callable[[dict[str, Any]], None]
+        self, folder: Path, reaper: ProcessGuard, on_incident: Callable[[Incident], None]
     ) -> None:
         self._log = folder / "proxy.log"
         self._reaper = reaper
@@ -120,7 +120,7 @@ class EmbeddedLinks:
         async with self._turn:
             await self._give({"set": {name: _plain(fault) for name, fault in changes.items()}})
 
-    async def _give(self, order: dict[str, Any]) -> None:
+    async def _give(self, order: Mapping[str, object]) -> None:
         """Have an order carried out that is part of `_routes` and `_faults` already, so that
         a proxy which has to be replaced knows of it."""
         try:
@@ -138,7 +138,7 @@ class EmbeddedLinks:
             raise EnvironmentFailed(f"the proxy: {failure}; its log is {self._log}") from failure
         self._on_incident({"server": "proxy", "pid": self.pids["proxy"], "reason": reason})
 
-    async def _ask(self, order: dict[str, Any]) -> Any:
+    async def _ask(self, order: Mapping[str, object]) -> Any:
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -166,5 +166,5 @@ class _Refused(Exception):
     """The proxy answered with an error."""
 
 
-def _plain(fault: LinkFault | None) -> dict[str, Any] | None:
+def _plain(fault: LinkFault | None) -> dict[str, object] | None:
     return None if fault is None else {"kind": fault.kind, **dataclasses.asdict(fault)}

@@ -15,6 +15,7 @@ import json
 import socket
 import struct
 import sys
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -153,7 +154,7 @@ class Program:
     def __init__(self) -> None:
         self._proxies: dict[str, EmbeddedProxy] = {}
 
-    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+    async def obey(self, order: Mapping[str, Any]) -> dict[str, object]:
         """Carry out one order; what is answered."""
         match order:
             case {"routes": routes}:
@@ -180,7 +181,7 @@ async def main() -> None:
     program = Program()
     while line := await orders.readline():
         try:
-            answer: dict[str, Any] = {"ok": await program.obey(json.loads(line))}
+            answer: dict[str, object] = {"ok": await program.obey(json.loads(line))}
         except (OSError, ValueError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)

@@ -184,7 +184,7 @@ class ToxiproxyServer:
                 f"its log is {self._log}{_last_line(self._log)}"
             ) from error
 
-    def _body(self, route: LinkRoute, enabled: bool = True) -> dict[str, Any]:
+    def _body(self, route: LinkRoute, enabled: bool = True) -> api.ProxyBody:
         return {
             "name": route.name,
             "listen": route.listen,

@@ -8,7 +8,7 @@ some values crash the server. So every toxic is checked here against what versio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from dynamesis.harness.links.faults import (
     Bandwidth,
@@ -23,7 +23,17 @@ from dynamesis.harness.links.faults import (
 )
 
 
-def toxics(fault: LinkFault) -> list[dict[str, Any]]:
+class Toxic(TypedDict):
+    """A toxic as Toxiproxy's API has it."""
+
+    name: str
+    type: str
+    stream: str
+    toxicity: float
+    attributes: dict[str, int]
+
+
+def toxics(fault: LinkFault) -> list[Toxic]:
     """The toxics, in their order, that make Toxiproxy do this (RefusedLink has none: its
     proxy is disabled)."""
     fault.validate()

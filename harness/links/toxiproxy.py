@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.links.api import ApiError, ApiTimeout
-from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.base import Incident, LinkRoute, route_name
 from dynamesis.harness.links.faults import FaultError, LinkFault
 from dynamesis.harness.links.server import ToxiproxyServer
 from dynamesis.harness.links.toxics import KINDS, toxics
@@ -34,7 +34,7 @@ class ToxiproxyLinks:
         folder: Path,
         ports: Ports,
         reaper: ProcessGuard,
-        on_incident: Callable[[dict[str, Any]], None],
+        on_incident: Callable[[Incident], None],
     ) -> None:
         self._binary = binary
         self._folder = folder

@@ -99,12 +99,12 @@ class BadClock:
         before = time.time_ns() // 1_000_000
         status = await self.observed.status(node)
         after = time.time_ns() // 1_000_000
-        if status is None:
+        if status is None or status.clock is None:
             return 0, None
-        wall = int(status["clock"]["wall"])
-        if "between_ns" in status["clock"]:
+        wall = status.clock.wall
+        if status.clock.between_ns is not None:
             least, most = _offset_ns()
-            first, last = status["clock"]["between_ns"]
+            first, last = status.clock.between_ns
             before, after = (first + least) // 1_000_000, (last + most) // 1_000_000
         return max(0, wall - after) + min(0, wall - before), wall
 

@@ -92,5 +92,5 @@ class BadDisk:
                 self._bad.discard(node)
 
     async def _count(self, node: str, kind: str) -> int:
-        status = await asked(self.observed, node) or {}
-        return int((status.get("disk") or {"bites": {}})["bites"].get(kind, 0))
+        status = await asked(self.observed, node)
+        return 0 if status is None or status.disk is None else status.disk.effects.get(kind, 0)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.faults import FaultValue
 
 F = TypeVar("F", bound=FaultValue, contravariant=True)
@@ -23,7 +24,7 @@ class Proof:
 
     bit: bool
     complete: bool
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: JsonObject = field(default_factory=dict)
     over: bool = False
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.links.faults import LinkFault, make_fault
 from dynamesis.harness.nemesis.cuts import Grudge
 
@@ -24,9 +25,9 @@ class FaultValue(
 
     family: ClassVar[str]
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         """The fault as it is written to files."""
-        value: dict[str, Any] = msgspec.to_builtins(self)
+        value: JsonObject = msgspec.to_builtins(self)
         return value
 
 
@@ -193,7 +194,7 @@ class FaultAction(msgspec.Struct, frozen=True):
     number: int
     member: str | None
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         """As it is written to files."""
         return {"fault": self.number} | ({} if self.member is None else {"member": self.member})
 
@@ -203,7 +204,7 @@ class FaultStart(FaultAction, frozen=True):
 
     fault: FaultValue
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         return super().as_value() | self.fault.as_value()
 
     @property
@@ -221,7 +222,7 @@ class FaultSkipped(FaultAction, frozen=True):
 
     reason: str
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         return super().as_value() | {"skipped": self.reason}
 
 

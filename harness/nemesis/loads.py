@@ -81,4 +81,5 @@ class ExtraLoad:
                 raise outcome
 
     async def _figure(self, node: str, figure: str) -> int:
-        return int((await asked(self.observed, node) or {}).get(figure, 0))
+        status = await asked(self.observed, node)
+        return 0 if status is None else status.sizes.get(figure, 0)

@@ -17,13 +17,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import MembershipChange, MembershipFault
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.capabilities import MemberAdmin, NodeObserver
+from dynamesis.harness.targets.reports import MembershipView
 from msgspec import structs
 
 #: Starts a node that is not a member yet, with links to and from all others; under a name that
@@ -92,7 +93,7 @@ class MembershipFaults:
         task = asyncio.create_task(self._whole(number, change))
         self._changes.append(task)
         self._patience += _BACK if change.back else 0
-        version = max((view["version"] for view in before.values() if view), default=0)
+        version = max((view.version for view in before.values() if view is not None), default=0)
         return self._proof(task, version, number, change.leaves)
 
     async def lift(self, number: int, fault: MembershipChange) -> None:
@@ -109,7 +110,8 @@ class MembershipFaults:
             change.cancel()
         if pending:
             views = await self._views()
-            raise RuntimeError(f"membership not settled after {self._patience:g} s: {views}")
+            shown = {node: view and view.as_value() for node, view in views.items()}
+            raise RuntimeError(f"membership not settled after {self._patience:g} s: {shown}")
 
     def _stays(self, node: str) -> bool:
         return node in self._observed.nodes and node not in self._going
@@ -165,7 +167,7 @@ class MembershipFaults:
     async def _is_out(self, node: str) -> bool:
         """Whether any node knows of a layout without this node."""
         views = await self._views()
-        return any(view is not None and node not in view["members"] for view in views.values())
+        return any(view is not None and node not in view.members for view in views.values())
 
     async def _carry_out(self, change: MembershipChange) -> None:
         """Request the change, all of one kind at once, wait for it, and stop the leavers."""
@@ -211,30 +213,31 @@ class MembershipFaults:
         """Whether all nodes that stay have settled on one layout of this kind."""
         views = await self._views()
         staying = [views[node] for node in views if self._stays(node)]
+        versions = [view.version for view in staying if view is not None]
         return bool(staying) and all(
             view is not None
-            and view["settled"]
-            and view["version"] == (staying[0] or {})["version"]
-            and all(view["owned"].get(node) for node in came if self._stays(node))
-            and not set(went) & set(view["members"])
+            and view.settled
+            and view.version == versions[0]
+            and all(view.owned.get(node) for node in came if self._stays(node))
+            and not set(went) & set(view.members)
             for view in staying
         )
 
     async def _is_done_with(self, node: str) -> bool:
         """Whether a leaver holds nothing any more, and another node knows that."""
         status = await self._observed.status(node)
-        if status is None or status["objects"] or status["hints"]:
+        if status is None or status.objects or status.hints:
             return False
         views = await self._views()
         others = (view for other, view in views.items() if other != node)
-        return any(view is not None and node not in view["former"] for view in others)
+        return any(view is not None and node not in view.former for view in others)
 
-    async def _views(self) -> dict[str, dict[str, Any] | None]:
+    async def _views(self) -> dict[str, MembershipView | None]:
         """The membership as each node sees it; None where it does not answer."""
         nodes = self._observed.nodes
         answers = await asyncio.gather(*map(self._observed.status, nodes))
         return {
-            node: answer.get("membership") if answer else None
+            node: None if answer is None else answer.membership
             for node, answer in zip(nodes, answers, strict=True)
         }
 
@@ -243,13 +246,15 @@ class MembershipFaults:
     ) -> Look:
         async def look() -> Proof:
             views = await self._views()
-            view = max(filter(None, views.values()), key=lambda view: view["version"], default={})
-            detail = {"version_before": before, "membership": view}
+            known = [view for view in views.values() if view is not None]
+            view = max(known, key=lambda view: view.version, default=None)
+            shown = {} if view is None else view.as_value()
+            detail: JsonObject = {"version_before": before, "membership": shown}
             if not change.done() or change.cancelled():
                 return Proof(False, False, detail)
             if (failure := change.exception()) is not None:
                 return Proof(False, True, {**detail, "failure": str(failure)})
-            grown = view.get("version", 0) > before
+            grown = view is not None and view.version > before
             back = self._again.get(number)
             if back is None:
                 return Proof(grown, grown, {**detail, "retired": leaves}, over=True)

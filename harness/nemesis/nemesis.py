@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dynamesis.checkers.history.op import Op, OpError
+from dynamesis.checkers.history.op import JsonObject, Op, OpError
 from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
@@ -259,7 +259,7 @@ class Nemesis:
         self._ledger.healed(start.number)
         self._note(f"stop-{start.fault.family}", start.stop)
 
-    def _note(self, f: str, value: dict[str, Any] | FaultAction) -> None:
+    def _note(self, f: str, value: JsonObject | FaultAction) -> None:
         if self._record is not None:
             self._record(Op(type="info", process=NEMESIS, f=f, value=value))
 

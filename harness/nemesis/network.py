@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.links.base import CLIENT, Links, route_name
 from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
 from dynamesis.harness.nemesis.cuts import KINDS, route_faults, unreached
@@ -154,14 +154,14 @@ async def _felt(
     pairs = sorted(pairs)
     before = await complaints(observed, pairs)
     harmed = await _harm(routes, names)
-    felt: dict[str, Any] = {}
+    felt: JsonObject = {}
     asked_pairs: set[str] = set()
 
     async def look() -> Proof:
         for (a, b), now in (await complaints(observed, pairs)).items():
             asked_pairs.add(f"{a}-{b}")
             if worse(before.get((a, b)), now):
-                felt[f"{a}-{b}"] = now
+                felt[f"{a}-{b}"] = now.as_value()
         numb = sorted(asked_pairs - felt.keys())
         harm = await harmed()
         no_target = {} if asked_pairs else {"nobody": True}
@@ -171,13 +171,13 @@ async def _felt(
     return look
 
 
-async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, Any]]]:
+async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable[dict[str, int]]]:
     """How often the faults of these links have taken effect since now, as the links count it;
     {} where they did not, or do not count. Links that see every message know as well that none
     was ever sent there: then the fault was there, and there was nothing that it could harm."""
     before = await routes.links.count()
 
-    async def harm() -> dict[str, Any]:
+    async def harm() -> dict[str, int]:
         after = await routes.links.count()
         bitten = sum(
             max(0, after[name]["bitten"] - before.get(name, {}).get("bitten", 0))
@@ -207,7 +207,7 @@ async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     ports = {name: int(address.rpartition(":")[2]) for name, address in addresses.items()}
     before = _dialled(routes, ports.values())
     harmed = await _harm(routes, list(addresses))
-    felt: dict[str, Any] = {}
+    felt: JsonObject = {}
     alive: set[str] = set()
 
     def both_run(name: str) -> bool:
@@ -281,7 +281,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
 
 async def _through(
     observed: Observed, routes: RouteFaults, names: list[str]
-) -> Callable[[], Awaitable[dict[str, Any]]]:
+) -> Callable[[], Awaitable[JsonObject]]:
     """What has come through these links, and so suffered their fault: as the links count
     it, or, since the first look, as the nodes count what they received through them. That a
     link has the fault was read back from its proxy when it was laid; {} while nothing came."""
@@ -290,7 +290,7 @@ async def _through(
     first: dict[Pair, int] = {}
     most: dict[str, int] = {}
 
-    async def through() -> dict[str, Any]:
+    async def through() -> JsonObject:
         for (a, b), received in (await _received(observed, pairs)).items():
             if not routes.burden(route_name(a, b)):
                 continue  # lifted by now: what came may have come since
@@ -309,14 +309,9 @@ async def _received(observed: Observed, pairs: list[Pair]) -> dict[Pair, int]:
     """How many bytes each node a has received over its link to b, by its own count."""
     askable = [a for a in dict.fromkeys(a for a, _ in pairs) if observed.state(a) == "running"]
     answers = await asyncio.gather(*(asked(observed, node) for node in askable))
-    links = {
-        a: (answer or {}).get("links") or {} for a, answer in zip(askable, answers, strict=True)
-    }
-    return {
-        (a, b): int(links[a][b]["bytes_in"])
-        for a, b in pairs
-        if b in links.get(a, {}) and "bytes_in" in links[a][b]
-    }
+    links = {a: known.links or {} for a, known in zip(askable, answers, strict=True) if known}
+    counted = {(a, b): links[a][b].bytes_in for a, b in pairs if b in links.get(a, {})}
+    return {pair: received for pair, received in counted.items() if received is not None}
 
 
 def _delay(bad: LinkFault, size: int) -> float:

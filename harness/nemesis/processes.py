@@ -161,7 +161,7 @@ class Wipe:
     async def _stored(self, node: str) -> list[int] | None:
         """How many objects and hints a node has; None if it does not answer."""
         status = None if self.status is None else await self.status.status(node)
-        return None if status is None else [int(status["objects"]), int(status["hints"])]
+        return None if status is None else [status.objects, status.hints]
 
     def _act(self, what: str) -> Callable[[str], Awaitable[None]]:
         match what:

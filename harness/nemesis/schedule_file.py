@@ -12,10 +12,11 @@ Every error names file, line, key and what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.links.base import CLIENT, route_name
 from dynamesis.harness.links.faults import KINDS as KINDS_OF_LINK_FAULTS
 from dynamesis.harness.links.faults import FaultError, make_fault, name_of
@@ -36,7 +37,7 @@ _SIGNALS = ("SIGKILL", "SIGTERM")
 
 def dump(events: Iterable[Event]) -> str:
     """The schedule as YAML, one fault after the other."""
-    faults: dict[int, dict[str, Any]] = {}
+    faults: dict[int, JsonObject] = {}
     for event in events:
         number = event.action.number
         if isinstance(event.action, FaultStart):
@@ -207,7 +208,7 @@ def _family(entry: YamlPlace) -> str:
     return fields["member"].one_of(names).partition(".")[0]
 
 
-def _check_link(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
+def _check_link(fields: dict[str, YamlPlace], value: Mapping[str, Any]) -> None:
     settings = value.get("with", {})
     if not isinstance(settings, dict):
         raise fields["with"].wrong("should be a mapping of the fault's settings")
@@ -217,7 +218,7 @@ def _check_link(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
         raise fields.get("with", fields["kind"]).wrong(str(error)) from error
 
 
-def _check_disk(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
+def _check_disk(fields: dict[str, YamlPlace], value: Mapping[str, Any]) -> None:
     settings, allowed = value.get("with", {}), DISK_FAULTS[value["kind"]]
     if not isinstance(settings, dict) or not set(settings) <= set(allowed):
         only = f"only {', '.join(allowed)}" if allowed else "no settings"
@@ -228,7 +229,7 @@ def _check_disk(fields: dict[str, YamlPlace], value: dict[str, Any]) -> None:
 
 
 def _check_exact(
-    fields: dict[str, YamlPlace], value: dict[str, Any], allowed: dict[str, tuple[int, int]]
+    fields: dict[str, YamlPlace], value: Mapping[str, Any], allowed: dict[str, tuple[int, int]]
 ) -> None:
     settings = value["with"]
     if not isinstance(settings, dict) or set(settings) != set(allowed):

@@ -6,16 +6,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dynamesis.harness.targets.capabilities import Observed
+from dynamesis.harness.targets.reports import NodeStatus, PeerView
 
 Pair = tuple[str, str]
 
-_COUNTS = ("failures", "timeouts")
 #: times that a node is asked for its status
 _TRIES = 3
 #: s that a greeting may take
@@ -30,7 +29,7 @@ ESTABLISHED = frozenset({"01"})
 ANY_STATE = frozenset(f"{state:02X}" for state in range(1, 12)) - {"0A"}
 
 
-async def asked(observed: Observed, node: str) -> dict[str, Any] | None:
+async def asked(observed: Observed, node: str) -> NodeStatus | None:
     """A node's status, asked for again where a busy machine kept it from answering in time."""
     for _ in range(_TRIES):
         status = await observed.status(node)
@@ -39,21 +38,21 @@ async def asked(observed: Observed, node: str) -> dict[str, Any] | None:
     return None
 
 
-async def complaints(observed: Observed, pairs: Iterable[Pair]) -> dict[Pair, Any]:
+async def complaints(observed: Observed, pairs: Iterable[Pair]) -> dict[Pair, PeerView]:
     """What each running node a counts against b, for these pairs (a, b)."""
     pairs = list(pairs)
     askable = [a for a in dict.fromkeys(a for a, _ in pairs) if observed.state(a) == "running"]
     answers = await asyncio.gather(*(asked(observed, node) for node in askable))
-    peers = {node: known["peers"] for node, known in zip(askable, answers, strict=True) if known}
+    peers = {node: known.peers for node, known in zip(askable, answers, strict=True) if known}
     return {(a, b): peers[a][b] for a, b in pairs if a in peers and b in peers[a]}
 
 
-def worse(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+def worse(before: PeerView | None, after: PeerView) -> bool:
     """Whether there is more trouble; a node that was started since counts from zero."""
-    if before is None or any(after[count] < before[count] for count in _COUNTS):
-        before = {"up": False, "failures": 0, "timeouts": 0}
-    grown = any(after[count] > before[count] for count in _COUNTS)
-    return grown or (before["up"] and not after["up"])
+    if before is None or after.failures < before.failures or after.timeouts < before.timeouts:
+        before = PeerView()
+    grown = after.failures > before.failures or after.timeouts > before.timeouts
+    return grown or (before.up and not after.up)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op
@@ -24,6 +23,7 @@ from dynamesis.harness.nemesis.faults import (
     PauseFault,
 )
 from dynamesis.harness.targets.capabilities import Observed, Placements
+from dynamesis.harness.targets.reports import NodeStatus, RingView
 from msgspec import structs
 
 #: What a fault may aim at.
@@ -77,7 +77,7 @@ class Targets:
             ring = await self.placements.ring()
         except RuntimeError:
             return [otherwise]
-        replicas = CheckedRing.of_node(ring, ring["n"]).primaries(key)
+        replicas = placed(ring).primaries(key)
         return sorted(replicas) if target == "primaries" else [replicas[0]]
 
     async def _giver(self, otherwise: str) -> tuple[list[str], list[str]]:
@@ -90,27 +90,34 @@ class Targets:
             waits = {node: _waits_for(status) for node, status in statuses.items()}
             giver = max(waits, key=lambda node: len(waits[node]), default=otherwise)
             peers = sorted(set(waits.get(giver, ())) & set(self.observed.nodes))
-            calm = all((s.get("membership") or {}).get("settled", True) for s in statuses.values())
+            calm = all(s.membership is None or s.membership.settled for s in statuses.values())
             if peers or calm or time.monotonic() > deadline:
                 return [giver if peers else otherwise], peers
             await asyncio.sleep(_LOOK)
 
-    async def _statuses(self) -> dict[str, dict[str, Any]]:
+    async def _statuses(self) -> dict[str, NodeStatus]:
         """Of the nodes that answer."""
         nodes = [node for node in self.observed.nodes if self.observed.state(node) == "running"]
         answers = await asyncio.gather(*map(self.observed.status, nodes))
-        return {node: status for node, status in zip(nodes, answers, strict=True) if status}
+        return {
+            node: status for node, status in zip(nodes, answers, strict=True) if status is not None
+        }
 
     async def _hint_holder(self) -> str | None:
-        hints = {node: status["hints"] for node, status in (await self._statuses()).items()}
+        hints = {node: status.hints for node, status in (await self._statuses()).items()}
         most = max(hints, key=lambda node: hints[node], default=None)
         return most if most is not None and hints[most] else None
 
 
-def _waits_for(status: dict[str, Any]) -> list[str]:
+def placed(ring: RingView) -> CheckedRing:
+    """Where a ring as a node sees it puts each key."""
+    return CheckedRing.of_node(ring.as_value(), ring.n)
+
+
+def _waits_for(status: NodeStatus) -> list[str]:
     """The peers whose exchanges a node waits for before it drops what it gives up."""
-    moving = (each for each in status.get("moving", ()) if each["state"] == "giving up")
-    return sorted({peer for each in moving for peer in each["waiting_for"]})
+    moving = (each for each in status.moving if each.state == "giving up")
+    return sorted({peer for each in moving for peer in each.waiting_for})
 
 
 def present(fault: FaultValue, nodes: Sequence[str]) -> FaultValue | None:

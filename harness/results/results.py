@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
+
 TEST, HISTORY, RESULTS = "test.json", "history.jsonl", "results.json"
 REPORT, JUNIT, LOG, LEDGER, NODES, SCHEDULE = (
     "report.html",
@@ -54,7 +56,7 @@ class Folder:
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         self.save(name, json.dumps(value, indent=2, default=str) + "\n")
 
-    def load_json(self, name: str) -> dict[str, Any]:
+    def load_json(self, name: str) -> JsonObject:
         """The object in a file; {} when the file is not there. Raises DamagedFolder."""
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
@@ -64,7 +66,7 @@ class Folder:
             raise DamagedFolder(f"{self.path / name}: expected JSON: {error}") from error
         return value if isinstance(value, dict) else {}
 
-    def peek_json(self, name: str) -> dict[str, Any]:
+    def peek_json(self, name: str) -> JsonObject:
         """The same for callers that go on without it: {} when it is damaged, too."""
         try:
             return self.load_json(name)

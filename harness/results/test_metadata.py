@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 from dynamesis.checkers.history.history import explain
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.harness.results.results import TEST, Folder
 
@@ -45,17 +46,17 @@ class _Test(msgspec.Struct):
     reconcile: str | None = None
     reap: Any = None
     model: str | None = None
-    model_options: dict[str, Any] | None = None
+    model_options: JsonObject | None = None
     final: list[str] | None = None
 
 
-def load_test(folder: Folder) -> dict[str, Any]:
+def load_test(folder: Folder) -> JsonObject:
     """The content of test.json, {} where there is none. Raises BadTest for a file that is no
     JSON object, or has a field that no test can have."""
     path = folder / TEST
     try:
         raw = path.read_bytes()
-        value: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
+        value: JsonObject = msgspec.json.decode(raw, type=JsonObject)
         test = msgspec.convert(value, _Test)
     except FileNotFoundError:
         return {}

@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
@@ -23,13 +22,12 @@ from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.harness.nemesis.loads import EXTRA
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.targets.capabilities import Decode, Processes, ReplicaDumps, Status
+from dynamesis.harness.targets.reports import DumpRow, dump_rows
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
 #: The rows of each node by key; None for one that did not answer.
-Held = dict[str, dict[str, list[Row]] | None]
-_NOTHING: Row = {"siblings": [], "hint_for": None}
+Held = dict[str, dict[str, list[DumpRow]] | None]
 
 
 async def dump_all(
@@ -62,17 +60,14 @@ async def keep(processes: Processes, status: Status | None, held: Held, into: Pa
         if status is None:
             continue
         now = await status.status(node)
-        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(now)))
+        shown = None if now is None else now.as_value()
+        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
         if (figures := await status.metrics(node)) is not None:
             (folder / "metrics.prom").write_text(figures, encoding="utf-8")
 
 
-def _line(row: Row) -> bytes:
-    siblings = [
-        {**each, "value": each["value"].decode("utf-8", "backslashreplace")}
-        for each in row["siblings"]
-    ]
-    return msgspec.json.encode({**row, "siblings": siblings}) + b"\n"
+def _line(row: DumpRow) -> bytes:
+    return msgspec.json.encode(row.as_value()) + b"\n"
 
 
 def _record(
@@ -80,7 +75,7 @@ def _record(
     key: str,
     node: str,
     primary: bool,
-    held: dict[str, list[Row]] | None,
+    held: dict[str, list[DumpRow]] | None,
     decode: Decode,
 ) -> None:
     if held is None:
@@ -90,38 +85,40 @@ def _record(
             recorder.record(Op(type="fail", f="dump", key=key, replica=node, error=error))
         return
     rows = held.get(key, [])
-    if primary and all(row["hint_for"] is not None for row in rows):
-        rows = [_NOTHING, *rows]
+    if primary and all(row.hint_for is not None for row in rows):
+        rows = [DumpRow(key=key), *rows]
     for row in rows:
-        hint = row["hint_for"] and {"hint_for": row["hint_for"]}
-        siblings = [decode(each["value"], each["deleted"]) for each in row["siblings"]]
+        hint = row.hint_for and {"hint_for": row.hint_for}
+        siblings = [decode(each.value, each.deleted) for each in row.siblings]
         op = Op(type="invoke", f="dump", key=key, replica=node, value=hint)
         recorder.record(op)
         recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
 
 
-async def _dumps(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, list[Row] | None]:
+async def _dumps(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, list[DumpRow] | None]:
     """What every node holds; None for one that does not answer."""
     answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
-    held: dict[str, list[Row] | None] = {}
+    held: dict[str, list[DumpRow] | None] = {}
     for node, answer in zip(nodes, answers, strict=True):
         if isinstance(answer, BaseException):
             log.warning("%s: no dump", node, exc_info=answer)
             held[node] = None
         else:
-            held[node] = [row for row in answer if not row["key"].startswith(EXTRA)]
+            held[node] = [row for row in dump_rows(answer) if not row.key.startswith(EXTRA)]
     return held
 
 
-def _joined(hints: list[Row] | None, objects: list[Row] | None) -> dict[str, list[Row]] | None:
+def _joined(
+    hints: list[DumpRow] | None, objects: list[DumpRow] | None
+) -> dict[str, list[DumpRow]] | None:
     """A node's rows by key; None unless it answered both times."""
     if hints is None or objects is None:
         return None
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[DumpRow]] = {}
     for row in objects:
-        if row["hint_for"] is None:
-            found.setdefault(row["key"], []).append(row)
+        if row.hint_for is None:
+            found.setdefault(row.key, []).append(row)
     for row in hints:
-        if row["hint_for"] is not None:
-            found.setdefault(row["key"], []).append(row)
+        if row.hint_for is not None:
+            found.setdefault(row.key, []).append(row)
     return found

@@ -19,11 +19,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
-from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.history.op import JsonObject
+from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.capabilities import IN_PROGRESS, Observed, Quiet, ReplicaDumps
+from dynamesis.harness.targets.capabilities import Observed, Quiet, ReplicaDumps
+from dynamesis.harness.targets.reports import (
+    IN_PROGRESS,
+    ExchangeView,
+    MembershipView,
+    NodeStatus,
+    RingView,
+    TreesView,
+)
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.1
@@ -32,8 +40,8 @@ CLEAN = 2
 #: Exchanges after which a pair that still differs is taken to differ for ever.
 HOPELESS = 12
 
-Statuses = Mapping[str, dict[str, Any] | None]
-Rounds = Mapping[tuple[str, str], dict[str, int]]
+Statuses = Mapping[str, NodeStatus | None]
+Rounds = Mapping[tuple[str, str], ExchangeView]
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,11 @@ class QuiesceOutcome:
 
     quiet: bool
     seconds: float
-    waiting: dict[str, Any]
+    waiting: JsonObject
     in_vain: dict[str, dict[str, int]] = field(default_factory=dict)
     waited: float | None = None
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         value = {"quiet": self.quiet, "seconds": self.seconds, "waiting": self.waiting}
         value |= {"in_vain": self.in_vain} if self.in_vain else {}
         return value | ({} if self.waited is None else {"waited": self.waited})
@@ -70,9 +78,9 @@ class Watch:
     pairs: set[tuple[str, str]]
     hopeless: dict[str, dict[str, int]] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
-    _base: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    _base: dict[tuple[str, str], ExchangeView] = field(default_factory=dict)
 
-    def waiting(self, statuses: Statuses) -> dict[str, Any]:
+    def waiting(self, statuses: Statuses) -> JsonObject:
         """What is still outstanding at this look: {} when the cluster is quiet."""
         moving = _moving(statuses)
         if moving:
@@ -81,7 +89,8 @@ class Watch:
         rounds = {
             (node, peer): exchange
             for node, status in statuses.items()
-            for peer, exchange in (status or {})["exchanges"].items()
+            if status is not None
+            for peer, exchange in status.exchanges.items()
         }
         for link, exchange in rounds.items():
             self._base.setdefault(link, exchange)
@@ -96,79 +105,84 @@ class Watch:
 
     def _agreed(self, pair: tuple[str, str], rounds: Rounds) -> bool:
         return any(
-            seen["clean"] >= CLEAN and done["rounds"] >= CLEAN
+            seen.clean >= CLEAN and done["rounds"] >= CLEAN
             for seen, done in self._since(pair, rounds)
         )
 
     def _in_vain(self, pair: tuple[str, str], rounds: Rounds) -> dict[str, int]:
         """What a pair did since the count began, all for nothing; {} while there is hope."""
         for seen, done in self._since(pair, rounds):
-            if seen["clean"] == 0 and done["rounds"] >= HOPELESS:
+            if seen.clean == 0 and done["rounds"] >= HOPELESS:
                 return done
         return {}
 
     def _since(
         self, pair: tuple[str, str], rounds: Rounds
-    ) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    ) -> Iterator[tuple[ExchangeView, dict[str, int]]]:
         """How exchanges went, and what was done since the count began, on either side:
         whichever of the two began them, they compare both ways."""
         for link in (pair, pair[::-1]):
             if link in rounds:
                 now, then = rounds[link], self._base[link]
-                counts = ("rounds", "repaired")
-                yield now, {each: now.get(each, 0) - then.get(each, 0) for each in counts}
+                done = {"rounds": now.rounds - then.rounds}
+                yield now, {**done, "repaired": now.repaired - then.repaired}
 
 
-def _moving(statuses: Statuses) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _moving(statuses: Statuses) -> JsonObject:
+    found: JsonObject = {}
     silent = [node for node, status in statuses.items() if status is None]
     if silent:
         found["silent"] = silent
-    views = {node: (status or {}).get("membership") or {} for node, status in statuses.items()}
-    if unsettled := [node for node, view in views.items() if not view.get("settled", True)]:
+    known = {node: status for node, status in statuses.items() if status is not None}
+    views = _memberships(known)
+    if unsettled := [node for node, view in views.items() if not view.settled]:
         found["unsettled"] = unsettled
-    versions = {node: view["version"] for node, view in views.items() if "version" in view}
+    versions = {node: view.version for node, view in views.items()}
     if len(set(versions.values())) > 1:
         found["membership"] = versions
-    trees = {node: (status or {}).get("trees") or {} for node, status in statuses.items()}
-    if reading := [node for node, each in trees.items() if each.get("rebuilding")]:
+    trees = {node: status.trees or TreesView() for node, status in known.items()}
+    if reading := [node for node, each in trees.items() if each.rebuilding]:
         found["rebuilding"] = reading
-    if without := [node for node, each in trees.items() if not each.get("complete", True)]:
+    if without := [node for node, each in trees.items() if not each.complete]:
         found["treeless"] = without
-    for what in ("hints", "transfers"):
-        left = {node: status[what] for node, status in statuses.items() if status and status[what]}
-        if left:
-            found[what] = left
+    if hints := {node: status.hints for node, status in known.items() if status.hints}:
+        found["hints"] = hints
+    if moves := {node: status.transfers for node, status in known.items() if status.transfers}:
+        found["transfers"] = moves
     return found
 
 
-def _reasons(statuses: Statuses) -> dict[str, Any]:
+def _memberships(known: Mapping[str, NodeStatus]) -> dict[str, MembershipView]:
+    """Of the nodes that have one."""
+    views = {node: status.membership for node, status in known.items()}
+    return {node: view for node, view in views.items() if view is not None}
+
+
+def _reasons(statuses: Statuses) -> JsonObject:
     """Possible causes: the targets of hints, the peers that nodes suspect, the version of the
     membership that they know where that is not settled, and rows that they cannot read."""
-    known_of = {node: status or {} for node, status in statuses.items()}
+    known = {node: status for node, status in statuses.items() if status is not None}
     targets: Counter[str] = Counter()
-    for status in known_of.values():
-        targets.update(status.get("hints_for") or {})
-    rows = {node: status["damaged"] for node, status in known_of.items() if status.get("damaged")}
-    suspects = {node: _suspected(status) for node, status in known_of.items()}
-    views = {node: status.get("membership") or {} for node, status in known_of.items()}
-    known = {node: view.get("version") for node, view in views.items()}
-    unsettled = not all(view.get("settled", True) for view in views.values())
+    for status in known.values():
+        targets.update(status.hints_for or {})
+    suspects = {node: _suspected(status) for node, status in known.items()}
+    views = _memberships(known)
+    unsettled = not all(view.settled for view in views.values())
+    versions = {node: views[node].version if node in views else None for node in statuses}
     found = {
         "hints_for": dict(sorted(targets.items())),
         "suspects": {node: ", ".join(peers) for node, peers in suspects.items() if peers},
-        "versions": known if unsettled else {},
-        "damaged": rows,
+        "versions": versions if unsettled else {},
+        "damaged": {node: status.damaged for node, status in known.items() if status.damaged},
     }
     return {what: counts for what, counts in found.items() if counts}
 
 
-def _suspected(status: Mapping[str, Any]) -> list[str]:
-    peers = status.get("peers") or {}
-    return [peer for peer, seen in peers.items() if seen.get("suspected")]
+def _suspected(status: NodeStatus) -> list[str]:
+    return [peer for peer, seen in status.peers.items() if seen.suspected]
 
 
-async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, Any]:
+async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> JsonObject:
     """Nodes that answer, and cannot read what they hold."""
     answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
     found = zip(nodes, answers, strict=True)
@@ -176,15 +190,14 @@ async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, An
     return {"unreadable": unreadable} if unreadable else {}
 
 
-def replica_pairs(ring: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Every two nodes that are primaries of a common partition, each pair in order. `ring`
-    is as harness.targets.capabilities.Placements returns it."""
-    placed = CheckedRing.of_node(ring, ring["n"])
-    groups = {placed.holders(partition) for partition in range(len(placed.owners))}
+def replica_pairs(ring: RingView) -> set[tuple[str, str]]:
+    """Every two nodes that are primaries of a common partition, each pair in order."""
+    replicas = placed(ring)
+    groups = {replicas.holders(partition) for partition in range(len(replicas.owners))}
     return {pair for group in groups for pair in combinations(sorted(group), 2)}
 
 
-async def look(observed: Observed) -> dict[str, dict[str, Any] | None]:
+async def look(observed: Observed) -> dict[str, NodeStatus | None]:
     """Every node's status at about the same time."""
     answers = await asyncio.gather(*(observed.status(node) for node in observed.nodes))
     return dict(zip(observed.nodes, answers, strict=True))
@@ -203,8 +216,8 @@ async def until_idle(
     while True:
         statuses = await look(observed)
         for node, status in statuses.items():
-            _lower(least.setdefault(node, {}), status or {})
-        now = {node: (status or {}).get("read_repairs") for node, status in statuses.items()}
+            _lower(least.setdefault(node, {}), {} if status is None else status.sizes)
+        now = {node: status and status.read_repairs for node, status in statuses.items()}
         left = any(any(figures.values()) for figures in least.values())
         if (now == before and not left) or patience.over:
             return least
@@ -212,28 +225,27 @@ async def until_idle(
         await asyncio.sleep(interval)
 
 
-def _lower(least: dict[str, int], status: Mapping[str, Any]) -> None:
+def _lower(least: dict[str, int], sizes: Mapping[str, int]) -> None:
     """Lower each figure that is nearer to nothing at this look."""
     for name in IN_PROGRESS:
-        size = status.get(name)
-        if isinstance(size, int) and abs(size) <= abs(least.get(name, size)):
+        size = sizes.get(name)
+        if size is not None and abs(size) <= abs(least.get(name, size)):
             least[name] = size
 
 
 async def until_quiet(
     observed: Observed,
     dumps: ReplicaDumps | None,
-    ring: Mapping[str, Any],
+    ring: RingView | None,
     deadline: float,
     interval: float = INTERVAL,
-    exchanges: bool = True,
 ) -> QuiesceOutcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
-    `deadline` seconds of a machine that is not busy have passed. `exchanges`: whether replicas
-    have any."""
+    `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
+    have no exchanges."""
     began = time.monotonic()
     patience = Patience(deadline)
-    watch = Watch(replica_pairs(ring) if exchanges else set())
+    watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
         statuses = await look(observed)
         waiting = watch.waiting(statuses) or (
@@ -253,7 +265,7 @@ async def until_at_rest(
     """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
     a machine that is not busy have passed."""
     began, patience = time.monotonic(), Patience(deadline)
-    waiting: dict[str, Any] = {"at_rest": False}
+    waiting: JsonObject = {"at_rest": False}
     while waiting and not patience.over:
         try:
             waiting = {} if await quiet.at_rest() else {"at_rest": False}

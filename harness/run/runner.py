@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from dynamesis.checkers.dynamo.ring import CheckedRing
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from dynamesis.harness.generators.validate import friendly_exceptions, validate
 from dynamesis.harness.links.base import LinkRoute, Links
+from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
@@ -36,7 +36,8 @@ from dynamesis.harness.run.quiesce import (
     wait_for,
 )
 from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.targets.capabilities import SIZES, Capabilities
+from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.reports import RingView
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Runner:
     parts: RunnerParts
     folder: Folder
     recorder: Recorder
-    test: dict[str, Any]
+    test: JsonObject
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -121,19 +122,19 @@ class Runner:
         if self._failure is not None:
             raise self._failure
 
-    async def _boot(self) -> dict[str, Any]:
+    async def _boot(self) -> RingView | None:
         self._phase("boot")
         await self.parts.links.start(self.parts.routes)
         try:
             await self.parts.store.processes.start_all()
             placements = self.parts.store.placements
-            ring = {} if placements is None else await placements.ring()
+            ring = None if placements is None else await placements.ring()
         except (OSError, RuntimeError) as failure:
             log.error("boot: %s", failure)
             raise EnvironmentFailed(_gist(failure, self.folder)) from failure
         self.test["booted"] = True
-        if ring:
-            self.test["ring"] = ring
+        if ring is not None:
+            self.test["ring"] = ring.as_value()
         self.folder.save_json(TEST, self.test)
         return ring
 
@@ -174,7 +175,7 @@ class Runner:
             self.recorder.note("heal-failed", str(failure))
             self._patience = min(self._patience, HOPELESS)
 
-    async def _quiesce(self, ring: dict[str, Any]) -> dict[str, Any]:
+    async def _quiesce(self, ring: RingView | None) -> RingView | None:
         """The ring as it is now: nodes may have come and gone."""
         self._phase("quiesce")
         ring = await self._current(ring)
@@ -192,14 +193,12 @@ class Runner:
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)
 
-    async def _until_quiet(self, ring: dict[str, Any]) -> QuiesceOutcome:
+    async def _until_quiet(self, ring: RingView | None) -> QuiesceOutcome:
         """By what nodes report of themselves, else by what the store reports, else by waiting."""
         store = self.parts.store
         if store.status is not None:
-            exchanges = self.parts.anti_entropy and bool(ring)
-            return await until_quiet(
-                store.observed, store.dumps, ring, self._patience, exchanges=exchanges
-            )
+            compared = ring if self.parts.anti_entropy else None
+            return await until_quiet(store.observed, store.dumps, compared, self._patience)
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
         return await wait_for(store.quiet_after)
@@ -214,7 +213,8 @@ class Runner:
             if isinstance(ring, BaseException):
                 log.warning("%s: no membership", node, exc_info=ring)
                 continue
-            view = {"node": node, "members": ring.get("members"), "owners": ring["owners"]}
+            members = None if ring.members is None else list(ring.members)
+            view = {"node": node, "members": members, "owners": list(ring.owners)}
             self.recorder.note("membership", view)
 
     async def _sizes(self, least: Mapping[str, Mapping[str, int]] | None = None) -> None:
@@ -224,13 +224,12 @@ class Runner:
         if self.parts.store.status is None:
             return
         for node, status in (await look(self.parts.store.observed)).items():
-            sizes = {name: (status or {}).get(name) for name in SIZES}
-            sizes |= (least or {}).get(node, {})
-            known = {name: size for name, size in sizes.items() if isinstance(size, int)}
+            known = {} if status is None else dict(status.sizes)
+            known |= (least or {}).get(node, {})
             if known:
                 self.recorder.note("sizes", {"node": node, **known})
 
-    async def _current(self, known: dict[str, Any]) -> dict[str, Any]:
+    async def _current(self, known: RingView | None) -> RingView | None:
         """The ring, read again; recorded in history and test.json if it has changed."""
         if self.parts.store.placements is None:
             return known
@@ -239,14 +238,14 @@ class Runner:
         except (OSError, RuntimeError):
             return known
         if ring != known:
-            self.recorder.note("ring", ring)
-            self.test["ring"] = ring
+            self.test["ring"] = ring.as_value()
+            self.recorder.note("ring", self.test["ring"])
             came = [node for node in self.parts.store.nodes if node not in self.test["nodes"]]
             self.test["nodes"] = [*self.test["nodes"], *came]
             self.folder.save_json(TEST, self.test)
         return ring
 
-    async def _final(self, ring: Mapping[str, Any]) -> None:
+    async def _final(self, ring: RingView | None) -> None:
         self._phase("final")
         held = await self._dump(ring)
         before = await self._read_repairs()
@@ -258,14 +257,12 @@ class Runner:
             self.recorder.note("read-repairs", repaired)
         await keep(store.processes, store.status, held, self.folder / NODES)
 
-    async def _dump(self, ring: Mapping[str, Any]) -> Held:
+    async def _dump(self, ring: RingView | None) -> Held:
         store = self.parts.store
-        if store.dumps is None or store.decode is None or not ring:
+        if store.dumps is None or store.decode is None or ring is None:
             return {}
-        placement, keys = CheckedRing.of_node(ring, ring["n"]), self.parts.keys
-        return await dump_all(
-            store.nodes, store.dumps, placement, keys, store.decode, self.recorder
-        )
+        keys, recorder = self.parts.keys, self.recorder
+        return await dump_all(store.nodes, store.dumps, placed(ring), keys, store.decode, recorder)
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never
@@ -281,9 +278,9 @@ class Runner:
             return {}
         statuses = await look(self.parts.store.observed)
         return {
-            node: status["read_repairs"]
+            node: status.read_repairs
             for node, status in statuses.items()
-            if status is not None and "read_repairs" in status
+            if status is not None and status.read_repairs is not None
         }
 
     async def _stop(self) -> None:

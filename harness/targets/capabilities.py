@@ -13,16 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dynamesis.checkers.history.op import Sibling
+from dynamesis.harness.targets.reports import DumpRow, NodeStatus, RingView
 from dynamesis.harness.targets.site import NodeSite
-
-#: What a node counts in its status that must come to nothing without load.
-IN_PROGRESS = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")
-#: The sizes in a node's status; test.json has their bounds.
-SIZES = (
-    *IN_PROGRESS,
-    *("hint_bytes", "background_slices"),
-    *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
-)
 
 
 class Processes(Protocol):
@@ -71,17 +63,10 @@ class Processes(Protocol):
 class Status(Protocol):
     """What a node reports of itself: whether replication is at rest, and what a fault did."""
 
-    async def status(self, node: str) -> dict[str, Any] | None:
+    async def status(self, node: str) -> NodeStatus | None:
         """The node's status over its admin port (not through the proxies); None if it does not
-        answer. Has at least: node, hints (int), transfers (int), objects (int),
-        peers {id: {up: bool, suspected: bool, failures: int, timeouts: int}},
-        exchanges {id: {rounds: int, clean: int}}, requests and request_bytes (in progress),
-        unsent (bytes of answers that were not read), owed (requests without an answer),
-        keys_in_progress (keys that work is under way for), where it is known hints_for
-        {id: int} and damaged (rows that could not be read), and where the membership can change
-        membership {version: int, members: [id], settled: bool, owned {id: int}, former: [id]
-        (gone, and may still hold something)} or None, and moving [{"partition": int, "state":
-        "receiving" or "giving up", "waiting_for": [id]}]."""
+        answer. At least its hints, transfers, objects, peers, exchanges and sizes are to be
+        known; what is absent counts as nothing outstanding."""
 
     async def metrics(self, node: str) -> str | None:
         """What the node measures of itself, as Prometheus text; None if it does not answer."""
@@ -105,12 +90,11 @@ class Disks(Protocol):
 
     async def disk(self, node: str, fault: str, **settings: float) -> None:
         """Have a running node's disk fail from now on as harness.nemesis.disks defines it;
-        "none": no more. Its status then has disk {"bites": {fault: int}}. Raises
-        RuntimeError."""
+        "none": no more. Its status has `disk`. Raises RuntimeError."""
 
     async def repair(self, node: str) -> None:
         """Have a running node read all that it holds, so that latent damage shows, and compare
-        it with its peers. Its status has trees {"rebuilding": bool}. Raises RuntimeError."""
+        it with its peers. Its status has `trees`. Raises RuntimeError."""
 
 
 class Clocks(Protocol):
@@ -118,8 +102,7 @@ class Clocks(Protocol):
 
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong from now on as harness.nemesis.clocks defines
-        it; without settings: no more. Its status has clock {"wall": ms since 1970, "between_ns"
-        (where it can be had): [ns, ns] of CLOCK_MONOTONIC}. Raises RuntimeError."""
+        it; without settings: no more. Its status has `clock`. Raises RuntimeError."""
 
 
 class MemberAdmin(Protocol):
@@ -136,18 +119,16 @@ class MemberAdmin(Protocol):
 class ReplicaDumps(Protocol):
     """What one replica holds (divergence, misplaced and lost writes)."""
 
-    async def dump(self, node: str) -> list[dict[str, Any]]:
-        """Everything one node holds, without read repair: rows
-        {"key": str, "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}.
-        Raises ValueError if the node cannot know it, RuntimeError if it does not answer."""
+    async def dump(self, node: str) -> list[DumpRow]:
+        """Everything one node holds, without read repair. Raises ValueError if the node cannot
+        know it, RuntimeError if it does not answer."""
 
 
 class Placements(Protocol):
     """Which nodes hold a key, and coordinate it (aimed faults, quorum claims)."""
 
-    async def ring(self, node: str | None = None) -> dict[str, Any]:
-        """{"partitions": Q, "owners": [node id] * Q, "members": [node id], "n": N, "r": R,
-        "w": W, "sloppy": bool}, as this node sees it, or any. Raises RuntimeError."""
+    async def ring(self, node: str | None = None) -> RingView:
+        """The ring as this node sees it, or any. Raises RuntimeError."""
 
 
 class Newcomers(Protocol):
@@ -186,7 +167,7 @@ class Observed(Protocol):
     def state(self, node: str) -> str:
         """As in Processes."""
 
-    async def status(self, node: str) -> dict[str, Any] | None:
+    async def status(self, node: str) -> NodeStatus | None:
         """As in Status."""
 
 
@@ -204,7 +185,7 @@ class NodeObserver:
     def state(self, node: str) -> str:
         return self.processes.state(node)
 
-    async def status(self, node: str) -> dict[str, Any] | None:
+    async def status(self, node: str) -> NodeStatus | None:
         return None if self.reports is None else await self.reports.status(node)
 
 

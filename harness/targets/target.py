@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
@@ -281,7 +282,7 @@ class Target:
 
         return build_processes(self, context)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """What test.json has on it, beside its name and options."""
         return dict(self.promises)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
+from dynamesis.harness.links.base import Incident
 from dynamesis.harness.nemesis import FaultTimeline, Nemesis, newcomers
 from dynamesis.harness.nemesis.libfaketime import FAKETIME, find
 from dynamesis.harness.results.results import LEDGER, Folder
@@ -54,7 +54,7 @@ def compose(
         clients=options.concurrency,
     )
 
-    def restarted(what: dict[str, Any]) -> None:
+    def restarted(what: Incident) -> None:
         recorder.note("links-restarted", what)
 
     site = (folder / WORK / SITE).resolve()

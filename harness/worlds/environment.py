@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from dynamesis.harness.links import LINKS, LinkContext
-from dynamesis.harness.links.base import CLIENT, LinkRoute, Links, routes_to_newcomer
+from dynamesis.harness.links.base import CLIENT, Incident, LinkRoute, Links, routes_to_newcomer
 from dynamesis.harness.links.dialling.shim import preloaded, shim
 from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.limits import files_of, require
@@ -129,7 +128,7 @@ class TestEnvironment:
 def build(
     plan: EnvironmentSpec,
     say: Callable[[str], None],
-    on_incident: Callable[[dict[str, Any]], None] = lambda what: None,
+    on_incident: Callable[[Incident], None] = lambda what: None,
 ) -> Iterator[TestEnvironment]:
     """When the context ends, every process of it is gone and its ports are free. Raises
     EnvironmentFailed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.models.models import MODELS
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
@@ -151,7 +152,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     return full, _shimmed(target.configured(values))
 
 
-def dialling(target: Target) -> dict[str, Any]:
+def dialling(target: Target) -> JsonObject:
     """How its nodes come to dial the proxies, whether pairs can be cut, and why not in each of
     the ways that would be tried before (harness.links.dialling)."""
     if target.links == "pairs":

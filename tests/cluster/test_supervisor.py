@@ -18,7 +18,6 @@ import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
-from dynamesis.harness.targets.capabilities import WholeStore
 from node_world import alive, gone, in_loop, until
 
 pytestmark = pytest.mark.cluster
@@ -55,7 +54,7 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
 @in_loop
 async def test_a_cluster_lives_dies_and_comes_back(tmp_path: Path) -> None:
     async with world(tmp_path / "nodes") as w:
-        cluster: WholeStore = w.cluster
+        cluster = w.cluster
         await cluster.start_all()
         assert [cluster.state(node) for node in NODES] == ["running"] * 3
         ring = await cluster.ring()

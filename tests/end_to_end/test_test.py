@@ -24,6 +24,30 @@ def phases(run: Run) -> list[str]:
     return [op["value"] for op in run.history() if op["f"] == "phase"]
 
 
+def assert_files_keep_their_keys(run: Run) -> None:
+    """Other programs read what nodes report out of these files."""
+    ring = ["partitions", "owners", "target", "members", "version", "n", "r", "w", "sloppy"]
+    assert list(json.loads((run.results() / "test.json").read_text())["ring"]) == ring
+    values = {op["f"]: op.get("value") for op in run.history() if op["process"] == "harness"}
+    assert list(values["membership"]) == ["node", "members", "owners"]
+    assert list(values["sizes"]) == [
+        *("node", "requests", "request_bytes", "unsent", "owed", "keys_in_progress"),
+        *("hint_bytes", "background_slices"),
+        *("hints_kept", "hints_handed_off", "hints_given_up", "hints_held"),
+    ]
+    felt = [op["value"]["detail"]["felt"] for op in run.history() if op["f"] == "evidence"]
+    peers = [list(peer) for pairs in felt for peer in pairs.values()]
+    assert peers == [["up", "suspected", "failures", "timeouts"]] * len(peers) != []
+    node = run.results() / "nodes" / "n1"
+    status = json.loads((node / "metrics.json").read_text())
+    assert list(status["membership"]) == ["version", "members", "settled", "owned", "former"]
+    assert list(status["exchanges"]["n2"]) == ["rounds", "clean", "repaired", "age"]
+    assert {"ready", "rss", "engine", "links", "clock", "oldest_hint"} <= set(status)
+    row = json.loads((node / "dump.jsonl").read_text().splitlines()[0])
+    assert list(row) == ["key", "hint_for", "siblings"]
+    assert list(row["siblings"][0]) == ["value", "deleted"]
+
+
 def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
     run = start("test", "--workload", "cart", "--nemesis", "cut", "--time-limit", "4s",
                 "--seed", "7", "--junit", "verdict.xml")  # fmt: skip
@@ -51,6 +75,7 @@ def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
     assert json.loads((folder / "results.json").read_text())["valid"] is True
     test = json.loads((folder / "test.json").read_text())
     assert (test["seed"], test["n"], len(test["ring"]["owners"])) == (7, 3, 64)
+    assert_files_keep_their_keys(run)
     suite = ET.parse(run.folder / "verdict.xml").getroot()
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
     assert not re.search(r'(src|href)="', (folder / "report.html").read_text())

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 from dynamesis.checkers.history.op import Op, Sibling
+from dynamesis.harness.targets.reports import DumpRow, NodeStatus, RingView, dump_rows
 
-RING: dict[str, Any] = {"partitions": 4, "owners": ["n1", "n2", "n3", "n1"], "n": 2, "r": 1, "w": 2}
+RING = RingView.of({"partitions": 4, "owners": ["n1", "n2", "n3", "n1"], "n": 2, "r": 1, "w": 2})
 
 
 def decode(value: bytes, deleted: bool) -> Sibling:
@@ -67,14 +68,15 @@ class FakeSystem:
     def last_words(self, node: str) -> str:
         return f"{node} said nothing"
 
-    async def status(self, node: str) -> dict[str, Any] | None:
-        return self.statuses(node)
+    async def status(self, node: str) -> NodeStatus | None:
+        answer = self.statuses(node)
+        return None if answer is None else NodeStatus.of(answer)
 
-    async def dump(self, node: str) -> list[dict[str, Any]]:
+    async def dump(self, node: str) -> list[DumpRow]:
         rows = self.dumps[node]
         if rows is None:
             raise ConnectionRefusedError(node)
-        return rows
+        return dump_rows(rows)
 
     async def copy_data(self, node: str) -> None:
         self.calls.append(f"copy {node}")
@@ -100,7 +102,7 @@ class FakeSystem:
     async def retire(self, node: str) -> None:
         self.calls.append(f"retire {node}")
 
-    async def ring(self, node: str | None = None) -> dict[str, Any]:
+    async def ring(self, node: str | None = None) -> RingView:
         return RING
 
     async def stop_all(self) -> None:

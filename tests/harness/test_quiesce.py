@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from dynamesis.harness.run.quiesce import HOPELESS, Watch, replica_pairs, until_idle, until_quiet
+from dynamesis.harness.targets.reports import DumpRow, NodeStatus
 
 from tests.harness.fakes import RING, FakeSystem
 
@@ -14,7 +15,7 @@ PAIR = {("a", "b")}
 
 def status(rounds: int, clean: int, *, peer: str, hints: int = 0, transfers: int = 0) -> Any:
     exchanges = {peer: {"rounds": rounds, "clean": clean}}
-    return {"hints": hints, "transfers": transfers, "exchanges": exchanges}
+    return NodeStatus.of({"hints": hints, "transfers": transfers, "exchanges": exchanges})
 
 
 def looks(*pairs: Any) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def test_a_node_that_cannot_report_what_it_holds_is_not_quiet() -> None:
     class Torn(FakeSystem):
         asked = 0
 
-        async def dump(self, node: str) -> list[dict[str, Any]]:
+        async def dump(self, node: str) -> list[DumpRow]:
             self.asked += node == "n2"
             if node == "n2" and self.asked <= self.refusals:
                 raise ValueError("n2 refuses: dump: a row is damaged")
@@ -102,9 +103,7 @@ def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
     system = FakeSystem()
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
     assert not asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01)).quiet
-    assert asyncio.run(
-        until_quiet(system, system, RING, deadline=9, interval=0, exchanges=False)
-    ).quiet
+    assert asyncio.run(until_quiet(system, system, None, deadline=9, interval=0)).quiet
 
 
 def test_idle_is_who_has_no_request_in_progress_and_repairs_nothing_more() -> None:
@@ -197,11 +196,11 @@ def test_it_ends_before_the_deadline_when_there_is_no_hope() -> None:
     class Vain(FakeSystem):
         rounds = 0
 
-        async def status(self, node: str) -> dict[str, Any] | None:
+        async def status(self, node: str) -> NodeStatus | None:
             self.rounds += 1
             seen = {"rounds": self.rounds, "clean": 0, "repaired": 3 * self.rounds}
             peers = dict.fromkeys(self.nodes, seen)
-            return {"hints": 0, "transfers": 0, "exchanges": peers}
+            return NodeStatus.of({"hints": 0, "transfers": 0, "exchanges": peers})
 
     outcome = asyncio.run(until_quiet(*[Vain()] * 2, RING, deadline=600, interval=0))
     assert not outcome.quiet

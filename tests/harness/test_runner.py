@@ -31,7 +31,7 @@ from tests.harness.fakes import (
 )
 
 KEYS = ("a", "b", "c")
-PLACES = CheckedRing(tuple(RING["owners"]), RING["n"])
+PLACES = CheckedRing(RING.owners, RING.n)
 
 
 def reads(keys: Iterable[str]) -> gen.Generator:
@@ -110,7 +110,7 @@ def test_the_history_is_well_formed(tmp_path: Path) -> None:
 def test_the_ring_is_kept_beside_the_history(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.run()
-    assert rig.folder.load_json(TEST) == {"name": "fake", "booted": True, "ring": RING}
+    assert rig.folder.load_json(TEST) == {"name": "fake", "booted": True, "ring": RING.as_value()}
 
 
 def test_quiesce_reports_how_it_ended(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from dynamesis.harness.run.quiesce import IN_PROGRESS, until_idle
+from dynamesis.harness.run.quiesce import until_idle
+from dynamesis.harness.targets.reports import IN_PROGRESS
 
 from tests.harness.fakes import FakeSystem
 

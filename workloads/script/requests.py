@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option
@@ -63,13 +62,13 @@ class Asking:
         asked = msgspec.structs.replace(op, options={**(op.options or {}), **options} or None)
         return asked, replace(self, script=script, rng=rng)
 
-    def _options(self, write: bool) -> tuple[dict[str, Any], Rng]:
+    def _options(self, write: bool) -> tuple[JsonObject, Rng]:
         chosen, rng = set(), self.rng
         for name, share in self.shares.items():
             yes, rng = rng.chance(share)
             if yes:
                 chosen.add(name)
-        options: dict[str, Any] = {}
+        options: JsonObject = {}
         if "quorums" in chosen:
             options, rng = self._quorums(rng, write)
         if "timeouts" in chosen:
@@ -85,9 +84,9 @@ class Asking:
             options[DIRECT] = True
         return options, rng
 
-    def _quorums(self, rng: Rng, write: bool) -> tuple[dict[str, Any], Rng]:
+    def _quorums(self, rng: Rng, write: bool) -> tuple[JsonObject, Rng]:
         """One number or more, each of those that there can be as likely as the others."""
-        options: dict[str, Any] = {}
+        options: JsonObject = {}
         n = self.n
         fewer, rng = rng.chance(_FEWER if self.fewer else 0.0)
         if fewer:

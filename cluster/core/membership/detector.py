@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from dynamesis.cluster.core.protocol.messages import Answer, Ping, Pong
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.versions.identity import Identity
 
 _SUSPECT_AFTER = 2
+
+
+class PeerStatus(TypedDict):
+    """What a node's status has on a peer."""
+
+    up: bool
+    suspected: bool
+    failures: int
+    timeouts: int
 
 
 @dataclass(slots=True)
@@ -129,7 +138,7 @@ class Detector:
         if isinstance(answer, Pong):
             self._identity.learn(answer.latest)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, PeerStatus]:
         return {
             peer: {
                 "up": known.up,

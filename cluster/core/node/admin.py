@@ -7,14 +7,15 @@ membership (`join`, `leave`, `remove`) change anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 from dynamesis.cluster.core.membership.changes import former
 from dynamesis.cluster.core.membership.membership import ChangeRefused, Kind, settled
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.events import AdminRequest
-from dynamesis.cluster.core.protocol.messages import Entry, Key, State
+from dynamesis.cluster.core.protocol.messages import Arguments, Entry, Key, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.replication.antientropy import ExchangeStatus
 from dynamesis.cluster.core.storage.row_keys import Row, split_hint, split_object
 from dynamesis.cluster.core.versions import clock
 
@@ -24,12 +25,45 @@ _SHOWN = 100
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
+class MembershipStatus(TypedDict):
+    """The membership as this node sees it. `owned`: partitions by member; `former`: nodes that
+    are gone, and may still hold something."""
+
+    version: int
+    members: list[str]
+    settled: bool
+    owned: dict[str, int]
+    former: list[str]
+
+
+class StoredSibling(TypedDict):
+    """One version of a key."""
+
+    value: bytes
+    deleted: bool
+
+
+class DumpedRow(TypedDict):
+    """The versions of a key, its own or those of a hint for another node."""
+
+    key: Key
+    hint_for: str | None
+    siblings: list[StoredSibling]
+
+
+class DumpPage(TypedDict):
+    """Some rows, and where to go on: [table, row], None at the end."""
+
+    rows: list[DumpedRow]
+    next: list[Row | str | None] | None
+
+
 class Admin:
     """Answers AdminRequest events."""
 
     def __init__(self, node: Assembly) -> None:
         self._node = node
-        self._commands: dict[str, Callable[[dict[str, Any]], Any]] = {
+        self._commands: dict[str, Callable[[Arguments], object]] = {
             "status": self.status,
             "ring": self.ring,
             "dump": self.dump,
@@ -60,7 +94,7 @@ class Admin:
         except (ChangeRefused, ReadFailed) as e:
             runtime.answer(asked.token, error=f"{asked.command}: {e}")
 
-    def status(self, args: dict[str, Any]) -> dict[str, Any]:
+    def status(self, args: Arguments) -> dict[str, object]:
         node = self._node
         waiting = node.hints.count()
         moving = node.transfers.status() if node.placement else []
@@ -96,7 +130,7 @@ class Admin:
             "exchanges": node.anti_entropy.status(),
         }
 
-    def figures(self, args: dict[str, Any]) -> dict[str, Any]:
+    def figures(self, args: Arguments) -> dict[str, object]:
         """What is measured, as plain numbers: for metrics (cluster.process.metrics)."""
         node = self._node
         now, stats = node.runtime.now, node.stats
@@ -116,7 +150,7 @@ class Admin:
             "exchange_repairs": sum(s.repaired for s in node.anti_entropy.standing.values()),
         }
 
-    def ring(self, args: dict[str, Any]) -> dict[str, Any]:
+    def ring(self, args: Arguments) -> dict[str, object]:
         p = self._node.params
         layout = self._node.view.layout
         zoned = {"zones": dict(p.zones), "zone_replicas": dict(p.zone_replicas)}
@@ -133,7 +167,7 @@ class Admin:
             **(zoned if p.zones else {}),
         }
 
-    def change(self, kind: Kind, args: dict[str, Any]) -> dict[str, Any]:
+    def change(self, kind: Kind, args: Arguments) -> dict[str, str]:
         """Ask for `node` to join, leave, or be removed as dead. Raises ChangeRefused."""
         if not self._node.params.anti_entropy_interval:
             raise ChangeRefused(
@@ -142,7 +176,7 @@ class Admin:
         change = self._node.membership.request(kind, args["node"])
         return {"id": change.id, "kind": change.kind, "node": change.node}
 
-    def _membership(self) -> dict[str, Any] | None:
+    def _membership(self) -> MembershipStatus | None:
         layout = self._node.membership.layout
         if layout is None:
             return None
@@ -154,20 +188,20 @@ class Admin:
             "former": sorted(former(layout, self._node.membership.requests)),
         }
 
-    def dump(self, args: dict[str, Any]) -> dict[str, Any]:
+    def dump(self, args: Arguments) -> DumpPage:
         """A page of what this node holds: {"rows": [...], "next": position or None}. Objects
         come first, then hints; pass `next` back as `after`."""
         limit = min(max(1, int(args.get("limit") or _PAGE)), _MOST)
         table, after = args.get("after") or ("objects", None)
         records = self._node.objects if table == "objects" else self._node.hints.records
-        rows: list[dict[str, Any]] = []
+        rows: list[DumpedRow] = []
         for row, record in records.scan(after=after):
             rows.append(_row(table, row, record.state))
             if len(rows) >= limit:
                 return {"rows": rows, "next": [table, row]}
         return {"rows": rows, "next": ["hints", None] if table == "objects" else None}
 
-    def explain(self, args: dict[str, Any]) -> dict[str, Any]:
+    def explain(self, args: Arguments) -> dict[str, object]:
         """What this node knows of one key."""
         key: Key = args["key"]
         node = self._node
@@ -184,7 +218,7 @@ class Admin:
             "hints_for": list(node.hints.targets(key)),
         }
 
-    def repair(self, args: dict[str, Any]) -> dict[str, Any]:
+    def repair(self, args: Arguments) -> dict[str, ExchangeStatus]:
         """Read every record, so that what is damaged shows; begin an exchange with every
         healthy peer; hand hints off. All that begins now, and goes on after the answer."""
         self._node.trees.rebuild()
@@ -193,12 +227,12 @@ class Admin:
         return self._node.anti_entropy.status()
 
 
-def _row(table: str, row: Row, state: State) -> dict[str, Any]:
+def _row(table: str, row: Row, state: State) -> DumpedRow:
     target, key = split_hint(row) if table == "hints" else (None, split_object(row)[1])
     return {"key": key, "hint_for": target, "siblings": _siblings(state)}
 
 
-def _siblings(state: State) -> list[dict[str, Any]]:
+def _siblings(state: State) -> list[StoredSibling]:
     return [{"value": v.value, "deleted": v.deleted} for v in clock.versions(state)]
 
 

@@ -6,10 +6,11 @@ connection; a peer is a node id, dialled by the shell at an address that only it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from dynamesis.cluster.core.protocol.messages import Message
+from dynamesis.cluster.core.protocol.messages import Arguments, Message
 
 Table = Literal["objects", "hints", "meta"]
 
@@ -97,7 +98,7 @@ class AdminRequest(_Loose, frozen=True):
 
     token: int
     command: str
-    args: dict[str, Any]
+    args: Arguments
 
 
 Event = (
@@ -161,7 +162,7 @@ class Emit(_Loose, frozen=True):
     """One structured line for the node's event log."""
 
     event: str
-    fields: dict[str, Any]
+    fields: Mapping[str, object]
 
 
 Effect = Send | Reply | SetTimer | CancelTimer | Persist | Answer | Emit

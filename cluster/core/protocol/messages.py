@@ -348,10 +348,14 @@ class GossipReply(_Base, frozen=True):
 # ---- administration (on the admin port only)
 
 
+#: What a command is given, by name. Each command checks its own.
+Arguments = dict[str, Any]
+
+
 class Ask(_Base, frozen=True):
     rid: int
     command: str
-    args: dict[str, Any] = {}
+    args: Arguments = {}
 
 
 class AskReply(_Base, frozen=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -34,6 +34,16 @@ from dynamesis.cluster.core.storage.trees import Trees
 
 #: so few that neither side is held up by reading them
 _LEAVES_AT_ONCE = 32
+
+
+class ExchangeStatus(TypedDict):
+    """What a node's status has on its exchanges with a peer. `age`: s since the last one; None
+    before the first."""
+
+    rounds: int
+    clean: int
+    repaired: int
+    age: float | None
 
 
 @dataclass(slots=True)
@@ -137,7 +147,7 @@ class AntiEntropy:
         ends = [s.since if s.finished is None else s.finished for s in self.standing.values()]
         return self.runtime.now - min(ends, default=self.runtime.now)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, ExchangeStatus]:
         return {
             peer: {
                 "rounds": s.rounds,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from itertools import islice
-from typing import Any
+from typing import TypedDict
 
 from dynamesis.cluster.core.membership.membership import Membership
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
@@ -25,6 +25,16 @@ from dynamesis.cluster.core.storage.trees import Trees
 _SLICE = 256
 #: seconds until rows that could not be deleted are tried again
 _AGAIN = 1.0
+
+
+class MoveStatus(TypedDict):
+    """What a node's status has on a partition on the move. `state`: "receiving" or "giving up";
+    `eta`: s until all has come, as far as that is known."""
+
+    partition: int
+    state: str
+    waiting_for: list[str]
+    eta: float | None
 
 
 class Transfers:
@@ -176,7 +186,7 @@ class Transfers:
     def _drop_later(self, partition: int) -> None:
         self._runtime.after(_AGAIN, lambda: self._drop(partition))
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[MoveStatus]:
         """One line a partition on the move, with the nodes that it waits for."""
         view = self._placement()
         moving = [
@@ -187,7 +197,7 @@ class Transfers:
             self._line(p, "giving up", list(view.primaries(p))) for p in self.leftover()
         ]
 
-    def _line(self, partition: int, what: str, peers: list[str]) -> dict[str, Any]:
+    def _line(self, partition: int, what: str, peers: list[str]) -> MoveStatus:
         confirmed = (self._given if partition in self._since else self._synced).get(partition, {})
         waiting = [peer for peer in peers if peer not in confirmed]
         return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}

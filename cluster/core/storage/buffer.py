@@ -10,7 +10,7 @@ larger. A row that was acknowledged from memory stays here until a write of it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Table, Write
@@ -46,7 +46,7 @@ class Buffer(Generic[T]):
         lost: Callable[[Row, T | None], None],
         memory: int,
         interval: float,
-        label: Callable[[Row], dict[str, Any]],
+        label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`memory`: rows that may be acknowledged before they are durable; `interval`: the
         longest that one waits before it is written (s); `label`: how a row is named in the

@@ -65,7 +65,7 @@ class RecordTable:
         *,
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
-        label: Callable[[Row], dict[str, Any]],
+        label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,

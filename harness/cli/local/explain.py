@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from dynamesis.harness.usage.flags import STORE, Json, Store
@@ -41,7 +42,7 @@ def run(
             print(f"{node:6}{line}")
 
 
-def _place(answer: dict[str, Any]) -> str:
+def _place(answer: Mapping[str, Any]) -> str:
     """Where one node thinks that the key is; all should think the same."""
     primaries = ", ".join(answer["primaries"])
     fallbacks = [n for n in answer["preference"] if n not in answer["primaries"]]
@@ -64,5 +65,5 @@ def _lines(answer: Any) -> list[str]:
     return lines or ["nothing"]
 
 
-def _shown(sibling: dict[str, Any]) -> str:
+def _shown(sibling: Mapping[str, Any]) -> str:
     return "(deleted)" if sibling["deleted"] else sibling["value"].decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dynamesis.harness.usage.flags import STORE, Json, Store
@@ -52,7 +53,7 @@ def _line(node: str, status: Any) -> str:
     )
 
 
-def _state(node: str, status: dict[str, Any]) -> str:
+def _state(node: str, status: Mapping[str, Any]) -> str:
     members = (status["membership"] or {"members": []})["members"]
     if node in members:
         return "up" if status["ready"] else "starting"

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dynamesis.harness.links.base import CLIENT, LinkRoute, Links
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -99,7 +99,7 @@ class DiallingReport:
     past: Mapping[str, int]
     notes: tuple[str, ...]
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As JSON has it; empty entries are left out."""
         values = {
             "name": self.name,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.targets.adopted.cluster_file import AdoptedCluster, read_cluster
 from dynamesis.harness.targets.adopted.processes import AdoptedProcesses
 from dynamesis.harness.targets.capabilities import Capabilities
@@ -92,7 +93,7 @@ class AdoptTarget(Target):
         processes = AdoptedProcesses(self._adopted, folder, context.busy)
         return Capabilities(processes, quiet_after=self.quiet_after)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         return dict(self.promises) | {"store": self._adopted.store}
 
     @property

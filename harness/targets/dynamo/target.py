@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from typing import Any
 
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
+from dynamesis.harness.targets.dynamo.questions import Questions
 from dynamesis.harness.targets.dynamo.topology import Topology, topology_of
 from dynamesis.harness.targets.site import CLIENT, NodeSite, Site
 from dynamesis.harness.targets.target import (
@@ -66,7 +67,7 @@ class DynamoTarget(Target):
         return self.topology
 
     @property
-    def node_params(self) -> dict[str, Any]:
+    def node_params(self) -> Mapping[str, Any]:
         """The parameters of the nodes. Where a fault puts an old disk back, tombstones stay
         as long as in production: a disk from before one was reaped brings back what was
         deleted, and no operator may put it back (docs/node.md)."""
@@ -74,7 +75,7 @@ class DynamoTarget(Target):
         return {**(_HASTE if hasty else {}), **self._topology.node_params}
 
     @property
-    def setting(self) -> dict[str, Any]:
+    def setting(self) -> Mapping[str, Any]:
         params = self.node_params
         return {
             "n": self._topology.n,
@@ -95,7 +96,7 @@ class DynamoTarget(Target):
             anti_entropy=params.get("anti_entropy_interval") != 0,
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         top = self._topology
         return {
             "n": top.n,
@@ -133,12 +134,13 @@ class DynamoTarget(Target):
             faketime=context.faketime if clocks else None,
         )
         cluster = Cluster(spec, context.spawned, context.exited, context.busy)
+        asked = Questions(cluster)
         tls = None if top.tls is None else dialling(top.tls.ca)
         return Capabilities(
             processes=cluster,
-            status=cluster,
-            dumps=cluster,
-            placements=cluster,
+            status=asked,
+            dumps=asked,
+            placements=asked,
             data=cluster,
             disks=cluster,
             clocks=cluster,

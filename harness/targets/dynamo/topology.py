@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.cluster.config.config import ConfigError, check_params
 from dynamesis.cluster.config.tls import Tls, in_folder
 from dynamesis.cluster.core.protocol.params import Params
@@ -16,7 +17,7 @@ from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.cluster.zoo import resolve
-from dynamesis.harness.targets.capabilities import SIZES
+from dynamesis.harness.targets.reports import SIZES
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
 
@@ -41,16 +42,16 @@ class Topology:
     params: Mapping[str, Any]
 
     @property
-    def node_params(self) -> dict[str, Any]:
+    def node_params(self) -> Mapping[str, Any]:
         """The parameters of every node (cluster.core.protocol.params)."""
         quorum = {"n": self.n, "r": self.r, "w": self.w, "sloppy": self.sloppy}
         return {"partitions": PARTITIONS, **quorum, **self.params}
 
     @property
-    def bounds(self) -> dict[str, Any]:
+    def bounds(self) -> JsonObject:
         """How much a node may have in progress and in hints, and how much background work at
         once."""
-        limits = {field.name: field.default for field in fields(Params)} | self.node_params
+        limits = {field.name: field.default for field in fields(Params)} | dict(self.node_params)
         most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
         return most | {"background_slices": MOST}
 

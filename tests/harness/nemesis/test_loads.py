@@ -44,7 +44,7 @@ def test_a_node_under_load_reports_it_until_it_is_over(tmp_path: Path, kind: str
         rows = await s.cluster.dump("n1") + await s.cluster.dump("n2")
         assert any(row["key"].startswith(EXTRA) for row in rows)
         dumped = await _dumps(s.cluster.nodes, s.cluster)
-        keys = {row["key"] for rows in dumped.values() for row in rows or ()}
+        keys = {row.key for rows in dumped.values() for row in rows or ()}
         assert keys == {f"key-{i}" for i in range(20)}
         await s.check("n1", "n2", "n3")
 

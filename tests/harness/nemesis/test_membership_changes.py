@@ -85,14 +85,14 @@ def test_a_node_on_its_way_back_is_not_removed_again(
     remove = {**CHANGE, "removes": 1, "among": ["n3"]}
 
     async def scenario(s: Scene) -> None:
-        faults, asked, change = count(1), count(1), s.world.cluster.change
+        faults, asked, change = count(1), count(1), s.cluster.change
 
         async def deaf_to_joins(kind: str, node: str) -> None:
             if kind == "join" and next(asked) < 20:
                 raise RuntimeError("no node answers")
             await change(kind, node)
 
-        monkeypatch.setattr(s.world.cluster, "change", deaf_to_joins)
+        monkeypatch.setattr(s.cluster, "change", deaf_to_joins)
         await s.do("start-membership", fault=0, **remove, back=True, after_ms=0)
 
         async def is_over() -> bool:

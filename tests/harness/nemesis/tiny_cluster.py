@@ -25,12 +25,13 @@ from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.reports import NodeStatus, RingView
 
 NODE = Path(__file__).with_name("tiny_node.py")
 
 
 class TinySystem:
-    """Has of harness.targets.capabilities.WholeStore what nemeses need that know no store."""
+    """Has of harness.targets.capabilities what nemeses need that know no store."""
 
     def __init__(self, folder: Path, ports: dict[str, int], admin: dict[str, int]) -> None:
         self.nodes = tuple(ports)
@@ -94,7 +95,7 @@ class TinySystem:
     def pid(self, node: str) -> int:
         return self._processes[node].pid
 
-    async def status(self, node: str) -> dict[str, Any] | None:
+    async def status(self, node: str) -> NodeStatus | None:
         try:
             async with asyncio.timeout(5):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._admin[node])
@@ -102,12 +103,12 @@ class TinySystem:
                 writer.close()
         except (OSError, TimeoutError):
             return None
-        return dict(json.loads(answer))
+        return NodeStatus.of(json.loads(answer))
 
-    async def ring(self) -> dict[str, Any]:
+    async def ring(self) -> RingView:
         if all(self.state(node) == "down" for node in self.nodes):
             raise RuntimeError("no node is running")
-        return {"owners": list(self.nodes), "n": 2}
+        return RingView(owners=self.nodes, n=2)
 
     def kill_all(self) -> None:
         for process in self._processes.values():
@@ -143,7 +144,7 @@ class Scene:
     async def hears(self, a: str, b: str) -> bool:
         """Whether a gets answers from b at present."""
         status = await self.system.status(a)
-        return status is not None and bool(status["peers"][b]["up"])
+        return status is not None and status.peers[b].up
 
     async def all_hear_all(self) -> bool:
         nodes = self.system.nodes
