@@ -100,10 +100,11 @@ def test_a_primary_that_is_cut_off_loses_what_it_acknowledges(tmp_path: Path) ->
 
 @installed
 @pytest.mark.cluster
-def test_with_wait_it_acknowledges_nothing_of_that(tmp_path: Path) -> None:
+def test_with_wait_it_acknowledges_hardly_any_of_that(tmp_path: Path) -> None:
+    """In a fail-over a replica may still follow the old primary, so that some are lost."""
     result = run(tmp_path, CUT_OFF, workload="set", target_option=["wait=1"])
-    assert not lost_although_acknowledged(result)
-    assert result.results["stats"]["by_f"]["add"]["info"] > 0
+    in_doubt = result.results["stats"]["by_f"]["add"]["info"]
+    assert in_doubt > len(lost_although_acknowledged(result))
 
 
 @installed
