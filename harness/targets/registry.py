@@ -15,6 +15,7 @@ from dynamesis.harness.targets.target import Target
 
 #: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
 TARGETS: dict[str, str] = {
+    "pouchdb": "harness.targets.pouchdb.target:PouchDBTarget",
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
 }
 #: the entry points of targets that other packages bring
