@@ -122,9 +122,11 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("cluster.core.runtime", "cluster.net", "cluster.storage"),
         ),
     ),
+    "cluster.plugins": ("objects in files of users, FILE.py:NAME", ()),
     "cluster.zoo": (
         "planted bugs",
         (
+            "cluster.plugins",
             *("cluster.core.membership", "cluster.core.node", "cluster.core.protocol"),
             *("cluster.core.replication", "cluster.core.requests", "cluster.core.ring"),
             *("cluster.core.runtime", "cluster.core.storage", "cluster.core.versions"),
@@ -138,7 +140,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     # ---- harness
-    "harness.targets": ("what must be possible to do to a store under test", ()),
+    "harness.targets": (
+        "stores under test: what a target is, and what can be done to it",
+        ("checkers.history", "cluster.plugins"),
+    ),
     "harness.processes": ("ports, watchdog, deadlines, signals", ("harness.targets",)),
     "harness.generators": ("schedules as pure values", ("checkers.history",)),
     "harness.results": (
@@ -152,8 +157,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.nemesis": (
         "faults: drawn, injected, proved, healed",
         (
-            *("checkers.dynamo", "checkers.history", "harness.generators", "harness.links"),
-            *("harness.processes", "harness.results", "harness.targets"),
+            *("checkers.dynamo", "checkers.history", "cluster.plugins", "harness.generators"),
+            *("harness.links", "harness.processes", "harness.results", "harness.targets"),
         ),
     ),
     "harness.run": (
@@ -185,7 +190,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
             *("checkers.explain", "checkers.graph", "checkers.history", "checkers.measure"),
-            *("checkers.models", "harness.generators", "workloads.script"),
+            *("checkers.models", "cluster.plugins", "harness.generators", "workloads.script"),
         ),
     ),
     "workloads.plain": (
@@ -193,39 +198,54 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("checkers.history", "harness.generators", "workloads", "workloads.script"),
     ),
     # ---- harness, composed with workloads and cluster
+    "harness.targets.dynamo": (
+        "our own node as a target",
+        (
+            *("checkers.history", "cluster.config", "cluster.core.protocol"),
+            *("cluster.core.runtime", "cluster.net", "cluster.plugins", "cluster.process"),
+            *("cluster.storage", "cluster.zoo", "harness.nemesis", "harness.targets"),
+            *("harness.usage", "workloads", "workloads.client", "workloads.plain"),
+        ),
+    ),
     "harness.check": (
         "from a history to a verdict and its files",
         (
             *("checkers", "checkers.evidence", "checkers.formats", "checkers.graph"),
             *("checkers.history", "checkers.logs", "checkers.measure", "checkers.models"),
-            *("harness.report", "harness.results", "harness.targets", "harness.usage"),
+            *(
+                "cluster.plugins",
+                "harness.report",
+                "harness.results",
+                "harness.targets",
+                "harness.usage",
+            ),
             "workloads",
         ),
     ),
     "harness.worlds": (
         "what a test runs in, built and taken down together",
         (
-            *("checkers", "checkers.history", "cluster.config", "cluster.core.protocol"),
-            *("cluster.core.runtime", "cluster.net", "cluster.process", "cluster.storage"),
-            *("cluster.zoo", "harness.check", "harness.generators", "harness.links"),
+            *("checkers", "checkers.history", "checkers.models", "cluster.plugins"),
+            *("cluster.storage", "harness.check", "harness.generators", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.run", "harness.targets", "harness.usage"),
-            *("workloads", "workloads.client", "workloads.plain", "workloads.script"),
+            *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
+            *("workloads", "workloads.plain", "workloads.script"),
         ),
     ),
     "harness.local_cluster": (
         "a cluster that stays up",
         (
-            *("cluster.client", "cluster.config", "cluster.net", "cluster.process"),
-            *("harness.processes", "harness.targets", "harness.usage", "harness.worlds"),
+            *("cluster.client", "cluster.config", "cluster.net"),
+            *("harness.processes", "harness.targets", "harness.targets.dynamo"),
+            *("harness.usage", "harness.worlds"),
         ),
     ),
     "harness.campaign": (
         "matrices of tests, shrinking",
         (
-            *("cluster.storage", "harness.check", "harness.links", "harness.nemesis"),
-            *("harness.processes", "harness.report", "harness.results", "harness.targets"),
-            *("harness.usage", "harness.worlds", "workloads"),
+            *("cluster.plugins", "cluster.storage", "harness.check", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
+            *("harness.targets", "harness.usage", "harness.worlds", "workloads.plain"),
         ),
     ),
     "harness.zoo": (

@@ -116,7 +116,10 @@ def test_a_breach_is_seen(module: str, line: str) -> None:
     [
         ("cluster.process.server", "from dynamesis.cluster.net.wire import encode"),
         ("harness.run.runner", "import asyncio, dynamesis.checkers.history.op"),
-        ("harness.worlds.compose", "from dynamesis.cluster.process.supervisor import Cluster"),
+        (
+            "harness.targets.dynamo.target",
+            "from dynamesis.cluster.process.supervisor import Cluster",
+        ),
         ("workloads.client.client", "import dynamesis.cluster.client.client"),
     ],
 )

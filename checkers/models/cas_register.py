@@ -5,7 +5,7 @@ each value is written once, the zones of `register` judge without search; else `
 searches. `mutex`: `acquire` and `release`, a register that is free or held. Who holds it is
 not asked, since a client that crashed goes on under another number.
 
-An operation that failed had no effect, whatever the reason: a failed cas says nothing about the
+An operation that failed had no effect, whatever the reason: a failed cas shows nothing of the
 value then, for a store also fails what it cannot do.
 """
 

@@ -18,6 +18,11 @@ operations that are open and in the order. What loses no order and keeps them fe
   makes is wanted, and of two configurations that differ in this alone, the one that spent fewer
   is kept.
 
+The search is *thrifty* at first: it puts operations of unknown outcome into the order only where
+nothing goes on without, and keeps few configurations. So it may miss an order. Where it gets stuck
+it goes back, some events, then ever further, and does that part without thrift; stuck for good is
+only what was done without thrift from the beginning.
+
 The time is O(n c p) for c configurations and p open operations; c is small where writes are
 read, and may be exponential in p. So there is a budget, of configurations visited.
 """
@@ -27,21 +32,32 @@ from __future__ import annotations
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Any
 
 from dynamesis.checkers.graph.causality import NEVER
 
 READ, WRITE, EXCHANGE, EXTEND = range(4)
 
 #: configurations that are visited for one key before the search is given up
-BUDGET = 1_000_000
+BUDGET = 200_000
 #: configurations of one state that are compared with each other
 _COMPARED = 48
+#: events between two saves, and by which a thrifty search that is stuck goes back first
+_WINDOW = 8
+#: configurations that a thrifty search keeps: those that spent the fewest steps of unknown outcome
+_KEPT = 32
+#: what a search changes, beside its configurations
+_CHANGING = (
+    *("_bit", "_step_of", "_slots", "_reads", "_writes", "_extends", "_exchanges"),
+    *("_hidable", "_unknown", "_read_bits"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Act:
     """One operation: what it does, from when to when (rows; NEVER where its outcome is unknown).
     `before`: the state that a read saw, or that an exchange needs; `after`: what a write or an
     exchange makes, or what an EXTEND adds."""
@@ -87,18 +103,38 @@ class _Exhausted(Exception):
 Config = tuple[int, int, int]
 
 
-class Search:
-    """One search. `extend(state, added)` is the state after an EXTEND, None where it would be in
-    vain."""
+def search(
+    steps: Sequence[Act],
+    initial: int,
+    budget: int = BUDGET,
+    extend: Callable[[int, int], int | None] | None = None,
+) -> Outcome:
+    """Is there an order? `extend(state, added)` is the state after an EXTEND, None where it would
+    be in vain; `budget` the configurations that may be visited."""
+    return _Search(steps, initial, budget, extend).run()
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """All that a search needs to go on from an event."""
+
+    at: int
+    configs: dict[Config, Path]
+    fields: dict[str, Any]
+
+
+class _Search:
+    """One search, of which parts are done again where it was too thrifty."""
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[Act],
         initial: int,
-        budget: int = BUDGET,
-        extend: Callable[[int, int], int | None] | None = None,
+        budget: int,
+        extend: Callable[[int, int], int | None] | None,
     ) -> None:
         self._steps, self._budget, self._extend = steps, budget, extend
+        self._thrifty = any(s.end >= NEVER and s.kind != READ for s in steps)
         self._configs: dict[Config, Path] = {(initial, 0, 0): None}
         self._visited = self._most = 0
         self._bit: dict[int, int] = {}
@@ -118,14 +154,48 @@ class Search:
     def run(self) -> Outcome:
         """Search to the end, to where no order goes on, or to the budget."""
         try:
-            for number, returns in self._events():
-                if not returns:
-                    self._call(number)
-                elif (stuck := self._return(number)) is not None:
-                    return Outcome(stuck, False, self._visited, self._most)
+            stuck = self._run()
         except _Exhausted:
             return Outcome(None, True, self._visited, self._most)
-        return Outcome(None, False, self._visited, self._most)
+        return Outcome(stuck, False, self._visited, self._most)
+
+    def _run(self) -> Stuck | None:
+        """Thrifty at first; where that gets stuck, without thrift from ever further back. Stuck for
+        good only where it was not thrifty from the beginning."""
+        events = list(self._events())
+        saves = [self._saved(0)]
+        uncertain, began, until, back = self._thrifty, 0, -1, _WINDOW
+        at = 0
+        while at < len(events):
+            number, returns = events[at]
+            if uncertain and at > until and not self._thrifty:
+                self._thrifty, back = True, _WINDOW
+            if uncertain and at % _WINDOW == 0 and at > saves[-1].at:
+                saves.append(self._saved(at))
+            at += 1
+            if not returns:
+                self._call(number)
+                continue
+            stuck = self._return(number)
+            if stuck is None:
+                continue
+            if not self._thrifty and began == 0:
+                return stuck
+            until, began = at - 1, self._go_back(saves, at - back)
+            at, back, self._thrifty = began, 4 * back, False
+        return None
+
+    def _saved(self, at: int) -> _Saved:
+        return _Saved(at, self._configs, {n: _copied(getattr(self, n)) for n in _CHANGING})
+
+    def _go_back(self, saves: list[_Saved], at: int) -> int:
+        """Restore the last save before an event; which event that is."""
+        while saves[-1].at > max(at, 0):
+            saves.pop()
+        self._configs = saves[-1].configs
+        for name, value in saves[-1].fields.items():
+            setattr(self, name, _copied(value))
+        return saves[-1].at
 
     def _events(self) -> Iterator[tuple[int, bool]]:
         events = [(s.begin, number, False) for number, s in enumerate(self._steps)]
@@ -142,8 +212,9 @@ class Search:
         return last
 
     def _call(self, number: int) -> None:
+        """The step is open from now on."""
         s = self._steps[number]
-        if s.end >= NEVER and s.kind != EXTEND and self._needed.get(s.after, -1) < s.begin:
+        if s.end >= NEVER and not self._extend and self._needed.get(s.after, -1) < s.begin:
             return  # nothing that ends later wants what it makes
         slot = heappop(self._slots) if self._slots else len(self._bit)
         bit = self._bit[number] = 1 << slot
@@ -164,7 +235,7 @@ class Search:
         elif s.kind != EXCHANGE:
             self._hidable |= bit
 
-    def _class_of(self, s: Step) -> list[tuple[int, int]]:
+    def _class_of(self, s: Act) -> list[tuple[int, int]]:
         """The open steps that do the same."""
         if s.kind == EXCHANGE:
             return self._exchanges[s.before].setdefault(s.after, [])
@@ -206,7 +277,10 @@ class Search:
                 after.setdefault((state, used, free & ~bit), (number, True, path))
             before[config] = path
         if before:
-            self._explore(before, number, after)
+            if self._thrifty and self._unknown:
+                self._explore(before, number, after, self._unknown)
+            if not after or not self._thrifty:
+                self._explore(before, number, after)
         if not after:
             return self._stuck(number)
         self._forget(number)
@@ -215,8 +289,11 @@ class Search:
         self._most = max(self._most, len(self._configs))
         return None
 
-    def _explore(self, start: dict[Config, Path], number: int, after: dict[Config, Path]) -> None:
-        """Add to `after` what every sequence of open steps that ends in this one leads to."""
+    def _explore(
+        self, start: dict[Config, Path], number: int, after: dict[Config, Path], barred: int = 0
+    ) -> None:
+        """Add to `after` what every sequence of open steps that ends in this one leads to; none
+        of `barred`."""
         bit = self._bit[number]
         seen = set(start)
         todo = list(start.items())
@@ -225,7 +302,7 @@ class Search:
             self._visited += 1
             if self._visited > self._budget:
                 raise _Exhausted
-            for chosen, following in self._following(config, number):
+            for chosen, following in self._following(config, number, barred):
                 longer = self._longer(path, chosen, following[1] & ~config[1])
                 state, used, free = following
                 if used & bit:
@@ -234,24 +311,24 @@ class Search:
                     seen.add(following)
                     todo.append((following, longer))
 
-    def _following(self, config: Config, number: int) -> Iterator[tuple[int, Config]]:
+    def _following(self, config: Config, number: int, barred: int) -> Iterator[tuple[int, Config]]:
         """The open steps that may come next, and what they lead to. `number`: the one that must."""
         state, used, _ = config
-        wanted = self._wanted(used)
+        closed = used | barred
+        wanted = self._wanted(closed)
         for after, alike in self._exchanges.get(state, {}).items():
-            bit = _first(alike, used)
+            bit = _first(alike, closed)
             if bit and (not bit & self._unknown or after in wanted):
                 yield self._step_of[bit], self._made(after, used | bit, config[2])
         last = self._steps[number]
         values = wanted if last.kind != WRITE else {*wanted, last.after}
         for value in values:
-            alike = self._writes.get(value)
-            bit = _first(alike, used) if alike else 0
+            bit = _first(self._writes.get(value, ()), closed)
             if bit:
                 free = self._hidable & ~used & ~bit
                 yield self._step_of[bit], self._made(value, used | bit, free)
         for added, alike in self._extends.items():
-            bit = _first(alike, used)
+            bit = _first(alike, closed)
             longer = self._extend(state, added) if bit and self._extend else None
             if longer is not None:
                 yield self._step_of[bit], self._made(longer, used | bit, config[2])
@@ -281,6 +358,9 @@ class Search:
         all have spent."""
         if len(configs) > 1:
             configs = self._undominated(configs)
+        if self._thrifty and len(configs) > _KEPT:
+            fewest = sorted(configs, key=lambda c: (c[1] & self._unknown).bit_count())
+            configs = {config: configs[config] for config in fewest[:_KEPT]}
         common = self._unknown
         for _, used, _ in configs:
             common &= used
@@ -338,6 +418,16 @@ class Search:
                 order += hidden
                 hidden = []
         return tuple(reversed(order))
+
+
+def _copied(thing: Any) -> Any:
+    """A copy of dicts and lists, and of those in them."""
+    if not isinstance(thing, dict | list):
+        return thing
+    made = copy(thing)
+    if isinstance(made, dict):
+        made.update({name: _copied(inner) for name, inner in made.items()})
+    return made
 
 
 def _first(alike: Iterable[tuple[int, int]], used: int) -> int:

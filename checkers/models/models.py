@@ -166,7 +166,7 @@ MODELS: dict[str, Model] = dict(
         ),
         _model(
             "queue",
-            lambda h, o: each_key(partial(check_queue, **_queue_of(o)), h),
+            lambda h, o: each_key(lambda part: check_queue(part, **_queue_of(o)), h),
             "values enqueued, each dequeued once",
             "test",
             "at_least_once",

@@ -1,6 +1,6 @@
 """Histories of single objects, key by key, judged by the search of `linearize`.
 
-A model reads its operations into steps (`linearize.Step`) whose states are numbers; here they are
+A model reads its operations into steps (`linearize.Act`) whose states are numbers; here they are
 sorted by key, searched, and what no order explains is put into words, with the data that a
 picture of it needs.
 """
@@ -22,10 +22,10 @@ from dynamesis.checkers.models.linearize import (
     BUDGET,
     EXTEND,
     READ,
+    Act,
     Outcome,
-    Search,
-    Step,
     Stuck,
+    search,
 )
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
@@ -56,7 +56,7 @@ class Object:
     row that would have made it and failed."""
 
     name: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Act] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ def check_objects(h: History, reading: Reading, budget: int = BUDGET) -> Checker
     found: list[Anomaly] = []
     left, keys = 4 * budget, {}
     for one in objects.values():
-        proof = Proof(h, reading, one, names)
+        proof = Refutation(h, reading, one, names)
         broken = list(proof.impossible_reads())
         gone = {a.data["step"] for a in broken}
         kept = [i for i, row in enumerate(one.rows) if row not in gone]
@@ -121,14 +121,14 @@ def _beyond(name: str, budget: int, outcome: Outcome) -> str:
 
 def _search(one: Object, reading: Reading, names: list[Any], budget: int) -> Outcome:
     if reading.extend is None:
-        return Search(one.steps, -1, budget).run()
-    return Search(one.steps, -1, budget, _extension(one, reading.extend, names)).run()
+        return search(one.steps, -1, budget)
+    return search(one.steps, -1, budget, _extension(one, reading.extend, names))
 
 
 def _extension(
     one: Object, extend: Callable[[Any, Any], Any], names: list[Any]
 ) -> Callable[[int, int], int | None]:
-    """What an EXTEND makes, as numbers: states that are no beginning of anything read are one."""
+    """What an EXTEND makes, as numbers: one for all states that begin nothing read."""
     shown = sorted({names[s.before + 1] for s in one.steps if s.kind == READ})
     numbers = {names[s.before + 1]: s.before for s in one.steps if s.kind == READ}
     numbers |= {names[s.after + 1]: s.after for s in one.steps if s.kind not in (READ, EXTEND)}
@@ -176,7 +176,7 @@ def _objects(
         if called.failed:
             one.refused.setdefault(after, called.row)
         elif called.end < NEVER or kind != READ:
-            one.steps.append(Step(kind, before, after, called.row, called.end))
+            one.steps.append(Act(kind, before, after, called.row, called.end))
             one.rows.append(called.row)
     return objects, limited(odd)
 
@@ -231,7 +231,7 @@ def _without_evidence(h: History, reading: Reading, objects: Mapping[Any, Object
 
 
 @dataclass(frozen=True)
-class Proof:
+class Refutation:
     """What is wrong with one object, in words and rows."""
 
     h: History
@@ -252,11 +252,12 @@ class Proof:
             if s.kind == READ and self.h.fs[self.h.f[row]] != "cas" and began > s.end:
                 yield self._impossible(s, row, began)
 
-    def _impossible(self, s: Step, row: int, began: int) -> Anomaly:
+    def _impossible(self, s: Act, row: int, began: int) -> Anomaly:
         shown = (
             f"the read that ended at index {s.end} saw {self.h.spelled(self.names[s.before + 1])}"
         )
         failed = self.one.refused.get(s.before, NEVER)
+        rows: tuple[int, ...] = (s.end,)
         if failed < s.end:
             name, rows = "aborted-read", (failed, s.end)
             why = f"{shown}, whose write at index {failed} failed"
@@ -264,7 +265,7 @@ class Proof:
             name, rows = "future-read", (s.end, began)
             why = f"{shown}, whose write began at index {began}"
         else:
-            name, rows, why = "phantom", (s.end,), f"{shown}, which no operation had written"
+            name, why = "phantom", f"{shown}, which no operation had written"
         return Anomaly(name, f"{why}.", self.one.name, rows, {"step": row})
 
     def nonlinearizable(self, stuck: Stuck) -> Anomaly:
@@ -326,7 +327,7 @@ class Proof:
     def _what(self, number: int) -> str:
         """`read 3`, `cas [1 2]`: an operation with what it was asked, or showed."""
         row, step = self.one.rows[number], self.one.steps[number]
-        f = self.h.fs[self.h.f[row]]
+        f: str = self.h.fs[self.h.f[row]]
         at = step.end if step.kind == READ and step.end < NEVER else row
         if self.h.value[at] < 0 and step.kind != READ:
             return f

@@ -185,12 +185,13 @@ def _too_many(h: History, queue: Queue) -> Iterator[Anomaly]:
 def _unexpected(h: History, queue: Queue, value: Any, d: Delivered, begun: list[int]) -> Anomaly:
     shown = f"{h.spelled(value)} was delivered at index {d.end}"
     refused = [row for row in queue.refused.get(value, ()) if row < d.end]
+    rows: tuple[int, ...] = (d.end,)
     if refused:
         why, rows = f"{shown}, and its enqueue at index {refused[0]} failed", (refused[0], d.end)
     elif begun:
         why, rows = f"{shown}, before its enqueue at index {begun[0]} began", (d.end, begun[0])
     else:
-        why, rows = f"{shown}, and no operation had enqueued it", (d.end,)
+        why = f"{shown}, and no operation had enqueued it"
     return Anomaly("unexpected", f"{why}.", None, rows)
 
 

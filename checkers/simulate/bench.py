@@ -65,6 +65,10 @@ def _one(count: int) -> Iterable[Op]:
     return simulate_txn.registers(1, count, keys=1, clients=20)
 
 
+def _exchanges(count: int) -> Iterable[Op]:
+    return simulate_txn.exchanges(1, count, keys=max(1, count // 1000))
+
+
 _SEQUENTIAL = ModelOptions(assume=("wfr", "sequential"))
 _LINEARIZABLE = ModelOptions(assume=("wfr", "linearizable"))
 
@@ -80,6 +84,7 @@ CASES: dict[str, Case] = {
     "register-1000": Case("register", "1000 keys", _many),
     "register-10": Case("register", "10 keys", _few),
     "register-1": Case("register", "one key, 20 clients", _one),
+    "cas-register": Case("cas-register", "1000 operations a key, 10 clients", _exchanges),
 }
 
 

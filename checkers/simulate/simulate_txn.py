@@ -154,3 +154,57 @@ def registers(seed: int, count: int, keys: int = 10, clients: int = 10) -> Itera
             pending[slot] = None
             if kind == "info":
                 processes[slot], next_process = next_process, next_process + 1
+
+
+def exchanges(seed: int, count: int, keys: int = 100, clients: int = 10) -> Iterator[Op]:
+    """A linearizable history of registers of five values: reads, writes and compare-and-sets; one
+    operation in a hundred ends in info, having taken effect or not."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    state: dict[str, int] = {}
+    processes: list[int] = list(range(clients))
+    waiting: list[Any] = [None] * clients
+    index, left = 0, count
+    while left or any(waiting):
+        for slot_draw, key_draw, value_draw, chance in draw.random((4096, 4)).tolist():
+            slot = int(slot_draw * clients)
+            todo = waiting[slot]
+            if todo is None and not left:
+                continue
+            if todo is None:
+                left -= 1
+                todo = waiting[slot] = _exchange(f"k{int(key_draw * keys)}", value_draw, chance)
+            elif todo["type"] == "invoke":
+                _take_effect(state, todo, chance)
+                continue
+            shown = None if todo["type"] == "info" else todo["value"]
+            event = {**todo, "value": shown, "error": _ERRORS.get(todo["type"])}
+            yield Op(index=index, time=index * 1000, process=processes[slot], **event)
+            index += 1
+            if todo["type"] == "invoke":
+                continue
+            waiting[slot] = None
+            if todo["type"] == "info":
+                processes[slot] = max(processes) + 1
+
+
+def _exchange(key: str, value_draw: float, chance: float) -> dict[str, Any]:
+    drawn = int(value_draw * 25)
+    f = "read" if chance < 0.4 else "write" if chance < 0.7 else "cas"
+    value: Any = {"read": None, "write": drawn % 5}.get(f, [drawn % 5, drawn // 5])
+    return {"type": "invoke", "f": f, "key": key, "value": value}
+
+
+def _take_effect(state: dict[str, int], todo: dict[str, Any], chance: float) -> None:
+    """What becomes of an operation, and how it will end."""
+    f, key, value = todo["f"], todo["key"], todo["value"]
+    todo["type"] = "info" if chance < 0.01 else "ok"
+    if chance < 0.005:
+        return
+    if f == "read":
+        todo["value"] = state.get(key)
+    elif f == "write":
+        state[key] = value
+    elif state.get(key) == value[0]:
+        state[key] = value[1]
+    elif todo["type"] == "ok":
+        todo["type"] = "fail"

@@ -435,8 +435,8 @@ BUGS: dict[str, Bug] = {
         "of two layouts the one with the later date wins",
         nemesis="clock.jump,membership",
         workload="register",
-        anomalies=("split-membership", "stuck"),
-        options=("--time-limit=20s",),
+        anomalies=("split-membership", "stuck", "early-ownership"),
+        options=("--time-limit=12s",),
     ),
     "double-claim": Bug(
         membership.DoubleClaim,

@@ -21,13 +21,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.campaign.matrix import AXES, Block, Cell, cells
 from dynamesis.harness.nemesis import PACKAGES
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration
-from dynamesis.harness.worlds.options import CHOICES, allowed, why_not
+from dynamesis.harness.worlds.options import allowed, why_not
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
+from dynamesis.workloads.plain.languages import EVERY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
@@ -127,11 +129,18 @@ Readers = Mapping[str, Callable[[YamlPlace], Any]]
 
 def _readers(configs: Mapping[str, Any]) -> Readers:
     return {
-        "workload": lambda place: place.one_of(CHOICES["workloads"]),
+        "workload": _workload,
         "nemesis": lambda place: _nemesis(place),
         "config": lambda place: _config_name(place, configs),
         "seed": lambda place: place.integer(0, 2**63 - 1),
     }
+
+
+def _workload(place: YamlPlace) -> str:
+    """A name, or FILE.py:NAME; whether the target of a cell speaks it shows with the cell."""
+    value = str(place.value())
+    known = {name.rpartition("/")[2] for name in EVERY}
+    return value if is_file_name(value) else place.one_of(known)
 
 
 def _nemesis(place: YamlPlace) -> str:

@@ -19,6 +19,8 @@ from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.models.models import MODELS, ModelOptions, judge_run
 from dynamesis.checkers.verdict import Results
+from dynamesis.cluster.plugins.objects import is_file_name
+from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.page import page
@@ -27,7 +29,9 @@ from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, T
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
+from dynamesis.workloads import Workload
 from dynamesis.workloads.check_workload import check_workload
+from dynamesis.workloads.outside import outside
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +69,38 @@ def judge_history(
     if repaired is not None:
         stats["repaired"] = repaired
     identity = {name: test.get(name) for name in ("seed", "command")}
-    return {**found.to_dict(), "stats": stats, "evidence": figures(run), **identity}
+    skipped = left_out(run.test or {})
+    return {
+        **found.to_dict(),
+        "stats": stats,
+        "evidence": figures(run),
+        **({"skipped": skipped} if skipped else {}),
+        **identity,
+    }
+
+
+#: What is not judged, or done otherwise, without a capability of the target.
+_WITHOUT = {
+    "dumps": "what replicas hold was not compared",
+    "placements": "no quorum and no place of a copy was judged",
+    "quiet": "quiescence was a wait of a fixed time",
+    "cuts": "no link between its nodes was cut",
+    "status": "what nodes report of themselves was not judged",
+    "wipe": "no data folder was wiped",
+    "disks": "no disk failed",
+    "clocks": "no clock was wrong",
+    "membership": "no node joined or left",
+    "load": "no load was added",
+    "frames": "no frames were lost, doubled or reordered",
+}
+
+
+def left_out(test: Mapping[str, Any]) -> dict[str, str]:
+    """By capability that the target of a test lacks, what was left out of the test."""
+    lacks = test.get("lacks")
+    if not isinstance(lacks, dict):
+        return {}
+    return {name: _WITHOUT.get(name, f"no {name} faults") for name in lacks}
 
 
 def check(history: History | Path | str, *, model: str | None = None, **options: Any) -> Results:
@@ -87,6 +122,15 @@ def check(history: History | Path | str, *, model: str | None = None, **options:
 def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
     """The results of all checkers, explained by the nodes' logs where there are any. Raises
     UsageError for options of the model that make no sense."""
+    test = run.test or {}
+    name = str(test.get("model", "")) if model is None else model.name
+    try:
+        own = outside_model(name) if name else None
+        workload = _own_workload(test) if model is None else None
+    except ValueError as wrong:
+        raise UsageError(f"--model: {wrong}" if model is not None else str(wrong)) from wrong
+    if own is not None:
+        return _explained(run, judge_by(own, name, run), logs)
     if model is not None:
         try:
             options = replace(model.options, test=run.test or None)
@@ -94,10 +138,18 @@ def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
         except ValueError as senseless:
             raise UsageError(f"--model {model.name}: {senseless}") from senseless
         return _explained(run, found, logs)
-    found = check_workload(run)
+    found = check_workload(run, workload)
     if logs is not None and "history" not in found.verdicts:
         found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
     return _explained(run, found, logs)
+
+
+def _own_workload(test: Mapping[str, Any]) -> Workload | None:
+    """The workload of a test, if it is of a user's own. Raises ValueError where its file is not
+    there any more."""
+    spec = test.get("spec")
+    name = str(spec.get("workload", "")) if isinstance(spec, dict) else ""
+    return outside(name) if is_file_name(name) else None
 
 
 def stored_test(folder: Folder) -> JsonObject:
@@ -109,7 +161,7 @@ def stored_test(folder: Folder) -> JsonObject:
 
 
 def _model(name: str) -> str:
-    return one_of("model", name, MODELS)
+    return name if is_file_name(name) else one_of("model", name, MODELS)
 
 
 def _options(given: Mapping[str, Any]) -> ModelOptions:

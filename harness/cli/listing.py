@@ -25,12 +25,30 @@ def run(json: Json = False) -> None:
     if json:
         rows = {
             title: [{"name": name.strip(), "about": about, "of": of} for name, about, of in owned]
-            for title, owned in ((title, _owned(rows)) for title, rows in catalogue().items())
+            for title, owned in (
+                (title, _owned(_found(rows) if title == "targets" else rows))
+                for title, rows in catalogue().items()
+            )
         }
         print_json(rows)
         return
     for title, listed in catalogue().items():
-        _show(_ABOUT.get(title, title), listed)
+        _show(_ABOUT.get(title, title), listed if title != "targets" else list(_found(listed)))
+
+
+def _found(rows: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """The targets, each with whether the programs that it needs are on this machine; and those
+    that other packages bring."""
+    from importlib.metadata import entry_points
+    from shutil import which
+
+    for name, about in rows:
+        if name == "  needs":
+            missing = [program for program in about.split(", ") if which(program) is None]
+            about += f" (not found: {', '.join(missing)})" if missing else " (found)"
+        yield name, about
+    for point in entry_points(group="dynamesis.targets"):
+        yield point.name, f"of another package: {point.value}"
 
 
 def _owned(rows: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str, str | None]]:

@@ -6,7 +6,7 @@ How each draws its faults is in harness.nemesis.draws.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis import cuts, draws
@@ -196,15 +196,19 @@ PACKAGES: dict[str, Package] = {
 }
 
 
-def possible(names: Collection[str], context: FaultContext) -> dict[str, tuple[Member, ...]]:
-    """Of the members that the packages bring, by family, those that can be done here.
+def possible(
+    names: Collection[str], context: FaultContext, own: Mapping[str, Package] | None = None
+) -> dict[str, tuple[Member, ...]]:
+    """Of the members that the packages bring, by family, those that can be done here. `own`:
+    packages of a user's own, by name.
 
     Raises Impossible, with the reason, for a name that does not exist, for `none` beside
     others, and for a package of which nothing is left.
     """
     kept: dict[Member, None] = {}
-    for name in _known(names):
-        members = PACKAGES[name].members
+    packages = {**PACKAGES, **(own or {})}
+    for name in _known(names, packages):
+        members = packages[name].members
         able = [member for member in members if member.why_not(context) is None]
         if members and not able:
             raise Impossible(f"{name} cannot be done here: {_why_not(members, context)}")
@@ -224,10 +228,10 @@ def _why_not(members: Iterable[Member], context: FaultContext) -> str:
     return f"it {reason}" + (f" ({rest} of its members: for other reasons)" if rest else "")
 
 
-def _known(names: Iterable[str]) -> tuple[str, ...]:
+def _known(names: Iterable[str], packages: Mapping[str, Package]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(names))
     for name in names:
-        if name not in PACKAGES:
+        if name not in packages:
             raise Impossible(f"no nemesis is called {name!r}; there are: {', '.join(PACKAGES)}")
     if "none" in names and len(names) > 1:
         raise Impossible(f"none goes with nothing else, and {','.join(names)} has more")

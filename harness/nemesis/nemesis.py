@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Nemesis:
 
     start_node: starts a node that is to join
     skips: families that cannot be had here, and why
+    routes: the names of all routes
     """
 
     def __init__(
@@ -79,11 +80,12 @@ class Nemesis:
         ledger: Path,
         start_node: StartNode = no_newcomers,
         skips: Mapping[str, str] | None = None,
+        routes: Iterable[str] = (),
     ) -> None:
         self._processes = store.processes
         self._targets = Targets(store.observed, store.placements)
         self._ledger = Ledger(ledger)
-        self._routes = RouteFaults(links)
+        self._routes = RouteFaults(links, routes)
         self._holds = Holds(store.processes)
         self._heals: list[Callable[[], Awaitable[None]]] = []
         self._membership: MembershipFaults | None = None
@@ -99,9 +101,10 @@ class Nemesis:
     ) -> dict[str, FaultHandler[Any]]:
         """The handlers by family, of all that the store can; and how they heal."""
         observed, processes = store.observed, store.processes
+        reporting = store.status is not None
         handlers: dict[str, FaultHandler[Any]] = {
-            "cut": Cut(observed, self._routes),
-            "link": BadLink(observed, self._routes),
+            "cut": Cut(observed, self._routes, reporting),
+            "link": BadLink(observed, self._routes, reporting),
             "kill": Kill(processes, self._holds),
             "pause": Pause(processes, self._holds),
         }

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from dynamesis.harness.links.base import CLIENT, Links, route_name
 from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
-from dynamesis.harness.nemesis.cuts import route_faults, unreached
+from dynamesis.harness.nemesis.cuts import KINDS, route_faults, unreached
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import CutFault, LinksFault
-from dynamesis.harness.nemesis.symptoms import Pair, asked, complaints, greeting, worse
+from dynamesis.harness.nemesis.symptoms import (
+    ANY_STATE,
+    ESTABLISHED,
+    Pair,
+    asked,
+    complaints,
+    connections,
+    greeting,
+    turns_away,
+    worse,
+)
 from dynamesis.harness.targets.capabilities import Observed
 
 #: greetings of which the fastest is the usual one
@@ -23,17 +33,25 @@ class RouteFaults:
     """What each fault does to which route, and what a route suffers from all of them;
     shared by all families of link faults."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, routes: Iterable[str] = ()) -> None:
+        """`routes`: the names of all that there are; where a pair has one for each of several
+        ports, a fault of the pair is one of all of them."""
         self.links = links
+        self._of_pair: dict[str, list[str]] = defaultdict(list)
+        for name in routes:
+            self._of_pair[name.partition(":")[0]].append(name)
+        #: connections of earlier tests at the same ports, and of probes
+        self.foreign = connections()
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
 
     async def lay(self, number: int, routes: Mapping[str, LinkFault]) -> None:
         """Add a fault. Only routes on which something changes are touched: a touch costs
         every connection there."""
-        before = {name: self._effective(name) for name in routes}
-        for name, suffered in routes.items():
+        each = {name: bad for pair, bad in routes.items() for name in self.of_pair(pair)}
+        before = {name: self._effective(name) for name in each}
+        for name, suffered in each.items():
             self._faults[name][number] = suffered
-        after = {name: self._effective(name) for name in routes}
+        after = {name: self._effective(name) for name in each}
         await self.links.apply({n: f for n, f in after.items() if f and f != before[n]})
 
     async def lift(self, number: int) -> None:
@@ -51,6 +69,10 @@ class RouteFaults:
         self._faults.clear()
         await self.links.heal()
 
+    def of_pair(self, name: str) -> list[str]:
+        """The routes of the pair that this name has."""
+        return self._of_pair.get(name) or [name]
+
     def burden(self, name: str) -> int:
         """How many faults are on this route."""
         return len(self._faults[name])
@@ -62,17 +84,22 @@ class RouteFaults:
 
 class Cut:
     """Some nodes do not receive what others send. It took effect when the nodes on either side
-    count failures or time-outs that they had not before, or see the link down."""
+    count failures or time-outs that they had not before, or see the link down. `reporting`:
+    whether nodes count that; where not, it is what the links carried and refuse."""
 
-    def __init__(self, observed: Observed, routes: RouteFaults) -> None:
+    def __init__(self, observed: Observed, routes: RouteFaults, reporting: bool = True) -> None:
         self._observed = observed
         self._routes = routes
+        self._reporting = reporting
 
     async def inject(self, number: int, fault: CutFault) -> Look:
         silent = unreached(fault.grudge)
         cut = route_faults(fault.kind, fault.grudge)
         pairs = silent | {(b, a) for a, b in silent}
-        look = await _felt(self._observed, self._routes, pairs, list(cut))
+        if self._reporting:
+            look = await _felt(self._observed, self._routes, pairs, list(cut))
+        else:
+            look = await _used(self._observed, self._routes, KINDS[fault.kind], list(cut))
         await self._routes.lay(number, cut)
         return look
 
@@ -83,15 +110,16 @@ class Cut:
 class BadLink:
     """Links that carry, but badly. What resets or stalls is felt by the nodes; what is late
     or in pieces shows in a greeting through the link; what happens to frames is counted by
-    the links."""
+    the links. Where nodes do not report (`reporting`), it is who dials through the link."""
 
-    def __init__(self, observed: Observed, routes: RouteFaults) -> None:
+    def __init__(self, observed: Observed, routes: RouteFaults, reporting: bool = True) -> None:
         self._observed = observed
         self._routes = routes
+        self._reporting = reporting
 
     async def inject(self, number: int, fault: LinksFault) -> Look:
         bad = fault.link_fault
-        watch = _PROOFS[bad.kind]
+        watch = _PROOFS[bad.kind] if self._reporting else _used
         look = await watch(self._observed, self._routes, bad, fault.links)
         await self._routes.lay(number, dict.fromkeys(fault.links, bad))
         return look
@@ -142,6 +170,50 @@ async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable
         return {"bitten": bitten} if bitten else {}
 
     return harm
+
+
+async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]) -> Look:
+    """Proof where nodes report nothing: somebody used these links before and they refuse or
+    reset now, or somebody is connected through them while they have the fault, which was read
+    back when it was laid; or the links' own count. "nobody" in the detail: no one ever dialled
+    there."""
+    ends = [(a, b) for a in (CLIENT, *observed.nodes) for b in observed.nodes if a != b]
+    wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}
+    addresses = {
+        name: routes.links.address(a, b + name.removeprefix(pair))
+        for pair, (a, b) in wanted.items()
+        for name in routes.of_pair(pair)
+    }
+    ports = {name: int(address.rpartition(":")[2]) for name, address in addresses.items()}
+    before = _dialled(routes, ports.values())
+    harmed = await _harm(routes, list(addresses))
+    felt: dict[str, Any] = {}
+
+    async def look() -> Proof:
+        harm, now = await harmed(), _dialled(routes, ports.values(), ESTABLISHED)
+        for name, port in ports.items():
+            if name in felt or not routes.burden(name):
+                continue  # lifted by now: what is seen may have come since
+            if bad.kind in ("refused", "reset"):
+                address = addresses[name]
+                if before[port] and (how := await turns_away(address, routes.foreign)):
+                    felt[name] = {"carried": before[port], how: True}
+            elif now[port]:
+                felt[name] = {"carries": now[port]}
+        used = bool(felt or harm or any(before.values()))
+        no_target = {} if used else {"nobody": True}
+        bit = bool(felt or harm)
+        return Proof(bit, bit, {"felt": dict(felt), **harm, **no_target})
+
+    return look
+
+
+def _dialled(
+    routes: RouteFaults, ports: Iterable[int], states: frozenset[str] = ANY_STATE
+) -> dict[int, int]:
+    """How many connections of this test there are to each of these ports, or were a moment ago."""
+    found = Counter(port for _, port in connections(states) - routes.foreign)
+    return {port: found[port] for port in ports}
 
 
 WatchLinks = Callable[[Observed, RouteFaults, LinkFault, list[str]], Awaitable[Look]]

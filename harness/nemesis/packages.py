@@ -160,7 +160,7 @@ class Member:
         lacking = context.lacks((*FAMILY_NEEDS.get(self.family, ()), *sorted(self.needs)))
         if not lacking:
             return None
-        has = ", ".join(sorted(context.able or ())) or "none"
+        has = ", ".join(["processes", *sorted(context.able or ())])
         what = CAPABILITIES[lacking[0]]
         return (
             f"needs {what} ({lacking[0]}), which target {context.target} does not have; it has: "

@@ -9,7 +9,7 @@ takes what is left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from dynamesis.harness.nemesis.faults import (
     NodesFault,
     WipeFault,
 )
-from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member
+from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member, Package
 from msgspec import structs
 
 NEMESIS = "nemesis"
@@ -57,10 +57,16 @@ class FaultInterval:
     fault: FaultValue
 
 
-def plan(names: Iterable[str], context: FaultContext, seed: int, limit: float) -> tuple[Event, ...]:
-    """What these packages do in a load phase of `limit` s. A fault whose end would come
-    later is left to the heal phase. Raises Impossible."""
-    families = possible(tuple(names), context)
+def plan(
+    names: Iterable[str],
+    context: FaultContext,
+    seed: int,
+    limit: float,
+    own: Mapping[str, Package] | None = None,
+) -> tuple[Event, ...]:
+    """What these packages, some of a user's `own`, do in a load phase of `limit` s. A fault
+    whose end would come later is left to the heal phase. Raises Impossible."""
+    families = possible(tuple(names), context, own)
     rng = Rng(seed).split(NEMESIS)
     intervals = [
         interval

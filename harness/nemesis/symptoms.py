@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.targets.capabilities import Observed
@@ -23,6 +24,10 @@ _GREETING = 3.0
 _LONGEST = 1 << 20
 #: bytes of Linux's struct tcp_info to ask for, and where in it tcpi_data_segs_in is
 _TCP_INFO, _DATA_SEGS_IN = 256, 152
+#: states of /proc/net/tcp: established; and any that a connection has which was begun, or is over
+#: since a minute at most
+ESTABLISHED = frozenset({"01"})
+ANY_STATE = frozenset(f"{state:02X}" for state in range(1, 12)) - {"0A"}
 
 
 async def asked(observed: Observed, node: str) -> dict[str, Any] | None:
@@ -111,3 +116,49 @@ def _missing(received: bytes) -> int | None:
         return 4 - len(received)
     size = 4 + int.from_bytes(received[:4], "big")
     return max(0, size - len(received)) if size <= _LONGEST else None
+
+
+#: A connection by the port that it comes from and the one that it goes to.
+Connection = tuple[int, int]
+
+
+def connections(states: frozenset[str] = ANY_STATE) -> set[Connection]:
+    """The connections that this machine has, or had a moment ago, as the kernel has them, each
+    as its dialler sees it; none where the kernel does not say."""
+    found: set[Connection] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text("ascii", "replace").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, local, remote, state, *_ = line.split()
+            if state in states:
+                found.add((_port(local), _port(remote)))
+    return found
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+async def turns_away(address: str, ours: set[Connection]) -> str | None:
+    """How a connection to this host:port that sends one byte ends, if at once: "refuses" or
+    "resets". It is added to `ours`."""
+    host, port = address.split(":")
+    try:
+        async with asyncio.timeout(_GREETING):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            ours.add((writer.get_extra_info("sockname")[1], int(port)))
+            try:
+                writer.write(b"\0")
+                await reader.read(1)
+            finally:
+                writer.close()
+    except ConnectionRefusedError:
+        return "refuses"
+    except (ConnectionResetError, BrokenPipeError):
+        return "resets"
+    except (OSError, TimeoutError):
+        pass
+    return None

@@ -82,6 +82,9 @@ def print_results(console: Console, results: Mapping[str, Any], figures: bool = 
     shown = list(lines(results))
     if figures and "evidence" in results:
         shown.append((2, "", evidence(results["evidence"])))
+    if figures and (skipped := results.get("skipped")):
+        named = "; ".join(f"{name} ({what})" for name, what in skipped.items())
+        shown.append((2, "", f"the target cannot do: {named}"))
     for indent, style, line in shown:
         text = printable(line)
         if console.is_terminal:

@@ -40,7 +40,6 @@ def build_processes(target: Target, context: BuildContext) -> Capabilities:
         data=store if "wipe" in able else None,
         quiet=store if "quiet" in able else None,
         dumps=None,
-        decode=target.decode,
         quiet_after=target.quiet_after,
     )
 
@@ -94,7 +93,7 @@ class ProcessStore:
         return await self._process(node).pause()
 
     async def resume(self, node: str) -> None:
-        self._process(node).signal(signal.SIGCONT)
+        self._process(node).send(signal.SIGCONT)
 
     def state(self, node: str) -> str:
         process = self._processes.get(node)
@@ -243,30 +242,30 @@ class _Process:
             return "down"
         return "paused" if _kernel_state(self.pid) in ("T", "t") else "running"
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: int) -> None:
         """Send a signal to the group; nothing if the process is gone."""
         if self.exit_code is None:
             self._to_group(number)
 
-    def _to_group(self, number: signal.Signals) -> None:
+    def _to_group(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     async def pause(self) -> bool:
-        self.signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
         while (state := self.state) == "running":
             await asyncio.sleep(_LOOK)
         return state == "paused"
 
     async def kill(self) -> None:
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         while self.exit_code is None:
             await asyncio.sleep(_LOOK)
 
     async def stop(self, grace: float) -> None:
         """SIGTERM; SIGKILL after `grace` s, and at once to a paused process."""
         if self.state != "paused":
-            self.signal(signal.SIGTERM)
+            self.send(signal.SIGTERM)
             loop = asyncio.get_running_loop()
             deadline = loop.time() + grace
             while self.exit_code is None and loop.time() < deadline:

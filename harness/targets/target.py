@@ -24,9 +24,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from dynamesis.harness.targets.capabilities import Capabilities, Decode
+from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.site import CLIENT_PORT, NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -138,6 +138,7 @@ class Target:
     links: how its nodes are given each other's addresses: one for each ordered pair ("pairs",
         by Site.dials), one for each node ("nodes", by Site.advertised), or not at all (None)
     wipes: whether the data of one node may be deleted without a loss
+    takes_bin: whether --bin names the program to test; it is among the values of `configured`
     boot_limit: s that a node may take to be ready
     stop_limit: s from SIGTERM to SIGKILL
     op_limit: s that an operation may take; then it is unknown, and its client is made anew
@@ -158,14 +159,13 @@ class Target:
     install: str = ""
     links: Literal["pairs", "nodes"] | None = None
     wipes: bool = False
+    takes_bin: bool = False
     boot_limit: float = 30.0
     stop_limit: float = 5.0
     op_limit: float = 5.0
     quiet_after: float = 5.0
     promises: Mapping[str, Any] = {}
     limits: FaultLimits = FaultLimits()
-    #: reads the rows of `dump`, where it has one
-    decode: ClassVar[Decode | None] = None
 
     def require(self) -> None:
         """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""

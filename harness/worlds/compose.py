@@ -61,7 +61,8 @@ def compose(
         start_drivers(options.drivers, options.concurrency, begin) as performers,
         build(spec, say, restarted) as world,
     ):
-        nemesis = Nemesis(world.store, world.links, folder / LEDGER, world.welcome, skips)
+        names = [route.name for route in world.routes]
+        nemesis = Nemesis(world.store, world.links, folder / LEDGER, world.welcome, skips, names)
         recorder.listen(nemesis.observe)
         used = UsedKeys()
         recorder.listen(used.observe)

@@ -1,36 +1,29 @@
-"""Workloads by name, by entry point, and by FILE.py:NAME."""
+"""Workloads by name, by entry point, and by FILE.py:NAME; and which of them a target speaks."""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
-from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
-from dynamesis.workloads import WORKLOADS, Workload
-from dynamesis.workloads.plain import PLAIN
-from dynamesis.workloads.plain.languages import EVERY
-
-GROUP = "dynamesis.workloads"
+from dynamesis.harness.targets.target import Target
+from dynamesis.workloads import Workload
+from dynamesis.workloads.outside import outside
+from dynamesis.workloads.plain.languages import EVERY, spoken
 
 
-def load_workload(spec: str) -> Workload:
-    """The workload of this name, or of FILE.py:NAME. Raises ValueError."""
-    known = {**WORKLOADS, **EVERY}
-    if spec in known:
-        return known[spec]
-    if is_file_name(spec):
-        found = load_object(absolute(spec), _is_workload, "a Workload")
-        assert isinstance(found, Workload)
-        return found
-    for point in entry_points(group=GROUP):
-        if point.name == spec:
-            loaded = point.load()
-            if isinstance(loaded, Workload):
-                return loaded
-            raise ValueError(f"{spec}: {point.value} is not a Workload")
-    raise ValueError(
-        f"there is no {spec!r}; allowed: FILE.py:NAME, {', '.join(sorted({**WORKLOADS, **PLAIN}))}"
-    )
-
-
-def _is_workload(value: object) -> bool:
-    return isinstance(value, Workload)
+def workload_for(name: str, target: Target) -> Workload:
+    """The workload of this name, or of FILE.py:NAME, that the target speaks. Raises ValueError,
+    with what it speaks."""
+    known = spoken(each for each in target.workloads if each in EVERY)
+    if name in known:
+        return known[name]
+    workload = outside(name)
+    performs = {f for each in known.values() for f in each.operations}
+    if workload is not None and (
+        workload.name in target.workloads or performs.issuperset(workload.operations)
+    ):
+        return workload
+    speaks = ", ".join(target.workloads) or "none"
+    if workload is None and not any(name in (each, each.partition("/")[2]) for each in EVERY):
+        raise ValueError(
+            f"there is no {name!r}; target {target.name} speaks: {speaks}; or give FILE.py:NAME"
+        )
+    shown = name if workload is None else workload.name
+    raise ValueError(f"target {target.name} does not speak {shown}; it speaks: {speaks}")

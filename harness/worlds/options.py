@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.models.models import MODELS
-from dynamesis.cluster.plugins.objects import absolute, is_file_name
+from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
+from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.nemesis import (
     CLOCKS,
@@ -21,6 +22,8 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
+from dynamesis.harness.nemesis.outside import outside_nemesis
+from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
@@ -30,12 +33,11 @@ from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, within
 from dynamesis.harness.worlds.environment import ports_for
-from dynamesis.harness.worlds.extensions import load_workload
+from dynamesis.harness.worlds.extensions import workload_for
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
 from dynamesis.workloads.plain import PLAIN
-from dynamesis.workloads.plain.languages import spoken as spoken_by
 
 #: The names that options may have, by the `choices` of their flags.
 CHOICES: dict[str, Collection[str]] = {
@@ -77,12 +79,15 @@ class TestOptions:
     clocks: str
     #: all operations of the nemesis
     faults: tuple[Event, ...]
+    #: what judges instead of the workload's own model
+    model: str | None = None
 
     @property
     def name(self) -> str:
         """The folder of this kind of test, such as cart-cut+kill or redis-set-kill."""
         target = "" if isinstance(self.target, DynamoTarget) else f"{self.target.name}-"
-        return f"{target}{self.workload.name}-{'+'.join(self.nemesis)}"
+        nemesis = "+".join(name.rpartition(":")[2] for name in self.nemesis)
+        return f"{target}{self.workload.name}-{nemesis}"
 
     @property
     def given_keys(self) -> tuple[str, ...]:
@@ -114,11 +119,15 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target = load_target(spec.target)
     except ValueError as unknown:
         raise UsageError(f"--target: {unknown}") from unknown
+    if spec.bin is not None and not target.takes_bin:
+        raise UsageError(f"--bin: target {target.name} takes none")
+    if spec.bin is not None and not spec.bin.is_file():
+        raise UsageError(f"--bin: {spec.bin}: no such file")
     workload = spec.workload
     if workload is None:
         if not target.workloads:
             raise UsageError(f"--target: {target.name} names no workloads; give --workload")
-        workload = next(iter(spoken_by(target.workloads)), target.workloads[0])
+        workload = target.workloads[0].rpartition("/")[2]
     nodes = target.nodes if spec.nodes is None else spec.nodes
     for name, flag in spec.flags().items():
         if flag.target not in (None, spec.target) and getattr(spec, name) != flag.default:
@@ -146,7 +155,8 @@ def plan_test(spec: TestSpec) -> TestOptions:
     assert spec.nodes is not None
     if spec.schedule is not None and spec.nemesis is not None:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
-    workload = spoken(spec.workload, target)
+    workload = _workload(spec.workload, target)
+    model = None if spec.model is None else _model(spec.model)
     options = TestOptions(
         target=target,
         target_options=_target_options(target, spec.target_option),
@@ -164,36 +174,32 @@ def plan_test(spec: TestSpec) -> TestOptions:
         seed=secrets.randbelow(2**32) if spec.seed is None else spec.seed,
         clocks=spec.clocks,
         faults=(),
+        model=model,
     )
     require_ports(target, options.links, spec.nodes, spec.port_base)
     if spec.schedule is not None:
         return _adapted(_replayed(options, spec.schedule))
     try:
-        faults = plan(options.nemesis, _fault_context(options), options.seed, options.time_limit)
+        context, own = _fault_context(options), _own_nemeses(options.nemesis)
+        faults = plan(options.nemesis, context, options.seed, options.time_limit, own)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
     return _adapted(replace(options, faults=faults))
 
 
-def spoken(name: str, target: Target) -> Workload:
-    """The workload of this name, if the target speaks it: what the name means depends on what its
-    clients speak. One of a user's own is spoken where the target names it, or where its
-    operations are those of workloads that the target names. Raises UsageError."""
-    listed = spoken_by(target.workloads)
-    if name in listed:
-        return listed[name]
+def _workload(name: str, target: Target) -> Workload:
     try:
-        workload = load_workload(name)
+        return workload_for(name, target)
     except ValueError as unknown:
         raise UsageError(f"--workload: {unknown}") from unknown
-    performed = {f for each in listed.values() for f in each.operations}
-    own = workload not in (*WORKLOADS.values(), *PLAIN.values())
-    if own and (workload.name in target.workloads or performed.issuperset(workload.operations)):
-        return workload
-    speaks = ", ".join(listed) or "none"
-    raise UsageError(
-        f"--workload: target {target.name} does not speak {workload.name}; it speaks: {speaks}"
-    )
+
+
+def _model(name: str) -> str:
+    try:
+        outside_model(name)
+    except ValueError as unknown:
+        raise UsageError(f"--model: {unknown}") from unknown
+    return absolute(name)
 
 
 def _adapted(options: TestOptions) -> TestOptions:
@@ -209,7 +215,7 @@ def allowed(flag: Flag, value: Any) -> Any:
     """The value, if it is one of the flag's choices or it has none. Raises UsageError."""
     if flag.choices is not None and value is not None:
         for name in (value,) if isinstance(value, str) else value:
-            if flag.files and is_file_name(name):
+            if flag.files:  # it is looked for where it is used
                 continue
             one_of(flag.option, name, CHOICES[flag.choices])
     return value
@@ -311,4 +317,22 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     if "" in names or not names:
         text = ",".join(names)
         raise UsageError(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
-    return tuple(one_of("--nemesis", name, PACKAGES) for name in names)
+    own = _own_nemeses(names)
+    return tuple(
+        absolute(name) if name in own else one_of("--nemesis", name, PACKAGES) for name in names
+    )
+
+
+def _own_nemeses(names: Iterable[str]) -> dict[str, Package]:
+    """The nemeses of a user's own: FILE.py:NAME, or an entry point `dynamesis.nemeses`."""
+    found: dict[str, Package] = {}
+    for name in names:
+        if name in PACKAGES:
+            continue
+        try:
+            package = outside_nemesis(name)
+        except ValueError as wrong:
+            raise UsageError(f"--nemesis: {wrong}") from wrong
+        if package is not None:
+            found[name] = found[absolute(name)] = package
+    return found

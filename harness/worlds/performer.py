@@ -62,7 +62,8 @@ class TargetPerformer:
             await self._drop()
             return _doubtful(op, "timeout", f"no answer within {limit:g} s")
         except Exception as failure:
-            log.warning("the client of process %s failed", op.process, exc_info=True)
+            own = not isinstance(failure, OSError)  # what a broken connection raises tells nothing
+            log.warning("the client of process %s: %r", op.process, failure, exc_info=own)
             await self._drop()
             return _doubtful(op, "client-broke", _text(failure))
 

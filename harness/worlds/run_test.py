@@ -218,4 +218,6 @@ def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     }
     if options.lacks:
         described["lacks"] = options.lacks
+    if options.model is not None:
+        described |= {"model": options.model, "model_options": {}}
     return described

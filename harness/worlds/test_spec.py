@@ -118,6 +118,7 @@ class TestSpec:
         "cut.one, are in `dynamesis list`.",
         "names",
         choices="nemeses",
+        files=True,
         campaign=False,
     )
     schedule: Path | None = _flag(  # noqa: RUF009

@@ -174,3 +174,82 @@ def repeated(ops: list[Op]) -> int:
     """How many generated ids had been generated before."""
     given = [op.value for op in ops if op.type == "ok"]
     return sum(value in given[:i] for i, value in enumerate(given))
+
+
+class Queues(Paired):
+    """Values that are enqueued and delivered, by counting: each count from its definition."""
+
+    def deliveries(self) -> list[tuple[int, int, int, Any]]:
+        """(begin, end, place, value) of all that was given, by end."""
+        found = []
+        for i in [*self.invoked("dequeue"), *self.invoked("drain")]:
+            if self.outcome(i) == "ok":
+                shown = self.ops[self.end[i]].value
+                if self.ops[i].f == "dequeue":
+                    shown = [] if shown is None else [shown]
+                found += [(i, self.end[i], place, value) for place, value in enumerate(shown)]
+        return sorted(found, key=lambda d: d[1:3])
+
+    def sent(self, value: Any) -> list[int]:
+        """The enqueues of a value that may have happened."""
+        every = self.invoked("enqueue")
+        return [i for i in every if self.ops[i].value == value and self.outcome(i) != "fail"]
+
+    def strange(self) -> Counter[str]:
+        """Deliveries that cannot be told apart from others only by a most generous matching."""
+        found: Counter[str] = Counter()
+        taken: Counter[Any] = Counter()
+        for _, end, _, value in self.deliveries():
+            possible = sum(i < end for i in self.sent(value))
+            if possible == 0:
+                found["unexpected"] += 1
+            elif taken[value] == possible:
+                found["duplicated"] += 1
+            else:
+                taken[value] += 1
+        return +found
+
+    def surely_lost(self) -> int:
+        """How many values must have been lost, at least; and 0 where nothing shows it."""
+        given = self.deliveries()
+        ends = [i for i in self.invoked("drain") if self.outcome(i) == "ok"]
+        for i in self.invoked("dequeue"):
+            shown = self.outcome(i) == "ok" and self.ops[self.end[i]].value is None
+            if shown and not any(
+                self.ops[begin].f == "dequeue" and end > i for begin, end, _, _ in given
+            ):
+                ends.append(i)
+        if not ends:
+            return 0
+        last = max(ends)
+        open_drains = [i for i in self.invoked("drain") if self.outcome(i) == "info"]
+        if any(i < self.end[last] for i in open_drains):
+            return 0
+        takers = sum(
+            self.outcome(i) == "info" and i < self.end[last] for i in self.invoked("dequeue")
+        )
+        missing = 0
+        for value in {d[3] for d in given} | {self.ops[i].value for i in self.invoked("enqueue")}:
+            before = [i for i in self.sent(value) if self.end.get(i, NEVER) < last]
+            done = sum(self.outcome(i) == "ok" for i in before)
+            missing += max(0, done - sum(d[3] == value for d in given))
+        return max(0, missing - takers)
+
+    def reordered(self) -> int:
+        """Earlier values of a process that came out after a later one of it."""
+        given = self.deliveries()
+        single: dict[int, tuple[int, int, int, Any]] = {}
+        for i in self.invoked("enqueue"):
+            of_value = [d for d in given if d[3] == self.ops[i].value]
+            once = len(of_value) == len(self.sent(self.ops[i].value)) == 1
+            if once and self.outcome(i) != "fail" and i < of_value[0][1]:
+                single[i] = of_value[0]
+        return sum(
+            any(
+                self.ops[i].process == self.ops[j].process
+                and i < j
+                and (b[2] < a[2] if b[1] == a[1] else b[1] < a[0])
+                for j, b in single.items()
+            )
+            for i, a in single.items()
+        )

@@ -1,4 +1,4 @@
-"""cas-register and mutex agree with brute force, and what they show of a proof is true."""
+"""cas-register, mutex, kv and queue agree with brute force, and their proofs are true."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.models.cas_register import check_cas_register, check_mutex
+from dynamesis.checkers.models.kv import check_kv
+from dynamesis.checkers.models.models import ModelOptions, check_model
 from dynamesis.checkers.verdict import CheckerResult, Verdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_objects import IMPOSSIBLE, UNKNOWN, fits, linearizable, mutex, register
+from oracle_models import Paired, Queues
+from oracle_objects import IMPOSSIBLE, UNKNOWN, fits, linearizable, mutex, register, text
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
@@ -58,11 +61,23 @@ def register_begin(what: int, bits: int) -> tuple[str, Any]:
 
 
 def agree(found: CheckerResult, ops: list[Op], initial: Any, specification) -> None:
+    """The verdict is right, and so is each order of a proof: it is possible, and has all that
+    ended before the operation that no order explains."""
     right = linearizable(ops, initial, specification)
     assert (found.verdict is Verdict.INVALID) == (not right), found.reasons
+    paired = Paired(ops)
     for anomaly in found.anomalies:
-        for order in anomaly.data.get("orders", []):
-            assert fits(ops, order["order"], initial, specification), order
+        for each in anomaly.data.get("orders", []):  # type: ignore[attr-defined]
+            order = each["order"]
+            assert fits(ops, order, initial, specification), order
+            last = paired.end[anomaly.data["step"]]  # type: ignore[index]
+            ended = {i for i in paired.end if paired.end[i] < last and paired.outcome(i) == "ok"}
+            assert ended <= {*order, *impossible(found)}
+
+
+def impossible(found: CheckerResult) -> set[Any]:
+    """Reads that were reported by themselves."""
+    return {a.data["step"] for a in found.anomalies if a.name != "nonlinearizable"}
 
 
 @LENIENT
@@ -80,3 +95,53 @@ def test_mutexes_agree(program) -> None:
         program, lambda what, _: ("acquire" if what % 2 else "release", None), mutex, False, None
     )
     agree(check_mutex(History.of(ops)), ops, False, mutex)
+
+
+def text_begin(what: int, bits: int) -> tuple[str, Any]:
+    if what < 6:
+        return "get", None
+    return "put" if what < 8 else "append", "ab"[bits % 2] * (1 + bits // 2 % 2)
+
+
+@LENIENT
+@given(PROGRAMS)
+def test_texts_agree(program) -> None:
+    ops = run(program, text_begin, text, "", lambda bits: ["", "a", "ab", "ba"][bits % 4])
+    agree(check_kv(History.of(ops)), ops, "", text)
+
+
+def queue_history(program) -> list[Op]:
+    """Values that are drawn come out by the bits, whatever was enqueued."""
+    ops: list[Op] = []
+    names, waiting = [0, 1, 2, 3], {}
+    for slot, what, bits in program:
+        process = names[slot]
+        if process not in waiting:
+            f = "enqueue" if what < 9 else "dequeue" if what < 14 else "drain"
+            op = waiting[process] = Op(process=process, f=f, value=bits % 8 if what < 9 else None)
+            ops.append(op)
+            continue
+        op = waiting.pop(process)
+        how = {0: "info", 1: "fail"}.get(what, "ok")
+        value = op.value
+        if how == "ok" and op.f != "enqueue":
+            value = None if bits % 9 == 8 else bits % 9
+            value = value if op.f == "dequeue" else [bits % 8, bits // 8][: bits % 3]
+        ops.append(Op(type=how, process=process, f=op.f, value=value))  # type: ignore[arg-type]
+        if how == "info":
+            names[slot] += 4
+    return ops
+
+
+@LENIENT
+@given(PROGRAMS, st.booleans(), st.booleans())
+def test_queues_agree(program, at_least_once: bool, fifo: bool) -> None:
+    ops = queue_history(program)
+    options = ModelOptions(at_least_once=at_least_once, fifo=fifo)
+    found = check_model("queue", History.of(ops), options).counts()
+    oracle = Queues(ops)
+    strange, lost = oracle.strange(), oracle.surely_lost()
+    assert found.get("unexpected", 0) == strange["unexpected"]
+    assert found.get("duplicated", 0) == (0 if at_least_once else strange["duplicated"])
+    assert found.get("reordered", 0) == (oracle.reordered() if fifo else 0)
+    assert (found.get("lost", 0) > 0) == (lost > 0)

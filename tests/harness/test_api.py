@@ -45,6 +45,8 @@ from dynamesis import (
     check,
     run_test,
 )
+from dynamesis.harness.targets.site import NodeSite, Site
+from dynamesis.harness.targets.target import Command
 
 
 class Loud(Observer):
@@ -52,18 +54,22 @@ class Loud(Observer):
         print(op.f)
 
 
-class Null:
+class Null(Client):
     async def open(self, addresses: Mapping[str, str]) -> None: ...
 
     async def invoke(self, op: Op) -> Op:
         return op
 
-    def recorded(self, index: int) -> None: ...
 
-    async def close(self) -> None: ...
+class Mine(Target):
+    name = "mine"
+    workloads = ("register",)
 
+    def command(self, node: NodeSite, site: Site) -> Command:
+        return Command(["my-store", str(node.ports["client"])])
 
-client: Client = Null()
+    def client(self, site: Site) -> Client:
+        return Null()
 
 
 def survives(store: Path) -> TestResult:
@@ -81,9 +87,8 @@ def name(workload: Workload) -> str:
     return workload.name
 
 
-async def restart(target: Target, nemesis: Nemesis, node: str) -> None:
-    await target.processes.kill(node)
-    await target.processes.start(node)
+def families(nemesis: Nemesis) -> Nemesis:
+    return nemesis
 
 
 def main() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.cli.app import COMMANDS, run
 from dynamesis.harness.cli.catalogue import collect
+from dynamesis.harness.targets.dynamo.target import DynamoTarget
 from dynamesis.harness.usage.catalogue import catalogue, names
 from dynamesis.harness.usage.values import duration
 from dynamesis.harness.worlds.options import CHOICES, plan_test
@@ -214,6 +215,7 @@ def test_no_tombstone_is_reaped_before_an_old_disk_is_put_back(nemesis: str, has
     older than tombstones reaped after a second, and brought back what was deleted."""
     options = plan_test(TestSpec(links="embedded", workload="delete", nemesis=(nemesis,),
                              time_limit=8, rate=1, concurrency=1, keys=1, seed=31))  # fmt: skip
+    assert isinstance(options.target, DynamoTarget)
     assert ("reap_after" in options.target.node_params) is hasty
 
 

@@ -44,6 +44,14 @@ def load() -> gen.Generator:
     return gen.concat(gen.clients(put), fault)
 
 
+def everything(of: Any) -> Capabilities:
+    """Every capability of one object."""
+    return Capabilities(
+        processes=of, status=of, dumps=of, placements=of, data=of, disks=of, clocks=of,
+        membership=of, decode=decode,
+    )  # fmt: skip
+
+
 class Rig:
     """A runner and everything fake around it."""
 
@@ -52,17 +60,7 @@ class Rig:
         self.client = Scripted("ok")
         self.folder = Folder(path)
         self.parts: dict[str, Any] = {
-            "store": Capabilities(
-                processes=self.system,
-                status=self.system,
-                dumps=self.system,
-                placements=self.system,
-                data=self.system,
-                disks=self.system,
-                clocks=self.system,
-                membership=self.system,
-                decode=decode,
-            ),
+            "store": everything(self.system),
             "links": self.links,
             "routes": (),
             "nemesis": self.nemesis,
@@ -112,7 +110,7 @@ def test_the_history_is_well_formed(tmp_path: Path) -> None:
 def test_the_ring_is_kept_beside_the_history(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.run()
-    assert rig.folder.load_json(TEST) == {"name": "fake", "ring": RING}
+    assert rig.folder.load_json(TEST) == {"name": "fake", "booted": True, "ring": RING}
 
 
 def test_quiesce_reports_how_it_ended(tmp_path: Path) -> None:

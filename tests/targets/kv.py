@@ -36,6 +36,8 @@ class KvClient(BlockingClient):
             return fail(op, "no-primary", content["error"])
         if answer.status != 200:
             return unknown(op, "in-doubt", content["error"])
+        if "error" in content:
+            return fail(op, "compared", content["error"])
         return ok(op, content["value"], node=self.node) if op.f == "read" else ok(op)
 
     def disconnect(self) -> None:
@@ -45,7 +47,7 @@ class KvClient(BlockingClient):
 class Kv(Target):
     name = "kv"
     description = "a key-value store of one file, for tests"
-    workloads = ("plain",)
+    workloads = ("register", "plain")
     ports = ("client",)
     links = "pairs"
     quiet_after = 0.2

@@ -25,7 +25,11 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
     """What a primary does."""
     key, f, value = request["key"], request["f"], request["value"]
     with LOCK:
-        if f == "write":
+        if f == "cas":
+            old, value = value
+            if HELD.get(key) != old:
+                return {"value": HELD.get(key), "error": "other value"}
+        if f in ("write", "cas"):
             with LOG.open("a") as log:
                 log.write(json.dumps([key, value]) + "\n")
                 log.flush()

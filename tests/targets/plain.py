@@ -54,6 +54,6 @@ class Plain(Workload):
 PLAIN = Plain(
     name="plain",
     description="reads and writes",
-    script=None,  # type: ignore[arg-type]
     model="register",
+    operations=("read", "write"),
 )

@@ -29,8 +29,11 @@ def full_name(workload: Workload) -> str:
 
 def spoken(listed: Iterable[str]) -> dict[str, Workload]:
     """By what `--workload` takes, the workloads that a target lists: full names, and short ones
-    where they are free. A name that is none of these is that of a workload of the user's own."""
-    names = tuple(name for name in listed if name in EVERY)
+    where they are free. Raises ValueError for a name that there is not."""
+    names = tuple(listed)
+    for name in names:
+        if name not in EVERY:
+            raise ValueError(f"unknown workload {name!r}: known are {', '.join(EVERY)}")
     short = {name.partition("/")[2]: EVERY[name] for name in names if "/" in name}
     return {**short, **{name: EVERY[name] for name in names}}
 

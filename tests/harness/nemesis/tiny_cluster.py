@@ -150,6 +150,14 @@ class Scene:
         return all([await self.hears(a, b) for a in nodes for b in nodes if a != b])
 
 
+def everything(of: Any) -> Capabilities:
+    """Every capability of one object."""
+    return Capabilities(
+        processes=of, status=of, dumps=of, placements=of, data=of, disks=of, clocks=of,
+        membership=of,
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> AsyncIterator[Scene]:
     nodes = [f"n{i}" for i in range(1, size + 1)]
@@ -164,24 +172,8 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
                 plan_routes(upstreams, [ports.take() for _ in range(size * size)])
             )
             await asyncio.gather(*map(system.start, nodes))
-            scene = Scene(
-                system,
-                system.links,
-                Nemesis(
-                    Capabilities(
-                        processes=system,
-                        status=system,
-                        dumps=system,
-                        placements=system,
-                        data=system,
-                        disks=system,
-                        clocks=system,
-                        membership=system,
-                    ),
-                    system.links,
-                    folder / "ledger",
-                ),
-            )
+            nemesis = Nemesis(everything(system), system.links, folder / "ledger")
+            scene = Scene(system, system.links, nemesis)
             await until(scene.all_hear_all)
             yield scene
         finally:
