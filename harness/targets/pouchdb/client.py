@@ -11,7 +11,7 @@ from urllib.parse import quote
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.targets.client import BlockingClient, fail, ok, unknown
 from dynamesis.harness.targets.pouchdb.documents import (
-    STORED,
+    Context,
     Leaf,
     context_of,
     replacing,
@@ -19,7 +19,9 @@ from dynamesis.harness.targets.pouchdb.documents import (
 )
 from dynamesis.workloads.client.client import EVICTED, ContextCache
 from dynamesis.workloads.client.codec import decode, encode
-from msgspec import UNSET, structs
+from msgspec import UNSET, convert, structs
+from msgspec.json import decode as json_decode
+from msgspec.json import encode as json_encode
 
 DATABASE = "store"
 #: s that one request may take
@@ -28,16 +30,18 @@ _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
 class Refused(Exception):
-    """An answer that is not of a request that was carried out: (status, text)."""
+    """An answer other than that of a request that was carried out."""
 
 
 class PouchDBClient(BlockingClient):
-    """Stays with one node while that answers; an operation may name another. `winner`: reads
-    see one leaf only, the one that PouchDB shows by itself, and writes replace that one."""
+    """Stays with one node while that answers; an operation may name another."""
 
-    def __init__(self, contexts: ContextCache, winner: bool) -> None:
+    def __init__(self, contexts: ContextCache, winner: bool, listed: bool) -> None:
+        """`winner`: reads see one leaf only, the one that PouchDB shows by itself, and writes
+        replace that one; `listed`: revisions list what was merged."""
         self._contexts = contexts
         self._winner = winner
+        self._listed = listed
         self._turn = 0
         self._token: bytes | None = None
         self._addresses: dict[str, str] = {}
@@ -49,24 +53,25 @@ class PouchDBClient(BlockingClient):
 
     def perform(self, op: Op) -> Op:
         self._token = None
-        context = self._contexts.of(op.basis) if isinstance(op.basis, int) else b""
+        basis = self._contexts.of(op.basis) if isinstance(op.basis, int) else b""
         op = structs.replace(op, node=self._node_for(op), options=None)
-        plain = structs.replace(op, value=None, basis=UNSET)
-        if context is None:
-            return fail(plain, EVICTED, f"the context of index {op.basis} is forgotten")
+        done = structs.replace(op, value=None, basis=UNSET)
+        if basis is None:
+            return fail(done, EVICTED, f"the context of index {op.basis} is forgotten")
+        context = json_decode(basis, type=Context) if basis else Context(op.key or "")
+        if context.key != op.key:
+            return fail(done, "bad-context", f"the context is of {context.key}")
+        in_doubt = fail if op.f == "get" else unknown
         try:
-            if op.f == "get":
-                return self._get(plain)
-            return self._write(op, plain, context)
+            return self._get(done) if op.f == "get" else self._write(op, done, context)
         except ConnectionRefusedError as refused:
             self._turn += 1
-            return fail(plain, "unreachable", str(refused))
+            return fail(done, "unreachable", str(refused))
         except (OSError, http.client.HTTPException) as broken:
             self._turn += 1
-            message = f"{type(broken).__name__}: {broken}"
-            return (fail if op.f == "get" else unknown)(plain, "disconnected", message)
+            return in_doubt(done, "disconnected", f"{type(broken).__name__}: {broken}")
         except Refused as refused:
-            return (fail if op.f == "get" else unknown)(plain, "refused", str(refused))
+            return in_doubt(done, "refused", str(refused))
 
     def recorded(self, index: int) -> None:
         self._contexts.remember(index, self._token)
@@ -76,14 +81,11 @@ class PouchDBClient(BlockingClient):
             connection.close()
         self._connections = {}
 
-    def _get(self, op: Op) -> Op:
-        leaves = self._winning(op) if self._winner else self._leaves(op)
-        self._token = context_of(leaves)
-        done = ok(op)
-        done.siblings = [
-            decode(leaf[STORED].encode(), bool(leaf.get("_deleted"))) for leaf in versions(leaves)
-        ]
-        return done
+    def _get(self, done: Op) -> Op:
+        found = versions(self._winning(done) if self._winner else self._leaves(done))
+        self._token = json_encode(context_of(done.key or "", found))
+        done.siblings = [decode(leaf.stored.encode(), leaf.deleted) for leaf in found]
+        return ok(done)
 
     def _leaves(self, op: Op) -> list[Leaf]:
         """Every leaf of the document."""
@@ -92,28 +94,28 @@ class PouchDBClient(BlockingClient):
             return []
         if status != 200:
             raise Refused(f"{status}: {content}")
-        return [entry["ok"] for entry in content if "ok" in entry]
+        return [convert(entry["ok"], Leaf) for entry in content if "ok" in entry]
 
     def _winning(self, op: Op) -> list[Leaf]:
         """The one leaf that a plain GET shows."""
         status, content = self._request(op, "GET", _path(op))
         if status not in (200, 404):
             raise Refused(f"{status}: {content}")
-        return [content] if status == 200 else []
+        return [convert(content, Leaf)] if status == 200 else []
 
-    def _write(self, op: Op, plain: Op, context: bytes) -> Op:
-        deleted = op.f == "delete"
-        if not deleted and op.f != "put":
+    def _write(self, op: Op, done: Op, context: Context) -> Op:
+        if op.f not in ("put", "delete"):
             raise ValueError(f"a client of pouchdb cannot do {op.f!r}")
-        stored = encode(op.id or "", op.value).decode()
-        edits = replacing(op.key or "", op.id or "", stored, context, deleted)
-        body = {"new_edits": False, "docs": edits}
+        id = op.id or ""
+        stored = encode(id, op.value).decode()
+        docs, after = replacing(context, id, stored, op.f == "delete", self._listed)
+        body = {"new_edits": False, "docs": docs}
         status, content = self._request(op, "POST", f"/{DATABASE}/_bulk_docs", body)
         refused = [entry for entry in content if "error" in entry] if status == 201 else [content]
         if refused:
             raise Refused(f"{status}: {refused}")
-        self._token = json.dumps([edits[0]["_rev"]]).encode()
-        return ok(plain)
+        self._token = json_encode(after)
+        return ok(done)
 
     def _request(self, op: Op, method: str, path: str, body: object = None) -> tuple[int, Any]:
         node = op.node or ""

@@ -1,10 +1,14 @@
-"""A key as a document of CouchDB's data model: siblings are leaf revisions, a context is their names.
+"""A key as a document of CouchDB's data model: siblings are leaf revisions, a context names them.
 
 A document is a tree of revisions, and its leaves are what conflicts. A put with the context of
-leaves a and b makes one revision beneath a, and a deletion without content beneath b (a merge); a
+leaves a and b makes a revision beneath a, and a deletion without content beneath b (a merge); a
 put without context makes a new root. The client names the revisions (`new_edits: false`, as
 replication does), so that no put is refused: one on an old context forks the tree. A delete is a
 leaf that is deleted and has the id of its version, unlike the deletions of a merge.
+
+These are several revisions, and replication reads the leaves one by one: another node may have
+the new one before the deletions, and show what was merged as a sibling of it. `Context.merged`
+is the remedy: each revision lists what its ancestors have merged, and readers leave that out.
 
 https://docs.couchdb.org/en/stable/replication/conflicts.html
 """
@@ -12,42 +16,68 @@ https://docs.couchdb.org/en/stable/replication/conflicts.html
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-Leaf = Mapping[str, Any]
-#: the field of a revision that has the stored version
-STORED = "stored"
+import msgspec
+from msgspec import structs
+
+#: how many revisions that were merged are listed: the deletions have long arrived of others
+_LISTED = 200
+
+
+class Leaf(msgspec.Struct):
+    """A leaf as a node has it; `stored` is empty in the deletions of a merge."""
+
+    rev: str = msgspec.field(name="_rev")
+    deleted: bool = msgspec.field(name="_deleted", default=False)
+    stored: str = ""
+    merged: tuple[str, ...] = ()
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The revisions that were read of a key, and those that they and their ancestors merged."""
+
+    key: str
+    revs: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
 
 def versions(leaves: Iterable[Leaf]) -> list[Leaf]:
-    """The leaves that are versions, in one order everywhere; not the deletions of merges."""
-    return sorted((leaf for leaf in leaves if STORED in leaf), key=lambda leaf: str(leaf["_rev"]))
+    """The leaves that are versions, in one order everywhere, without what one of them merged."""
+    found = sorted((leaf for leaf in leaves if leaf.stored), key=lambda leaf: leaf.rev)
+    merged = {rev for leaf in found for rev in leaf.merged}
+    return [leaf for leaf in found if leaf.rev not in merged]
 
 
-def context_of(leaves: Iterable[Leaf]) -> bytes:
-    """What a client has to send to replace these."""
-    return json.dumps([leaf["_rev"] for leaf in versions(leaves)]).encode()
+def context_of(key: str, found: Iterable[Leaf]) -> Context:
+    """What a client has to send to replace these versions."""
+    leaves = tuple(found)
+    merged = dict.fromkeys(rev for leaf in leaves for rev in leaf.merged)
+    return Context(key, tuple(leaf.rev for leaf in leaves), tuple(merged))
 
 
 def replacing(
-    key: str, id: str, stored: str, context: bytes | None, deleted: bool = False
-) -> list[dict[str, Any]]:
-    """The revisions by which the version `id` replaces what is in `context`."""
-    parents: Sequence[str] = json.loads(context) if context else []
-    first = parents[0] if parents else None
-    version = {**_revision(key, id, first), STORED: stored}
+    context: Context, id: str, stored: str, deleted: bool, listed: bool
+) -> tuple[list[dict[str, Any]], Context]:
+    """The revisions by which the version `id` replaces what is in a context, and the context of
+    that version alone. `listed`: it lists what was merged."""
+    first, others = context.revs[:1], context.revs[1:]
+    version = _revision(context.key, id, *first) | {"stored": stored}
     if deleted:
         version["_deleted"] = True
-    merged = [{**_revision(key, id, parent), "_deleted": True} for parent in parents[1:]]
-    return [version, *merged]
+    merged = (*context.merged, *others)[-_LISTED:] if listed else ()
+    if merged:
+        version["merged"] = merged
+    deletions = [{**_revision(context.key, id, rev), "_deleted": True} for rev in others]
+    after = structs.replace(context, revs=(version["_rev"],), merged=merged)
+    return [version, *deletions], after
 
 
-def _revision(key: str, id: str, parent: str | None) -> dict[str, Any]:
-    """A revision beneath `parent`, with a name that no other has."""
-    name = hashlib.md5(f"{id}/{parent or ''}".encode(), usedforsecurity=False).hexdigest()
-    generation, _, before = parent.partition("-") if parent else ("0", "", "")
+def _revision(key: str, id: str, parent: str = "0-") -> dict[str, Any]:
+    """A revision beneath `parent`, by default a root, with a name that no other has."""
+    name = hashlib.md5(f"{id}/{parent}".encode(), usedforsecurity=False).hexdigest()
+    generation, _, before = parent.partition("-")
     start = int(generation) + 1
-    ids = [name, before] if parent else [name]
+    ids = [name, before] if before else [name]
     return {"_id": key, "_rev": f"{start}-{name}", "_revisions": {"start": start, "ids": ids}}

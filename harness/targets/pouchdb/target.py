@@ -46,6 +46,12 @@ class PouchDBTarget(Target):
             "a plain GET shows it",
             ("all", "winner"),
         ),
+        "merges": TargetOption(
+            "edits",
+            "how a put replaces several: by an update of one and deletions of the others, as the "
+            "documentation of CouchDB has it, or listed as well in the revision that stays",
+            ("edits", "listed"),
+        ),
         "engine": TargetOption(
             "leveldb", "where documents are kept; what is in memory dies", ("leveldb", "memory")
         ),
@@ -76,14 +82,8 @@ class PouchDBTarget(Target):
         status, _ = await ask(node, "PUT", f"/{DATABASE}")
         if status not in (201, 412):
             return False
-        for source in site.nodes:
-            if source != node.name:
-                begin = {"source": _from(node, source, site), "target": DATABASE}
-                path = f"/_replicator/from-{source}"
-                status, _ = await ask(node, "PUT", path, {**begin, "continuous": True})
-                if status not in (201, 409):
-                    return False
-        return True
+        others = [source for source in site.nodes if source != node.name]
+        return all([await _replicates(node, source, site) for source in others])
 
     async def at_rest(self, site: Site) -> bool:
         """Whether one more round of replication finds nothing: the one that runs may wait for
@@ -93,7 +93,18 @@ class PouchDBTarget(Target):
         return not any(written)
 
     def client(self, site: Site) -> Client:
-        return PouchDBClient(self._contexts, site.options["read"] == "winner")
+        winner, listed = site.options["read"] == "winner", site.options["merges"] == "listed"
+        return PouchDBClient(self._contexts, winner, listed)
+
+
+async def _replicates(node: NodeSite, source: str, site: Site) -> bool:
+    """Have a node replicate from another for good; it goes on by itself when it starts again."""
+    path = f"/_replicator/from-{source}"
+    status, _ = await ask(node, "GET", path)
+    if status == 404:
+        begin = {"source": _from(node, source, site), "target": DATABASE, "continuous": True}
+        status, _ = await ask(node, "PUT", path, begin)
+    return status in (200, 201)
 
 
 async def _replicated(site: Site, dest: str, source: str) -> int:
