@@ -157,8 +157,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.nemesis": (
         "faults: drawn, injected, proved, healed",
         (
-            *("checkers.dynamo", "checkers.history", "cluster.plugins", "harness.generators"),
-            *("harness.links", "harness.processes", "harness.results", "harness.targets"),
+            *("checkers.dynamo", "checkers.history", "harness.generators", "harness.links"),
+            *("harness.processes", "harness.results", "harness.targets"),
         ),
     ),
     "harness.run": (

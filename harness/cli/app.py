@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import typer
-from dynamesis.harness.cli.command import Command
+from dynamesis.harness.cli.command import GroupedCommand
 from dynamesis.harness.usage.exits import VALID, UsageError
 from dynamesis.harness.usage.outcome import outcome
 
@@ -53,7 +53,7 @@ def command_line(commands: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_main)
     for name in commands:
-        app.command(name, cls=Command)(import_module(COMMANDS[name]).run)
+        app.command(name, cls=GroupedCommand)(import_module(COMMANDS[name]).run)
     if commands is COMMANDS:
         from dynamesis.harness.cli import bench
 

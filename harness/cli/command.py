@@ -13,7 +13,7 @@ _OTHERS = "Options"
 _LIST = re.compile(r"<list\[(\w+)\]>")
 
 
-class Command(TyperCommand):
+class GroupedCommand(TyperCommand):
     """Lists flags under the heading that `rich_help_panel` gives them."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -20,6 +20,7 @@ _CUTS = frozenset(cuts.KINDS)
 #: a node apart which has forgotten something.
 _AIMED = frozenset({"placements", "status"})
 _APART = frozenset({"cuts", "status"})
+_STOP = frozenset({"stop"})
 
 
 def _cut(
@@ -122,13 +123,14 @@ MEMBERS: tuple[Member, ...] = (
     Member("kill.loop", "SIGKILL a node again and again", draws.kill(draws.victim, times=3),
            weight=1),
     Member("kill.graceful", "SIGTERM a node, start it again",
-           draws.kill(draws.victim, signal="SIGTERM"), weight=1),
+           draws.kill(draws.victim, signal="SIGTERM"), weight=1, needs=_STOP),
     Member("kill.after-pause", "SIGSTOP a node, and SIGKILL it while it is stopped",
-           draws.kill_after_pause(100, 1000), weight=1),
+           draws.kill_after_pause(100, 1000), weight=1,
+           needs=frozenset({"pause"})),
     Member("kill.after-stop", "SIGTERM a node, start it again, and soon SIGKILL it",
-           draws.kill_after_stop, weight=1, gap=0.3),
+           draws.kill_after_stop, weight=1, gap=0.3, needs=_STOP),
     Member("kill.mid-stop", "SIGTERM a node, and SIGKILL it before it is down",
-           draws.kill_mid_stop(0, 60), weight=1),
+           draws.kill_mid_stop(0, 60), weight=1, needs=_STOP),
     Member("pause.one", "SIGSTOP a node, SIGCONT it", draws.pause(draws.ONE)),
     Member("pause.minority", "SIGSTOP less than half", draws.pause(draws.MINORITY), least=3),
     Member("pause.majority", "SIGSTOP more than half", draws.pause(draws.MAJORITY), least=3,

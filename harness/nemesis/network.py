@@ -173,9 +173,9 @@ async def _harm(routes: RouteFaults, names: list[str]) -> Callable[[], Awaitable
 
 
 async def _used(observed: Observed, routes: RouteFaults, bad: LinkFault, names: list[str]) -> Look:
-    """Proof where nodes report nothing: somebody used these links before and they refuse or
-    reset now, or somebody is connected through them while they have the fault, which was read
-    back when it was laid; or the links' own count. "nobody" in the detail: no one ever dialled
+    """Proof where nodes report nothing: these links were used before and they refuse or
+    reset now, or connections go through them while they have the fault, which was read
+    back when it was laid; or the links' own count. "nobody" in the detail: nothing ever dialled
     there."""
     ends = [(a, b) for a in (CLIENT, *observed.nodes) for b in observed.nodes if a != b]
     wanted = {route_name(a, b): (a, b) for a, b in ends if route_name(a, b) in names}

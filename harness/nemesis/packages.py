@@ -18,6 +18,8 @@ from dynamesis.harness.targets.target import CAPABILITIES
 #: What the target must be able to do for a family of faults.
 FAMILY_NEEDS: dict[str, tuple[str, ...]] = {
     "cut": ("cuts",),
+    "kill": ("kill",),
+    "pause": ("pause",),
     "wipe": ("wipe",),
     "disk": ("disks",),
     "clock": ("clocks",),

@@ -159,13 +159,15 @@ class ProcessStore:
                 f"target {self._target.name}: {argv[0]} is not a program on this machine"
                 + (f"; {self._target.install}" if self._target.install else "")
             )
+        env = {**os.environ, **command.env}
+        env |= context.preload(node, env)
         with where.log.open("ab") as log:
             process = subprocess.Popen(
                 context.tied([os.path.abspath(program), *argv[1:]]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **command.env},
+                env=env,
                 cwd=where.data if command.cwd is None else command.cwd,
                 start_new_session=True,
             )

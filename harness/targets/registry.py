@@ -15,8 +15,10 @@ from dynamesis.harness.targets.target import Target
 
 #: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
 TARGETS: dict[str, str] = {
-    "pouchdb": "harness.targets.pouchdb.target:PouchDBTarget",
+    "adopt": "harness.targets.adopted.target:AdoptTarget",
+    "cassandra": "harness.targets.cassandra.target:CassandraTarget",
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
+    "pouchdb": "harness.targets.pouchdb.target:PouchDBTarget",
 }
 #: the entry points of targets that other packages bring
 GROUP = "dynamesis.targets"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Who dials, where it is no node: clients; and all peers, where one address serves them all.
+#: The diallers that are not nodes: clients; and all peers, where one address serves them all.
 CLIENT, PEERS = "client", "peers"
 #: The port that clients dial.
 CLIENT_PORT = "client"

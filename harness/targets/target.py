@@ -34,6 +34,9 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 #: The capabilities that a target may have beside its processes (docs/targets.md).
 CAPABILITIES: dict[str, str] = {
     "cuts": "links between its nodes that can be cut one by one",
+    "kill": "nodes that can be killed and started again",
+    "stop": "nodes that can be stopped gracefully and started again",
+    "pause": "nodes that can be paused",
     "status": "what a node reports of itself",
     "quiet": "whether replication is at rest",
     "dumps": "what one replica holds",
@@ -78,6 +81,7 @@ class BuildContext:
     busy: how many times as long as on an idle machine everything may take now
     starts: the names of the faults' operations that the test may use, such as start-disk
     faketime: libfaketime, where clocks are to be wrong through it
+    preload: variables beside those of a node's own environment
     """
 
     site: Site
@@ -88,6 +92,7 @@ class BuildContext:
     busy: Callable[[], float]
     starts: frozenset[str] = frozenset()
     faketime: Path | None = None
+    preload: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda node, environment: {}
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,9 @@ class Target:
     quiet_after: float = 5.0
     promises: Mapping[str, Any] = {}
     limits: FaultLimits = FaultLimits()
+    #: whether its nodes, which advertise one address each, are led to a proxy for each pair by a
+    #: preloaded connect() (docs/links.md); found out for `programs`, before the test
+    shimmed: bool = False
 
     def require(self) -> None:
         """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""
@@ -193,6 +201,22 @@ class Target:
         """The client of one thread."""
         raise NotImplementedError
 
+    def with_options(self, options: Mapping[str, str]) -> Target:
+        """This target with the values of all its options; most read them from the site. Raises
+        ValueError for those that make no sense."""
+        return self
+
+    def listens(self, node: str, port: str) -> str | None:
+        """The host:port at which a node that is there already listens; None: where the harness
+        has it listen."""
+        return None
+
+    def proxied(self, source: str, dest: str, port: str) -> str | None:
+        """The host:port of this machine at which `source` (a node, or site.PEERS, or
+        site.CLIENT) was configured to reach `dest`, so that the proxy must listen there; None:
+        anywhere."""
+        return None
+
     def configured(self, values: Mapping[str, Any]) -> Target:
         """This target with the values of a test's options (fields of TestSpec by name); most
         need none of them. Raises UsageError for values that make no sense together."""
@@ -212,7 +236,10 @@ class Target:
         """What it can do beside running (CAPABILITIES), known from the class: an async
         method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
         found = {
-            "cuts": self.links == "pairs",
+            "cuts": self.links == "pairs" or self.shimmed,
+            "kill": True,
+            "stop": True,
+            "pause": True,
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
             "dumps": hasattr(self, "dump"),

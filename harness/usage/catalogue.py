@@ -25,5 +25,11 @@ def catalogue() -> dict[str, list[tuple[str, str]]]:
 
 
 def names(title: str) -> tuple[str, ...]:
-    """The names under a heading, without those that are indented."""
-    return tuple(name for name, _ in catalogue()[title] if not name.startswith(" "))
+    """The names under a heading, and under what is listed apart from it ("workloads without
+    contexts" beside "workloads"); without those that are indented."""
+    rows = [row for each, rows in catalogue().items() if _is_part(each, title) for row in rows]
+    return tuple(dict.fromkeys(name for name, _ in rows if not name.startswith(" ")))
+
+
+def _is_part(heading: str, title: str) -> bool:
+    return heading == title or heading.startswith(f"{title} without ")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import CLIENT, LinkRoute, Links, routes_to_newcomer
+from dynamesis.harness.links.dialling.shim import preloaded, shim
 from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.limits import files_of, require
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.processes.ports import Ports, reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.capabilities import Capabilities
-from dynamesis.harness.targets.site import PEERS, NodeSite, Site
+from dynamesis.harness.targets.site import CLIENT_PORT, PEERS, NodeSite, Site, split
 from dynamesis.harness.targets.target import BuildContext, Target
 
 HOST = "127.0.0.1"
@@ -134,7 +136,7 @@ def build(
         sites = _sites(target, everyone, ports, plan.root)
         routes = _routes(target, sites, ports)
         links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
-        site = Site(plan.nodes, sites, plan.root, _resolver(target, links), plan.options)
+        site = Site(plan.nodes, sites, plan.root, _resolver(target, sites, links), plan.options)
         context = BuildContext(
             site=site,
             spares=plan.spares,
@@ -144,6 +146,7 @@ def build(
             busy=stretch,
             starts=plan.starts,
             faketime=plan.faketime,
+            preload=partial(_preload, target, routes, plan.root),
         )
         store = target.build(context)
         yield TestEnvironment(store, links, tuple(routes), site, sites, ports, target)
@@ -157,7 +160,7 @@ def ports_for(target: Target, links: str, nodes: int) -> int:
 
 def _route_count(target: Target, nodes: int) -> int:
     clients, between = len(target.client_ports) * nodes, len(target.between)
-    pairs = {"pairs": nodes * (nodes - 1), "nodes": nodes, None: 0}[target.links]
+    pairs = {"pairs": nodes * (nodes - 1), "nodes": nodes, None: 0}[_dialled(target)]
     return clients + between * pairs
 
 
@@ -166,7 +169,17 @@ def _sites(target: Target, nodes: tuple[str, ...], ports: Ports, root: Path) -> 
     for port in target.ports:
         for node in nodes:
             taken[node][port] = ports.take()
-    return {node: _node_site(node, taken[node], root) for node in nodes}
+    return {node: _placed(target, _node_site(node, taken[node], root)) for node in nodes}
+
+
+def _placed(target: Target, site: NodeSite) -> NodeSite:
+    """Where it is, if it is there already."""
+    there = {port: target.listens(site.name, port) for port in target.ports}
+    known = {port: split(address) for port, address in there.items() if address}
+    if not known:
+        return site
+    host = known[CLIENT_PORT][0] if CLIENT_PORT in known else site.host
+    return replace(site, host=host, ports={**site.ports, **{p: at for p, (_, at) in known.items()}})
 
 
 def _node_site(node: str, ports: Mapping[str, int], root: Path) -> NodeSite:
@@ -178,7 +191,7 @@ def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list
     from all peers to every node: each for every port that is dialled so."""
     nodes = tuple(sites)
     pairs = [(CLIENT, dest, port) for dest in nodes for port in target.client_ports]
-    sources = {"pairs": nodes, "nodes": (PEERS,), None: ()}[target.links]
+    sources = {"pairs": nodes, "nodes": (PEERS,), None: ()}[_dialled(target)]
     pairs += [
         (source, dest, port)
         for source in sources
@@ -190,11 +203,30 @@ def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list
         LinkRoute(
             source,
             _dest(target, source, dest, port),
-            f"{HOST}:{ports.take()}",
-            sites[dest].address(port),
+            target.proxied(source, dest, port) or f"{HOST}:{ports.take()}",
+            target.listens(dest, port) or sites[dest].address(port),
         )
         for source, dest, port in pairs
     ]
+
+
+def _dialled(target: Target) -> str | None:
+    """How many proxies its nodes dial: one for each pair, one for each node, none."""
+    return "pairs" if target.shimmed else target.links
+
+
+def _preload(
+    target: Target,
+    routes: list[LinkRoute],
+    root: Path,
+    node: str,
+    environment: Mapping[str, str],
+) -> Mapping[str, str]:
+    """The variables that lead what a node dials to its own proxies; none where that needs none."""
+    if not target.shimmed:
+        return {}
+    dials = {route.upstream: route.listen for route in routes if route.source == node}
+    return preloaded(shim(), root / f"dials-{node}", dials, environment)
 
 
 def _dest(target: Target, source: str, dest: str, port: str) -> str:
@@ -209,8 +241,12 @@ def _named(dest: str) -> tuple[str, str]:
     return node, port
 
 
-def _resolver(target: Target, links: Links) -> Callable[[str, str, str], str]:
+def _resolver(
+    target: Target, sites: Mapping[str, NodeSite], links: Links
+) -> Callable[[str, str, str], str]:
     def resolve(source: str, dest: str, port: str) -> str:
+        if source == PEERS and target.shimmed:  # what it dials there is led to its own proxy
+            return sites[dest].address(port or target.between[0])
         return links.address(source, _dest(target, source, dest, port))
 
     return resolve

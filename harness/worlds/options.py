@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
+from dynamesis.harness.links.dialling import choose
 from dynamesis.harness.nemesis import (
     CLOCKS,
     PACKAGES,
@@ -22,7 +24,6 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
-from dynamesis.harness.nemesis.outside import outside_nemesis
 from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
@@ -33,7 +34,7 @@ from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, within
 from dynamesis.harness.worlds.environment import ports_for
-from dynamesis.harness.worlds.extensions import workload_for
+from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
 from dynamesis.harness.worlds.test_spec import Flag, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
@@ -123,6 +124,10 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         raise UsageError(f"--bin: target {target.name} takes none")
     if spec.bin is not None and not spec.bin.is_file():
         raise UsageError(f"--bin: {spec.bin}: no such file")
+    try:
+        target = target.with_options(_target_options(target, spec.target_option))
+    except ValueError as wrong:
+        raise UsageError(f"--target-option: {wrong}") from wrong
     workload = spec.workload
     if workload is None:
         if not target.workloads:
@@ -140,7 +145,33 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         bin=None if spec.bin is None else spec.bin.resolve(),
     )
     values = {name: getattr(full, name) for name in full.flags()}
-    return full, target.configured(values)
+    return full, _shimmed(target.configured(values))
+
+
+def dialling(target: Target) -> dict[str, Any]:
+    """How its nodes come to dial the proxies, whether pairs can be cut, and why not in each of
+    the ways that would be tried before (harness.links.dialling)."""
+    if target.links == "pairs":
+        return {"name": "addresses", "pairs": True}
+    if not target.programs:
+        left_out = {"shim": "the target names no programs, of which it could be known beforehand"}
+    else:
+        choice = choose("nodes", target.programs)
+        left_out = {} if choice is None else dict(choice.left_out)
+        if choice is not None and choice.name == "namespaces":
+            left_out["namespaces"] = "tests of a target do not put its nodes into them"
+    name = "shim" if target.shimmed else "destinations"
+    return {"name": name, "pairs": target.shimmed, "left_out": left_out}
+
+
+def _shimmed(target: Target) -> Target:
+    """With the shim, where that makes a proxy for each pair of one for each node."""
+    choice = choose(target.links, target.programs) if target.programs else None
+    if target.links != "nodes" or choice is None or choice.name != "shim":
+        return target
+    shimmed = copy(target)
+    shimmed.shimmed = True
+    return shimmed
 
 
 def plan_test(spec: TestSpec) -> TestOptions:
@@ -237,7 +268,7 @@ def topology(spec: TestSpec) -> tuple[TestSpec, DynamoTarget]:
     assert isinstance(target, DynamoTarget)
     assert full.nodes is not None
     require_ports(target, one_of("--links", full.links, LINKS), full.nodes, full.port_base)
-    return full, target
+    return full, DynamoTarget(target.topology)  # not in haste: it stays up
 
 
 def require_ports(target: Target, links: str, nodes: int, port_base: int | None) -> None:

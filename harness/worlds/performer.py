@@ -62,7 +62,7 @@ class TargetPerformer:
             await self._drop()
             return _doubtful(op, "timeout", f"no answer within {limit:g} s")
         except Exception as failure:
-            own = not isinstance(failure, OSError)  # what a broken connection raises tells nothing
+            own = not isinstance(failure, OSError)  # a broken connection explains itself
             log.warning("the client of process %s: %r", op.process, failure, exc_info=own)
             await self._drop()
             return _doubtful(op, "client-broke", _text(failure))

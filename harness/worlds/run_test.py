@@ -34,7 +34,7 @@ from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.compose import WORK, compose
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
+from dynamesis.harness.worlds.options import TestOptions, dialling, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
@@ -216,6 +216,8 @@ def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
             "system": platform.platform(),
         },
     }
+    if target.links is not None:
+        described["dialling"] = dialling(target)
     if options.lacks:
         described["lacks"] = options.lacks
     if options.model is not None:
