@@ -207,6 +207,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.usage", "workloads", "workloads.client", "workloads.plain"),
         ),
     ),
+    "harness.targets.cassandra": (
+        "Apache Cassandra as a target",
+        ("checkers.history", "harness.targets"),
+    ),
     "harness.targets.pouchdb": (
         "PouchDB Server as a target",
         ("checkers.history", "harness.targets", "workloads.client"),
