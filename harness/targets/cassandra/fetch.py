@@ -1,6 +1,6 @@
 """Fetch Cassandra and what it depends on with Maven, into our cache:
 
-    python -m dynamesis.harness.targets.cassandra.fetch
+python -m dynamesis.harness.targets.cassandra.fetch
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class CassandraTarget(Target):
     stop_limit = 20.0
     op_limit = 10.0
     quiet_after = 5.0
-    options: Mapping[str, TargetOption] = {  # noqa: RUF012
+    options: Mapping[str, TargetOption] = {
         "registers": TargetOption(
             "lww",
             "what a register is: a row where the last writer wins, or one of lightweight "
@@ -56,7 +56,10 @@ class CassandraTarget(Target):
             "quorum", "how many replicas answer an operation", ("one", "quorum", "all")
         ),
         "skew": TargetOption(
-            "0", "ms by which the clock of each client is ahead of that of the one before"
+            "0",
+            "ms by which the clock of each client, which dates its writes, is ahead of that of the "
+            "one before; 0: nodes date them",
+            ("0", "1", "10", "20", "100", "1000"),
         ),
         "commitlog": TargetOption(
             "periodic",
@@ -65,7 +68,7 @@ class CassandraTarget(Target):
             ("periodic", "compressed", "batch"),
         ),
         "paxos": TargetOption("v1", "the variant of Paxos", ("v1", "v2")),
-        "heap": TargetOption("512m", "the heap of a node"),
+        "heap": TargetOption("512m", "the heap of a node", ("384m", "512m", "1g", "2g")),
     }
     limits = FaultLimits(w=2, n=3)
     _workload = "register"

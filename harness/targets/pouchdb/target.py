@@ -31,15 +31,16 @@ class PouchDBTarget(Target):
 
     name = "pouchdb"
     description = "PouchDB Server: multi-master replication, conflicts are kept as siblings"
-    workloads = tuple(
-        f"dynamo/{name}"
-        for name in ("register", "cart", "set", "counter", "delete", "sessions", "blind")
-    ) + ("dynamo/hot-key", "dynamo/large-values", "dynamo/append")
+    workloads = (
+        *("dynamo/register", "dynamo/cart", "dynamo/set", "dynamo/counter", "dynamo/delete"),
+        *("dynamo/sessions", "dynamo/blind", "dynamo/hot-key", "dynamo/large-values"),
+        "dynamo/append",
+    )
     links = "pairs"
     programs = ("node",)
     install = "get Node.js 14 or later (Debian: nodejs)"
     boot_limit = 60.0
-    options: Mapping[str, TargetOption] = {  # noqa: RUF012
+    options: Mapping[str, TargetOption] = {
         "read": TargetOption(
             "all",
             "what a client reads of a document: all its conflicting revisions, or the winner, as "
