@@ -52,7 +52,10 @@ EXCEPTIONS = {
 }
 
 #: class names that two rooms have, with the reason
-TWICE = {"Rng": "cluster.core and harness.generators import nothing in common"}
+TWICE = {
+    "Client": "of our own store, and of any target: each is the word of its page",
+    "Rng": "cluster.core and harness.generators import nothing in common",
+}
 
 #: `_told` and `told=` too: an underscore is no boundary for \b
 _RETIRED = re.compile(

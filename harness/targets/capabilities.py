@@ -170,7 +170,7 @@ class Newcomers(Protocol):
 
 
 class Quiet(Protocol):
-    """Whether replication is at rest, where nodes have no Status to tell it from."""
+    """Whether replication is at rest, where nodes report no Status that shows it."""
 
     async def at_rest(self) -> bool:
         """True once nothing is left to replicate; an exception counts as False."""

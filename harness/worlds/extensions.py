@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
@@ -27,10 +28,14 @@ def workload_for(name: str, target: Target) -> Workload:
         workload.name in target.workloads or performs.issuperset(workload.operations)
     ):
         return workload
-    speaks = ", ".join(target.workloads) or "none"
+    names = [*known, *(each for each in target.workloads if each not in EVERY)]
+    speaks = ", ".join(names) or "none"
     if workload is None and not any(name in (each, each.partition("/")[2]) for each in EVERY):
+        near = get_close_matches(name, names, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
-            f"there is no {name!r}; target {target.name} speaks: {speaks}; or give FILE.py:NAME"
+            f"there is no {name!r}{hint}; target {target.name} speaks: {speaks}; "
+            "or give FILE.py:NAME"
         )
     shown = name if workload is None else workload.name
     raise ValueError(f"target {target.name} does not speak {shown}; it speaks: {speaks}")

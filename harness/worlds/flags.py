@@ -83,5 +83,6 @@ def _completion(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
 def _help(flag: Flag) -> str:
     """With the names and the numbers that are allowed."""
     if flag.choices is not None:
-        return f"{flag.help} One of: {', '.join(names(flag.choices))}."
+        other = "; or FILE.py:NAME" if flag.files else ""
+        return f"{flag.help} One of: {', '.join(names(flag.choices))}{other}."
     return flag.help

@@ -108,7 +108,7 @@ class TestOptions:
 
 def lacks(target: Target) -> dict[str, str]:
     """What a target cannot do, by capability, and what it would be. A target with a status
-    needs no other way to tell that it is at rest."""
+    needs no other way to show that it is at rest."""
     able = target.able | ({"quiet"} if "status" in target.able else set())
     return {name: about for name, about in CAPABILITIES.items() if name not in able}
 

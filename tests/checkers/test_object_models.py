@@ -107,7 +107,7 @@ def _crowd(count: int) -> list[tuple[Any, ...]]:
     return [*done(998, "write", 0), *begun, *wrong, *ends]
 
 
-def test_a_search_that_gets_too_long_is_unknown_and_says_so() -> None:
+def test_a_search_that_gets_too_long_is_unknown_and_names_its_key() -> None:
     h = history(*_crowd(14))
     found = check_cas_register(h, budget=50)
     assert found.verdict is Verdict.UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -361,11 +362,14 @@ def test_flags_are_in_groups_with_their_choices(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     groups = [line[:-1] for line in shown.splitlines() if line[:1].isalpha() and line[-1] == ":"]
     assert groups == ["What is tested", "Cluster", "Load", "Output", "Options"]
-    words = " ".join(shown.split())
+    words = re.sub(r"(?<=\w)- (?=\w)", "-", " ".join(shown.split()))
     for flag in TestSpec.flags().values():
         assert f"{flag.option} " in words
         if flag.choices is not None:
-            assert f"One of: {', '.join(names(flag.choices))}." in words
+            assert (
+                f"One of: {', '.join(names(flag.choices))}{'; or FILE.py:NAME' * flag.files}."
+                in words
+            )
 
 
 def test_the_catalogue_has_what_the_tables_have() -> None:

@@ -8,7 +8,7 @@ launcher of processes what it needs, as plain values:
     host = way.host("n1")                 # where the process of n1 must listen
     way.dials("n1", "n2"), way.advertised("n2")     # what to write into configurations
     launch = way.launch("n1")             # launch.argv + argv, environment | launch.environment
-    way.launched("n1", pid)               # so that it can be seen whom this process dials
+    way.launched("n1", pid)               # its dials are watched from now on
     way.links                             # faults go here, by the routes "n1-n2", "client-n1"
     (await way.report()).plain()          # for test.json: which way, what it could not do
 

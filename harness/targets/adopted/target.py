@@ -20,7 +20,7 @@ _COMMANDS = {"kill": ("kill", "start"), "stop": ("stop", "start"), "pause": ("pa
 
 
 class AdoptTarget(Target):
-    """A cluster of somebody else's, by --target-option file=CLUSTER.yaml."""
+    """A cluster that runs already, by --target-option file=CLUSTER.yaml."""
 
     name = "adopt"
     description = "a cluster that runs already: addresses and commands from a file"
