@@ -96,13 +96,12 @@ class CassandraClient(Client):
         since a plain one would go round Paxos; a read asks Paxos whether one is under way."""
         if op.f == "read":
             return ok(op, await self._get(op, to, "serial"))
-        if op.f == "write":
-            statement, values = "IF v != ?", (_text(op.value), op.key, "")
+        if op.f == "cas":
+            compared, held, value = "=", _text(op.value[0]), op.value[1]
         else:
-            old, new = op.value
-            statement, values = "IF v = ?", (_text(new), op.key, _text(old))
-        update = f"UPDATE {KEYSPACE}.register SET v = ? WHERE k = ? {statement}"
-        rows = await to.run(update, values, self._level)
+            compared, held, value = "!=", "", op.value  # no register ever holds that
+        update = f"UPDATE {KEYSPACE}.register SET v = ? WHERE k = ? IF v {compared} ?"
+        rows = await to.run(update, (_text(value), op.key, held), self._level)
         return ok(op) if rows[0]["[applied]"] is True else fail(op, "not-equal")
 
     async def _get(self, op: Op, to: Connection, level: str) -> Any:

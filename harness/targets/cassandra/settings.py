@@ -8,7 +8,7 @@ from dynamesis.harness.targets.site import NodeSite, Site
 
 PEER = "peer"
 #: s of Cassandra's own patience for one request
-_PATIENCE = "3000ms"
+_PATIENCE = "2000ms"
 
 #: packages of the JDK that Cassandra 5 uses, as its own start script has them
 _EXPORTS = (
@@ -84,7 +84,7 @@ def java(jars: Path, node: NodeSite, heap: str) -> list[str]:
     """The command line, once the files are written."""
     files = node.data.resolve()
     return [
-        *("java", f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+        *("java", f"-Xmx{heap}", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
         *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
         "-Djdk.attach.allowAttachSelf=true",

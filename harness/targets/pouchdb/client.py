@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,8 @@ from msgspec.json import encode as json_encode
 DATABASE = "store"
 #: s that one request may take
 _TIMEOUT = 3.0
+#: s that a connection is kept without requests: Node.js closes it after 5
+_IDLE = 2.0
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
@@ -46,6 +49,7 @@ class PouchDBClient(BlockingClient):
         self._token: bytes | None = None
         self._addresses: dict[str, str] = {}
         self._connections: dict[str, http.client.HTTPConnection] = {}
+        self._used: dict[str, float] = {}
 
     def connect(self, addresses: Mapping[str, str]) -> None:
         self.disconnect()
@@ -119,10 +123,7 @@ class PouchDBClient(BlockingClient):
 
     def _request(self, op: Op, method: str, path: str, body: object = None) -> tuple[int, Any]:
         node = op.node or ""
-        connection = self._connections.get(node)
-        if connection is None:
-            connection = http.client.HTTPConnection(self._addresses[node], timeout=_TIMEOUT)
-            self._connections[node] = connection
+        connection = self._connection(node)
         sent = None if body is None else json.dumps(body)
         try:
             connection.request(method, path, sent, _JSON)
@@ -131,6 +132,17 @@ class PouchDBClient(BlockingClient):
         except (OSError, ValueError, http.client.HTTPException):
             self._connections.pop(node).close()
             raise
+
+    def _connection(self, node: str) -> http.client.HTTPConnection:
+        """A connection that the node has not closed for having been idle."""
+        now, used = monotonic(), self._used.get(node, 0.0)
+        self._used[node] = now
+        if node in self._connections and now - used > _IDLE:
+            self._connections.pop(node).close()
+        if node not in self._connections:
+            opened = http.client.HTTPConnection(self._addresses[node], timeout=_TIMEOUT)
+            self._connections[node] = opened
+        return self._connections[node]
 
     def _node_for(self, op: Op) -> str:
         if op.node in self._addresses:
