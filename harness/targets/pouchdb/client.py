@@ -26,7 +26,7 @@ from msgspec.json import encode as json_encode
 
 DATABASE = "store"
 #: s that one request may take
-_TIMEOUT = 3.0
+_TIMEOUT = 6.0
 #: s that a connection is kept without requests: Node.js closes it after 5
 _IDLE = 2.0
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}

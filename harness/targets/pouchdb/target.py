@@ -40,6 +40,7 @@ class PouchDBTarget(Target):
     programs = ("node",)
     install = "get Node.js 14 or later (Debian: nodejs)"
     boot_limit = 60.0
+    op_limit = 10.0
     options: Mapping[str, TargetOption] = {
         "read": TargetOption(
             "all",
