@@ -168,7 +168,28 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.nemesis", "harness.processes", "harness.results", "harness.targets"),
         ),
     ),
-    "harness.report": ("pages, JUnit, the summary", ("harness.results", "harness.targets")),
+    "harness.report.pictures": (
+        "pictures of anomalies, as static SVG",
+        (
+            *("checkers", "checkers.dynamo", "checkers.explain", "checkers.graph"),
+            *("checkers.history", "checkers.logs", "harness.results"),
+        ),
+    ),
+    "harness.report.plots": (
+        "what the plots over time are drawn from",
+        (
+            *("checkers.dynamo", "checkers.explain", "checkers.graph", "checkers.history"),
+            *("checkers.logs", "checkers.measure", "harness.report.pictures", "harness.results"),
+        ),
+    ),
+    "harness.report": (
+        "pages, JUnit, the summary",
+        (
+            *("checkers.graph", "checkers.history", "checkers.logs"),
+            *("harness.report.pictures", "harness.report.plots"),
+            *("harness.results", "harness.targets"),
+        ),
+    ),
     "harness.usage": (
         "what users type, and how commands end",
         (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PLOTS = ("data.js", "figures.js", "page.js", "page.css")
 FOLDERS = ("checkers", "cluster", "examples", "harness", "workloads")
 
 
@@ -53,6 +54,7 @@ def test_the_wheel_has_one_top_level_package_and_is_typed(wheel: Path) -> None:
     assert tops == {"dynamesis"}
     assert "dynamesis/py.typed" in names
     assert "dynamesis/harness/report/page.html.j2" in names
+    assert {f"dynamesis/harness/report/plots/{n}" for n in PLOTS} <= set(names)
     examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert examples <= {name.rpartition("/")[2] for name in names if "/examples/" in name}
 

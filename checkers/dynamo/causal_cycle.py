@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.cycle_search import find_cycles
-from dynamesis.checkers.graph.cycles import PROCESS, WR, WW, Cycle, Edges, Step
+from dynamesis.checkers.graph.cycles import KINDS, PROCESS, WR, WW, Cycle, Edges, Step
 from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import INVOKE, OK
@@ -46,9 +46,16 @@ def _anomaly(c: Causality, cycle: Cycle) -> Anomaly:
     h = c.history
     rows = tuple(sorted({row for step in cycle.steps for row in _rows(c, step)}))
     explained = Explained.of(cycle, lambda step: _reason(c, step))
-    reasons = "; ".join(reason for _, reason in explained.reasons())
+    steps = list(explained.reasons())
+    reasons = "; ".join(reason for _, reason in steps)
     why = f"each comes before the next, and the last before the first: {reasons}."
-    return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows)
+    data = {
+        "cycle": [
+            {"from": step.a, "to": step.b, "kind": KINDS[step.kind], "why": reason}
+            for step, reason in steps
+        ]
+    }
+    return Anomaly("causal-cycle", why, h.keys[h.key_of[rows[0]]], rows, data)
 
 
 def _rows(c: Causality, step: Step) -> tuple[int, int]:

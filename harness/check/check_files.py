@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.formats.io import FORMATS, Format
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.models.models import MODELS, ModelOptions
 from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
+from dynamesis.harness.report.page import render, stored_logs
 from dynamesis.harness.report.summary import left_out, print_results, word
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
@@ -39,6 +41,7 @@ class Request:
     export: str | None
     junit: Path | None
     json: bool = False
+    report: Path | None = None
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class Request:
         export: str | None,
         junit: Path | None,
         json: bool = False,
+        report: Path | None = None,
     ) -> Request:
         """Raises UsageError for what makes no sense."""
         if model is None and options != ModelOptions():
@@ -61,8 +65,10 @@ class Request:
             one_of("--export", export, WRITERS)
         if junit is not None:
             writable_file("--junit", junit)
+        if report is not None:
+            writable_file("--report", report)
         chosen = None if model is None else ModelChoice(one_of("--model", model, MODELS), options)
-        return cls(chosen, _format(fmt), verbose, export, junit, json)
+        return cls(chosen, _format(fmt), verbose, export, junit, json, report)
 
 
 def _format(name: str | None) -> Format | None:
@@ -74,6 +80,8 @@ def check_all(paths: Sequence[Path], request: Request) -> int:
     """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     lone = len(paths) == 1
+    if request.report is not None and not lone:
+        raise UsageError("--report: is the page of one history; give one")
     codes: list[int] = []
     judged: list[Judged] = []
     found: list[JsonObject] = []
@@ -108,7 +116,12 @@ def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> No
         target_of(file, request.export)
     history = read(file, request.format)
     results = judge_history(history, test, request.model)
-    report(({"name": str(path), **test}, results))
+    named = {"name": str(path), **test}
+    report((named, results))
+    if request.report is not None:
+        logs = stored_logs(folder, test) if folder else None
+        drawn = render(file, Run(history, test), logs, named, results)
+        request.report.write_text(drawn, encoding="utf-8")
     if request.export is not None:
         export(history, file, request.export)
 

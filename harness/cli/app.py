@@ -23,6 +23,7 @@ COMMANDS = {
     "campaign": "dynamesis.harness.cli.campaign",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
+    "export": "dynamesis.harness.cli.export",
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
     "shrink": "dynamesis.harness.cli.shrink",

@@ -94,6 +94,9 @@ Fifo = Annotated[
 ]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="Show the anomalies of every history.")]
 Export = Annotated[str | None, Option(help="Write each history beside itself, as edn or json.")]
+Report = Annotated[
+    Path | None, Option(help="Write the page of a history here, as HTML.", metavar="FILE")
+]
 Junit = Annotated[Path | None, Option(help="Write the verdict here as JUnit XML.")]
 
 
@@ -113,6 +116,7 @@ def run(
     verbose: Verbose = False,
     export: Export = None,
     junit: Junit = None,
+    report: Report = None,
     json: Json = False,
 ) -> int:
     """Judge stored or foreign histories again.
@@ -134,7 +138,8 @@ def run(
         at_least_once=at_least_once,
         fifo=fifo,
     )
-    return check_all(paths, Request.of(model, options, format, verbose, export, junit, json))
+    request = Request.of(model, options, format, verbose, export, junit, json, report)
+    return check_all(paths, request)
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

@@ -1,100 +1,203 @@
-"""report.html: one self-contained page about one test."""
+"""report.html: one self-contained page about one test.
+
+Everything is made from the stored files alone. The pictures of anomalies are inline SVG and need no
+script; the plots over time are drawn in the browser by Bokeh's scripts, which are taken from the
+installed package as they are (its Python side is never imported: that would cost a second).
+What comes from a history is data: it reaches the page escaped by the template, or as JSON.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from dynamesis.harness.report.summary import described, evidence, reasons, word
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.history import HistoryError, read_history
+from dynamesis.checkers.logs.logs import Logs
+from dynamesis.harness.report.lines import Cited, cited_line, held_lines, read_lines
+from dynamesis.harness.report.nodelog import events, nodes_of
+from dynamesis.harness.report.pictures.charts import convergence_chart, staleness_chart
+from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
+from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
+from dynamesis.harness.report.plots.facts import facts
+from dynamesis.harness.report.story import grounds, operations, sentence
+from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
+from dynamesis.harness.report.words import brief, clip
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
+from markupsafe import Markup
 
-#: Anomalies of one name that are shown unfolded.
-_SHOWN = 3
+log = logging.getLogger(__name__)
 
-#: Characters of a summary, and of JSON that needs none.
-_BRIEF = 100
+#: Anomalies of one name that are shown unfolded, and described at all.
+_SHOWN, _DESCRIBED = 3, 30
+#: Bytes of node logs beyond which they are not read for the page.
+_LOGS = 256 << 20
+_OUTCOMES = {
+    "ok": "ok", "fail": "failed for certain", "info": "outcome unknown", "open": "never ended",
+}  # fmt: skip
+_SCRIPTS = ("data.js", "figures.js", "page.js")
 
-#: A line of the history without its quorum information (`worth`), and that, as JSON.
-Cited = tuple[str, str]
-Proven = tuple[JsonObject, list[Cited]]
+
+@dataclass(frozen=True)
+class ShownAnomaly:
+    """An anomaly with what shows it. `rows`: the events of clients that the timeline has."""
+
+    number: int
+    anomaly: JsonObject
+    cited: list[Cited]
+    operations: list[JsonObject]
+    pictures: list[Picture]
+    rows: list[int]
 
 
 def page(folder: Folder) -> str:
     """The page, from test.json, results.json and history.jsonl in `folder`."""
     test, results = folder.load_json(TEST), folder.load_json(RESULTS)
+    run, notice = _run(folder, test)
+    return render(folder / HISTORY, run, stored_logs(folder, test), test, results, notice)
+
+
+def pictures(folder: Folder) -> Iterator[tuple[str, str]]:
+    """(file name, SVG) of each picture of a stored test. Raises HistoryError, OSError."""
+    test, results = folder.load_json(TEST), folder.load_json(RESULTS)
+    run = Run(read_history(folder / HISTORY), test)
+    found = described(results)
+    yield from files(Gallery(run, stored_logs(folder, test), found), found)
+    for name, drawing in _charts(results).items():
+        if drawing is not None:
+            yield f"{name.replace('_', '-')}.svg", drawing.standalone()
+
+
+def render(
+    history: Path,
+    run: Run | None,
+    logs: Logs | None,
+    test: Mapping[str, Any],
+    results: Mapping[str, Any],
+    notice: str = "",
+) -> str:
+    """The page of a history that was read (None: it could not be, and `notice` has why)."""
     found = described(results)
     wanted = {index for anomaly in found for index in anomaly["ops"]}
-    proof, story = _read(folder / HISTORY, wanted)
+    if run is not None and history.name != HISTORY:
+        proof, story = held_lines(run.history, wanted)
+    else:
+        proof, story = read_lines(history, wanted)
+    drawn = facts(run, logs, results) if run is not None and len(run.history) else None
+    staleness = (results["checkers"].get("staleness") or {}).get("details")
+    return _environment().get_template("page.html.j2").render(
+        test={"name": str(history), "start": "", "command": "", **test},
+        results=results,
+        verdict=word(results["valid"]),
+        sentence=sentence(results),
+        grounds=grounds(results["evidence"]) if results.get("evidence") else [],
+        reasons=list(dict.fromkeys(reasons(results))),
+        groups=_by_name(found, proof, run, logs),
+        shown=_SHOWN,
+        evidence=evidence(results["evidence"]) if results.get("evidence") else "",
+        staleness=staleness,
+        drawn=drawn,
+        outcomes=_OUTCOMES,
+        story=story,
+        notice=notice,
+        scripts=list(_scripts()) if drawn else [],
+        word=word,
+        light=colours(LIGHT),
+        dark=colours(DARK),
+        css=RULES + (Path(__file__).parent / "plots/page.css").read_text(encoding="utf-8"),
+        **_charts(results),
+    )  # fmt: skip
+
+
+def _charts(results: Mapping[str, Any]) -> JsonObject:
+    staleness = (results["checkers"].get("staleness") or {}).get("details") or {}
+    repaired = (results.get("stats") or {}).get("repaired") or {}
+    return {
+        "staleness_chart": staleness_chart(staleness),
+        "convergence": convergence_chart(repaired),
+    }
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["brief"] = brief
-    return environment.get_template("page.html.j2").render(
-        test=test,
-        results=results,
-        verdict=word(results["valid"]),
-        word=word,
-        reasons=list(dict.fromkeys(reasons(results))),
-        groups=_by_name(found, proof),
-        shown=_SHOWN,
-        evidence=evidence(results["evidence"]) if results.get("evidence") else "",
-        story=story,
-    )
+    environment.filters |= {
+        "brief": brief, "short": short, "clip": clip, "clean": printable, "script": _script,
+    }  # fmt: skip
+    return environment
 
 
-def brief(value: Any) -> str | None:
-    """A value in some words; None if it is short enough to be shown as JSON."""
-    if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
-        return None
-    if isinstance(value, list):
-        return f"{len(value)} entries"
-    words = ", ".join(f"{name} {_word(each)}" for name, each in value.items())
-    return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
+def _script(value: Any) -> Markup:
+    """JSON that cannot end the script element that it is in; names keep their order."""
+    text = json.dumps(value, separators=(",", ":"))
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return Markup(text)
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, dict | list) and len(json.dumps(value)) > _BRIEF // 3:
-        return f"({len(value)})"
-    return value if isinstance(value, str) else json.dumps(value)
+def _scripts() -> Iterator[str]:
+    """Bokeh's scripts from its package, then ours as one. Nothing in them can end the element."""
+    found = find_spec("bokeh")
+    folder = Path(found.origin).parent / "server/static/js" if found and found.origin else Path()
+    for name in ("bokeh.min.js", "bokeh-api.min.js"):
+        yield (folder / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
+    ours = (Path(__file__).parent / "plots" / name for name in _SCRIPTS)
+    own = "\n".join(path.read_text(encoding="utf-8") for path in ours)
+    yield f'(() => {{\n"use strict";\n{own}}})();'
 
 
-def _cited(line: str) -> Cited:
+def _run(folder: Folder, test: Mapping[str, Any]) -> tuple[Run | None, str]:
+    """The run of a folder, or why there is none."""
     try:
-        event = json.loads(line)
-        quorum = event.pop("worth", None)
-    except (ValueError, AttributeError):
-        return line, ""
-    if quorum is None:
-        return line, ""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False), json.dumps(quorum)
+        return Run(read_history(folder / HISTORY), test), ""
+    except (HistoryError, OSError) as unread:
+        return None, f"The history cannot be drawn: {unread}."
 
 
-def _by_name(found: list[JsonObject], proof: Mapping[int, str]) -> dict[str, list[Proven]]:
-    """Anomalies by name, each with the lines of the history that prove it."""
-    groups: dict[str, list[Proven]] = {}
-    for anomaly in found:
-        cited = [_cited(proof[index]) for index in anomaly["ops"] if index in proof]
-        groups.setdefault(anomaly["name"], []).append((anomaly, cited))
+def stored_logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
+    """The event logs of a test's nodes; None where there are none, or too much to draw."""
+    found = nodes_of(folder.path)
+    try:
+        if not found or sum(path.stat().st_size for path in found.values()) > _LOGS:
+            return None
+        return Logs.of(events(found), test.get("began"))
+    except OSError:
+        log.exception("the nodes' logs cannot be read")
+        return None
+
+
+def _by_name(
+    found: Sequence[JsonObject], proof: Mapping[int, str], run: Run | None, logs: Logs | None
+) -> dict[str, list[ShownAnomaly]]:
+    """Anomalies by name, each with what shows it. Pictures are drawn of the first of each name."""
+    gallery = Gallery(run, logs, found) if run is not None and found else None
+    groups: dict[str, list[ShownAnomaly]] = {}
+    for number, anomaly in enumerate(found):
+        group = groups.setdefault(anomaly["name"], [])
+        if len(group) >= _DESCRIBED:
+            continue
+        cited = [cited_line(proof[index]) for index in anomaly["ops"] if index in proof]
+        drawn = list(gallery.pictures(anomaly)) if gallery and len(group) < DRAWN else []
+        ops = operations(run.history, anomaly["ops"]) if run is not None else []
+        rows = _client_rows(run, anomaly["ops"])
+        group.append(ShownAnomaly(number, anomaly, cited, ops, drawn, rows))
     return groups
 
 
-def _read(path: Path, wanted: set[int]) -> tuple[dict[int, str], list[JsonObject]]:
-    """The lines that prove something, and what harness and nemesis did."""
-    proof: dict[int, str] = {}
-    story: list[JsonObject] = []
-    with path.open("rb") as lines:
-        for index, line in enumerate(lines):
-            if index in wanted:
-                proof[index] = line.decode(errors="replace").strip()
-            if b'"nemesis"' in line or b'"harness"' in line:
-                event = json.loads(line)
-                if event["process"] in ("nemesis", "harness") and event["type"] == "info":
-                    story.append(event)
-    return proof, story
+def _client_rows(run: Run | None, ops: Sequence[int]) -> list[int]:
+    """The cited events that are of an operation, not of the nemesis."""
+    if run is None:
+        return []
+    h = run.history
+    return [r for r in ops if 0 <= r < len(h) and (h.process[r] >= 0 or h.pair[r] >= 0)][:200]

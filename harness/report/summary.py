@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynamesis.harness.report.pictures.printable import printable as printable
 from dynamesis.harness.results.documents import JsonObject
 from rich.console import Console
 from rich.padding import Padding
@@ -13,15 +13,6 @@ from rich.text import Text
 
 WORDS = {True: "valid", False: "invalid", "unknown": "unknown"}
 STYLES = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
-
-
-#: What neither a terminal nor XML should get: keys and ids of a foreign history are anything.
-_ODD = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def printable(text: str) -> str:
-    """The text with control characters, and what is not a character, as escapes."""
-    return _ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
 def word(valid: Any) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
+import subprocess
+import sys
+import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from dynamesis.checkers.history.history import History, encode
+from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.harness.report.junit import junit
-from dynamesis.harness.report.page import brief, page
+from dynamesis.harness.report.page import page
+from dynamesis.harness.report.plots import columns
 from dynamesis.harness.report.summary import print_results
+from dynamesis.harness.report.words import brief
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
 from rich.console import Console
 
@@ -41,6 +52,9 @@ HISTORY_LINES = """\
 {"index":3,"time":4000000,"type":"invoke","process":"nemesis","f":"start-cut"}
 {"index":4,"time":5000000,"type":"info","process":"nemesis","f":"start-cut","value":{"fault":0}}
 """
+
+#: of a store that is simulated: 50 operations
+SIMULATED = b"".join(map(encode, Store(1, 50, keys=3, clients=2).ops())).decode()
 
 
 def told(results: dict[str, Any], **options: Any) -> str:
@@ -133,3 +147,56 @@ def test_short_values_are_shown_as_they_are() -> None:
     assert brief("words " * 100) is None
     assert brief([{"at": i} for i in range(50)]) == "50 entries"
     assert len(brief({str(i): i for i in range(99)}) or "") == 100
+
+
+def test_the_page_needs_bokehs_scripts_but_not_its_python(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut"})
+    folder.save_json(RESULTS, INVALID)
+    folder.save(HISTORY, SIMULATED)
+    write = (
+        "import sys; from pathlib import Path; from dynamesis.harness.report.page import page; "
+        "from dynamesis.harness.results.results import Folder; "
+        f"shown = page(Folder(Path({str(tmp_path)!r}))); "
+        "assert 'Bokeh' in shown; assert 'bokeh' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", write], check=True, timeout=120)
+
+
+def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut"})
+    folder.save_json(RESULTS, INVALID)
+    folder.save(HISTORY, SIMULATED)
+    shown = page(folder)
+    before = shown[: shown.index('class="later"')]
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", before)
+    assert "@import" not in before
+
+
+def test_a_history_that_cannot_be_read_costs_the_plots_only(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut"})
+    folder.save_json(RESULTS, INVALID)
+    folder.save(HISTORY, HISTORY_LINES + "{")
+    shown = page(folder)
+    assert "The history cannot be drawn" in shown
+    assert "3.1 &lt;is&gt; gone" in shown
+    assert 'id="facts"' not in shown
+
+
+def test_operations_come_back_from_their_packed_columns() -> None:
+    history = History.of(Store(1, 300, keys=5, clients=4).ops())
+    packed = columns.operations(history)
+    numbers = np.frombuffer(zlib.decompress(base64.b64decode(packed["packed"])), "<i4")
+    table = numbers.reshape(len(columns.COLUMNS), packed["count"])
+    found = dict(zip(columns.COLUMNS, table, strict=True))
+    rows = np.flatnonzero((history.kind == 0) & (history.process != -2))
+    assert np.cumsum(found["row+"]).tolist() == rows.tolist()
+    assert np.cumsum(found["start+"]).tolist() == (history.time[rows] // 1000).tolist()
+    lanes = {lane: [] for lane in set(found["lane"].tolist())}
+    ends = rows + found["end"]
+    for lane, row, end in zip(found["lane"].tolist(), rows.tolist(), ends.tolist(), strict=True):
+        lanes[lane].append((row, end if end != row else len(history)))
+    for spans in lanes.values():
+        assert all(a[1] < b[0] for a, b in pairwise(spans[:-1]))

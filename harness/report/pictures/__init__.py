@@ -1,0 +1,1 @@
+"""Pictures of anomalies as static SVG: one module a kind of picture, no script."""

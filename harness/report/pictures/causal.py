@@ -1,0 +1,269 @@
+"""The versions of an anomaly and which covers which: a causal graph, time downwards.
+
+One column a client or replica. A write is a box, a read a rounded one with what it showed. An
+arrow from a write to a read: shown there. From a read or a write to a write: written on the
+context that it gave, and so the later version replaces the earlier one. The version that is
+missing, or that should not be there, is red, and so is the read that proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dynamesis.checkers.explain.describe import name
+from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.columns import DYNAMO
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.harness.report.pictures.svg import Drawing, short
+
+if TYPE_CHECKING:
+    from networkx import DiGraph
+
+#: versions and reads that are drawn, the others left out
+WRITES, READS = 10, 6
+#: pixels
+GUTTER, COLUMN, ROW, BOX = 70, 204, 78, 50
+
+#: data of an anomaly that names versions; those that are missing, or wrongly there
+_NAMED = ("id", "replaced_by", "upper", "lower", "missing")
+_BAD = {"lost-write": "id", "lost-item": "id", "resurrection": "id", "false-sibling": "lower"}
+
+
+@dataclass
+class Scene:
+    """What is drawn. Writes are versions by number, reads rows of completions."""
+
+    c: Causality
+    bad: set[int] = field(default_factory=set)
+    writes: list[int] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    #: the reads that the proof cites
+    cited: list[int] = field(default_factory=list)
+    #: by version: the nodes from which it took a copy of the one that is lost
+    takers: dict[int, list[str]] = field(default_factory=dict)
+
+    def want(self, versions: Iterable[int]) -> None:
+        """Adds versions as far as there is room."""
+        for version in versions:
+            if version >= 0 and version not in self.writes and len(self.writes) < WRITES:
+                self.writes.append(version)
+
+    def read(self, row: int) -> None:
+        """Adds a read as far as there is room."""
+        if row not in self.reads and len(self.reads) < READS:
+            self.reads.append(row)
+
+
+def causal_picture(c: Causality, anomaly: Mapping[str, Any]) -> Drawing | None:
+    """The picture of an anomaly; None where it is not about versions."""
+    scene = _scene(c, anomaly)
+    if not scene.reads and (not scene.bad or len(scene.writes) < 2):
+        return None
+    graph = _graph(scene)
+    return _draw(scene, graph, str(anomaly["name"]))
+
+
+def _scene(c: Causality, anomaly: Mapping[str, Any]) -> Scene:
+    h, scene = c.history, Scene(c)
+    data = anomaly.get("data") or {}
+    ids = {id: i for i, id in enumerate(h.ids)}
+
+    def version(id: object) -> int:
+        number = ids.get(str(id), -1)
+        return int(c.of_id[number]) if 0 <= number < len(c.of_id) else -1
+
+    named = {part: version(data[part]) for part in _NAMED if part in data}
+    lacking = data.get("lacking")
+    lacked = [version(id) for id in lacking] if isinstance(lacking, dict) else []
+    bad = named.get(_BAD.get(str(anomaly["name"]), "missing"), -1)
+    scene.bad = {v for v in (bad, *lacked) if v >= 0}
+    scene.want([*named.values(), *lacked])
+    for node, copy in (data.get("copies") or {}).items():
+        taken = (copy or {}).get("next") or {}
+        if (taker := version(taken.get("request"))) >= 0:
+            scene.takers.setdefault(taker, []).append(str(node))
+    scene.want([*scene.takers][:3])
+    for row in anomaly["ops"]:
+        _cite(scene, int(row))
+    _surround(scene)
+    return scene
+
+
+def _cite(scene: Scene, row: int) -> None:
+    """Adds an event of the proof: a write with its version, a read with what it showed."""
+    c = scene.c
+    h = c.history
+    if not 0 <= row < len(h) or h.process[row] == -2 or h.fs[h.f[row]] not in DYNAMO:
+        return
+    if h.fs[h.f[row]] in ("put", "delete") and h.id[row] >= 0:
+        scene.want([int(c.of_id[h.id[row]])])
+    elif h.kind[row] == OK and h.shown[row]:
+        scene.read(row)
+        scene.cited.append(row)
+
+
+def _surround(scene: Scene) -> None:
+    """Adds what joins the versions: the contexts on which the wrong one was written, what was
+    written upon it, the path from what a read showed, and what it showed."""
+    c = scene.c
+    for version in list(scene.bad):
+        scene.want(c.parents_of(version)[:2])
+        shown = [row for row in scene.reads if version in c.sibling[c.owner == row]]
+        if not shown:
+            scene.want(_upon(c, version)[:2])
+    for row in scene.reads:
+        shown = c.sibling[c.owner == row]
+        for version in [int(v) for v in shown if v >= 0][:3]:
+            scene.want([version])
+            for bad in list(scene.bad):
+                scene.want(c.path(version, bad)[:4])
+    for version in list(scene.writes):
+        basis = int(c.history.basis[c.written[version]])
+        drawn = any(parent in scene.writes for parent in c.parents_of(version))
+        if basis >= 0 and c.history.shown[basis] and drawn:
+            scene.read(basis)
+
+
+def _upon(c: Causality, version: int) -> list[int]:
+    """The versions whose context names this one."""
+    places = (c.parents == version).nonzero()[0]
+    return [int(v) for v in c.parent_start.searchsorted(places, side="right") - 1]
+
+
+def _graph(scene: Scene) -> DiGraph:
+    """Writes ("w", version) and reads ("r", row); each edge has `why` and `bad`."""
+    from networkx import DiGraph
+
+    c, h = scene.c, scene.c.history
+    graph = DiGraph()
+    for version in scene.writes:
+        row = int(c.written[version])
+        graph.add_node(("w", version), at=row, who=_actor(scene, row))
+    for row in scene.reads:
+        graph.add_node(("r", row), at=row, who=_actor(scene, row))
+        shown = {int(v) for v in c.sibling[c.owner == row]}
+        for version in scene.writes:
+            if version in shown and c.written[version] < row:
+                graph.add_edge(("w", version), ("r", row), bad=version in scene.bad)
+    for version in scene.writes:
+        basis = int(h.basis[c.written[version]])
+        if basis in scene.reads:
+            graph.add_edge(("r", basis), ("w", version), bad=False)
+        else:
+            for parent in c.parents_of(version):
+                if parent in scene.writes:
+                    graph.add_edge(("w", parent), ("w", version), bad=False)
+    return graph
+
+
+def _actor(scene: Scene, row: int) -> str:
+    """The column: the replica that a dump is of, else the client."""
+    h = scene.c.history
+    begun = row if h.kind[row] == INVOKE else int(h.pair[row])
+    if begun >= 0 and h.replica[begun] >= 0:
+        return f"replica {h.nodes[h.replica[begun]]}"
+    return f"process {h.name_of(int(h.process[row]))}"
+
+
+def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
+    from networkx import lexicographical_topological_sort
+
+    order = list(lexicographical_topological_sort(graph, key=lambda n: graph.nodes[n]["at"]))
+    columns: dict[str, int] = {}
+    for node in order:
+        columns.setdefault(graph.nodes[node]["who"], len(columns))
+    place = {
+        node: (GUTTER + COLUMN * columns[graph.nodes[node]["who"]] + COLUMN / 2, 40 + ROW * i + 26)
+        for i, node in enumerate(order)
+    }
+    width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
+    drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
+    for who, i in columns.items():
+        x = GUTTER + COLUMN * i + COLUMN / 2
+        drawing.text(x, 16, short(who, 24), "bold", "middle")
+        drawing.line(x, 24, x, height - 26)
+    for a, b, edge in graph.edges(data=True):
+        _edge(drawing, place[a], place[b], edge["bad"])
+    _lacks(drawing, scene, place)
+    legend = "to a read: shown there; to a write: in its context, so replaced by it"
+    drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
+    for node in order:
+        drawing.text(4, place[node][1] + 4, _time(scene, graph.nodes[node]["at"]), "soft")
+        _node(drawing, scene, node, *place[node])
+    return drawing
+
+
+def _edge(
+    drawing: Drawing,
+    a: tuple[float, float],
+    b: tuple[float, float],
+    bad: bool,
+    dashed: bool = False,
+) -> None:
+    """An arrow from below one box to above another, round what is between them in a column."""
+    start, end = (a[0], a[1] + BOX / 2), (b[0], b[1] - BOX / 2)
+    far = b[1] - a[1] > ROW * 1.5
+    bend = (COLUMN * 0.55 if far and a[0] == b[0] else 0.0) * (-1 if bad else 1)
+    if far and a[0] == b[0]:
+        side = (COLUMN / 2 - 16) * (-1 if bad else 1)
+        start, end = (a[0] + side, a[1] + BOX / 2), (b[0] + side, b[1] - BOX / 2)
+        bend = 26.0 * (-1 if bad else 1)
+    drawing.arrow(start, end, bend, bad, dashed)
+
+
+def _lacks(drawing: Drawing, scene: Scene, place: Mapping[Any, tuple[float, float]]) -> None:
+    """A dashed red line from what is missing to each read of the proof that lacks it."""
+    c = scene.c
+    for row in scene.reads:
+        shown = {int(v) for v in c.sibling[c.owner == row]}
+        for version in scene.bad - shown:
+            a, b = place.get(("w", version)), place.get(("r", row))
+            if a is not None and b is not None and c.ended[version] < row:
+                last = row == max(scene.reads)
+                dump = c.history.fs[c.history.f[row]] == "dump"
+                if last or dump:
+                    _edge(drawing, a, b, bad=True, dashed=True)
+
+
+def _time(scene: Scene, row: int) -> str:
+    return f"{scene.c.history.seconds(row):.3f} s"
+
+
+def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: float) -> None:
+    what, number = node
+    lines = _write_lines(scene, number) if what == "w" else _read_lines(scene, number)
+    bad = what == "w" and number in scene.bad
+    last = what == "r" and number == max(scene.cited, default=-1)
+    cls = "box bad" if bad or last else "box"
+    left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
+    drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))
+    drawing.text(x, y - 5, short(lines[0], 27), "bad" if bad else "bold", "middle")
+    drawing.text(x, y + 13, short(lines[1], 29), "soft", "middle")
+
+
+def _write_lines(scene: Scene, version: int) -> tuple[str, str]:
+    c, h = scene.c, scene.c.history
+    row = int(c.written[version])
+    verb = "delete" if c.deletes[version] else "put"
+    taken = scene.takers.get(version)
+    value = "" if c.deletes[version] else f" = {short(h.spelled(h.value_of(row)), 14)}"
+    outcome = c.outcome[version]
+    if taken and version not in scene.bad:
+        fate = f"took its place on {', '.join(taken)}"
+    elif outcome == OK:
+        end = int(c.ended[version])
+        node = f" by {short(h.nodes[h.node[end]], 12)}" if h.node[end] >= 0 else ""
+        fate = f"acknowledged{node}, {end}"
+    else:
+        fate = f"refused, {row}" if outcome == FAIL else f"outcome unknown, {row}"
+    return f"{verb} {short(name(c, version), 12)}{value}", fate
+
+
+def _read_lines(scene: Scene, row: int) -> tuple[str, str]:
+    h = scene.c.history
+    shown = [f"{s.id}{' (deleted)' if s.deleted else ''}" for s in h.siblings(row)[:4]]
+    verb = h.fs[h.f[row]]
+    lacks = "shows" if verb in ("get", "dump") else "its answer shows"
+    return f"{verb} {lacks} {', '.join(short(s, 14) for s in shown) or 'nothing'}", f"index {row}"

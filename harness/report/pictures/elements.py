@@ -1,0 +1,193 @@
+"""Sets by element, banks by account, counters by what was possible: reads side by side.
+
+A column a read, in order of time; the reads that the proof cites are red. Which elements are drawn
+follows from the proof: those of cited adds, then others that the cited reads show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.harness.report.pictures.svg import Drawing, short
+
+#: reads and rows of a table, and pixels
+READS, ROWS, GUTTER, CELL, LINE = 11, 14, 110, 58, 26
+
+_SETS = ("lost-element", "phantom", "aborted-read", "future-read", "duplicate-elements",
+         "stale-read", "lost-item", "extra-item")  # fmt: skip
+_BANKS = ("wrong-total", "negative-value", "nil-balance", "unexpected-key")
+
+
+def element_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
+    """The picture of an anomaly of a set, a bank or a counter; None for any other."""
+    name = anomaly["name"]
+    if name in _BANKS:
+        return _table(h, anomaly, _accounts)
+    if name == "out-of-bounds":
+        return _counter(h, anomaly)
+    if name in _SETS and _reads(h, anomaly["ops"], list):
+        return _table(h, anomaly, _elements)
+    return None
+
+
+def _reads(h: History, ops: Sequence[int], kind: type) -> list[int]:
+    """The completed reads nearest to the proof whose value is of this type, cited ones first."""
+    rows = np.flatnonzero((h.kind == OK) & h.rows("read") & (h.process >= 0))
+    cited = [int(r) for r in ops if 0 <= r < len(h)]
+    if not len(rows) or not cited:
+        return []
+    near = np.abs(rows - max(cited))
+    near[np.isin(rows, cited)] = -1
+    chosen = rows[np.argsort(near, kind="stable")[: READS * 2]].tolist()
+    fit = [row for row in chosen if isinstance(h.value_of(row), kind)]
+    return sorted(fit[:READS])
+
+
+Cell = tuple[str, str]
+
+
+def _accounts(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> dict[str, list[Cell]]:
+    """Balances by account, and their sums."""
+    balances = [dict(h.value_of(row)) for row in rows]
+    names = list(dict.fromkeys(account for each in balances for account in each))
+    found: dict[str, list[Cell]] = {}
+    for account in names[:ROWS]:
+        cells = [each.get(account) for each in balances]
+        found[short(account, 14)] = [
+            (short(h.spelled(c), 7), "bad" if c is None or _below(c) else "") for c in cells
+        ]
+    totals = [sum(v for v in each.values() if isinstance(v, int)) for each in balances]
+    usual = max(set(totals), key=totals.count)
+    bad = anomaly["name"] == "wrong-total"
+    cited = set(anomaly["ops"])
+    found["total"] = [
+        (str(t), "bad" if bad and (row in cited or t != usual) else "bold")
+        for row, t in zip(rows, totals, strict=True)
+    ]
+    return found
+
+
+def _below(value: object) -> bool:
+    return isinstance(value, int) and value < 0
+
+
+def _elements(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> dict[str, list[Cell]]:
+    """By element whether each read shows it."""
+    shown = [[h.spelled(e) for e in h.value_of(row)] for row in rows]
+    added = [h.spelled(h.value_of(r)) for r in anomaly["ops"]
+             if 0 <= r < len(h) and h.fs[h.f[r]] == "add"]  # fmt: skip
+    cited = set(anomaly["ops"])
+    known = {h.spelled(v) for v in _added(h)}
+    strange = [e for each in shown for e in each if e not in known]
+    twice = [e for row, each in zip(rows, shown, strict=True) if row in cited
+             for e in each if each.count(e) > 1]  # fmt: skip
+    wrong = list(dict.fromkeys([*added, *strange, *twice]))
+    others = [e for row, each in zip(rows, shown, strict=True) if row in cited for e in each]
+    names = list(dict.fromkeys([*wrong, *others, *(e for each in shown for e in each)]))[:ROWS]
+    found: dict[str, list[Cell]] = {}
+    for name in names:
+        marks = []
+        for row, each in zip(rows, shown, strict=True):
+            times = each.count(name)
+            mark = "\u2014" if not times else "\u2713" if times == 1 else f"\u2713 x{times}"
+            marks.append((mark, "bad" if name in wrong and row in cited else ""))
+        found[short(name, 14)] = marks
+    return found
+
+
+def _added(h: History) -> list[Any]:
+    rows = np.flatnonzero((h.kind == INVOKE) & h.rows("add"))
+    return [h.value_of(int(row)) for row in rows[:100_000]]
+
+
+def _table(h: History, anomaly: Mapping[str, Any], cells: Any) -> Drawing | None:
+    rows = _reads(h, anomaly["ops"], dict if cells is _accounts else list)
+    if not rows:
+        return None
+    lines: dict[str, list[Cell]] = cells(h, anomaly, rows)
+    width, height = GUTTER + CELL * len(rows) + 8, 50 + LINE * len(lines) + 8
+    drawing = Drawing(f"{anomaly['name']}: reads side by side", max(width, 240), height)
+    drawing.text(4, 16, "read ended at", "soft")
+    drawing.text(4, 34, "index", "soft")
+    for i, row in enumerate(rows):
+        x = GUTTER + CELL * i + CELL / 2
+        cited = row in anomaly["ops"]
+        if cited:
+            drawing.rect(x - CELL / 2 + 2, 2, CELL - 4, height - 6, "badband")
+        drawing.text(x, 16, f"{h.seconds(row):.3f}", "soft", "middle")
+        drawing.text(x, 34, row, "bad" if cited else "soft", "middle")
+    for n, (label, line) in enumerate(lines.items()):
+        y = 50 + LINE * n + 17
+        drawing.line(0, y - 17, max(width, 240), y - 17)
+        drawing.text(4, y, label, "bold" if label == "total" else "")
+        for i, (text, cls) in enumerate(line):
+            drawing.text(GUTTER + CELL * i + CELL / 2, y, text, cls, "middle")
+    return drawing
+
+
+def _counter(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
+    """The least and the most that a counter can have been, and what the reads gave."""
+    steps = _bounds(h)
+    cited = {int(r) for r in anomaly["ops"]}
+    reads = [(int(r), h.value_of(int(r))) for r in np.flatnonzero((h.kind == OK) & h.rows("read"))]
+    reads = [(row, v) for row, v in reads if isinstance(v, int)]
+    near = sorted(reads, key=lambda read: min(abs(read[0] - c) for c in cited))[:40]
+    if not near:
+        return None
+    low_row, high_row = min(r for r, _ in near), max(r for r, _ in near)
+    low_row = min(low_row, *cited)
+    shown = [s for s in steps if low_row <= s[0] <= high_row] or steps[-1:]
+    values = [v for _, v in near] + [b for s in shown for b in s[1:]]
+    bottom, top = min(values), max(values)
+    drawing = Drawing("out-of-bounds: what a counter can have been", 620, 240)
+
+    def place(row: int, value: int) -> tuple[float, float]:
+        x = 60 + 540 * (row - low_row) / max(1, high_row - low_row)
+        return x, 200 - 170 * (value - bottom) / max(1, top - bottom)
+
+    upper = [place(row, most) for row, _, most in shown]
+    lower = [place(row, least) for row, least, _ in shown]
+    drawing.path(_stairs(upper, 600), "line")
+    drawing.path(_stairs(lower, 600), "line")
+    for value in {bottom, top}:
+        drawing.text(50, place(low_row, value)[1] + 4, short(value, 7), "soft", "end")
+    drawing.text(60, 228, "between the lines: what the acknowledged and open adds allow", "soft")
+    for row, value in near:
+        bad = row in cited
+        drawing.circle(*place(row, value), 6 if bad else 4, "badfill" if bad else "ok",
+                       f"read {value} at index {row}")  # fmt: skip
+        if bad:
+            x, y = place(row, value)
+            drawing.text(min(x + 10, 540), y - 8, f"read {short(value, 8)}", "bad")
+    return drawing
+
+
+def _stairs(points: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    corners: list[tuple[float, float]] = []
+    for x, y in points:
+        if corners:
+            corners.append((x, corners[-1][1]))
+        corners.append((x, y))
+    return [*corners, (end, corners[-1][1])] if corners else []
+
+
+def _bounds(h: History) -> list[tuple[int, int, int]]:
+    """By event: (row, least, most) of the sum of the adds that may have taken effect."""
+    least, most, found = [0], [0], []
+    for row in np.flatnonzero(h.rows("add") & (h.process >= 0)).tolist():
+        value = h.value_of(row if h.kind[row] == INVOKE else int(h.pair[row]))
+        value = value if isinstance(value, int) else 0
+        kind = h.kind[row]
+        end = int(h.pair[row]) if kind == INVOKE else row
+        fails = end >= 0 and h.kind[end] == FAIL
+        begins, done = kind == INVOKE and not fails, kind == OK
+        most.append(value if (begins and value > 0) or (done and value < 0) else 0)
+        least.append(value if (begins and value < 0) or (done and value > 0) else 0)
+        found.append(row)
+    sums = zip([0, *found], accumulate(least), accumulate(most), strict=True)
+    return [(row, low, high) for row, low, high in sums]

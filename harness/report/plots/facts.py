@@ -1,0 +1,60 @@
+"""All that the page's script draws, as one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.measure.availability import availability
+from dynamesis.harness.report.plots.columns import operations
+from dynamesis.harness.report.plots.course import course
+from dynamesis.harness.report.plots.measures import measures
+from dynamesis.harness.results.documents import JsonObject
+
+#: cuts whose sides have a line
+CUTS = 8
+
+
+def facts(run: Run, logs: Logs | None, results: Mapping[str, Any]) -> JsonObject:
+    """{operations, course, measures, availability}; times in s since the test began."""
+    measured = measures(run.history, logs)
+    shares = _availability(run, results, measured)
+    return {
+        "operations": operations(run.history),
+        "course": course(run),
+        "measures": measured,
+        "availability": shares,
+        "sides": len(shares) > 1,
+    }
+
+
+def _availability(
+    run: Run, results: Mapping[str, Any], measured: Mapping[str, Any]
+) -> dict[str, list[float | None]]:
+    """By window the share of ok of all that ended; and by side of each cut, while it lasted."""
+    rate, at = measured["rate"], measured["at"]
+    sums = [ok + fail + info for ok, fail, info in zip(*rate.values(), strict=True)]
+    shares: dict[str, list[float | None]] = {
+        "all": [
+            round(ok / all, 3) if all else None for ok, all in zip(rate["ok"], sums, strict=True)
+        ]
+    }
+    details = (results["checkers"].get("staleness") or {}).get("details") or {}
+    measured_before: Mapping[str, Any] = details.get("availability") or availability(run)
+    cuts: list[Any] = measured_before.get("by_side") or []
+    faults = {fault.started: fault for fault in run.timeline.faults}
+    h, size = run.history, measured["window"]
+    for cut in cuts[:CUTS]:
+        fault = faults.get(cut.get("index", -1))
+        if fault is None:
+            continue
+        stop = fault.stopping if fault.stopping is not None else len(h) - 1
+        first, last = h.seconds(fault.started), h.seconds(stop)
+        for side, share in cut.get("sides", {}).items():
+            line = shares.setdefault(f"side {side}", [None] * len(at))
+            for i, t in enumerate(at):
+                if first < t + size and t < last:
+                    line[i] = share["by_second"].get(str(int(t)))
+    return shares

@@ -1,0 +1,108 @@
+"""The operations of a proof in words, a row of a table each, and the verdict as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.harness.report.pictures.cycle import micro
+from dynamesis.harness.report.pictures.svg import short
+from dynamesis.harness.report.summary import word
+from dynamesis.harness.results.documents import JsonObject
+
+#: operations of one proof that are listed, and characters of a value
+LISTED, VALUE = 20, 120
+
+
+def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
+    """What the cited operations did, in order: {row, at (s), who, did, ended}. An operation of
+    which both events are cited is one row."""
+    begun: dict[int, None] = {}
+    for row in sorted(r for r in ops if 0 <= r < len(h)):
+        first = row if h.kind[row] == INVOKE or h.pair[row] < 0 else int(h.pair[row])
+        begun[first] = None
+    return [_operation(h, row) for row in list(begun)[:LISTED]]
+
+
+def _operation(h: History, row: int) -> JsonObject:
+    process = h.name_of(int(h.process[row]))
+    who = f"process {process}" if isinstance(process, int) else str(process)
+    return {
+        "row": row,
+        "at": f"{h.seconds(row):.3f} s",
+        "who": short(who, 24),
+        "did": _did(h, row),
+        "ended": _ended(h, row),
+    }
+
+
+def _did(h: History, row: int) -> str:
+    """What was asked for: "put k1 = 7 as 3.12 on the context of index 9"."""
+    f = h.fs[h.f[row]]
+    parts = [f]
+    if h.key_of[row] >= 0:
+        parts.append(short(h.keys[h.key_of[row]], 40))
+    if h.replica[row] >= 0:
+        parts.append(f"of {short(h.nodes[h.replica[row]], 20)}")
+    if h.value[row] >= 0:
+        parts.append(f"= {_value(h, row)}")
+    if h.id[row] >= 0:
+        parts.append(f"as {short(h.ids[h.id[row]], 24)}")
+    if h.basis[row] >= 0:
+        parts.append(f"on the context of index {int(h.basis[row])}")
+    elif h.basis[row] == -1 and f in ("put", "delete"):
+        parts.append("blindly")
+    return " ".join(parts)
+
+
+def _value(h: History, row: int) -> str:
+    value = h.value_of(row)
+    if h.fs[h.f[row]] == "txn" and isinstance(value, list):
+        return short("; ".join(micro(h, step) for step in value[:12]), VALUE)
+    return short(h.spelled(value), VALUE)
+
+
+def _ended(h: History, row: int) -> str:
+    """How it ended: "ok by n2 after 41.2 ms (index 14): shows 3.12"."""
+    end = row if h.kind[row] != INVOKE else int(h.pair[row])
+    if end < 0:
+        return "never ended"
+    name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), "outcome unknown")
+    node = f" by {short(h.nodes[h.node[end]], 20)}" if h.node[end] >= 0 else ""
+    took = f" after {(h.time[end] - h.time[row]) / 1e6:.1f} ms" if end != row else ""
+    text = f"{name}{node}{took} (index {end})"
+    if h.shown[end]:
+        shown = [short(s.id, 24) + " (deleted)" * s.deleted for s in h.siblings(end)[:8]]
+        text += f": shows {', '.join(shown) or 'nothing'}"
+    elif h.kind[end] == OK and h.value[end] >= 0 and h.value[end] != h.value[row]:
+        text += f": {_value(h, end)}"
+    error = h.errors.get(end)
+    return f"{text}: {short(error.code, 40)}: {short(error.message, VALUE)}" if error else text
+
+
+def sentence(results: Mapping[str, Any]) -> str:
+    """The verdict in a sentence."""
+    verdict = word(results["valid"])
+    counts = results.get("anomalies") or {}
+    if verdict == "invalid":
+        found = ", ".join(f"{n} {name}" for name, n in counts.items())
+        return f"The store broke its promises: {found}."
+    if verdict == "unknown":
+        return "There was not enough evidence to say that the store kept its promises."
+    return "The store kept its promises, and the evidence was there to show otherwise."
+
+
+def grounds(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a verdict rests on, as (figure, what it counts); of what a history cannot have,
+    nothing."""
+    found = [(f"{figures['acknowledged']} of {figures['tried']}", "operations acknowledged")]
+    if faults := figures["faults"]:
+        took = sum(fault["took_effect"] is True for fault in faults)
+        found.append((f"{took} of {len(faults)}", "faults took effect"))
+    if (final := figures["final_reads"])["asked"]:
+        found.append((f"{final['answered']} of {final['asked']}", "final reads answered"))
+    if (compared := figures["compared"])["keys"]:
+        found.append((f"{compared['keys']}", f"keys compared on {compared['replicas']} replicas"))
+    return found

@@ -1,0 +1,36 @@
+"""Values of any size in the words that a page has room for."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Any
+
+from dynamesis.harness.report.pictures.printable import printable
+
+#: characters of a summary and of JSON that needs none, and of any text from a test
+_BRIEF, _LONGEST = 100, 4_000
+
+
+def clip(value: Any) -> str:
+    """A text, or another value as JSON, without control characters, cut where it is long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) <= _LONGEST:
+        return printable(text)
+    return f"{printable(text[:_LONGEST])}\u2026 ({len(text):,} characters)"
+
+
+def brief(value: Any) -> str | None:
+    """A value in some words; None if it is short enough to be shown as JSON."""
+    if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
+        return None
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    words = ", ".join(f"{name} {_word(each)}" for name, each in islice(value.items(), _BRIEF))
+    return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, dict | list) and len(json.dumps(value)) > _BRIEF // 3:
+        return f"({len(value)})"
+    return value if isinstance(value, str) else json.dumps(value)
