@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from dynamesis.harness.targets.cassandra.cql import Answered, Connection
+from dynamesis.harness.targets.cassandra.cql import Answered, CqlConnection
 from dynamesis.harness.targets.cassandra.settings import configuration
 from dynamesis.harness.targets.registry import load_target
 from dynamesis.harness.targets.site import NodeSite, Site
@@ -26,7 +26,9 @@ def text(content: str) -> bytes:
     return struct.pack(">H", len(content)) + content.encode()
 
 
-def answered(kind: int, body: bytes, then: Callable[[Connection], Awaitable[T]]) -> tuple[T, bytes]:
+def answered(
+    kind: int, body: bytes, then: Callable[[CqlConnection], Awaitable[T]]
+) -> tuple[T, bytes]:
     """What a connection makes of a frame of this kind, and what it had sent for it."""
     asked: list[bytes] = []
 
@@ -41,7 +43,7 @@ def answered(kind: int, body: bytes, then: Callable[[Connection], Awaitable[T]])
     async def both() -> T:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        connection = await Connection.open(f"127.0.0.1:{port}")
+        connection = await CqlConnection.open(f"127.0.0.1:{port}")
         try:
             return await asyncio.wait_for(then(connection), 10)
         finally:
@@ -60,7 +62,7 @@ def test_rows_and_what_is_sent_for_them() -> None:
     second = struct.pack(">iii", -1, -1, -1)
     body = head + struct.pack(">i", 2) + first + second
 
-    def ask(connection: Connection) -> Awaitable[Any]:
+    def ask(connection: CqlConnection) -> Awaitable[Any]:
         return connection.run("SELECT 1", ("x", 7, None), "quorum", timestamp=9)
 
     rows, sent = answered(0x08, body, ask)
@@ -90,7 +92,7 @@ def test_rows_and_what_is_sent_for_them() -> None:
     ],
 )
 def test_which_errors_leave_a_doubt(number: int, code: str, definite: bool) -> None:
-    async def ask(connection: Connection) -> Answered:
+    async def ask(connection: CqlConnection) -> Answered:
         with pytest.raises(Answered) as error:
             await connection.run("SELECT 1")
         return error.value

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from dynamesis.harness.targets.pouchdb.documents import (
-    Context,
     Leaf,
+    LeafContext,
     context_of,
     replacing,
     versions,
@@ -37,14 +37,14 @@ class Documents:
     def shown(self) -> list[str]:
         return [leaf.stored for leaf in versions(self.leaves.values())]
 
-    def context(self) -> Context:
+    def context(self) -> LeafContext:
         return context_of("k", versions(self.leaves.values()))
 
 
 def test_writes_without_context_are_siblings_and_one_with_their_context_replaces_them() -> None:
     node = Documents()
     for id in ("a", "b", "c"):
-        node.add(replacing(Context("k"), id, id, deleted=False, listed=False)[0])
+        node.add(replacing(LeafContext("k"), id, id, deleted=False, listed=False)[0])
     assert sorted(node.shown()) == ["a", "b", "c"]
     docs, after = replacing(node.context(), "d", "d", deleted=False, listed=False)
     node.add(docs)
@@ -55,7 +55,7 @@ def test_writes_without_context_are_siblings_and_one_with_their_context_replaces
 
 def test_a_write_on_an_old_context_forks() -> None:
     node = Documents()
-    docs, first = replacing(Context("k"), "a", "a", deleted=False, listed=False)
+    docs, first = replacing(LeafContext("k"), "a", "a", deleted=False, listed=False)
     node.add(docs)
     for id in ("b", "c"):
         node.add(replacing(first, id, id, deleted=False, listed=False)[0])
@@ -65,7 +65,7 @@ def test_a_write_on_an_old_context_forks() -> None:
 def test_a_delete_is_a_version_and_the_deletions_of_a_merge_are_not() -> None:
     node = Documents()
     for id in ("a", "b"):
-        node.add(replacing(Context("k"), id, id, deleted=False, listed=False)[0])
+        node.add(replacing(LeafContext("k"), id, id, deleted=False, listed=False)[0])
     node.add(replacing(node.context(), "gone", "gone", deleted=True, listed=False)[0])
     assert [(leaf.stored, leaf.deleted) for leaf in versions(node.leaves.values())] == [
         ("gone", True)
@@ -79,7 +79,7 @@ def test_a_node_that_has_no_deletions_yet_shows_what_was_merged_unless_it_is_lis
     """As a node is that replicates the leaves while they are written."""
     node, late = Documents(), Documents()
     for id in ("a", "b"):
-        docs, _ = replacing(Context("k"), id, id, deleted=False, listed=listed)
+        docs, _ = replacing(LeafContext("k"), id, id, deleted=False, listed=listed)
         node.add(docs)
         late.add(docs)
     docs, after = replacing(node.context(), "c", "c", deleted=False, listed=listed)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.targets.cassandra.cql import Answered, Connection
+from dynamesis.harness.targets.cassandra.cql import Answered, CqlConnection
 from dynamesis.harness.targets.client import Client, fail, ok, unknown
 
 KEYSPACE = "dynamesis"
@@ -40,7 +40,7 @@ class CassandraClient(Client):
         self._level = options["consistency"]
         self._turn = 0
         self._addresses: dict[str, str] = {}
-        self._connection: Connection | None = None
+        self._connection: CqlConnection | None = None
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         await self.close()
@@ -56,7 +56,7 @@ class CassandraClient(Client):
         sent = False
         try:
             if self._connection is None:
-                self._connection = await Connection.open(self._addresses[node])
+                self._connection = await CqlConnection.open(self._addresses[node])
             sent = op.f != "read"
             done = await self._perform(op, self._connection)
         except Answered as error:
@@ -69,7 +69,7 @@ class CassandraClient(Client):
         done.node = node
         return done
 
-    async def _perform(self, op: Op, to: Connection) -> Op:
+    async def _perform(self, op: Op, to: CqlConnection) -> Op:
         if self._workload == "counter":
             return await self._count(op, to)
         if self._workload == "set":
@@ -79,7 +79,7 @@ class CassandraClient(Client):
 
     # ---- registers
 
-    async def _overwrite(self, op: Op, to: Connection) -> Op:
+    async def _overwrite(self, op: Op, to: CqlConnection) -> Op:
         """A register where the last writer wins."""
         if op.f == "read":
             return ok(op, await self._get(op, to, self._level))
@@ -91,7 +91,7 @@ class CassandraClient(Client):
         await self._put(op, to, value)
         return ok(op)
 
-    async def _decide(self, op: Op, to: Connection) -> Op:
+    async def _decide(self, op: Op, to: CqlConnection) -> Op:
         """A register of lightweight transactions. A write has a condition that always holds,
         since a plain one would go round Paxos; a read asks Paxos whether one is under way."""
         if op.f == "read":
@@ -104,13 +104,13 @@ class CassandraClient(Client):
         rows = await to.run(update, (_text(value), op.key, held), self._level)
         return ok(op) if rows[0]["[applied]"] is True else fail(op, "not-equal")
 
-    async def _get(self, op: Op, to: Connection, level: str) -> Any:
+    async def _get(self, op: Op, to: CqlConnection, level: str) -> Any:
         statement = f"SELECT v FROM {KEYSPACE}.register WHERE k = ?"
         rows = await to.run(statement, (op.key,), level)
         held = rows[0]["v"] if rows else None
         return json.loads(held) if isinstance(held, str) else None
 
-    async def _put(self, op: Op, to: Connection, value: Any) -> None:
+    async def _put(self, op: Op, to: CqlConnection, value: Any) -> None:
         statement = f"INSERT INTO {KEYSPACE}.register (k, v) VALUES (?, ?)"
         await to.run(statement, (op.key, _text(value)), self._level, self._now())
 
@@ -122,7 +122,7 @@ class CassandraClient(Client):
 
     # ---- sets
 
-    async def _element(self, op: Op, to: Connection) -> Op:
+    async def _element(self, op: Op, to: CqlConnection) -> Op:
         """A set with a row for each element."""
         if op.f == "read":
             statement = f"SELECT e FROM {KEYSPACE}.elements WHERE k = ?"
@@ -132,7 +132,7 @@ class CassandraClient(Client):
         await to.run(statement, (op.key, op.value), self._level, self._now())
         return ok(op)
 
-    async def _whole(self, op: Op, to: Connection) -> Op:
+    async def _whole(self, op: Op, to: CqlConnection) -> Op:
         """A set in one row, which is read, changed and written back."""
         elements = await self._get(op, to, self._level) or []
         if op.f == "read":
@@ -142,7 +142,7 @@ class CassandraClient(Client):
 
     # ---- counters
 
-    async def _count(self, op: Op, to: Connection) -> Op:
+    async def _count(self, op: Op, to: CqlConnection) -> Op:
         if op.f == "read":
             statement = f"SELECT n FROM {KEYSPACE}.counters WHERE k = ?"
             rows = await to.run(statement, (op.key,), self._level)

@@ -51,7 +51,7 @@ class Answered(Exception):
         self.definite = number in never or number >= _REFUSED_FROM
 
 
-class Connection:
+class CqlConnection:
     """Carries out one statement at a time. After any error but Answered it must be closed."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +59,7 @@ class Connection:
         self._writer = writer
 
     @classmethod
-    async def open(cls, address: str) -> Connection:
+    async def open(cls, address: str) -> CqlConnection:
         """Raises OSError; Answered if the node does not take connections yet."""
         host, _, port = address.rpartition(":")
         connection = cls(*await asyncio.open_connection(host, int(port)))

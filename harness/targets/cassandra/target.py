@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.targets.cassandra.client import KEYSPACE, TABLES, WORKLOADS, CassandraClient
-from dynamesis.harness.targets.cassandra.cql import Connection, Value
+from dynamesis.harness.targets.cassandra.cql import CqlConnection, Value
 from dynamesis.harness.targets.cassandra.settings import PEER, java, write_files
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.provision import provided
@@ -108,7 +108,7 @@ class CassandraTarget(Target):
 
 async def _asked(node: NodeSite, statement: str) -> list[dict[str, Value]]:
     """What a node answers, asked directly."""
-    with closing(await Connection.open(node.address())) as connection:
+    with closing(await CqlConnection.open(node.address())) as connection:
         return await connection.run(statement)
 
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.targets.client import BlockingClient, fail, ok, unknown
 from dynamesis.harness.targets.pouchdb.documents import (
-    Context,
     Leaf,
+    LeafContext,
     context_of,
     replacing,
     versions,
@@ -62,7 +62,7 @@ class PouchDBClient(BlockingClient):
         done = structs.replace(op, value=None, basis=UNSET)
         if basis is None:
             return fail(done, EVICTED, f"the context of index {op.basis} is forgotten")
-        context = json_decode(basis, type=Context) if basis else Context(op.key or "")
+        context = json_decode(basis, type=LeafContext) if basis else LeafContext(op.key or "")
         if context.key != op.key:
             return fail(done, "bad-context", f"the context is of {context.key}")
         in_doubt = fail if op.f == "get" else unknown
@@ -107,7 +107,7 @@ class PouchDBClient(BlockingClient):
             raise Refused(f"{status}: {content}")
         return [convert(content, Leaf)] if status == 200 else []
 
-    def _write(self, op: Op, done: Op, context: Context) -> Op:
+    def _write(self, op: Op, done: Op, context: LeafContext) -> Op:
         if op.f not in ("put", "delete"):
             raise ValueError(f"a client of pouchdb cannot do {op.f!r}")
         id = op.id or ""

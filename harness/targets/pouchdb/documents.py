@@ -7,7 +7,7 @@ replication does), so that no put is refused: one on an old context forks the tr
 leaf that is deleted and has the id of its version, unlike the deletions of a merge.
 
 These are several revisions, and replication reads the leaves one by one: another node may have
-the new one before the deletions, and show what was merged as a sibling of it. `Context.merged`
+the new one before the deletions, and show what was merged as a sibling of it. `LeafContext.merged`
 is the remedy: each revision lists what its ancestors have merged, and readers leave that out.
 
 https://docs.couchdb.org/en/stable/replication/conflicts.html
@@ -35,7 +35,7 @@ class Leaf(msgspec.Struct):
     merged: tuple[str, ...] = ()
 
 
-class Context(msgspec.Struct, frozen=True):
+class LeafContext(msgspec.Struct, frozen=True):
     """The revisions that were read of a key, and those that they and their ancestors merged."""
 
     key: str
@@ -50,16 +50,16 @@ def versions(leaves: Iterable[Leaf]) -> list[Leaf]:
     return [leaf for leaf in found if leaf.rev not in merged]
 
 
-def context_of(key: str, found: Iterable[Leaf]) -> Context:
+def context_of(key: str, found: Iterable[Leaf]) -> LeafContext:
     """What a client has to send to replace these versions."""
     leaves = tuple(found)
     merged = dict.fromkeys(rev for leaf in leaves for rev in leaf.merged)
-    return Context(key, tuple(leaf.rev for leaf in leaves), tuple(merged))
+    return LeafContext(key, tuple(leaf.rev for leaf in leaves), tuple(merged))
 
 
 def replacing(
-    context: Context, id: str, stored: str, deleted: bool, listed: bool
-) -> tuple[list[dict[str, Any]], Context]:
+    context: LeafContext, id: str, stored: str, deleted: bool, listed: bool
+) -> tuple[list[dict[str, Any]], LeafContext]:
     """The revisions by which the version `id` replaces what is in a context, and the context of
     that version alone. `listed`: it lists what was merged."""
     first, others = context.revs[:1], context.revs[1:]
