@@ -235,6 +235,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "programs that speak Maelstrom's protocol, as a target",
         ("checkers.history", "harness.links", "harness.targets", "harness.usage"),
     ),
+    "harness.targets.cassandra": (
+        "Apache Cassandra as a target",
+        ("checkers.history", "harness.targets"),
+    ),
+    "harness.targets.pouchdb": (
+        "PouchDB Server as a target",
+        ("checkers.history", "harness.targets", "workloads.client"),
+    ),
     "harness.check": (
         "from a history to a verdict and its files",
         (

@@ -16,9 +16,11 @@ from dynamesis.harness.targets.target import Target
 #: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
 TARGETS: dict[str, str] = {
     "adopt": "harness.targets.adopted.target:AdoptTarget",
+    "cassandra": "harness.targets.cassandra.target:CassandraTarget",
     "dynamo": "harness.targets.dynamo.target:DynamoTarget",
     "etcd": "harness.targets.etcd.target:EtcdTarget",
     "maelstrom": "harness.targets.maelstrom.target:MaelstromTarget",
+    "pouchdb": "harness.targets.pouchdb.target:PouchDBTarget",
     "redis": "harness.targets.redis.target:RedisTarget",
 }
 #: the entry points of targets that other packages bring

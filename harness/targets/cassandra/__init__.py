@@ -1,0 +1,1 @@
+"""Target `cassandra`: Apache Cassandra, where the last writer wins."""

@@ -1,0 +1,1 @@
+"""Target `pouchdb`: PouchDB Server, with revisions that conflict as siblings."""

@@ -1,0 +1,129 @@
+"""Target pouchdb: siblings as leaves of a document, alone and on real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dynamesis.harness.targets.pouchdb.documents import (
+    Leaf,
+    LeafContext,
+    context_of,
+    replacing,
+    versions,
+)
+from dynamesis.harness.targets.registry import load_target
+from dynamesis.harness.targets.system import EnvironmentFailed
+from msgspec import convert
+
+import dynamesis
+
+
+class Documents:
+    """The leaves of one document, as a node keeps them."""
+
+    def __init__(self) -> None:
+        self.leaves: dict[str, Leaf] = {}
+
+    def add(self, docs: Iterable[dict[str, Any]]) -> None:
+        for doc in docs:
+            revisions = doc["_revisions"]
+            if len(revisions["ids"]) == 2:
+                self.leaves.pop(f"{revisions['start'] - 1}-{revisions['ids'][1]}", None)
+            self.leaves[doc["_rev"]] = convert(doc, Leaf, strict=False)
+
+    def shown(self) -> list[str]:
+        return [leaf.stored for leaf in versions(self.leaves.values())]
+
+    def context(self) -> LeafContext:
+        return context_of("k", versions(self.leaves.values()))
+
+
+def test_writes_without_context_are_siblings_and_one_with_their_context_replaces_them() -> None:
+    node = Documents()
+    for id in ("a", "b", "c"):
+        node.add(replacing(LeafContext("k"), id, id, deleted=False, listed=False)[0])
+    assert sorted(node.shown()) == ["a", "b", "c"]
+    docs, after = replacing(node.context(), "d", "d", deleted=False, listed=False)
+    node.add(docs)
+    assert node.shown() == ["d"]
+    assert after == node.context()
+    assert len(node.leaves) == 3  # the two that were merged are deleted leaves
+
+
+def test_a_write_on_an_old_context_forks() -> None:
+    node = Documents()
+    docs, first = replacing(LeafContext("k"), "a", "a", deleted=False, listed=False)
+    node.add(docs)
+    for id in ("b", "c"):
+        node.add(replacing(first, id, id, deleted=False, listed=False)[0])
+    assert sorted(node.shown()) == ["b", "c"]
+
+
+def test_a_delete_is_a_version_and_the_deletions_of_a_merge_are_not() -> None:
+    node = Documents()
+    for id in ("a", "b"):
+        node.add(replacing(LeafContext("k"), id, id, deleted=False, listed=False)[0])
+    node.add(replacing(node.context(), "gone", "gone", deleted=True, listed=False)[0])
+    assert [(leaf.stored, leaf.deleted) for leaf in versions(node.leaves.values())] == [
+        ("gone", True)
+    ]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_node_that_has_no_deletions_yet_shows_what_was_merged_unless_it_is_listed(
+    listed: bool,
+) -> None:
+    """As a node is that replicates the leaves while they are written."""
+    node, late = Documents(), Documents()
+    for id in ("a", "b"):
+        docs, _ = replacing(LeafContext("k"), id, id, deleted=False, listed=listed)
+        node.add(docs)
+        late.add(docs)
+    docs, after = replacing(node.context(), "c", "c", deleted=False, listed=listed)
+    late.add(docs[:1])
+    again, _ = replacing(after, "d", "d", deleted=False, listed=listed)
+    late.add(again)
+    assert len(late.shown()) == (1 if listed else 2)
+
+
+def here() -> None:
+    try:
+        load_target("pouchdb").require()
+    except EnvironmentFailed as missing:
+        pytest.skip(str(missing))
+
+
+def run(tmp_path: Path, **options: Any) -> dynamesis.TestResult:
+    here()
+    return dynamesis.run_test(target="pouchdb", store=tmp_path, links="embedded", **options)
+
+
+@pytest.mark.cluster
+def test_listed_merges_hold_under_cuts_and_kills(tmp_path: Path) -> None:
+    result = run(
+        tmp_path,
+        workload="register",
+        nemesis="cut,kill",
+        time_limit=6,
+        seed=1,
+        target_option=["merges=listed"],
+    )
+    assert result.verdict is dynamesis.Verdict.VALID, result.explain()
+    assert any(fault["took_effect"] for fault in result.results["evidence"]["faults"])
+
+
+@pytest.mark.cluster
+def test_who_reads_the_winner_alone_loses_acknowledged_writes(tmp_path: Path) -> None:
+    result = run(
+        tmp_path,
+        workload="set",
+        nemesis="none",
+        time_limit=4,
+        seed=1,
+        target_option=["read=winner"],
+    )
+    assert result.verdict is dynamesis.Verdict.INVALID
+    assert "lost-write" in result.explain()
