@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.cli import main
+from dynamesis.harness.cli.app import run as main
 
 import dynamesis
 
