@@ -75,7 +75,7 @@ def parse(
             node,
             line,
             f'its field "dest" is {_json(dest)}, which is nobody; right is the name of a node as '
-            "init gave it (from n0 on with --target-option first=0), of a service, or of the client "
+            "init gave it (from n0 on: --target-option first=0), of a service, or of the client "
             "that is answered",
         )
     return Message(node, src, dest, body, len(line))
