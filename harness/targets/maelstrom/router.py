@@ -84,7 +84,7 @@ class Router:
                 writer.close()
 
     def known(self, name: str) -> bool:
-        """Whether a message can be for somebody of this name: also a client that has left."""
+        """Whether a message can have this destination: also a client that has left."""
         return name in self._nodes or name in self._services or self.client(name)
 
     def client(self, name: str) -> bool:
