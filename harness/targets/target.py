@@ -251,6 +251,10 @@ class Target:
         need none of them. Raises UsageError for values that make no sense together."""
         return self
 
+    def names(self, count: int) -> tuple[str, ...]:
+        """The names of so many nodes."""
+        return tuple(f"n{number}" for number in range(1, count + 1))
+
     def adapted(self, demands: Demands) -> Target:
         """This target as a test with these faults and this workload needs it."""
         return self

@@ -195,7 +195,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     options = TestOptions(
         target=target,
         target_options=_target_options(target, spec.target_option),
-        nodes=tuple(f"n{i}" for i in range(1, spec.nodes + 1)),
+        nodes=target.names(spec.nodes),
         links=_links(spec.links, target),
         port_base=spec.port_base,
         workload=workload,

@@ -61,7 +61,7 @@ _LARGEST = {"largest": COUNTER.options["largest"]}
 BROADCAST = _converging(
     SET,
     "broadcast",
-    "values broadcast to all nodes: catches values that a node never gets, or that nobody sent",
+    "values broadcast to all nodes: catches values that a node never gets, or that no client sent",
     {"reads": reads_share(0.5)},
 )
 G_SET = _converging(

@@ -49,7 +49,7 @@ def encode(src: str, dest: str, body: Body) -> bytes:
 def parse(
     line: bytes, node: str, known: Callable[[str], bool], client: Callable[[str], bool]
 ) -> Message:
-    """The message that `node` printed. `known`: whether there is somebody of that name to send it
+    """The message that `node` printed. `known`: whether there is a receiver of that name, for it
     to; `client`: whether a client has it. Raises BrokenProtocol."""
     shape = f'{{"src": "{node}", "dest": "...", "body": {{"type": "...", ...}}}}'
     try:
@@ -74,8 +74,9 @@ def parse(
         raise _broken(
             node,
             line,
-            f'its field "dest" is {_json(dest)}, which is nobody; right is the name of a node as '
-            "init gave it, of a service, or of the client that is answered",
+            f'its field "dest" is {_json(dest)}, which is unknown; right is the name of a node as '
+            "init gave it (from n0 on: --target-option first=0), of a service, or of the client "
+            "that is answered",
         )
     return Message(node, src, dest, body, len(line))
 

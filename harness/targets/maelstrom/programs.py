@@ -110,12 +110,11 @@ class Programs(ProcessStore):
 
     # ---- inside
 
-    async def _greet(self, node: str) -> str | None:
-        """Send what each program is sent at its start; what was wrong with an answer."""
-        init = {"type": "init", "node_id": node, "node_ids": list(self.nodes)}
+    async def _greet(self, node: str, init: Body, asked: asyncio.Future[Body]) -> str | None:
+        """Wait for the answer to `init`, and send the rest; what was wrong with an answer."""
         for body in (init, *self._greetings):
             self._unanswered[node] = str(body["type"])
-            answer = await self._router.ask(node, body)
+            answer = await (asked if body is init else self._router.post(node, body))
             self._unanswered[node], kind = "", f"{body['type']}_ok"
             if answer.get("type") != kind:
                 return f"{node} answered {body['type']} by {answer!r}; right is type {kind!r}"
@@ -127,7 +126,7 @@ class Programs(ProcessStore):
             return None
         try:
             async with asyncio.timeout(_ANSWER * self._context.busy()):
-                return await self._router.ask(node, body)
+                return await self._router.post(node, body)
         except TimeoutError:
             return None
 
@@ -145,7 +144,9 @@ class Programs(ProcessStore):
                 outgoing.write(line)
 
         self._router.attach(node, inbox)
-        self._greeted[node] = asyncio.create_task(self._greet(node))
+        init = {"type": "init", "node_id": node, "node_ids": list(self.nodes)}
+        asked = self._router.post(node, init)  # before anything else can come
+        self._greeted[node] = asyncio.create_task(self._greet(node, init, asked))
         try:
             await self._listen(node, reader)
         except BrokenProtocol as broken:

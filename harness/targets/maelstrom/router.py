@@ -84,7 +84,7 @@ class Router:
                 writer.close()
 
     def known(self, name: str) -> bool:
-        """Whether a message can be for somebody of this name: also a client that has left."""
+        """Whether a message can have this destination: also a client that has left."""
         return name in self._nodes or name in self._services or self.client(name)
 
     def client(self, name: str) -> bool:
@@ -124,23 +124,24 @@ class Router:
         body = self._services[name].answer(message.src, message.body)
         if "msg_id" in message.body:
             body["in_reply_to"] = message.body["msg_id"]
-        line = encode(name, message.src, body)
-        self._later(partial(self._to_node, message.src, line))
+        if message.src in self._nodes:
+            line = encode(name, message.src, body)
+            self._later(partial(self._to_node, message.src, line))
+        else:
+            self._to_client(message.src, body)
 
     # ---- the harness itself
 
-    async def ask(self, node: str, body: Body) -> Body:
-        """The answer of a node to a request of the harness, past all links. Ask with a time
-        limit: it may never come."""
+    def post(self, node: str, body: Body) -> asyncio.Future[Body]:
+        """Ask a node in the name of the harness, past all links, at once; the answer may never
+        come."""
         self._numbered += 1
         number = self._numbered
         asked: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         self._asked[number] = asked
+        asked.add_done_callback(lambda _: self._asked.pop(number, None))
         self._to_node(node, encode(HARNESS, node, {**body, "msg_id": number}))
-        try:
-            return await asked
-        finally:
-            del self._asked[number]
+        return asked
 
     def _answered(self, body: Body) -> None:
         number = body.get("in_reply_to")

@@ -61,8 +61,11 @@ class MaelstromTarget(Target):
             "no", "whether programs keep what they know on disk: if so, any may be killed",
             ("no", "yes"),
         ),
+        "first": TargetOption(
+            "1", "the number of the first node: n1, or n0 as with --node-count", ("0", "1")
+        ),
         "settle": TargetOption(
-            "5", "s without a change after which nodes that differ are taken to stay so"
+            "10", "s without a change after which nodes that differ are taken to stay so"
         ),
     }  # fmt: skip
 
@@ -95,6 +98,10 @@ class MaelstromTarget(Target):
     @property
     def limits(self) -> FaultLimits:  # type: ignore[override]  # of the options
         return FaultLimits(volatile=self._option("disk") == "no")
+
+    def names(self, count: int) -> tuple[str, ...]:
+        first = int(self._option("first"))
+        return tuple(f"n{number}" for number in range(first, first + count))
 
     def require(self) -> None:
         """Raises EnvironmentFailed unless the program can be started."""

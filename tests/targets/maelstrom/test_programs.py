@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.cli import main
+from dynamesis.harness.cli.app import run as main
 
 import dynamesis
 
@@ -142,7 +142,7 @@ def test_a_program_in_another_language(tmp_path: Path) -> None:
         ("bytes", "it is not JSON"),
         ("list", "it is not an object"),
         ("src", 'right is "n2"'),
-        ("dest", '"n9", which is nobody'),
+        ("dest", '"n9", which is unknown'),
         ("body", 'its field "body" is not an object'),
         ("huge", "longer than 16 MiB"),
         ("field", 'right is that the field "echo" is there'),
