@@ -8,7 +8,8 @@ over, without another layout between, serves what others took writes for meanwhi
 these, or the next ones will.
 
 A life of a node, and a change of what is gone from the cluster (which is in the line of the
-layout), begin anew.
+layout), begin anew. The first line after that of a layout is not judged: a node that learns of a
+layout late logs there what the layouts before it have changed.
 """
 
 from __future__ import annotations
@@ -55,9 +56,12 @@ def _reversals(logs: Logs) -> Iterator[Reversal]:
     for events in logs.by_node.values():
         #: partition -> whether it is served now, and the line that made it so
         known: dict[int, tuple[bool, Event]] = {}
+        first = True
         for event in events:
             if event["event"] in ("start", "layout"):
-                known = {}
+                known, first = {}, True
+            elif event["event"] == "serves" and first:
+                first = False
             elif event["event"] == "serves":
                 for serves, name in ((True, "gained"), (False, "lost")):
                     for partition in _numbers(event, name):

@@ -17,7 +17,7 @@ from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 410.0
+SUITED, STORM = 60.0, 390.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
 _ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
@@ -61,9 +61,6 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
     ("lww", "clock.jump,link.slow",
      ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
-    ("delete", "link.jitter",
-     ("--param=reap_after=0.1", "--keys=10", "--rate=200", "--option=distribution=uniform",
-      "--option=recreate=0.2", "--option=retries=1", "--option=timeouts=0.3")),
 )  # fmt: skip
 _CLEAN = "clean"
 
