@@ -17,7 +17,10 @@ def run(
         Path | None, Option(help="The file. (default: DIR/trace.pftrace)", metavar="FILE")
     ] = None,
 ) -> int:
-    """Write operations, faults, node logs and causal flows of a stored test as a trace."""
+    """Export a stored test as a trace.
+
+    It has operations, faults, node logs and causal flows.
+    """
     from dynamesis.harness.check.drawn import save_trace
     from dynamesis.harness.usage.exits import VALID, UsageError
 

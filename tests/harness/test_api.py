@@ -200,6 +200,7 @@ class TestTestSpec:
         samples = {
             "integer": 4, "number": 2.5, "duration": 2.5, "switch": True, "name": "x",
             "names": ("x", "y"), "repeated": ("a=1", "b=2"), "path": Path("x"),
+            "text": "x y",
         }  # fmt: skip
         spec = TestSpec.of({flag.name: samples[flag.kind]})
         assert any(argument.startswith(flag.option) for argument in spec.arguments())

@@ -192,6 +192,6 @@ class GetRequest:
 
 
 def _shown_by(place: ReplicaSlot) -> str:
-    """The node that answered, and for whom, as the event log names it."""
+    """The node that answered, and for which node, as the event log names it."""
     holder, primary = place.holder, place.primary
     return holder if holder == primary else f"{holder} for {primary}"
