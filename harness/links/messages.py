@@ -34,7 +34,7 @@ _OVERTAKEN = 0.05
 _HELD = 100_000
 _UP, _DOWN = "upstream", "downstream"
 
-#: Hands a message to whom it is for.
+#: Hands a message to its destination.
 Deliver = Callable[[], None]
 
 

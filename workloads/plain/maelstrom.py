@@ -2,7 +2,7 @@
 
 Those that have nodes agree in the end (broadcast, g-set, g-counter, pn-counter) are about one set
 or one sum, each node is read in the final phase, and only these reads must show everything: what
-a node shows before it has heard of a write is no fault. The others are `register`, `append` and
+a node shows before a write has reached it is not a fault. The others are `register`, `append` and
 `rw` under another name.
 """
 

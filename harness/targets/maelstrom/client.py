@@ -16,7 +16,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.targets.client import Client, fail, ok, unknown
 from dynamesis.harness.targets.maelstrom.errors import MISMATCH, NO_KEY, code_of
 from dynamesis.harness.targets.maelstrom.messages import LONGEST, Body
-from dynamesis.harness.targets.maelstrom.wire import Malformed, Request, Requests
+from dynamesis.harness.targets.maelstrom.wire import ClientRequest, Malformed, Requests
 
 #: The code of a compare-and-set that met another value, or no key, as evidence knows it.
 _NOT_MET = "cas-mismatch"
@@ -73,7 +73,9 @@ class MaelstromClient(Client):
                 return answer
         raise ConnectionError(f"{node} ended before it answered")
 
-    async def _complain(self, node: str, op: Op, request: Request, body: Body, right: str) -> Op:
+    async def _complain(
+        self, node: str, op: Op, request: ClientRequest, body: Body, right: str
+    ) -> Op:
         """Report an answer that is not as the workload has it: the node is stopped for that."""
         shown = msgspec.json.encode(body).decode()
         complaint = f"{node} answered {request.kind} by {shown[:400]}: right is that {right}"
@@ -94,7 +96,7 @@ async def _send(connection: _Connection, body: Body) -> None:
     await connection.writer.drain()
 
 
-def _refused(op: Op, request: Request, body: Body, node: str) -> Op:
+def _refused(op: Op, request: ClientRequest, body: Body, node: str) -> Op:
     """The completion after an error. What only reads has changed nothing, whatever the error; that
     a key does not exist is what a read of it shows."""
     number, text = body.get("code"), str(body.get("text") or "")

@@ -20,7 +20,8 @@ Body = dict[str, Any]
 
 
 class BrokenProtocol(Exception):
-    """What a program printed is no message; the message names the line and what would be right."""
+    """A program printed something else than a message. The text names the line, and what would
+    be right."""
 
 
 @dataclass(frozen=True)

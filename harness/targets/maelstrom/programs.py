@@ -1,8 +1,8 @@
 """The programs under test: one process a node, its messages on pipes.
 
 A program that is started, for the first time or again, gets `init`, and with workload broadcast
-`topology`; it is ready once it has answered. One that prints what is no message is killed: from
-then on nothing that it did could be judged, and how it ended says what was wrong.
+`topology`; it is ready once it has answered. One that prints anything else than messages is
+killed: from then on nothing that it did could be judged, and its last words name what was wrong.
 """
 
 from __future__ import annotations

@@ -124,19 +124,19 @@ class Sequential:
 
 
 @dataclass(frozen=True)
-class Replica:
+class ServiceReplica:
     """`clock`: a Lamport clock; `held`: by key the time of the write, and the value."""
 
     clock: int = 0
     held: Mapping[str, tuple[int, Any]] = field(default_factory=dict)
 
-    def merged(self, other: Replica) -> Replica:
+    def merged(self, other: ServiceReplica) -> ServiceReplica:
         """With what the other has, where that is later."""
         held = dict(self.held)
         for name, (time, value) in other.held.items():
             if name not in held or time > held[name][0]:
                 held[name] = (time, value)
-        return Replica(max(self.clock, other.clock), held)
+        return ServiceReplica(max(self.clock, other.clock), held)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class LastWrite:
     """lww-kv"""
 
     random: Random
-    replicas: list[Replica] = field(default_factory=lambda: [Replica()] * REPLICAS)
+    replicas: list[ServiceReplica] = field(default_factory=lambda: [ServiceReplica()] * REPLICAS)
 
     def answer(self, client: str, body: Body) -> Body:
         source, dest, at = (self.random.randrange(REPLICAS) for _ in range(3))

@@ -86,7 +86,9 @@ class MaelstromTarget(Target):
         try:
             other._argv()
         except ValueError as unclear:
-            raise UsageError(f"--bin: {other._bin!r} is no command line ({unclear})") from unclear
+            raise UsageError(
+                f"--bin: {other._bin!r} is not a command line ({unclear})"
+            ) from unclear
         other._workload = str(values.get("workload") or "")
         other._seed = int(values.get("seed") or 0)
         given = (each.partition("=") for each in values.get("target_option") or ())

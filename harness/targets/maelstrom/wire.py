@@ -1,7 +1,7 @@
 """How each operation of a workload is asked for in Maelstrom's protocol, and what its answer is.
 
-One table, WIRE: workload -> f -> Request. Keys of the workloads are texts (`k3`, `k3.1`); programs
-are given integers, as Maelstrom gives them, and their answers are read back.
+One table, WIRE: workload -> f -> ClientRequest. Keys of the workloads are texts (`k3`, `k3.1`);
+programs are given integers, as Maelstrom gives them, and their answers are read back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Malformed(ValueError):
 
 
 @dataclass(frozen=True)
-class Request:
+class ClientRequest:
     """`kind`: the type of the request; the answer's is the same with _ok. `fields`: those of the
     request, from the operation; `value`: what the history has of an answer, None where it has
     what was asked. `absent`: whether "no such key" is an answer: that nothing is there."""
@@ -106,34 +106,36 @@ def _reads_lists(op: Op, body: Body) -> Any:
     return done
 
 
-Requests: TypeAlias = "dict[str, Request]"
+Requests: TypeAlias = "dict[str, ClientRequest]"
 
 _COUNTER: Requests = {
-    "add": Request("add", lambda op: {"delta": op.value}),
-    "read": Request("read", value=_sum),
+    "add": ClientRequest("add", lambda op: {"delta": op.value}),
+    "read": ClientRequest("read", value=_sum),
 }
 
 #: workload -> f -> how it is asked for
 WIRE: dict[str, Requests] = {
-    "echo": {"echo": Request("echo", lambda op: {"echo": op.value}, _any("echo"))},
-    "unique-ids": {"generate": Request("generate", value=_any("id"))},
+    "echo": {"echo": ClientRequest("echo", lambda op: {"echo": op.value}, _any("echo"))},
+    "unique-ids": {"generate": ClientRequest("generate", value=_any("id"))},
     "broadcast": {
-        "add": Request("broadcast", lambda op: {"message": op.value}),
-        "read": Request("read", value=_listed("messages")),
+        "add": ClientRequest("broadcast", lambda op: {"message": op.value}),
+        "read": ClientRequest("read", value=_listed("messages")),
     },
     "g-set": {
-        "add": Request("add", lambda op: {"element": op.value}),
-        "read": Request("read", value=_listed("value")),
+        "add": ClientRequest("add", lambda op: {"element": op.value}),
+        "read": ClientRequest("read", value=_listed("value")),
     },
     "g-counter": _COUNTER,
     "pn-counter": _COUNTER,
     "lin-kv": {
-        "read": Request("read", _key, _any("value"), absent=True),
-        "write": Request("write", lambda op: {**_key(op), "value": op.value}),
-        "cas": Request("cas", lambda op: {**_key(op), "from": op.value[0], "to": op.value[1]}),
+        "read": ClientRequest("read", _key, _any("value"), absent=True),
+        "write": ClientRequest("write", lambda op: {**_key(op), "value": op.value}),
+        "cas": ClientRequest(
+            "cas", lambda op: {**_key(op), "from": op.value[0], "to": op.value[1]}
+        ),
     },
-    "txn-list-append": {"txn": Request("txn", _asked_txn, _reads_lists)},
-    "txn-rw-register": {"txn": Request("txn", _asked_txn, _done_txn)},
+    "txn-list-append": {"txn": ClientRequest("txn", _asked_txn, _reads_lists)},
+    "txn-rw-register": {"txn": ClientRequest("txn", _asked_txn, _done_txn)},
 }
 
 #: The request by which a workload's nodes show all that they know, where they are to agree in

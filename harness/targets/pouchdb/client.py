@@ -32,7 +32,7 @@ _IDLE = 2.0
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
-class Refused(Exception):
+class RefusedByServer(Exception):
     """An answer other than that of a request that was carried out."""
 
 
@@ -74,7 +74,7 @@ class PouchDBClient(BlockingClient):
         except (OSError, http.client.HTTPException) as broken:
             self._turn += 1
             return in_doubt(done, "disconnected", f"{type(broken).__name__}: {broken}")
-        except Refused as refused:
+        except RefusedByServer as refused:
             return in_doubt(done, "refused", str(refused))
 
     def recorded(self, index: int) -> None:
@@ -97,14 +97,14 @@ class PouchDBClient(BlockingClient):
         if status == 404:
             return []
         if status != 200:
-            raise Refused(f"{status}: {content}")
+            raise RefusedByServer(f"{status}: {content}")
         return [convert(entry["ok"], Leaf) for entry in content if "ok" in entry]
 
     def _winning(self, op: Op) -> list[Leaf]:
         """The one leaf that a plain GET shows."""
         status, content = self._request(op, "GET", _path(op))
         if status not in (200, 404):
-            raise Refused(f"{status}: {content}")
+            raise RefusedByServer(f"{status}: {content}")
         return [convert(content, Leaf)] if status == 200 else []
 
     def _write(self, op: Op, done: Op, context: LeafContext) -> Op:
@@ -117,7 +117,7 @@ class PouchDBClient(BlockingClient):
         status, content = self._request(op, "POST", f"/{DATABASE}/_bulk_docs", body)
         refused = [entry for entry in content if "error" in entry] if status == 201 else [content]
         if refused:
-            raise Refused(f"{status}: {refused}")
+            raise RefusedByServer(f"{status}: {refused}")
         self._token = json_encode(after)
         return ok(done)
 

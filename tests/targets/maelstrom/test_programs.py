@@ -149,7 +149,7 @@ def test_a_program_in_another_language(tmp_path: Path) -> None:
         ("type", 'right is that type is "echo_ok"'),
     ],
 )
-def test_what_is_no_message_ends_a_program_and_the_verdict_says_why(
+def test_anything_else_than_a_message_ends_a_program_and_the_verdict_has_the_reason(
     tmp_path: Path, what: str, shown: str
 ) -> None:
     result = run(tmp_path, "echo", f"{command('bad.py')} {what}", nemesis="none", time_limit=2)
@@ -188,7 +188,7 @@ def test_a_program_that_does_not_come_up(
         ([], 2, "needs the program to test"),
         (["--bin=./nothing"], 4, "./nothing is not there"),
         ([f"--bin={HERE / 'echo.py'}"], 4, "is not executable"),
-        (["--bin=python3 'x"], 2, "is no command line"),
+        (["--bin=python3 'x"], 2, "is not a command line"),
         (["--bin=true", "--links=embedded"], 2, "use messages"),
         (["--bin=true", "--target-option=latency=soon"], 2, "is not a number from 0 to 60000"),
         (["--bin=true", "--nemesis=clock"], 2, "clocks"),
