@@ -51,7 +51,7 @@ class MaelstromTarget(Target):
     workloads = tuple(WIRE)
     links = "pairs"
     links_kind = "messages"
-    able = frozenset({"cuts", "frames", "quiet"})
+    able = frozenset({"cuts", "frames", "isolations", "kill", "pause", "quiet", "stop"})
     op_limit = 2.0
     options: Mapping[str, TargetOption] = {
         "latency": TargetOption("0", "ms that a message between nodes takes, on average"),
