@@ -59,7 +59,7 @@ def _targets() -> Iterator[tuple[str, str]]:
         target = load_target(name)
         yield name, target.description
         yield "  speaks", ", ".join(target.workloads)
-        yield "  can", ", ".join(sorted(target.able)) or "kill, pause"
+        yield "  can", ", ".join(sorted(target.able)) or "what its file has commands for"
         if target.programs:
             yield "  needs", ", ".join(target.programs)
         for option, its in target.options.items():
