@@ -81,6 +81,19 @@ class Scheduler:
         """Seconds, with those before an interruption."""
         return self._before + time.monotonic() - self._began
 
+    def left(self) -> float | None:
+        """About how many seconds are left, by how long tests have lasted so far; None as long as
+        none has ended. What fails meanwhile is run again, which takes longer; a bug that is caught
+        before its last turn less."""
+        runs = self.journal.runs
+        if not runs or self.interrupted:
+            return None
+        mean = sum(run.seconds for run in runs) / len(runs)
+        due = sum(1 for job in list(self._due) if self.wanted(job.cell))
+        guess = mean * (due + len(self.pool.running) / 2) / self.pool.size
+        budget = self.campaign.budget.time
+        return guess if budget is None else min(guess, max(0.0, budget - self.elapsed()))
+
     def _plan(self) -> None:
         done: dict[str, list[CellRun]] = {}
         for run in self.journal.runs:
