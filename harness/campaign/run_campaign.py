@@ -12,13 +12,14 @@ from typing import Any
 
 from dynamesis.harness.campaign.journal import Journal
 from dynamesis.harness.campaign.matrix import Cell
-from dynamesis.harness.campaign.results import RESULTS, collect, news, previous
+from dynamesis.harness.campaign.results import RESULTS, collect, earlier, newest_zoo, news
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
+from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.results.yaml_document import YamlError
@@ -29,6 +30,7 @@ from dynamesis.harness.usage.values import one_of, results_folder
 
 CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
 INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
+NIGHTLY = "nightly.json"
 
 _CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
 
@@ -131,11 +133,13 @@ def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
 
 
 def _save(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
-    before = previous(folder.path)
-    new = news(results, before)
+    nights = earlier(folder.path)
+    new = news(results, nights[-1] if nights else None)
+    site = nightly(results, new, nights, newest_zoo(folder.path.parent.parent))
     folder.save_json(RESULTS, results)
-    folder.save(SUMMARY, summary(results, new, str(before["start"]) if before else None))
-    folder.save(INDEX, index(results, new, before["start"] if before else None))
+    folder.save_json(NIGHTLY, site)
+    folder.save(SUMMARY, summary(results, new, site["compared"], site))
+    folder.save(INDEX, index(results, new, site["compared"], site))
     folder.save(JUNIT, junit(results))
     if also is not None:
         also.write_text(junit(results), encoding="utf-8")

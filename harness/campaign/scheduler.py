@@ -166,6 +166,7 @@ class Scheduler:
             command=command(job.spec),
             anomalies=results.get("anomalies", {}),
             why=tuple(dict.fromkeys(why))[:_MOST_WHY],
+            measures=measures(results),
         )
 
 
@@ -173,6 +174,18 @@ def _why(results: Mapping[str, Any]) -> list[str]:
     """The first proof of each anomaly, or, where there is none, why nothing is known."""
     first = {each["name"]: each["why"] for each in reversed(described(results))}
     return list(reversed(first.values())) or reasons(results)
+
+
+def measures(results: Mapping[str, Any]) -> dict[str, float]:
+    """What trends are made of, as far as a run has it."""
+    by_f = (results.get("stats") or {}).get("by_f") or {}
+    slowest = [(each.get("latency_ms") or {}).get("p99") for each in by_f.values()]
+    staleness = (results.get("checkers") or {}).get("staleness") or {}
+    found = {
+        "p99_ms": max((ms for ms in slowest if ms is not None), default=None),
+        "converged_s": (staleness.get("details") or {}).get("converged_s"),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
 def _last_lines(output: Path) -> list[str]:

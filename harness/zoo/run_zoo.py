@@ -26,6 +26,7 @@ from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.report.campaign import index
+from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode
@@ -101,7 +102,8 @@ def run_zoo(
     results = collect(specimens, campaign, journal.runs, visit.stormy, **about)
     finish(tests, campaign, results)
     folder.save_json(CAMPAIGN, tests)
-    folder.save(INDEX, index(tests, news(tests, None)))
+    new = news(tests, None)
+    folder.save(INDEX, index(tests, new, site=nightly(tests, new, zoo=results)))
     _save(folder, results, json, also)
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
