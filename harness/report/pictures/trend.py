@@ -32,8 +32,8 @@ def trend_chart(nights: Sequence[Mapping[str, Any]]) -> Drawing | None:
     for row, (name, label) in enumerate(_LINES):
         _line(drawing, nights, name, label, BAR + GAP + row * (TALL + GAP), step)
     bottom = BAR + len(_LINES) * (TALL + GAP) + 28
-    drawing.text(LEFT, bottom, short(nights[0]["start"], 10), "soft")
-    drawing.text(WIDTH - 4, bottom, short(nights[-1]["start"], 10), "soft", "end")
+    drawing.text(LEFT, bottom, short(nights[0]["start"][:10]), "soft")
+    drawing.text(WIDTH - 4, bottom, short(nights[-1]["start"][:10]), "soft", "end")
     return drawing
 
 
