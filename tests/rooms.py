@@ -190,6 +190,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.targets"),
         ),
     ),
+    "harness.serve": (
+        "the store in a browser",
+        ("harness.report", "harness.results", "harness.targets"),
+    ),
     "harness.usage": (
         "what users type, and how commands end",
         (
@@ -272,8 +276,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
-            *("cluster.zoo", "harness.campaign", "harness.report"),
-            *("harness.results", "harness.usage", "harness.worlds"),
+            *("cluster.zoo", "harness.campaign", "harness.report", "harness.results"),
+            *("harness.run", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.cli.local": (
