@@ -20,9 +20,10 @@ _MOST = 64 << 20
 
 
 def inside(root: Path, relative: str) -> Path | None:
-    """What a path below `root` (itself resolved) comes to; None if that is not below it."""
+    """What a path below `root` (itself resolved) comes to; None if that is not below it, or not
+    there."""
     try:
-        found = (root / relative.lstrip("/")).resolve()
+        found = (root / relative.lstrip("/")).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
         return None
     return found if found.is_relative_to(root) else None

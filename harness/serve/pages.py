@@ -76,14 +76,7 @@ class Pages:
             return None
         path = str(folder.relative_to(self._root))
         test, results = load(self._root, folder / TEST), load(self._root, folder / RESULTS)
-        found = [
-            {**anomaly, "number": number}
-            for number, anomaly in enumerate(
-                each
-                for checker in table(results.get("checkers")).values()
-                for each in rows(table(checker).get("anomalies"))
-            )
-        ]
+        found = _anomalies(results)
         return self._page(
             "test.html.j2",
             path=path,
@@ -203,6 +196,29 @@ def campaign_row(root: Path, folder: Path) -> JsonObject:
         "counts": {short(k, 20): v for k, v in table(found.get("counts")).items() if v},
         **shown,
     }
+
+
+def _anomalies(results: JsonObject) -> list[JsonObject]:
+    """The anomalies as they are numbered in the report; the lines of the first operations."""
+    found = (
+        each
+        for checker in table(results.get("checkers")).values()
+        for each in rows(table(checker).get("anomalies"))
+    )
+    return [
+        {
+            "number": number,
+            "name": each.get("name", ""),
+            "key": each.get("key"),
+            "why": str(each.get("why", "")),
+            "ops": [op for op in _list(each.get("ops")) if isinstance(op, int) and op >= 0][:40],
+        }
+        for number, each in enumerate(found)
+    ]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _spoken(results: JsonObject) -> list[str]:

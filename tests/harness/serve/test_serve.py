@@ -24,7 +24,7 @@ HISTORY = "".join(
 )
 
 
-def put(store: Path, name: str, at: int, valid: Any = True, **test: Any) -> Path:
+def put(store: Path, name: str, at: int, valid: Any = True, /, **test: Any) -> Path:
     folder = store / name / f"2026010{at}T000000.000Z"
     (folder / "nodes/n1").mkdir(parents=True)
     described = {"name": name, "target": "dynamo", "workload": name.partition("-")[0],
@@ -46,8 +46,8 @@ def put(store: Path, name: str, at: int, valid: Any = True, **test: Any) -> Path
 def store(tmp_path: Path) -> Path:
     root = tmp_path / "store"
     put(root, "cart-cut", 1)
-    put(root, "register-cut", 2, valid=False)
-    put(root, "set-cut", 3, valid="unknown", target="etcd")
+    put(root, "register-cut", 2, False)
+    put(root, "set-cut", 3, "unknown", target="etcd")
     return root
 
 
@@ -172,9 +172,8 @@ def test_no_path_upsets_it(site: Site, store: Path, tmp_path: Path) -> None:
              "pipe.html", "%ff%fe", "x" * 5000, "[", "//x", "%")  # fmt: skip
     for path in (f"/{kind}{name}" for kind in kinds for name in names):
         status, body, _ = site.get(path)
-        assert status in (302, 404, 200), path
+        assert status in (302, 404, 200), path[:40]
         assert "hidden" not in body
-        assert status != 200 or path.startswith("/-/files") is False or "secret" not in body
     assert site.get("/out/secret")[0] == 404
     with socket.create_connection(("127.0.0.1", site.port)) as raw:
         raw.sendall(b"GET http://[x/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -183,7 +182,7 @@ def test_no_path_upsets_it(site: Site, store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['"x"', "[1]", "{", "[" * 5000, '{"valid": {}, "stats": 3}',
-    '{"anomalies": {"<b>": "<i>"}, "checkers": {"a": 1, "b": {"anomalies": [{"ops": 5, "why": 7}]}}}',
+    '{"anomalies": {"<b>": "<i>"}, "checkers": {"a": 1, "b": {"anomalies": [{"ops": 5}]}}}',
     '{"valid": false, "anomalies": {}, "evidence": {"faults": 3}, "name": "<b>"}'])  # fmt: skip
 def test_nor_does_any_content(site: Site, store: Path, content: str) -> None:
     folder = put(store, "mean-cut", 4)
