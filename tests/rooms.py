@@ -192,7 +192,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "harness.serve": (
         "the store in a browser",
-        ("harness.report", "harness.results", "harness.targets"),
+        (
+            *("harness.report", "harness.report.pictures"),
+            *("harness.results", "harness.targets"),
+        ),
     ),
     "harness.usage": (
         "what users type, and how commands end",
@@ -270,7 +273,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("cluster.plugins", "cluster.storage", "harness.check", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.targets", "harness.usage", "harness.worlds", "workloads.plain"),
+            *("harness.run", "harness.targets", "harness.usage", "harness.worlds"),
+            "workloads.plain",
         ),
     ),
     "harness.zoo": (
@@ -290,8 +294,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.campaign", "harness.check", "harness.cli.local", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.targets", "harness.usage", "harness.worlds", "harness.zoo"),
-            *("workloads", "workloads.plain"),
+            *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
+            *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

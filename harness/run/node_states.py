@@ -59,7 +59,7 @@ class NodeStates:
         return "+".join(found) or UP
 
 
-def whom(value: Mapping[str, Any]) -> str:
+def struck_nodes(value: Mapping[str, Any]) -> str:
     """Which nodes a fault is about, in a few words: `n2 | n1,n3`, `n4`, `n6 joins`."""
     if groups := sides(value.get("grudge")):
         return " | ".join(",".join(map(str, sorted(group))) for group in groups)

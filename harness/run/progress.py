@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.run.node_states import UP, NodeStates, whom
+from dynamesis.harness.run.node_states import UP, NodeStates, struck_nodes
 
 #: Rates are taken over so many ns.
 _WINDOW = 1_000_000_000
@@ -64,7 +64,7 @@ class ProgressCounts:
         if op.type != "info" or "skipped" in value:
             return
         if action == "start":
-            self.faults[fault] = f"{value.get('member', family)} {whom(value)}".rstrip()
+            self.faults[fault] = f"{value.get('member', family)} {struck_nodes(value)}".rstrip()
             self.nodes.start(fault, family, value)
         elif action == "stop":
             self.faults.pop(fault, None)

@@ -18,7 +18,7 @@ PAGE, LONG = 200, 2000
 
 
 @dataclass(frozen=True)
-class Line:
+class ShownLine:
     """`number`: of the line in its file, or among all that were asked for; `id`: the write that it
     is about, as both the history and the logs name it."""
 
@@ -27,7 +27,9 @@ class Line:
     id: str | None
 
 
-def history_lines(root: Path, folder: Path, first: int, id: str = "") -> tuple[list[Line], bool]:
+def history_lines(
+    root: Path, folder: Path, first: int, id: str = ""
+) -> tuple[list[ShownLine], bool]:
     """A page of history.jsonl, from the line `first` on, or from the first about the write `id`;
     and whether there is more."""
     at = inside(root, str((folder / HISTORY).relative_to(root)))
@@ -49,12 +51,12 @@ def history_lines(root: Path, folder: Path, first: int, id: str = "") -> tuple[l
 
 def log_lines(
     root: Path, folder: Path, first: int, wanted: Wanted, node: str = ""
-) -> tuple[list[Line], bool, list[str]]:
+) -> tuple[list[ShownLine], bool, list[str]]:
     """A page of what the nodes logged and is `wanted`; whether there is more; all nodes."""
     logs = logs_of(root, folder)
     chosen = {node: logs[node]} if node in logs else logs
     found = list(islice(_events(chosen, wanted), first, first + PAGE + 1))
-    lines = [Line(first + i, text, id) for i, (text, id) in enumerate(found)]
+    lines = [ShownLine(first + i, text, id) for i, (text, id) in enumerate(found)]
     return lines[:PAGE], len(lines) > PAGE, sorted(logs)
 
 
@@ -78,11 +80,11 @@ def _events(logs: dict[str, Path], wanted: Wanted) -> Iterator[tuple[str, str | 
             yield text, request if isinstance(request, str) else None
 
 
-def _line(number: int, raw: bytes) -> Line:
+def _line(number: int, raw: bytes) -> ShownLine:
     text = raw.decode(errors="replace").rstrip("\n")
     try:
         event = json.loads(raw)
     except (ValueError, RecursionError):
         event = None
     id = event.get("id") if isinstance(event, dict) else None
-    return Line(number, short(text, LONG), id if isinstance(id, str) else None)
+    return ShownLine(number, short(text, LONG), id if isinstance(id, str) else None)

@@ -19,7 +19,7 @@ from dynamesis.harness.results.results import REPORT, RESULTS, TEST
 from dynamesis.harness.serve.beside import beside
 from dynamesis.harness.serve.files import folders, inside, load, rows, table
 from dynamesis.harness.serve.lines import PAGE, history_lines, log_lines
-from dynamesis.harness.serve.tests import Tests, Wanted, choices, row_of
+from dynamesis.harness.serve.tests import TestFilter, Tests, choices, row_of
 
 Query = Mapping[str, str]
 CAMPAIGN, ZOO = "campaign.json", "zoo.json"
@@ -51,7 +51,7 @@ class Pages:
     def front(self, query: Query) -> str:
         """All tests and campaigns, newest first; above them the newest failure."""
         every = self._tests.all()
-        wanted = Wanted.of(query)
+        wanted = TestFilter.of(query)
         found = [row for row in every if wanted(row)]
         first = _number(query.get("from"))
         return self._page(

@@ -38,7 +38,7 @@ class TestRow:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TestFilter:
     """Filters; an empty one lets all pass. `since` and `until` are compared as ISO times are, so
     that a day is enough."""
 
@@ -50,7 +50,7 @@ class Wanted:
     until: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Wanted:
+    def of(cls, query: Mapping[str, str]) -> TestFilter:
         return cls(**{f.name: query.get(f.name, "").strip() for f in fields(cls)})
 
     def __call__(self, row: TestRow) -> bool:

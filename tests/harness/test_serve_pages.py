@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from dynamesis.harness.serve.server import make_server
-from dynamesis.harness.serve.tests import Wanted, row_of
+from dynamesis.harness.serve.tests import TestFilter, row_of
 
 LOST = {"name": "lost-write", "key": "k1", "ops": [7], "why": "3.1 <is> gone", "data": {}}
 HISTORY = "".join(
@@ -222,4 +222,4 @@ def test_a_test_that_was_not_judged(tmp_path: Path) -> None:
     (folder / "results.json").unlink()
     row = row_of(tmp_path, folder)
     assert (row.verdict, row.seconds, row.evidence) == ("not judged", None, "")
-    assert Wanted(verdict="not judged")(row)
+    assert TestFilter(verdict="not judged")(row)
