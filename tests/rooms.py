@@ -192,6 +192,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.targets"),
         ),
     ),
+    "harness.serve": (
+        "the store in a browser",
+        (
+            *("harness.report", "harness.report.pictures"),
+            *("harness.results", "harness.targets"),
+        ),
+    ),
     "harness.usage": (
         "what users type, and how commands end",
         (
@@ -281,14 +288,15 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("cluster.plugins", "cluster.storage", "harness.check", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.targets", "harness.usage", "harness.worlds", "workloads.plain"),
+            *("harness.run", "harness.targets", "harness.usage", "harness.worlds"),
+            "workloads.plain",
         ),
     ),
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
-            *("cluster.zoo", "harness.campaign", "harness.report"),
-            *("harness.results", "harness.usage", "harness.worlds"),
+            *("cluster.zoo", "harness.campaign", "harness.report", "harness.results"),
+            *("harness.run", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.bench": (
@@ -308,10 +316,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.init"),
-            *("harness.links", "harness.nemesis", "harness.processes", "harness.report"),
-            *("harness.results", "harness.targets", "harness.usage", "harness.worlds"),
-            *("harness.zoo", "workloads", "workloads.plain"),
+            *("harness.cli.local", "harness.init", "harness.links"),
+            *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
+            *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
+            *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -13,13 +13,17 @@ from dynamesis.harness.results.documents import JsonObject
 
 #: From the worst to the best: the first that a cell's runs have is its verdict.
 VERDICTS = ("invalid", "error", "unknown", "valid")
+#: What is kept of a run for trends: ms that 99% of its operations of the slowest kind took less
+#: than, and s from the last heal until all keys had converged.
+MEASURES = ("p99_ms", "converged_s")
 
 
 @dataclass(frozen=True)
 class CellRun:
     """One test that has ended. `at`: s of the campaign when it did; `folder` and `output`
     are relative to the campaign's; `command` runs it again, on its own; `why` has the first
-    proof of each anomaly, or the reasons why nothing is known."""
+    proof of each anomaly, or the reasons why nothing is known; `measures` what trends are made
+    of (MEASURES)."""
 
     number: int
     cell: str
@@ -34,6 +38,7 @@ class CellRun:
     command: str = ""
     anomalies: Mapping[str, int] = field(default_factory=dict)
     why: tuple[str, ...] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Journal:

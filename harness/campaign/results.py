@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from dynamesis.harness.campaign.journal import VERDICTS, CellRun
+from dynamesis.harness.campaign.journal import MEASURES, VERDICTS, CellRun
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import Folder
 
-RESULTS = "campaign.json"
+RESULTS, ZOO = "campaign.json", "zoo.json"
 NOT_RUN = "not run"
 
 
@@ -43,8 +44,15 @@ def collect(
         "verdict": verdict,
         "interrupted": interrupted,
         "counts": {each: counts[each] for each in (*VERDICTS, NOT_RUN)},
+        "measures": _medians([run for all_ in by_cell.values() for run in all_]),
         "cells": cells,
     }
+
+
+def _medians(runs: Sequence[CellRun]) -> dict[str, float]:
+    """Of each measure, the median of the runs that have it."""
+    found = {name: [r.measures[name] for r in runs if name in r.measures] for name in MEASURES}
+    return {name: round(median(values), 3) for name, values in found.items() if values}
 
 
 def _cell(cell: Cell, runs: Sequence[CellRun], skipped: str = "") -> JsonObject:
@@ -69,9 +77,22 @@ def _cell(cell: Cell, runs: Sequence[CellRun], skipped: str = "") -> JsonObject:
 
 def previous(folder: Path) -> JsonObject | None:
     """The results of the campaign of this name before the one in `folder`, if any."""
+    return next(reversed(earlier(folder)), None)
+
+
+def earlier(folder: Path) -> list[JsonObject]:
+    """The results of all campaigns of this name before the one in `folder`, oldest first; what is
+    damaged is passed over."""
     files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
-    before = sorted(file for file in files if file.parent.name < folder.name and file.exists())
-    return next(filter(None, (Folder(f.parent).peek_json(f.name) for f in reversed(before))), None)
+    before = sorted(file for file in files if file.parent.name < folder.name and file.is_file())
+    return [found for f in before if (found := Folder(f.parent).peek_json(f.name))]
+
+
+def newest_zoo(campaigns: Path) -> JsonObject | None:
+    """The results of the zoo that began last in a folder of campaigns."""
+    files = (f for f in campaigns.glob(f"*/*/{ZOO}") if not f.parent.is_symlink() and f.is_file())
+    newest = sorted(files, key=lambda file: file.parent.name, reverse=True)
+    return next(filter(None, (Folder(f.parent).peek_json(f.name) for f in newest)), None)
 
 
 def news(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, list[Any]]:

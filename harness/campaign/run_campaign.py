@@ -12,22 +12,25 @@ from typing import Any
 
 from dynamesis.harness.campaign.journal import Journal
 from dynamesis.harness.campaign.matrix import Cell
-from dynamesis.harness.campaign.results import RESULTS, collect, news, previous
+from dynamesis.harness.campaign.results import RESULTS, collect, earlier, newest_zoo, news
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
+from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.results.yaml_document import YamlError
+from dynamesis.harness.run.progress_view import Mode
+from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
 from dynamesis.harness.usage.values import one_of, results_folder
-from rich.console import Console
 
 CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
 INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
+NIGHTLY = "nightly.json"
 
 _CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
 
@@ -39,19 +42,21 @@ def run_campaign(
     jobs: int,
     resume: bool,
     also: Path | None,
+    mode: Mode = Mode.AUTO,
 ) -> int:
     """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
     campaign = _chosen(read_campaign(file), only)
     folder = _folder(store / CAMPAIGNS, campaign.name, resume)
     journal = Journal(folder / JOURNAL)
     _unchanged(file, campaign, journal)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
-    for cell, reason in campaign.skipped.items():
-        console.print(f"skipped   {cell.name}: {reason}")
+    console = console_of(mode)
+    if mode is not Mode.QUIET:
+        console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
+        for cell, reason in campaign.skipped.items():
+            console.print(f"skipped   {cell.name}: {reason}")
     started = str(folder.peek_json(RESULTS).get("start") or _now())
     with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
-        shown = view(console)
+        shown = view(console, mode=mode)
         scheduler = Scheduler(campaign, folder.path, journal, pool)
         scheduler.on_run = lambda run: shown.show(run, scheduler)
         with interrupting(scheduler.interrupt), shown:
@@ -59,11 +64,16 @@ def run_campaign(
     stopped = scheduler.interrupted
     results = collect(campaign, journal.runs, started, scheduler.elapsed(), stopped)
     _save(folder, results, also)
-    console.print((folder / SUMMARY).read_text(encoding="utf-8"))
+    console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
     if stopped:
         console.print("interrupted; go on with the same command and --resume")
     return _CODES[results["verdict"]]
+
+
+def conclusion(summary: str, mode: Mode) -> str:
+    """What is printed of a summary in Markdown: all, or quietly its title."""
+    return summary if mode is not Mode.QUIET else summary.splitlines()[0].lstrip("# ")
 
 
 def read_campaign(file: Path) -> Campaign:
@@ -123,11 +133,13 @@ def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
 
 
 def _save(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
-    before = previous(folder.path)
-    new = news(results, before)
+    nights = earlier(folder.path)
+    new = news(results, nights[-1] if nights else None)
+    site = nightly(results, new, nights, newest_zoo(folder.path.parent.parent))
     folder.save_json(RESULTS, results)
-    folder.save(SUMMARY, summary(results, new, str(before["start"]) if before else None))
-    folder.save(INDEX, index(results, new, before["start"] if before else None))
+    folder.save_json(NIGHTLY, site)
+    folder.save(SUMMARY, summary(results, new, site["compared"], site))
+    folder.save(INDEX, index(results, new, site["compared"], site))
     folder.save(JUNIT, junit(results))
     if also is not None:
         also.write_text(junit(results), encoding="utf-8")

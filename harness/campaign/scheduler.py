@@ -81,6 +81,19 @@ class Scheduler:
         """Seconds, with those before an interruption."""
         return self._before + time.monotonic() - self._began
 
+    def left(self) -> float | None:
+        """About how many seconds are left, by how long tests have lasted so far; None as long as
+        none has ended. What fails meanwhile is run again, which takes longer; a bug that is caught
+        before its last turn less."""
+        runs = self.journal.runs
+        if not runs or self.interrupted:
+            return None
+        mean = sum(run.seconds for run in runs) / len(runs)
+        due = sum(1 for job in list(self._due) if self.wanted(job.cell))
+        guess = mean * (due + len(self.pool.running) / 2) / self.pool.size
+        budget = self.campaign.budget.time
+        return guess if budget is None else min(guess, max(0.0, budget - self.elapsed()))
+
     def _plan(self) -> None:
         done: dict[str, list[CellRun]] = {}
         for run in self.journal.runs:
@@ -153,6 +166,7 @@ class Scheduler:
             command=command(job.spec),
             anomalies=results.get("anomalies", {}),
             why=tuple(dict.fromkeys(why))[:_MOST_WHY],
+            measures=measures(results),
         )
 
 
@@ -160,6 +174,18 @@ def _why(results: Mapping[str, Any]) -> list[str]:
     """The first proof of each anomaly, or, where there is none, why nothing is known."""
     first = {each["name"]: each["why"] for each in reversed(described(results))}
     return list(reversed(first.values())) or reasons(results)
+
+
+def measures(results: Mapping[str, Any]) -> dict[str, float]:
+    """What trends are made of, as far as a run has it."""
+    by_f = (results.get("stats") or {}).get("by_f") or {}
+    slowest = [(each.get("latency_ms") or {}).get("p99") for each in by_f.values()]
+    staleness = (results.get("checkers") or {}).get("staleness") or {}
+    found = {
+        "p99_ms": max((ms for ms in slowest if ms is not None), default=None),
+        "converged_s": (staleness.get("details") or {}).get("converged_s"),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
 def _last_lines(output: Path) -> list[str]:

@@ -1,5 +1,6 @@
-"""Shows a campaign while it runs: a line for each test that has ended, and on a
-terminal below them what runs now and how far it all is."""
+"""Shows a campaign while it runs: a line for each test that has ended, and on a terminal below
+them what runs now, how far it all is, and about how long it still takes; elsewhere each line ends
+with that."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Protocol
 from dynamesis.harness.campaign.journal import VERDICTS, CellRun
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.report.summary import STYLES
+from dynamesis.harness.run.progress_view import Mode, is_live
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -45,23 +47,48 @@ def ended(run: CellRun) -> Text:
     return text
 
 
-def view(console: Console, line: Callable[[CellRun], Text] = ended) -> CampaignView:
-    """Live where the console is a terminal, plain lines where it is not. `line`: the
-    line of a test that has ended."""
-    return _Live(console, line) if console.is_terminal else _PlainView(console, line)
+def view(
+    console: Console, line: Callable[[CellRun], Text] = ended, mode: Mode = Mode.AUTO
+) -> CampaignView:
+    """Live where the console is a terminal, plain lines where it is not, or as `mode` wants it.
+    `line`: the line of a test that has ended."""
+    if mode is Mode.QUIET:
+        return _QuietView()
+    return _Live(console, line) if is_live(console, mode) else _PlainView(console, line)
 
 
 def so_far(of: Scheduler) -> str:
     """How far it is."""
-    runs = of.journal.runs
-    counts = Counter(run.verdict for run in runs)
+    counts = Counter(run.verdict for run in of.journal.runs)
     verdicts = "  ".join(f"{each} {counts[each]}" for each in VERDICTS if counts[each])
-    done = len({run.cell for run in runs})
-    now = ", ".join(of.running) or "nothing"
     stopping = "stopping  " if of.interrupted else ""
-    minutes, seconds = divmod(int(of.elapsed()), 60)
-    time = f"{minutes}:{seconds:02}"
-    return f"{stopping}{time}  {done} of {len(of.campaign.cells)}  {verdicts}  now: {now}"
+    return f"{stopping}{clock(of.elapsed())}  {how_far(of)}  {verdicts}"
+
+
+def how_far(of: Scheduler) -> str:
+    """`12 of 60, about 3:20 left`"""
+    done = len({run.cell for run in of.journal.runs})
+    left = of.left()
+    to_come = "" if left is None else f", about {clock(left)} left"
+    return f"{done} of {len(of.campaign.cells)}{to_come}"
+
+
+def clock(seconds: float) -> str:
+    """`3:20`, `1:03:20`"""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _QuietView:
+    def show(self, run: CellRun | None, of: Scheduler) -> None:
+        """Shows nothing."""
+
+    def __enter__(self) -> _QuietView:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        """There is nothing to end."""
 
 
 class _PlainView:
@@ -71,7 +98,7 @@ class _PlainView:
 
     def show(self, run: CellRun | None, of: Scheduler) -> None:
         if run is not None:
-            self._console.print(self._line(run))
+            self._console.print(self._line(run).append(f"  ({how_far(of)})", "dim"))
 
     def __enter__(self) -> _PlainView:
         return self
@@ -85,6 +112,7 @@ class _Live:
         self._console = console
         self._line = line
         self._spinner = Spinner("dots")
+        self._of: Scheduler | None = None
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
         )
@@ -92,10 +120,14 @@ class _Live:
     def show(self, run: CellRun | None, of: Scheduler) -> None:
         if run is not None:
             self._console.print(self._line(run))
-        self._spinner.update(text=Text(so_far(of)))
+        self._of = of
 
     def _draw(self) -> RenderableType:
-        return Group(self._spinner)
+        if self._of is None:
+            return self._spinner
+        self._spinner.update(text=_whole(so_far(self._of)))
+        now = ", ".join(self._of.running) or "nothing"
+        return Group(self._spinner, _whole(f"  now {now}"))
 
     def __enter__(self) -> _Live:
         self._live.start()
@@ -103,3 +135,8 @@ class _Live:
 
     def __exit__(self, *ending: object) -> None:
         self._live.stop()
+
+
+def _whole(text: str) -> Text:
+    """On one line, cut at the edge of the terminal."""
+    return Text(text, no_wrap=True, overflow="ellipsis")

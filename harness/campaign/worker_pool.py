@@ -84,6 +84,11 @@ class WorkerPool:
         return [worker.task for worker in self._workers if worker.task is not None]
 
     @property
+    def size(self) -> int:
+        """How many tests run at once."""
+        return len(self._workers)
+
+    @property
     def free(self) -> bool:
         """Whether a worker has nothing to do. Raises EnvironmentFailed if none is left."""
         if not self._workers:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from dynamesis.harness.usage.catalogue import names
-from dynamesis.harness.usage.flags import STORE, Store
+from dynamesis.harness.usage.flags import STORE, Plain, Quiet, Store
 from typer import Argument, Option
 
 
@@ -28,13 +28,18 @@ def run(
     ] = False,
     store: Store = STORE,
     junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
+    quiet: Quiet = False,
+    plain: Plain = False,
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import run_campaign
+    from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.shipped import campaign_file
     from dynamesis.harness.usage.values import within, writable_file
 
     within("--jobs", jobs, 1, 64)
     if junit is not None:
         writable_file("--junit", junit)
-    return run_campaign(campaign_file(campaign), only, store, jobs, resume, junit)
+    return run_campaign(
+        campaign_file(campaign), only, store, jobs, resume, junit, Mode.of(quiet, plain)
+    )

@@ -13,7 +13,7 @@ def run(
     port: Annotated[int, Option(help="Port on 127.0.0.1; 0 finds a free one.")] = 8008,
 ) -> None:
     """Show all results in a browser, read-only, until ctrl-C."""
-    from dynamesis.harness.report.serve import serve
+    from dynamesis.harness.serve.server import serve
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import within
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dynamesis.harness.usage.flags import Plain, Quiet
 from dynamesis.harness.worlds.flags import with_flags
 from dynamesis.harness.worlds.test_spec import OUTPUT, TestSpec
 from typer import Option
@@ -20,9 +21,13 @@ def run(
         Path | None,
         Option(help="Write the verdict here too, as JUnit XML.", rich_help_panel=OUTPUT),
     ] = None,
+    quiet: Quiet = False,
+    plain: Plain = False,
 ) -> int:
     """Boot a cluster, load it, break it, heal it, and judge it."""
+    from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.worlds.observer import ConsoleObserver
     from dynamesis.harness.worlds.run_test import run_test
 
-    return run_test(spec, store=store, junit=junit, observer=ConsoleObserver()).exit_code
+    observer = ConsoleObserver(Mode.of(quiet, plain))
+    return run_test(spec, store=store, junit=junit, observer=observer).exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from dynamesis.harness.usage.flags import STORE, Store
+from dynamesis.harness.usage.flags import STORE, Plain, Quiet, Store
 from typer import Context, Option
 
 
@@ -29,11 +29,14 @@ def run(
         Path | None, Option(help="Write the results here too, as Markdown.")
     ] = None,
     store: Store = STORE,
+    quiet: Quiet = False,
+    plain: Plain = False,
 ) -> int:
     """Plant each bug, and see whether it is caught.
 
     Shows by what each is caught, and how soon.
     """
+    from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.values import duration, within, writable_file
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 
@@ -46,4 +49,4 @@ def run(
     limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
     visit = Visit(only, range(seed, seed + seeds), storm, limit, seconds)
-    return run_zoo(visit, jobs, store, json, markdown, context.obj)
+    return run_zoo(visit, jobs, store, json, markdown, context.obj, Mode.of(quiet, plain))

@@ -59,6 +59,11 @@ class FaultWatch:
         """Whether there is nothing more to see."""
         return self.task is not None and self.task.done()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the fault has ended by itself, which is all that its proof `seen` had to show."""
+        return self.over and self.seen.over
+
     async def _watch(self) -> Proof:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while True:

@@ -18,7 +18,7 @@ from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
 from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
-from dynamesis.harness.nemesis.fault_handler import FaultHandler
+from dynamesis.harness.nemesis.fault_handler import FaultHandler, Proof
 from dynamesis.harness.nemesis.fault_watch import FaultWatch
 from dynamesis.harness.nemesis.faults import (
     DiskFault,
@@ -150,7 +150,7 @@ class Nemesis:
 
     def look(self, record: Callable[[Op], Op]) -> None:
         """Record each node that has died and that no fault holds down, or that no fault can
-        have ended so: once a death."""
+        have ended so: once a death. Record also which faults have ended by themselves."""
         self._record = record
         processes = self._processes
         down = {node for node in processes.nodes if processes.state(node) == "down"}
@@ -164,6 +164,8 @@ class Nemesis:
             self._dead.update(found)
             ends = {node: exits[node] for node in found}
             self._note("found-dead", {"nodes": found, "exits": ends, "last": last})
+        for number in [n for n, watch in self._watches.items() if watch.ended]:
+            self._record_proof(number, self._watches.pop(number).seen)
 
     async def heal_all(self) -> None:
         """Take back every fault in the ledger: let what is paused go on, heal all links,
@@ -245,15 +247,18 @@ class Nemesis:
             await watch.until_effect(_LONGER)
 
     async def _record_proofs(self, numbers: list[int]) -> None:
-        """Record the proof of each of these faults."""
+        """Record the proof of each of these faults that is not recorded yet."""
         for number in numbers:
-            proof = await self._watches.pop(number).end()
-            start = self._ledger.open().get(number)
-            if proof.bit:
-                self._proven.add("" if start is None else start.fault.family)
-            self._note("evidence", {"fault": number, "bit": proof.bit, "detail": proof.detail})
-            if proof.over and start is not None:
-                self._ended(start)
+            if (watch := self._watches.pop(number, None)) is not None:
+                self._record_proof(number, await watch.end())
+
+    def _record_proof(self, number: int, proof: Proof) -> None:
+        start = self._ledger.open().get(number)
+        if proof.bit:
+            self._proven.add("" if start is None else start.fault.family)
+        self._note("evidence", {"fault": number, "bit": proof.bit, "detail": proof.detail})
+        if proof.over and start is not None:
+            self._ended(start)
 
     def _ended(self, start: FaultStart) -> None:
         self._ledger.healed(start.number)

@@ -9,16 +9,23 @@ from xml.etree import ElementTree as ET
 
 import jinja2
 from dynamesis.harness.report.junit import document
+from dynamesis.harness.report.nightly import markdown, nightly
+from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
+from dynamesis.harness.report.pictures.trend import trend_chart
 from dynamesis.harness.results.documents import JsonObject
 
 Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]
 
 
-def index(results: Results, news: News, compared: str | None = None) -> str:
+def index(
+    results: Results, news: News, compared: str | None = None, site: Results | None = None
+) -> str:
     """The index page, self-contained but for its links to the tests' own pages. `compared`:
     when the campaign began that the news are news to; None if there is none. In a zoo a test
-    with a bug in it is good when it is invalid."""
+    with a bug in it is good when it is invalid. `site`: what nightly() made of it."""
+    site = site or nightly(results, news)
+    trend = trend_chart(site["nights"])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -38,6 +45,12 @@ def index(results: Results, news: News, compared: str | None = None) -> str:
         unknown=[cell for cell in cells if cell["verdict"] == "unknown"],
         skipped=_skipped(results),
         new={cell["cell"] for cell in news["new"]},
+        site=site,
+        heat={(row["config"], row["workload"], row["nemesis"]): row for row in site["matrix"]},
+        trend=trend.inline() if trend else "",
+        light=colours(LIGHT),
+        dark=colours(DARK),
+        rules=RULES,
     )
 
 
@@ -102,8 +115,9 @@ def describe(cell: Mapping[str, Any]) -> str:
     return cell["why"][0] if cell["why"] else ""
 
 
-def summary(results: Results, news: News, compared: str | None) -> str:
-    """A summary in Markdown. `compared`: when the last one began."""
+def summary(results: Results, news: News, compared: str | None, site: Results | None = None) -> str:
+    """A summary in Markdown. `compared`: when the last one began; `site`: what nightly() made of
+    it, for what comes last."""
     counts = ", ".join(
         f"{count} {verdict}" for verdict, count in results["counts"].items() if count
     )
@@ -121,6 +135,7 @@ def summary(results: Results, news: News, compared: str | None) -> str:
         lines += [_line(cell) for cell in news[key]] or ["none"]
     if skipped := _skipped(results):
         lines += ["", "## Skipped", "", *map(_line, skipped)]
+    lines += markdown(site) if site is not None else []
     return "\n".join(lines) + "\n"
 
 

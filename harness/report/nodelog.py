@@ -63,7 +63,7 @@ def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:
     for event in events(logs):
         began = event["mono"] if began is None else began
         if wanted(event):
-            yield _line(event, began)
+            yield spell(event, began)
 
 
 def _events(node: str, path: Path) -> Iterator[JsonObject]:
@@ -87,7 +87,8 @@ def _parse(line: str) -> JsonObject | None:
     return event if known else None
 
 
-def _line(event: Mapping[str, Any], began: int) -> str:
+def spell(event: Mapping[str, Any], began: int) -> str:
+    """One event as a line, `began` ns before it being 0 s."""
     rest = "  ".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}"
         for name, value in event.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamesis.harness.report.pictures.printable import printable as printable
+from dynamesis.harness.report.spoken import spoken
 from dynamesis.harness.results.documents import JsonObject
 from rich.console import Console
 from rich.padding import Padding
@@ -21,10 +22,13 @@ def word(valid: Any) -> str:
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
-    """(indent, style, text) of each line: the verdict, each anomaly with its count and first
-    proof, and, where the verdict is unknown, every reason."""
+    """(indent, style, text) of each line: the verdict, which is three lines to read aloud where it
+    is invalid; each anomaly with its count and first proof; and, where the verdict is unknown,
+    every reason."""
     verdict = word(results["valid"])
-    yield 0, STYLES[verdict], verdict
+    yield from headline(results)
+    if verdict == "invalid":
+        yield 0, "", ""
     first = {anomaly["name"]: anomaly for anomaly in reversed(described(results))}
     for name, count in results["anomalies"].items():
         yield 2, "bold", f"{name}: {count}"
@@ -33,6 +37,17 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     if verdict == "unknown":
         for reason in dict.fromkeys(reasons(results)):
             yield 2, "", reason
+
+
+def headline(results: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """The first lines: all that a quiet command prints of a verdict."""
+    verdict = word(results["valid"])
+    if verdict != "invalid":
+        yield 0, STYLES[verdict], verdict
+        return
+    first, *rest = spoken(results)
+    yield 0, STYLES[verdict], f"{verdict}: {first}"
+    yield from ((0, "", each) for each in rest)
 
 
 def operations(figures: Mapping[str, Any]) -> str:
@@ -67,10 +82,13 @@ def evidence(figures: Mapping[str, Any]) -> str:
     return f"evidence: {'; '.join(parts)}"
 
 
-def print_results(console: Console, results: Mapping[str, Any], figures: bool = True) -> None:
+def print_results(
+    console: Console, results: Mapping[str, Any], figures: bool = True, short: bool = False
+) -> None:
     """Print the verdict, wrapped where there is a terminal to wrap it for; with `figures` also
-    what it rests on, whatever it is."""
-    shown = list(lines(results))
+    what it rests on, whatever it is; `short` leaves only the first lines."""
+    shown = list(headline(results) if short else lines(results))
+    figures = figures and not short
     if figures and "evidence" in results:
         shown.append((2, "", evidence(results["evidence"])))
     if figures and (skipped := results.get("skipped")):

@@ -1,43 +1,35 @@
-"""What one sees while a test runs: live on a terminal, plain lines elsewhere.
-
-A ProgressCounts follows the history and knows everything that is shown; a view only draws it.
-"""
+"""What one sees while a test runs, counted from its history as that grows."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol
 
 from dynamesis.checkers.history.op import Op
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
-from rich.text import Text
+from dynamesis.harness.run.node_states import UP, NodeStates, struck_nodes
 
 #: Rates are taken over so many ns.
 _WINDOW = 1_000_000_000
-#: Seconds between two plain lines while a phase lasts.
-_EVERY = 2.0
 
 
 @dataclass
 class ProgressCounts:
-    """Counts what happens in a history as it grows. Times in ns since the test began."""
+    """Counts what happens in a history as it grows. Times in ns since the test began; `limit`:
+    how long the load lasts, s, where that is known."""
 
+    limit: float | None = None
     phase: str = ""
     now: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     faults: dict[object, str] = field(default_factory=dict)
+    nodes: NodeStates = field(default_factory=NodeStates)
+    _loading: int | None = None
     _recent: deque[int] = field(default_factory=deque)
 
     def observe(self, op: Op) -> None:
         self.now = op.time
         if op.process == "harness" and op.f == "phase":
-            self.phase = str(op.value)
+            self._enter(str(op.value), op.time)
         elif op.process == "nemesis":
             self._observe_nemesis(op)
         elif isinstance(op.process, int) and op.type != "invoke":
@@ -50,29 +42,35 @@ class ProgressCounts:
             self._recent.popleft()
         return len(self._recent) * 1e9 / _WINDOW
 
+    def left(self, now: int) -> float | None:
+        """Seconds of load to come, at `now`; None once it is over, or where it has no limit. What
+        follows ends when the store is quiet: there is no saying when."""
+        if self.limit is None or self.phase not in ("", "boot", "load"):
+            return None
+        spent = 0 if self._loading is None else now - self._loading
+        return max(0.0, self.limit - spent / 1e9)
+
+    def _enter(self, phase: str, now: int) -> None:
+        self.phase = phase
+        if phase == "load":
+            self._loading = now
+        elif phase != "heal":
+            self.nodes.healed()
+
     def _observe_nemesis(self, op: Op) -> None:
         action, _, family = op.f.partition("-")
         value = op.value if isinstance(op.value, dict) else {}
         fault = value.get("fault", family)
-        if action == "start" and op.type == "info":
-            self.faults[fault] = str(value.get("member", family))
-        elif action == "stop" and op.type == "info":
+        if op.type != "info" or "skipped" in value:
+            return
+        if action == "start":
+            self.faults[fault] = f"{value.get('member', family)} {struck_nodes(value)}".rstrip()
+            self.nodes.start(fault, family, value)
+        elif action == "stop":
             self.faults.pop(fault, None)
-
-
-class TestView(Protocol):
-    """Shows a test while it runs."""
-
-    def observe(self, op: Op) -> None: ...
-
-    def __enter__(self) -> TestView: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None: ...
+            self.nodes.stop(fault)
+        elif op.f == "found-dead":
+            self.nodes.died(map(str, value.get("nodes") or ()))
 
 
 def alarm(op: Op) -> str | None:
@@ -86,82 +84,17 @@ def alarm(op: Op) -> str | None:
     return None
 
 
-def view(console: Console) -> TestView:
-    """Live where the console is a terminal, plain lines where it is not."""
-    return LiveView(console) if console.is_terminal else PlainView(console.print)
-
-
-class PlainView:
-    """A line when a phase begins, when a fault comes or goes, and every two seconds."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._tally = ProgressCounts()
-        self._shown: tuple[str, tuple[str, ...]] = ("", ())
-        self._due = 0.0
-
-    def observe(self, op: Op) -> None:
-        self._tally.observe(op)
-        if (text := alarm(op)) is not None:
-            self._say(text)
-        now = op.time / 1e9
-        shown = (self._tally.phase, tuple(self._tally.faults.values()))
-        if shown != self._shown or (self._tally.phase == "load" and now >= self._due):
-            self._shown, self._due = shown, now + _EVERY
-            self._say(line(self._tally, op.time))
-
-    def __enter__(self) -> PlainView:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Lines need no end."""
-
-
-class LiveView:
-    """One line that keeps itself up to date, by a thread of rich's own."""
-
-    def __init__(self, console: Console) -> None:
-        self._tally = ProgressCounts()
-        self._spinner = Spinner("dots")
-        self._observed_at = time.monotonic_ns()
-        self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
-
-    def observe(self, op: Op) -> None:
-        self._tally.observe(op)
-        if (text := alarm(op)) is not None:
-            self._live.console.print(text)
-        self._observed_at = time.monotonic_ns()
-
-    def _draw(self) -> RenderableType:
-        now = self._tally.now + time.monotonic_ns() - self._observed_at
-        self._spinner.update(text=Text(line(self._tally, now)))
-        return Group(self._spinner)
-
-    def __enter__(self) -> LiveView:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+def figures(tally: ProgressCounts, now: int) -> str:
+    """`load     4.2 s, 5.8 s left   98 op/s   ok 402  fail 3  info 8`"""
+    counts = "  ".join(f"{kind} {tally.counts[kind]}" for kind in ("ok", "fail", "info"))
+    left = tally.left(now)
+    to_come = "" if left is None else f", {left:.1f} s left"
+    return f"{tally.phase:8}{now / 1e9:6.1f} s{to_come} {tally.rate(now):6.0f} op/s   {counts}"
 
 
 def line(tally: ProgressCounts, now: int) -> str:
-    """`load     4.2 s   98 op/s   ok 402  fail 3  info 8   faults: cut`"""
-    counts = "  ".join(f"{kind} {tally.counts[kind]}" for kind in ("ok", "fail", "info"))
-    faults = ", ".join(list(tally.faults.values())) or "none"
-    return (
-        f"{tally.phase:8}{now / 1e9:6.1f} s {tally.rate(now):6.0f} op/s   {counts}   "
-        f"faults: {faults}"
-    )
+    """All of it in a line: `figures`, the faults that are active, and each node that is not up."""
+    faults = ", ".join(tally.faults.values()) or "none"
+    struck = [f"{node} {state}" for node, state in tally.nodes.row() if state != UP]
+    nodes = f"   nodes: {', '.join(struck)}" if struck else ""
+    return f"{figures(tally, now)}   faults: {faults}{nodes}"

@@ -9,8 +9,10 @@ from typing import Any
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.report.summary import print_results
-from dynamesis.harness.run.progress import view
-from rich.console import Console
+from dynamesis.harness.results.results import TEST, Folder
+from dynamesis.harness.run.node_states import NodeStates
+from dynamesis.harness.run.progress import ProgressCounts
+from dynamesis.harness.run.progress_view import Mode, TestView, console, view
 
 
 class Observer:
@@ -40,14 +42,20 @@ class Observer:
 
 
 class ConsoleObserver(Observer):
-    """Shows a test on the terminal: live there, plain lines elsewhere."""
+    """Shows a test on the terminal: live there, plain lines elsewhere or by `mode`; quietly, only
+    the verdict and the folder."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, markup=False)
-        self._view = view(self._console)
+    def __init__(self, mode: Mode = Mode.AUTO) -> None:
+        self._mode = mode
+        self._console = console(mode)
+        self._view: TestView = view(self._console, ProgressCounts(), mode)
 
     def started(self, folder: Path, seed: int) -> None:
-        self._console.print(f"seed {seed}, results in {folder}")
+        test = Folder(folder).peek_json(TEST)
+        nodes = NodeStates(tuple(test.get("nodes") or ()))
+        tally = ProgressCounts(limit=test.get("time_limit"), nodes=nodes)
+        self._view = view(self._console, tally, self._mode)
+        self.message(f"seed {seed}, results in {folder}")
 
     def running(self) -> AbstractContextManager[object]:
         return self._view
@@ -56,15 +64,16 @@ class ConsoleObserver(Observer):
         self._view.observe(op)
 
     def message(self, text: str) -> None:
-        self._console.print(text)
+        if self._mode is not Mode.QUIET:
+            self._console.print(text)
 
     def judged(self, results: Mapping[str, Any]) -> None:
-        print_results(self._console, results)
+        print_results(self._console, results, short=self._mode is Mode.QUIET)
 
     def ended(self, folder: Path, command: str | None) -> None:
         self._console.print(f"folder  {folder}")
         if command is not None:
-            self._console.print(f"again   {command}")
+            self.message(f"again   {command}")
 
     def aborted(self, folder: Path, command: str) -> None:
         self._console.print(f"stopped at once; judge what there is with: {command}")

@@ -14,20 +14,28 @@ from dynamesis.harness.campaign.journal import Journal
 from dynamesis.harness.campaign.results import RESULTS as CAMPAIGN
 from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
-from dynamesis.harness.campaign.run_campaign import CAMPAIGNS, INDEX, JOURNAL, interrupting
+from dynamesis.harness.campaign.run_campaign import (
+    CAMPAIGNS,
+    INDEX,
+    JOURNAL,
+    conclusion,
+    interrupting,
+)
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.report.campaign import index
+from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
+from dynamesis.harness.run.progress_view import Mode
+from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
 from dynamesis.harness.usage.values import one_of, results_folder
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import Specimen, needed, storm, suited
 from dynamesis.harness.zoo.results import RESULTS, collect, finish
-from rich.console import Console
 
 LOG, SUMMARY = "zoo.log", "zoo.md"
 
@@ -64,6 +72,7 @@ def run_zoo(
     json: Path | None,
     also: Path | None,
     arguments: Sequence[str],
+    mode: Mode = Mode.AUTO,
 ) -> int:
     """0 when all bugs were caught without a false alarm, else 1; 4 when tests without any bug
     could not be run. Raises UsageError, EnvironmentFailed."""
@@ -71,11 +80,14 @@ def run_zoo(
     campaign = visit.campaign(specimens)
     folder = results_folder(store / CAMPAIGNS, campaign.name)
     journal = Journal(folder / JOURNAL)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}")
+    console = console_of(mode)
+    if mode is not Mode.QUIET:
+        console.print(
+            f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}"
+        )
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
-        shown = view(console, ended)
+        shown = view(console, ended, mode=mode)
         scheduler = Scheduler(campaign, folder.path, journal, pool)
         scheduler.on_run = lambda run: shown.show(run, scheduler)
         if visit.stormy:
@@ -90,9 +102,10 @@ def run_zoo(
     results = collect(specimens, campaign, journal.runs, visit.stormy, **about)
     finish(tests, campaign, results)
     folder.save_json(CAMPAIGN, tests)
-    folder.save(INDEX, index(tests, news(tests, None)))
+    new = news(tests, None)
+    folder.save(INDEX, index(tests, new, site=nightly(tests, new, zoo=results)))
     _save(folder, results, json, also)
-    console.print((folder / SUMMARY).read_text(encoding="utf-8"))
+    console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
     return _code(results)
 

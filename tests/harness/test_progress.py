@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import pytest
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.run.progress import LiveView, PlainView, ProgressCounts, line, view
+from dynamesis.harness.run.node_states import NodeStates
+from dynamesis.harness.run.progress import ProgressCounts, line
+from dynamesis.harness.run.progress_view import LiveView, Mode, PlainView, QuietView, view
 from rich.console import Console
 
 S = 1_000_000_000
@@ -56,7 +60,7 @@ def test_a_fault_is_active_from_its_completion_to_its_end() -> None:
 
 def test_plain_lines_come_with_changes_and_every_two_seconds() -> None:
     said: list[str] = []
-    plain = PlainView(said.append)
+    plain = PlainView(said.append, ProgressCounts())
     for op in (phase(0, "boot"), phase(S, "load"), *(done(S + i * S // 10) for i in range(50))):
         plain.observe(op)
     plain.observe(fault(6 * S, "start-cut", 0))
@@ -65,13 +69,81 @@ def test_plain_lines_come_with_changes_and_every_two_seconds() -> None:
 
 
 def test_the_console_decides_the_view() -> None:
-    assert isinstance(view(Console(file=io.StringIO())), PlainView)
-    assert isinstance(view(Console(file=io.StringIO(), force_terminal=True)), LiveView)
+    terminal, tally = Console(file=io.StringIO(), force_terminal=True), ProgressCounts()
+    assert isinstance(view(Console(file=io.StringIO()), tally), PlainView)
+    assert isinstance(view(terminal, tally), LiveView)
+    assert isinstance(view(terminal, tally, Mode.of(quiet=False, plain=True)), PlainView)
+    assert isinstance(view(terminal, tally, Mode.of(quiet=True, plain=True)), QuietView)
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    assert isinstance(view(terminal, ProgressCounts()), PlainView)
 
 
 def test_the_live_view_draws_and_leaves_nothing() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with LiveView(console) as live:
+    with LiveView(console, ProgressCounts()) as live:
         live.observe(phase(0, "quiesce"))
     assert isinstance(console.file, io.StringIO)
     assert "quiesce" in console.file.getvalue()
+
+
+def strike(fault: int, f: str, **value: Any) -> Op:
+    return Op(time=S, type="info", process="nemesis", f=f, value={"fault": fault, **value})
+
+
+def states(*ops: Op) -> dict[str, str]:
+    tally = ProgressCounts(nodes=NodeStates(("n1", "n2", "n3", "n10")))
+    for op in ops:
+        tally.observe(op)
+    return dict(tally.nodes.row())
+
+
+UP = {"n1": "up", "n2": "up", "n3": "up", "n10": "up"}
+KILL = strike(1, "start-kill", member="kill.one", nodes=["n2"])
+CUT = strike(2, "start-cut", member="cut.one", grudge=[["n2"], ["n1", "n3", "n10"]])
+CHANGE = strike(3, "start-membership", joins=["n11"], leaves=["n1"], removes=[])
+
+
+def test_nodes_are_a_row_of_states() -> None:
+    assert list(states()) == ["n1", "n2", "n3", "n10"]
+    assert states(KILL) == {**UP, "n2": "down"}
+    assert states(KILL, CUT) == {**UP, "n2": "down+cut"}, "who is with most others is not cut off"
+    assert states(KILL, CUT, strike(1, "stop-kill")) == {**UP, "n2": "cut"}
+    died = strike(0, "found-dead", nodes=["n3"], last={"n3": "bye"})
+    assert states(died)["n3"] == "died"
+    assert states(died, phase(S, "heal"), phase(S, "quiesce")) == UP
+
+
+def test_a_change_of_the_membership_that_is_done_is_not_a_fault() -> None:
+    assert states(CHANGE) == {**UP, "n1": "leaving", "n11": "joining"}
+    rest = {node: state for node, state in UP.items() if node != "n1"}
+    assert states(CHANGE, strike(3, "stop-membership")) == {**rest, "n11": "up"}
+
+
+def test_a_fault_that_was_skipped_is_not_active() -> None:
+    tally = ProgressCounts()
+    tally.observe(strike(1, "start-kill", member="kill.one", skipped="no node is left"))
+    assert not tally.faults
+
+
+def test_the_time_left_is_that_of_the_load() -> None:
+    tally = ProgressCounts(limit=10.0)
+    assert tally.left(0) == 10.0
+    tally.observe(phase(2 * S, "boot"))
+    tally.observe(phase(3 * S, "load"))
+    assert tally.left(7 * S) == 6.0
+    assert "7.0 s, 6.0 s left" in line(tally, 7 * S)
+    tally.observe(phase(14 * S, "heal"))
+    assert tally.left(14 * S) is None
+
+
+def test_a_narrow_terminal_gets_whole_lines() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
+    nodes = NodeStates(tuple(f"n{i}" for i in range(1, 40)))
+    with LiveView(console, ProgressCounts(limit=9.0, nodes=nodes)) as live:
+        live.observe(KILL)
+        for each in live._draw().renderables[1:]:  # type: ignore[union-attr]
+            assert len(console.render_lines(each)) == 1  # type: ignore[arg-type]

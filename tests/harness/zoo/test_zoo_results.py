@@ -12,8 +12,8 @@ from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.report.campaign import index
-from dynamesis.harness.report.serve import listing
 from dynamesis.harness.results.results import Folder
+from dynamesis.harness.serve.pages import Pages
 from dynamesis.harness.worlds.options import plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec, overrides
 from dynamesis.harness.zoo.page import ended, markdown
@@ -211,7 +211,7 @@ class TestPages:
         folder = tmp_path / "campaigns/zoo/1"
         folder.mkdir(parents=True)
         Folder(folder).save_json("campaign.json", tests)
-        return index(tests, news(tests, None)), listing(tmp_path)
+        return index(tests, news(tests, None)), Pages(tmp_path).front({})
 
     def test_all_caught_is_shown_as_a_success(self, tmp_path: Path) -> None:
         page, front = self.campaign(tmp_path, "invalid", "valid")

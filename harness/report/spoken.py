@@ -1,0 +1,62 @@
+"""A verdict of invalid in three lines that one can read aloud.
+
+What was broken and how often; the first case of it, in a sentence; what that rests on. Indices,
+states of replicas and the rest of each proof come below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynamesis.harness.report.pictures.svg import short
+
+#: anomalies that are named, and characters of a sentence
+_NAMED, _LONG = 3, 230
+_REFERENCE = re.compile(r" \(index \d+\)|(?<=\)), index \d+")
+_SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
+
+
+def spoken(results: Mapping[str, Any]) -> Iterator[str]:
+    """The lines, without the word of the verdict; fewer where the results do not have as much."""
+    counts: Mapping[str, int] = results["anomalies"]
+    named = [f"{name} {times(count)}" for name, count in list(counts.items())[:_NAMED]]
+    others = len(counts) - len(named)
+    more = f", and {others} other kinds" if others > 1 else ", and one other kind" if others else ""
+    yield f"the store broke its promises: {', '.join(named)}{more}."
+    if why := _first(results, next(iter(counts), "")):
+        yield first_sentence(why)
+    if figures := results.get("evidence"):
+        yield rests(figures)
+
+
+def times(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def first_sentence(why: str) -> str:
+    """The first sentence of a proof, without references to lines of the history."""
+    text = short(_REFERENCE.sub("", why[: 4 * _LONG]), 4 * _LONG)
+    text = _SENTENCE.split(text, maxsplit=1)[0]
+    clipped = text if len(text) <= _LONG else text[:_LONG].rpartition(" ")[0] + " \u2026"
+    return f"{clipped[:1].upper()}{clipped[1:]}" + "." * (clipped == text)
+
+
+def rests(figures: Mapping[str, Any]) -> str:
+    """What a verdict rests on, in a sentence."""
+    shown = f"{figures['acknowledged']} of {figures['tried']} operations were acknowledged"
+    if faults := figures["faults"]:
+        took = sum(fault["took_effect"] is True for fault in faults)
+        shown += f", {took} of {len(faults)} faults took effect"
+    if (final := figures["final_reads"])["asked"]:
+        shown += f", {final['answered']} of {final['asked']} final reads were answered"
+    return f"{shown}."
+
+
+def _first(results: Mapping[str, Any], name: str) -> str:
+    """The first proof of an anomaly, else of any."""
+    found = [each for c in results["checkers"].values() for each in c.get("anomalies", ())]
+    same = (each["why"] for each in found if each["name"] == name)
+    return next(same, found[0]["why"] if found else "")

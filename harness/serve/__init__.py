@@ -1,0 +1,1 @@
+"""The store as a small read-only web site."""

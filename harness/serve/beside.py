@@ -1,0 +1,57 @@
+"""Two tests side by side: what was asked for and differs, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dynamesis.harness.report.pictures.svg import short
+from dynamesis.harness.report.summary import word
+from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import RESULTS, TEST
+from dynamesis.harness.serve.files import load, table
+
+#: characters of a value
+_VALUE = 120
+_ASKED = ("target", "workload", "links_used", "seed", "start")
+
+
+def beside(root: Path, left: Path, right: Path) -> list[tuple[str, str, str, bool]]:
+    """(what, left, right, whether they differ) of each line. Options are listed only where they
+    differ."""
+    one, other = (dict(_facts(root, folder)) for folder in (left, right))
+    found = []
+    for name in dict.fromkeys([*one, *other]):
+        pair = one.get(name, ""), other.get(name, "")
+        if pair[0] != pair[1] or not name.startswith("--"):
+            found.append((name, *pair, pair[0] != pair[1]))
+    return found
+
+
+def _facts(root: Path, folder: Path) -> Iterator[tuple[str, str]]:
+    test, results = load(root, folder / TEST), load(root, folder / RESULTS)
+    yield "verdict", word(results["valid"]) if isinstance(results.get("valid"), bool | str) else ""
+    yield from ((f"anomaly {short(k, 60)}", short(v)) for k, v in _items(results, "anomalies"))
+    yield from ((name, short(test.get(name, ""), _VALUE)) for name in _ASKED)
+    for name, value in _items(test, "spec"):
+        yield f"--{short(name, 40).replace('_', '-')}", short(value, _VALUE)
+    figures = table(results.get("evidence"))
+    yield "operations acknowledged", f"{figures.get('acknowledged', '')}"[:20]
+    stats = table(results.get("stats"))
+    yield "seconds", short(stats.get("seconds", ""), 20)
+    for f, each in _items(stats, "by_f"):
+        yield from _operations(short(f, 40), table(each))
+    details = table(table(table(results.get("checkers")).get("staleness")).get("details"))
+    yield "converged after, s", short(details.get("converged_s", ""), 20)
+
+
+def _operations(f: str, figures: JsonObject) -> Iterator[tuple[str, str]]:
+    latency = table(figures.get("latency_ms"))
+    yield f"{f}: count", short(figures.get("count", ""), 20)
+    yield f"{f}: availability", short(figures.get("availability", ""), 20)
+    yield from ((f"{f}: {name}, ms", short(latency.get(name, ""), 20)) for name in ("p50", "p99"))
+
+
+def _items(of: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
+    return list(table(of.get(name)).items())

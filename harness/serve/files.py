@@ -1,0 +1,86 @@
+"""The files of a store that may come from another machine: only regular files below it are read.
+
+Nothing here waits or raises, whatever a path names: a link that leads outside, a FIFO, a device, a
+name with a NUL byte, JSON of any form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from dynamesis.harness.results.documents import JsonObject
+
+#: bytes of a JSON file beyond which it is not read
+_MOST = 64 << 20
+
+
+def inside(root: Path, relative: str) -> Path | None:
+    """What a path below `root` (itself resolved) comes to; None if that is not below it, or not
+    there."""
+    try:
+        found = (root / relative.lstrip("/")).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return found if found.is_relative_to(root) else None
+
+
+def opened(path: Path) -> BinaryIO | None:
+    """A regular file, opened; None for all else."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return os.fdopen(number, "rb")
+    os.close(number)
+    return None
+
+
+def load(root: Path, path: Path) -> JsonObject:
+    """The object in a JSON file below `root`; {} where there is none."""
+    at = inside(root, str(path.relative_to(root))) if path.is_relative_to(root) else None
+    file = None if at is None else opened(at)
+    if file is None:
+        return {}
+    with file:
+        content = file.read(_MOST + 1)
+    try:
+        value = json.loads(content) if len(content) <= _MOST else {}
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def changed(path: Path) -> tuple[int, int]:
+    """What tells one state of a file from another; (0, 0) where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def folders(root: Path, pattern: str) -> Iterator[Path]:
+    """The folders below `root` of the files that match, not by way of `latest` links."""
+    try:
+        found = sorted(root.glob(pattern))
+    except (OSError, RecursionError):
+        return
+    for file in found:
+        if not file.parent.is_symlink() and inside(root, str(file.relative_to(root))):
+            yield file.parent
+
+
+def table(value: object) -> JsonObject:
+    """A value as a dict: {} where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> list[JsonObject]:
+    """The dicts in a list; [] where it is none."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
