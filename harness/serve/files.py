@@ -57,7 +57,7 @@ def load(root: Path, path: Path) -> JsonObject:
 
 
 def changed(path: Path) -> tuple[int, int]:
-    """What tells one state of a file from another; (0, 0) where there is none."""
+    """What differs between two states of a file; (0, 0) where there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError):
