@@ -1,7 +1,7 @@
 """The rooms of the package, lowest first: each imports only from those that it names.
 
-One table, read by tests/test_imports.py, and printed into docs/architecture.md by
-`python tests/rooms.py > docs/rooms.md`.
+One table, read by tests/test_imports.py; the one in docs/architecture.md is what
+`python tests/rooms.py` prints.
 """
 
 from __future__ import annotations
