@@ -1,7 +1,7 @@
 """The rooms of the package, lowest first: each imports only from those that it names.
 
-One table, read by tests/test_imports.py, and printed into docs/architecture.md by
-`python tests/rooms.py > docs/rooms.md`.
+One table, read by tests/test_imports.py; the one in docs/architecture.md is what
+`python tests/rooms.py` prints.
 """
 
 from __future__ import annotations
@@ -144,6 +144,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "stores under test: what a target is, and what can be done to it",
         ("checkers.history", "cluster.plugins"),
     ),
+    "harness.targets.adopted": (
+        "a cluster that runs already, as a target",
+        ("checkers.history", "harness.targets"),
+    ),
     "harness.targets.etcd": ("etcd as a target", ("checkers.history", "harness.targets")),
     "harness.targets.redis": ("Redis as a target", ("checkers.history", "harness.targets")),
     "harness.processes": ("ports, watchdog, deadlines, signals", ("harness.targets",)),
@@ -155,6 +159,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.links": (
         "the network: Toxiproxy, embedded, direct",
         ("harness.processes", "harness.targets"),
+    ),
+    "harness.links.dialling": (
+        "how nodes that are not ours reach the proxies of their pairs",
+        ("harness.links", "harness.processes", "harness.targets"),
     ),
     "harness.nemesis": (
         "faults: drawn, injected, proved, healed",
@@ -270,6 +278,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "checkers.history", "checkers.models", "cluster.plugins"),
             *("cluster.storage", "harness.check", "harness.generators", "harness.links"),
+            "harness.links.dialling",
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
             *("workloads", "workloads.plain", "workloads.script"),
