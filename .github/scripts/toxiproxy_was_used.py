@@ -1,6 +1,6 @@
 """Fails unless the tests of a campaign ran through Toxiproxy: `toxiproxy_was_used.py FOLDER`.
 
-`--links auto` falls back on embedded proxies with a notice, which nobody reads in CI. Tests that
+`--links auto` falls back on embedded proxies with a notice, which is lost in CI. Tests that
 asked for other links on purpose are left out; at least one test must have used Toxiproxy.
 """
 

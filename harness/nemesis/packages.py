@@ -167,7 +167,7 @@ class Member:
         lacking = context.lacks((*family, *sorted(self.needs)))
         if not lacking:
             return None
-        has = ", ".join(["processes", *sorted(context.able or ())])
+        has = ", ".join(sorted(context.able or ())) or "nothing"
         what = CAPABILITIES[lacking[0]]
         return (
             f"needs {what} ({lacking[0]}), which target {context.target} does not have; it has: "

@@ -14,7 +14,7 @@ from dynamesis.harness.report.pictures.svg import short
 
 #: anomalies that are named, and characters of a sentence
 _NAMED, _LONG = 3, 230
-_REFERENCE = re.compile(r" \(index \d+\)|(?<=\)), index \d+")
+_REFERENCE = re.compile(r" \(index \d+\)| at index \d+")
 _SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
 
 

@@ -1,4 +1,4 @@
-"""The files of a store that may come from another machine: only regular files below it are read.
+"""The files of a store that may have been made elsewhere: only regular files below it are read.
 
 Nothing here waits or raises, whatever a path names: a link that leads outside, a FIFO, a device, a
 name with a NUL byte, JSON of any form.

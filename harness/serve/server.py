@@ -6,7 +6,7 @@ which files are opened and which headers are sent, is short enough to be read.
 
 Nothing outside the store is shown, whatever the path or a link in it names, and only regular files
 are opened. Only this machine is answered, under no other name than its own, so that no page
-elsewhere can read it through the browser. A store may come from another machine: our own pages run
+elsewhere can read it through the browser. A store may have been made elsewhere: our own pages run
 no scripts at all, and those of a report, which draw its plots, run in a sandbox: they reach neither
 the network nor the other pages.
 """

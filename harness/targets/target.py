@@ -267,7 +267,7 @@ class Target:
     @property
     def able(self) -> frozenset[str]:
         """What it can do beside running (CAPABILITIES), known from the class: an async
-        method `at_rest(site)` is quiet, `dump(node, site)` is dumps."""
+        method `at_rest(site)` is quiet. What only `build` can add, a subclass adds here too."""
         found = {
             "cuts": self.links == "pairs" or self.shimmed,
             "isolations": self.links == "nodes",
@@ -276,7 +276,6 @@ class Target:
             "pause": True,
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
-            "dumps": hasattr(self, "dump"),
         }
         return frozenset(name for name, has in found.items() if has)
 

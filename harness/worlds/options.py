@@ -149,7 +149,10 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         bin=None if spec.bin is None else program(spec.bin),
     )
     values = {name: getattr(full, name) for name in full.flags()}
-    return full, _shimmed(target.configured(values))
+    try:
+        return full, _shimmed(target.configured(values))
+    except ValueError as wrong:
+        raise UsageError(str(wrong)) from wrong
 
 
 def dialling(target: Target) -> JsonObject:

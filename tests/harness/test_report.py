@@ -21,6 +21,7 @@ from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.page import page
 from dynamesis.harness.report.plots import columns
+from dynamesis.harness.report.spoken import first_sentence
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.report.words import brief
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
@@ -68,6 +69,12 @@ def test_an_invalid_verdict_names_each_anomaly_with_its_first_proof() -> None:
     spoken = "invalid: the store broke its promises: lost-write 120 times.\n3.1 <is> gone.\n"
     assert told(INVALID) == f"{spoken}\n  lost-write: 120\n    3.1 <is> gone\n"
     assert told(INVALID, short=True) == spoken
+
+
+def test_what_is_read_aloud_has_no_references() -> None:
+    why = "k1 lost 3.1 (index 7), written at index 9 on n1. Faults active meanwhile: none."
+    assert first_sentence(why) == "K1 lost 3.1, written on n1."
+    assert len(first_sentence("word " * 900)) < 240
 
 
 def test_an_unknown_verdict_gives_each_reason_once() -> None:

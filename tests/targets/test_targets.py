@@ -143,7 +143,7 @@ def test_a_target_that_cannot_be_loaded(
     [
         (["--target=redsi"], "there is no 'redsi'"),
         (["--target=nowhere/mine.py:Mine"], "nowhere/mine.py: no such file"),
-        ([f"--target={KV}", "--nemesis=clock"], "which target kv does not have; it has: processes"),
+        ([f"--target={KV}", "--nemesis=clock"], "which target kv does not have; it has: "),
         ([f"--target={KV}", "--workload=cart"], "target kv does not speak cart; it speaks:"),
         ([f"--target={KV}", "--workload=nothing"], "there is no 'nothing'; target kv speaks:"),
         ([f"--target={KV}", "--w=1"], "--w: only target dynamo has it, not kv"),

@@ -72,7 +72,8 @@ class AdoptTarget(Target):
         if cluster is None:
             return frozenset()
         can = {name for name, needs in _COMMANDS.items() if all(map(cluster.can, needs))}
-        return frozenset(can | ({"cuts"} if cluster.links == "pairs" else set()))
+        links = {"pairs": {"cuts"}, "nodes": {"isolations"}}.get(cluster.links or "", set())
+        return frozenset(can | links)
 
     def client(self, site: Site) -> Client:
         defaults = {name: option.default for name, option in self._inner.options.items()}
