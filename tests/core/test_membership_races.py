@@ -73,7 +73,7 @@ def test_a_node_that_has_no_answer_yet_takes_no_change() -> None:
     membership = alone("n1")
     membership.adopt(first_layout(("n1", "n2", "n3", "n4"), 16, Rules(3)), {})
     membership.informed = False
-    with pytest.raises(ChangeRefused, match="has not heard from another member"):
+    with pytest.raises(ChangeRefused, match="has had no answer from another member"):
         membership.request("leave", "n2")
 
 
