@@ -40,6 +40,6 @@ def test_each_pair_has_its_own_proxy(links: str, tmp_path: Path) -> None:
 
 
 def test_of_a_program_that_is_not_known_no_pair_is_cut(tmp_path: Path) -> None:
-    done = run("OfUnknownProgram", tmp_path, "--time-limit", "2s")
+    done = run("OfUnknownProgram", tmp_path, "--nemesis", "cut.one-way", "--time-limit", "2s")
     assert done.returncode == 2
     assert "needs links between its nodes that can be cut one by one (cuts)" in done.stderr
