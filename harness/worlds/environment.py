@@ -259,12 +259,23 @@ def _named(dest: str) -> tuple[str, str]:
     return node, port
 
 
+def _no_such_address(target: Target, source: str) -> str:
+    """Why there is no proxy of this kind."""
+    asked = "site.advertised" if source == PEERS else "site.dials"
+    return (
+        f"target {target.name}: {asked} has no address, since links = {target.links!r}; "
+        'links = "pairs" gives site.dials, links = "nodes" gives site.advertised'
+    )
+
+
 def _resolver(
     target: Target, sites: Mapping[str, NodeSite], links: Links
 ) -> Callable[[str, str, str], str]:
     def resolve(source: str, dest: str, port: str) -> str:
         if source == PEERS and target.shimmed:  # what it dials there is led to its own proxy
             return sites[dest].address(port or target.between[0])
+        if source != CLIENT and _dialled(target) != ("nodes" if source == PEERS else "pairs"):
+            raise RuntimeError(_no_such_address(target, source))
         return links.address(source, _dest(target, source, dest, port))
 
     return resolve

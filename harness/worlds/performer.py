@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 READS = frozenset({"read", "get", "dump"})
 #: s that a client may take to close
 _CLOSE = 2.0
+#: what a client of a user's own raises where it is not written right; the log has the line
+_MISTAKES = (NotImplementedError, TypeError, AttributeError, NameError)
 
 
 class TargetPerformer:
@@ -50,6 +52,8 @@ class TargetPerformer:
             async with asyncio.timeout(limit):
                 client = await self._ready()
         except Exception as failure:
+            if isinstance(failure, _MISTAKES):
+                log.warning("the client of process %s cannot be made", op.process, exc_info=True)
             await self._drop()
             return fail(op, "unreachable", _text(failure))
         try:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from dynamesis.checkers.history.op import Op
+from dynamesis.workloads.base import Chosen
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.settings import Load, Option
 
@@ -16,6 +20,11 @@ CONSISTENCY = (
     "read-committed",
     "read-uncommitted",
 )
+
+
+def nothing_final(_keys: Sequence[str], _chosen: Chosen) -> Iterable[Op]:
+    """For workloads whose operations show all there is to judge."""
+    return ()
 
 
 def reads_share(default: float, what: str = "read") -> Option:

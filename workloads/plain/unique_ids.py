@@ -5,11 +5,10 @@ There is nothing to read in the end: every id is in the history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
-from dynamesis.workloads.base import Chosen, Workload
+from dynamesis.workloads.base import Workload
+from dynamesis.workloads.plain.common import nothing_final
 from dynamesis.workloads.script.settings import Load
 from dynamesis.workloads.script.shared import Drawn, SharedScript
 
@@ -22,15 +21,11 @@ def _shared(load: Load) -> SharedScript:
     return Drawn(load.rng, _generate)
 
 
-def _final(_keys: Sequence[str], _chosen: Chosen) -> Iterable[Op]:
-    return ()
-
-
 UNIQUE_IDS = Workload(
     name="unique-ids",
     description="ids generated: catches an id that is given twice",
     shared=_shared,
     model="unique-ids",
     operations=("generate",),
-    final=_final,
+    final=nothing_final,
 )
