@@ -203,6 +203,8 @@ class Target:
     #: whether its nodes, which advertise one address each, are led to a proxy for each pair by a
     #: preloaded connect() (docs/links.md); found out for `programs`, before the test
     shimmed: bool = False
+    #: whether it may be: not where a node is known by the very address that its peers dial
+    takes_shim: bool = True
 
     def require(self) -> None:
         """Raises EnvironmentFailed, with how to get the store, where it is not on this machine."""

@@ -160,7 +160,9 @@ def dialling(target: Target) -> JsonObject:
     the ways that would be tried before (harness.links.dialling)."""
     if target.links == "pairs":
         return {"name": "addresses", "pairs": True}
-    if not target.programs:
+    if not target.takes_shim:
+        left_out = {"shim": "its nodes are known to clients by the address that peers dial"}
+    elif not target.programs:
         left_out = {"shim": "the target names no programs, of which it could be known beforehand"}
     else:
         choice = choose("nodes", target.programs)
@@ -173,6 +175,8 @@ def dialling(target: Target) -> JsonObject:
 
 def _shimmed(target: Target) -> Target:
     """With the shim, where that makes a proxy for each pair of one for each node."""
+    if not target.takes_shim:
+        return target
     choice = choose(target.links, target.programs) if target.programs else None
     if target.links != "nodes" or choice is None or choice.name != "shim":
         return target

@@ -126,9 +126,13 @@ def read(content: bytes, name: str = "h.edn", fmt: Format | None = None) -> Hist
 
 
 def flat_keys(value: Any) -> bool:
-    """Whether keys of maps are leaves: the text of a collection has many layouts."""
+    """Whether keys of maps are leaves, since the text of a collection has many layouts; and differ
+    as text, since a map with both `a` and `:a` is refused."""
     kind, held = value
     if kind == "map":
+        words = [k[1].removeprefix(":") for k, _ in held if k[0] == "word"]
+        if len(words) != len(set(words)):
+            return False
         return all(k[0] not in ("list", "set", "map") and flat_keys(v) for k, v in held)
     return all(map(flat_keys, held)) if kind in ("list", "set") else True
 

@@ -230,5 +230,5 @@ def test_a_store_that_is_asked_by_commands(tmp_path: Path) -> None:
     lines = (tmp_path / "mine/store/latest/history.jsonl").read_text().splitlines()
     events = [event for event in map(json.loads, lines) if event["type"] == "ok"]
     written = {event["value"] for event in events if event["f"] == "write"}
-    assert written & {event["value"] for event in events if event["f"] == "read"}, done.stdout
+    assert written & {event.get("value") for event in events if event["f"] == "read"}, done.stdout
     assert {event["node"] for event in events} <= {"n1", "n2"}  # there are two clients

@@ -144,7 +144,7 @@ class Namespaces:
 
     def _run(self, command: list[str], text: str) -> None:
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=_LIMIT, check=False
+            command, input=text, capture_output=True, encoding="utf-8", timeout=_LIMIT, check=False
         )
         if done.returncode:
             why = " ".join(done.stderr.split())
@@ -163,7 +163,7 @@ def no_namespaces() -> str | None:
         return f"no {', '.join(absent)} for namespaces (Debian: util-linux and iproute2)"
     trial = ["unshare", "-U", "--map-root-user", "-n", "ip", "-batch", "-"]
     lines = "link add br0 type bridge\nlink add v0 type veth peer name v1\n"
-    done = subprocess.run(trial, input=lines, capture_output=True, text=True, timeout=_LIMIT)
+    done = subprocess.run(trial, input=lines, capture_output=True, encoding="utf-8", timeout=_LIMIT)
     if done.returncode == 0:
         return None
     why = " ".join(done.stderr.split()) or f"exit code {done.returncode}"

@@ -132,7 +132,7 @@ def _compile(into: Path) -> None:
     compiler = _compiler()
     assert compiler is not None
     command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(into), str(SOURCE), "-ldl"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_LIMIT)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
         raise EnvironmentFailed(

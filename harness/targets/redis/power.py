@@ -27,7 +27,7 @@ def fail_power(node: NodeSite, site: Site) -> dict[str, str]:
     """Have a node that is not running lose what it has not synced; the environment in which it is
     to be started. Raises EnvironmentFailed where there is no C compiler."""
     record = node.data.parent / "synced"
-    lengths = synced_lengths(record.read_text() if record.exists() else "")
+    lengths = synced_lengths(record.read_text(encoding="utf-8") if record.exists() else "")
     for file in (node.data / "appendonlydir").glob("*.incr.aof"):
         length = lengths.get(str(file), 0)
         if file.stat().st_size > length:
@@ -54,7 +54,9 @@ def _library(site: Site) -> Path:
             "target redis: kill=power needs a C compiler; Debian: apt install gcc libc6-dev"
         )
     command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(made), str(SOURCE), "-ldl"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=_LIMIT, check=False
+    )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
         raise EnvironmentFailed(f"target redis: {SOURCE.name} cannot be compiled: {why}")

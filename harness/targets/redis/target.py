@@ -65,6 +65,7 @@ class RedisTarget(Target):
     programs = ("redis-server",)
     install = "Debian: apt install redis-server; or https://redis.io/download"
     links: Literal["pairs", "nodes"] | None = "nodes"
+    takes_shim = False  # Sentinel names nodes to clients by the address that peers dial
     op_limit = 10.0
     quiet_after = 5.0
     alone = False
