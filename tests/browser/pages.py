@@ -67,13 +67,13 @@ def report_of(ops: Iterable[Op], test: dict[str, Any], into: Path) -> Path:
 
 def model_report(path: Path, into: Path) -> Path:
     """The report of a foreign history, judged by the model that its folder names."""
-    told: dict[str, Any] = {}
+    asked: dict[str, Any] = {}
     for line in path.read_text().splitlines():
         if line.startswith("; "):
             name, value = line[2:].split(": ")
-            told[name.replace("-", "_")] = READ[name](value)
+            asked[name.replace("-", "_")] = READ[name](value)
     history = read(path)
-    results = judge_history(history, {}, ModelChoice(path.parent.name, ModelOptions(**told)))
+    results = judge_history(history, {}, ModelChoice(path.parent.name, ModelOptions(**asked)))
     into.mkdir(parents=True, exist_ok=True)
     page = into / REPORT
     content = render(path, Run(history), None, {"name": path.stem}, results)

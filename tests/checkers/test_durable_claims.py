@@ -27,8 +27,8 @@ ONE = (stored("n1", **MEMORY), stored("n2"), stored("n3", **MEMORY))
 
 
 def test_as_many_as_the_logs_have_are_right() -> None:
-    told = verdict(1, *ONE)
-    assert (told.verdict, told.details) == (Verdict.VALID, {"writes": 1})
+    found = verdict(1, *ONE)
+    assert (found.verdict, found.details) == (Verdict.VALID, {"writes": 1})
     assert verdict(0, *ONE).verdict is Verdict.VALID
 
 
@@ -63,6 +63,6 @@ def test_a_node_that_ended_meanwhile_may_have_lost_its_line(start: float, valid:
 
 
 def test_without_a_line_from_memory_nothing_is_judged() -> None:
-    told = verdict(3, stored("n1"))
-    assert told.verdict is Verdict.VALID
-    assert "from memory" in (told.skipped or "")
+    found = verdict(3, stored("n1"))
+    assert found.verdict is Verdict.VALID
+    assert "from memory" in (found.skipped or "")

@@ -22,13 +22,13 @@ def layout(at: float, version: int = 2, node: str = "n1") -> Event:
 
 def verdict(*lines: Event) -> CheckerResult:
     h = history(put("1.1", 0.2, 0.3))
-    told = [layout(0.5), serves(0.5, gained=[9]), *lines]
-    return check_logs(Run(h, TEST), logs(*told)).verdicts["switches"]
+    found = [layout(0.5), serves(0.5, gained=[9]), *lines]
+    return check_logs(Run(h, TEST), logs(*found)).verdicts["switches"]
 
 
 def test_each_partition_that_moves_once_is_right() -> None:
-    told = verdict(serves(1, gained=[0, 1]), serves(2, lost=[2]), serves(3, gained=[3]))
-    assert (told.verdict, told.details) == (Verdict.VALID, {"lines": 4})
+    found = verdict(serves(1, gained=[0, 1]), serves(2, lost=[2]), serves(3, gained=[3]))
+    assert (found.verdict, found.details) == (Verdict.VALID, {"lines": 4})
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_what_a_layout_itself_changes_is_no_switch() -> None:
 
 def test_another_node_or_partition_means_nothing_of_this() -> None:
     others = [serves(1.5, lost=[5], node="n2"), serves(2, gained=[0], node="n2")]
-    told = verdict(serves(1, lost=[0]), *others, serves(3, gained=[1]))
-    assert told.verdict is Verdict.VALID
+    found = verdict(serves(1, lost=[0]), *others, serves(3, gained=[1]))
+    assert found.verdict is Verdict.VALID
 
 
 def test_each_partition_counts_once() -> None:

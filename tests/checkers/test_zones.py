@@ -51,8 +51,8 @@ def verdict(*lines: Event, **worth: Any) -> CheckerResult:
 
 
 def test_a_hint_in_the_zone_of_its_primary_is_right() -> None:
-    told = verdict(hint(NEAR))
-    assert (told.verdict, told.details) == (Verdict.VALID, {"writes": 1})
+    found = verdict(hint(NEAR))
+    assert (found.verdict, found.details) == (Verdict.VALID, {"writes": 1})
 
 
 def test_one_in_another_zone_is_misplaced() -> None:
