@@ -22,10 +22,11 @@ a hop (section 6.4).
 
 Errors are typed (cluster.net.exceptions), and each knows whether the operation certainly took no
 effect. What is at fault by itself, such as a key of the wrong type, is a BadRequest before
-anything is sent. A request that certainly reached no node goes to the next one. Anything
-else is tried again `retries` times, under the same request id, and a put that
-is in doubt is marked so when it is sent again: the node that stamped it goes on from that
-stamp, and none stamps it a second time. What is in doubt then is raised as it was at first.
+anything is sent. A request that certainly reached no node goes to the next one, and so does a
+get whose connection ended, since it changes nothing. Anything else is tried again `retries`
+times, under the same request id, and a put that is in doubt is marked so when it is sent again:
+the node that stamped it goes on from that stamp, and none stamps it a second time. What is in
+doubt then is raised as it was at first.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ __all__ = [
 
 #: what another node may well do although this one did not
 _ELSEWHERE = frozenset({"unreachable", "stopping", "not-ready"})
+#: the same for a get, which may be sent twice: it changes nothing
+_READ_ELSEWHERE = _ELSEWHERE | {"disconnected", "forward-lost"}
 
 #: seconds that the answer to a request with a `timeout` of its own may be under way
 _ON_THE_WAY = 1.0
@@ -146,7 +149,7 @@ class Client:
         """Every current version of `key`, tombstones included; () if there is none. Raises
         DynamoError."""
         name = key_bytes(key)
-        attempts = _Attempts(self._route, name, self._retries)
+        attempts = _Attempts(self._route, name, self._retries, _READ_ELSEWHERE)
         return await attempts.run(
             lambda node, timeout, again: node.get(name, options, timeout), self._limit(options)
         )
@@ -244,10 +247,14 @@ _Act = Callable[[Connection, float, bool], Awaitable[T]]
 class _Attempts:
     """One operation, until it has a result, or an error that no other attempt can mend."""
 
-    def __init__(self, route: Route, key: bytes, retries: int) -> None:
+    def __init__(
+        self, route: Route, key: bytes, retries: int, elsewhere: frozenset[str] = _ELSEWHERE
+    ) -> None:
+        """`elsewhere`: the errors after which the next node is asked, each node once."""
         self._route = route
         self._key = key
         self._left = retries
+        self._elsewhere = elsewhere
         #: the first error that left open whether the operation took effect
         self._doubt: DynamoError | None = None
 
@@ -263,7 +270,7 @@ class _Attempts:
                 node = await endpoint.connection(deadline)
                 result = await act(node, deadline - loop.time(), self._doubt is not None)
             except DynamoError as error:
-                if error.code in _ELSEWHERE:
+                if error.code in self._elsewhere:
                     self._route.failed(endpoint)
                     if others:
                         continue

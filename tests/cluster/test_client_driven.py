@@ -194,6 +194,29 @@ async def test_a_get_in_doubt_is_simply_asked_again() -> None:
     assert gets == 3
 
 
+@in_loop
+async def test_a_get_whose_connection_ends_goes_to_the_next_node() -> None:
+    """Without a retry: it changes nothing, so that it may be sent twice. A put may not."""
+
+    async def hangs_up(speaker: Speaker) -> None:
+        speaker.say(HELLO)
+        await speaker.hear()
+        await speaker.hear()
+
+    async def answers(speaker: Speaker) -> None:
+        speaker.say(HELLO)
+        await speaker.hear()
+        while isinstance(get := await speaker.hear(), Get):
+            speaker.say(GetReply(get.rid, (), b"", QuorumInfo(2, 2, 0, 0, "n2")))
+
+    async with scripted(hangs_up) as first, scripted(answers) as second:
+        async with Client([first, second]) as store:
+            assert (await store.get(b"k")).worth.coordinator == "n2"
+        async with Client([first, second]) as store:
+            with pytest.raises(InDoubt, match="disconnected"):
+                await store.put(b"k", b"v")
+
+
 @pytest.mark.cluster
 @in_loop
 async def test_a_put_whose_answer_was_lost_is_found_by_its_request(tmp_path: Path) -> None:
