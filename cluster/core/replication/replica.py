@@ -58,7 +58,7 @@ class Replica:
     def keeps_all(self, partitions: Iterable[int]) -> bool:
         """Whether this node is to hold all of `partitions`, now or soon."""
         view = self._placement()
-        return view is not None and view.held(self.node).issuperset(partitions)
+        return view is not None and view.held(self.node) >= {*partitions}
 
     def row(self, key: Key) -> Row:
         """The row of this node's own record of `key`."""
