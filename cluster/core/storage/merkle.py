@@ -49,11 +49,14 @@ class Tree:
     def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
         leaf = leaf_of(key)
+        changed = 0
         if old is not None:
-            self._leaves[leaf] ^= item_hash(key, old)
+            changed = item_hash(key, old)
         if new is not None:
-            self._leaves[leaf] ^= item_hash(key, new)
-        self._changed(leaf)
+            changed ^= item_hash(key, new)
+        self._leaves[leaf] ^= changed
+        self._stale[leaf // WIDTH] = None
+        self._root = None
 
     def recount(self, leaf: int, items: Iterable[tuple[Key, int]]) -> None:
         """Make a leaf anew from its (key, record hash) pairs."""

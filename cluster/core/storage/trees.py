@@ -64,8 +64,10 @@ class Forest:
     def change(self, row: Row, old: int | None, new: int | None) -> None:
         """The hash of the record at `row` went from `old` to `new` (None: no record)."""
         partition, key = split_object(row)
-        self.count(partition, (new is not None) - (old is not None))
-        self.of(partition).change(key, old, new)
+        if old is None or new is None:
+            self.count(partition, (new is not None) - (old is not None))
+        tree = self.trees.get(partition) or self.of(partition)
+        tree.change(key, old, new)
         self._stale[partition] = None
 
     def count(self, partition: int, more: int) -> None:
