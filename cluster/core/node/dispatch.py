@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.node.validate import objection
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import (
@@ -60,8 +61,10 @@ Reply = Callable[[Any], None]
 class Dispatch:
     """Answers what comes in on inbound connections."""
 
-    def __init__(self, node: Assembly) -> None:
+    def __init__(self, node: Assembly, usual: UsualReplica | None) -> None:
+        """`usual`: the short way of this node, None if it has none."""
         self._node = node
+        self.usual = usual
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
             Put: lambda put, peer, reply: self._put(put, reply, hops=0),
@@ -81,14 +84,20 @@ class Dispatch:
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
-
+        kind = type(message)
+        usual = self.usual
+        if usual is not None:
+            if kind is ReplicaPut and usual.put(channel, event.peer, message):  # type: ignore[arg-type]
+                return
+            if kind is ReplicaGet and usual.get(channel, message):  # type: ignore[arg-type]
+                return
         reply = partial(runtime.reply, channel)
-        wrong = None if type(message) in _CLIENTS else objection(message, self._node.params)
+        wrong = None if kind in _CLIENTS else objection(message, self._node.params)
         if wrong is not None:
             runtime.emit("senseless", peer=event.peer, reason=wrong)
             reply(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
             return
-        handler = self._handlers.get(type(message))
+        handler = self._handlers.get(kind)
         if handler is not None:
             runtime.request = _request(message)
             handler(message, event.peer, reply)
