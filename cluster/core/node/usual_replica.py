@@ -35,7 +35,7 @@ class UsualReplica:
     def __init__(self, node: Assembly) -> None:
         self._node = node
         self._me = node.params.node
-        self._objects = node.objects
+        self.objects = node.objects
         self._runtime = node.runtime
         self._trees = node.trees
         self._reaper = node.reaper
@@ -56,10 +56,10 @@ class UsualReplica:
     def get(self, channel: int, asked: ReplicaGet) -> bool:
         """Show the one record of a key, which is durable."""
         row = self.row(asked.key) if asked.hint_for is None else None
-        if row is None or not self._objects.saved(row) or self._hints.targets(asked.key):
+        if row is None or not self.objects.saved(row) or self._hints.targets(asked.key):
             return False
         try:
-            record = self._objects.get(row)
+            record = self.objects.get(row)
         except ReadFailed:
             return False
         if record is None:
@@ -92,15 +92,15 @@ class UsualReplica:
         ):
             actor = None
         new = Record(state, actor, clock.digest(state))
-        self.store(row, asked.key, asked.request, "put", old, new, done)
+        self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
     def present(self, row: Row) -> Record | None:
         """The record of a row; None also where that takes a closer look."""
-        if self._objects.damaged:
+        if self.objects.damaged:
             return None
         try:
-            return self._objects.get(row)
+            return self.objects.get(row)
         except ReadFailed:
             return None
 
@@ -108,19 +108,18 @@ class UsualReplica:
         self,
         row: Row,
         key: Key,
-        request: str,
-        why: str,
+        line: dict[str, object],
         old: Record | None,
         new: Record,
         done: Done,
     ) -> None:
-        """Replace the record of a row; done() once that is durable."""
-        state = new.state
-        line = {"why": why, "hash": f"{new.hash:016x}", "holds": clock.dots(state), "key": key}
-        if request:
-            line["request"] = request
+        """Replace the record of a row; done() once that is durable. `line`: what the event log
+        is to have before what is stored."""
+        line["hash"] = f"{new.hash:016x}"
+        line["holds"] = clock.dots(new.state)
+        line["key"] = key
         self._runtime.log("stored", line)
-        self._objects.buffer.put(row, new, True, done)
+        self.objects.buffer.put(row, new, True, done)
         self._trees.changed(row, old, new)
         self._reaper.changed(row, new)
 
