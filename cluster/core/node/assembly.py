@@ -56,7 +56,11 @@ class Assembly:
     def _build_base(self, params: Params, entropy: int) -> None:
         """Build what all other parts use."""
         self.runtime = self.parts.runtime(
-            on_outcome=lambda peer, failure: self.detector.outcome(peer, failure)
+            on_outcome=lambda peer, failure: (
+                self.detector.contacted(peer)
+                if failure is None
+                else self.detector.outcome(peer, failure)
+            )
         )
         self.rules = self.parts.rules(params.n, params.weights, params.zones, params.zone_replicas)
         self.stats = Stats()

@@ -58,20 +58,17 @@ class Node(Assembly):
         runtime = self.runtime
         runtime.now = now
         runtime.wall = wall
-        if type(event) is Received and not self._stopped:
-            self._received(event)
-        else:
-            self._dispatch(event)
-        return runtime.drain()
-
-    def _dispatch(self, event: Event) -> None:
         kind = type(event)
-        if self._stopped and kind is not Persisted and kind is not PersistFailed:
-            return
         if kind is Persisted:
-            self.runtime.persisted(event.token)  # type: ignore[union-attr]
+            runtime.persisted(event.token)  # type: ignore[union-attr]
+        elif self._stopped:
+            if kind is PersistFailed:
+                self._other(event)
+        elif kind is Received:
+            self._received(event)  # type: ignore[arg-type]
         else:
             self._other(event)
+        return runtime.drain()
 
     def _received(self, event: Received) -> None:
         if event.channel is not None:

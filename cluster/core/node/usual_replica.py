@@ -121,8 +121,11 @@ class UsualReplica:
         line["holds"] = clock.dots(new.state)
         line["key"] = key
         self._runtime.log("stored", line)
-        self.objects.buffer.put(row, new, True, done)
-        self._trees.changed(row, old, new)
+        self.objects.buffer.write_through(row, new, done)
+        if old is None:
+            self._trees.changed(row, old, new)
+        else:
+            self._trees.replaced(row, old.hash, new.hash)
         self._reaper.changed(row, new)
 
 

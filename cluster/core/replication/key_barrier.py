@@ -44,6 +44,11 @@ class KeyBarriers:
         """Whether the barrier of that name is set, and nothing has happened to `key` since."""
         return self._set.get(key) == name
 
+    @property
+    def any_set(self) -> bool:
+        """Whether there is any barrier that could fall."""
+        return bool(self._set)
+
     def fall(self, key: Key) -> None:
         if self._set:
             self._set.pop(key, None)

@@ -102,7 +102,8 @@ class TombstoneReaper:
 
     def changed(self, row: Row, record: Record | None) -> None:
         """The record at `row` is another now, or was met by a scan."""
-        self._barriers.fall(split_object(row)[1])
+        if self._barriers.any_set:
+            self._barriers.fall(split_object(row)[1])
         self.met(row, record)
 
     def met(self, row: Row, record: Record | None) -> None:

@@ -156,6 +156,14 @@ class Buffer(Generic[T]):
         for row in rows:
             self._rows[row].token = token
 
+    def write_through(self, row: Row, value: T, done: Done) -> None:
+        """As `put` where nothing is kept in memory."""
+        unsaved = self._rows[row] = Unsaved(value, None, False)
+        write = Write(self._table, row, self._encode(value))
+        token = self._runtime.persist((write,), lambda reason: self._one_stored(token, row, reason))
+        self._waiting[token] = [done]
+        unsaved.token = token
+
     def _one_stored(self, token: int, row: Row, reason: str | None) -> None:
         """As `_stored`, for the usual case of one row."""
         if reason is not None:

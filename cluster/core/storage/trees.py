@@ -180,6 +180,13 @@ class Trees:
         if self._coming is not None and row <= self._cursor:
             self._coming.change(row, before, after)
 
+    def replaced(self, row: Row, old: int, new: int) -> None:
+        """As `changed`, by hashes, for a record that takes the place of another."""
+        if self._serving is not None:
+            self._serving.change(row, old, new)
+        if self._coming is not None and row <= self._cursor:
+            self._coming.change(row, old, new)
+
     def damaged(self, row: Row) -> None:
         """The record of a row was found damaged: without it the tree differs from those of
         the other replicas, and that is what heals it."""
