@@ -20,7 +20,10 @@ def key_bytes(key: object) -> bytes:
     if isinstance(key, bytes):
         return key
     if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
+        try:
+            return key.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise failure("bad-request", f"key {key[:80]!r} is no text in UTF-8: {error}") from None
     raise _wrong("key", "bytes or str", key)
 
 

@@ -42,13 +42,14 @@ from dynamesis.cluster.core.protocol.events import (
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
+from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.wallclock import WallClock
-from dynamesis.cluster.storage import clone_detection
+from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
 from dynamesis.cluster.storage.committer import Committer
 from dynamesis.cluster.storage.faulty import FaultyEngine
@@ -76,7 +77,7 @@ class NodeServer:
     """One node. Made on the loop that runs it."""
 
     def __init__(self, config: Config, make_core: MakeCore) -> None:
-        """Opens the log and the storage. Raises StorageFailed, OSError."""
+        """Opens the log and the storage. Raises StorageFailed, OtherDisk, OSError."""
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_exception)
@@ -85,6 +86,11 @@ class NodeServer:
         self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
+        try:
+            belonging.hold_to(engine, config.data, _belonging(params))
+        except belonging.OtherDisk:
+            engine.close()
+            raise
         self._engine: Engine = engine
         self._disk = FaultyEngine(engine) if config.storage.faults else None
         self._engine = self._disk or engine
@@ -117,7 +123,7 @@ class NodeServer:
 
     def _network(self) -> None:
         config, emit = self._config, self._log.emit
-        hello = Hello(config.node, config.cluster)
+        hello = Hello(config.node, config.cluster, config=agreed(config.core_params()))
         channels = count(1)
         known = self._known = {config.node: config.listen, **config.peers}
         taking = dialling = None
@@ -287,6 +293,7 @@ class NodeServer:
             "unsent": self._data.unsent,
             "owed": self._data.owed,
             "links": self._peers.status(),
+            "objections": self._data.objections,
         }
 
     # ---- the end
@@ -325,6 +332,17 @@ class NodeServer:
         sys.stderr.write(text)
         sys.stderr.flush()
         os._exit(EXIT_CRASHED)
+
+
+def _belonging(params: Params) -> dict[str, str | int]:
+    """What the disk of a node is held to, by its keys in the configuration."""
+    return {
+        "node": params.node,
+        "cluster": params.cluster,
+        "params.partitions": params.partitions,
+        "params.n": params.n,
+        "params.clock": params.clock,
+    }
 
 
 def loop_factory() -> type[asyncio.AbstractEventLoop] | None:

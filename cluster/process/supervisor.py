@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.cluster.client.admin import AdminClient, AdminError
-from dynamesis.cluster.config.config import Config, Storage, dump
+from dynamesis.cluster.config.config import Config, Storage, draw_secret, dump, write_private
 from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
@@ -52,7 +52,8 @@ class ClusterSpec:
     engine: str = "lmdb"
     bugs: tuple[str, ...] = ()
     cluster: str = "dynamesis"
-    secret: str = "dynamesis"
+    #: drawn for this cluster, where none is given
+    secret: str = field(default_factory=draw_secret)
     tls: Tls | None = None
     #: nodes that run from the start too, and are members of nothing until asked to join
     spares: tuple[str, ...] = ()
@@ -354,7 +355,7 @@ class Cluster:
     # ---- inside
 
     def _admin(self, node: str, timeout: float) -> AdminClient:
-        return AdminClient(self._spec.admin[node], timeout, self._spec.secret, self._tls)
+        return AdminClient(self._spec.admin[node], timeout, secret=self._spec.secret, tls=self._tls)
 
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
@@ -362,7 +363,7 @@ class Cluster:
         folder = self._folder(node)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "config.json"
-        config.write_bytes(dump(self._config(node)))
+        write_private(config, dump(self._config(node)))
         environment = self._faked(node, folder)
         process = NodeProcess(config, folder / _STDERR, self._gone, environment)
         self._processes[node] = process

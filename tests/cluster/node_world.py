@@ -23,6 +23,8 @@ from dynamesis.cluster.net.wire import ADMIN_LIMIT, Decoder, encode
 
 #: seconds for anything at all to happen, on a machine where many others want to run
 PATIENCE = 100.0
+#: of every cluster that these tests make
+SECRET = "of the tests"
 
 
 def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -67,7 +69,7 @@ def gone(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def with_proof(mine: Hello, theirs: Hello, secret: str = "dynamesis") -> Hello:
+def with_proof(mine: Hello, theirs: Hello, secret: str = SECRET) -> Hello:
     """`mine` as somebody says it who knows the secret."""
     mine = msgspec.structs.replace(mine, nonce=b"n" * 16)
     return msgspec.structs.replace(mine, proof=guard.proof(secret, "dialled", mine, theirs))
@@ -145,6 +147,7 @@ class NodeAlone:
                     "members": ["n1"],
                     "params": {"n": 1, "r": 1, "w": 1},
                     "storage": {"engine": "memory"},
+                    "secret": SECRET,
                 }
                 | config
             )
@@ -178,7 +181,7 @@ class NodeAlone:
             await asyncio.sleep(0.01)
 
     async def ask(self, command: str, **args: Any) -> Any:
-        async with AdminClient(self.admin) as admin:
+        async with AdminClient(self.admin, secret=SECRET) as admin:
             return await admin.ask(command, **args)
 
     def events(self, name: str) -> list[dict[str, Any]]:
