@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from dynamesis.cluster.client.client import BadRequest, Client
 from dynamesis.cluster.core.protocol.messages import Hello, Refusal
 from dynamesis.harness.processes.ports import Ports, reserve
-from node_world import NodeAlone, Raw, ended, in_loop, until, with_proof
+from node_world import PATIENCE, NodeAlone, Raw, ended, in_loop, until, with_proof
 
 pytestmark = pytest.mark.cluster
 
@@ -200,3 +201,74 @@ async def test_a_key_that_is_no_text_or_too_long_is_at_fault_itself(
                 await store.put(b"k", b"v" * (3 << 20))
             assert caught.value.code == "value-too-large"
             await store.put(b"k" * 1024, b"v")
+
+
+# ---- two processes under one name
+
+
+@in_loop
+async def test_two_processes_under_one_name_see_it_and_so_do_their_peers(
+    tmp_path: Path, ports: Ports
+) -> None:
+    one, two = pair(tmp_path, ports)
+    twin_folder = tmp_path / "twin"
+    twin_folder.mkdir()
+    twin = NodeAlone(
+        twin_folder,
+        ports.take(),
+        ports.take(),
+        members=["n1", "n2"],
+        peers={"n2": two.address},
+    )
+    with up(one, two):
+        await one.ready()
+        await two.ready()
+        assert (await one.ask("status"))["same_name"] == []
+        with up(twin):
+            for node in (one, two, twin):
+                await until(lambda node=node: node.events("same-name"), "it is logged")
+                assert node.events("same-name")[0]["name"] == "n1"
+                assert "stop one of them" in node.events("same-name")[0]["reason"]
+                assert (await node.ask("status"))["same_name"] == ["n1"]
+        for node in (one, two):
+            async with asyncio.timeout(PATIENCE):
+                while (await node.ask("status"))["same_name"]:
+                    await asyncio.sleep(0.2)
+
+
+@in_loop
+async def test_a_node_that_starts_again_is_not_two(tmp_path: Path, ports: Ports) -> None:
+    one, two = pair(tmp_path, ports)
+    with up(one, two):
+        await two.ready()
+        for lives in range(1, 5):
+            one.end()
+            one.start()
+            await one.ready()
+            await until(lambda n=lives: len(two.events("link-up")) > n, "n2 has met it again")
+        assert not [e for node in (one, two) for e in node.events("same-name")]
+
+
+# ---- request ids
+
+
+@in_loop
+async def test_a_request_id_is_of_one_put(tmp_path: Path, ports: Ports) -> None:
+    with ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        async with Client([node.address]) as store:
+            first = await store.put(b"k", b"v", request="mine")
+            assert (await store.put(b"k", b"v", request="mine")).context == first.context
+            again = (
+                store.put(b"k", b"w", request="mine"),
+                store.put(b"other", b"v", request="mine"),
+                store.put(b"k", b"w", request="mine", again=True),
+                store.delete(b"k", request="mine"),
+            )
+            for act in again:
+                with pytest.raises(BadRequest, match="is that of another put") as caught:
+                    await act
+                assert (caught.value.code, caught.value.definite) == ("bad-request", True)
+            assert (await store.get(b"k")).values == (b"v",)
+            assert (await store.get(b"other")).values == ()

@@ -120,6 +120,7 @@ class Admin:
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
             "waiting_for": node.bootstrap.waiting_for(),
+            "same_name": node.same_name.names(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
             "keys_in_progress": len(node.barriers),

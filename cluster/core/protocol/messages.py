@@ -246,10 +246,12 @@ class Ping(_Base, frozen=True):
 
 
 class Pong(_Base, frozen=True):
-    """`latest`: the latest life of your incarnation that I have met."""
+    """`latest`: the latest life of your incarnation that I have met. `same_name`: I meet two
+    processes under your name."""
 
     rid: int
     latest: Life = Life(0, 0)
+    same_name: bool = False
 
 
 class TreeRoots(_Base, frozen=True):
