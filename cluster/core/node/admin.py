@@ -27,13 +27,15 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 class MembershipStatus(TypedDict):
     """The membership as this node sees it. `owned`: partitions by member; `former`: nodes that
-    are gone, and may still hold something."""
+    are gone, and may still hold something. `waits_for`: the nodes that cannot be reached, and that
+    the change under way waits for, by node: why, and what to do."""
 
     version: int
     members: list[str]
     settled: bool
     owned: dict[str, int]
     former: list[str]
+    waits_for: dict[str, str]
 
 
 class StoredSibling(TypedDict):
@@ -187,7 +189,11 @@ class Admin:
             "settled": settled(layout),
             "owned": {m: layout.target.count(m) for m in layout.members},
             "former": sorted(former(layout, self._node.membership.requests)),
+            "waits_for": {node: _way_out(node, why) for node, why in self._stuck().items()},
         }
+
+    def _stuck(self) -> dict[str, str]:
+        return self._node.transfers.stuck() if self._node.placement else {}
 
     def dump(self, args: Arguments) -> DumpPage:
         """A page of what this node holds: {"rows": [...], "next": position or None}. Objects
@@ -226,6 +232,10 @@ class Admin:
         self._node.anti_entropy.begin_all()
         self._node.hints.hand_off()
         return self._node.anti_entropy.status()
+
+
+def _way_out(node: str, why: str) -> str:
+    return f"{why}, and it is down: start it, or if it will not come back, remove {node}"
 
 
 def _row(table: str, row: Row, state: State) -> DumpedRow:

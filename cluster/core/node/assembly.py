@@ -170,6 +170,7 @@ class Assembly:
             lambda: self.view,
             self.trees,
             self.objects,
+            healthy=self.detector.healthy,
         )
         self.anti_entropy = self.parts.anti_entropy(
             self.runtime,
