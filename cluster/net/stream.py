@@ -194,6 +194,7 @@ class Dialled(Stream):
     def on_close(self, reason: str) -> None:
         if not self.greeted.done():
             self.greeted.set_exception(DialFailed(reason))
+            self.greeted.exception()  # the dial may have been given up: then no other looks at it
         if not self.ended.done():
             self.ended.set_result(reason)
 

@@ -322,7 +322,10 @@ class NodeServer:
     def _on_loop_exception(
         self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]
     ) -> None:
-        self._crash(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception")
+        if error is not None and _is_crash(error, context):
+            self._crash(error)
+        self._log.emit("loop-error", message=context["message"], reason=repr(error))
 
     def _crash(self, error: BaseException) -> NoReturn:
         text = "".join(traceback.format_exception(error))
@@ -332,6 +335,14 @@ class NodeServer:
         sys.stderr.write(text)
         sys.stderr.flush()
         os._exit(EXIT_CRASHED)
+
+
+def _is_crash(error: BaseException, context: Mapping[str, Any]) -> bool:
+    """Whether what the loop reports leaves a state that cannot be trusted: anything that one of our
+    callbacks or tasks did not catch. Sockets that fail, for want of file descriptors or in a
+    handshake, do not: the loop has dealt with those."""
+    ours = any(key in context for key in ("handle", "task", "future"))
+    return ours or not isinstance(error, OSError)
 
 
 def _belonging(params: Params) -> dict[str, str | int]:
