@@ -7,6 +7,7 @@ a `ClusterSpec` gives the address by which each node dials each other one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.process import NodeProcess
+
+log = logging.getLogger(__name__)
 
 #: seconds for a node to be ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
@@ -183,6 +186,14 @@ class Cluster:
         """Have a running node read all that it holds, so that latent damage shows, and compare
         it with its peers. Raises RuntimeError."""
         await self.ask(node, "repair")
+
+    async def exchange(self, node: str) -> None:
+        """Have a running node hand off its hints and compare what it holds with its peers now. Does
+        nothing, beside, where it does not answer: it does so anyway before long."""
+        try:
+            await self.ask(node, "exchange")
+        except (RuntimeError, AdminError):
+            log.debug("%s was not asked for exchanges", node, exc_info=True)
 
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong (wallclock), if the spec allows it; by no

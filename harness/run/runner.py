@@ -182,7 +182,7 @@ class Runner:
         await self._sizes()
         exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
         reports = self.parts.store.status is not None
-        if reports and not exchanges:
+        if reports:  # what is still under way may yet leave hints behind
             await until_idle(observed, self._patience)
         outcome = await self._until_quiet(ring)
         if reports and not exchanges:
@@ -198,7 +198,10 @@ class Runner:
         store = self.parts.store
         if store.status is not None:
             compared = ring if self.parts.anti_entropy else None
-            return await until_quiet(store.observed, store.dumps, compared, self._patience)
+            asked = store.exchanges if self.parts.anti_entropy else None
+            return await until_quiet(
+                store.observed, store.dumps, compared, self._patience, exchanges=asked
+            )
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
         return await wait_for(store.quiet_after)

@@ -1,7 +1,7 @@
 """Answers an administrator: status, ring, dump, explanation of a key, membership changes.
 
-These commands come on the admin port, round the proxies. Only `repair` and the changes of the
-membership (`join`, `leave`, `remove`) change anything.
+These commands come on the admin port, round the proxies. Only `exchange`, `repair` and the changes
+of the membership (`join`, `leave`, `remove`) change anything.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Admin:
             "ring": self.ring,
             "dump": self.dump,
             "explain": self.explain,
+            "exchange": self.exchange,
             "repair": self.repair,
             "figures": self.figures,
             "join": lambda args: self.change("join", args),
@@ -224,6 +225,15 @@ class Admin:
             "siblings": [] if record is None else _siblings(record.state),
             "hints_for": list(node.hints.targets(key)),
         }
+
+    def exchange(self, args: Arguments) -> dict[str, ExchangeStatus]:
+        """Hand hints off, and begin an exchange with every healthy peer with which none is under
+        way: what the node does every so often it does now. Both go on after the answer. Without
+        anti-entropy there are no exchanges."""
+        if self._node.params.anti_entropy_interval:
+            self._node.anti_entropy.begin_all()
+        self._node.hints.hand_off()
+        return self._node.anti_entropy.status()
 
     def repair(self, args: Arguments) -> dict[str, ExchangeStatus]:
         """Read every record, so that what is damaged shows; begin an exchange with every

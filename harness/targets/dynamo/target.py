@@ -150,6 +150,7 @@ class DynamoTarget(Target):
             clocks=cluster,
             membership=cluster,
             newcomers=_Newcomers(cluster),
+            exchanges=cluster,
             make_load=LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls),
             decode=decode,
         )
