@@ -84,13 +84,19 @@ class NodeServer:
         self._now = self._loop.time
         self._clock = WallClock()
         self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
+        self._held = contextlib.ExitStack()
+        self._held.callback(self._log.close)
+        try:
+            self._build(config, make_core)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _build(self, config: Config, make_core: MakeCore) -> None:
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
-        try:
-            belonging.hold_to(engine, config.data, _belonging(params))
-        except belonging.OtherDisk:
-            engine.close()
-            raise
+        self._held.callback(engine.close)
+        belonging.hold_to(engine, config.data, _belonging(params))
         self._engine: Engine = engine
         self._disk = FaultyEngine(engine) if config.storage.faults else None
         self._engine = self._disk or engine
@@ -99,6 +105,7 @@ class NodeServer:
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._committer = Committer(self._engine, self._loop, self.post, alone)
+        self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
         self._core = make_core(params, self._engine, entropy)
         self._events: deque[Event] = deque()
@@ -140,13 +147,14 @@ class NodeServer:
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
-        for listener, address in (
-            (self._data, self._config.listen),
-            (self._admin, self._config.admin),
-        ):
-            await _bind(listener, address)
-        if self._config.metrics is not None:
-            await _bind(self._scraped, self._config.metrics)
+        try:
+            await self._bind()
+        except OSError:
+            self._data.stop()
+            self._admin.stop()
+            self._scraped.close()
+            self._held.close()
+            raise
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
@@ -160,6 +168,12 @@ class NodeServer:
         gc.set_threshold(*COLLECT)
         await self._stop.wait()
         await self._wind_up()
+
+    async def _bind(self) -> None:
+        await _bind(self._data, self._config.listen)
+        await _bind(self._admin, self._config.admin)
+        if self._config.metrics is not None:
+            await _bind(self._scraped, self._config.metrics)
 
     # ---- events
 
@@ -341,8 +355,8 @@ def _is_crash(error: BaseException, context: Mapping[str, Any]) -> bool:
     """Whether what the loop reports leaves a state that cannot be trusted: anything that one of our
     callbacks or tasks did not catch. Sockets that fail, for want of file descriptors or in a
     handshake, do not: the loop has dealt with those."""
-    ours = any(key in context for key in ("handle", "task", "future"))
-    return ours or not isinstance(error, OSError)
+    of_socket = any(key in context for key in ("transport", "protocol", "socket"))
+    return not (of_socket and isinstance(error, OSError))
 
 
 def _belonging(params: Params) -> dict[str, str | int]:

@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from dynamesis.cluster.client.admin import AdminClient
@@ -32,9 +32,18 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 3 * PATIENCE))
+        asyncio.run(_then_hang_up(asyncio.wait_for(test(*args, **kwargs), 3 * PATIENCE)))
 
     return run
+
+
+async def _then_hang_up(test: Awaitable[None]) -> None:
+    try:
+        await test
+    finally:
+        while Raw.made:
+            Raw.made.pop().close()
+        await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -76,12 +85,15 @@ def with_proof(mine: Hello, theirs: Hello, secret: str = SECRET) -> Hello:
 
 
 class Raw:
-    """A connection on which a test may say anything."""
+    """A connection on which a test may say anything. All are closed at the end of the test."""
+
+    made: ClassVar[list[Raw]] = []
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._decoder = Decoder(ADMIN_LIMIT)
+        self.made.append(self)
 
     @classmethod
     async def dial(cls, address: str) -> Raw:
@@ -154,9 +166,12 @@ class NodeAlone:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, core: str | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, core: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start it, with one of the cores of tests/cluster/cores.py instead of the real one
-        if `core` names it."""
+        if `core` names it. `env`: more of its variables."""
+        variables = os.environ | {"PYTHONPATH": str(_ROOT)} | dict(env or {})
         program = ["-m", "dynamesis.cluster"] if core is None else [_CORES, core]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -165,7 +180,7 @@ class NodeAlone:
                 stdout=errors,
                 stderr=errors,
                 cwd=_ROOT,
-                env=os.environ | {"PYTHONPATH": str(_ROOT)},
+                env=variables,
             )
         return self.process
 
