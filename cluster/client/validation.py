@@ -23,7 +23,8 @@ def key_bytes(key: object) -> bytes:
         try:
             return key.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
-            raise failure("bad-request", f"key {key[:80]!r} is no text in UTF-8: {error}") from None
+            text = f"key {key[:80]!r} cannot be written in UTF-8: {error}"
+            raise failure("bad-request", text) from None
     raise _wrong("key", "bytes or str", key)
 
 

@@ -37,10 +37,8 @@ _WARM = (
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class TestProcess(Protocol):
+class RunningTest(Protocol):
     """A test that was started."""
-
-    __test__ = False
 
     @property
     def pid(self) -> int: ...
@@ -53,7 +51,7 @@ class TestProcess(Protocol):
         subprocess.TimeoutExpired."""
 
 
-def fresh(file: Path, output: Path, pipe: Connection) -> TestProcess:
+def fresh(file: Path, output: Path, pipe: Connection) -> RunningTest:
     """The test of `file` (worlds.run) in an interpreter of its own."""
     with output.open("wb") as printed:
         return subprocess.Popen(
@@ -72,7 +70,7 @@ def warm_up() -> None:
         importlib.import_module(module)
 
 
-def forked(file: Path, output: Path, pipe: Connection) -> TestProcess:
+def forked(file: Path, output: Path, pipe: Connection) -> RunningTest:
     """The test of `file` in a fork of this process, which is warm. `pipe`: of this process, and
     not for the test to hold."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

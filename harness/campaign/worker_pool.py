@@ -1,8 +1,8 @@
 """The workers of a campaign: forked processes, each of which runs one test after another.
 
 A test is a process of its own (test_process.py), in a session of its own: what becomes of it
-harms neither the worker nor the other tests, and a ctrl-C in the terminal reaches it only through the
-campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py); should
+harms neither the worker nor the other tests, and a ctrl-C in the terminal reaches it only through
+the campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py); should
 the campaign itself be killed, the watchdog ends workers and tests, and each test's own
 watchdog its nodes.
 """
@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dynamesis.harness.campaign.test_process import TestProcess, forked, fresh, warm_up
+from dynamesis.harness.campaign.test_process import RunningTest, forked, fresh, warm_up
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -32,7 +32,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 log = logging.getLogger(__name__)
 
 #: starts the test of a file of worlds.run, which prints into another; the worker's pipe
-Start = Callable[[Path, Path, Connection], TestProcess]
+Start = Callable[[Path, Path, Connection], RunningTest]
 
 OUTPUT = "output.txt"
 #: seconds for a test that was interrupted, before it is killed
@@ -174,7 +174,7 @@ class _Running:
 
     def __init__(self, start: Start) -> None:
         self._start = start
-        self._process: TestProcess | None = None
+        self._process: RunningTest | None = None
         self._interrupted = False
 
     def interrupt(self) -> None:
