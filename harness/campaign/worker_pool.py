@@ -2,8 +2,8 @@
 
 A test is a process of its own (test_process.py), in a session of its own: what becomes of it
 harms neither the worker nor the other tests, and a ctrl-C in the terminal reaches it only through
-the campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py); should
-the campaign itself be killed, the watchdog ends workers and tests, and each test's own
+the campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py);
+should the campaign itself be killed, the watchdog ends workers and tests, and each test's own
 watchdog its nodes.
 """
 
