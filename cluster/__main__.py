@@ -1,7 +1,7 @@
 """`python -m dynamesis.cluster --config FILE`: one node in the foreground.
 
-Exit codes: 0 stopped as asked, 2 wrong configuration, 4 the environment failed (a port or
-the data is taken, the storage cannot be opened), 70 the node crashed.
+Exit codes: 0 stopped as asked, 2 wrong configuration (or not that of the disk), 4 the environment
+failed (a port or the data is taken, the storage cannot be opened), 70 the node crashed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dynamesis.cluster.config.config import Config, ConfigError, load
 from dynamesis.cluster.process.parent import follow, follow_stdin
 from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, NodeServer, loop_factory
 from dynamesis.cluster.storage.base import StorageFailed
+from dynamesis.cluster.storage.belonging import OtherDisk
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
@@ -48,6 +49,8 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_live(config, make_core))
+    except OtherDisk as error:
+        return _fail(EXIT_USAGE, f"{path}: {error}")
     except (OSError, StorageFailed) as error:
         return _fail(EXIT_ENVIRONMENT, f"node {config.node}: {error}")
     return 0

@@ -79,7 +79,7 @@ def _run(spec: TestSpec, store: Path, patience: float, junit: Path | None) -> Te
     from dynamesis.harness.worlds.test_spec import command
 
     task = Task(0, spec, store, patience, junit)
-    with worker_pool(1) as pool:
+    with worker_pool(1, warm=False) as pool:
         pool.give(task)
         while not (ended := pool.ended(1.0)):
             pass

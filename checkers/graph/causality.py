@@ -25,8 +25,6 @@ from functools import cached_property
 import numpy as np
 from dynamesis.checkers.history.columns import DYNAMO, History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 #: a row number that never comes
 NEVER = np.iinfo(np.int64).max
@@ -90,6 +88,9 @@ class Causality:
 
     def covered(self, versions: Ints) -> Bools:
         """By version: is it in the past of any of these (themselves included)?"""
+        from scipy.sparse import csr_array  # slow to import, so only where it is used
+        from scipy.sparse.csgraph import breadth_first_order
+
         n = len(self)
         chosen = np.zeros(n, np.bool_)
         chosen[versions] = True

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.reach import strong_components
 from dynamesis.checkers.history.pairing import Bools, Ints
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 #: LATER is rw to any later version, not only the next: what causal models look at
 WW, WR, PROCESS, REALTIME, RW, GLUE, LATER = range(7)
@@ -150,6 +153,8 @@ class Graph:
 
     def matrix(self) -> csr_array:
         """The edges as a sparse matrix."""
+        from scipy.sparse import csr_array  # slow to import, so only where it is used
+
         ones = np.ones(len(self.source), np.int32)
         return csr_array((ones, (self.source, self.target)), shape=(self.nodes, self.nodes))
 

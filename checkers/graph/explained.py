@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from dynamesis.checkers.graph.cycles import KINDS, Cycle, Graph, Step
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 if TYPE_CHECKING:
     from networkx import DiGraph, MultiDiGraph
+    from scipy.sparse import csr_array
 
 #: edges up to which a component becomes a graph as a whole
 WHOLE = 1_000
@@ -132,6 +131,8 @@ def _cut_down(paths: Graph, closing: Sequence[Hop]) -> tuple[Graph, Sequence[Hop
 
 
 def _array_path(matrix: csr_array, start: int, goal: int) -> list[int]:
+    from scipy.sparse.csgraph import breadth_first_order  # slow to import, so only here
+
     before = breadth_first_order(matrix, start)[1]
 
     def previous(node: int) -> int | None:

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from dynamesis.checkers.history.pairing import Bools, Ints
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 #: sources that one sweep carries
 _BITS = 4096
@@ -30,6 +28,9 @@ def strong_components(nodes: int, source: Ints, target: Ints) -> Ints:
 
 
 def _labels(nodes: int, source: Ints, target: Ints, connection: str) -> Ints:
+    from scipy.sparse import csr_array  # slow to import, so only where it is used
+    from scipy.sparse.csgraph import connected_components
+
     ones = np.ones(len(source), np.int32)
     matrix = csr_array((ones, (source, target)), shape=(nodes, nodes))
     labels: Ints = connected_components(matrix, directed=True, connection=connection)[1]

@@ -103,6 +103,8 @@ class History:
     #: the text of a decoded value as the history's file spells it, for proofs
     spelled: Spelling = JSON
     options: dict[int, JsonObject] = field(default_factory=dict)
+    #: of invocations that began late, when they were due, ns
+    due: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -203,6 +205,7 @@ class History:
             error=self.errors.get(row),
             worth=self.worth.get(row),
             options=self.options.get(row),
+            due=self.due.get(row),
         )
 
     def ops(self) -> Iterable[Op]:
@@ -227,6 +230,7 @@ class Builder:
         self._errors: dict[int, OpError] = {}
         self._worth: dict[int, JsonObject] = {}
         self._options: dict[int, JsonObject] = {}
+        self._due: dict[int, int] = {}
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -274,6 +278,8 @@ class Builder:
                 self._worth[row] = line.worth
             if line.options is not None:
                 self._options[row] = line.options
+            if line.due is not None:
+                self._due[row] = line.due
 
     def build(self, path: str, spelled: Spelling = JSON) -> History:
         """The history so far, paired; `spelled` is how its file writes values."""
@@ -304,6 +310,7 @@ class Builder:
             path=path,
             spelled=spelled,
             options=self._options,
+            due=self._due,
         )
 
     def _without_value(self, columns: Mapping[str, Ints], other: Ints) -> Bools:

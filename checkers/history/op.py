@@ -62,6 +62,8 @@ class Op(msgspec.Struct, omit_defaults=True, gc=False):
     #: what an invocation asks for itself (n, r, w, pr, pw, dw, timeout, return_body, ...); of a
     #: completion, how often it was sent, if more than once ({tries})
     options: JsonObject | None = None
+    #: of an invocation that began late: when it was due, ns since the test began
+    due: int | None = None
 
 
 #: a value that is not there; it decodes to None
@@ -94,6 +96,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     error: OpError | None = None
     worth: JsonObject | None = None
     options: JsonObject | None = None
+    due: Natural | None = None
 
 
 class Unheld(str):
@@ -146,6 +149,7 @@ def as_line(op: Op) -> Line:
         op.error,
         op.worth,
         op.options,
+        op.due,
     )
 
 

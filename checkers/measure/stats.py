@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: percentiles of latency that are reported
@@ -18,7 +18,8 @@ def check_stats(run: Run) -> CheckerResult:
 
 
 def stats(h: History) -> dict[str, object]:
-    """Figures by f over the clients' operations. Latencies in ms, durations in s."""
+    """Figures by f over the clients' operations. Latencies in ms, counted from when an operation
+    was due; durations in s."""
     clients = (h.process >= 0) & (h.kind == INVOKE)
     by_f = {f: _of_f(h, np.flatnonzero(clients & (h.f == i))) for i, f in enumerate(h.fs)}
     done = {f: figures for f, figures in by_f.items() if figures["count"]}
@@ -27,6 +28,23 @@ def stats(h: History) -> dict[str, object]:
         "seconds": float(h.time[-1] - h.time[0]) / 1e9 if len(h) else 0.0,
         "by_f": done,
         "siblings": _siblings(h),
+        **_behind(h, clients),
+    }
+
+
+def _behind(h: History, clients: Bools) -> dict[str, object]:
+    """By how much the load fell behind its schedule, where it did: how many operations began late,
+    and by how many ms."""
+    late = [(int(h.time[row]) - due) / 1e6 for row, due in h.due.items() if clients[row]]
+    if not late:
+        return {}
+    marks = np.percentile(late, (50, 99))
+    figures = {"p50": marks[0], "p99": marks[1], "most": max(late)}
+    return {
+        "behind": {
+            "operations": len(late),
+            "late_ms": {name: round(float(value), 3) for name, value in figures.items()},
+        }
     }
 
 
@@ -39,12 +57,22 @@ def _of_f(h: History, invoked: Ints) -> dict[str, object]:
         figures["availability"] = count["ok"] / len(invoked)
     if count["ok"]:
         rows = invoked[kinds == OK]
-        latency = (h.time[h.pair[rows]] - h.time[rows]) / 1e6
+        latency = (h.time[h.pair[rows]] - _due(h, rows)) / 1e6
         marks = np.percentile(latency, PERCENTILES)
         figures["latency_ms"] = {
             f"p{p:g}": round(float(m), 3) for p, m in zip(PERCENTILES, marks, strict=True)
         }
     return figures
+
+
+def _due(h: History, rows: Ints) -> Ints:
+    """When each of these invocations was due: as a rule when it began."""
+    began = h.time[rows]
+    if h.due:
+        began = began.copy()
+        for i in np.flatnonzero(np.isin(rows, list(h.due))).tolist():
+            began[i] = h.due[int(rows[i])]
+    return began
 
 
 _ENDS = (("ok", OK), ("fail", FAIL), ("info", INFO))

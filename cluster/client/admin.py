@@ -16,13 +16,14 @@ class AdminError(RuntimeError):
 
 
 class AdminClient:
-    """`async with AdminClient("127.0.0.1:7201") as node: await node.ask("status")`"""
+    """`async with AdminClient("127.0.0.1:7201", secret=...) as node: await node.ask("status")`"""
 
     def __init__(
         self,
         address: str,
         timeout: float = 1.0,
-        secret: str = "dynamesis",
+        *,
+        secret: str,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout`: seconds for the connection, and again for each answer; `secret`: that

@@ -20,7 +20,11 @@ def key_bytes(key: object) -> bytes:
     if isinstance(key, bytes):
         return key
     if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
+        try:
+            return key.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            text = f"key {key[:80]!r} cannot be written in UTF-8: {error}"
+            raise failure("bad-request", text) from None
     raise _wrong("key", "bytes or str", key)
 
 

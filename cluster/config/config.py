@@ -7,6 +7,9 @@ file, the key, the value and what is allowed. Paths in it are relative to it.
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +34,14 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: bool = False
 
 
+#: what earlier versions took where no secret was given: it is in their source, so it is none
 _PUBLIC_SECRET = "dynamesis"
+_DRAW = 'python -c "import secrets; print(secrets.token_hex(16))"'
+
+
+def draw_secret() -> str:
+    """A secret for a new cluster, which no other one has."""
+    return secrets.token_hex(16)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +51,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `params` are those of cluster.core.protocol.params but for the names of nodes.
     `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
     (cluster.process.wallclock).
+    `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's.
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
@@ -52,7 +63,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: tuple[str, ...] = ()
     peers: dict[str, str] = {}
     cluster: str = "dynamesis"
-    secret: str = _PUBLIC_SECRET
+    secret: str = ""
     params: dict[str, Any] = {}
     storage: Storage = Storage()
     clock_faults: bool = False
@@ -107,11 +118,23 @@ def dump(config: Config) -> bytes:
     return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2) + b"\n"
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that has a secret in it: only its owner may read it, from the first byte on.
+    Raises OSError."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+    part.replace(path)
+
+
 def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
     """Raises ConfigError for `params` that no node of these members would start with."""
     here = "127.0.0.1:1"
     peers = dict.fromkeys(members, here)
-    _check(Config(members[0], here, here, tuple(members), peers=peers, params=dict(params)))
+    values: dict[str, Any] = {"peers": peers, "params": dict(params), "secret": draw_secret()}
+    _check(Config(members[0], here, here, tuple(members), **values))
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -125,19 +148,42 @@ def split_address(address: str) -> tuple[str, int]:
 def _parse(text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
-            return msgspec.json.decode(text)
+            raw = msgspec.json.decode(text)
+            json.loads(text, object_pairs_hook=_once)  # the other decoder lets the last one win
+            return raw
         except msgspec.DecodeError as error:
             raise ConfigError(f"malformed JSON: {error}") from error
         except RecursionError:
             raise ConfigError("malformed JSON: nested too deep") from None
     import yaml  # slow to import, so only where it is used
 
+    class Strict(yaml.SafeLoader):
+        """Takes each key of a mapping once; what `<<` brings may be overridden."""
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
+        own = (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
+        _once([(loader.construct_object(key, deep=True), None) for key in own])
+        yield (made := {})
+        made.update(loader.construct_mapping(node))
+
+    Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Strict)
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise ConfigError("malformed YAML: nested too deep") from None
+
+
+def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The mapping of these pairs. Raises ConfigError for a key that comes twice: which of the
+    two was meant cannot be known."""
+    seen: list[Any] = []
+    for key, _ in pairs:
+        if key in seen:
+            raise ConfigError(f"{key}: the key comes twice; allowed: once")
+        seen.append(key)
+    return dict(pairs)
 
 
 def _path(kind: type, value: Any) -> Path:
@@ -179,6 +225,7 @@ def _check(config: Config) -> None:
     for key in config.params:
         _one_of("params", key, _PARAMS, "keys")
     _check_params(config.core_params())
+    _secret(config.secret)
 
 
 def _check_params(params: Params) -> None:
@@ -219,14 +266,21 @@ def _address(key: str, address: str) -> None:
 
 
 def _reachable(key: str, config: Config) -> None:
-    """Refuse addresses that other machines reach by accident, or with the public secret."""
+    """Refuse addresses that other machines reach by accident."""
     host, _ = split_address(getattr(config, key))
     if host == "localhost" or host.startswith("127.") or host == "::1":
         return
     if not config.expose:
         raise ConfigError(f"{key}: {host} is not loopback; allowed: with `expose: true`")
-    if config.secret == _PUBLIC_SECRET:
-        raise ConfigError("secret: the default is public; allowed: with `expose`, one of your own")
+
+
+def _secret(secret: str) -> None:
+    if not secret or secret == _PUBLIC_SECRET:
+        what = f"{secret!r} is public" if secret else "none"
+        raise ConfigError(
+            f"secret: {what}; allowed: one of this cluster's own, the same on all its nodes. "
+            f"Draw one with: {_DRAW}"
+        )
 
 
 def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:

@@ -125,13 +125,14 @@ class Connection:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         if self.closed:
             raise failure("unreachable", "the connection was closed", self.node)
+        asked = question(rid)
         try:
-            self._conversation.send(question(rid))
+            self._conversation.send(asked)
             self._conversation.waiting[rid] = future
             async with asyncio.timeout(timeout):
                 answer = await future
         except WireError as error:
-            raise failure("value-too-large", str(error), self.node) from error
+            raise failure(_too_large(asked), str(error), self.node) from error
         except TimeoutError:
             raise failure("timeout", f"no answer within {timeout:g} s", self.node) from None
         except ConnectionError as error:
@@ -180,6 +181,12 @@ class Connection:
     def close(self) -> None:
         """What is under way ends as "disconnected"."""
         self._conversation.close("closed by this client")
+
+
+def _too_large(question: Question) -> str:
+    """What of a question that no frame takes is to blame."""
+    key = len(getattr(question, "key", b""))
+    return "key-too-large" if key > len(getattr(question, "value", b"")) else "value-too-large"
 
 
 def _as(kind: type[T], answer: Answer) -> T:

@@ -29,6 +29,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Welcome,
 )
 from dynamesis.cluster.net import auth as guard
+from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.stream import Stream, mismatch
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
 
@@ -155,6 +156,8 @@ class Inbound(Stream):
         elif not self._trusted(message):
             self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
             self.fault(f"{_ROLES[message.role]} must know the secret of the cluster")
+        elif problem := self._listener.conflict(message):
+            self.fault(problem)
         else:
             self._role = message.role
             self.peer = message.node if message.role == "node" else None
@@ -163,6 +166,7 @@ class Inbound(Stream):
                 self._deadline.cancel()
             if self.peer is not None:
                 self._listener.replace(self)
+                self._listener.compare(message)
 
     def _trusted(self, theirs: Hello) -> bool:
         """Whether `theirs` may be believed; a proof that is right gets one in return."""
@@ -219,6 +223,8 @@ class Listener:
         self._known = known
         self._numbers = numbers
         self._server: asyncio.Server | None = None
+        #: by node, what its last HELLO had against it
+        self._reasons: dict[str, str] = {}
 
     def hold(self, inbound: Inbound, pending: int) -> None:
         """A client has sent this much of a frame that is not complete. Above what all of them
@@ -283,6 +289,27 @@ class Listener:
         if theirs.role == "node" and theirs.node not in self._known:
             return f"node {theirs.node!r} is not known here"
         return ""
+
+    def conflict(self, theirs: Hello) -> str:
+        """Why a node that knows the secret cannot be worked with; empty if it can. Logged once
+        for each reason, however often it dials again."""
+        reason = conflict(self.mine.config, theirs.config) if theirs.role == "node" else ""
+        if reason and self._reasons.get(theirs.node) != reason:
+            self._reasons[theirs.node] = reason
+            self.emit("node-refused", peer=theirs.node, reason=reason)
+        return reason
+
+    def compare(self, theirs: Hello) -> None:
+        """Log in what the configuration of a node that was let in differs from this one's."""
+        found = "; ".join(differences(self.mine.config, theirs.config))
+        if self._reasons.get(theirs.node, "") != found:
+            self.emit("config-differs", peer=theirs.node, differences=found)
+        self._reasons[theirs.node] = found
+
+    @property
+    def objections(self) -> dict[str, str]:
+        """What there is against nodes that dialled, by node: of the last HELLO of each."""
+        return {node: reason for node, reason in self._reasons.items() if reason}
 
     def replace(self, newest: Inbound) -> None:
         """A node has one link to us. What an earlier one may still carry is out of date: the

@@ -110,12 +110,13 @@ class Link:
             except TimeoutError:
                 pass
 
-    def status(self) -> dict[str, int]:
-        """Whether it is up, and counters since the start of the node."""
+    def status(self) -> dict[str, int | str]:
+        """Whether it is up, why not, and counters since the start of the node."""
         stream = self._stream
         now = (stream.bytes_in, stream.bytes_out) if stream else (0, 0)
         return {
             "up": self._up,
+            "reason": "" if self._up else self._last_reason,
             **self._counts,
             "bytes_in": self._bytes[0] + now[0],
             "bytes_out": self._bytes[1] + now[1],
@@ -226,7 +227,7 @@ class Peers:
         else:
             link.send(message)
 
-    def status(self) -> dict[str, dict[str, int]]:
+    def status(self) -> dict[str, dict[str, int | str]]:
         return {peer: link.status() for peer, link in self._links.items()}
 
     async def close(self) -> None:

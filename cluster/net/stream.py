@@ -16,6 +16,7 @@ import msgspec
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.protocol.messages import PROTOCOL, Hello, Message, Refusal, Welcome
 from dynamesis.cluster.net import auth as guard
+from dynamesis.cluster.net.agreement import conflict
 from dynamesis.cluster.net.wire import GREETING_LIMIT, NODE_LIMIT, Decoder, WireError, encode
 
 #: unsent bytes above which a connection counts as clogged
@@ -193,12 +194,13 @@ class Dialled(Stream):
     def on_close(self, reason: str) -> None:
         if not self.greeted.done():
             self.greeted.set_exception(DialFailed(reason))
+            self.greeted.exception()  # the dial may have been given up: then no other looks at it
         if not self.ended.done():
             self.ended.set_result(reason)
 
     def _greet(self, theirs: Hello) -> None:
         cluster = self._mine.cluster or theirs.cluster
-        problem = mismatch(theirs, cluster)
+        problem = mismatch(theirs, cluster) or conflict(self._mine.config, theirs.config)
         if problem:
             self.close(problem)
             return

@@ -42,13 +42,14 @@ from dynamesis.cluster.core.protocol.events import (
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
+from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.wallclock import WallClock
-from dynamesis.cluster.storage import clone_detection
+from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
 from dynamesis.cluster.storage.committer import Committer
 from dynamesis.cluster.storage.faulty import FaultyEngine
@@ -76,15 +77,26 @@ class NodeServer:
     """One node. Made on the loop that runs it."""
 
     def __init__(self, config: Config, make_core: MakeCore) -> None:
-        """Opens the log and the storage. Raises StorageFailed, OSError."""
+        """Opens the log and the storage. Raises StorageFailed, OtherDisk, OSError."""
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_exception)
         self._now = self._loop.time
         self._clock = WallClock()
         self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
+        self._held = contextlib.ExitStack()
+        self._held.callback(self._log.close)
+        try:
+            self._build(config, make_core)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _build(self, config: Config, make_core: MakeCore) -> None:
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
+        self._held.callback(engine.close)
+        belonging.hold_to(engine, config.data, _belonging(params))
         self._engine: Engine = engine
         self._disk = FaultyEngine(engine) if config.storage.faults else None
         self._engine = self._disk or engine
@@ -93,6 +105,7 @@ class NodeServer:
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._committer = Committer(self._engine, self._loop, self.post, alone)
+        self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
         self._core = make_core(params, self._engine, entropy)
         self._events: deque[Event] = deque()
@@ -117,7 +130,7 @@ class NodeServer:
 
     def _network(self) -> None:
         config, emit = self._config, self._log.emit
-        hello = Hello(config.node, config.cluster)
+        hello = Hello(config.node, config.cluster, config=agreed(config.core_params()))
         channels = count(1)
         known = self._known = {config.node: config.listen, **config.peers}
         taking = dialling = None
@@ -134,13 +147,14 @@ class NodeServer:
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
-        for listener, address in (
-            (self._data, self._config.listen),
-            (self._admin, self._config.admin),
-        ):
-            await _bind(listener, address)
-        if self._config.metrics is not None:
-            await _bind(self._scraped, self._config.metrics)
+        try:
+            await self._bind()
+        except OSError:
+            self._data.stop()
+            self._admin.stop()
+            self._scraped.close()
+            self._held.close()
+            raise
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
@@ -154,6 +168,12 @@ class NodeServer:
         gc.set_threshold(*COLLECT)
         await self._stop.wait()
         await self._wind_up()
+
+    async def _bind(self) -> None:
+        await _bind(self._data, self._config.listen)
+        await _bind(self._admin, self._config.admin)
+        if self._config.metrics is not None:
+            await _bind(self._scraped, self._config.metrics)
 
     # ---- events
 
@@ -287,6 +307,7 @@ class NodeServer:
             "unsent": self._data.unsent,
             "owed": self._data.owed,
             "links": self._peers.status(),
+            "objections": self._data.objections,
         }
 
     # ---- the end
@@ -315,7 +336,10 @@ class NodeServer:
     def _on_loop_exception(
         self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]
     ) -> None:
-        self._crash(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception")
+        if error is not None and _is_crash(error, context):
+            self._crash(error)
+        self._log.emit("loop-error", message=context["message"], reason=repr(error))
 
     def _crash(self, error: BaseException) -> NoReturn:
         text = "".join(traceback.format_exception(error))
@@ -325,6 +349,25 @@ class NodeServer:
         sys.stderr.write(text)
         sys.stderr.flush()
         os._exit(EXIT_CRASHED)
+
+
+def _is_crash(error: BaseException, context: Mapping[str, Any]) -> bool:
+    """Whether what the loop reports leaves a state that cannot be trusted: anything that one of our
+    callbacks or tasks did not catch. Sockets that fail, for want of file descriptors or in a
+    handshake, do not: the loop has dealt with those."""
+    of_socket = any(key in context for key in ("transport", "protocol", "socket"))
+    return not (of_socket and isinstance(error, OSError))
+
+
+def _belonging(params: Params) -> dict[str, str | int]:
+    """What the disk of a node is held to, by its keys in the configuration."""
+    return {
+        "node": params.node,
+        "cluster": params.cluster,
+        "params.partitions": params.partitions,
+        "params.n": params.n,
+        "params.clock": params.clock,
+    }
 
 
 def loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -7,6 +7,7 @@ a `ClusterSpec` gives the address by which each node dials each other one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.cluster.client.admin import AdminClient, AdminError
-from dynamesis.cluster.config.config import Config, Storage, dump
+from dynamesis.cluster.config.config import Config, Storage, draw_secret, dump, write_private
 from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.process import NodeProcess
+
+log = logging.getLogger(__name__)
 
 #: seconds for a node to be ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
@@ -52,7 +55,8 @@ class ClusterSpec:
     engine: str = "lmdb"
     bugs: tuple[str, ...] = ()
     cluster: str = "dynamesis"
-    secret: str = "dynamesis"
+    #: drawn for this cluster, where none is given
+    secret: str = field(default_factory=draw_secret)
     tls: Tls | None = None
     #: nodes that run from the start too, and are members of nothing until asked to join
     spares: tuple[str, ...] = ()
@@ -182,6 +186,14 @@ class Cluster:
         """Have a running node read all that it holds, so that latent damage shows, and compare
         it with its peers. Raises RuntimeError."""
         await self.ask(node, "repair")
+
+    async def exchange(self, node: str) -> None:
+        """Have a running node hand off its hints and compare what it holds with its peers now. Does
+        nothing, beside, where it does not answer: it does so anyway before long."""
+        try:
+            await self.ask(node, "exchange")
+        except (RuntimeError, AdminError):
+            log.debug("%s was not asked for exchanges", node, exc_info=True)
 
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong (wallclock), if the spec allows it; by no
@@ -354,7 +366,7 @@ class Cluster:
     # ---- inside
 
     def _admin(self, node: str, timeout: float) -> AdminClient:
-        return AdminClient(self._spec.admin[node], timeout, self._spec.secret, self._tls)
+        return AdminClient(self._spec.admin[node], timeout, secret=self._spec.secret, tls=self._tls)
 
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
@@ -362,7 +374,7 @@ class Cluster:
         folder = self._folder(node)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "config.json"
-        config.write_bytes(dump(self._config(node)))
+        write_private(config, dump(self._config(node)))
         environment = self._faked(node, folder)
         process = NodeProcess(config, folder / _STDERR, self._gone, environment)
         self._processes[node] = process

@@ -1,9 +1,9 @@
 """The workers of a campaign: forked processes, each of which runs one test after another.
 
-A test is a process of its own, in a session of its own: what becomes of it harms neither
-the worker nor the other tests, and a ctrl-C in the terminal reaches it only through the
-campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py); should
-the campaign itself be killed, the watchdog ends workers and tests, and each test's own
+A test is a process of its own (test_process.py), in a session of its own: what becomes of it
+harms neither the worker nor the other tests, and a ctrl-C in the terminal reaches it only through
+the campaign. Workers are never killed, so their logs can be joined (harness/results/logs.py);
+should the campaign itself be killed, the watchdog ends workers and tests, and each test's own
 watchdog its nodes.
 """
 
@@ -15,20 +15,24 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dynamesis.harness.processes.lifeline import PARENT, end_with
+from dynamesis.harness.campaign.test_process import RunningTest, forked, fresh, warm_up
+from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.worlds.run import command_line, save
+from dynamesis.harness.worlds.run import save
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 log = logging.getLogger(__name__)
+
+#: starts the test of a file of worlds.run, which prints into another; the worker's pipe
+Start = Callable[[Path, Path, Connection], RunningTest]
 
 OUTPUT = "output.txt"
 #: seconds for a test that was interrupted, before it is killed
@@ -131,15 +135,19 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(jobs: int) -> Iterator[WorkerPool]:
+def worker_pool(jobs: int, warm: bool = True) -> Iterator[WorkerPool]:
     """A pool of `jobs` workers. They are forked before anything else begins, most of all before
-    the watchdog, whose pipe they must not hold."""
+    the watchdog, whose pipe they must not hold. `warm`: tests are forked from them, and not
+    started as fresh interpreters; for a process that is all our own."""
     context = multiprocessing.get_context("fork")
     workers = []
+    if warm:
+        warm_up()
+    start = forked if warm else fresh
     for number in range(jobs):
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_work, args=(theirs, os.getpid()), name=f"job-{number + 1}"
+            target=_work, args=(theirs, os.getpid(), start), name=f"job-{number + 1}"
         )
         process.start()
         theirs.close()
@@ -161,30 +169,23 @@ def worker_pool(jobs: int) -> Iterator[WorkerPool]:
                     guard.drop(worker.process.pid)
 
 
-class _TestProcess:
+class _Running:
     """The one test that a worker runs at a time."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._process: RunningTest | None = None
         self._interrupted = False
 
     def interrupt(self) -> None:
         self._interrupted = True
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.send_signal(signal.SIGINT)
 
     def run(self, task: Task, pipe: Connection) -> Ended:
         file = save(task.spec, task.store, task.junit)
         began = time.monotonic()
-        with task.output.open("wb") as output:
-            self._process = subprocess.Popen(
-                command_line(file),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=os.environ | {PARENT: str(os.getpid())},
-                start_new_session=True,
-            )
+        self._process = self._start(file, task.output, pipe)
         pipe.send(self._process.pid)
         if self._interrupted:  # while it was being started
             self.interrupt()
@@ -209,10 +210,10 @@ class _TestProcess:
         return None
 
 
-def _work(pipe: Connection, parent: int) -> None:
+def _work(pipe: Connection, parent: int, start: Start) -> None:
     """A worker's life. SIGINT is handled by the campaign, which sends SIGTERM to have
     the test end."""
-    test = _TestProcess()
+    test = _Running(start)
     end_with(parent)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -57,7 +57,7 @@ def simulate(
             event = record(step[0])
             schedule = step[1].invoked(event)
             if event.type == "invoke":
-                completion = complete(event)
+                completion = complete(msgspec.structs.replace(event, due=None))
                 heapq.heappush(in_flight, (completion.time, next(order), completion))
             continue
         until = None

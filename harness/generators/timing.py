@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
@@ -19,6 +20,8 @@ from dynamesis.harness.generators.wrapper import Wrapper
 #: Lateness up to this (ns) is made up for, so that slow wake-ups do not lower a rate; what
 #: is later than that, as after a stall, is forgotten, so that no burst follows it.
 _CATCH_UP = 100_000_000
+#: What begins later than this after it was due (ns) is late, and carries when that was.
+_LATE = 1_000_000
 
 
 def ns(seconds: float) -> int:
@@ -77,6 +80,8 @@ class Paced(Wrapper):
             return Pending(due), self
         gap, rng = self._gap()
         base = due if ctx.time - due <= _CATCH_UP else ctx.time
+        if ctx.time - due > _LATE and op.type == "invoke":
+            op = msgspec.structs.replace(op, due=due)
         return op, self.around(after, due=base + gap, rng=rng)
 
     def _gap(self) -> tuple[int, Rng]:

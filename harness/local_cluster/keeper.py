@@ -39,16 +39,15 @@ def keep_up(spec: TestSpec, target: DynamoTarget, store: Path, spares: tuple[str
     )
     try:
         with build(plan, print) as world:
-            asyncio.run(
-                _serve(world, store, None if topology.tls is None else str(topology.tls.ca))
-            )
+            authority = None if topology.tls is None else str(topology.tls.ca)
+            asyncio.run(_serve(world, store, target.secret, authority))
     finally:
         state.unlink(missing_ok=True)
         shutil.rmtree(root, ignore_errors=True)
     return 0
 
 
-async def _serve(world: TestEnvironment, store: Path, authority: str | None) -> None:
+async def _serve(world: TestEnvironment, store: Path, secret: str, authority: str | None) -> None:
     stop = asyncio.Event()
     for number in ending():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -56,7 +55,8 @@ async def _serve(world: TestEnvironment, store: Path, authority: str | None) -> 
         await world.links.start(world.routes)
         await world.store.processes.start_all()
         admin = {node: site.address("admin") for node, site in world.sites.items()}
-        found = LocalCluster(os.getpid(), "dynamesis", world.client_addresses(), admin, authority)
+        clients = world.client_addresses()
+        found = LocalCluster(os.getpid(), "dynamesis", clients, admin, secret, authority)
         state = found.save(store)
         print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
         await _until(stop, world.store.processes)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from dynamesis.cluster.client.admin import AdminClient, AdminError
 from dynamesis.cluster.client.client import Client
+from dynamesis.cluster.config.config import write_private
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.net.exceptions import BadRequest, DynamoError
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -36,6 +37,8 @@ class LocalCluster:
     cluster: str
     clients: dict[str, str]
     admins: dict[str, str]
+    #: what administrators must know; only the owner of the file may read it
+    secret: str
     #: the file of the authority that signed the nodes' certificates, if they have any
     authority: str | None = None
 
@@ -51,9 +54,8 @@ class LocalCluster:
         """Let the other commands find it."""
         store.mkdir(parents=True, exist_ok=True)
         path = store / STATE
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        return part.replace(path)
+        write_private(path, json.dumps(asdict(self), indent=2).encode() + b"\n")
+        return path
 
 
 def find(store: Path) -> LocalCluster:
@@ -107,7 +109,7 @@ async def ask_all(found: LocalCluster, command: str, **args: Any) -> dict[str, A
     tls = found.tls
     for node, address in found.admins.items():
         try:
-            async with AdminClient(address, tls=tls) as admin:
+            async with AdminClient(address, secret=found.secret, tls=tls) as admin:
                 answers[node] = await admin.ask(command, **args)
         except DynamoError:
             answers[node] = None

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
 from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.harness.generators.base import Pending, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule
@@ -77,7 +78,8 @@ class Interpreter:
         event = self._recorder.record(op)
         if event.type == "invoke":
             thread = next(t for t, p in schedule.workers.processes.items() if p == event.process)
-            task = asyncio.create_task(self._workers[thread].invoke(event))
+            asked = event if event.due is None else msgspec.structs.replace(event, due=None)
+            task = asyncio.create_task(self._workers[thread].invoke(asked))
             self._running[task] = (thread, event)
         return schedule.invoked(event)
 

@@ -9,6 +9,9 @@ replicas must finish two consecutive exchanges that found nothing to repair.
 An exchange is about every key that differs, so without load a pair is equal after a few.
 One that finds differences again and again will find them for ever: the wait ends there,
 not at the deadline.
+
+Where nodes can be asked for exchanges, they are after each look, so that it is their work that
+takes time and not their clocks.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from itertools import combinations
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.capabilities import Observed, Quiet, ReplicaDumps
+from dynamesis.harness.targets.capabilities import Exchanges, Observed, Quiet, ReplicaDumps
 from dynamesis.harness.targets.reports import (
     IN_PROGRESS,
     ExchangeView,
@@ -34,11 +37,13 @@ from dynamesis.harness.targets.reports import (
 )
 
 #: Pause between two looks at the cluster, s.
-INTERVAL = 0.1
+INTERVAL = 0.05
 #: Consecutive exchanges with nothing to repair that each pair of replicas must finish.
 CLEAN = 2
 #: Exchanges after which a pair that still differs is taken to differ for ever.
 HOPELESS = 12
+#: s that must have passed as well, where exchanges follow each other as fast as they can
+HOPELESS_AFTER = 3.0
 
 Statuses = Mapping[str, NodeStatus | None]
 Rounds = Mapping[tuple[str, str], ExchangeView]
@@ -239,10 +244,11 @@ async def until_quiet(
     ring: RingView | None,
     deadline: float,
     interval: float = INTERVAL,
+    exchanges: Exchanges | None = None,
 ) -> QuiesceOutcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
     `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
-    have no exchanges."""
+    have no exchanges; `exchanges`: how to ask for them."""
     began = time.monotonic()
     patience = Patience(deadline)
     watch = Watch(set() if ring is None else replica_pairs(ring))
@@ -252,10 +258,14 @@ async def until_quiet(
             {} if dumps is None else await _unreadable(observed.nodes, dumps)
         )
         seconds = round(time.monotonic() - began, 3)
-        if not waiting or watch.hopeless or patience.over:
+        hopeless = watch.hopeless and (exchanges is None or seconds >= HOPELESS_AFTER)
+        if not waiting or hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
+        if exchanges is not None:
+            up = [node for node in observed.nodes if statuses[node] is not None]
+            await asyncio.gather(*map(exchanges.exchange, up))
         await asyncio.sleep(interval)
 
 

@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 #: s between two looks whether all processes live
 _LOOK = 0.5
+#: s after the load in which its last requests end, one way or another
+_STRAGGLERS = 3.0
 #: s for a cluster to get quiet that could not be healed
 HOPELESS = 5.0
 
@@ -182,8 +184,8 @@ class Runner:
         await self._sizes()
         exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
         reports = self.parts.store.status is not None
-        if reports and not exchanges:
-            await until_idle(observed, self._patience)
+        if reports:  # what is still under way may yet leave hints behind
+            await until_idle(observed, min(_STRAGGLERS if exchanges else 1e9, self._patience))
         outcome = await self._until_quiet(ring)
         if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
@@ -198,7 +200,10 @@ class Runner:
         store = self.parts.store
         if store.status is not None:
             compared = ring if self.parts.anti_entropy else None
-            return await until_quiet(store.observed, store.dumps, compared, self._patience)
+            asked = store.exchanges if self.parts.anti_entropy else None
+            return await until_quiet(
+                store.observed, store.dumps, compared, self._patience, exchanges=asked
+            )
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
         return await wait_for(store.quiet_after)

@@ -157,6 +157,14 @@ class Quiet(Protocol):
         """True once nothing is left to replicate; an exception counts as False."""
 
 
+class Exchanges(Protocol):
+    """Replication that can be asked for, where nodes would begin it by the clock."""
+
+    async def exchange(self, node: str) -> None:
+        """Have a node send on what it keeps for others and compare what it holds with them, now.
+        Returns once that has begun; never raises."""
+
+
 class Observed(Protocol):
     """Nodes that are only watched: whether each runs, and what it reports."""
 
@@ -208,6 +216,7 @@ class Capabilities:
     clocks: without it, no clock faults
     membership: without it, no membership faults
     newcomers: without it, no node joins
+    exchanges: without it, quiescence waits for the nodes' own clocks
     make_load: without it, no load faults
     decode: reads the rows of `dumps`
     """
@@ -222,6 +231,7 @@ class Capabilities:
     membership: MemberAdmin | None = None
     newcomers: Newcomers | None = None
     quiet: Quiet | None = None
+    exchanges: Exchanges | None = None
     make_load: MakeLoad | None = None
     decode: Decode | None = None
     quiet_after: float = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import platform
 import shlex
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from dynamesis.checkers.history.op import Op
 from dynamesis.checkers.verdict import Unknown
-from dynamesis.harness.check.evaluate import judge, save
 from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.limits import shortage
@@ -126,6 +127,8 @@ def _judged(
     """Judges the history, whatever else failed, and saves the results. Raises `failure`, which
     kept the test from its end, or the reason why the results could not be saved: a verdict
     without its files cannot be checked."""
+    from dynamesis.harness.check.evaluate import judge, save  # read while it got quiet
+
     try:
         results = judge(folder / HISTORY, test)
     except UsageError:
@@ -151,7 +154,7 @@ def _phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Ob
     """Run all phases; False when the test was stopped so hard that it is not to be judged."""
     try:
         with (
-            Recorder(folder / HISTORY, observer.event) as recorder,
+            Recorder(folder / HISTORY, observer.event, _read_checkers) as recorder,
             compose(options, folder, recorder, observer.message) as parts,
             observer.running(),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
@@ -167,6 +170,18 @@ def _phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Ob
         shutil.rmtree(folder / WORK, ignore_errors=True)
         folder.save_json(TEST, test)
     return True
+
+
+def _read_checkers(event: Op) -> None:
+    """While the cluster gets quiet nothing is measured, and the harness waits: so that is when the
+    code of the checkers is read."""
+    if event.process == "harness" and event.f == "phase" and event.value == "quiesce":
+        threading.Thread(target=_import_checkers, daemon=True).start()
+
+
+def _import_checkers() -> None:
+    for name in ("dynamesis.harness.check.evaluate", "scipy.sparse.csgraph"):
+        importlib.import_module(name)
 
 
 async def _run(runner: Runner) -> None:

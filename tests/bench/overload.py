@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
 from dynamesis.cluster.client.admin import AdminClient
 from dynamesis.harness.processes.ports import reserve
-from node_world import NodeAlone, ended
+from node_world import SECRET, NodeAlone, ended
 from test_overload import MIB, anonymous_bytes, flood
 
 FLOODS = 8
@@ -42,7 +42,7 @@ async def main() -> None:
             ]
             over = None
             while over is None or time.monotonic() < over + 1:
-                async with AdminClient(node.admin, 30.0) as admin:
+                async with AdminClient(node.admin, 30.0, secret=SECRET) as admin:
                     refused = (await admin.ask("figures"))["refusals"].get("overloaded", 0)
                 memory = anonymous_bytes(process.pid) / MIB
                 print(f"{time.monotonic() - began:6.1f} {memory:6.0f} {refused:8}", flush=True)

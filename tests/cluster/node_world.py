@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from dynamesis.cluster.client.admin import AdminClient
@@ -23,6 +23,8 @@ from dynamesis.cluster.net.wire import ADMIN_LIMIT, Decoder, encode
 
 #: seconds for anything at all to happen, on a machine where many others want to run
 PATIENCE = 100.0
+#: of every cluster that these tests make
+SECRET = "of the tests"
 
 
 def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -30,9 +32,18 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 3 * PATIENCE))
+        asyncio.run(_then_hang_up(asyncio.wait_for(test(*args, **kwargs), 3 * PATIENCE)))
 
     return run
+
+
+async def _then_hang_up(test: Awaitable[None]) -> None:
+    try:
+        await test
+    finally:
+        while Raw.made:
+            Raw.made.pop().close()
+        await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -67,19 +78,22 @@ def gone(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def with_proof(mine: Hello, theirs: Hello, secret: str = "dynamesis") -> Hello:
+def with_proof(mine: Hello, theirs: Hello, secret: str = SECRET) -> Hello:
     """`mine` as somebody says it who knows the secret."""
     mine = msgspec.structs.replace(mine, nonce=b"n" * 16)
     return msgspec.structs.replace(mine, proof=guard.proof(secret, "dialled", mine, theirs))
 
 
 class Raw:
-    """A connection on which a test may say anything."""
+    """A connection on which a test may say anything. All are closed at the end of the test."""
+
+    made: ClassVar[list[Raw]] = []
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._decoder = Decoder(ADMIN_LIMIT)
+        self.made.append(self)
 
     @classmethod
     async def dial(cls, address: str) -> Raw:
@@ -145,15 +159,19 @@ class NodeAlone:
                     "members": ["n1"],
                     "params": {"n": 1, "r": 1, "w": 1},
                     "storage": {"engine": "memory"},
+                    "secret": SECRET,
                 }
                 | config
             )
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, core: str | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, core: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start it, with one of the cores of tests/cluster/cores.py instead of the real one
-        if `core` names it."""
+        if `core` names it. `env`: more of its variables."""
+        variables = os.environ | {"PYTHONPATH": str(_ROOT)} | dict(env or {})
         program = ["-m", "dynamesis.cluster"] if core is None else [_CORES, core]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -162,7 +180,7 @@ class NodeAlone:
                 stdout=errors,
                 stderr=errors,
                 cwd=_ROOT,
-                env=os.environ | {"PYTHONPATH": str(_ROOT)},
+                env=variables,
             )
         return self.process
 
@@ -178,7 +196,7 @@ class NodeAlone:
             await asyncio.sleep(0.01)
 
     async def ask(self, command: str, **args: Any) -> Any:
-        async with AdminClient(self.admin) as admin:
+        async with AdminClient(self.admin, secret=SECRET) as admin:
             return await admin.ask(command, **args)
 
     def events(self, name: str) -> list[dict[str, Any]]:

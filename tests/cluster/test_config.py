@@ -10,9 +10,11 @@ from dynamesis.cluster.config.config import (
     Config,
     ConfigError,
     Storage,
+    draw_secret,
     dump,
     load,
     split_address,
+    write_private,
 )
 
 GOOD: dict[str, Any] = {
@@ -23,6 +25,7 @@ GOOD: dict[str, Any] = {
     "peers": {"n2": "127.0.0.1:7102", "n3": "[::1]:7103"},
     "params": {"n": 3, "w": 1, "sloppy": False, "replica_timeout": 0.25},
     "storage": {"engine": "memory"},
+    "secret": "of the tests",
     "data": "here",
     "bugs": ["b"],
     "parent": "stdin",
@@ -72,7 +75,9 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
         (GOOD | {"admin": ":1"}, "admin: ':1' is not an address"),
         (GOOD | {"listen": "0.0.0.0:1"}, "listen: 0.0.0.0 is not loopback; allowed: with `exp"),
         (GOOD | {"admin": "::1.2.3.4:1"}, "admin: ::1.2.3.4 is not loopback"),
-        (GOOD | {"admin": "10.0.0.1:1", "expose": True}, "secret: the default is public"),
+        (without("secret"), "secret: none; allowed: one of this.* Draw one with: python"),
+        (GOOD | {"secret": ""}, "secret: none; allowed"),
+        (GOOD | {"secret": "dynamesis"}, "secret: 'dynamesis' is public; allowed"),
         (GOOD | {"tls": {"cert": "c", "ca": "a"}}, "tls: .*missing required field `key`"),
         (GOOD | {"tls": {"kee": "c"}}, "tls: .*; allowed: cert, key, ca"),
         (GOOD | {"params": {"durability": "no"}}, "params.durability: Invalid enum value 'no'"),
@@ -118,12 +123,32 @@ def test_what_is_wrong_is_named(tmp_path: Path, raw: object, message: str) -> No
         ('{"node": ', "malformed JSON: Input data was truncated"),
         ("node: [", "malformed YAML: .*line 1"),
         ("\0", "malformed YAML: "),
+        ('{"node": "n1", "node": "n1"}', "node: the key comes twice"),
+        ('{"node": "n1", "params": {"r": 1, "n": 3, "r": 2}}', "r: the key comes twice"),
+        ("node: n1\nlisten: a\nnode: n2\n", "node: the key comes twice"),
+        ("node: n1\nparams: {r: 1, n: 3, 'r': 2}\n", "r: the key comes twice"),
+        ("node: n1\npeers:\n  n2: a\n  n2: b\n", "n2: the key comes twice"),
+        ("a: &a {b: {c: 1, c: 2}}\n", "c: the key comes twice"),
     ],
 )
 def test_a_malformed_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, None, text)
     with pytest.raises(ConfigError, match=f"(?s)n1.conf: {message}"):
         load(path)
+
+
+def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
+    text = yaml.safe_dump(without("params")) + "params:\n  <<: {r: 1, w: 3}\n  w: 1\n"
+    config = load(write(tmp_path, None, text))
+    assert config.params == {"r": 1, "w": 1}
+
+
+def test_a_file_with_a_secret_is_private_however_it_was_before(tmp_path: Path) -> None:
+    path = write(tmp_path, {})
+    path.chmod(0o644)
+    write_private(path, b"secret")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"secret", 0o600)
+    assert draw_secret() != draw_secret()
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
-from node_world import ADMIN, NodeAlone, Raw, ended, in_loop, until, with_proof
+from node_world import ADMIN, SECRET, NodeAlone, Raw, ended, in_loop, until, with_proof
 
 NODE = Hello("n1", "dynamesis", nonce=b"a" * 16)
 ACCEPTED = Hello("n2", "dynamesis", nonce=b"b" * 16)
@@ -117,7 +117,7 @@ async def test_whatever_is_dialled_must_know_the_secret_too(tmp_path: Path, port
         theirs = Hello("n1", "dynamesis", nonce=b"x" * 16)
         async with _impostor(theirs, ports) as address:
             with pytest.raises(Unreachable, match="n1 does not know the secret"):
-                async with AdminClient(address) as admin:
+                async with AdminClient(address, secret=SECRET) as admin:
                     await admin.ask("status")
 
 
@@ -151,7 +151,7 @@ async def test_clients_need_the_secret_only_where_that_is_configured(
     with ended(alone):
         alone.start()
         await alone.ready()
-        async with Client([alone.address], secret="dynamesis") as store:
+        async with Client([alone.address], secret=SECRET) as store:
             await store.put(b"k", b"v")
             assert (await store.get(b"k")).values == (b"v",)
         for secret in (None, "wrong"):

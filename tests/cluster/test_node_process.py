@@ -60,7 +60,7 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
         raw = await Raw.dial(address)
         hello = await raw.read()
         assert isinstance(hello, Hello)
-        assert hello == Hello("n1", "dynamesis", PROTOCOL, "node", hello.nonce)
+        assert hello == Hello("n1", "dynamesis", PROTOCOL, "node", hello.nonce, b"", hello.config)
         raw.close()
 
 

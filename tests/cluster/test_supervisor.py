@@ -18,7 +18,7 @@ import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.processes.ports import reserve
-from node_world import alive, gone, in_loop, until
+from node_world import PATIENCE, alive, gone, in_loop, until
 
 pytestmark = pytest.mark.cluster
 
@@ -265,3 +265,29 @@ def test_a_killed_supervisor_leaves_no_node(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
     gone(*pids)
+
+
+@in_loop
+async def test_exchanges_and_hand_offs_come_when_they_are_asked_for(tmp_path: Path) -> None:
+    """The nodes' own clocks would begin the first of them after the end of the test."""
+    never = {"anti_entropy_interval": 3600.0, "handoff_interval": 3600.0}
+    async with world(tmp_path, params=never) as w:
+        cluster = w.cluster
+        await cluster.start_all()
+        await cluster.kill("n3")
+        async with w.store() as store:
+            for n in range(20):
+                await store.put(b"%d" % n, b"v")
+        await cluster.start("n3")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for node in NODES:
+                    await cluster.exchange(node)
+                seen = [await cluster.status(node) for node in NODES]
+                clean = [p["clean"] for s in seen if s for p in s["exchanges"].values()]
+                if len(clean) == 6 and min(clean) >= 2:
+                    break
+        assert not any(s["hints"] for s in seen if s)
+        assert len(await cluster.dump("n3")) == 20
+        await cluster.stop("n2")
+        await cluster.exchange("n2")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from dynamesis.cluster.core.protocol.events import Persist
+from dynamesis.cluster.core.protocol.events import Emit, Persist
 from dynamesis.cluster.core.protocol.messages import Entry, Life, Put, RequestOptions
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.versions.identity import Identity
+from dynamesis.cluster.core.versions.same_name import SEEN, SameName
 from simulator import DictStore, Simulator, idle_runtime
 
 KEY = b"cart"
@@ -161,3 +162,38 @@ def test_a_peer_remembers_the_latest_life_of_each_incarnation() -> None:
     assert identity.met("n2", Life(7, 3)) == Life(7, 3)
     assert identity.met("n2", Life(8, 1)) == Life(8, 1)
     assert identity.met("n2", Life(7, 2)) == Life(7, 3)
+
+
+# ---- two processes under one name
+
+
+def _by_turns(*lives: tuple[int, int]) -> list[bool]:
+    """What a node answers that meets these lives of n2 one after the other."""
+    known = SameName("n1", idle_runtime())
+    return [known.met("n2", Life(*life)) for life in lives]
+
+
+def test_lives_that_come_by_turns_are_two_processes() -> None:
+    a, b = (1, 1), (2, 1)
+    assert _by_turns(a, b, a, b) == [False, False, False, True]
+    assert _by_turns(a, a, b, b, a, b, a)[-2:] == [True, True]
+    assert _by_turns((1, 3), (1, 4), (1, 3), (1, 4))[-1]
+
+
+def test_lives_that_follow_each_other_are_one_process_after_another() -> None:
+    assert not any(_by_turns((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1), (3, 1)))
+    # a disk set back below the files, and what it does as soon as it learns of that
+    assert not any(_by_turns((1, 3), (1, 4), (1, 3), (2, 1), (2, 2)))
+
+
+def test_two_processes_are_not_held_against_a_name_for_ever() -> None:
+    runtime = idle_runtime()
+    known = SameName("n1", runtime)
+    for life in (1, 2, 1, 2):
+        known.met("n2", Life(life, 1))
+    known.learn("n3")
+    assert known.names() == ["n1", "n2"]
+    assert [e.event for e in runtime.drain() if isinstance(e, Emit)] == ["same-name"] * 2
+    runtime.now += SEEN
+    assert known.names() == []
+    assert not known.met("n2", Life(2, 1))

@@ -297,3 +297,71 @@ def test_a_node_that_is_asked_to_go_is_not_the_claimant() -> None:
     layout = first_layout(("n1", "n2", "n3"), 8, Rules(2))
     assert claimant(layout, {}) == "n1"
     assert claimant(layout, {"x": Change("x", "remove", "n1")}) == "n2"
+
+
+def test_a_join_that_waits_for_a_dead_node_reports_it_and_what_to_do() -> None:
+    sim = Simulator()
+    for i in range(50):
+        sim.put("n1", b"k%d" % i, b"v")
+    sim.crash("n3")
+    sim.add("n6")
+    sim.run(2)
+    sim.admin("n1", "join", node="n6")
+    sim.run(30)
+    for name in ("n1", "n6"):
+        view = sim.admin(name, "status")["membership"]
+        assert not view["settled"]
+        assert list(view["waits_for"]) == ["n3"]
+        assert "n6 has partitions to fetch from it" in view["waits_for"]["n3"]
+        assert view["waits_for"]["n3"].endswith("if it will not come back, remove n3")
+    waiting = [m for m in sim.admin("n6", "status")["moving"] if m["waiting_for"]]
+    assert waiting
+    for move in waiting:
+        assert (move["waiting_for"], move["down"], move["eta"]) == (["n3"], ["n3"], None)
+    sim.admin("n1", "remove", node="n3")
+    sim.run(30)
+    for name in ("n1", "n2", "n4", "n5", "n6"):
+        view = sim.admin(name, "status")["membership"]
+        assert view["settled"]
+        assert view["waits_for"] == {}
+    for i in range(50):
+        assert [v.value for v in sim.get("n6", b"k%d" % i).siblings] == [b"v"]
+
+
+def test_a_newcomer_that_died_is_reported_too() -> None:
+    sim = Simulator()
+    for i in range(50):
+        sim.put("n1", b"k%d" % i, b"v")
+    sim.add("n6")
+    sim.run(0.5)
+    sim.admin("n1", "join", node="n6")
+    sim.crash("n6")
+    sim.run(10)
+    view = sim.admin("n2", "status")["membership"]
+    assert list(view["waits_for"]) == ["n6"]
+    assert "it is to own partitions" in view["waits_for"]["n6"]
+
+
+def test_an_estimate_never_grows_while_nothing_comes() -> None:
+    sim = Simulator()
+    for i in range(50):
+        sim.put("n1", b"k%d" % i, b"v")
+    sim.add("n6")
+    sim.run(0.5)
+    sim.latency = (0.02, 0.08)
+    sim.admin("n1", "join", node="n6")
+    before: dict[int, tuple[int, float]] = {}
+    grown = []
+    for _ in range(1000):
+        sim.run(0.005)
+        moves = sim.admin("n6", "status")["moving"]
+        left = sum(m["state"] == "receiving" for m in moves)
+        etas = {m["eta"] for m in moves if m["eta"] is not None}
+        assert len(etas) <= 1
+        if etas:
+            (eta,) = etas
+            if left in before and eta > before[left][1] + 0.1:
+                grown.append((left, before[left], eta))
+            before[left] = (left, eta)
+    assert before
+    assert not grown

@@ -157,3 +157,73 @@ def test_a_long_request_id_is_refused_by_its_limit_before_anything_is_done(sim: 
     )
     assert sim.get(name, KEY).siblings == ()
     assert isinstance(sim.call(name, Put(2, "r" * 256, KEY, b"v")), PutReply)
+
+
+# ---- another put under the same id
+
+OTHERS = [(KEY, b"w", False), (b"other", b"v", False), (KEY, b"v", True), (KEY, b"", False)]
+
+
+@pytest.mark.parametrize(("key", "value", "deleted"), OTHERS)
+def test_another_put_under_the_id_of_an_answered_one_is_refused(
+    sim: Simulator, key: bytes, value: bytes, deleted: bool
+) -> None:
+    name = preference(sim)[0]
+    first = sim.call(name, Put(1, "same", KEY, b"v"))
+    assert isinstance(first, PutReply)
+    for _ in range(2):
+        refused = sim.call(name, Put(2, "same", key, value, deleted=deleted))
+        assert isinstance(refused, Refusal)
+        assert refused.code == "bad-request"
+        assert is_definite(refused.code)
+        assert "'same' is that of another put" in refused.message
+    assert [v.value for v in sim.get(name, KEY).siblings] == [b"v"]
+    assert sim.call(name, Put(3, "same", KEY, b"v")).context == first.context
+
+
+@pytest.mark.parametrize(("key", "value", "deleted"), OTHERS)
+def test_another_put_under_the_id_of_one_in_progress_is_refused(
+    sim: Simulator, key: bytes, value: bytes, deleted: bool
+) -> None:
+    name = preference(sim)[0]
+    first = sim.ask(name, Put(1, "same", KEY, b"v"))
+    refused = sim.call(name, Put(2, "same", key, value, deleted=deleted))
+    assert isinstance(refused, Refusal)
+    assert refused.code == "bad-request"
+    sim.until(lambda: first in sim.replies)
+    assert isinstance(sim.replies[first], PutReply)
+
+
+@pytest.mark.parametrize("value", [b"v", b"w"])
+def test_a_stamp_in_doubt_is_carried_on_for_its_own_put_only(sim: Simulator, value: bytes) -> None:
+    lonely = preference(sim)[0]
+    sim.isolate(lonely)
+    sim.run(0.1)
+    assert isinstance(sim.call(lonely, Put(1, "same", KEY, b"v")), Refusal)
+    sim.heal()
+    sim.run(0.1)
+    answer = sim.call(lonely, Put(2, "same", KEY, value))
+    if value == b"v":
+        assert isinstance(answer, PutReply)
+    else:
+        assert isinstance(answer, Refusal)
+        assert answer.code == "bad-request"
+    assert [v.value for v in sim.get(lonely, KEY).siblings] == [b"v"]
+
+
+def test_a_refused_put_gives_its_id_back(sim: Simulator) -> None:
+    """Where nothing is remembered of a put, its id is free."""
+    name = preference(sim)[0]
+    dedup = sim.nodes[name].services.dedup
+    sim.isolate(*sim.names)
+    sim.isolate(name)
+    sim.run(0.1)
+    other = preference(sim)[4]
+    assert isinstance(sim.call(other, Put(1, "free", KEY, b"v", again=True)), Refusal)
+    for i in range(20):
+        sim.call(name, Put(1, f"r{i}", KEY, b"v%d" % i))
+    sim.heal()
+    sim.run(5)
+    held = {*dedup._answered, *dedup._stamped, *dedup._waiting}
+    assert set(dedup._content) == held
+    assert "free" not in sim.nodes[other].services.dedup._content

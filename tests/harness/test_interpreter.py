@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from dynamesis.checkers.history.history import read_history
 from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.measure.stats import stats
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, start
@@ -45,6 +47,52 @@ def test_each_operation_is_invoked_and_completed(tmp_path: Path) -> None:
     shown = [(op.type, op.process, op.id) for op in events(path)]
     assert shown == [(t, 0, f"v{i}") for i in range(3) for t in ("invoke", "ok")]
     assert len(read_history(path)) == 6
+
+
+class Slow:
+    """Takes 30 ms for an operation, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Op] = []
+
+    async def invoke(self, op: Op) -> Op:
+        self.asked.append(op)
+        await asyncio.sleep(0.03)
+        return msgspec.structs.replace(op, type="ok")
+
+    def recorded(self, completion: Op) -> None:
+        """Nothing follows from it."""
+
+    async def close(self) -> None:
+        """It holds nothing."""
+
+
+def test_what_begins_late_has_when_it_was_due_and_latencies_count_from_then(tmp_path: Path) -> None:
+    path, slow = tmp_path / "history.jsonl", Slow()
+    play(path, gen.stagger(0.01, puts(4), gen.Rng(1), "fixed"), {0: slow})
+    invoked = [op for op in events(path) if op.type == "invoke"]
+    first = invoked[0]
+    assert first.due is None
+    late = [op for op in invoked if op.due is not None]
+    assert [op.id for op in late] == ["v1", "v2", "v3"]
+    gaps = [b.due - a for a, b in zip([first.time, *(o.due for o in late)], late, strict=False)]
+    assert all(gap == 10_000_000 for gap in gaps[1:])
+    assert all(op.due < op.time for op in late)
+    assert [op.due for op in events(path) if op.type != "invoke"] == [None] * 4
+    assert [op.due for op in slow.asked] == [None] * 4
+    found = stats(read_history(path))
+    behind = found["behind"]
+    assert behind["operations"] == 3
+    # the last was due 30 ms after the first, and began after three that took 30 ms each
+    assert behind["late_ms"]["most"] > 55
+    assert found["by_f"]["put"]["latency_ms"]["p99.9"] > 85
+
+
+def test_a_load_that_keeps_up_is_not_behind(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(3), {0: Slow()})
+    assert "behind" not in stats(read_history(path))
+    assert all(op.due is None for op in events(path))
 
 
 def test_info_retires_the_process(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dynamesis.harness.run.quiesce import HOPELESS, Watch, replica_pairs, until_idle, until_quiet
+from dynamesis.harness.run.quiesce import (
+    CLEAN,
+    HOPELESS,
+    Watch,
+    replica_pairs,
+    until_idle,
+    until_quiet,
+)
 from dynamesis.harness.targets.reports import DumpRow, NodeStatus
 
 from tests.harness.fakes import RING, FakeSystem
@@ -208,3 +215,30 @@ def test_it_ends_before_the_deadline_when_there_is_no_hope() -> None:
     for counts in outcome.as_value()["in_vain"].values():
         assert counts["repaired"] == 3 * counts["rounds"] >= 3 * HOPELESS
     assert outcome.waiting["exchanges"]
+
+
+def test_nodes_that_can_be_asked_for_exchanges_are_after_each_look() -> None:
+    class Asked(FakeSystem):
+        """Nothing is exchanged but when asked for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.rounds = 0
+            self.statuses = lambda node: {
+                "hints": 0, "transfers": 0,
+                "exchanges": {
+                    peer: {"rounds": self.rounds, "clean": self.rounds}
+                    for peer in self.nodes if peer != node
+                },
+            }  # fmt: skip
+
+        async def exchange(self, node: str) -> None:
+            self.rounds += node == "n1"
+
+    asked = Asked()
+    assert asyncio.run(
+        until_quiet(asked, asked, RING, deadline=60, interval=0, exchanges=asked)
+    ).quiet
+    assert asked.rounds == CLEAN
+    outcome = asyncio.run(until_quiet(asked, asked, RING, deadline=0.05, interval=0.01))
+    assert not outcome.quiet

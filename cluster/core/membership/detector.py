@@ -48,12 +48,20 @@ class Peer:
 
 class Detector:
     def __init__(
-        self, runtime: Runtime, identity: Identity, interval: float, timeout: float
+        self,
+        runtime: Runtime,
+        identity: Identity,
+        interval: float,
+        timeout: float,
+        *,
+        on_same_name: Callable[[str], None],
     ) -> None:
+        """`on_same_name(peer)`: this peer meets two processes under the name of this node."""
         self._runtime = runtime
         self._identity = identity
         self._interval = interval
         self._timeout = timeout
+        self.on_same_name = on_same_name
         self.peers: dict[str, Peer] = {}
 
     def start(self) -> None:
@@ -129,14 +137,16 @@ class Detector:
         life = self._identity.life
 
         def ended(outcome: Answer | Failure) -> None:
-            self._ponged(outcome)
+            self._ponged(peer, outcome)
             done(outcome)
 
         self._runtime.call(peer, lambda rid: Ping(rid, life), self._timeout, ended)
 
-    def _ponged(self, answer: Answer | Failure) -> None:
+    def _ponged(self, peer: str, answer: Answer | Failure) -> None:
         if isinstance(answer, Pong):
             self._identity.learn(answer.latest)
+            if answer.same_name:
+                self.on_same_name(peer)
 
     def status(self) -> dict[str, PeerStatus]:
         return {

@@ -1,7 +1,7 @@
 """Answers an administrator: status, ring, dump, explanation of a key, membership changes.
 
-These commands come on the admin port, round the proxies. Only `repair` and the changes of the
-membership (`join`, `leave`, `remove`) change anything.
+These commands come on the admin port, round the proxies. Only `exchange`, `repair` and the changes
+of the membership (`join`, `leave`, `remove`) change anything.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 class MembershipStatus(TypedDict):
     """The membership as this node sees it. `owned`: partitions by member; `former`: nodes that
-    are gone, and may still hold something."""
+    are gone, and may still hold something. `waits_for`: the nodes that cannot be reached, and that
+    the change under way waits for, by node: why, and what to do."""
 
     version: int
     members: list[str]
     settled: bool
     owned: dict[str, int]
     former: list[str]
+    waits_for: dict[str, str]
 
 
 class StoredSibling(TypedDict):
@@ -68,6 +70,7 @@ class Admin:
             "ring": self.ring,
             "dump": self.dump,
             "explain": self.explain,
+            "exchange": self.exchange,
             "repair": self.repair,
             "figures": self.figures,
             "join": lambda args: self.change("join", args),
@@ -120,6 +123,7 @@ class Admin:
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
             "waiting_for": node.bootstrap.waiting_for(),
+            "same_name": node.same_name.names(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
             "keys_in_progress": len(node.barriers),
@@ -186,7 +190,11 @@ class Admin:
             "settled": settled(layout),
             "owned": {m: layout.target.count(m) for m in layout.members},
             "former": sorted(former(layout, self._node.membership.requests)),
+            "waits_for": {node: _way_out(node, why) for node, why in self._stuck().items()},
         }
+
+    def _stuck(self) -> dict[str, str]:
+        return self._node.transfers.stuck() if self._node.placement else {}
 
     def dump(self, args: Arguments) -> DumpPage:
         """A page of what this node holds: {"rows": [...], "next": position or None}. Objects
@@ -218,6 +226,15 @@ class Admin:
             "hints_for": list(node.hints.targets(key)),
         }
 
+    def exchange(self, args: Arguments) -> dict[str, ExchangeStatus]:
+        """Hand hints off, and begin an exchange with every healthy peer with which none is under
+        way: what the node does every so often it does now. Both go on after the answer. Without
+        anti-entropy there are no exchanges."""
+        if self._node.params.anti_entropy_interval:
+            self._node.anti_entropy.begin_all()
+        self._node.hints.hand_off()
+        return self._node.anti_entropy.status()
+
     def repair(self, args: Arguments) -> dict[str, ExchangeStatus]:
         """Read every record, so that what is damaged shows; begin an exchange with every
         healthy peer; hand hints off. All that begins now, and goes on after the answer."""
@@ -225,6 +242,10 @@ class Admin:
         self._node.anti_entropy.begin_all()
         self._node.hints.hand_off()
         return self._node.anti_entropy.status()
+
+
+def _way_out(node: str, why: str) -> str:
+    return f"{why}, and it is down: start it, or if it will not come back, remove {node}"
 
 
 def _row(table: str, row: Row, state: State) -> DumpedRow:

@@ -28,6 +28,7 @@ from dynamesis.cluster.core.storage.row_keys import (
     split_hint,
     split_object,
 )
+from dynamesis.cluster.core.versions.same_name import SameName
 
 
 class Assembly:
@@ -84,6 +85,7 @@ class Assembly:
         """Build the parts that keep data: names of versions, records, hints."""
         memory = params.buffer_rows if params.durability == "buffered" else 0
         self.identity = self.parts.identity(params.node, self.runtime, store, entropy, memory > 0)
+        self.same_name = SameName(params.node, self.runtime)
         self.versioning = self.parts.versioning(params)
         self.objects = self.parts.objects(
             "objects",
@@ -125,7 +127,11 @@ class Assembly:
     def _build_requests(self, params: Params, store: Reader) -> None:
         """Build the parts that answer requests: detector, replica, and all that a request uses."""
         self.detector = self.parts.detector(
-            self.runtime, self.identity, params.probe_interval, params.replica_timeout
+            self.runtime,
+            self.identity,
+            params.probe_interval,
+            params.replica_timeout,
+            on_same_name=self.same_name.learn,
         )
         self.replica = self.parts.replica(
             params.node,
@@ -168,6 +174,7 @@ class Assembly:
             lambda: self.view,
             self.trees,
             self.objects,
+            healthy=self.detector.healthy,
         )
         self.anti_entropy = self.parts.anti_entropy(
             self.runtime,

@@ -144,7 +144,9 @@ class Dispatch:
         return peer in participants and self._node.params.node in participants
 
     def _ping(self, asked: Ping, peer: str | None, reply: Reply) -> None:
-        reply(Pong(asked.rid, self._node.identity.met(str(peer), asked.life)))
+        node, name = self._node, str(peer)
+        two = node.same_name.met(name, asked.life)
+        reply(Pong(asked.rid, node.identity.met(name, asked.life), two))
 
     def _reap(self, asked: Reap, peer: str | None, reply: Reply) -> None:
         self._node.reaper.asked(asked, lambda keys: reply(ReapReply(asked.rid, tuple(keys))))

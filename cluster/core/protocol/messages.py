@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 import msgspec
 
 #: Raised by one whenever a message changes shape.
-PROTOCOL = 4
+PROTOCOL = 5
 
 #: a client's key; never a row, which names a record in a table (storage.row_keys)
 Key = NewType("Key", bytes)
@@ -108,7 +108,8 @@ class Layout(msgspec.Struct, array_like=True, frozen=True):
 
 class Hello(_Base, frozen=True):
     """First on every connection, from the side that accepted; the side that dialled answers with
-    its own, and if it speaks as a node or an administrator with a proof (cluster.net.auth)."""
+    its own, and if it speaks as a node or an administrator with a proof (cluster.net.auth).
+    `config`: of a node, what its peers must have alike (cluster.net.agreement)."""
 
     node: str
     cluster: str
@@ -116,6 +117,7 @@ class Hello(_Base, frozen=True):
     role: Literal["node", "client", "admin"] = "node"
     nonce: bytes = b""
     proof: bytes = b""
+    config: dict[str, str] = {}
 
 
 class Welcome(_Base, frozen=True):
@@ -244,10 +246,12 @@ class Ping(_Base, frozen=True):
 
 
 class Pong(_Base, frozen=True):
-    """`latest`: the latest life of your incarnation that I have met."""
+    """`latest`: the latest life of your incarnation that I have met. `same_name`: I meet two
+    processes under your name."""
 
     rid: int
     latest: Life = Life(0, 0)
+    same_name: bool = False
 
 
 class TreeRoots(_Base, frozen=True):

@@ -17,7 +17,8 @@ class Params:
     members: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
     cluster: str = "dynamesis"
-    secret: str = "dynamesis"
+    #: binds the contexts that are handed out to this cluster; each has its own
+    secret: str = ""
     partitions: int = 64
     n: int = 3
     r: int = 2

@@ -29,11 +29,13 @@ _AGAIN = 1.0
 
 class MoveStatus(TypedDict):
     """What a node's status has on a partition on the move. `state`: "receiving" or "giving up";
-    `eta`: s until all has come, as far as that is known."""
+    `down`: those in `waiting_for` that cannot be reached now; `eta`: s until all has come, None
+    where that is not known, as it never is while a node is down."""
 
     partition: int
     state: str
     waiting_for: list[str]
+    down: list[str]
     eta: float | None
 
 
@@ -46,15 +48,21 @@ class Transfers:
         placement: Callable[[], Placement],
         trees: Trees,
         objects: RecordTable,
+        *,
+        healthy: Callable[[str], bool],
     ) -> None:
+        """`healthy(peer)`: whether a node can be reached now."""
         self._node = node
         self._runtime = runtime
         self._membership = membership
         self._placement = placement
         self._trees = trees
         self._objects = objects
+        self.healthy = healthy
         self._version = 0
         self._began = 0.0
+        #: when a partition was last ready, by which the rate is known
+        self._at = 0.0
         self._first = 0
         self._synced: dict[int, dict[str, None]] = {}
         #: since when a partition is a leftover, and which owners have all of it since then
@@ -69,7 +77,7 @@ class Transfers:
             self._version = version
             self._synced = {}
             self._given = {}
-            self._began = self._runtime.now
+            self._began = self._at = self._runtime.now
             self._first = len(self.incoming())
         self._since = {p: self._since[p] for p in self.leftover()}
         self._given = {p: confirmed for p, confirmed in self._given.items() if p in self._since}
@@ -122,6 +130,7 @@ class Transfers:
             sources = [s for s in view.sources(partition) if s != self._node]
             fields = {"layout": self._version, "sources": sources}
             self._runtime.emit("transfer-ready", partition=partition, **fields)
+            self._at = self._runtime.now
             self._membership.mark_ready(partition)
 
     def _perhaps_drop(self, partition: int) -> None:
@@ -193,12 +202,38 @@ class Transfers:
     def _line(self, partition: int, what: str, peers: list[str]) -> MoveStatus:
         confirmed = (self._given if partition in self._since else self._synced).get(partition, {})
         waiting = [peer for peer in peers if peer not in confirmed]
-        return {"partition": partition, "state": what, "waiting_for": waiting, "eta": self._eta()}
+        down = [peer for peer in waiting if not self.healthy(peer)]
+        return {
+            "partition": partition,
+            "state": what,
+            "waiting_for": waiting,
+            "down": down,
+            "eta": None if down or what != "receiving" else self._eta(),
+        }
 
     def _eta(self) -> float | None:
-        """Seconds until all has come, at the rate so far; None before anything has."""
+        """Seconds until all has come, at the rate so far; None before anything has, and where
+        nothing has for longer than that rate has it."""
         left = len(self.incoming())
         done = self._first - left
         if done <= 0:
             return None
-        return round((self._runtime.now - self._began) / done * left, 1)
+        eta = (self._at - self._began) / done * left - (self._runtime.now - self._at)
+        return round(eta, 1) if eta >= 0 else None
+
+    def stuck(self) -> dict[str, str]:
+        """The nodes for which the change under way waits and which cannot be reached, by node: why
+        it waits. As far as it is known here: no other node knows with whom a newcomer has
+        exchanged all."""
+        view = self._placement()
+        found: dict[str, str] = {}
+        for p in view.partitions:
+            ready = view.layout.ready.get(p, ())
+            for newcomer in (n for n in view.pending(p) if n not in ready and n not in view.gone):
+                if not self.healthy(newcomer):
+                    found.setdefault(newcomer, "it is to own partitions that it has yet to fetch")
+                met = self._synced.get(p, {}) if newcomer == self._node else {}
+                for source in view.sources(p):
+                    if source not in met and not self.healthy(source):
+                        found.setdefault(source, f"{newcomer} has partitions to fetch from it")
+        return dict(sorted(found.items()))

@@ -2,7 +2,8 @@
 
 A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
-what was stamped and then refused goes on from its first stamp.
+what was stamped and then refused goes on from its first stamp. A put under the id of another one,
+with another key or value, is neither: it is refused.
 """
 
 from __future__ import annotations
@@ -46,12 +47,18 @@ class RequestDedup:
         self._stamped: OrderedDict[str, Stamp] = OrderedDict()
         self._stamped_bytes = 0
         self._waiting: dict[str, list[tuple[int, Respond]]] = {}
+        #: of each put that is in one of these: a hash of what it writes, and where
+        self._content: dict[str, int] = {}
 
     def begin(self, put: Put, respond: Respond) -> Respond | None:
         """The responder for a put that is new; None when a retry was dealt with here. A put
         without a request id is always new."""
         if not put.request:
             return respond
+        content = _content(put)
+        if self._content.setdefault(put.request, content) != content:
+            respond(_other(put))
+            return None
         if put.request in self._answered:
             before = self._answered[put.request]
             respond(_dropped(put.rid) if before is None else _numbered(before, put.rid))
@@ -69,6 +76,13 @@ class RequestDedup:
             self._remember(request, answer)
         for rid, respond in self._waiting.pop(request):
             respond(_numbered(answer, rid))
+        self._perhaps_unknown(request)
+
+    def _perhaps_unknown(self, request: str) -> None:
+        """What a put writes is remembered as long as anything else of it."""
+        held = (self._answered, self._stamped, self._waiting)
+        if not any(request in memory for memory in held):
+            self._content.pop(request, None)
 
     def _remember(self, request: str, answer: PutReply) -> None:
         """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
@@ -83,6 +97,7 @@ class RequestDedup:
         if len(self._answered) > _ANSWERED:
             oldest, _ = self._answered.popitem(last=False)
             self._whole_bytes -= self._whole.pop(oldest, 0)
+            self._perhaps_unknown(oldest)
 
     @property
     def remembered(self) -> tuple[int, int]:
@@ -95,6 +110,7 @@ class RequestDedup:
         if not put.request:
             return
         self._forget(put.request)
+        self._content[put.request] = _content(put)
         stamp = self._stamped[put.request] = Stamp(put.key, state, covers, len(put.value))
         self._stamped_bytes += stamp.size
         while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
@@ -104,6 +120,7 @@ class RequestDedup:
         stamp = self._stamped.pop(request, None)
         if stamp is not None:
             self._stamped_bytes -= stamp.size
+            self._perhaps_unknown(request)
 
     def remembers(self, key: Key) -> bool:
         """Whether a retry could send an earlier state of `key` again."""
@@ -113,6 +130,10 @@ class RequestDedup:
         return self._stamped.get(request)
 
 
+def _content(put: Put) -> int:
+    return hash((put.key, put.value, put.deleted))
+
+
 def _size(answer: PutReply) -> int:
     return len(answer.context) + sum([len(version.value) for version in answer.siblings])
 
@@ -120,6 +141,14 @@ def _size(answer: PutReply) -> int:
 def _dropped(rid: int) -> Refusal:
     text = "this put took effect; its answer was too large to be remembered for long"
     return Refusal(rid, "forgotten", text)
+
+
+def _other(put: Put) -> Refusal:
+    text = (
+        f"the request id {put.request[:80]!r} is that of another put, with another key or value; "
+        "each put has an id of its own"
+    )
+    return Refusal(put.rid, "bad-request", text)
 
 
 def _numbered(answer: GetReply | PutReply | Refusal, rid: int) -> GetReply | PutReply | Refusal:

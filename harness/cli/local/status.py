@@ -27,10 +27,13 @@ def run(store: Store = STORE, json: Json = False) -> None:
         print(f"{node:6}{_line(node, status)}".rstrip())
         for line in _moving(status):
             print(f"{'':6}{line}")
+    for line in (*_stuck(answers), *_wrong(answers)):
+        print(line)
 
 
 def _moving(status: Any) -> list[str]:
     """What is on its way to or from a node: how much, why it is not done, and how long yet."""
+    # a node that is down has the change wait for as long as it is: `_stuck` has what to do
     lines = []
     moves = status.get("moving", []) if isinstance(status, dict) else []
     for what in ("receiving", "giving up"):
@@ -38,9 +41,34 @@ def _moving(status: Any) -> list[str]:
         if some:
             waits = sorted({peer for move in some for peer in move["waiting_for"]})
             eta = f", about {some[0]['eta']:g} s" if some[0]["eta"] is not None else ""
-            why = f", waits for {', '.join(waits)}" if waits else ""
+            down = {peer for move in some for peer in move.get("down", ())}
+            named = [f"{peer} (down)" if peer in down else peer for peer in waits]
+            why = f", waits for {', '.join(named)}" if named else ""
             lines.append(f"{what} {len(some)} partitions{why}{eta}")
     return lines
+
+
+def _stuck(answers: Mapping[str, Any]) -> list[str]:
+    """What a change of the membership waits for that will not come of itself, and what to do."""
+    lines = {}
+    for status in answers.values():
+        if isinstance(status, dict) and status["membership"] is not None:
+            lines.update(status["membership"].get("waits_for", {}))
+    return [f"the change waits for {node}: {why}" for node, why in sorted(lines.items())]
+
+
+def _wrong(answers: Mapping[str, Any]) -> list[str]:
+    """What nodes hold against others: two processes under a name, configurations that differ."""
+    known = [(node, status) for node, status in answers.items() if isinstance(status, dict)]
+    doubled = {name for _, status in known for name in status.get("same_name", ())}
+    return [
+        *(f"two processes run under the name {name}: stop one of them" for name in sorted(doubled)),
+        *(
+            f"{node} has this against {peer}: {reason}"
+            for node, status in known
+            for peer, reason in status.get("objections", {}).items()
+        ),
+    ]
 
 
 def _line(node: str, status: Any) -> str:

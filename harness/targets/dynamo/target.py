@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.cluster.config.config import draw_secret
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
@@ -49,6 +50,8 @@ class DynamoTarget(Target):
     def __init__(self, topology: Topology | None = None, hasty: bool = False) -> None:
         """`hasty`: for a test, in which tombstones are reaped while it lasts."""
         self.topology = topology
+        #: what the nodes of its cluster share, and administrators must know
+        self.secret = draw_secret()
         self._hasty = hasty
         self._demands = Demands()
         self._contexts = ContextCache()
@@ -127,6 +130,7 @@ class DynamoTarget(Target):
             params=params,
             engine=top.storage,
             bugs=top.bugs,
+            secret=self.secret,
             tls=top.tls,
             spares=context.spares,
             disk_faults="start-disk" in starts,
@@ -146,6 +150,7 @@ class DynamoTarget(Target):
             clocks=cluster,
             membership=cluster,
             newcomers=_Newcomers(cluster),
+            exchanges=cluster,
             make_load=LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls),
             decode=decode,
         )

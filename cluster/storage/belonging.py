@@ -1,0 +1,63 @@
+"""Whose storage it is: what a node may not change from one life to the next.
+
+A disk that was written as one node, in one cluster, on one ring, holds rows, clocks and a
+layout that mean something else under another: partitions are other slices of the keys, and actors
+have the node's name in them. Nothing in the rows shows it, so the first life writes down what it
+was, and each later one is held to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
+from dynamesis.cluster.storage.base import Engine, StorageFailed
+
+_ROW = b"belonging"
+_FIRST = ("node", "cluster")
+
+
+class OtherDisk(Exception):
+    """The configuration is not that of the disk. The message: which key, from what to what, and
+    what to do."""
+
+
+def hold_to(engine: Engine, folder: Path, now: Mapping[str, str | int]) -> None:
+    """Compare `now`, configuration keys and their values, with what the first life on this storage
+    had; the first one writes it down. Raises OtherDisk; StorageFailed."""
+    if not engine.durable:
+        return
+    before = _before(engine)
+    changed = [key for key in now if before.get(key, now[key]) != now[key]]
+    if changed:
+        raise OtherDisk(_refusal(folder, changed, before, now))
+    if len(before) < len(now):
+        engine.commit([Write("meta", _ROW, msgspec.msgpack.encode({**now, **before}))])
+
+
+def _before(engine: Engine) -> dict[str, str | int]:
+    """What the first life had; nothing on an empty disk, and where the row is damaged."""
+    try:
+        row = engine.get("meta", _ROW)
+        return {} if row is None else msgspec.msgpack.decode(row, type=dict[str, str | int])
+    except (Damaged, msgspec.MsgspecError):
+        return {}
+    except ReadFailed as error:
+        raise StorageFailed(f"cannot read what the storage belongs to: {error}") from error
+
+
+def _refusal(
+    folder: Path, changed: list[str], before: Mapping[str, object], now: Mapping[str, object]
+) -> str:
+    moves = "; ".join(f"{key}: from {before[key]!r} to {now[key]!r}" for key in changed)
+    if any(key in _FIRST for key in changed):
+        what = "set it back, or give this node a `data` folder of its own"
+    else:
+        what = (
+            "set it back on all nodes; a cluster with another value is a new one: empty `data` "
+            "folders, and its data written again"
+        )
+    return f"{moves}, but {folder} was written with the former; {what}"
