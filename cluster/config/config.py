@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 from dynamesis.cluster.config.tls import Tls
-from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES, Params
 from dynamesis.cluster.core.ring.claim import shares
 from dynamesis.cluster.storage import ENGINES
 
@@ -192,6 +192,11 @@ def _check_params(params: Params) -> None:
         raise ConfigError(
             f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
             "the number of members"
+        )
+    if params.max_sibling_bytes * params.n > MOST_SIBLING_BYTES:
+        raise ConfigError(
+            f"params.max_sibling_bytes: {params.max_sibling_bytes}; allowed: at most "
+            f"{MOST_SIBLING_BYTES // params.n}, so that the siblings of n replicas fit in a frame"
         )
     for key in ("r", "w"):
         if (value := getattr(params, key)) > params.n:

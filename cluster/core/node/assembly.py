@@ -28,6 +28,7 @@ from dynamesis.cluster.core.storage.row_keys import (
     split_hint,
     split_object,
 )
+from dynamesis.cluster.core.versions.siblings import SiblingLimit
 
 
 class Assembly:
@@ -81,6 +82,7 @@ class Assembly:
         memory = params.buffer_rows if params.durability == "buffered" else 0
         self.identity = self.parts.identity(params.node, self.runtime, store, entropy, memory > 0)
         self.versioning = self.parts.versioning(params)
+        limit = SiblingLimit(params.max_siblings, params.max_sibling_bytes)
         self.objects = self.parts.objects(
             "objects",
             self.runtime,
@@ -92,6 +94,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
+            limit=limit,
             label=object_label,
         )
         hint_records = self.parts.hint_records(
@@ -105,6 +108,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.hint_changed,
             on_damage=_not_compared,
+            limit=limit,
             label=hint_label,
         )
         self.hints = self.parts.hints(

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
+#: bytes of siblings under one key that frames between nodes carry (cluster.net.wire)
+MOST_SIBLING_BYTES = 64 << 20
+
+
 @dataclass(frozen=True)
 class Params:
     """Constants of one node. `members` are the founders, the same on each of them; a node
@@ -49,6 +53,9 @@ class Params:
     max_hops: int = 3
     max_key: int = 1024
     max_value: int = 1 << 20
+    #: siblings of one key, and bytes of their values, above which a put is refused
+    max_siblings: int = 256
+    max_sibling_bytes: int = 4 << 20
     #: requests in progress at one node, and bytes of values in them, above which new ones
     #: are refused
     max_requests: int = 4096

@@ -222,7 +222,7 @@ class PutRequest:
             return
         if code is not None:
             self._s.barriers.leave(self._put.key)
-            self._refuse(code, f"put: {code} at the coordinator")
+            self._refuse(code, self._why_not_stamped(code))
             return
         self.count(place, place in self._durable and self._s.replica.durable)
         others = [other for other in self._plan.places if other is not place]
@@ -231,6 +231,15 @@ class PutRequest:
             self._replicate(other)
         self.copy_to_newcomers()
         self._progress()
+
+    def _why_not_stamped(self, code: str) -> str:
+        if code != "too-many-siblings":
+            return f"put: {code} at the coordinator"
+        p = self._s.params
+        return (
+            f"a key may have {p.max_siblings} siblings and {p.max_sibling_bytes} bytes of them: "
+            "read it, and put with the context of that"
+        )
 
     def copy_to_newcomers(self) -> None:
         """Send the write to the nodes that are about to own the key. They do not count for W."""
