@@ -27,7 +27,7 @@ _KINDS = (
         "too-many-siblings",
         True,
         False,
-        "the key has as many siblings, or bytes of them, as it may: read it, and put with that context",
+        "the key has all the siblings that it may: read it, and put with that context",
     ),
     Kind("closed", True, False, "the client was closed before the request was sent"),
     Kind("overloaded", True, True, "the node has too much queued; retry after the time given"),

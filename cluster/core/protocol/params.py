@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-
 #: bytes of siblings under one key that frames between nodes carry (cluster.net.wire)
 MOST_SIBLING_BYTES = 64 << 20
 
