@@ -124,6 +124,7 @@ class Admin:
             "waiting_for": node.bootstrap.waiting_for(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
+            "queue_limit": int(node.admission.queue.limit),
             "keys_in_progress": len(node.barriers),
             "background_slices": node.admission.slices,
             "oldest_hint": round(node.hints.oldest(), 3),

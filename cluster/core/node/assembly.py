@@ -67,6 +67,7 @@ class Assembly:
             params.read_target,
             params.max_requests,
             params.max_request_bytes,
+            params.queue_target,
         )
         self.barriers = KeyBarriers()
         self.membership = self.parts.membership(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.validate import objection
@@ -57,11 +57,22 @@ _STRANGER = "not-member"
 Reply = Callable[[Any], None]
 
 
+class Abandoned(Protocol):
+    """A client's request in progress."""
+
+    def abandon(self) -> None:
+        """The client has gone."""
+
+
 class Dispatch:
     """Answers what comes in on inbound connections."""
 
     def __init__(self, node: Assembly) -> None:
         self._node = node
+        #: channel of a client -> what came in on it and is not answered, by rid
+        self._open: dict[int, dict[int, Abandoned]] = {}
+        #: of the question that is being answered
+        self._channel = 0
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
             Put: lambda put, peer, reply: self._put(put, reply, hops=0),
@@ -81,7 +92,7 @@ class Dispatch:
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
-
+        self._channel = channel
         reply = partial(runtime.reply, channel)
         wrong = None if type(message) in _CLIENTS else objection(message, self._node.params)
         if wrong is not None:
@@ -93,6 +104,11 @@ class Dispatch:
             runtime.request = _request(message)
             handler(message, event.peer, reply)
             runtime.request = ""
+
+    def gone(self, channel: int) -> None:
+        """The client of `channel` waits no more: what waits for other nodes on its behalf ends."""
+        for request in list(self._open.get(channel, {}).values()):
+            request.abandon()
 
     # ---- nodes
 
@@ -159,18 +175,20 @@ class Dispatch:
 
     def _get(self, get: Get, respond: Respond) -> None:
         node = self._node
-        respond = self._measured("get", respond)
-        refusal = self._admit(get.rid, get.key, b"", get.options)
+        refusal = self._admit(get.rid, get.key, b"", get.options) or self._queued(get, 0)
         if refusal is not None:
-            respond(refusal)
+            self._refuse(refusal, respond)
             return
         node.admission.enter(0)
-        node.get_request(node.services, get, respond).start()
+        request = node.get_request(node.services, get, self._enter("get", get, 0, respond))
+        self._open.setdefault(self._channel, {})[get.rid] = request
+        request.start()
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
-        node = self._node
-        respond = self._measured("put", respond)
+        node, size = self._node, len(put.value)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
+        if refusal is None and not hops:
+            refusal = self._queued(put, size)
         if refusal is None and len(put.request) > MAX_REQUEST:
             text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
             refusal = Refusal(put.rid, "bad-request", text)
@@ -180,12 +198,19 @@ class Dispatch:
             seen = SeenVersions({})
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
-            respond(refusal)
+            self._refuse(refusal, respond)
             return
+        if hops:
+            respond = self._measured("put", respond)
+        else:
+            respond = self._enter("put", put, size, respond)
         first = node.services.dedup.begin(put, respond)
         if first is not None:
-            node.admission.enter(len(put.value))
-            node.put_request(node.services, put, seen, first, hops).start()
+            node.admission.enter(size)
+            request = node.put_request(node.services, put, seen, first, hops)
+            if not hops:
+                self._open.setdefault(self._channel, {})[put.rid] = request
+            request.start()
 
     def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
@@ -201,8 +226,39 @@ class Dispatch:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
             return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
-        wrong = _wrong_option(options, p.n)
+        wrong = _wrong_option(options, p.n, p.max_timeout)
         return None if wrong is None else Refusal(rid, "bad-request", wrong)
+
+    def _queued(self, asked: Get | Put, size: int) -> Refusal | None:
+        """Why a client's request is not added to the queue; None if it is."""
+        node = self._node
+        queue = node.admission.queue
+        reason = queue.objection(node.runtime.now, self._channel, asked.key, size)
+        if reason is None:
+            return None
+        return Refusal(asked.rid, "overloaded", reason, queue.retry_after)
+
+    def _refuse(self, refusal: Refusal, respond: Respond) -> None:
+        self._node.stats.refused(refusal.code)
+        respond(refusal)
+
+    def _enter(self, kind: str, asked: Get | Put, size: int, respond: Respond) -> Respond:
+        """Add a client's request to the queue; the responder that takes it out again."""
+        node, channel = self._node, self._channel
+        queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
+        queue.enter(channel, key, size)
+        respond = self._measured(kind, respond)
+        began = runtime.now
+
+        def answer(message: GetReply | PutReply | Refusal) -> None:
+            refused = type(message) is Refusal
+            queue.leave(channel, key, size, None if refused else runtime.now - began)
+            mine = self._open.get(channel)
+            if mine is not None and mine.pop(rid, None) is not None and not mine:
+                del self._open[channel]
+            respond(message)
+
+        return answer
 
     def _measured(self, kind: str, respond: Respond) -> Respond:
         stats, runtime = self._node.stats, self._node.runtime
@@ -222,7 +278,7 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
     return f"the {what} is {size} bytes; it must be {least} to {most} bytes"
 
 
-def _wrong_option(options: RequestOptions, n: int) -> str | None:
+def _wrong_option(options: RequestOptions, n: int, longest: float) -> str | None:
     if options is _USUAL or options == _USUAL:
         return None
     for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
@@ -232,8 +288,8 @@ def _wrong_option(options: RequestOptions, n: int) -> str | None:
             return f"option {name} is {value}; it must be {low} to {n} (N)"
         if name == "n" and value is not None:
             n = value
-    if options.timeout is not None and not 0 < options.timeout <= 3600:
-        return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
+    if options.timeout is not None and not 0 < options.timeout <= longest:
+        return f"option timeout is {options.timeout}; it must be above 0, at most {longest:g} s"
     return None
 
 

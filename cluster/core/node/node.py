@@ -11,6 +11,7 @@ from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.dispatch import Dispatch
 from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
+    ClientGone,
     Effect,
     Event,
     LinkDown,
@@ -76,6 +77,8 @@ class Node(Assembly):
                 self.runtime.persisted(token, reason)
             case TimerFired():
                 self.runtime.fire()
+            case ClientGone(channel):
+                self.dispatch.gone(channel)
             case SendFailed(_, rid):
                 self.runtime.finish(rid, "unsent")
             case LinkUp(peer):

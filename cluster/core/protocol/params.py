@@ -59,6 +59,11 @@ class Params:
     #: are refused
     max_requests: int = 4096
     max_request_bytes: int = 64 << 20
+    #: new ones are refused while the fastest answer takes longer than this (and than twice what it
+    #: takes when hardly anything is in progress)
+    queue_target: float = 0.025
+    #: the longest time-out that a client may ask for
+    max_timeout: float = 60.0
     #: background work gives way when the p99 of the last minute's reads is above this
     read_target: float = 0.1
     #: when a write is acknowledged: `each` once it was synced alone, `batched` once it was

@@ -160,6 +160,11 @@ class GetRequest:
         if self._phase is Phase.OPEN:
             self._refuse("timeout", f"get: {self._quorum.shortfall()} in time")
 
+    def abandon(self) -> None:
+        """The client has gone."""
+        if self._phase is Phase.OPEN:
+            self._refuse("disconnected", "get: its client has gone")
+
     def _finish(self, reply: GetReply | Refusal) -> None:
         self._phase = advance(self._phase, Phase.ANSWERED)
         self._s.runtime.cancel(self._deadline)
