@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -27,6 +28,7 @@ from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
     Answer,
     CancelTimer,
+    ClientGone,
     Effect,
     Emit,
     Event,
@@ -55,6 +57,9 @@ from dynamesis.cluster.storage.faulty import FaultyEngine
 from dynamesis.cluster.storage.quarantine import open_engine, put_aside
 
 EXIT_CRASHED = 70
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+#: descriptors that connections of administrators leave free: fewer than those of clients do
+ADMIN_RESERVED = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
 #: seconds between the interpreter's thread switches: the committer must not hold the loop
@@ -125,10 +130,26 @@ class NodeServer:
             taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
         guarded = (config.secret, config.clients_prove, taking)
         self._data = Listener(
-            hello, known, DATA, NODE_LIMIT, channels, self._received, emit, *guarded
+            hello,
+            known,
+            DATA,
+            NODE_LIMIT,
+            channels,
+            self._received,
+            emit,
+            *guarded,
+            gone=lambda channel: self.post(ClientGone(channel)),
         )
         self._admin = Listener(
-            hello, known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit, *guarded
+            hello,
+            known,
+            ADMIN,
+            ADMIN_LIMIT,
+            channels,
+            self._ask,
+            emit,
+            *guarded,
+            reserved=ADMIN_RESERVED,
         )
         self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
 
@@ -315,7 +336,12 @@ class NodeServer:
     def _on_loop_exception(
         self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]
     ) -> None:
-        self._crash(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception") or RuntimeError(context["message"])
+        if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:
+            # a connection could not be taken; the loop tries again by itself
+            self._log.emit("out-of-descriptors", reason=str(error))
+        else:
+            self._crash(error)
 
     def _crash(self, error: BaseException) -> NoReturn:
         text = "".join(traceback.format_exception(error))

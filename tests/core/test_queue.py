@@ -205,4 +205,5 @@ def test_a_hot_key_leaves_room_for_others() -> None:
         server.offer(i / 8000, i % 50, b"hot")
         if i % 160 == 0:
             server.offer(i / 8000, 99, b"k%d" % i)
-    assert server.refused.get(99, 0) <= 10 < 200 < server.done[99]
+    # until what came before the first look is worked off, all are refused
+    assert server.refused.get(99, 0) <= 40 < 200 < server.done[99]

@@ -200,10 +200,8 @@ class Dispatch:
         if refusal is not None:
             self._refuse(refusal, respond)
             return
-        if hops:
-            respond = self._measured("put", respond)
-        else:
-            respond = self._enter("put", put, size, respond)
+        enter = self._enter("put", put, size, respond) if not hops else None
+        respond = enter or self._measured("put", respond)
         first = node.services.dedup.begin(put, respond)
         if first is not None:
             node.admission.enter(size)
