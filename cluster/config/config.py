@@ -41,6 +41,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `params` are those of cluster.core.protocol.params but for the names of nodes.
     `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
     (cluster.process.wallclock).
+    `log_size`: bytes of log after which a new file is begun, 0: never; `log_files` are kept.
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
@@ -58,6 +59,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_faults: bool = False
     data: Path = Path("data")
     log: Path = Path("node.log")
+    log_size: int = 256 << 20
+    log_files: int = 4
     bugs: tuple[str, ...] = ()
     parent: Literal["stdin"] | None = None
     hello_timeout: float = 1.0
@@ -176,6 +179,8 @@ def _check(config: Config) -> None:
     _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
     _at_least("storage.map_size", config.storage.map_size, 1 << 20)
     _positive("hello_timeout", config.hello_timeout)
+    _at_least("log_size", config.log_size, 0)
+    _at_least("log_files", config.log_files, 1)
     for key in config.params:
         _one_of("params", key, _PARAMS, "keys")
     _check_params(config.core_params())

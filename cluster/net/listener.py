@@ -418,7 +418,8 @@ def _unread_of_client(inbound: Inbound) -> int:
 
 def _descriptor(inbound: Inbound) -> int:
     """The number of a connection's descriptor: the system gives out the lowest that is free."""
-    socket = inbound.transport and inbound.transport.get_extra_info("socket")
+    transport = inbound.transport
+    socket = None if transport is None else transport.get_extra_info("socket")
     return -1 if socket is None else int(socket.fileno())
 
 

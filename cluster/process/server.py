@@ -87,7 +87,14 @@ class NodeServer:
         self._loop.set_exception_handler(self._on_loop_exception)
         self._now = self._loop.time
         self._clock = WallClock()
-        self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
+        self._log = EventLog(
+            config.log,
+            config.node,
+            self._loop,
+            self._clock.ns,
+            config.log_size,
+            config.log_files,
+        )
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
         self._engine: Engine = engine

@@ -16,6 +16,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Hello,
     Key,
     Message,
+    Ping,
     Put,
     PutReply,
     QuorumInfo,
@@ -201,3 +202,23 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> N
         finally:
             for node in nodes.values():
                 node.end()
+
+
+@in_loop
+async def test_a_flood_of_what_is_refused_fills_no_log(tmp_path: Path) -> None:
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take(), log_size=1 << 20)) as node,
+    ):
+        node.start()
+        await node.ready()
+        raw = await Raw.greeted(node.address, CLIENT)
+        for _ in range(30):
+            raw.say(*(Ping(rid) for rid in range(1000)))
+        for _ in range(30_000):
+            assert isinstance(await raw.read(), Refusal)
+        await until(lambda: node.events("dropped"), "what was dropped is counted")
+        assert all(e["kind"] == "refused" for e in node.events("dropped"))
+        assert node.log.stat().st_size < 1 << 20
+        assert not node.log.with_name("node.log.1").exists()
+        raw.close()
