@@ -176,7 +176,7 @@ def test_whoever_asks_little_is_served_while_another_floods() -> None:
         if i % 160 == 0:
             server.offer(i / 8000, 2, b"mine")
     assert server.refused[1] > 20_000
-    assert server.refused.get(2, 0) <= 2 < 200 < server.done[2]
+    assert server.refused.get(2, 0) <= 9 < 200 < server.done[2]
 
 
 def test_what_is_slow_by_itself_is_not_overloaded() -> None:

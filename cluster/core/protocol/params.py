@@ -59,7 +59,7 @@ class Params:
     #: are refused
     max_requests: int = 4096
     max_request_bytes: int = 64 << 20
-    #: new ones are refused while the fastest answer takes longer than this (and than twice what it
+    #: new ones are refused while the median answer takes longer than this (and than twice what it
     #: takes when hardly anything is in progress)
     queue_target: float = 0.025
     #: the longest time-out that a client may ask for

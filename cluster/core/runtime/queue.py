@@ -1,12 +1,12 @@
 """The queue of a node's clients: who may add to it, and how long it may become.
 
 A node has no queue of its own: what it has taken and not answered is the queue, wherever it waits
-(for the processor, the disk, other replicas). It is bounded by delay, as in CoDel (Nichols and
-Jacobson 2012): while the fastest answer of an interval took longer than a target, the queue is
-too long, and the limit on it falls; otherwise the limit rises as far as it is used. The fastest
-answer counts, and not the mean, so that one slow peer or key does not look like overload. A
-store that is slow by itself is not overloaded either: the target is at least twice the fastest
-answer that was seen while hardly anything was in progress.
+(for the processor, the disk, other replicas). It is bounded by delay, after the idea of CoDel
+(Nichols and Jacobson 2012): while the median answer of an interval took longer than a target, the
+queue is too long, and the limit on it falls; otherwise the limit rises as far as it is used. It is
+the median, so that one slow peer or key does not look like overload. A store that is slow by
+itself is not overloaded either: the target is at least twice what answers took while hardly
+anything was in progress.
 
 A request counts one, and one more for each 64 KiB of its value. What is above the limit is
 refused, the heaviest first: a connection with less than its equal share is let in. No connection
@@ -21,9 +21,11 @@ from dynamesis.cluster.core.protocol.messages import Key
 #: below this much no delay is shed
 FLOOR = 16
 UNIT = 64 << 10
-#: seconds over which the fastest answer is looked for, and without a request after which what was
-#: learned is forgotten
+#: an interval ends after so many seconds; with so many answers, after fewer
 _INTERVAL = 0.1
+_ANSWERS = 8
+_EARLY = 0.02
+#: seconds without a request after which what was learned is forgotten
 _FORGET = 5.0
 #: the limit falls and rises by this much an interval, and drifts while it is not used
 _LESS, _MORE, _DRIFT = 0.7, 1.25, 1.02
@@ -31,14 +33,13 @@ _LESS, _MORE, _DRIFT = 0.7, 1.25, 1.02
 _SHARE = 4
 #: seconds after which a refused client may come again: at least, at most
 _AGAIN = (0.1, 1.0)
-_NEVER = float("inf")
 
 
 class ClientQueue:
     """Clients' requests that were taken and not answered; those forwarded by peers are not."""
 
     def __init__(self, target: float, most: int, most_bytes: int) -> None:
-        """`target`: seconds that the fastest answer may take; `most` requests and `most_bytes` of
+        """`target`: seconds that the median answer may take; `most` requests and `most_bytes` of
         values are taken in all."""
         self._target = target
         self._top = float(most + most_bytes // UNIT)
@@ -47,16 +48,18 @@ class ClientQueue:
         self.units = 0
         self._channels: dict[int, int] = {}
         self._keys: dict[Key, int] = {}
-        self._next = 0.0
-        self._fastest = _NEVER
+        self._began = 0.0
+        #: what the answers of this interval took
+        self._took: list[float] = []
         self._last = 0.0
         self._peak = 0
-        #: the fastest answer while hardly anything was in progress
+        #: what answers took while hardly anything was in progress
         self._base = 0.0
 
     def objection(self, now: float, channel: int, key: Key, size: int) -> str | None:
         """Why one more request is not taken; None if it is."""
-        if now >= self._next:
+        passed = now - self._began
+        if passed >= _INTERVAL or (passed >= _EARLY and len(self._took) >= _ANSWERS):
             self._look(now)
         cost = 1 + size // UNIT
         mine, of_key = self._channels.get(channel, 0), self._keys.get(key, 0)
@@ -78,7 +81,7 @@ class ClientQueue:
 
     def _too_slow(self, who: str) -> str:
         return (
-            f"answers take {1e3 * self._last:.0f} ms or more (queue_target "
+            f"answers take {1e3 * self._last:.0f} ms (queue_target "
             f"{1e3 * self._target:.0f} ms), {self.units} units are in progress {who}"
         )
 
@@ -110,24 +113,24 @@ class ClientQueue:
             self._keys[key] = left
         else:
             del self._keys[key]
-        if seconds is not None and seconds < self._fastest:
-            self._fastest = seconds
+        if seconds is not None:
+            self._took.append(seconds)
 
     def _look(self, now: float) -> None:
-        """The end of an interval: set the limit by its fastest answer."""
-        fastest, self._fastest = self._fastest, _NEVER
+        """The end of an interval: set the limit by its median answer."""
+        took, self._took = sorted(self._took), []
         peak, self._peak = self._peak, self.units
-        if now > self._next + _FORGET and not self.units:
+        if now > self._began + _FORGET and not self.units:
             self.limit, self._base, self._last = self._top, 0.0, 0.0
-        elif fastest < _NEVER:
-            self._adjust(fastest, peak)
-        self._next = now + _INTERVAL
+        elif took:
+            self._adjust(took[len(took) // 2], peak)
+        self._began = now
 
-    def _adjust(self, fastest: float, peak: int) -> None:
-        self._last = fastest
-        if peak <= FLOOR or fastest < self._base:
-            self._base = fastest
-        if fastest > max(self._target, 2 * self._base):
+    def _adjust(self, median: float, peak: int) -> None:
+        self._last = median
+        if peak <= FLOOR or median < self._base:
+            self._base = median
+        if median > max(self._target, 2 * self._base):
             self.limit = max(float(FLOOR), min(self.limit, peak) * _LESS)
         else:
             rise = _MORE if peak * 2 > self.limit else _DRIFT
