@@ -19,7 +19,7 @@ from __future__ import annotations
 from dynamesis.cluster.core.protocol.messages import Key
 
 #: below this much no delay is shed
-FLOOR = 16
+FLOOR = 8
 UNIT = 64 << 10
 #: an interval ends after so many seconds; with so many answers, after fewer
 _INTERVAL = 0.1
@@ -29,6 +29,8 @@ _EARLY = 0.02
 _FORGET = 5.0
 #: the limit falls and rises by this much an interval, and drifts while it is not used
 _LESS, _MORE, _DRIFT = 0.7, 1.25, 1.02
+#: connections with less than their share are let in as long as the queue is so many times its limit
+_SLACK = 1.5
 #: a connection, or a key, has one in so many of all
 _SHARE = 4
 #: seconds after which a refused client may come again: at least, at most
@@ -75,7 +77,7 @@ class ClientQueue:
         if units <= limit:
             return None
         connections = len(self._channels) + (mine == 0)
-        if mine + cost > max(1.0, limit / connections) or units > 2 * limit:
+        if mine + cost > max(1.0, limit / connections) or units > _SLACK * limit:
             return self._too_slow(f"from {connections} connections")
         return None
 
