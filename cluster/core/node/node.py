@@ -69,7 +69,7 @@ class Node(Assembly):
             message = event.message
             # a late answer still shows that the peer is alive
             if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                self.detector.contacted(event.peer)
+                self.detector.late(event.peer)
 
     def _other(self, event: Event) -> None:
         match event:

@@ -73,7 +73,7 @@ class GetRequest:
         self._s.runtime.call(
             place.holder,
             lambda rid: ReplicaGet(rid, key, place.hint_for),
-            self._s.params.replica_timeout,
+            self._s.replica_timeout(place.holder),
             lambda outcome: self._answered(place, outcome),
         )
 

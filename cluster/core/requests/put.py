@@ -294,7 +294,7 @@ class PutRequest:
         self._s.runtime.call(
             place.holder,
             lambda rid: self._copy(rid, place.hint_for, "put", place in self._durable),
-            self._s.params.replica_timeout,
+            self._s.replica_timeout(place.holder),
             lambda outcome: self._acknowledged(place, outcome),
         )
 
