@@ -68,7 +68,7 @@ class EventLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = path.open("ab", buffering=0)
-        self._written = self._file.tell()
+        self._written = path.stat().st_size
         self._size = size
         self._files = files
         #: lines that could not be written

@@ -169,7 +169,7 @@ def test_large_values_count_for_what_they_weigh() -> None:
     assert sum(server.done.values()) > 0.8 * 4000 / 240 * 1000 / 17
 
 
-def test_whoever_asks_little_is_served_while_another_floods() -> None:
+def test_a_client_that_asks_little_is_served_while_another_floods() -> None:
     server = Server(2000)
     for i in range(40_000):
         server.offer(i / 8000, 1, b"k%d" % i)

@@ -197,7 +197,7 @@ class Runtime:
         return True
 
     def forget(self, rid: int) -> None:
-        """Nobody waits for call `rid` any more; whatever comes of it is a late answer."""
+        """End call `rid` without an outcome; what comes of it is a late answer."""
         call = self._calls.pop(rid, None)
         if call is not None:
             call.done, call.live = _ended, False
