@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import resource
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from dynamesis.cluster.storage.belonging import OtherDisk
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
+#: open files that a node needs at least, and that it asks for
+_DESCRIPTORS = 64
+_MOST_DESCRIPTORS = 16_384
 #: glibc's number for the size (bytes) from which memory comes from the system, one by one
 _M_MMAP_THRESHOLD = -3
 _LARGE = 128 << 10
@@ -44,6 +48,13 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
         return _fail(EXIT_USAGE, f"{path}: bugs: {error}")
     if config.parent == "stdin":
         follow_stdin()
+    allowed = _more_descriptors()
+    if allowed < _DESCRIPTORS:
+        return _fail(
+            EXIT_ENVIRONMENT,
+            f"node {config.node}: this process may open {allowed} files (ulimit -n); "
+            f"allowed: {_DESCRIPTORS} or more",
+        )
     sys.setswitchinterval(SWITCH_INTERVAL)
     _give_memory_back()
     try:
@@ -54,6 +65,17 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
     except (OSError, StorageFailed) as error:
         return _fail(EXIT_ENVIRONMENT, f"node {config.node}: {error}")
     return 0
+
+
+def _more_descriptors() -> int:
+    """Raise the limit on open files as far as this process may; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _fail(code: int, message: str) -> int:

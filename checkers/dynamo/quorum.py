@@ -57,6 +57,8 @@ RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "dead")
 DISKS = ("disk", "kill", "wipe", "stop", "membership", "dead")
 #: bytes of a value, or characters of a key, that a store may find too large
 LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
+#: writes of a key, or bytes of their values, that a store may find too many siblings
+MANY, MANY_BYTES = 16, 1 << 16
 #: time-outs of one key's final reads, without any answer, that no slow machine excuses
 FINAL_DELAYS = 3
 DOWN = ("kill", "pause", "stop")
@@ -214,7 +216,16 @@ def _of_client(h: History, row: int) -> bool:
         return _size(h.value_of(begin)) > LARGE[code]
     if code == "key-too-large":
         return len(h.keys[h.key_of[begin]]) > LARGE[code]
+    if code == "too-many-siblings":
+        return _many_written(h, begin)
     return code in CLIENTS
+
+
+def _many_written(h: History, before: int) -> bool:
+    """Whether a key may have had too many siblings: so much was written of it before a row."""
+    written = (h.kind[:before] == INVOKE) & h.rows("put", "delete")[:before]
+    rows = np.flatnonzero(written & (h.key_of[:before] == h.key_of[before])).tolist()
+    return len(rows) >= MANY or sum(_size(h.value_of(row)) for row in rows) >= MANY_BYTES
 
 
 def _size(value: Any) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 from dynamesis.cluster.config.tls import Tls
-from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES, Params
 from dynamesis.cluster.core.ring.claim import shares
 from dynamesis.cluster.storage import ENGINES
 
@@ -52,6 +52,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
     (cluster.process.wallclock).
     `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's.
+    `log_size`: bytes of log after which a new file is begun, 0: never; `log_files` are kept.
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
     loopback."""
@@ -69,6 +70,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_faults: bool = False
     data: Path = Path("data")
     log: Path = Path("node.log")
+    log_size: int = 256 << 20
+    log_files: int = 4
     bugs: tuple[str, ...] = ()
     parent: Literal["stdin"] | None = None
     hello_timeout: float = 1.0
@@ -222,6 +225,8 @@ def _check(config: Config) -> None:
     _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
     _at_least("storage.map_size", config.storage.map_size, 1 << 20)
     _positive("hello_timeout", config.hello_timeout)
+    _at_least("log_size", config.log_size, 0)
+    _at_least("log_files", config.log_files, 1)
     for key in config.params:
         _one_of("params", key, _PARAMS, "keys")
     _check_params(config.core_params())
@@ -239,6 +244,11 @@ def _check_params(params: Params) -> None:
         raise ConfigError(
             f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
             "the number of members"
+        )
+    if params.max_sibling_bytes * params.n > MOST_SIBLING_BYTES:
+        raise ConfigError(
+            f"params.max_sibling_bytes: {params.max_sibling_bytes}; allowed: at most "
+            f"{MOST_SIBLING_BYTES // params.n}, so that the siblings of n replicas fit in a frame"
         )
     for key in ("r", "w"):
         if (value := getattr(params, key)) > params.n:

@@ -62,6 +62,7 @@ _CLASSES: dict[str, type[DynamoError]] = {
     "bad-context": BadRequest,
     "key-too-large": BadRequest,
     "value-too-large": BadRequest,
+    "too-many-siblings": BadRequest,
     "overloaded": Unavailable,
     "stopping": Unavailable,
     "not-ready": Unavailable,

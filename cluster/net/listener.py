@@ -9,7 +9,9 @@ message end it.
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
+import sys
 from collections.abc import Callable, Container, Mapping
 from itertools import count
 from typing import get_args
@@ -37,8 +39,19 @@ from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
 BACKLOG = 1024
 #: seconds for the other side to answer our HELLO, over however slow a link
 GREETING_TIMEOUT = 10.0
-#: unsent bytes at which a reader that does not read is cut off
-READER_BOUND = 64 << 20
+#: bytes of answers that one reader may leave unread, that all clients together may, and seconds in
+#: which a client that has any unread must read some
+READER_BOUND = 72 << 20
+READERS_BOUND = 144 << 20
+READER_TIMEOUT = 30.0
+#: connections that a port takes, and descriptors that the process keeps free of them
+MAX_CONNECTIONS = 10_000
+RESERVED = 32
+#: seconds for which a connection has to be idle to make room for another
+IDLE = 1.0
+#: seconds between two looks at readers, and until a port is listened on again after a failure
+LOOK = 5.0
+AGAIN = 1.0
 #: bytes of unfinished frames that all clients together may have here, and seconds in which a
 #: client has to finish one
 HALF_BOUND = 64 << 20
@@ -68,6 +81,13 @@ class Inbound(Stream):
         self.peer: str | None = None
         #: questions of a client that are not answered yet
         self.owed = 0
+        #: bytes that it has not read, as the listener counted them; of all that was sent to it,
+        #: bytes read at the last look, and when it had last read any
+        self.counted = 0
+        self.read = 0
+        self.read_at = 0.0
+        #: when it last sent anything, s on the loop's clock
+        self.active = 0.0
         #: bytes of a frame that is not complete, as the listener counted them
         self.held = 0
         #: when that frame began, s on the loop's clock
@@ -78,16 +98,23 @@ class Inbound(Stream):
         self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
         self._deadline: asyncio.TimerHandle | None = None
 
+    def idle(self, before: float) -> bool:
+        """Whether it has no question open, and none came since `before`; never a node's."""
+        return self.peer is None and self.owed <= 0 and not self.closing and self.active < before
+
     def reply(self, message: Message) -> None:
         """Answer one question. Raises WireError if the answer is over the limit."""
         self.owed -= 1
         self.send(message)
-        if self.unsent > READER_BOUND:
-            self._listener.emit("slow-reader", channel=self.channel, unsent=self.unsent)
-            self.abort("does not read its answers")
+        unsent = self.unsent
+        if unsent > self.counted or self.counted:
+            self._listener.unread(self, unsent)
 
     def on_open(self) -> None:
+        self.active = self.read_at = self._loop.time()
         self._listener.channels[self.channel] = self
+        if not self._listener.room_for(self):
+            return
         self._deadline = asyncio.get_running_loop().call_later(
             GREETING_TIMEOUT, self.abort, "no HELLO in time"
         )
@@ -95,6 +122,7 @@ class Inbound(Stream):
 
     def data_received(self, data: bytes) -> None:
         taken = self.decoder.taken
+        self.active = self._loop.time()
         super().data_received(data)
         if self.peer is None and not self.closing:
             pending = self.decoder.pending
@@ -135,6 +163,7 @@ class Inbound(Stream):
     def on_close(self, reason: str) -> None:
         self._listener.channels.pop(self.channel, None)
         self._listener.hold(self, 0)
+        self._listener.left(self)
         for timer in (self._deadline, self._watch):
             if timer is not None:
                 timer.cancel()
@@ -205,10 +234,18 @@ class Listener:
         secret: str = "",
         clients_prove: bool = False,
         tls: ssl.SSLContext | None = None,
+        *,
+        gone: Callable[[int], None] = lambda channel: None,
+        reserved: int = RESERVED,
     ) -> None:
         """`known` are the nodes that may connect; `numbers` gives each connection its
         channel; `out_limit` as for a Stream. `clients_prove`: clients must know the
-        `secret` too."""
+        `secret` too. `gone(channel)` is called when a client ends before all is answered;
+        `reserved`: descriptors that connections leave free."""
+        self.gone = gone
+        self.reserved = reserved
+        self._unread = 0
+        self._looking: asyncio.TimerHandle | None = None
         self.mine = mine
         self.accepts = accepts
         self.out_limit = out_limit
@@ -240,6 +277,76 @@ class Listener:
             oldest.decoder.discard()
             oldest.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
 
+    def unread(self, inbound: Inbound, unsent: int) -> None:
+        """A connection has not read this much. One that leaves too much is cut off, and of all
+        clients those that leave most."""
+        self._unread += unsent - inbound.counted
+        inbound.counted = unsent
+        if unsent > READER_BOUND:
+            self._cut_off(inbound, f"more than {READER_BOUND} bytes of answers unread")
+        elif self._unread > READERS_BOUND:
+            self._count_unread()
+            while self._unread > READERS_BOUND:
+                most = max(self.channels.values(), key=_unread_of_client)
+                if not _unread_of_client(most):
+                    return
+                self._cut_off(most, f"clients have left more than {READERS_BOUND} bytes unread")
+
+    def _count_unread(self) -> None:
+        """Count anew: what was read since is not known before it is asked for."""
+        for inbound in self.channels.values():
+            inbound.counted = inbound.unsent
+        self._unread = sum(inbound.counted for inbound in self.channels.values())
+
+    def _cut_off(self, inbound: Inbound, reason: str) -> None:
+        self._unread -= inbound.counted
+        unsent, inbound.counted = inbound.counted, 0
+        self.emit("slow-reader", channel=inbound.channel, unsent=unsent, reason=reason)
+        inbound.abort(reason)
+
+    def _look_at_readers(self) -> None:
+        """Cut off the clients that have read nothing for too long."""
+        loop = asyncio.get_running_loop()
+        self._looking = loop.call_later(LOOK, self._look_at_readers)
+        now = loop.time()
+        for inbound in list(self.channels.values()):
+            unsent, read = inbound.unsent, inbound.delivered
+            if not unsent or read != inbound.read:
+                inbound.read, inbound.read_at = read, now
+            elif now - inbound.read_at > READER_TIMEOUT and inbound.peer is None:
+                self._unread += unsent - inbound.counted
+                inbound.counted = unsent
+                self._cut_off(inbound, f"has read nothing for {READER_TIMEOUT:g} s")
+
+    def left(self, inbound: Inbound) -> None:
+        """A connection has ended."""
+        self._unread -= inbound.counted
+        inbound.counted = 0
+        if inbound.owed > 0 and inbound.peer is None:
+            self.gone(inbound.channel)
+
+    def room_for(self, newest: Inbound) -> bool:
+        """Whether a new connection may stay: there are not too many, and enough descriptors are
+        left for what else the process needs. Otherwise the connection that was idle for longest
+        has to go, and without an idle one the new one is refused."""
+        crowd = len(self.channels) > MAX_CONNECTIONS
+        number, most = _descriptor(newest), _descriptors()
+        if not crowd and number < most - self.reserved:
+            return True
+        why = f"{MAX_CONNECTIONS} connections" if crowd else f"{number} of {most} descriptors"
+        before = newest.active - IDLE
+        others = (i for i in self.channels.values() if i is not newest and i.idle(before))
+        longest = min(others, key=lambda inbound: inbound.active, default=None)
+        if longest is not None:
+            self.emit("idle-closed", channel=longest.channel, reason=f"{why} are in use")
+            longest.abort("idle, and others need the room")
+        if longest is None or number >= most - self.reserved // 2:
+            self.emit("connection-refused", channel=newest.channel, reason=f"{why} are in use")
+            newest.send(Refusal(0, "overloaded", f"{why} are in use", AGAIN))
+            newest.close("no room")
+            return False
+        return True
+
     @property
     def owed(self) -> int:
         """Questions of clients that are not answered yet."""
@@ -268,6 +375,7 @@ class Listener:
         """Take connections from now on."""
         if self._server is not None:
             await self._server.start_serving()
+            self._look_at_readers()
 
     def reply(self, channel: int, message: Message) -> None:
         """Answer on a connection; nothing if it is gone. An answer over the frame limit is
@@ -325,8 +433,27 @@ class Listener:
             self._server.close()
 
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         for inbound in list(self.channels.values()):
             inbound.close("the node stops")
+
+
+def _unread_of_client(inbound: Inbound) -> int:
+    return 0 if inbound.peer is not None or inbound.closing else inbound.counted
+
+
+def _descriptor(inbound: Inbound) -> int:
+    """The number of a connection's descriptor: the system gives out the lowest that is free."""
+    transport = inbound.transport
+    socket = None if transport is None else transport.get_extra_info("socket")
+    return -1 if socket is None else int(socket.fileno())
+
+
+def _descriptors() -> int:
+    """How many descriptors this process may have."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 def _name(message: Message) -> str:

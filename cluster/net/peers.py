@@ -22,8 +22,8 @@ from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
 
 #: seconds between two attempts to dial: doubling from the first to the second
 BACKOFF = (0.05, 1.0)
-#: unsent bytes above which a link takes no more: some of the largest frames
-LINK_BOUND = 2 * NODE_LIMIT
+#: unsent bytes above which a link takes no more; below it a frame of any size
+LINK_BOUND = 32 << 20
 
 Emit = Callable[..., None]
 

@@ -66,6 +66,11 @@ class Stream(asyncio.Protocol):
         waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()
         return waiting + self._gathered
 
+    @property
+    def delivered(self) -> int:
+        """Bytes that the kernel has taken."""
+        return self.bytes_out - (self.unsent - self._gathered)
+
     def send(self, message: Message) -> None:
         """Send with the rest of this tick. Raises WireError if it is over the limit."""
         self.send_frame(encode(message, self._out_limit))

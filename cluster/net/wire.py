@@ -12,13 +12,15 @@ from collections.abc import Callable
 
 import msgspec
 from dynamesis.cluster.core.protocol.messages import Message
+from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES
 
 #: Largest frame, bytes, before the other side has sent HELLO.
 GREETING_LIMIT = 64 << 10
 #: Largest frame from a client: a value of 1 MiB, its key and context, and room.
 CLIENT_LIMIT = 2 << 20
-#: Largest frame between nodes and in answers: some siblings of 1 MiB.
-NODE_LIMIT = 16 << 20
+#: Largest frame between nodes and in answers: all siblings that sixteen nodes may have stamped of
+#: one key while they were apart, of the default `max_sibling_bytes` each, and room.
+NODE_LIMIT = MOST_SIBLING_BYTES + (1 << 20)
 #: Largest frame on the admin port in answers: a page of a dump.
 ADMIN_LIMIT = 256 << 20
 

@@ -1,5 +1,11 @@
 """A node's event log: JSON Lines, one event a line, kept by the node itself.
 
+A file that has reached `size` bytes becomes FILE.1, FILE.1 becomes FILE.2, and what is beyond the
+number of files is deleted. Of events that others can cause as often as they like (LIMITED) at most
+RATE lines a second and kind are kept; a line `dropped` has the kind and how many were not, and so
+has one (kind `disk`) after lines that could not be written. All that verdicts rest on is never
+dropped.
+
 Lines are gathered and written at most FLUSH_AFTER seconds later: a SIGKILL costs the last
 moments of the log, and logging costs a node no write per request. They are made a batch at a
 time: that takes a third of what each would take amid other work.
@@ -19,6 +25,25 @@ import msgspec
 #: seconds
 FLUSH_AFTER = 0.1
 
+#: events of which others decide how many there are, and lines of each that are kept a second
+LIMITED = frozenset(
+    (
+        "bad-frame",
+        "connection-refused",
+        "dial-failed",
+        "exchange-failed",
+        "frame-too-large",
+        "idle-closed",
+        "out-of-descriptors",
+        "put-refused",
+        "refused",
+        "senseless",
+        "slow-reader",
+        "wrong-secret",
+    )
+)
+RATE = 100
+
 #: types that JSON carries as they are
 _PLAIN = frozenset((str, int, bool, float, type(None)))
 #: lines that are made together
@@ -35,10 +60,21 @@ class EventLog:
         node: str,
         loop: asyncio.AbstractEventLoop,
         wall: Callable[[], int],
+        size: int = 0,
+        files: int = 1,
     ) -> None:
-        """`wall`: ns since 1970, as the node knows them."""
+        """`wall`: ns since 1970, as the node knows them. `size`: bytes of one file, 0: without
+        end; `files` are kept, this one included."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._file = path.open("ab", buffering=0)
+        self._written = path.stat().st_size
+        self._size = size
+        self._files = files
+        #: lines that could not be written
+        self._lost = 0
+        #: kind -> lines in this second
+        self._counts: dict[str, int] = {}
         self._node = node
         self._loop = loop
         self._wall = wall
@@ -53,12 +89,27 @@ class EventLog:
 
     def log(self, event: str, fields: dict[str, Any]) -> None:
         """The same, from a dictionary that does not change any more."""
+        if event in LIMITED and not self._in_time(event):
+            return
         if not self._due:
             self._due = True
             self._loop.call_later(FLUSH_AFTER, self.flush)
         self._events.append((self._wall(), time.monotonic_ns(), event, fields))
         if len(self._events) >= _BATCH:
             self._make_lines()
+
+    def _in_time(self, event: str) -> bool:
+        """Whether one more line of a kind is kept in this second."""
+        if not self._counts:
+            self._loop.call_later(1.0, self._next_second)
+        seen = self._counts[event] = self._counts.get(event, 0) + 1
+        return seen <= RATE
+
+    def _next_second(self) -> None:
+        counts, self._counts = self._counts, {}
+        for kind, seen in counts.items():
+            if seen > RATE:
+                self.emit("dropped", kind=kind, dropped=seen - RATE)
 
     def _make_lines(self) -> None:
         node, lines = self._node, []
@@ -75,15 +126,42 @@ class EventLog:
         """Hand everything so far to the kernel."""
         self._due = False
         self._make_lines()
-        data = memoryview(b"".join(self._lines))
-        self._lines = []
-        with contextlib.suppress(OSError):  # a disk that is full of log stops no node
+        lines, self._lines = self._lines, []
+        data = memoryview(b"".join(lines))
+        try:
             while data:
-                data = data[self._file.write(data) :]
+                written = self._file.write(data)
+                self._written += written
+                data = data[written:]
+        except OSError:  # a disk that is full of log stops no node
+            self._lost += bytes(data).count(b"\n")
+        else:
+            lost, self._lost = self._lost, 0
+            if lost:
+                self.emit("dropped", kind="disk", dropped=lost)
+        if self._size and self._written >= self._size:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        """Begin a new file. What fails is tried again with the next lines."""
+        with contextlib.suppress(OSError):
+            names = [self._path, *(_numbered(self._path, n) for n in range(1, self._files))]
+            for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+                if newer.exists():
+                    newer.replace(older)
+            file = self._path.open("wb", buffering=0)
+            self._file.close()
+            self._file, self._written = file, 0
 
     def close(self) -> None:
+        if self._counts:
+            self._next_second()
         self.flush()
         self._file.close()
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
 
 
 def printable(value: Any) -> Any:

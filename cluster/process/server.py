@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -27,6 +28,7 @@ from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
     Answer,
     CancelTimer,
+    ClientGone,
     Effect,
     Emit,
     Event,
@@ -56,6 +58,9 @@ from dynamesis.cluster.storage.faulty import FaultyEngine
 from dynamesis.cluster.storage.quarantine import open_engine, put_aside
 
 EXIT_CRASHED = 70
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+#: descriptors that connections of administrators leave free: fewer than those of clients do
+ADMIN_RESERVED = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
 #: seconds between the interpreter's thread switches: the committer must not hold the loop
@@ -83,7 +88,14 @@ class NodeServer:
         self._loop.set_exception_handler(self._on_loop_exception)
         self._now = self._loop.time
         self._clock = WallClock()
-        self._log = EventLog(config.log, config.node, self._loop, self._clock.ns)
+        self._log = EventLog(
+            config.log,
+            config.node,
+            self._loop,
+            self._clock.ns,
+            config.log_size,
+            config.log_files,
+        )
         self._held = contextlib.ExitStack()
         self._held.callback(self._log.close)
         try:
@@ -138,10 +150,26 @@ class NodeServer:
             taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
         guarded = (config.secret, config.clients_prove, taking)
         self._data = Listener(
-            hello, known, DATA, NODE_LIMIT, channels, self._received, emit, *guarded
+            hello,
+            known,
+            DATA,
+            NODE_LIMIT,
+            channels,
+            self._received,
+            emit,
+            *guarded,
+            gone=lambda channel: self.post(ClientGone(channel)),
         )
         self._admin = Listener(
-            hello, known, ADMIN, ADMIN_LIMIT, channels, self._ask, emit, *guarded
+            hello,
+            known,
+            ADMIN,
+            ADMIN_LIMIT,
+            channels,
+            self._ask,
+            emit,
+            *guarded,
+            reserved=ADMIN_RESERVED,
         )
         self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
 
@@ -337,6 +365,10 @@ class NodeServer:
         self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]
     ) -> None:
         error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:
+            # a connection could not be taken; the loop tries again by itself
+            self._log.emit("out-of-descriptors", reason=str(error))
+            return
         if error is not None and _is_crash(error, context):
             self._crash(error)
         self._log.emit("loop-error", message=context["message"], reason=repr(error))

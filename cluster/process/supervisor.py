@@ -455,6 +455,7 @@ class Cluster:
             params=dict(spec.params),
             storage=Storage(engine=spec.engine, faults=spec.disk_faults),
             clock_faults=spec.clock_faults,
+            log_size=0,  # the log is evidence: checkers read all of it
             bugs=spec.bugs,
             parent="stdin",
         )

@@ -20,8 +20,8 @@ from dynamesis.harness.bench.cases import Setup
 from dynamesis.harness.bench.mesh import MeshConfig
 from dynamesis.harness.targets.system import EnvironmentFailed
 
-#: on a machine that pauses for a while no request is given up, or sent to a fallback
-PATIENT = {"replica_timeout": 20.0, "request_timeout": 30.0}
+#: on a machine that pauses for a while no request is given up, sent to a fallback, or shed
+PATIENT = {"replica_timeout": 20.0, "request_timeout": 30.0, "queue_target": 30.0}
 #: seconds for all of the mesh to listen
 _READY = 20.0
 _MESH = "mesh"

@@ -45,7 +45,7 @@ class Huge(Node):
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         match event:
             case Received(channel=int(channel), message=Get(rid)):
-                siblings = (Version(bytes(1 << 20)),) * 17
+                siblings = (Version(bytes(1 << 20)),) * 66
                 return [Reply(channel, GetReply(rid, siblings, b"", QuorumInfo(1, 1, 1, 0, "n1")))]
         return super().handle(now, event, wall)
 

@@ -200,7 +200,13 @@ async def test_an_answer_of_the_wrong_kind_proves_nothing() -> None:
 
 
 GROUPS = {
-    BadRequest: {"bad-request", "bad-context", "key-too-large", "value-too-large"},
+    BadRequest: {
+        "bad-request",
+        "bad-context",
+        "key-too-large",
+        "value-too-large",
+        "too-many-siblings",
+    },
     Unavailable: {"overloaded", "stopping", "not-ready"},
     Unreachable: {"unreachable"},
     NoQuorum: {"no-coordinator", "too-many-hops", "read-quorum", "write-quorum"},

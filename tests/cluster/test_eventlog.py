@@ -40,3 +40,67 @@ async def test_what_was_logged_last_is_written_at_the_end(tmp_path: Path) -> Non
         "first life",
         "second life",
     ]
+
+
+def log_of(path: Path, **bounds: int) -> EventLog:
+    return EventLog(path, "n1", asyncio.get_running_loop(), time.time_ns, **bounds)
+
+
+def events_in(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@in_loop
+async def test_a_flood_of_lines_fills_so_many_files_of_so_many_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    log = log_of(path, size=10_000, files=3)
+    for number in range(5000):
+        log.emit("stored", number=number)
+        if number % 20 == 0:
+            log.flush()
+    log.close()
+    files = sorted(file.name for file in tmp_path.iterdir())
+    assert files == ["node.log", "node.log.1", "node.log.2"]
+    assert all(file.stat().st_size < 13_000 for file in tmp_path.iterdir())
+    kept = [e["number"] for name in reversed(files) for e in events_in(tmp_path / name)]
+    assert kept == list(range(int(str(kept[0])), 5000))
+
+
+@in_loop
+async def test_what_others_can_cause_is_limited_by_kind_and_the_rest_is_counted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "node.log"
+    log = log_of(path)
+    for number in range(1000):
+        log.emit("bad-frame", number=number)
+        log.emit("stored", number=number)
+    log.emit("wrong-secret")
+    await until(lambda: b"dropped" in path.read_bytes(), "what was dropped is counted")
+    log.emit("bad-frame", number=1000)
+    log.close()
+    kinds = [event["event"] for event in events_in(path)]
+    assert kinds.count("bad-frame") == 101
+    assert kinds.count("stored") == 1000
+    assert kinds.count("wrong-secret") == 1
+    (dropped,) = (event for event in events_in(path) if event["event"] == "dropped")
+    assert (dropped["kind"], dropped["dropped"]) == ("bad-frame", 900)
+
+
+@in_loop
+async def test_lines_that_a_full_disk_does_not_take_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    log = log_of(path)
+    good, full = log._file, open("/dev/full", "ab", buffering=0)  # noqa: SIM115
+    log._file = full
+    for _ in range(7):
+        log.emit("stored")
+    log.flush()
+    log._file = good
+    full.close()
+    log.emit("stored")
+    log.flush()
+    log.close()
+    first, dropped = events_in(path)
+    assert first["event"] == "stored"
+    assert (dropped["event"], dropped["kind"], dropped["dropped"]) == ("dropped", "disk", 7)

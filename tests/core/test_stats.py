@@ -47,7 +47,7 @@ class TestLatencies:
 class TestAdmission:
     def admission(self, target: float = 0.1) -> tuple[Runtime, Latencies, Admission]:
         runtime, reads = idle_runtime(), Latencies()
-        return runtime, reads, Admission(runtime, reads, target, 3, 1000)
+        return runtime, reads, Admission(runtime, reads, target, 3, 1000, 0.025)
 
     def test_slow_readers_throttle_what_can_wait_but_never_to_nothing(self) -> None:
         runtime, reads, admission = self.admission()

@@ -1,7 +1,9 @@
 """Failure detection, local to this node (section 4.8.3): which peers to ask now?
 
 A peer is healthy while the link to it is up and it answers. Two time-outs in a row make
-it suspect; any word from it, however late, clears it: slow is not dead. Every peer is
+it suspect; any word from it, however late, clears it: slow is not dead. A peer whose answers come
+late is given longer for a while (`patience`): to turn to a fallback each time, whose hint the peer
+gets too in the end, would be more work for a peer that has too much already. Every peer is
 probed all the time, so that no peer stays suspected and a silent cut is noticed without load.
 """
 
@@ -16,6 +18,9 @@ from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.versions.identity import Identity
 
 _SUSPECT_AFTER = 2
+#: how much longer a peer is given that answers late, and for how many seconds after such an answer
+_LONGER = 2.0
+_SLOW_FOR = 5.0
 
 
 class PeerStatus(TypedDict):
@@ -36,6 +41,7 @@ class Peer:
     silent: int = 0
     failures: int = 0
     timeouts: int = 0
+    slow_until: float = 0.0
 
     @property
     def suspected(self) -> bool:
@@ -95,6 +101,16 @@ class Detector:
             self._runtime.emit("link-down", peer=peer, reason=reason)
         known.up = False
         known.failures += 1
+
+    def late(self, peer: str) -> None:
+        """`peer` answered a question that had been given up."""
+        self.contacted(peer)
+        self.peers[peer].slow_until = self._runtime.now + _SLOW_FOR
+
+    def patience(self, peer: str) -> float:
+        """How many times as long as usual to wait for an answer of `peer`."""
+        known = self.peers.get(peer)
+        return _LONGER if known is not None and known.slow_until > self._runtime.now else 1.0
 
     def contacted(self, peer: str) -> None:
         """`peer` answered something."""

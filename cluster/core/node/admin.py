@@ -21,6 +21,8 @@ from dynamesis.cluster.core.versions import clock
 
 _PAGE = 500
 _MOST = 100_000
+#: bytes of values after which a page of a dump ends
+_PAGE_BYTES = 32 << 20
 _SHOWN = 100
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -126,6 +128,7 @@ class Admin:
             "same_name": node.same_name.names(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
+            "queue_limit": int(node.admission.queue.limit),
             "keys_in_progress": len(node.barriers),
             "background_slices": node.admission.slices,
             "oldest_hint": round(node.hints.oldest(), 3),
@@ -203,9 +206,11 @@ class Admin:
         table, after = args.get("after") or ("objects", None)
         records = self._node.objects if table == "objects" else self._node.hints.records
         rows: list[DumpedRow] = []
+        size = 0
         for row, record in records.scan(after=after):
             rows.append(_row(table, row, record.state))
-            if len(rows) >= limit:
+            size += sum([len(sibling["value"]) for sibling in rows[-1]["siblings"]])
+            if len(rows) >= limit or size > _PAGE_BYTES:
                 return {"rows": rows, "next": [table, row]}
         return {"rows": rows, "next": ["hints", None] if table == "objects" else None}
 

@@ -29,6 +29,7 @@ from dynamesis.cluster.core.storage.row_keys import (
     split_object,
 )
 from dynamesis.cluster.core.versions.same_name import SameName
+from dynamesis.cluster.core.versions.siblings import SiblingLimit
 
 
 class Assembly:
@@ -71,6 +72,7 @@ class Assembly:
             params.read_target,
             params.max_requests,
             params.max_request_bytes,
+            params.queue_target,
         )
         self.barriers = KeyBarriers()
         self.membership = self.parts.membership(
@@ -87,6 +89,7 @@ class Assembly:
         self.identity = self.parts.identity(params.node, self.runtime, store, entropy, memory > 0)
         self.same_name = SameName(params.node, self.runtime)
         self.versioning = self.parts.versioning(params)
+        limit = SiblingLimit(params.max_siblings, params.max_sibling_bytes)
         self.objects = self.parts.objects(
             "objects",
             self.runtime,
@@ -98,6 +101,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
+            limit=limit,
             label=object_label,
         )
         hint_records = self.parts.hint_records(
@@ -111,6 +115,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.hint_changed,
             on_damage=_not_compared,
+            limit=limit,
             label=hint_label,
         )
         self.hints = self.parts.hints(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.usual_get import UsualGet
@@ -60,6 +60,15 @@ _STRANGER = "not-member"
 Reply = Callable[[Any], None]
 
 
+class Abandoned(Protocol):
+    """A client's request in progress."""
+
+    def start(self) -> None: ...
+
+    def abandon(self) -> None:
+        """The client has gone."""
+
+
 class Dispatch:
     """Answers what comes in on inbound connections."""
 
@@ -67,6 +76,10 @@ class Dispatch:
         """`usual`: the short way of this node, None if it has none."""
         self._node = node
         self.usual = usual
+        #: channel of a client -> what came in on it and is not answered, by rid
+        self._open: dict[int, dict[int, Abandoned]] = {}
+        #: of the question that is being answered
+        self._channel = 0
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
             Put: lambda put, peer, reply: self._put(put, reply, hops=0),
@@ -86,6 +99,7 @@ class Dispatch:
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
+        self._channel = channel
         kind = type(message)
         usual = self.usual
         if usual is not None:
@@ -108,6 +122,11 @@ class Dispatch:
             runtime.request = _request(message)
             handler(message, event.peer, reply)
             runtime.request = ""
+
+    def gone(self, channel: int) -> None:
+        """The client of `channel` waits no more: what waits for other nodes on its behalf ends."""
+        for request in list(self._open.get(channel, {}).values()):
+            request.abandon()
 
     # ---- nodes
 
@@ -176,17 +195,20 @@ class Dispatch:
 
     def _get(self, get: Get, respond: Respond) -> None:
         node = self._node
-        respond = self._measured("get", respond)
-        refusal = self._admit(get.rid, get.key, b"", get.options)
+        refusal = self._admit(get.rid, get.key, b"", get.options) or self._queued(get, 0)
         if refusal is not None:
-            respond(refusal)
+            self._refuse(refusal, respond)
             return
         node.admission.enter(0)
+        respond = self._enter("get", get, 0, respond)
         primaries = self._as_usual(get.key, get.options)
+        request: Abandoned
         if primaries is None:
-            node.get_request(node.services, get, respond).start()
+            request = node.get_request(node.services, get, respond)
         else:
-            UsualGet(node.services, get, respond, primaries).start()
+            request = UsualGet(node.services, get, respond, primaries)
+        self._open.setdefault(self._channel, {})[get.rid] = request
+        request.start()
 
     def _as_usual(self, key: Key, options: RequestOptions) -> tuple[str, ...] | None:
         """The primaries that a request asks by the short way; None where that is not to be
@@ -196,9 +218,10 @@ class Dispatch:
         return self._node.services.all_well(key)
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
-        node = self._node
-        respond = self._measured("put", respond)
+        node, size = self._node, len(put.value)
         refusal = self._admit(put.rid, put.key, put.value, put.options)
+        if refusal is None and not hops:
+            refusal = self._queued(put, size)
         if refusal is None and len(put.request) > MAX_REQUEST:
             text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
             refusal = Refusal(put.rid, "bad-request", text)
@@ -208,17 +231,22 @@ class Dispatch:
             seen = SeenVersions({})
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
-            respond(refusal)
+            self._refuse(refusal, respond)
             return
+        enter = self._enter("put", put, size, respond) if not hops else None
+        respond = enter or self._measured("put", respond)
         first = node.services.dedup.begin(put, respond)
         if first is not None:
-            node.admission.enter(len(put.value))
+            node.admission.enter(size)
             if not self._put_as_usual(put, seen, first, hops):
-                node.put_request(node.services, put, seen, first, hops).start()
+                request = node.put_request(node.services, put, seen, first, hops)
+                if not hops:
+                    self._open.setdefault(self._channel, {})[put.rid] = request
+                request.start()
 
     def _put_as_usual(self, put: Put, seen: SeenVersions, respond: Respond, hops: int) -> bool:
         """Coordinate a put by the short way; False, with nothing done, where that is not to be
-        taken."""
+        taken. It waits for no node on behalf of a client that has gone: it is stamped at once."""
         services = self._node.services
         primaries = None if put.again else self._as_usual(put.key, put.options)
         if self.usual is None or primaries is None or services.node not in primaries:
@@ -241,8 +269,39 @@ class Dispatch:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if len(value) > p.max_value:
             return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
-        wrong = _wrong_option(options, p.n)
+        wrong = _wrong_option(options, p.n, p.max_timeout)
         return None if wrong is None else Refusal(rid, "bad-request", wrong)
+
+    def _queued(self, asked: Get | Put, size: int) -> Refusal | None:
+        """Why a client's request is not added to the queue; None if it is."""
+        node = self._node
+        queue = node.admission.queue
+        reason = queue.objection(node.runtime.now, self._channel, asked.key, size)
+        if reason is None:
+            return None
+        return Refusal(asked.rid, "overloaded", reason, queue.retry_after)
+
+    def _refuse(self, refusal: Refusal, respond: Respond) -> None:
+        self._node.stats.refused(refusal.code)
+        respond(refusal)
+
+    def _enter(self, kind: str, asked: Get | Put, size: int, respond: Respond) -> Respond:
+        """Add a client's request to the queue; the responder that takes it out again."""
+        node, channel = self._node, self._channel
+        queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
+        queue.enter(channel, key, size)
+        respond = self._measured(kind, respond)
+        began = runtime.now
+
+        def answer(message: GetReply | PutReply | Refusal) -> None:
+            refused = type(message) is Refusal
+            queue.leave(channel, key, size, None if refused else runtime.now - began)
+            mine = self._open.get(channel)
+            if mine is not None and mine.pop(rid, None) is not None and not mine:
+                del self._open[channel]
+            respond(message)
+
+        return answer
 
     def _measured(self, kind: str, respond: Respond) -> Respond:
         stats, runtime = self._node.stats, self._node.runtime
@@ -262,7 +321,7 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
     return f"the {what} is {size} bytes; it must be {least} to {most} bytes"
 
 
-def _wrong_option(options: RequestOptions, n: int) -> str | None:
+def _wrong_option(options: RequestOptions, n: int, longest: float) -> str | None:
     if options is _USUAL or options == _USUAL:
         return None
     for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
@@ -272,8 +331,8 @@ def _wrong_option(options: RequestOptions, n: int) -> str | None:
             return f"option {name} is {value}; it must be {low} to {n} (N)"
         if name == "n" and value is not None:
             n = value
-    if options.timeout is not None and not 0 < options.timeout <= 3600:
-        return f"option timeout is {options.timeout}; it must be above 0, at most 3600 s"
+    if options.timeout is not None and not 0 < options.timeout <= longest:
+        return f"option timeout is {options.timeout}; it must be above 0, at most {longest:g} s"
     return None
 
 

@@ -12,6 +12,7 @@ from dynamesis.cluster.core.node.dispatch import Dispatch
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
+    ClientGone,
     Effect,
     Event,
     LinkDown,
@@ -77,7 +78,7 @@ class Node(Assembly):
             message = event.message
             # a late answer still shows that the peer is alive
             if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                self.detector.contacted(event.peer)
+                self.detector.late(event.peer)
 
     def _other(self, event: Event) -> None:
         match event:
@@ -85,6 +86,8 @@ class Node(Assembly):
                 self.runtime.persisted(token, reason)
             case TimerFired():
                 self.runtime.fire()
+            case ClientGone(channel):
+                self.dispatch.gone(channel)
             case SendFailed(_, rid):
                 self.runtime.finish(rid, "unsent")
             case LinkUp(peer):

@@ -70,7 +70,7 @@ class UsualGet:
                 s.runtime.call(
                     peer,
                     lambda rid: ReplicaGet(rid, key, None),
-                    s.params.replica_timeout,
+                    s.replica_timeout(peer),
                     partial(self._outcome, peer),
                 )
 
@@ -110,6 +110,10 @@ class UsualGet:
         self._answered = True
         s.runtime.cancel(self._deadline)
         self._respond(GetReply(get.rid, siblings, token, info))
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        (self._general or self._turn_general()).abandon()
 
     def _expire(self) -> None:
         (self._general or self._turn_general()).expire()

@@ -91,13 +91,16 @@ class UsualPut:
         except NoActor:
             s.runtime.cancel(self._deadline)
             return False
-        s.barriers.enter(put.key)
         state: State = {} if old is None else old.state
-        if old is not None and old.actor is not None and old.actor != actor:
-            s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
         event = clock.next_event(state, actor)
         version = Version(put.value, put.deleted)
         self._state = after = clock.update(context, version, state, actor, event)
+        if objects.limit.exceeded(state, after):
+            s.runtime.cancel(self._deadline)
+            return False
+        s.barriers.enter(put.key)
+        if old is not None and old.actor is not None and old.actor != actor:
+            s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
         self._dot = clock.dot(actor, event)
         self._covers = clock.with_dot(context, actor, event)
         new = Record(after, actor, clock.digest(after))
@@ -121,7 +124,7 @@ class UsualPut:
                 s.runtime.call(
                     peer,
                     lambda rid: ReplicaPut(rid, key, state, None, "put", True, request),
-                    s.params.replica_timeout,
+                    s.replica_timeout(peer),
                     partial(self._acknowledged, peer),
                 )
         self._progress()

@@ -23,6 +23,12 @@ _KINDS = (
     Kind("bad-context", True, False, "the context was not handed out by this cluster for this key"),
     Kind("key-too-large", True, False, "the key is longer than the limit"),
     Kind("value-too-large", True, False, "the value is longer than the limit"),
+    Kind(
+        "too-many-siblings",
+        True,
+        False,
+        "the key has all the siblings that it may: read it, and put with that context",
+    ),
     Kind("closed", True, False, "the client was closed before the request was sent"),
     Kind("overloaded", True, True, "the node has too much queued; retry after the time given"),
     Kind("stopping", True, True, "the node is shutting down and takes no new requests"),

@@ -82,6 +82,12 @@ class TimerFired(_Value, frozen=True):
     id: str
 
 
+class ClientGone(_Value, frozen=True):
+    """The connection of a client has ended before all was answered that came in on it."""
+
+    channel: int
+
+
 class Persisted(_Value, frozen=True):
     """Everything of Persist(token) is as durable as the engine makes it."""
 
@@ -109,6 +115,7 @@ Event = (
     | LinkUp
     | LinkDown
     | TimerFired
+    | ClientGone
     | Persisted
     | PersistFailed
     | AdminRequest

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+#: bytes of siblings under one key that frames between nodes carry (cluster.net.wire)
+MOST_SIBLING_BYTES = 64 << 20
+
 
 @dataclass(frozen=True)
 class Params:
@@ -50,10 +53,18 @@ class Params:
     max_hops: int = 3
     max_key: int = 1024
     max_value: int = 1 << 20
+    #: siblings of one key, and bytes of their values, above which a put is refused
+    max_siblings: int = 256
+    max_sibling_bytes: int = 4 << 20
     #: requests in progress at one node, and bytes of values in them, above which new ones
     #: are refused
     max_requests: int = 4096
     max_request_bytes: int = 64 << 20
+    #: new ones are refused while the median answer takes longer than this (and than twice what it
+    #: takes when hardly anything is in progress)
+    queue_target: float = 0.01
+    #: the longest time-out that a client may ask for
+    max_timeout: float = 60.0
     #: background work gives way when the p99 of the last minute's reads is above this
     read_target: float = 0.1
     #: when a write is acknowledged: `each` once it was synced alone, `batched` once it was

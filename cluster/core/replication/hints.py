@@ -14,6 +14,7 @@ be one of the W copies that a write was acknowledged for, and a primary may have
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from dynamesis.cluster.core.protocol.messages import Answer, Key, ReplicaPut, ReplicaPutReply, State
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
@@ -52,6 +53,8 @@ class Hints:
         self._targets: dict[Key, dict[str, None]] = {}
         self._in_flight: dict[Row, tuple[str, ...]] = {}
         self._going_on = False
+        #: target -> how many of its hints may be under way, as it keeps up with them
+        self._pace: dict[str, int] = {}
         self.bytes = 0
         self.kept = 0
         self.handed_off = 0
@@ -110,9 +113,11 @@ class Hints:
     # ---- handing off
 
     def hand_off(self) -> None:
-        """Send the oldest hints of every healthy target, some at a time."""
+        """Send the oldest hints of every healthy target, some at a time: fewer to one that does
+        not keep up."""
         for target, keys in self._waiting.items():
-            for key in list(keys)[: self.window()]:
+            window = min(self.window(), self._pace.get(target, self.window()))
+            for key in list(islice(keys, window)):
                 to = self.destinations(target, key)
                 if to:
                     self.send(target, key, to)
@@ -160,6 +165,8 @@ class Hints:
     def _answered(self, target: str, key: Key, sent: Record, kept: bool) -> None:
         hint = hint_row(target, key)
         to = self._in_flight.pop(hint, ())
+        pace = self._pace.get(target, self.window())
+        self._pace[target] = min(self.window(), pace + 1) if kept else max(1, pace // 2)
         if kept and self.unchanged(hint, sent):
             self.handed_off += 1
             self.records.remove(hint, lambda code: None)

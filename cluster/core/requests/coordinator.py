@@ -94,6 +94,13 @@ class Services:
         zone = self.params.zones.get
         return zone(node) == zone(self.node)
 
+    def replica_timeout(self, peer: str) -> float:
+        """Seconds for an answer of `peer`, after which a fallback takes its place. One that is slow
+        gets longer, and never so long that no time is left for the fallback."""
+        usual = self.params.replica_timeout
+        most = max(usual, self.params.request_timeout / 2)
+        return min(usual * self.detector.patience(peer), most)
+
     def timeout(self, options: RequestOptions) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout
 

@@ -103,7 +103,7 @@ class GetRequest:
         self._s.runtime.call(
             place.holder,
             lambda rid: ReplicaGet(rid, key, place.hint_for),
-            self._s.params.replica_timeout,
+            self._s.replica_timeout(place.holder),
             lambda outcome: self._answered(place, outcome),
         )
 
@@ -189,6 +189,11 @@ class GetRequest:
     def _expire(self) -> None:
         if self._phase is Phase.OPEN:
             self._refuse("timeout", f"get: {self._quorum.shortfall()} in time")
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        if self._phase is Phase.OPEN:
+            self._refuse("disconnected", "get: its client has gone")
 
     def _finish(self, reply: GetReply | Refusal) -> None:
         self._phase = advance(self._phase, Phase.ANSWERED)

@@ -64,6 +64,8 @@ class PutRequest:
         self._copies = 0
         #: nodes that have yet to answer whether they remember the first try
         self._unanswered = 0
+        #: the call by which it was forwarded; 0 while it is not
+        self._call = 0
         self._durable: list[ReplicaSlot] = []
         self._state: State = {}
         self._covers: State = {}
@@ -169,16 +171,49 @@ class PutRequest:
             self._forward(first, rest)
 
     def _forward(self, peer: str, rest: list[str]) -> None:
-        self._s.runtime.call(
+        self._call = self._s.runtime.call(
             peer,
             lambda rid: ForwardPut(rid, self._hops + 1, self._put),
             self._s.timeout(self._put.options),
             lambda outcome: self._forwarded(outcome, rest),
         )
+        self._watch(peer, self._call)
+
+    def _watch(self, peer: str, call: int) -> None:
+        """A client may be more patient than a node: one that waits for longer than
+        `request_timeout` does so only while the coordinator is healthy."""
+        params = self._s.params
+        if self._s.timeout(self._put.options) <= params.request_timeout:
+            return
+
+        def look() -> None:
+            if self._phase is not Phase.OPEN or self._call != call:
+                return
+            if self._s.detector.healthy(peer):
+                self._s.runtime.after(params.probe_interval, look)
+            else:
+                self._let_go()
+                self.forward_in_doubt([])
+
+        self._s.runtime.after(params.request_timeout, look)
+
+    def _let_go(self) -> None:
+        """Wait no more for the coordinator that this put was forwarded to."""
+        self._s.runtime.forget(self._call)
+        self._call = 0
+
+    def abandon(self) -> None:
+        """The client has gone: wait for no other node. What was stamped here goes on; so does a
+        put for which a retry waits."""
+        waits = self._call or self._unanswered
+        if self._phase is Phase.OPEN and waits and not self._s.dedup.joined(self._put.request):
+            self._let_go()
+            self._refuse("disconnected", "put: its client has gone")
 
     def _forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
         if self._phase is not Phase.OPEN:
             return
+        self._call = 0
         if outcome == "unsent":
             self.route(rest or self._fresh_candidates())
         elif isinstance(outcome, PutReply):
@@ -260,7 +295,7 @@ class PutRequest:
             return
         if code is not None:
             self._s.barriers.leave(self._put.key)
-            self._refuse(code, f"put: {code} at the coordinator")
+            self._refuse(code, self._why_not_stamped(code))
             return
         self.count(place, place in self._durable and self._s.replica.durable)
         others = [other for other in self._plan.places if other is not place]
@@ -269,6 +304,15 @@ class PutRequest:
             self._replicate(other)
         self.copy_to_newcomers()
         self._progress()
+
+    def _why_not_stamped(self, code: str) -> str:
+        if code != "too-many-siblings":
+            return f"put: {code} at the coordinator"
+        p = self._s.params
+        return (
+            f"a key may have {p.max_siblings} siblings and {p.max_sibling_bytes} bytes of them: "
+            "read it, and put with the context of that"
+        )
 
     def copy_to_newcomers(self) -> None:
         """Send the write to the nodes that are about to own the key. They do not count for W."""
@@ -288,7 +332,7 @@ class PutRequest:
         self._s.runtime.call(
             place.holder,
             lambda rid: self._copy(rid, place.hint_for, "put", place in self._durable),
-            self._s.params.replica_timeout,
+            self._s.replica_timeout(place.holder),
             lambda outcome: self._acknowledged(place, outcome),
         )
 

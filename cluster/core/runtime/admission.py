@@ -6,6 +6,8 @@ once, with a time to come back. A request counts until its last replica has answ
 timed out, not only until its client has its answer. Replicas' traffic is exempt: to
 refuse it would turn overload into hints and repairs, and so into more of it.
 
+What clients wait for is bounded by its delay as well, and shared (cluster.core.runtime.queue).
+
 Background work (handoff, exchanges, transfers) runs in slices. Every second the p99 of
 the last minute's reads is held against a target: above it the slices are halved, below
 it one is added. There is always at least one, so that nothing waits for ever, and never
@@ -14,6 +16,7 @@ more than a bound, so that an idle node cannot drown its peers.
 
 from __future__ import annotations
 
+from dynamesis.cluster.core.runtime.queue import ClientQueue
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Latencies
 
@@ -29,10 +32,18 @@ class Admission:
     """Counts what is in progress, and sets the pace of what can wait."""
 
     def __init__(
-        self, runtime: Runtime, reads: Latencies, target: float, most: int, most_bytes: int
+        self,
+        runtime: Runtime,
+        reads: Latencies,
+        target: float,
+        most: int,
+        most_bytes: int,
+        queue_target: float,
     ) -> None:
         """`target`: the p99 of foreground reads that background work must leave alone (s);
-        `most` requests and `most_bytes` of values may be in progress."""
+        `most` requests and `most_bytes` of values may be in progress; `queue_target`: as for a
+        ClientQueue."""
+        self.queue = ClientQueue(queue_target, most, most_bytes)
         self._runtime = runtime
         self._reads = reads
         self._target = target

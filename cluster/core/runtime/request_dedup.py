@@ -70,6 +70,10 @@ class RequestDedup:
         self._waiting[put.request] = [(put.rid, respond)]
         return lambda answer: self._end(put.request, answer)
 
+    def joined(self, request: str) -> bool:
+        """Whether a retry waits for the same answer as the try that is in progress."""
+        return len(self._waiting.get(request, ())) > 1
+
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)

@@ -176,14 +176,16 @@ class Runtime:
         question: Callable[[int], Question],
         timeout: float,
         done: Callable[[Answer | Failure], None],
-    ) -> None:
-        """Send question(rid) to `peer`; done(answer), or done(failure), exactly once."""
+    ) -> int:
+        """Send question(rid) to `peer`; done(answer), or done(failure), exactly once, unless the
+        call is forgotten. Returns rid."""
         self._sequence += 1
         rid = self._sequence
         call = self._calls[rid] = _Call(self, rid, peer, done)
         self._sequence += 1
         heapq.heappush(self._heap, (self.now + timeout, self._sequence, call))
         self._effects.append(Send(peer, question(rid)))
+        return rid
 
     def finish(self, rid: int, outcome: Answer | Failure) -> bool:
         """End call `rid`; False when it had ended before (a late answer)."""
@@ -195,6 +197,12 @@ class Runtime:
         self.on_outcome(call.peer, outcome if isinstance(outcome, str) else None)
         done(outcome)
         return True
+
+    def forget(self, rid: int) -> None:
+        """End call `rid` without an outcome; what comes of it is a late answer."""
+        call = self._calls.pop(rid, None)
+        if call is not None:
+            call.done, call.live = _ended, False
 
     def lose(self, peer: str) -> None:
         """The link to `peer` broke: every call on it is in doubt."""

@@ -25,6 +25,7 @@ from dynamesis.cluster.core.storage.buffer import Buffer, Done
 from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.identity import Identity
+from dynamesis.cluster.core.versions.siblings import SiblingLimit
 from dynamesis.cluster.core.versions.versioning import Reconcile, Versioning
 
 
@@ -65,12 +66,13 @@ class RecordTable:
         *,
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
+        limit: SiblingLimit,
         label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
-        `on_damage(row)` when a row is found damaged; `label`: how a row is named in the event
-        log."""
+        `on_damage(row)` when a row is found damaged; `limit`: on what a stamp may leave; `label`:
+        how a row is named in the event log."""
         self.table = table
         self.buffer = Buffer[Record](
             table, runtime, _encode, self._lost, memory, interval, lambda row: self.label(row)
@@ -86,6 +88,7 @@ class RecordTable:
         self._identity = identity
         self.on_change = on_change
         self.on_damage = on_damage
+        self.limit = limit
         self.label = label
 
     # ---- reading
@@ -169,13 +172,16 @@ class RecordTable:
             done("not-ready")
             return None
         state = {} if old is None else old.state
-        if old is not None and old.actor not in (None, actor):
-            fields = {"was": old.actor, "actor": actor}
-            self._runtime.emit("epoch-renewed", **fields, **self.label(row))
         reconcile = self._reconcile(row)
         version = reconcile.date(version, context, state, self._runtime.wall)
         event = self._clock.next_event(state, actor)
         after = reconcile.settle(self.apply(context, version, state, actor, event))
+        if self.limit.exceeded(state, after):
+            done("too-many-siblings")
+            return None
+        if old is not None and old.actor not in (None, actor):
+            fields = {"was": old.actor, "actor": actor}
+            self._runtime.emit("epoch-renewed", **fields, **self.label(row))
         self._save(row, old, after, actor, "stamp", done, durable, dot=clock.dot(actor, event))
         covers = self._clock.with_dot(context, actor, event, version.at)
         return after, reconcile.cover(covers, version)

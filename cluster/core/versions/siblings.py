@@ -1,0 +1,44 @@
+"""The limit on the siblings of one key.
+
+Every put carries, stores, hashes and logs the whole state of its key, so that n blind puts to
+one key cost the square of n; and a state that no frame can carry can be neither read nor
+repaired. Hence a version that would be one sibling too many is refused before it is stamped. A
+merge is never refused: replicas have to agree, and what each of them stamped was within the limit.
+So a key holds at most the limit of every node that stamped it while they were cut off from one
+another, and the frames between nodes carry that (cluster.net.wire).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dynamesis.cluster.core.protocol.messages import State
+
+
+@dataclass(frozen=True)
+class SiblingLimit:
+    """At most so many siblings of a key, and bytes of their values."""
+
+    count: int
+    bytes: int
+
+    def exceeded(self, before: State, after: State) -> bool:
+        """Whether a put that leaves `after` of `before` is one too many. One version alone never
+        is, nor a put that leaves fewer siblings, or fewer bytes, than there were."""
+        siblings = 0
+        for entry in after.values():
+            siblings += len(entry.values)
+        if siblings <= 1:
+            return False
+        if siblings > self.count and siblings > _count(before):
+            return True
+        size = _bytes(after)
+        return size > self.bytes and size > _bytes(before)
+
+
+def _count(state: State) -> int:
+    return sum([len(entry.values) for entry in state.values()])
+
+
+def _bytes(state: State) -> int:
+    return sum([len(v.value) for entry in state.values() for _, v in entry.values])

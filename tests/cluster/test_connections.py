@@ -1,0 +1,224 @@
+"""Readers that do not read and connections without end: what is too much is cut off by name, and
+everybody else, the administrator first, is served."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from itertools import count
+from pathlib import Path
+
+import pytest
+from dynamesis.cluster.client.client import Client
+from dynamesis.cluster.core.protocol.messages import (
+    Get,
+    GetReply,
+    Hello,
+    Key,
+    Message,
+    Ping,
+    Put,
+    PutReply,
+    QuorumInfo,
+    Refusal,
+    RequestOptions,
+    Version,
+)
+from dynamesis.cluster.net import listener as module
+from dynamesis.cluster.net.listener import DATA, READERS_BOUND, Inbound, Listener
+from dynamesis.cluster.net.wire import NODE_LIMIT
+from dynamesis.harness.processes.ports import reserve
+from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until
+from test_overload import anonymous_bytes
+
+MIB = 1 << 20
+
+
+@in_loop
+async def test_readers_that_do_not_read_are_bounded_all_together(tmp_path: Path) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        process = node.start()
+        await node.ready()
+        async with Client([node.address]) as client:
+            await client.put(b"large", bytes(MIB))
+            before = anonymous_bytes(process.pid)
+            deaf = [await Raw.greeted(node.address, CLIENT) for _ in range(20)]
+            for raw in deaf:
+                raw.say(*(Get(rid, Key(b"large")) for rid in range(60)))
+            await until(lambda: node.events("slow-reader"), "the slowest are cut off")
+            await client.put(b"k", b"v")
+            (reason,) = {e["reason"] for e in node.events("slow-reader")}
+            assert reason == f"clients have left more than {READERS_BOUND} bytes unread"
+            assert anonymous_bytes(process.pid) - before < 2 * READERS_BOUND
+            assert (await node.ask("status"))["unsent"] <= READERS_BOUND
+            assert (await client.get(b"k")).values == (b"v",)
+        for raw in deaf:
+            raw.close()
+
+
+@in_loop
+async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READER_TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    events: list[tuple[str, object]] = []
+    answer = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
+
+    def deliver(inbound: Inbound, message: Message) -> None:
+        inbound.reply(answer)
+
+    mine = Hello("n1", "dynamesis")
+    port = Listener(
+        mine, {}, DATA, NODE_LIMIT, count(1), deliver, lambda e, **kw: events.append((e, kw))
+    )
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        await port.serve()
+        deaf = await Raw.greeted(address, CLIENT)
+        deaf.say(Get(1, Key(b"k")))
+        slow = await Raw.greeted(address, CLIENT)
+        slow.say(Get(1, Key(b"k")))
+        received = 0
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            received += len(await slow._reader.read(400_000))
+        await until(lambda: [e for e, _ in events if e == "slow-reader"], "it is cut off")
+        await asyncio.sleep(0.3)
+        assert [e for e, _ in events].count("slow-reader") == 1
+        assert len(port.channels) == 1
+        assert received > 4 * MIB
+        slow.close()
+        deaf.close()
+        port.stop()
+        port.close()
+
+
+@in_loop
+async def test_descriptors_that_run_out_are_refused_by_name_and_the_admin_port_answers(
+    tmp_path: Path,
+) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        process = node.start()
+        await node.ready()
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, 100))
+        busy = [await Raw.greeted(node.address, CLIENT) for _ in range(5)]
+        idle = []
+        for _ in range(300):
+            try:
+                idle.append(await Raw.dial(node.address))
+            except OSError:
+                continue
+        assert (await node.ask("status"))["ready"]
+        await until(lambda: node.events("connection-refused"), "some are refused by name")
+        assert "descriptors are in use" in node.events("connection-refused")[0]["reason"]
+        # those that are idle for longest make room
+        await asyncio.sleep(1.1)
+        async with Client([node.address]) as client:
+            await client.put(b"k", b"v")
+        await until(lambda: node.events("idle-closed"), "an idle one was closed")
+        assert process.poll() is None
+        for raw in (*busy, *idle):
+            raw.close()
+
+
+@in_loop
+async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(module, "IDLE", 0.2)
+    events: list[str] = []
+    asked: list[Message] = []
+    port = Listener(
+        Hello("n1", "dynamesis"),
+        {},
+        DATA,
+        NODE_LIMIT,
+        count(1),
+        lambda inbound, message: asked.append(message),
+        lambda event, **fields: events.append(event),
+    )
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        await port.serve()
+        waiting = await Raw.greeted(address, CLIENT)
+        waiting.say(Get(1, Key(b"k")))
+        await until(lambda: asked, "its question is there")
+        others = [await Raw.greeted(address, CLIENT) for _ in range(4)]
+        refused = await Raw.dial(address)
+        refusal = await refused.read()
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, refusal.message) == ("overloaded", "5 connections are in use")
+        await asyncio.sleep(0.3)
+        late = await Raw.greeted(address, CLIENT)
+        assert await others[0].read() is None
+        assert events.count("idle-closed") == 1
+        for raw in (waiting, *others, refused, late):
+            raw.close()
+        port.stop()
+        port.close()
+
+
+@in_loop
+async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Of three nodes one is paused: what waits for it ends with its client."""
+    names = ("n1", "n2", "n3")
+    with reserve(6) as ports:
+        places = {name: (ports.take(), ports.take()) for name in names}
+        nodes = {}
+        try:
+            for name, (port, admin) in places.items():
+                (tmp_path / name).mkdir()
+                peers = {n: f"127.0.0.1:{p}" for n, (p, _) in places.items() if n != name}
+                # nothing is suspected: what waits is not ended by that
+                params = {"n": 1, "r": 1, "w": 1, "probe_interval": 1000.0, "request_timeout": 50.0}
+                rest = {"members": names, "peers": peers, "params": params}
+                nodes[name] = NodeAlone(tmp_path / name, port, admin, node=name, **rest)
+                nodes[name].start()
+            for node in nodes.values():
+                await node.ready()
+            first = nodes["n1"]
+            await until(lambda: len(first.events("link-up")) == 2, "the nodes are linked")
+            paused = nodes["n2"].process
+            assert paused is not None
+            paused.send_signal(19)
+            raw = await Raw.greeted(first.address, CLIENT)
+            options = RequestOptions(timeout=50.0)
+            raw.say(
+                *(Put(i, f"r{i}", Key(b"k%d" % i), b"v", b"", False, options) for i in range(600))
+            )
+            answered = [await raw.read() for _ in range(200)]
+            assert any(isinstance(a, PutReply) for a in answered)
+            assert (await first.ask("status"))["requests"] > 50
+            raw.close()
+
+            async def none_left() -> bool:
+                return not (await first.ask("status"))["requests"]
+
+            async with asyncio.timeout(20):
+                while not await none_left():
+                    await asyncio.sleep(0.05)
+        finally:
+            for node in nodes.values():
+                node.end()
+
+
+@in_loop
+async def test_a_flood_of_what_is_refused_fills_no_log(tmp_path: Path) -> None:
+    with (
+        reserve(2) as ports,
+        ended(NodeAlone(tmp_path, ports.take(), ports.take(), log_size=1 << 20)) as node,
+    ):
+        node.start()
+        await node.ready()
+        raw = await Raw.greeted(node.address, CLIENT)
+        for _ in range(30):
+            raw.say(*(Ping(rid) for rid in range(1000)))
+        for _ in range(30_000):
+            assert isinstance(await raw.read(), Refusal)
+        await until(lambda: node.events("dropped"), "what was dropped is counted")
+        assert all(e["kind"] == "refused" for e in node.events("dropped"))
+        assert node.log.stat().st_size < 1 << 20
+        assert not node.log.with_name("node.log.1").exists()
+        raw.close()

@@ -1,0 +1,66 @@
+"""A slow replica is not made slower: no fallback takes its place again and again, and hints come to
+it as fast as it keeps up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamesis.cluster.core.protocol.messages import PutReply, ReplicaPut
+from simulator import Simulator
+
+
+def slow(sim: Simulator, node: str, seconds: float) -> list[Any]:
+    """Every answer of `node` to its peers comes so late; what is asked of any node."""
+    delay, send = sim._delay, sim._send
+    asked: list[Any] = []
+
+    def late(source: str, dest: str) -> float:
+        return delay(source, dest) + (seconds if source == node else 0.0)
+
+    def noted(source: str, dest: str, message: Any) -> None:
+        asked.append((dest, message))
+        send(source, dest, message)
+
+    sim._delay, sim._send = late, noted  # type: ignore[method-assign]
+    return asked
+
+
+def test_a_replica_that_answers_late_is_waited_for_instead_of_replaced() -> None:
+    sim = Simulator()
+    asked = slow(sim, "n4", 0.7)
+    for second in range(20):
+        for i in range(10):
+            sim.put("n1", b"k%d-%d" % (second, i), b"v")
+        sim.run(0.5)
+    sim.run(5)
+    puts = [m for _, m in asked if isinstance(m, ReplicaPut)]
+    copies = [m for dest, m in asked if isinstance(m, ReplicaPut) and dest == "n4"]
+    hints = [m for m in puts if m.hint_for == "n4"]
+    assert len(copies) > 50
+    assert len(hints) < 20, f"{len(hints)} hints for a node that is alive"
+    assert len([m for m in copies if m.why == "handoff"]) < 40
+
+
+def test_hints_come_one_by_one_to_a_target_that_does_not_keep_up() -> None:
+    sim = Simulator(request_timeout=1.0)
+    sim.isolate("n4")
+    keys = [b"k%d" % i for i in range(400)]
+    for key in keys:
+        assert isinstance(sim.put("n1", key, b"v"), PutReply)
+    waiting = sum(node.hints.count().get("n4", 0) for node in sim.nodes.values())
+    assert waiting > 100
+    sim.heal()
+    asked = slow(sim, "n4", 1.5)
+    sim.run(60)
+    given = [m for dest, m in asked if dest == "n4" and isinstance(m, ReplicaPut)]
+    # each of the nodes that hold hints tries one after another, not 64 at a time
+    assert len(given) < 4 * 64 + 4 * 60
+
+
+def test_hints_go_as_fast_as_ever_to_a_target_that_keeps_up() -> None:
+    sim = Simulator()
+    sim.isolate("n4")
+    for i in range(400):
+        assert isinstance(sim.put("n1", b"k%d" % i, b"v"), PutReply)
+    sim.heal()
+    sim.until(lambda: not any(node.hints.count() for node in sim.nodes.values()), 5.0)
