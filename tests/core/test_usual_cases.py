@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from dynamesis.cluster import zoo
 from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.usual_forward import UsualForward
 from dynamesis.cluster.core.node.usual_get import UsualGet
 from dynamesis.cluster.core.node.usual_put import UsualPut
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
@@ -236,13 +237,14 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
     for kind, names in (
         (UsualPut, ("start", "_answer", "_turn_general")),
         (UsualGet, ("start", "_answer", "_turn_general")),
+        (UsualForward, ("start", "_came", "_turn_general")),
         (UsualReplica, ("put", "get")),
     ):
         for name in names:
             counted(kind, name)
     for seed in range(12):
         Trace(seed)
-    assert len(taken) == 8
+    assert len(taken) == 11
     assert min(taken.values()) >= 10, taken
 
 

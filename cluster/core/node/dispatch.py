@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.node.usual_forward import UsualForward
 from dynamesis.cluster.core.node.usual_get import UsualGet
 from dynamesis.cluster.core.node.usual_put import UsualPut
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
@@ -245,12 +246,20 @@ class Dispatch:
                 request.start()
 
     def _put_as_usual(self, put: Put, seen: SeenVersions, respond: Respond, hops: int) -> bool:
-        """Coordinate a put by the short way; False, with nothing done, where that is not to be
-        taken. It waits for no node on behalf of a client that has gone: it is stamped at once."""
+        """Coordinate or forward a put by the short way; False, with nothing done, where that is
+        not to be taken. Coordinated, it waits for no node on behalf of a client that has gone: it
+        is stamped at once."""
         services = self._node.services
         primaries = None if put.again else self._as_usual(put.key, put.options)
-        if self.usual is None or primaries is None or services.node not in primaries:
+        if self.usual is None or primaries is None:
             return False
+        if services.node not in primaries:
+            if hops or not services.params.max_hops:
+                return False
+            forward = UsualForward(services, put, seen, respond, primaries)
+            self._open.setdefault(self._channel, {})[put.rid] = forward
+            forward.start()
+            return True
         if services.dedup.stamp_of(put.request) is not None:
             return False
         return UsualPut(services, put, seen, respond, hops, primaries).start(self.usual)

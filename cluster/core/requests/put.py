@@ -104,6 +104,14 @@ class PutRequest:
         if answered:
             self._phase = advance(self._phase, Phase.ANSWERED)
 
+    def take_over_forwarded(self, plan: SloppyQuorum, deadline: Timer, call: int) -> None:
+        """Go on where this node has handed the put to a primary of `plan`, by this call."""
+        self._plan, self._deadline, self._call = plan, deadline, call
+
+    def forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
+        """What came of it; `rest`: the candidates that were not asked."""
+        self._forwarded(outcome, rest)
+
     def stored(self, code: str) -> None:
         """The version could not be stored here."""
         self._stamped(self._taken_over[self._s.node], code, [])
