@@ -82,6 +82,23 @@ def evidence(figures: Mapping[str, Any]) -> str:
     return f"evidence: {'; '.join(parts)}"
 
 
+#: ms by which one operation must have been late for a load to count as behind
+_BEHIND = 100.0
+
+
+def behind(stats: Mapping[str, Any]) -> str:
+    """By how much the load fell behind its schedule; empty where it kept up."""
+    late = stats.get("behind")
+    if late is None or late["late_ms"]["most"] < _BEHIND:
+        return ""
+    ms = late["late_ms"]
+    return (
+        f"the load fell behind: {late['operations']} of {stats['operations']} operations began "
+        f"late, half of them by {ms['p50']:.0f} ms, 1% by {ms['p99']:.0f} ms, one by "
+        f"{ms['most']:.0f} ms; latencies count from when each was due"
+    )
+
+
 def print_results(
     console: Console, results: Mapping[str, Any], figures: bool = True, short: bool = False
 ) -> None:
@@ -91,6 +108,8 @@ def print_results(
     figures = figures and not short
     if figures and "evidence" in results:
         shown.append((2, "", evidence(results["evidence"])))
+    if figures and (late := behind(results.get("stats") or {})):
+        shown.append((2, "", late))
     if figures and (skipped := results.get("skipped")):
         named = "; ".join(f"{name} ({what})" for name, what in skipped.items())
         shown.append((2, "", f"the target cannot do: {named}"))

@@ -16,6 +16,7 @@ from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, start
 from dynamesis.harness.nemesis.faults import action_from_value
 from dynamesis.harness.nemesis.schedule import Event, FaultTimeline
+from dynamesis.harness.report import summary
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.recorder import Recorder
 
@@ -86,6 +87,10 @@ def test_what_begins_late_has_when_it_was_due_and_latencies_count_from_then(tmp_
     # the last was due 30 ms after the first, and began after three that took 30 ms each
     assert behind["late_ms"]["most"] > 55
     assert found["by_f"]["put"]["latency_ms"]["p99.9"] > 85
+    behind["late_ms"]["most"] = 100.2
+    assert summary.behind(found).startswith("the load fell behind: 3 of 4 operations began late")
+    behind["late_ms"]["most"] = 99.0
+    assert summary.behind(found) == ""
 
 
 def test_a_load_that_keeps_up_is_not_behind(tmp_path: Path) -> None:

@@ -223,8 +223,8 @@ class Transfers:
 
     def stuck(self) -> dict[str, str]:
         """The nodes for which the change under way waits and which cannot be reached, by node: why
-        it waits. As far as it is known here: no other node knows with whom a newcomer has
-        exchanged all."""
+        it waits. As far as it is known here: a newcomer alone knows which exchanges it has
+        finished."""
         view = self._placement()
         found: dict[str, str] = {}
         for p in view.partitions:

@@ -1,11 +1,11 @@
 """Sees that two processes live under one node name.
 
-Each has its own actors, so no version is lost; but they take turns to cut each other's links, and
-to be the node that peers speak of. Neither can see the other: its peers can. A process that ended
-is not met again, since what an earlier connection still carries is thrown away once the node has
-dialled anew. So where two lives are met by turns, twice each, both go on. (Once each is not
-enough: a disk that was set back below the files counts its lives again from an earlier number.)
-Peers log it, and answer it in every Pong, so that both processes log it too.
+Each has its own actors, so no version is lost; but they cut each other's links by turns. Neither
+can see the other: its peers can. A process that ended is not met again, since what an earlier
+connection still carries is thrown away once the node has dialled anew. So where two lives are met
+by turns, twice each, both go on. (Once each is not enough: a disk that was set back below the
+files counts its lives again from an earlier number.) Peers log it, and answer it in every Pong, so
+that both processes log it too.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.runtime.admission import MOST
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
-from dynamesis.cluster.zoo import resolve
 from dynamesis.harness.targets.reports import SIZES
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
@@ -112,6 +111,8 @@ def _certificates(folder: Path) -> Tls:
 
 def _bug(spec: str) -> str:
     """A bug's name, or FILE.py:NAME with the file made absolute."""
+    from dynamesis.cluster.zoo import resolve  # loads a node with each bug
+
     named = absolute(spec)
     try:
         resolve(named)
