@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
-from dynamesis.cluster.core.runtime.admission import Admission
+from dynamesis.cluster.core.runtime.admission import PER_SLICE, Admission
 from dynamesis.cluster.core.storage.trees import Trees
 
 _WITHOUT_END = 1 << 20
 
 
 class _Boundless(Admission):
+    @property
+    def window(self) -> int:
+        return self.slices * PER_SLICE
+
+    @property
+    def pause(self) -> float:
+        return 0.0
+
     def adjust(self) -> None:
         self.slices = _WITHOUT_END
 

@@ -207,3 +207,16 @@ def test_a_hot_key_leaves_room_for_others() -> None:
             server.offer(i / 8000, 99, b"k%d" % i)
     # until what came before the first look is worked off, all are refused
     assert server.refused.get(99, 0) <= 40 < 200 < server.done[99]
+
+
+def test_background_work_is_gentle_while_clients_ask_and_only_then() -> None:
+    sim = Simulator()
+    admission = sim.nodes["n1"].admission
+    sim.run(6)
+    idle = admission.window
+    assert idle == 64
+    assert admission.pause == 0
+    sim.put("n1", b"k", b"v")
+    assert (admission.window, admission.pause) == (4, 0.01)
+    sim.run(1.5)
+    assert (admission.window, admission.pause) == (idle, 0)

@@ -193,6 +193,7 @@ class Assembly:
             partners=self._partners,
             version=lambda: self.view.layout.version,
             window=lambda: self.admission.window,
+            pause=lambda: self.admission.pause,
             on_synced=self.transfers.synced,
         )
         self.reaper = self.parts.reaper(

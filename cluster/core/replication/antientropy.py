@@ -76,12 +76,14 @@ class AntiEntropy:
         partners: Callable[[], dict[str, list[int]]],
         version: Callable[[], int],
         window: Callable[[], int],
+        pause: Callable[[], float],
         on_synced: Callable[[str, list[int], int, float], None],
     ) -> None:
         """`interval`: seconds between exchanges, 0: none; `timeout`: seconds for each answer.
         `exchange`: the class of an exchange; `partners`: peer -> the partitions to compare with
         it; `version`: of the layout under which they are; `window`: how many keys an exchange
-        may have under way; `on_synced(peer, partitions, version, begun)` is called after each
+        may have under way; `pause`: seconds that it rests before it
+        goes on; `on_synced(peer, partitions, version, begun)` is called after each
         exchange without an error."""
         self.runtime = runtime
         self.barriers = barriers
@@ -98,6 +100,7 @@ class AntiEntropy:
         self.partners = partners
         self.version = version
         self.window = window
+        self.pause = pause
         self.on_synced = on_synced
 
     def start(self) -> None:
@@ -205,6 +208,7 @@ class Exchange:
         self._open = 0
         self._error: str | None = None
         self._broken = False
+        self._resting = False
 
     def start(self) -> None:
         ours = self._owner.trees.roots()
@@ -333,6 +337,15 @@ class Exchange:
             self.repaired += 1
         else:
             self._error = error
+        pause = self._owner.pause()
+        if not pause:
+            self._next()
+        elif not self._resting:
+            self._resting = True
+            self._owner.runtime.after(pause, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
         self._next()
 
     # ---- ends

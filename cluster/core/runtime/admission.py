@@ -20,10 +20,12 @@ from dynamesis.cluster.core.runtime.queue import ClientQueue
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Latencies
 
-#: slices of background work: at least, at most, and how many messages one may have open
+#: slices of background work: at least, while clients ask, at most; messages that one may have open
 LEAST = 1
+BUSY = 1
 MOST = 16
 PER_SLICE = 4
+_PAUSE = 0.01
 #: seconds between two looks at the readers
 _LOOK = 1.0
 
@@ -79,7 +81,14 @@ class Admission:
     @property
     def window(self) -> int:
         """How many messages one background activity may have open at a peer."""
-        return self.slices * PER_SLICE
+        slices = min(self.slices, BUSY) if self.queue.in_use(self._runtime.now) else self.slices
+        return slices * PER_SLICE
+
+    @property
+    def pause(self) -> float:
+        """Seconds that a background activity rests before its next messages: so much that clients
+        who ask meanwhile hardly notice it."""
+        return _PAUSE if self.queue.in_use(self._runtime.now) else 0.0
 
     def adjust(self) -> None:
         """Look at the readers, and set the slices."""

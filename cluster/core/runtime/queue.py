@@ -27,6 +27,8 @@ _ANSWERS = 8
 _EARLY = 0.02
 #: seconds without a request after which what was learned is forgotten
 _FORGET = 5.0
+#: and after which clients are not at it any more
+_RECENT = 1.0
 #: the limit falls and rises by this much an interval, and drifts while it is not used
 _LESS, _MORE, _DRIFT = 0.7, 1.25, 1.02
 #: connections with less than their share are let in as long as the queue is so many times its limit
@@ -50,7 +52,7 @@ class ClientQueue:
         self.units = 0
         self._channels: dict[int, int] = {}
         self._keys: dict[Key, int] = {}
-        self._began = 0.0
+        self._began = -_FORGET
         #: what the answers of this interval took
         self._took: list[float] = []
         self._last = 0.0
@@ -86,6 +88,10 @@ class ClientQueue:
             f"answers take {1e3 * self._last:.0f} ms (queue_target "
             f"{1e3 * self._target:.0f} ms), {self.units} units are in progress {who}"
         )
+
+    def in_use(self, now: float) -> bool:
+        """Whether clients ask, or asked a moment ago."""
+        return self.units > 0 or now - self._began < _RECENT
 
     @property
     def retry_after(self) -> float:
