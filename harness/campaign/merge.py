@@ -136,7 +136,7 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
     for part in ordered:
         if (twin := by_shard.setdefault(part.plan.shard, part)) is not part:
             raise UsageError(
-                f"{part.path} and {twin.path} are both shard {part.plan.shard}; leave one out"
+                f"{twin.path} and {part.path} are both shard {part.plan.shard}; leave one out"
             )
     for part in ordered:
         _runs_of_its_own(part)
