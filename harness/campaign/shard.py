@@ -1,8 +1,8 @@
 """A part of a campaign that one machine runs: `--shard I/N`.
 
 The cells are dealt out in the order of a hash of their names. So any N shards have every cell
-exactly once and differ by one cell at most, whoever computes them; and neighbours in the matrix,
-which take alike long and fail alike, come into different shards."""
+exactly once and differ by one cell at most, whichever machine computes them; and neighbours in the
+matrix, which take alike long and fail alike, come into different shards."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def run(
     quiet: Quiet = False,
     plain: Plain = False,
 ) -> int:
-    """Make one campaign of its shards, and name those that are missing."""
+    """Make one campaign of its shards."""
     from dynamesis.harness.campaign.merge import run_merge
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.values import writable_file
