@@ -63,7 +63,8 @@ class Upgrade:
                 await self._processes.stop(node)
                 self._versions.use(node, ours)
                 await self._start(node, ours)
-            self._versions.use(node, ours)
+            else:
+                self._versions.use(node, ours)
 
     async def _move(self, number: int, node: str, version: str, fault: UpgradeFault) -> bool:
         """Start a node anew in a version; whether it runs in it now. Another fault may keep it

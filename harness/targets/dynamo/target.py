@@ -127,7 +127,7 @@ class DynamoTarget(Target):
             "bugs": list(top.bugs),
             "params": dict(top.params),
             "tls": top.tls is not None,
-            **({} if self.other is None else {"versions": [self.label, self.other.label]}),
+            **({} if self.other is None else {"target_versions": [self.label, self.other.label]}),
         }
 
     def build(self, context: BuildContext) -> Capabilities:
