@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dynamesis.cluster.process.parent import PARENT
-from dynamesis.cluster.process.runtime import Runtime
+from dynamesis.cluster.process.runtime import NodeRuntime
 
 #: seconds between two looks at a process that is about to change
 LOOK = 0.002
 #: the version of the process that starts a node
-OURS = Runtime()
+OURS = NodeRuntime()
 
 
 class NodeProcess:
@@ -32,7 +32,7 @@ class NodeProcess:
         stderr: Path,
         on_exit: Callable[[int], None],
         environment: Mapping[str, str],
-        runtime: Runtime = OURS,
+        runtime: NodeRuntime = OURS,
     ) -> None:
         """Start `python -m dynamesis.cluster --config config`, its stderr appended to a file.
         `environment`: its variables besides ours; `runtime`: the version of the node.

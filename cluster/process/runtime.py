@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class Runtime:
+class NodeRuntime:
     """`label`: the version, as it is shown; `path`: folders that are looked in first; `other`:
     whether it is another version than ours, for which our own variables do not count."""
 

@@ -21,7 +21,7 @@ from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.process import OURS, NodeProcess
-from dynamesis.cluster.process.runtime import Runtime
+from dynamesis.cluster.process.runtime import NodeRuntime
 
 #: seconds for a node to be ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
@@ -64,7 +64,7 @@ class ClusterSpec:
     #: libfaketime, where clocks are to be wrong through it and not in the nodes
     faketime: Path | None = None
     #: the version in which every node is started at first
-    runtime: Runtime = OURS
+    runtime: NodeRuntime = OURS
 
 
 class Cluster:
@@ -87,7 +87,7 @@ class Cluster:
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
         #: nodes that are started in another version than the rest
-        self._runtimes: dict[str, Runtime] = {}
+        self._runtimes: dict[str, NodeRuntime] = {}
         #: founders that have left and came again, as nodes that join
         self._came_again: set[str] = set()
         self._tls = None if spec.tls is None else dialling(spec.tls.ca)
@@ -110,11 +110,11 @@ class Cluster:
         self._spawn(node)
         await self._until_ready(node, waits_after=WAITS_AFTER)
 
-    def runtime(self, node: str) -> Runtime:
+    def runtime(self, node: str) -> NodeRuntime:
         """The version in which a node was started last, or will be if it is down."""
         return self._runtimes.get(node, self._spec.runtime)
 
-    def use(self, node: str, runtime: Runtime) -> None:
+    def use(self, node: str, runtime: NodeRuntime) -> None:
         """Start a node that is down in this version from now on. Raises RuntimeError if it runs."""
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")

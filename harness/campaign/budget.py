@@ -48,7 +48,9 @@ def read_budget(given: Mapping[str, Any], flag: str = "", base: Budget | None = 
     """A budget from its values as a user wrote them, by name; the others are those of `base`. A
     width without a number of reruns has as many of them as it may need. Raises UsageError, whose
     message begins with `flag`."""
-    values = {name: _READ[one_of(flag, name, _READ)](name, value) for name, value in given.items()}
+    values: dict[str, Any] = {
+        name: _READ[one_of(flag, name, _READ)](name, value) for name, value in given.items()
+    }
     if "width" in values and "reruns" not in values:
         values["reruns"] = enough(values["width"])
     return replace(base or Budget(), **values)
@@ -75,7 +77,8 @@ def size(name: str, value: Any) -> int:
     match = _SIZE.fullmatch(str(value).strip())
     if isinstance(value, bool) or match is None or float(match[1]) == 0:
         raise UsageError(f"{name}: {value!r} is not a size; write 500MB, 2GB or 1GiB")
-    return round(float(match[1]) * _UNITS[match[2] or "B"])
+    count: float = float(match[1]) * _UNITS[match[2] or "B"]
+    return round(count)
 
 
 def in_words(count: float) -> str:
@@ -91,6 +94,7 @@ def _time(name: str, value: Any) -> float:
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:
+    number: int | None
     try:
         number = int(value) if not isinstance(value, bool | float) else None
     except (ValueError, TypeError):

@@ -228,8 +228,8 @@ def _copied(parts: Sequence[Part], folder: Folder) -> list[CellRun]:
         def schedule(text: str, part: Part = part) -> str:
             return _elsewhere(text, part, folder, numbers)
 
-        again = {"arguments": tuple(map(schedule, run.arguments)), "command": schedule(run.command)}
-        journal.add(replace(renamed, **again))
+        arguments = tuple(map(schedule, run.arguments))
+        journal.add(replace(renamed, arguments=arguments, command=schedule(run.command)))
     return journal.runs
 
 

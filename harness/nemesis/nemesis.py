@@ -18,8 +18,7 @@ from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
 from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
-from dynamesis.harness.nemesis.fault_handler import FaultHandler, Proof
-from dynamesis.harness.nemesis.fault_watch import FaultWatch
+from dynamesis.harness.nemesis.fault_handler import FaultHandler, FaultWatch, Proof
 from dynamesis.harness.nemesis.faults import (
     DiskFault,
     FaultAction,

@@ -11,7 +11,7 @@ from typing import Any
 import dynamesis.cluster
 import dynamesis.cluster.core.protocol.messages as messages
 import pytest
-from dynamesis.cluster.process.runtime import Runtime
+from dynamesis.cluster.process.runtime import NodeRuntime
 
 from tests.end_to_end.conftest import Run, Start
 
@@ -183,7 +183,9 @@ def test_a_schedule_has_upgrades_and_replays_them(start: Start, tmp_path: Path) 
 
 
 def test_our_own_variables_do_not_reach_another_version() -> None:
-    ours = Runtime().environment({"PYTHONPATH": "/mine", "HOME": "/h"})
+    ours = NodeRuntime().environment({"PYTHONPATH": "/mine", "HOME": "/h"})
     assert ours["PYTHONPATH"].endswith(":/mine")
-    other = Runtime("x", "/venv/bin/python", (), other=True).environment({"PYTHONPATH": "/mine"})
+    other = NodeRuntime("x", "/venv/bin/python", (), other=True).environment(
+        {"PYTHONPATH": "/mine"}
+    )
     assert "PYTHONPATH" not in other

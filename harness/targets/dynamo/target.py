@@ -11,7 +11,7 @@ from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.process.process import OURS
-from dynamesis.cluster.process.runtime import Runtime
+from dynamesis.cluster.process.runtime import NodeRuntime
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
@@ -55,7 +55,7 @@ class DynamoTarget(Target):
         self._hasty = hasty
         self._demands = Demands()
         #: this version and the other, where there is one
-        self._runtimes: tuple[Runtime, Runtime] | None = None
+        self._runtimes: tuple[NodeRuntime, NodeRuntime] | None = None
         self._contexts = ContextCache()
 
     def configured(self, values: Mapping[str, Any]) -> DynamoTarget:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from dynamesis.cluster.process.runtime import Runtime
+from dynamesis.cluster.process.runtime import NodeRuntime
 from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.usage.exits import UsageError
 
@@ -46,8 +46,8 @@ class NodeVersions:
     """harness.targets.capabilities.Versions of a cluster of our own nodes."""
 
     cluster: Cluster
-    ours: Runtime
-    other: Runtime
+    ours: NodeRuntime
+    other: NodeRuntime
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -60,12 +60,12 @@ class NodeVersions:
         self.cluster.use(node, self.other if version == self.other.label else self.ours)
 
 
-def runtimes(given: str) -> tuple[Runtime, Runtime]:
+def runtimes(given: str) -> tuple[NodeRuntime, NodeRuntime]:
     """Ours and the other version. Raises UsageError, also where nodes of the two would refuse to
     speak with each other."""
     path = Path(given).expanduser().absolute()
     other = _runtime(path)
-    mine, theirs = _asked(Runtime()), _asked(other)
+    mine, theirs = _asked(NodeRuntime()), _asked(other)
     if other.path and not theirs.root.startswith(os.path.realpath(path)):
         raise UsageError(f"{_FLAG}: {path}: its package is not used, but the one in {theirs.root}")
     if theirs.protocol != mine.protocol:
@@ -76,21 +76,21 @@ def runtimes(given: str) -> tuple[Runtime, Runtime]:
     same = theirs.code == mine.code
     label = f"{path.name} ({theirs.code})" if not same else f"{path.name} (same code)"
     return (
-        Runtime(f"this ({mine.code})"),
-        Runtime(label, other.python, other.path, other=True),
+        NodeRuntime(f"this ({mine.code})"),
+        NodeRuntime(label, other.python, other.path, other=True),
     )
 
 
-def _runtime(path: Path) -> Runtime:
+def _runtime(path: Path) -> NodeRuntime:
     """How to start a node of what is there. The first that fits."""
     python = path / "bin" / "python"
     if python.is_file():
-        return Runtime("", str(python), (), other=True)
+        return NodeRuntime("", str(python), (), other=True)
     for folder in (path / ".typing", path):
         if (folder / "dynamesis" / "cluster").is_dir():
-            return Runtime("", sys.executable, (str(folder),), other=True)
+            return NodeRuntime("", sys.executable, (str(folder),), other=True)
     if path.is_file() and os.access(path, os.X_OK):
-        return Runtime("", str(path), (), other=True)
+        return NodeRuntime("", str(path), (), other=True)
     what = "a folder with neither" if path.is_dir() else "not there: expected"
     raise UsageError(
         f"{_FLAG}: {path} is {what} bin/python (a virtual environment), .typing/dynamesis (a "
@@ -99,7 +99,7 @@ def _runtime(path: Path) -> Runtime:
 
 
 @cache
-def _asked(runtime: Runtime) -> _Answer:
+def _asked(runtime: NodeRuntime) -> _Answer:
     command = [runtime.python, "-P", "-c", _ASK]
     environment = runtime.environment(os.environ)
     try:
