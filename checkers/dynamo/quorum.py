@@ -52,9 +52,9 @@ QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
 #: codes that clients and the harness give themselves; nothing was sent, or the client broke
 CLIENTS = ("closed", "context-evicted", "client-broke")
 #: families of faults after which a node starts anew, and is not ready for a while
-RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "dead")
+RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
-DISKS = ("disk", "kill", "wipe", "stop", "membership", "dead")
+DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
 #: bytes of a value, or characters of a key, that a store may find too large
 LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
 #: writes of a key, or bytes of their values, that a store may find too many siblings

@@ -38,7 +38,8 @@ class Endings:
             elif family in ENDING or fault.detail == "lost-writes":
                 done = fault.started if fault.begun is None else fault.begun
                 spans.append((begun, int(h.time[done]), frozenset(names(fault))))
-                if fault.stopped is not None and family == "disk":  # its power fails at the end
+                # its power fails at the end; or the nodes are started anew once more
+                if fault.stopped is not None and family in ("disk", "upgrade"):
                     at = int(h.time[fault.stopped])
                     spans.append((begun, at, frozenset(names(fault))))
         for row in timeline.found_dead:

@@ -20,7 +20,7 @@ from dynamesis.checkers.history.timeline import Fault, Timeline
 Event = Mapping[str, Any]
 
 #: faults that end a process, or stop it
-ENDING = ("kill", "wipe", "stop", "membership")
+ENDING = ("kill", "wipe", "stop", "membership", "upgrade")
 
 
 @dataclass(frozen=True)

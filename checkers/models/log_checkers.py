@@ -16,6 +16,7 @@ from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
 from dynamesis.checkers.logs.switches import check_switches
+from dynamesis.checkers.logs.wire import check_wire
 from dynamesis.checkers.logs.zones import check_zones
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
@@ -30,6 +31,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "zones": check_zones,
     "handoffs": check_handoffs,
     "durability": check_durability,
+    "wire": check_wire,
 }
 
 

@@ -11,15 +11,16 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dynamesis.cluster.process.parent import PARENT
+from dynamesis.cluster.process.runtime import NodeRuntime
 
 #: seconds between two looks at a process that is about to change
 LOOK = 0.002
-_ROOT = Path(__file__).resolve().parent.parent
+#: the version of the process that starts a node
+OURS = NodeRuntime()
 
 
 class NodeProcess:
@@ -31,17 +32,18 @@ class NodeProcess:
         stderr: Path,
         on_exit: Callable[[int], None],
         environment: Mapping[str, str],
+        runtime: NodeRuntime = OURS,
     ) -> None:
         """Start `python -m dynamesis.cluster --config config`, its stderr appended to a file.
-        `environment`: its variables besides ours. `on_exit(pid)` is called once it is reaped."""
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        `environment`: its variables besides ours; `runtime`: the version of the node.
+        `on_exit(pid)` is called once it is reaped."""
         with stderr.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dynamesis.cluster", "--config", str(config)],
+                runtime.arguments(config),
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, **environment, "PYTHONPATH": path, **_tie()},
+                env={**runtime.environment(os.environ), **environment, **_tie()},
                 start_new_session=True,
             )
         self._on_exit = on_exit

@@ -21,7 +21,8 @@ from dynamesis.cluster.config.config import Config, Storage, draw_secret, dump, 
 from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.fakeclock import FakeClock
-from dynamesis.cluster.process.process import NodeProcess
+from dynamesis.cluster.process.process import OURS, NodeProcess
+from dynamesis.cluster.process.runtime import NodeRuntime
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class ClusterSpec:
     clock_faults: bool = False
     #: libfaketime, where clocks are to be wrong through it and not in the nodes
     faketime: Path | None = None
+    #: the version in which every node is started at first
+    runtime: NodeRuntime = OURS
 
 
 class Cluster:
@@ -87,6 +90,8 @@ class Cluster:
         self._busy = busy
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
+        #: nodes that are started in another version than the rest
+        self._runtimes: dict[str, NodeRuntime] = {}
         #: founders that have left and came again, as nodes that join
         self._came_again: set[str] = set()
         self._tls = None if spec.tls is None else dialling(spec.tls.ca)
@@ -108,6 +113,16 @@ class Cluster:
         disk, reports that it waits for others. Raises RuntimeError as start_all does."""
         self._spawn(node)
         await self._until_ready(node, waits_after=WAITS_AFTER)
+
+    def runtime(self, node: str) -> NodeRuntime:
+        """The version in which a node was started last, or will be if it is down."""
+        return self._runtimes.get(node, self._spec.runtime)
+
+    def use(self, node: str, runtime: NodeRuntime) -> None:
+        """Start a node that is down in this version from now on. Raises RuntimeError if it runs."""
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
+        self._runtimes[node] = runtime
 
     async def kill(self, node: str) -> int:
         """SIGKILL; returns the pid that is gone once it was reaped."""
@@ -376,7 +391,7 @@ class Cluster:
         config = folder / "config.json"
         write_private(config, dump(self._config(node)))
         environment = self._faked(node, folder)
-        process = NodeProcess(config, folder / _STDERR, self._gone, environment)
+        process = NodeProcess(config, folder / _STDERR, self._gone, environment, self.runtime(node))
         self._processes[node] = process
         self._on_spawn(process.pid)
 

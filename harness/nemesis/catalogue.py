@@ -161,6 +161,14 @@ MEMBERS: tuple[Member, ...] = (
     _load("burst", "more puts at once than a node takes", puts=(200, 400)),
     _load("large-values", "large values, several at once", bytes=(1 << 16, 1 << 19)),
     _load("slow-readers", "slow readers: connections that request and do not read", gets=(60, 120)),
+    Member("upgrade.one", "start a node in another version, and roll it back",
+           draws.upgrade(draws.victim)),
+    Member("upgrade.minority", "the same with less than half, one by one",
+           draws.upgrade(draws.MINORITY), least=3, several=True),
+    Member("upgrade.rolling", "the same with all nodes, one by one",
+           draws.upgrade(draws.ALL), several=True),
+    Member("upgrade.killed", "the same with more than half, which are killed for it",
+           draws.upgrade(draws.MAJORITY, "SIGKILL"), least=3, weight=1, several=True),
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
@@ -182,6 +190,7 @@ FAMILIES = {
     "disk": "make disks fail: full, torn writes, unreadable, flipped bits, slow",
     "clock": "make wall clocks wrong: jumps, strobes, drift, frozen, coarse",
     "load": "more load than nodes take: bursts, large values, slow readers",
+    "upgrade": "start nodes in another version (--target-version) one by one, and roll them back",
     "membership": "let nodes join and leave, remove dead ones",
 }
 

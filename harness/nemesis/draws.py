@@ -26,6 +26,7 @@ from dynamesis.harness.nemesis.faults import (
     LoadFault,
     MembershipFault,
     PauseFault,
+    UpgradeFault,
     WipeFault,
 )
 from dynamesis.harness.nemesis.packages import Draw, FaultContext
@@ -272,6 +273,17 @@ def load(kind: str, **ranges: tuple[int, int]) -> Draw:
         for setting, (low, high) in ranges.items():
             settings[setting], rng = rng.between(low, high)
         return [LoadFault(kind=kind, settings=settings, nodes=nodes)], rng
+
+    return draw
+
+
+def upgrade(pick: Pick, signal: Literal["SIGKILL"] | None = None) -> Draw:
+    """Nodes are upgraded one after the other, in an order that is drawn."""
+
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
+        nodes, rng = pick(rng, context)
+        order, rng = rng.shuffle(nodes)
+        return [UpgradeFault(nodes=list(order), signal=signal)], rng
 
     return draw
 

@@ -1,13 +1,25 @@
-"""What the handler of a family of faults does, and what counts as proof that one took effect."""
+"""What the handler of a family of faults does, what counts as proof that one took effect, and how
+it is waited for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.faults import FaultValue
+from dynamesis.harness.processes.patience import Patience
+
+#: s that a fault has to show all of its effect; without any, it is watched to its end
+_PATIENCE = 1.5
+#: s between two looks
+_EVERY = 0.1
+#: s by the wall clock that a fault is prolonged at most: others wait for the nemesis meanwhile
+_AT_MOST = 8.0
+
 
 F = TypeVar("F", bound=FaultValue, contravariant=True)
 
@@ -50,3 +62,62 @@ def proven(bit: bool, **detail: Any) -> Look:
         return Proof(bit, True, detail)
 
     return look
+
+
+@dataclass
+class FaultWatch:
+    """Looks at one fault until its proof is complete, or time is up and there is one, or
+    the fault is lifted."""
+
+    look: Look
+    lifted: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[Proof] | None = None
+    seen: Proof = field(default_factory=lambda: Proof(False, False))
+    began: float = 0.0
+
+    def begin(self) -> None:
+        """Begin to look."""
+        self.began = asyncio.get_running_loop().time()
+        self.task = asyncio.create_task(self._watch())
+
+    @property
+    def lasted(self) -> float:
+        """s since it began."""
+        return asyncio.get_running_loop().time() - self.began
+
+    async def until_effect(self, seconds: float) -> None:
+        """Wait until there is a proof, or so many seconds of an idle machine have passed, or
+        there is no node that could be affected."""
+        assert self.task is not None
+        patience, end = Patience(seconds), asyncio.get_running_loop().time() + _AT_MOST
+        while not (self.seen.bit or self.seen.detail.get("nobody") or self.task.done()):
+            if patience.over or asyncio.get_running_loop().time() > end:
+                return
+            await asyncio.wait({self.task}, timeout=_EVERY)
+
+    async def end(self) -> Proof:
+        """The proof as it is now."""
+        assert self.task is not None
+        self.lifted.set()
+        return await self.task
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to see."""
+        return self.task is not None and self.task.done()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the fault has ended by itself, which is all that its proof `seen` had to show."""
+        return self.over and self.seen.over
+
+    async def _watch(self) -> Proof:
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            last = self.lifted.is_set()
+            proof = self.seen = await self.look()
+            late = asyncio.get_running_loop().time() > deadline
+            if last or proof.complete or (late and proof.bit):
+                return proof
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifted.wait(), 5 * _EVERY if late else _EVERY)

@@ -133,6 +133,19 @@ class LoadFault(FaultValue, frozen=True, kw_only=True):
     nodes: list[str] = []
 
 
+class UpgradeFault(FaultValue, frozen=True, kw_only=True):
+    """Nodes are started in another version of the store, one after the other in this order.
+
+    signal: how each process ends before that; SIGTERM where none is given
+    versions: `from` and `to`, when it strikes
+    """
+
+    family = "upgrade"
+    nodes: list[str] = []
+    signal: Literal["SIGKILL", "SIGTERM"] | None = None
+    versions: dict[str, str] | None = None
+
+
 class MembershipFault(FaultValue, frozen=True, kw_only=True):
     """A change of the membership as it is planned: only how many nodes.
 
@@ -166,13 +179,13 @@ class MembershipChange(FaultValue, frozen=True, kw_only=True):
 
 
 #: Faults that hit nodes.
-NodesFault = KillFault | PauseFault | WipeFault | DiskFault | ClockFault | LoadFault
+NodesFault = KillFault | PauseFault | WipeFault | DiskFault | ClockFault | LoadFault | UpgradeFault
 
 FAULT_TYPES: dict[str, type[FaultValue]] = {
     fault.family: fault
     for fault in (
         *(CutFault, LinksFault, KillFault, PauseFault, WipeFault),
-        *(DiskFault, ClockFault, LoadFault, MembershipFault),
+        *(DiskFault, ClockFault, LoadFault, UpgradeFault, MembershipFault),
     )
 }
 

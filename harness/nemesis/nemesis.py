@@ -18,8 +18,7 @@ from dynamesis.checkers.history.timeline import crashed
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.nemesis.clocks import BadClock
 from dynamesis.harness.nemesis.disks import FORGETFUL, BadDisk
-from dynamesis.harness.nemesis.fault_handler import FaultHandler, Proof
-from dynamesis.harness.nemesis.fault_watch import FaultWatch
+from dynamesis.harness.nemesis.fault_handler import FaultHandler, FaultWatch, Proof
 from dynamesis.harness.nemesis.faults import (
     DiskFault,
     FaultAction,
@@ -30,6 +29,7 @@ from dynamesis.harness.nemesis.faults import (
     KillFault,
     MembershipChange,
     MembershipFault,
+    UpgradeFault,
     WipeFault,
 )
 from dynamesis.harness.nemesis.ledger import Ledger
@@ -39,6 +39,7 @@ from dynamesis.harness.nemesis.network import BadLink, Cut, RouteFaults
 from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from dynamesis.harness.nemesis.schedule import NEMESIS
 from dynamesis.harness.nemesis.targets import Targets, present
+from dynamesis.harness.nemesis.upgrades import Upgrade
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -89,6 +90,7 @@ class Nemesis:
         self._holds = Holds(store.processes)
         self._heals: list[Callable[[], Awaitable[None]]] = []
         self._membership: MembershipFaults | None = None
+        self._upgrade: Upgrade | None = None
         self._handlers = self._make_handlers(store, start_node)
         self._skips = {**_lacking(store), **(skips or {})}
         self._watches: dict[int, FaultWatch] = {}
@@ -120,6 +122,10 @@ class Nemesis:
         if store.clocks is not None:
             handlers["clock"] = clock = BadClock(observed, store.clocks)
             self._heals.append(clock.heal_all)
+        if store.versions is not None:
+            self._upgrade = Upgrade(observed, store.versions, self._holds)
+            handlers["upgrade"] = self._upgrade
+            self._heals.append(self._upgrade.heal_all)
         self._heals.append(self._start_dead)
         if store.membership is not None:
             self._membership = MembershipFaults(observed, store.membership, start_node)
@@ -204,7 +210,9 @@ class Nemesis:
 
     def _held(self) -> set[str]:
         """The nodes that a fault may have ended."""
-        return {node for start in self._ledger.open().values() for node in _ends(start.fault)}
+        moving = set() if self._upgrade is None else self._upgrade.moving
+        ended = {node for start in self._ledger.open().values() for node in _ends(start.fault)}
+        return ended | moving
 
     async def _start(self, start: FaultStart) -> FaultStart | FaultSkipped:
         family = start.fault.family
@@ -223,6 +231,8 @@ class Nemesis:
         """The fault with its targets as they are now; None if there are none (left)."""
         if isinstance(fault, MembershipFault) and self._membership is not None:
             return self._membership.resolve(fault)
+        if isinstance(fault, UpgradeFault) and self._upgrade is not None:
+            fault = self._upgrade.resolve(fault)
         return present(await self._targets.resolve(fault), self._processes.nodes)
 
     async def _stop(self, stop: FaultStop) -> FaultStart | FaultSkipped:
@@ -284,6 +294,7 @@ def _lacking(store: Capabilities) -> dict[str, str]:
         "wipe": store.data,
         "disk": store.disks,
         "clock": store.clocks,
+        "upgrade": store.versions,
         "membership": store.membership,
         "load": store.make_load,
     }

@@ -24,6 +24,7 @@ FAMILY_NEEDS: dict[str, tuple[str, ...]] = {
     "disk": ("disks",),
     "clock": ("clocks",),
     "load": ("load",),
+    "upgrade": ("versions",),
     "membership": ("membership",),
 }
 #: How many nodes may join in one test: each needs its own ports.
@@ -198,7 +199,8 @@ class Member:
         return None
 
     def _destroys(self, context: FaultContext) -> str | None:
-        deadly = context.frail and (self.family == "kill" or self.name == "disk.lost-writes")
+        ends = self.family in ("kill", "upgrade") or self.name == "disk.lost-writes"
+        deadly = context.frail and ends
         if deadly and self.several:
             return (
                 "would destroy every copy of a write that is only in memory: use a durable "

@@ -146,6 +146,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "kind": lambda place, context: place.one_of(LOADS),
         "with": lambda place, context: place.value(),
     },
+    "upgrade": _NODES | _SIGNAL,
     "membership": _CHANGE | _BACK,
 }
 #: Of these, one whole group must be there.
@@ -158,6 +159,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "disk": (("kind", "nodes"),),
     "clock": (("kind", "nodes", "with"),),
     "load": (("kind", "nodes", "with"),),
+    "upgrade": (("nodes",),),
     "membership": (tuple(_CHANGE),),
 }
 #: Families whose faults take exactly these settings, by kind.

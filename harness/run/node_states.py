@@ -15,7 +15,7 @@ UP, DEAD = "up", "died"
 #: families whose faults name the nodes that they hit, and what such a node is meanwhile
 _STATES = {
     "kill": "down", "wipe": "wiped", "pause": "paused", "disk": "bad disk",
-    "clock": "wrong clock", "load": "flooded",
+    "clock": "wrong clock", "load": "flooded", "upgrade": "upgraded",
 }  # fmt: skip
 _CHANGES = {"joins": "joining", "leaves": "leaving", "removes": "removed"}
 

@@ -105,6 +105,21 @@ class Clocks(Protocol):
         it; without settings: no more. Its status has `clock`. Raises RuntimeError."""
 
 
+class Versions(Protocol):
+    """Two versions of the store, in either of which a node may be started (upgrade faults)."""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The version under test, and the other one, as they are shown; they differ."""
+
+    def version(self, node: str) -> str:
+        """The label of that in which a node was started last, or will be if it is down."""
+
+    def use(self, node: str, version: str) -> None:
+        """Start a node that is not running in this version from now on, which it keeps over
+        restarts. Raises RuntimeError if it runs."""
+
+
 class MemberAdmin(Protocol):
     """Changes of the membership (membership faults)."""
 
@@ -214,6 +229,7 @@ class Capabilities:
     data: without it, no wipe faults
     disks: without it, no disk faults
     clocks: without it, no clock faults
+    versions: without it, no upgrade faults
     membership: without it, no membership faults
     newcomers: without it, no node joins
     exchanges: without it, quiescence waits for the nodes' own clocks
@@ -228,6 +244,7 @@ class Capabilities:
     data: DataFolders | None = None
     disks: Disks | None = None
     clocks: Clocks | None = None
+    versions: Versions | None = None
     membership: MemberAdmin | None = None
     newcomers: Newcomers | None = None
     quiet: Quiet | None = None

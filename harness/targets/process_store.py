@@ -40,19 +40,23 @@ def build_processes(target: Target, context: BuildContext) -> Capabilities:
         processes=store,
         data=store if "wipe" in able else None,
         quiet=store if "quiet" in able else None,
+        versions=store if target.other is not None else None,
         dumps=None,
         quiet_after=target.quiet_after,
     )
 
 
 class ProcessStore:
-    """The processes of a target: harness.targets.capabilities.Processes, DataFolders, Quiet."""
+    """The processes of a target: harness.targets.capabilities.Processes, DataFolders, Quiet,
+    Versions."""
 
     def __init__(self, target: Target, context: BuildContext) -> None:
         self.nodes = context.site.nodes
         self._target = target
         self._context = context
         self._processes: dict[str, _Process] = {}
+        #: nodes in the other version
+        self._others: set[str] = set()
 
     @property
     def _site(self) -> Site:
@@ -139,7 +143,28 @@ class ProcessStore:
         ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
         return bool(await ask(self._site))
 
+    # ---- Versions
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        other = self._target.other
+        return self._target.label, "" if other is None else other.label
+
+    def version(self, node: str) -> str:
+        return self._of(node).label
+
+    def use(self, node: str, version: str) -> None:
+        if self.state(node) != "down":
+            raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
+        change = self._others.add if version == self.labels[1] else self._others.discard
+        change(node)
+
     # ---- inside
+
+    def _of(self, node: str) -> Target:
+        """The target, in the version of a node."""
+        other = self._target.other
+        return self._target if other is None or node not in self._others else other
 
     def _data_of_dead(self, node: str) -> Path:
         if self.state(node) != "down":
@@ -152,7 +177,7 @@ class ProcessStore:
         where, context = self._site.node[node], self._context
         where.data.mkdir(parents=True, exist_ok=True)
         where.log.parent.mkdir(parents=True, exist_ok=True)
-        command = self._target.command(where, self._site)
+        command = self._of(node).command(where, self._site)
         argv = [str(each) for each in command.argv]
         program = shutil.which(argv[0], path=command.env.get("PATH"))
         if program is None:
@@ -182,7 +207,7 @@ class ProcessStore:
         """Called once the process of a node runs."""
 
     async def _is_ready(self, where: NodeSite) -> bool:
-        return await self._target.ready(where, self._site)
+        return await self._of(where.name).ready(where, self._site)
 
     def _end(self, node: str) -> None:
         """SIGKILL, without waiting for its end."""

@@ -24,6 +24,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +49,7 @@ CAPABILITIES: dict[str, str] = {
     "wipe": "data folders that may be deleted",
     "disks": "disks that can be made to fail",
     "clocks": "wall clocks that can be made wrong",
+    "versions": "nodes in a second version of the store, given by --target-version",
     "membership": "nodes that can join and leave",
     "load": "a load generator of its own",
     "frames": "a protocol of whole frames: lost, doubled and reordered ones",
@@ -172,6 +174,9 @@ class Target:
         where any will do that carries connections
     wipes: whether the data of one node may be deleted without a loss
     takes_bin: whether --bin names the program to test; it is among the values of `configured`
+    takes_version: whether nodes may be started in another version (--target-version), which
+        `in_version` makes
+    other: the target in that other version, where there is one; `label` is how it is shown
     boot_limit: s that a node may take to be ready
     stop_limit: s from SIGTERM to SIGKILL
     op_limit: s that an operation may take; then it is unknown, and its client is made anew
@@ -194,6 +199,9 @@ class Target:
     links_kind: str | None = None
     wipes: bool = False
     takes_bin: bool = False
+    takes_version: bool = False
+    other: Target | None = None
+    label: str = ""
     boot_limit: float = 30.0
     stop_limit: float = 5.0
     op_limit: float = 5.0
@@ -257,6 +265,20 @@ class Target:
         """The names of so many nodes."""
         return tuple(f"n{number}" for number in range(1, count + 1))
 
+    def in_version(self, version: str) -> Target:
+        """This target in another version: its `command` starts a node of that. `version` is what
+        --target-version has, a file or folder by its whole path. Raises ValueError for one that
+        makes no sense."""
+        raise NotImplementedError
+
+    def with_other(self, version: str) -> Target:
+        """This target, with nodes that may be started in another version too."""
+        both = copy(self)
+        both.label = self.label or "this"
+        both.other = other = copy(self.in_version(version))
+        other.label = other.label if other.label not in ("", both.label) else version
+        return both
+
     def adapted(self, demands: Demands) -> Target:
         """This target as a test with these faults and this workload needs it."""
         return self
@@ -278,6 +300,7 @@ class Target:
             "pause": True,
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
+            "versions": self.other is not None,
         }
         return frozenset(name for name, has in found.items() if has)
 

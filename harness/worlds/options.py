@@ -132,6 +132,8 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         target = target.with_options(_target_options(target, spec.target_option))
     except ValueError as wrong:
         raise UsageError(f"--target-option: {wrong}") from wrong
+    if spec.target_version is not None and not target.takes_version:
+        raise UsageError(f"--target-version: target {target.name} takes none")
     workload = spec.workload
     if workload is None:
         if not target.workloads:
@@ -147,12 +149,22 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
         workload=absolute(workload),
         nodes=nodes,
         bin=None if spec.bin is None else program(spec.bin),
+        target_version=None if spec.target_version is None else _whole(spec.target_version),
     )
     values = {name: getattr(full, name) for name in full.flags()}
     try:
-        return full, _shimmed(target.configured(values))
+        configured = _shimmed(target.configured(values))
+        if full.target_version is not None:
+            configured = configured.with_other(full.target_version)
+        return full, configured
     except ValueError as wrong:
         raise UsageError(str(wrong)) from wrong
+
+
+def _whole(version: str) -> str:
+    """A version that is a file or a folder by its whole path; any other as it is."""
+    path = Path(version).expanduser()
+    return str(path.absolute()) if path.exists() or "/" in version else version
 
 
 def dialling(target: Target) -> JsonObject:

@@ -98,6 +98,12 @@ class TestSpec:
         "The program to test, a file or a command line, for targets that run one of your own.",
         "text",
     )
+    target_version: str | None = _flag(
+        None,
+        "Another version of the store, for upgrade faults; for dynamo a virtual environment or a "
+        "checkout.",
+        "text",
+    )
     workload: str | None = _flag(
         None,
         "What clients do; the first that the target speaks when absent.",

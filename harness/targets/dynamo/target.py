@@ -11,12 +11,15 @@ from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.config import draw_secret
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.process.process import OURS
+from dynamesis.cluster.process.runtime import NodeRuntime
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
 from dynamesis.harness.targets.dynamo.questions import Questions
 from dynamesis.harness.targets.dynamo.topology import Topology, topology_of
+from dynamesis.harness.targets.dynamo.versions import NodeVersions, runtimes
 from dynamesis.harness.targets.site import CLIENT, NodeSite, Site
 from dynamesis.harness.targets.target import (
     CAPABILITIES,
@@ -45,7 +48,7 @@ class DynamoTarget(Target):
     links = "pairs"
     wipes = True
     op_limit = 3600.0  # its client has a limit of its own, for each of several tries
-    able = frozenset(CAPABILITIES) - {"quiet"}
+    takes_version = True
 
     def __init__(self, topology: Topology | None = None, hasty: bool = False) -> None:
         """`hasty`: for a test, in which tombstones are reaped while it lasts."""
@@ -54,10 +57,24 @@ class DynamoTarget(Target):
         self.secret = draw_secret()
         self._hasty = hasty
         self._demands = Demands()
+        #: this version and the other, where there is one
+        self._runtimes: tuple[NodeRuntime, NodeRuntime] | None = None
         self._contexts = ContextCache()
 
     def configured(self, values: Mapping[str, Any]) -> DynamoTarget:
         return DynamoTarget(topology_of(values), hasty=True)
+
+    @property
+    def able(self) -> frozenset[str]:
+        return frozenset(CAPABILITIES) - {"quiet"} - ({"versions"} if self.other is None else set())
+
+    def with_other(self, version: str) -> DynamoTarget:
+        other = copy(self)
+        other._runtimes = runtimes(version)
+        other.label, label = (each.label for each in other._runtimes)
+        other.other = copy(self)
+        other.other.label = label
+        return other
 
     def adapted(self, demands: Demands) -> DynamoTarget:
         other = copy(self)
@@ -113,6 +130,7 @@ class DynamoTarget(Target):
             "bugs": list(top.bugs),
             "params": dict(top.params),
             "tls": top.tls is not None,
+            **({} if self.other is None else {"target_versions": [self.label, self.other.label]}),
         }
 
     def build(self, context: BuildContext) -> Capabilities:
@@ -136,9 +154,11 @@ class DynamoTarget(Target):
             disk_faults="start-disk" in starts,
             clock_faults=clocks and context.faketime is None,
             faketime=context.faketime if clocks else None,
+            runtime=OURS if self._runtimes is None else self._runtimes[0],
         )
         cluster = Cluster(spec, context.spawned, context.exited, context.busy)
         asked = Questions(cluster)
+        both = self._runtimes
         tls = None if top.tls is None else dialling(top.tls.ca)
         return Capabilities(
             processes=cluster,
@@ -148,6 +168,7 @@ class DynamoTarget(Target):
             data=cluster,
             disks=cluster,
             clocks=cluster,
+            versions=None if both is None else NodeVersions(cluster, *both),
             membership=cluster,
             newcomers=_Newcomers(cluster),
             exchanges=cluster,

@@ -154,14 +154,16 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_smoke_and_tox_know_every_workload_and_family() -> None:
-    """What is added to a table belongs into examples/smoke.yaml and tox.ini too."""
+    """What is added to a table belongs into examples/smoke.yaml and tox.ini too; but upgrades need
+    a second version of the store, which no file can name."""
+    families = set(FAMILIES) - {"upgrade"}
     cells = read_campaign(ROOT / "examples/smoke.yaml").cells
     assert {cell.workload for cell in cells} == set(WORKLOADS)
-    assert {cell.nemesis for cell in cells} == set(FAMILIES)
+    assert {cell.nemesis for cell in cells} == families
     tox = configparser.ConfigParser()
     tox.read(ROOT / "tox.ini")
     factors = [line.split() for line in tox["testenv"]["set_env"].splitlines()]
-    for name, table in (("WORKLOAD", WORKLOADS), ("NEMESIS", FAMILIES)):
+    for name, table in (("WORKLOAD", WORKLOADS), ("NEMESIS", families)):
         assert {line[-1] for line in factors if name in line} == set(table)
         assert all(line[0] == line[-1].replace("-", "") + ":" for line in factors if name in line)
 

@@ -15,7 +15,7 @@ import pytest
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.base import Links
 from dynamesis.harness.links.faults import LinkFault
-from dynamesis.harness.nemesis.fault_watch import FaultWatch
+from dynamesis.harness.nemesis.fault_handler import FaultWatch
 from dynamesis.harness.nemesis.faults import LinksFault
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.nemesis.network import BadLink, RouteFaults
