@@ -179,8 +179,8 @@ class Line:
         self.down = Way(self, down, route.dest, route.source)
         self.dialler = dialler
         self.down.to = dialler
-        #: what the node that took it knows of it: its number there, the node at the other end and its role,
-        #: questions not answered, bytes of answers that are not read
+        #: what the node that took it knows of it: its number there, the node at the other end
+        #: and its role, questions not answered, bytes of answers that are not read
         self.channel = 0
         self.peer: str | None = None
         self.role = ""
