@@ -96,12 +96,12 @@ class World:
         """How links look from outside."""
         return SimulatedProbes(self.network)
 
-    def client(self, number: int) -> SimulatedClient:
+    def client(self, number: int) -> SimulatedWorker:
         """The client of one thread."""
-        return SimulatedClient(self, number)
+        return SimulatedWorker(self, number)
 
 
-class SimulatedClient:
+class SimulatedWorker:
     """A worker of the interpreter: the target's own client, opened anew when the nodes of the
     cluster have changed."""
 

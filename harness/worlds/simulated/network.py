@@ -40,22 +40,22 @@ class End(Protocol):
     def process(self) -> Process:
         """Whose it is."""
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         """A message came."""
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         """The connection is gone, or never came about. Called once at most."""
 
 
 class Server(Process, Protocol):
     """A node that takes connections."""
 
-    def accept(self, line: Line) -> None:
+    def accept(self, line: Wire) -> None:
         """A connection came about: its end here is to be set, and greets."""
 
 
 @dataclass
-class Counts:
+class RouteCounts:
     """What a route has carried; `bitten`: how often its faults did what they are for."""
 
     connections: int = 0
@@ -83,7 +83,7 @@ class Way:
 
     __slots__ = ("closed", "gate", "last", "line", "source", "target", "to")
 
-    def __init__(self, line: Line, gate: Gate | None, source: str, target: str) -> None:
+    def __init__(self, line: Wire, gate: Gate | None, source: str, target: str) -> None:
         self.line = line
         self.gate = gate
         self.source = source
@@ -149,7 +149,7 @@ class Way:
             process.hold(self._arrive, message)
 
 
-class Line:
+class Wire:
     """One connection on a route."""
 
     __slots__ = (
@@ -168,7 +168,7 @@ class Line:
         "up",
     )
 
-    def __init__(self, network: Network, route: Route, dialler: End) -> None:
+    def __init__(self, network: Network, route: SimulatedRoute, dialler: End) -> None:
         self.network = network
         self.route = route
         self.alive = True
@@ -210,7 +210,7 @@ class Line:
                 network.loop.after(network.hop(""), way.to.process.hold, way.to.lost, self, reason)
 
 
-class Route:
+class SimulatedRoute:
     """The way by which `source` reaches node `dest`, with the fault that it has now."""
 
     def __init__(self, network: Network, route: LinkRoute) -> None:
@@ -218,9 +218,9 @@ class Route:
         self.source = route.source
         self.dest = route.dest
         self.address = route.listen
-        self.counts = Counts()
+        self.counts = RouteCounts()
         self.fault: LinkFault | None = None
-        self.lines: dict[Line, None] = {}
+        self.lines: dict[Wire, None] = {}
         self._network = network
 
     def gate(self, direction: str) -> Gate | None:
@@ -260,10 +260,10 @@ class Network:
 
     def __init__(self, loop: VirtualLoop, random: Random, tweaks: Tweaks, story: bool) -> None:
         self.loop = loop
-        self.routes: dict[str, Route] = {}
+        self.routes: dict[str, SimulatedRoute] = {}
         self.servers: dict[str, Server] = {}
         self.story: list[Sighting] | None = [] if story else None
-        self._by_address: dict[str, Route] = {}
+        self._by_address: dict[str, SimulatedRoute] = {}
         self._roll = random.random
         self._least, most = tweaks.latency
         self._spread = most - self._least
@@ -298,14 +298,14 @@ class Network:
 
     def add(self, route: LinkRoute) -> None:
         """Carry this route too."""
-        made = Route(self, route)
+        made = SimulatedRoute(self, route)
         self.routes[route.name] = self._by_address[route.listen] = made
 
-    def dial(self, address: str, dialler: End) -> Line:
-        """Begin a connection. Sooner or later `dialler` is greeted, or has lost it, or hears
-        nothing."""
+    def dial(self, address: str, dialler: End) -> Wire:
+        """Begin a connection. Sooner or later `dialler` is greeted, or has lost it, or
+        nothing comes."""
         route = self._by_address[address]
-        line = Line(self, route, dialler)
+        line = Wire(self, route, dialler)
         if isinstance(route.fault, RefusedLink):
             line.alive = False
             reason = f"{address}: Connection refused"
@@ -317,7 +317,7 @@ class Network:
         self.loop.after(2 * self.hop(""), self._connect, line)
         return line
 
-    def _connect(self, line: Line) -> None:
+    def _connect(self, line: Wire) -> None:
         if not line.alive:
             return
         server = self.servers.get(line.route.dest)
