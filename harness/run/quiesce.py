@@ -17,7 +17,6 @@ takes time and not their clocks.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from itertools import combinations
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
+from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.capabilities import Exchanges, Observed, Quiet, ReplicaDumps
 from dynamesis.harness.targets.reports import (
@@ -249,7 +249,7 @@ async def until_quiet(
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
     `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
     have no exchanges; `exchanges`: how to ask for them."""
-    began = time.monotonic()
+    began = clock().monotonic()
     patience = Patience(deadline)
     watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
@@ -257,7 +257,7 @@ async def until_quiet(
         waiting = watch.waiting(statuses) or (
             {} if dumps is None else await _unreadable(observed.nodes, dumps)
         )
-        seconds = round(time.monotonic() - began, 3)
+        seconds = round(clock().monotonic() - began, 3)
         hopeless = watch.hopeless and (exchanges is None or seconds >= HOPELESS_AFTER)
         if not waiting or hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
@@ -274,7 +274,7 @@ async def until_at_rest(
 ) -> QuiesceOutcome:
     """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
     a machine that is not busy have passed."""
-    began, patience = time.monotonic(), Patience(deadline)
+    began, patience = clock().monotonic(), Patience(deadline)
     waiting: JsonObject = {"at_rest": False}
     while waiting and not patience.over:
         try:
@@ -283,7 +283,7 @@ async def until_at_rest(
             waiting = {"at_rest": f"{type(failure).__name__}: {failure}"}
         if waiting:
             await asyncio.sleep(interval)
-    return QuiesceOutcome(not waiting, round(time.monotonic() - began, 3), waiting)
+    return QuiesceOutcome(not waiting, round(clock().monotonic() - began, 3), waiting)
 
 
 async def wait_for(seconds: float) -> QuiesceOutcome:
