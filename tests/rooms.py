@@ -284,6 +284,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("workloads", "workloads.plain", "workloads.script"),
         ),
     ),
+    "harness.worlds.simulated": (
+        "a whole test in virtual time",
+        ("cluster.core.protocol", "cluster.core.runtime"),
+    ),
     "harness.local_cluster": (
         "a cluster that stays up",
         (
