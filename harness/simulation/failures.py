@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dynamesis.harness.simulation.draw import Wanted
 from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.text import dump, load
+from dynamesis.harness.simulation.text import Written, dump, load
 from dynamesis.harness.usage.exits import UsageError
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,10 @@ FAILURES = "failures"
 
 @dataclass(frozen=True)
 class Kept:
-    """A schedule that failed with `anomalies`; `file` holds it."""
+    """A schedule that failed; `file` holds it."""
 
     file: Path
-    schedule: Schedule
-    anomalies: tuple[str, ...]
+    written: Written
 
     def forget(self) -> None:
         """Take it out."""
@@ -41,9 +40,9 @@ class Failures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, schedule: Schedule, anomalies: tuple[str, ...]) -> Path:
-        """Write a failure down; the file. One of the same operations and faults is replaced."""
-        text = dump(schedule, anomalies)
+    def keep(self, written: Written) -> Path:
+        """Write a failure down; the file. The same is not written twice."""
+        text = dump(written.schedule, written.anomalies, written.token)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / f"{name}.yaml"
@@ -57,12 +56,12 @@ class Failures:
         passed over."""
         for file in sorted(self._folder.glob("*.yaml")):
             try:
-                schedule, anomalies = load(file.read_text(encoding="utf-8"), str(file))
+                written = load(file.read_text(encoding="utf-8"), str(file))
             except (OSError, UnicodeDecodeError, UsageError) as unreadable:
                 log.warning("%s: %s", file, unreadable)
                 continue
-            if _matches(schedule, wanted):
-                yield Kept(file, schedule, anomalies)
+            if _matches(written.schedule, wanted):
+                yield Kept(file, written)
 
 
 def _matches(schedule: Schedule, wanted: Wanted) -> bool:

@@ -18,7 +18,8 @@ from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.simulation.schedule import Schedule
 from dynamesis.harness.simulation.text import load
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.worlds.simulated.run import SimulatedTest, Tweaks, judge, simulate
+from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulate
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
 #: The checker that judges evidence.
 _EVIDENCE = "evidence"
@@ -48,7 +49,7 @@ class Played:
 
 def run(schedule: Schedule, story: bool = False) -> SimulatedTest:
     """The schedule, from boot to stop. Raises UsageError where it makes no sense."""
-    tweaks = Tweaks(**schedule.tweaks)
+    tweaks = Tweaks.of(schedule.tweaks)
     return simulate(schedule.options, load=schedule.load, story=story, tweaks=tweaks)
 
 
@@ -107,5 +108,4 @@ def _reasons(results: JsonObject) -> tuple[str, ...]:
 def replay(text: str, name: str = "the schedule") -> JsonObject:
     """The results of a schedule in YAML (harness.simulation.text), as in results.json: for tests
     that hold what a swarm once found. Raises UsageError."""
-    schedule, _ = load(text, name)
-    return judge(run(schedule))
+    return judge(run(load(text, name).schedule))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -30,16 +31,27 @@ from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, docume
 from dynamesis.harness.simulation.schedule import Schedule
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import fault_context, plan_test
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 from dynamesis.harness.worlds.test_spec import TestSpec
 from msgspec import UNSET
 
-_KEYS = ("test", "tweaks", "operations", "faults", "anomalies")
+_KEYS = ("test", "tweaks", "operations", "faults", "anomalies", "token")
 _FIELDS = ("at", "client", "id", "value", "basis", "node", "options", "f", "key")
 #: What has the key of an operation as its value, instead of `f` and `key`.
 _SHORT = ("get", "put", "delete")
 
 
-def dump(schedule: Schedule, anomalies: Iterable[str] = ()) -> str:
+@dataclass(frozen=True)
+class Written:
+    """A schedule as a file has it, with the anomalies that it showed, and the token of the one
+    that it was shrunk from."""
+
+    schedule: Schedule
+    anomalies: tuple[str, ...] = ()
+    token: str | None = None
+
+
+def dump(schedule: Schedule, anomalies: Iterable[str] = (), token: str | None = None) -> str:
     """The schedule as YAML."""
     parts: list[str] = [_line("test", spec_values(schedule.spec))]
     if schedule.tweaks:
@@ -49,6 +61,8 @@ def dump(schedule: Schedule, anomalies: Iterable[str] = ()) -> str:
     parts.append(dump_faults(schedule.faults))
     if named := list(anomalies):
         parts.append(_line("anomalies", named))
+    if token is not None:
+        parts.append(_line("token", token))
     return "".join(parts)
 
 
@@ -85,9 +99,8 @@ def _operation(item: Given) -> JsonObject:
     return row
 
 
-def load(text: str, name: str) -> tuple[Schedule, tuple[str, ...]]:
-    """The schedule in `text`, and the anomalies that it showed. `name` is the file's, for
-    messages. Raises UsageError."""
+def load(text: str, name: str) -> Written:
+    """The schedule in `text`. `name` is the file's, for messages. Raises UsageError."""
     try:
         fields = document(text, name, "a schedule: test, operations, faults").mapping(_KEYS)
         if "test" not in fields:
@@ -95,12 +108,14 @@ def load(text: str, name: str) -> tuple[Schedule, tuple[str, ...]]:
         spec = _spec(fields["test"])
         context = fault_context(plan_test(spec))
         faults = faults_at(fields["faults"], context) if "faults" in fields else ()
-        tweaks = fields["tweaks"].value() if "tweaks" in fields else {}
+        tweaks = _tweaks(fields["tweaks"]) if "tweaks" in fields else {}
         given = _operations(fields["operations"], spec) if "operations" in fields else None
-        shown = fields["anomalies"].value() if "anomalies" in fields else []
+        shown = fields["anomalies"].sequence() if "anomalies" in fields else []
+        anomalies = tuple([str(each.value()) for each in shown])
+        token = str(fields["token"].value()) if "token" in fields else None
     except YamlError as malformed:
         raise UsageError(f"--replay: {malformed}") from malformed
-    return Schedule(spec, faults, tweaks, given), tuple(map(str, shown))
+    return Written(Schedule(spec, faults, tweaks, given), anomalies, token)
 
 
 def _spec(place: YamlPlace) -> TestSpec:
@@ -108,6 +123,13 @@ def _spec(place: YamlPlace) -> TestSpec:
     try:
         return TestSpec.of({"nemesis": ("none",), **values})
     except UsageError as wrong:
+        raise place.wrong(str(wrong)) from wrong
+
+
+def _tweaks(place: YamlPlace) -> JsonObject:
+    try:
+        return Tweaks.of(place.value()).to_dict()
+    except (ValueError, TypeError, AttributeError) as wrong:
         raise place.wrong(str(wrong)) from wrong
 
 
