@@ -15,8 +15,8 @@ from dynamesis.harness.nemesis.catalogue import FAMILIES, PACKAGES, possible
 from dynamesis.harness.nemesis.faults import FaultValue
 from dynamesis.harness.nemesis.packages import Impossible, Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
-from dynamesis.harness.simulation.dice import Dice
-from dynamesis.harness.simulation.features import (
+from dynamesis.harness.simulation.schedules.dice import Dice
+from dynamesis.harness.simulation.schedules.features import (
     MANY_KEYS,
     MANY_NODES,
     NODES,
@@ -26,8 +26,8 @@ from dynamesis.harness.simulation.features import (
     WORKLOADS,
     tuned,
 )
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.tweaks import draw_tweaks
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.extensions import outside_nemesis
 from dynamesis.harness.worlds.options import fault_context, plan_test, with_faults
