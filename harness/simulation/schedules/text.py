@@ -62,7 +62,7 @@ def dump(schedule: Schedule, anomalies: Iterable[str] = (), token: str | None = 
     if named := list(anomalies):
         parts.append(_line("anomalies", named))
     if token is not None:
-        parts.append(_line("token", token))
+        parts.append(f"token: {token}\n")
     return "".join(parts)
 
 
