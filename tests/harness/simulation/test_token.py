@@ -42,7 +42,7 @@ def test_a_letter_that_changed_is_seen() -> None:
 
 def test_names_of_a_users_own_must_be_given_beside_it() -> None:
     token = encode(7, Wanted(bug=("/some/file.py:Bug",)))
-    with pytest.raises(UsageError, match="--bug FILE.py:NAME"):
+    with pytest.raises(UsageError, match=r"--bug FILE\.py:NAME"):
         decode(token, Wanted())
     beside = Wanted(bug=("/other/file.py:Bug",))
     assert decode(token, beside) == (7, beside)
