@@ -10,7 +10,7 @@ from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.approximate import approximation
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import SIMULATED, save_schedule
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
 from dynamesis.harness.usage.exits import UsageError, exit_code
@@ -42,7 +42,7 @@ def run_replay(source: str, asked: Asked) -> int:
     return exit_code(results["valid"])
 
 
-def find(source: str, beside: Wanted) -> Again:
+def find(source: str, beside: SwarmScope) -> Again:
     """The schedule of a token, of a file, or of the folder of a simulated or of another test.
     Raises UsageError."""
     path = Path(source)

@@ -12,7 +12,7 @@ from dynamesis.harness.simulation.play import run
 from dynamesis.harness.simulation.schedules.text import Written, dump
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
 
-#: The whole schedule, to be replayed; and who sent what to whom.
+#: The whole schedule, to be replayed; and every message.
 SIMULATED, STORY = "simulated.yaml", "story.txt"
 _HEAD = "# replayed with: dynamesis simulate --replay {folder}\n"
 _FAULTS = "# the faults alone, for processes: dynamesis test --schedule {folder}/schedule.yaml\n"

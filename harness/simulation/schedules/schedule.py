@@ -19,7 +19,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SimulatedSchedule:
     """One test.
 
     spec: target, workload, cluster and load; its seed is that of the world
@@ -36,7 +36,7 @@ class Schedule:
     @classmethod
     def planned(
         cls, spec: TestSpec, plan: TestOptions, faults: tuple[Event, ...], tweaks: JsonObject
-    ) -> Schedule:
+    ) -> SimulatedSchedule:
         """The schedule of a spec without faults that was planned already. Raises UsageError."""
         schedule = cls(spec, faults, tweaks)
         schedule.__dict__["options"] = with_faults(plan, faults)  # where cached_property looks
