@@ -2,9 +2,9 @@
 
 One small schedule has too little evidence for a verdict of its own: 30 operations are below the
 floor, and a fault of half a second may hit nothing. The verdict on a swarm rests on all its
-schedules together. So a schedule counts as valid where nothing but its size keeps it from that; what went
-wrong in its course (a nemesis or a heal that failed, a node that died, a read that did not come
-back) keeps it unknown.
+schedules together. So a schedule counts as valid where nothing but its size keeps it from that;
+what went wrong in its course (a nemesis or a heal that failed, a node that died, a read that did
+not come back) keeps it unknown.
 """
 
 from __future__ import annotations
