@@ -285,8 +285,15 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "harness.worlds.simulated": (
-        "a whole test in virtual time",
-        ("cluster.core.protocol", "cluster.core.runtime"),
+        "the same test in virtual time, on simulated nodes",
+        (
+            *("checkers.history", "checkers.logs", "cluster.client", "cluster.config"),
+            *("cluster.core.node", "cluster.core.protocol", "cluster.net", "cluster.process"),
+            *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.run"),
+            *("harness.targets", "harness.targets.dynamo", "harness.usage", "harness.worlds"),
+            "workloads.script",
+        ),
     ),
     "harness.simulation.schedules": (
         "schedules of virtual time as values: drawn, named, written, shrunk",

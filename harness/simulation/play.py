@@ -17,9 +17,9 @@ from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import load
+from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulate
-from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
 #: The checker that judges evidence.
 _EVIDENCE = "evidence"
@@ -49,7 +49,7 @@ class Played:
 
 def run(schedule: SimulatedSchedule, story: bool = False) -> SimulatedTest:
     """The schedule, from boot to stop. Raises UsageError where it makes no sense."""
-    tweaks = Tweaks.of(schedule.tweaks)
+    tweaks = tweaks_of(schedule.tweaks)
     return simulate(schedule.options, load=schedule.load, story=story, tweaks=tweaks)
 
 

@@ -29,9 +29,9 @@ from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
 from dynamesis.harness.nemesis.schedule_file import faults_at
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import fault_context, plan_test
-from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 from dynamesis.harness.worlds.test_spec import TestSpec
 from msgspec import UNSET
 
@@ -129,10 +129,12 @@ def _spec(place: YamlPlace) -> TestSpec:
 
 
 def _tweaks(place: YamlPlace) -> JsonObject:
+    given = place.value()
     try:
-        return Tweaks.of(place.value()).to_dict()
+        tweaks_of(given)
     except (ValueError, TypeError, AttributeError) as wrong:
         raise place.wrong(str(wrong)) from wrong
+    return dict(given)
 
 
 def _operations(place: YamlPlace, spec: TestSpec) -> tuple[Given, ...]:

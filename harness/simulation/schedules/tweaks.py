@@ -7,6 +7,9 @@ some of them or none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
@@ -21,15 +24,24 @@ _POINT, _OFTEN = 0.15, (0.005, 0.2)
 
 
 def draw_tweaks(draws: RandomStream) -> JsonObject:
-    """Fields of Tweaks that are not the default, as `Tweaks.to_dict` has them."""
+    """Fields of Tweaks that are not the default."""
     given: JsonObject = {}
     if draws.chance(_SPEED):
-        given["latency"] = draws.choice(_LATENCIES)
+        given["latency"] = list(draws.choice(_LATENCIES))
     if draws.chance(_SPEED):
-        given["fsync"] = draws.choice(_FSYNCS)
+        given["fsync"] = list(draws.choice(_FSYNCS))
     if draws.chance(_POINTS):
         named = draws.some(tuple(POINTS), _POINT)
-        given["points"] = {name: draws.magnitude(*_OFTEN) for name in named}
+        given["buggify"] = {name: draws.magnitude(*_OFTEN) for name in named}
     if draws.chance(_PRIORITIES):
         given["priorities"] = draws.between(1, 4)
-    return Tweaks(**given).to_dict()
+    return given
+
+
+def tweaks_of(given: Mapping[str, Any]) -> Tweaks:
+    """From such fields. Raises ValueError for one that is not known."""
+    unknown = sorted({*given} - {*Tweaks.__dataclass_fields__})
+    if unknown:
+        known = ", ".join(Tweaks.__dataclass_fields__)
+        raise ValueError(f"there is no tweak {unknown[0]!r}; there are {known}")
+    return Tweaks(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
