@@ -63,9 +63,10 @@ class EventLog:
     def _make_lines(self) -> None:
         node = self._node
         for wall, mono, event, fields in self._events:
-            line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event}
+            line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             for name, value in fields.items():
-                line[name] = value if type(value) in _PLAIN else printable(value)
+                if type(value) not in _PLAIN:
+                    line[name] = printable(value)
             self._lines.append(_encode(line))
         self._events.clear()
 
