@@ -16,6 +16,7 @@ from dynamesis.harness.nemesis.faults import FaultValue
 from dynamesis.harness.nemesis.packages import Impossible, Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
 from dynamesis.harness.simulation.schedules.features import (
+    HASTY,
     MANY_KEYS,
     MANY_NODES,
     NODES,
@@ -89,7 +90,8 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
     faults = _faults(draws, fault_context(options), names, spec.time_limit)
-    tweaks = draw_tweaks(draws)
+    hasty = any(param.startswith(HASTY) for param in spec.param)
+    tweaks = draw_tweaks(draws, hasty)
     return SimulatedSchedule.planned(
         replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks
     )

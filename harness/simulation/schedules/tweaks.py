@@ -23,9 +23,12 @@ _SPEED, _POINTS, _PRIORITIES = 0.4, 0.3, 0.15
 _POINT, _OFTEN = 0.15, (0.005, 0.2)
 
 
-def draw_tweaks(draws: RandomStream) -> JsonObject:
-    """Fields of Tweaks that are not the default."""
+def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
+    """Fields of Tweaks that are not the default. `hasty`: nodes do not wait long for each other, so
+    that the network and the disks are as fast as always."""
     given: JsonObject = {}
+    if hasty:
+        return given
     if draws.chance(_SPEED):
         given["latency"] = list(draws.choice(_LATENCIES))
     if draws.chance(_SPEED):
@@ -33,7 +36,7 @@ def draw_tweaks(draws: RandomStream) -> JsonObject:
     if draws.chance(_POINTS):
         named = draws.some(tuple(POINTS), _POINT)
         given["buggify"] = {name: draws.magnitude(*_OFTEN) for name in named}
-    if draws.chance(_PRIORITIES):
+    if "latency" not in given and draws.chance(_PRIORITIES):
         given["priorities"] = draws.between(1, 4)
     return given
 
