@@ -70,7 +70,7 @@ PARAMS: dict[str, Callable[[RandomStream, int], object]] = {
     "handoff_interval": lambda draws, _: draws.choice((0.05, 0.1, 1)),
     "probe_interval": lambda draws, _: draws.choice((0.1, 0.25, 1)),
     "gossip_interval": lambda draws, _: draws.choice((0.1, 0.3, 2)),
-    "replica_timeout": lambda draws, _: draws.choice((0.05, 0.1, 0.2, 1)),
+    "replica_timeout": lambda draws, _: draws.choice((0.1, 0.2, 1)),
     "request_timeout": lambda draws, _: draws.choice((0.3, 0.5, 1)),
     "max_hops": lambda draws, _: draws.between(1, 2),
     "max_requests": lambda draws, _: draws.between(4, 20),
