@@ -21,10 +21,11 @@ from dynamesis.harness.simulation.schedules.explicit import operations_of
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import SIMULATED
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
 #: Options that are about a machine, and have no meaning in virtual time.
-_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin")
+_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin", "links")
 
 
 def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
@@ -37,7 +38,7 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
         raise UsageError(f"--replay: {path} is of target {spec.target}; only {DYNAMO} is simulated")
     missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
     plain = {name: _default(name) for name in _MACHINE}
-    spec = replace(spec, links="embedded", schedule=None, nemesis=None, **plain)
+    spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
     history = tuple(_events(path / HISTORY))
     faults, lost = _faults(history)
     schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))

@@ -80,9 +80,7 @@ class UsualGet:
         else:
             self._received(peer, None, "unreachable", False)
 
-    def _received(
-        self, peer: str, state: State | None, error: str | None, durable: bool
-    ) -> None:
+    def _received(self, peer: str, state: State | None, error: str | None, durable: bool) -> None:
         if self._general is not None:
             self._general.received(peer, state, error, durable)
             return

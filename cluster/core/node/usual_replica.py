@@ -87,8 +87,10 @@ class UsualReplica:
             runtime.reply(channel, ReplicaPutReply(rid, kept and code is None, code))
 
         actor = old.actor
-        if actor is not None and actor in asked.state and not clock.covers(
-            old.state, asked.state, actor
+        if (
+            actor is not None
+            and actor in asked.state
+            and not clock.covers(old.state, asked.state, actor)
         ):
             actor = None
         new = Record(state, actor, clock.digest(state))

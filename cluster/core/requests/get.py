@@ -83,9 +83,7 @@ class GetRequest:
         if answered:
             self._phase = advance(self._phase, Phase.ANSWERED)
 
-    def received(
-        self, node: str, state: State | None, error: str | None, durable: bool
-    ) -> None:
+    def received(self, node: str, state: State | None, error: str | None, durable: bool) -> None:
         """What a primary answered."""
         self._received_from(self._taken_over[node], state, error, durable)
 

@@ -31,7 +31,7 @@ from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.extensions import outside_nemesis
-from dynamesis.harness.worlds.options import fault_context, plan_test
+from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads import WORKLOADS as EVERY
 from dynamesis.workloads import Workload
@@ -123,7 +123,7 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
         r=r,
         w=w,
         strict=draws.chance(0.2),
-        links="embedded",
+        world=SIMULATED,
         seed=seed,
         nemesis=("none",),
         time_limit=round(limit, 1),

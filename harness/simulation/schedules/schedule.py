@@ -42,6 +42,10 @@ class SimulatedSchedule:
         schedule.__dict__["options"] = with_faults(plan, faults)  # where cached_property looks
         return schedule
 
+    def __getstate__(self) -> JsonObject:
+        """Without what is planned, which holds functions."""
+        return {name: value for name, value in vars(self).items() if name != "options"}
+
     @cached_property
     def options(self) -> TestOptions:
         """The test as it is planned. Raises UsageError where it makes no sense."""
