@@ -1,7 +1,7 @@
 """Situations: the rare things that a store is made for, and whether a test reached them.
 
-"Nothing found" is worth what was tried. A test that never kept a hint says nothing of hinted
-handoff. So each situation of this table is counted in the nodes' event logs, also where its count
+A verdict of "valid" is only as good as what was tried: a test that never kept a hint shows nothing
+of hinted handoff. So each situation of this table is counted in the nodes' event logs, also where its count
 is 0, and a workload or nemesis that never reaches one shows.
 
 A situation is a line of the log, in some a line that follows on others: the second `ready` of a
