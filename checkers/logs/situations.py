@@ -1,8 +1,8 @@
 """Situations: the rare things that a store is made for, and whether a test reached them.
 
 A verdict of "valid" is only as good as what was tried: a test that never kept a hint shows nothing
-of hinted handoff. So each situation of this table is counted in the nodes' event logs, also where its count
-is 0, and a workload or nemesis that never reaches one shows.
+of hinted handoff. So each situation of this table is counted in the nodes' event logs, also where
+its count is 0, and a workload or nemesis that never reaches one shows.
 
 A situation is a line of the log, in some a line that follows on others: the second `ready` of a
 node is a restart. Lines that are logged at most once a second carry `times`. A SIGKILL costs the

@@ -11,7 +11,7 @@ from dynamesis.checkers.logs.situations import SITUATIONS
 class Reached(NamedTuple):
     name: str
     about: str
-    count: int
+    times: int
 
 
 class Reach(NamedTuple):
@@ -27,8 +27,8 @@ def by_reach(results: Mapping[str, Any]) -> Reach | None:
     if not isinstance(counts, Mapping) or not counts:
         return None
     rows = [Reached(str(name), _about(name), _count(count)) for name, count in counts.items()]
-    reached = sorted((row for row in rows if row.count), key=lambda row: -row.count)
-    return Reach(reached, [row for row in rows if not row.count])
+    reached = sorted((row for row in rows if row.times), key=lambda row: -row.times)
+    return Reach(reached, [row for row in rows if not row.times])
 
 
 def _about(name: str) -> str:

@@ -138,7 +138,10 @@ class Tweaks:
         if unknown:
             known = ", ".join(cls.__dataclass_fields__)
             raise ValueError(f"there is no tweak {unknown[0]!r}; there are {known}")
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+        values: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in given.items()
+        }
+        return cls(**values)
 
 
 def _plain(value: Any) -> Any:
