@@ -288,6 +288,24 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a whole test in virtual time",
         ("cluster.core.protocol", "cluster.core.runtime"),
     ),
+    "harness.simulation.schedules": (
+        "schedules of virtual time as values: drawn, named, written, shrunk",
+        (
+            *("checkers.history", "cluster.zoo", "harness.generators", "harness.nemesis"),
+            *("harness.results", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
+            "workloads",
+        ),
+    ),
+    "harness.simulation": (
+        "swarms of schedules in virtual time: run, judged, kept, replayed",
+        (
+            *("checkers", "checkers.history", "cluster.plugins", "cluster.zoo"),
+            *("harness.check", "harness.nemesis", "harness.processes", "harness.report"),
+            *("harness.results", "harness.run", "harness.simulation.schedules"),
+            *("harness.targets", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
+            "workloads",
+        ),
+    ),
     "harness.local_cluster": (
         "a cluster that stays up",
         (
@@ -308,8 +326,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
-            *("cluster.zoo", "harness.campaign", "harness.report", "harness.results"),
-            *("harness.run", "harness.usage", "harness.worlds"),
+            *("checkers", "cluster.zoo", "harness.campaign", "harness.report"),
+            *("harness.results", "harness.run", "harness.simulation"),
+            *("harness.simulation.schedules", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.bench": (
@@ -331,8 +350,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.bench", "harness.campaign", "harness.check"),
             *("harness.cli.local", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
-            *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
+            *("harness.run", "harness.serve", "harness.simulation", "harness.targets"),
+            *("harness.usage", "harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -21,6 +21,7 @@ _INTERRUPTED = 130
 COMMANDS = {
     "test": "dynamesis.harness.cli.test",
     "campaign": "dynamesis.harness.cli.campaign",
+    "simulate": "dynamesis.harness.cli.simulate",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
     "export": "dynamesis.harness.cli.export",

@@ -1,7 +1,6 @@
-"""Swarms of small schedules in virtual time: drawn, run, judged, shrunk, kept, replayed.
+"""Swarms of small schedules in virtual time: run, judged, shrunk, kept, replayed.
 
-A schedule (schedule.py) is one whole test as a value. draw.py draws it from a seed; play.py
-runs it in the simulated world (harness.worlds.simulated) and judges it; shrink.py makes it
-smaller as long as it fails; text.py writes it to a file of a few lines and reads it again;
-failures.py keeps what failed, to be played first the next time.
+play.py runs a schedule (harness.simulation.schedules) in the simulated world
+(harness.worlds.simulated) and judges it; minimal.py shrinks what fails; failures.py keeps it, to
+be played first the next time; run_simulation.py is all of it together.
 """

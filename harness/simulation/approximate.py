@@ -14,12 +14,12 @@ import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.check.evaluate import stored_test
 from dynamesis.harness.nemesis import Event
-from dynamesis.harness.nemesis.faults import FaultStart, MembershipChange, action_from_value
+from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, action_from_value
 from dynamesis.harness.nemesis.schedule import NEMESIS, in_order
 from dynamesis.harness.results.results import HISTORY, Folder
-from dynamesis.harness.simulation.explicit import operations_of
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.text import Written
+from dynamesis.harness.simulation.schedules.explicit import operations_of
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
@@ -87,9 +87,11 @@ def _faults(history: tuple[Op, ...]) -> tuple[tuple[Event, ...], list[str]]:
 
 
 def _fault(op: Op, at: int, events: list[Event]) -> Event | str | None:
-    """The event of an operation of the nemesis: None for its invocation, a reason where it did
-    not come about."""
-    if op.type == "invoke" or not isinstance(op.value, dict):
+    """The event of an operation of the nemesis; a reason where it did not come about; None where it
+    is that of another one. A change of the membership is taken as it was planned: which nodes join
+    and leave is found anew."""
+    planned = op.f == "start-membership"
+    if (op.type == "invoke") is not planned or not isinstance(op.value, dict):
         return None
     if "skipped" in op.value:
         return f"{op.f}: {op.value['skipped']}"
@@ -97,11 +99,7 @@ def _fault(op: Op, at: int, events: list[Event]) -> Event | str | None:
         action = action_from_value(op.f, op.value)
     except (KeyError, ValueError) as strange:
         return f"{op.f}: {strange}"
-    if isinstance(action, FaultStart) and isinstance(action.fault, MembershipChange):
-        return f"{op.f}: a change of the membership, which names nodes that did not exist before"
-    begun = {event.action.number for event in events if isinstance(event.action, FaultStart)}
-    if op.f.startswith("stop-"):
-        return Event(at, op.f, action.stop if isinstance(action, FaultStart) else action) if (
-            action.number in begun
-        ) else None
-    return Event(at, op.f, action)
+    if isinstance(action, FaultStart):
+        return Event(at, op.f, action)
+    member = next((e.action.member for e in events if e.action.number == action.number), None)
+    return None if member is None else Event(at, op.f, FaultStop(action.number, member))

@@ -12,8 +12,8 @@ from dynamesis.cluster.plugins.objects import absolute, is_file_name
 from dynamesis.cluster.zoo import BUGS, resolve
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.run.progress_view import Mode
-from dynamesis.harness.simulation.draw import Wanted
 from dynamesis.harness.simulation.run_simulation import Asked
+from dynamesis.harness.simulation.schedules.draw import Wanted
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within, writable_file
 from dynamesis.workloads import WORKLOADS

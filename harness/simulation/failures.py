@@ -1,7 +1,8 @@
 """The database of failures: schedules that failed once, to be played first the next time.
 
-A folder of YAML files (harness.simulation.text), each named after what it holds. One that does
-not fail any more is taken out, as Hypothesis does; a regression test (`--pytest`) stays.
+A folder of YAML files (harness.simulation.schedules.text), each named after what it holds. One
+that does not fail any more is taken out, as Hypothesis does; a regression test (`--pytest`)
+stays.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamesis.harness.simulation.draw import Wanted
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.text import Written, dump, load
+from dynamesis.harness.simulation.schedules.draw import Wanted
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.text import Written, dump, load
 from dynamesis.harness.usage.exits import UsageError
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, replace
 
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.simulation.explicit import operations_of
 from dynamesis.harness.simulation.play import play, run
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.shrink import MOST, shrink
+from dynamesis.harness.simulation.schedules.explicit import operations_of
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.shrink import MOST, shrink
 from dynamesis.harness.usage.exits import UsageError
 
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.simulation.results import SHOWN, Failure, Tally
-from dynamesis.harness.simulation.text import dump
+from dynamesis.harness.simulation.schedules.text import dump
 
 #: (style, text)
 Line = tuple[str, str]
@@ -53,10 +53,14 @@ def _failure(failure: Failure) -> Iterator[Line]:
 
 def _conclusion(tally: Tally) -> Iterator[Line]:
     if tally.schedules:
-        yield "", (
-            f"evidence: {sum(tally.operations)} operations, {tally.acknowledged} acknowledged, "
-            f"{tally.effective} of {sum(tally.faults)} faults took effect; the median schedule has "
-            f"{median(tally.operations):g} operations and {median(tally.faults):g} faults"
+        yield (
+            "",
+            (
+                f"evidence: {sum(tally.operations)} operations, {tally.acknowledged} acknowledged, "
+                f"{tally.effective} of {sum(tally.faults)} faults took effect; "
+                f"the median schedule has {median(tally.operations):g} operations and "
+                f"{median(tally.faults):g} faults"
+            ),
         )
     style = ("bold green", "bold red", "", "bold yellow")[tally.exit_code]
     yield style, counts(tally)

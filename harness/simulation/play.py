@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.text import load
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.text import load
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulate
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
@@ -63,9 +63,7 @@ def play(schedule: Schedule) -> Played:
     except (AssertionError, ArithmeticError, LookupError, RuntimeError, TypeError) as failure:
         last = traceback.extract_tb(failure.__traceback__)[-1]
         where = f"{last.filename}:{last.lineno}"
-        return Played(
-            Verdict.UNKNOWN, reasons=(f"the simulation failed at {where}: {failure!r}",)
-        )
+        return Played(Verdict.UNKNOWN, reasons=(f"the simulation failed at {where}: {failure!r}",))
 
 
 def outcome(results: JsonObject) -> Played:
@@ -106,6 +104,6 @@ def _reasons(results: JsonObject) -> tuple[str, ...]:
 
 
 def replay(text: str, name: str = "the schedule") -> JsonObject:
-    """The results of a schedule in YAML (harness.simulation.text), as in results.json: for tests
-    that hold what a swarm once found. Raises UsageError."""
+    """The results, as in results.json, of a schedule in YAML (harness.simulation.schedules.text):
+    for tests that hold what a swarm once found. Raises UsageError."""
     return judge(run(load(text, name).schedule))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dynamesis.harness.simulation.results import Failure
-from dynamesis.harness.simulation.text import dump
+from dynamesis.harness.simulation.schedules.text import dump
 
 _HEAD = '''"""Schedules that `dynamesis simulate` once found to fail, in virtual time."""
 
@@ -15,14 +15,14 @@ from dynamesis.harness.simulation.play import replay
 
 SCHEDULES = {
 '''
-_TAIL = '''}
+_TAIL = """}
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedule(name: str) -> None:
     results = replay(SCHEDULES[name], name)
     assert results["anomalies"] == {}
-'''
+"""
 
 
 def pytest_file(failures: Sequence[Failure]) -> str:
@@ -31,6 +31,8 @@ def pytest_file(failures: Sequence[Failure]) -> str:
     for failure in failures:
         anomalies = failure.minimal.anomalies
         name = re.sub(r"\W+", "-", f"{failure.minimal.anomaly}-seed-{failure.seed}")
-        text = dump(failure.minimal.schedule, anomalies).replace("\\", "\\\\").replace('"""', '\\"""')
+        text = (
+            dump(failure.minimal.schedule, anomalies).replace("\\", "\\\\").replace('"""', '\\"""')
+        )
         parts.append(f'    "{name}": """\n{text}""",\n')
     return _HEAD + "".join(parts) + _TAIL

@@ -8,11 +8,11 @@ from pathlib import Path
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.approximate import approximation
-from dynamesis.harness.simulation.draw import Wanted, draw
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import SIMULATED, save_schedule
-from dynamesis.harness.simulation.text import Written, load
-from dynamesis.harness.simulation.token import decode
+from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.schedules.text import Written, load
+from dynamesis.harness.simulation.schedules.token import decode
 from dynamesis.harness.usage.exits import UsageError, exit_code
 from dynamesis.harness.usage.values import results_folder
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
-from dynamesis.harness.simulation.draw import Wanted, draw
 from dynamesis.harness.simulation.failures import FAILURES, Failures, Kept
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
 from dynamesis.harness.simulation.results import Failure, Tally
 from dynamesis.harness.simulation.saved import save_schedule
-from dynamesis.harness.simulation.schedule import Schedule
+from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
-from dynamesis.harness.simulation.text import Written
-from dynamesis.harness.simulation.token import encode
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.values import results_folder
 from rich.console import Console

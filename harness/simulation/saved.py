@@ -7,9 +7,9 @@ from pathlib import Path
 from dynamesis.checkers.history.op import JsonObject, encode
 from dynamesis.harness.check.evaluate import save
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
-from dynamesis.harness.results.results import HISTORY, LEDGER, SCHEDULE, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, SCHEDULE, TEST, Folder
 from dynamesis.harness.simulation.play import run
-from dynamesis.harness.simulation.text import Written, dump
+from dynamesis.harness.simulation.schedules.text import Written, dump
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
 
 #: The whole schedule, to be replayed; and who sent what to whom.

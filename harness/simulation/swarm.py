@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 from dynamesis.harness.processes.lifeline import end_with
-from dynamesis.harness.simulation.draw import Wanted, draw
 from dynamesis.harness.simulation.play import Played, play
+from dynamesis.harness.simulation.schedules.draw import Wanted, draw
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 A = TypeVar("A")

@@ -57,4 +57,3 @@ class SwarmView:
     ) -> None:
         if self._status is not None:
             self._status.stop()
-

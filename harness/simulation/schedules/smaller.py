@@ -1,21 +1,22 @@
 """Schedules that are a little smaller than another one, likeliest first.
 
-Each function gives the candidates of one kind; harness.simulation.shrink tries them. None is
-larger than what it was made of, so that shrinking ends.
+Each function gives the candidates of one kind; harness.simulation.schedules.shrink tries them.
+None is larger than what it was made of, so that shrinking ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis import Event
 from dynamesis.harness.nemesis.faults import FaultStart, FaultValue
-from dynamesis.harness.simulation.explicit import plain, renamed
-from dynamesis.harness.simulation.schedule import Schedule
+from dynamesis.harness.simulation.schedules.explicit import plain, renamed
+from dynamesis.harness.simulation.schedules.schedule import Schedule
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: What a spec needs to be the same test.
@@ -161,7 +162,7 @@ def gaps(schedule: Schedule) -> Sequence[Schedule]:
         if 0.1 <= limit < schedule.spec.time_limit:
             found.append(replace(schedule, spec=replace(schedule.spec, time_limit=limit)))
     pauses = sorted(
-        ((b - a, b) for a, b in zip(marks, marks[1:], strict=False) if b - a > 100_000_000),
+        ((b - a, b) for a, b in pairwise(marks) if b - a > 100_000_000),
         reverse=True,
     )
     for length, end in pauses[:4]:

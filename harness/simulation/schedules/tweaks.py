@@ -8,7 +8,7 @@ some of them or none.
 from __future__ import annotations
 
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.harness.simulation.dice import Dice
+from dynamesis.harness.simulation.schedules.dice import Dice
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 
 #: s; least and most that a message, and a batch of a disk, takes

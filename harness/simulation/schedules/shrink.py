@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from dynamesis.harness.simulation import smaller
-from dynamesis.harness.simulation.explicit import without
-from dynamesis.harness.simulation.schedule import Schedule
+from dynamesis.harness.simulation.schedules import smaller
+from dynamesis.harness.simulation.schedules.explicit import without
+from dynamesis.harness.simulation.schedules.schedule import Schedule
 
 T = TypeVar("T")
 #: Runs of schedules that one shrinking may take.
@@ -63,7 +63,7 @@ def shrink(schedule: Schedule, fails: Fails, most: int = MOST) -> Schedule:
     times, and `schedule` is taken to fail."""
     search = _Search(schedule, fails, most)
     try:
-        while any([_pass(search) for _pass in _PASSES]):
+        while sum(run(search) for run in _PASSES):  # all of them, each time
             continue
     except _Spent:
         pass
@@ -139,4 +139,3 @@ _PASSES: tuple[Callable[[_Search], bool], ...] = (
     _each(smaller.lengths),
     _each(smaller.rounded),
 )
-

@@ -68,4 +68,3 @@ def renamed(operations: Sequence[Given]) -> tuple[Given, ...]:
 def plain(item: Given) -> Given:
     """The operation without what it asks for."""
     return Given(item.at, item.client, msgspec.structs.replace(item.op, options=None), item.basis)
-

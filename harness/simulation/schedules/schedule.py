@@ -7,6 +7,7 @@ then can one of them be left out without another becoming a different one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness import generators as gen
@@ -32,7 +33,16 @@ class Schedule:
     tweaks: JsonObject = field(default_factory=dict)
     operations: tuple[Given, ...] | None = None
 
-    @property
+    @classmethod
+    def planned(
+        cls, spec: TestSpec, plan: TestOptions, faults: tuple[Event, ...], tweaks: JsonObject
+    ) -> Schedule:
+        """The schedule of a spec without faults that was planned already. Raises UsageError."""
+        schedule = cls(spec, faults, tweaks)
+        schedule.__dict__["options"] = with_faults(plan, faults)  # where cached_property looks
+        return schedule
+
+    @cached_property
     def options(self) -> TestOptions:
         """The test as it is planned. Raises UsageError where it makes no sense."""
         planned = plan_test(replace(self.spec, nemesis=("none",), schedule=None))

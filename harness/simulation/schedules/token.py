@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.nemesis.catalogue import PACKAGES
-from dynamesis.harness.simulation.draw import VERSION, Wanted
+from dynamesis.harness.simulation.schedules.draw import VERSION, Wanted
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.workloads import WORKLOADS
 

@@ -28,7 +28,7 @@ from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
 from dynamesis.harness.nemesis.schedule_file import faults_at
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
-from dynamesis.harness.simulation.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import Schedule
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import fault_context, plan_test
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
@@ -62,7 +62,7 @@ def dump(schedule: Schedule, anomalies: Iterable[str] = (), token: str | None = 
     if named := list(anomalies):
         parts.append(_line("anomalies", named))
     if token is not None:
-        parts.append(_line("token", token))
+        parts.append(f"token: {token}\n")
     return "".join(parts)
 
 
@@ -166,4 +166,3 @@ def _ns(place: YamlPlace) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
         raise place.wrong(f"{value!r} is not a time; it takes seconds after the load began")
     return round(value * 1e9)
-

@@ -15,8 +15,8 @@ from dynamesis.harness.nemesis.catalogue import FAMILIES, PACKAGES, possible
 from dynamesis.harness.nemesis.faults import FaultValue
 from dynamesis.harness.nemesis.packages import Impossible, Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
-from dynamesis.harness.simulation.dice import Dice
-from dynamesis.harness.simulation.features import (
+from dynamesis.harness.simulation.schedules.dice import Dice
+from dynamesis.harness.simulation.schedules.features import (
     MANY_KEYS,
     MANY_NODES,
     NODES,
@@ -26,11 +26,11 @@ from dynamesis.harness.simulation.features import (
     WORKLOADS,
     tuned,
 )
-from dynamesis.harness.simulation.schedule import Schedule
-from dynamesis.harness.simulation.tweaks import draw_tweaks
+from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.extensions import outside_nemesis
-from dynamesis.harness.worlds.options import fault_context, plan_test, with_faults
+from dynamesis.harness.worlds.options import fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads import WORKLOADS as EVERY
 from dynamesis.workloads import Workload
@@ -77,22 +77,20 @@ def draw(seed: int, wanted: Wanted = Wanted()) -> Schedule:
     rng, problem = Rng(seed).split("swarm"), None
     for attempt in range(_TRIES):
         try:
-            drawn = _draw(seed, Dice(rng.split(attempt)), wanted)
+            return _draw(seed, Dice(rng.split(attempt)), wanted)
         except (UsageError, Impossible) as senseless:
             problem = senseless
-            continue
-        return replace(drawn, spec=replace(drawn.spec, bug=wanted.bug))
     raise UsageError(f"nothing can be drawn: {problem}")
 
 
 def _draw(seed: int, dice: Dice, wanted: Wanted) -> Schedule:
     workload = _workload(dice, wanted.workloads)
     spec = _spec(seed, dice, workload)
-    options = plan_test(spec)
+    options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if dice.chance(0.1) else ()))
     faults = _faults(dice, fault_context(options), names, spec.time_limit)
-    with_faults(options, faults)
-    return Schedule(replace(spec, nemesis=None), faults, draw_tweaks(dice))
+    tweaks = draw_tweaks(dice)
+    return Schedule.planned(replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks)
 
 
 def _workload(dice: Dice, names: tuple[str, ...] | None) -> Workload:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynamesis.harness.simulation.dice import Dice
+from dynamesis.harness.simulation.schedules.dice import Dice
 from dynamesis.workloads.base import Option, Workload
 
 #: How likely each workload is; one that is not here, as often as the least.
