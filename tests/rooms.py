@@ -285,8 +285,15 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "harness.worlds.simulated": (
-        "a whole test in virtual time",
-        ("cluster.core.protocol", "cluster.core.runtime"),
+        "the same test in virtual time, on simulated nodes",
+        (
+            *("checkers.history", "checkers.logs", "cluster.client", "cluster.config"),
+            *("cluster.core.node", "cluster.core.protocol", "cluster.net", "cluster.process"),
+            *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.run"),
+            *("harness.targets", "harness.targets.dynamo", "harness.usage", "harness.worlds"),
+            "workloads.script",
+        ),
     ),
     "harness.simulation.schedules": (
         "schedules of virtual time as values: drawn, named, written, shrunk",
@@ -304,6 +311,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.results", "harness.run", "harness.simulation.schedules"),
             *("harness.targets", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
             "workloads",
+        ),
+    ),
+    "harness.simulation.exhaust": (
+        "all small schedules: words, the test of each, what came of all",
+        (
+            *("checkers", "checkers.history", "harness.generators", "harness.nemesis"),
+            *("harness.run", "harness.simulation", "harness.simulation.schedules"),
+            *("harness.usage", "harness.worlds"),
         ),
     ),
     "harness.local_cluster": (

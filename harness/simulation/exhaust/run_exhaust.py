@@ -28,8 +28,8 @@ from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.results import Tally
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import save_schedule
+from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.swarm import spread
-from dynamesis.harness.simulation.text import Written
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder

@@ -13,7 +13,7 @@ from dynamesis.harness.nemesis.catalogue import MEMBERS
 from dynamesis.harness.nemesis.faults import CutFault, FaultValue, KillFault, PauseFault, WipeFault
 from dynamesis.harness.nemesis.schedule import Event, FaultInterval, events_of
 from dynamesis.harness.simulation.exhaust.words import MEND, NODES, Word, is_request
-from dynamesis.harness.simulation.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import Schedule
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.test_spec import TestSpec
 

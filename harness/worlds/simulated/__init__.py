@@ -1,1 +1,1 @@
-"""A whole test in virtual time: nodes as values, a network and disks that are simulated."""
+"""A whole test in virtual time: real nodes on a simulated network, disks, clocks and processes."""

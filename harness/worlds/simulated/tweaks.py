@@ -17,20 +17,24 @@ changes. Orders that need one link to be far behind all others are then as likel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 from typing import Any
 
 from dynamesis.cluster.core.protocol.events import Effect, Persist, Reply, Send, SetTimer
-from dynamesis.cluster.core.runtime.rng import Rng
 
-#: one of so many is drawn
-_SIDES = 1 << 30
+#: a number from 0 on, below 1
+Roll = Callable[[], float]
 #: seconds that a pair of nodes of each priority adds to a message
 _SLOW = (0.0, 0.004, 0.03, 0.2)
 #: messages among which the priorities change
 _STEPS = 4_000
+
+
+class Unsent(Send, frozen=True):
+    """A Send at the moment at which it may still fail for certain."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ POINTS: dict[str, Point] = {
     "sync-held": Point("a key of an exchange is held back", Send, (0.05, 2.5), ("SyncKey",)),
     "reap-held": Point("a round of reaping is held back", Send, (0.05, 2.5), ("Reap",)),
     "reply-held": Point("an answer is held back", Reply, (0.05, 1.2)),
-    "send-refused": Point("a message is dropped unsent", Send, (0.0, 0.05), (), "not sent"),
+    "send-refused": Point("a message is dropped unsent", Unsent, (0.0, 0.05), (), "not sent"),
 }
 
 
@@ -105,17 +109,16 @@ class Tweaks:
             raise ValueError(f"priorities is {self.priorities}; it must be 0 or more")
 
     @cached_property
-    def _by_effect(self) -> dict[type, tuple[tuple[Point, int], ...]]:
-        """Of each type of effect the points that may strike it, each with how many of _SIDES."""
-        found: dict[type, tuple[tuple[Point, int], ...]] = {}
-        for name in POINTS:
-            sides = int(self.points.get(name, 0.0) * _SIDES)
-            if sides:
-                point = POINTS[name]
-                found[point.effect] = (*found.get(point.effect, ()), (point, sides))
+    def _by_effect(self) -> dict[type, tuple[tuple[str, Point, float], ...]]:
+        """Of each type of effect the points that may strike it, by name, each with how likely."""
+        found: dict[type, tuple[tuple[str, Point, float], ...]] = {}
+        for name, point in POINTS.items():
+            if chance := self.points.get(name, 0.0):
+                found[point.effect] = (*found.get(point.effect, ()), (name, point, chance))
         return found
 
-    def candidates(self, effect: Effect) -> tuple[tuple[Point, int], ...]:
+    def candidates(self, effect: Effect) -> tuple[tuple[str, Point, float], ...]:
+        """The points that may strike an effect of this type."""
         return self._by_effect.get(type(effect), ())
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,21 +164,17 @@ class Perturbation:
 NOTHING = Perturbation()
 
 
-def perturb(tweaks: Tweaks, rng: Rng, effect: Effect) -> Perturbation:
-    """Decide what happens to one effect; draws from `rng` only where a point may strike it."""
+def perturb(tweaks: Tweaks, roll: Roll, effect: Effect) -> Perturbation:
+    """Decide what happens to one effect; rolls only where a point may strike it."""
     candidates = tweaks.candidates(effect)
     if not candidates:
         return NOTHING
     kind = _kind(effect)
-    for point, sides in candidates:
-        if point.concerns(kind) and rng.roll(_SIDES) < sides:
+    for name, point, chance in candidates:
+        if point.concerns(kind) and roll() < chance:
             low, high = point.delays
-            delay = low + (high - low) * rng.roll(_SIDES) / _SIDES
-            return Perturbation(delay, point.fails, _NAMES[point])
+            return Perturbation(low + (high - low) * roll(), point.fails, name)
     return NOTHING
-
-
-_NAMES = {point: name for name, point in POINTS.items()}
 
 
 def _kind(effect: Effect) -> str:
@@ -190,60 +189,52 @@ def _kind(effect: Effect) -> str:
 class Priorities:
     """How slow each ordered pair of nodes is, as messages pass."""
 
-    def __init__(self, tweaks: Tweaks, rng: Rng) -> None:
-        self._rng = rng
-        self._on = tweaks.priorities > 0
+    def __init__(self, changes: int, roll: Roll) -> None:
+        """`changes`: how many priorities change."""
+        self._roll = roll
         self._slow: dict[tuple[str, str], float] = {}
-        self._changes = {rng.roll(_STEPS) for _ in range(tweaks.priorities)}
+        self._changes = {int(roll() * _STEPS) for _ in range(changes)}
         self._step = 0
 
     def delay(self, source: str, dest: str) -> float:
         """Seconds that the next message from one node to the other takes longer."""
-        if not self._on:
-            return 0.0
         pair = source, dest
         if pair not in self._slow:
-            self._slow[pair] = _SLOW[self._rng.roll(len(_SLOW))]
+            self._slow[pair] = self._draw()
         if self._step in self._changes:
             pairs = list(self._slow)
-            self._slow[pairs[self._rng.roll(len(pairs))]] = _SLOW[self._rng.roll(len(_SLOW))]
+            self._slow[pairs[int(self._roll() * len(pairs))]] = self._draw()
         self._step += 1
         return self._slow[pair]
+
+    def _draw(self) -> float:
+        return _SLOW[int(self._roll() * len(_SLOW))]
 
 
 class Perturber:
     """One run's stream of perturbations, for the shell of its nodes. After `calm()` nothing fails
-    and nothing is slow any more: what is measured from then on is the node's own recovery."""
+    and nothing is late any more: what is measured from then on is the node's own recovery."""
 
-    def __init__(self, tweaks: Tweaks, seed: int) -> None:
-        self.tweaks = tweaks
-        self._rng = Rng(seed)
-        self._priorities = Priorities(tweaks, Rng(seed + 1))
-        self._calm = False
+    def __init__(self, tweaks: Tweaks, seed: str) -> None:
+        self._tweaks = tweaks
+        self._roll = Random(f"{seed} points").random
+        changes = tweaks.priorities
+        slow = Priorities(changes, Random(f"{seed} priorities").random) if changes else None
+        #: how slow links are; None: all are alike
+        self.priorities: Priorities | None = slow
+        #: whether any point may strike
+        self.rare = any(tweaks.points.values())
         #: name of a point -> how often it struck
         self.struck: dict[str, int] = {}
 
     def calm(self) -> None:
-        self._calm = True
+        self.priorities, self.rare = None, False
 
     def on(self, effect: Effect) -> Perturbation:
         """What happens to this effect."""
-        if self._calm:
+        if not self.rare:
             return NOTHING
-        found = perturb(self.tweaks, self._rng, effect)
+        found = perturb(self._tweaks, self._roll, effect)
         if found is not NOTHING:
             self.struck[found.point] = self.struck.get(found.point, 0) + 1
         return found
-
-    def latency(self, source: str, dest: str) -> float:
-        """Seconds that a message takes, a perturbation not counted."""
-        drawn = self._between(self.tweaks.latency)
-        return drawn if self._calm else drawn + self._priorities.delay(source, dest)
-
-    def fsync(self) -> float:
-        """Seconds that a batch takes, a perturbation not counted."""
-        return self._between(self.tweaks.fsync)
-
-    def _between(self, bounds: tuple[float, float]) -> float:
-        low, high = bounds
-        return low + (high - low) * self._rng.roll(_SIDES) / _SIDES

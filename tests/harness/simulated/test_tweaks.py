@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
 from typing import get_args
 
 import pytest
@@ -17,13 +18,13 @@ from dynamesis.cluster.core.protocol.events import (
     Write,
 )
 from dynamesis.cluster.core.protocol.messages import Life, Ping, ReplicaGet
-from dynamesis.cluster.core.runtime.rng import Rng
 from dynamesis.harness.worlds.simulated.tweaks import (
     NOTHING,
     POINTS,
     Perturber,
     Priorities,
     Tweaks,
+    Unsent,
     perturb,
 )
 
@@ -37,26 +38,26 @@ EFFECTS: list[Effect] = [PING, READ, BATCH, HINTS, SetTimer("next", 1.0), Emit("
 def test_every_point_names_an_effect_and_kinds_that_there_are() -> None:
     tables = get_args(Write.__annotations__["table"]) or ("objects", "hints", "meta")
     for name, point in POINTS.items():
-        assert point.effect in get_args(Effect), name
+        assert point.effect in (*get_args(Effect), Unsent), name
         for kind in point.kinds:
             assert kind in tables or hasattr(messages, kind), f"{name}: {kind}"
 
 
 def test_nothing_is_perturbed_or_drawn_without_points() -> None:
-    rng = Rng(1)
-    before = vars(rng).copy()
-    assert all(perturb(Tweaks(), rng, effect) is NOTHING for effect in EFFECTS)
-    assert vars(rng) == before
+    def roll() -> float:
+        raise AssertionError
+
+    assert all(perturb(Tweaks(), roll, effect) is NOTHING for effect in EFFECTS)
 
 
 @pytest.mark.parametrize("name", POINTS)
 def test_a_certain_point_strikes_all_that_it_names_and_nothing_else(name: str) -> None:
     tweaks, point = Tweaks(points={name: 1.0}), POINTS[name]
     kinds = {"Ping": PING, "ReplicaGet": READ, "objects": BATCH, "hints": HINTS}
-    rng = Rng(7)
+    roll = Random(7).random
     for kind, effect in kinds.items():
-        found = perturb(tweaks, rng, effect)
-        strikes = isinstance(effect, point.effect) and (not point.kinds or kind in point.kinds)
+        found = perturb(tweaks, roll, effect)
+        strikes = type(effect) is point.effect and (not point.kinds or kind in point.kinds)
         assert (found.point == name) is strikes
         if strikes:
             assert point.delays[0] <= found.delay <= point.delays[1]
@@ -64,7 +65,7 @@ def test_a_certain_point_strikes_all_that_it_names_and_nothing_else(name: str) -
 
 
 def test_a_point_strikes_about_as_often_as_its_probability() -> None:
-    perturber = Perturber(Tweaks(points={"probe-held": 0.1}), 3)
+    perturber = Perturber(Tweaks(points={"probe-held": 0.1}), "3")
     for _ in range(10_000):
         perturber.on(PING)
         perturber.on(READ)
@@ -75,35 +76,39 @@ def test_a_point_strikes_about_as_often_as_its_probability() -> None:
 def test_the_same_seed_perturbs_the_same_effects() -> None:
     tweaks = Tweaks(points=dict.fromkeys(POINTS, 0.3), priorities=5)
 
-    def played(seed: int) -> list[object]:
+    def played(seed: str) -> list[object]:
         perturber = Perturber(tweaks, seed)
+        slow = perturber.priorities
+        assert slow is not None
         return [
-            (perturber.on(effect), perturber.latency("n1", "n2"), perturber.fsync())
-            for _ in range(50)
-            for effect in EFFECTS
+            (perturber.on(effect), slow.delay("n1", "n2")) for _ in range(50) for effect in EFFECTS
         ]
 
-    assert played(5) == played(5)
-    assert played(5) != played(6)
+    assert played("5") == played("5")
+    assert played("5") != played("6")
 
 
 def test_after_calm_nothing_is_perturbed() -> None:
-    perturber = Perturber(Tweaks(points=dict.fromkeys(POINTS, 1.0), priorities=3), 1)
+    perturber = Perturber(Tweaks(points=dict.fromkeys(POINTS, 1.0), priorities=3), "1")
     perturber.calm()
     assert all(perturber.on(effect) is NOTHING for effect in EFFECTS)
-    low, high = perturber.tweaks.latency
-    assert all(low <= perturber.latency("n1", "n2") <= high for _ in range(100))
+    assert perturber.priorities is None
+    assert not perturber.rare
 
 
 def test_priorities_differ_between_links_and_change_so_often() -> None:
     pairs = [(a, b) for a in "abc" for b in "abc" if a != b]
-    slow = Priorities(Tweaks(priorities=3), Rng(2))
+    slow = Priorities(3, Random(2).random)
     rounds = [tuple(slow.delay(a, b) for a, b in pairs) for _ in range(700)]
     assert len(set(rounds[0])) > 1
     changes = sum(a != b for a, b in pairwise(rounds))
     assert 1 <= changes <= 3
-    alike = Priorities(Tweaks(), Rng(2))
-    assert {alike.delay(a, b) for a, b in pairs} == {0.0}
+
+
+def test_a_message_is_refused_only_where_it_is_not_sent_yet() -> None:
+    tweaks = Tweaks(points={"send-refused": 1.0})
+    assert perturb(tweaks, Random(1).random, Unsent("n2", PING.message)).fails
+    assert perturb(tweaks, Random(1).random, PING) is NOTHING
 
 
 def test_tweaks_go_through_json() -> None:
@@ -129,6 +134,6 @@ def test_tweaks_that_make_no_sense_are_refused(given: dict[str, object], words: 
 
 
 def test_an_answer_is_held_back_on_its_connection() -> None:
-    found = perturb(Tweaks(points={"reply-held": 1.0}), Rng(1), Reply(3, PING.message))
+    found = perturb(Tweaks(points={"reply-held": 1.0}), Random(1).random, Reply(3, PING.message))
     assert found.point == "reply-held"
     assert found.delay > 0
