@@ -13,9 +13,10 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from random import Random
+from typing import get_args
 
 from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
-from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
+from dynamesis.cluster.core.protocol.messages import Answer, Hello, Message, Question
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
 
@@ -26,6 +27,8 @@ LINK_BOUND = 2 * NODE_LIMIT
 
 Emit = Callable[..., None]
 
+_ANSWERS = frozenset(get_args(Answer))
+
 
 class _LinkStream(Dialled):
     def __init__(self, link: Link, mine: Hello, secret: str | None) -> None:
@@ -33,10 +36,10 @@ class _LinkStream(Dialled):
         self._link = link
 
     def on_answer(self, message: Message) -> None:
-        if isinstance(message, Hello | Welcome | Question):
-            self.fault(f"{type(message).__name__} is not an answer")
-        else:
+        if type(message) in _ANSWERS:
             self._link.post(Received(None, self._link.peer, message))
+        else:
+            self.fault(f"{type(message).__name__} is not an answer")
 
     def on_fault(self, reason: str) -> None:
         self._link.emit("bad-frame", peer=self._link.peer, reason=reason)
@@ -84,7 +87,10 @@ class Link:
             self._refuse(message.rid)
             return
         if self._up and self._stream is not None:
-            self._write(self._stream, message.rid, frame)
+            if self._stream.unsent > LINK_BOUND:
+                self._refuse(message.rid)
+            else:
+                self._stream.send_frame(frame)
         elif (self._stream or self._may_dial()) and self._waiting_bytes < LINK_BOUND:
             self._waiting.append((message.rid, frame))
             self._waiting_bytes += len(frame)

@@ -163,11 +163,11 @@ class NodeServer:
         if self._handling or self._over:
             return
         self._handling = True
-        events, do = self._events, self._do
+        events, do, handle = self._events, self._do, self._core.handle
+        now, wall = self._now(), self._clock.ns() // 1_000_000
         try:
             while events:
-                wall = self._clock.ns() // 1_000_000
-                for effect in self._core.handle(self._now(), events.popleft(), wall):
+                for effect in handle(now, events.popleft(), wall):
                     do[type(effect)](effect)
         except Exception as error:
             self._crash(error)

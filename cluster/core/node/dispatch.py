@@ -13,6 +13,9 @@ from functools import partial
 from typing import Any
 
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.node.usual_get import UsualGet
+from dynamesis.cluster.core.node.usual_put import UsualPut
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.node.validate import objection
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import (
@@ -60,8 +63,10 @@ Reply = Callable[[Any], None]
 class Dispatch:
     """Answers what comes in on inbound connections."""
 
-    def __init__(self, node: Assembly) -> None:
+    def __init__(self, node: Assembly, usual: UsualReplica | None) -> None:
+        """`usual`: the short way of this node, None if it has none."""
         self._node = node
+        self.usual = usual
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
             Put: lambda put, peer, reply: self._put(put, reply, hops=0),
@@ -81,14 +86,24 @@ class Dispatch:
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
-
+        kind = type(message)
+        usual = self.usual
+        if usual is not None:
+            if kind is ReplicaPut:
+                runtime.request = message.request  # type: ignore[union-attr]
+                done = usual.put(channel, event.peer, message)  # type: ignore[arg-type]
+                runtime.request = ""
+                if done:
+                    return
+            elif kind is ReplicaGet and usual.get(channel, message):  # type: ignore[arg-type]
+                return
         reply = partial(runtime.reply, channel)
-        wrong = None if type(message) in _CLIENTS else objection(message, self._node.params)
+        wrong = None if kind in _CLIENTS else objection(message, self._node.params)
         if wrong is not None:
             runtime.emit("senseless", peer=event.peer, reason=wrong)
             reply(Refusal(getattr(message, "rid", 0), "bad-request", wrong))
             return
-        handler = self._handlers.get(type(message))
+        handler = self._handlers.get(kind)
         if handler is not None:
             runtime.request = _request(message)
             handler(message, event.peer, reply)
@@ -168,7 +183,18 @@ class Dispatch:
             respond(refusal)
             return
         node.admission.enter(0)
-        node.get_request(node.services, get, respond).start()
+        primaries = self._as_usual(get.key, get.options)
+        if primaries is None:
+            node.get_request(node.services, get, respond).start()
+        else:
+            UsualGet(node.services, get, respond, primaries).start()
+
+    def _as_usual(self, key: Key, options: RequestOptions) -> tuple[str, ...] | None:
+        """The primaries that a request asks by the short way; None where that is not to be
+        taken."""
+        if self.usual is None or (options is not _USUAL and options != _USUAL):
+            return None
+        return self._node.services.all_well(key)
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         node = self._node
@@ -191,7 +217,19 @@ class Dispatch:
             node.runtime.note("retry-joined" if joined else "retry-answered")
         else:
             node.admission.enter(len(put.value))
-            node.put_request(node.services, put, seen, first, hops).start()
+            if not self._put_as_usual(put, seen, first, hops):
+                node.put_request(node.services, put, seen, first, hops).start()
+
+    def _put_as_usual(self, put: Put, seen: SeenVersions, respond: Respond, hops: int) -> bool:
+        """Coordinate a put by the short way; False, with nothing done, where that is not to be
+        taken."""
+        services = self._node.services
+        primaries = None if put.again else self._as_usual(put.key, put.options)
+        if self.usual is None or primaries is None or services.node not in primaries:
+            return False
+        if services.dedup.stamp_of(put.request) is not None:
+            return False
+        return UsualPut(services, put, seen, respond, hops, primaries).start(self.usual)
 
     def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""

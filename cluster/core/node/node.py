@@ -9,6 +9,7 @@ from __future__ import annotations
 from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.dispatch import Dispatch
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
     Effect,
@@ -36,9 +37,20 @@ class Node(Assembly):
     def __init__(self, params: Params, store: Reader, entropy: int) -> None:
         super().__init__(params, store, entropy)
         self.admin = Admin(self)
-        self.dispatch = Dispatch(self)
+        self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
         self._stopped = False
         self._was_put_away = False
+
+    def is_usual(self) -> bool:
+        """Whether short ways are taken: in a stock node (a subclass may have any part
+        replaced), with the usual durability and versions."""
+        params, versioning = self.params, self.versioning
+        return (
+            type(self) is Node
+            and params.durability != "buffered"
+            and params.clock == "dvv"
+            and not versioning.lww_buckets
+        )
 
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the

@@ -167,14 +167,12 @@ class AntiEntropy:
     def differing_roots(self, asked: TreeRoots) -> TreeRootsReply:
         if not self.trees.complete:
             return TreeRootsReply(asked.rid, {}, "the trees are being made")
-        if not all(map(self.replica.keeps, asked.roots)):
+        if not self.replica.keeps_all(asked.roots):
             # the asking node would take what is about to be dropped here for a copy
             return TreeRootsReply(asked.rid, {}, "not-primary")
-        trees = {p: self.trees.of(p) for p in asked.roots}
-        return TreeRootsReply(
-            asked.rid,
-            {p: trees[p].branches() for p, root in asked.roots.items() if trees[p].root() != root},
-        )
+        ours = self.trees.roots()
+        differ = [p for p, root in asked.roots.items() if ours.get(p, 0) != root]
+        return TreeRootsReply(asked.rid, {p: self.trees.of(p).branches() for p in differ})
 
     def leaves(self, asked: TreeLeaves) -> TreeLeavesReply:
         found: dict[int, dict[int, int]] = {}
@@ -213,7 +211,8 @@ class Exchange:
         self._broken = False
 
     def start(self) -> None:
-        roots = {p: self._owner.trees.of(p).root() for p in self.partitions}
+        ours = self._owner.trees.roots()
+        roots = {p: ours.get(p, 0) for p in self.partitions}
         self._owner.runtime.call(
             self.peer, lambda rid: TreeRoots(rid, roots), self._owner.timeout, self._roots
         )

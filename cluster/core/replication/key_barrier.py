@@ -45,7 +45,8 @@ class KeyBarriers:
         return self._set.get(key) == name
 
     def fall(self, key: Key) -> None:
-        self._set.pop(key, None)
+        if self._set:
+            self._set.pop(key, None)
 
     def clear(self, author: str) -> None:
         """Take down what `author` had set earlier; names are "author round"."""

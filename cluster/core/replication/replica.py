@@ -7,7 +7,7 @@ not durable here, unless `durability` is `buffered`: then it is what the buffer 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
@@ -54,6 +54,11 @@ class Replica:
         """Whether this node is to hold `partition`, now or soon."""
         view = self._placement()
         return view is not None and view.holds(self.node, partition)
+
+    def keeps_all(self, partitions: Iterable[int]) -> bool:
+        """Whether this node is to hold all of `partitions`, now or soon."""
+        view = self._placement()
+        return view is not None and view.held(self.node) >= {*partitions}
 
     def row(self, key: Key) -> Row:
         """The row of this node's own record of `key`."""

@@ -109,7 +109,7 @@ class TombstoneReaper:
         """Note a tombstone, and since when it has not changed."""
         if self._after and record is not None and is_tombstone(record.state):
             self._tombstones[row] = self._runtime.now
-        else:
+        elif self._tombstones:
             self._tombstones.pop(row, None)
 
     # ---- the side that asks

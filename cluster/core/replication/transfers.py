@@ -82,19 +82,12 @@ class Transfers:
 
     def incoming(self) -> list[int]:
         """The partitions that this node still fetches."""
-        view = self._placement()
-        return [
-            p
-            for p in view.partitions
-            if self._node in view.pending(p)
-            and view.holds(self._node, p)
-            and self._node not in view.layout.ready.get(p, ())
-        ]
+        return self._placement().incoming(self._node)
 
     def leftover(self) -> list[int]:
         """The partitions that this node holds rows of and is not to hold."""
-        view = self._placement()
-        found = [p for p in self._trees.held() if not view.holds(self._node, p)]
+        mine = self._placement().held(self._node)
+        found = [p for p in self._trees.held() if p not in mine]
         for p in found:
             self._since.setdefault(p, self._runtime.now)
         return found
@@ -102,9 +95,8 @@ class Transfers:
     def with_peer(self, peer: str) -> list[int]:
         """The partitions that an exchange begun here with `peer` is about."""
         view = self._placement()
-        shared = [p for p in view.partitions if view.holds(self._node, p) and view.holds(peer, p)]
         given = [p for p in self.leftover() if peer in view.primaries(p)]
-        return shared + given
+        return view.shared(self._node, peer) + given
 
     def synced(self, peer: str, partitions: list[int], version: int, begun: float) -> None:
         """An exchange with `peer`, begun at that time, ended well: all that differed then is
@@ -112,11 +104,12 @@ class Transfers:
         an owner counts: until then it took writes that an earlier one did not see."""
         if version != self._version:
             return
-        for p in partitions:
+        incoming = dict.fromkeys(self.incoming())
+        for p in partitions if incoming or self._since else ():
             self._synced.setdefault(p, {})[peer] = None
             if begun > self._since.get(p, begun):
                 self._given.setdefault(p, {})[peer] = None
-        for p in partitions:
+        for p in [p for p in partitions if p in incoming]:
             self._perhaps_ready(p)
         for p in self.leftover():
             self._perhaps_drop(p)

@@ -23,6 +23,8 @@ from dynamesis.cluster.core.runtime.stats import Stats
 from dynamesis.cluster.core.versions.context import Contexts
 from dynamesis.cluster.core.versions.versioning import Versioning
 
+_USUAL = RequestOptions()
+
 
 @dataclass(frozen=True)
 class Services:
@@ -66,6 +68,26 @@ class Services:
         sloppy = self.params.sloppy if options.sloppy is None else options.sloppy
         healthy, zone = self.detector.healthy, self.params.zones.get
         return SloppyQuorum(self.preference(key), self.params.n, healthy, sloppy, zone, options.n)
+
+    def all_well(self, key: Key) -> tuple[str, ...] | None:
+        """The primaries of `key`, if all are healthy and none is about to change: the places of a
+        request as usual; None otherwise."""
+        view = self.view
+        partition = view.partition(key)
+        primaries = view.primaries(partition)
+        if len(primaries) != self.params.n or view.pending(partition):
+            return None
+        healthy = self.detector.healthy
+        for node in primaries:
+            if not healthy(node):
+                return None
+        return primaries
+
+    def whole_plan(self, key: Key) -> SloppyQuorum:
+        """The places of a request that began when all primaries were healthy."""
+        plan = self.plan(key, _USUAL)
+        plan.make_whole(self.preference(key))
+        return plan
 
     def near(self, node: str) -> bool:
         """Whether `node` is in the zone of this one."""

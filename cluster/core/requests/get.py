@@ -21,9 +21,9 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
 from dynamesis.cluster.core.requests.phase import Phase, advance
-from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 from dynamesis.cluster.core.runtime.request_dedup import Respond
-from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.runtime.runtime import Failure, Timer
 from dynamesis.cluster.core.versions import clock
 
 
@@ -53,6 +53,8 @@ class GetRequest:
         #: a node that takes no part does not vote before a tombstone is reaped: the states
         #: that it reads meanwhile must not be spread
         self._repairs = services.takes_part()
+        #: primary -> its place, of a get that was taken over
+        self._taken_over: dict[str, ReplicaSlot] = {}
 
     def start(self) -> None:
         runtime = self._s.runtime
@@ -60,6 +62,34 @@ class GetRequest:
         self._deadline = runtime.after(self._s.timeout(self._get.options), self._expire)
         for place in list(self._plan.places):
             self._ask(place)
+
+    # ---- taken over from a get that was usual until now (cluster.core.node.usual_get)
+
+    def take_over(
+        self,
+        plan: SloppyQuorum,
+        shown: State,
+        got: list[tuple[str, bool]],
+        answered: bool,
+        deadline: Timer,
+        repairs: bool,
+    ) -> None:
+        """Go on where the primaries `got` have answered, all with `shown`, and whether durably."""
+        self._plan, self._deadline, self._repairs = plan, deadline, repairs
+        self._taken_over = {place.holder: place for place in plan.places}
+        for node, durable in got:
+            self.take_in(self._taken_over[node], shown, durable)
+        self._unanswered -= len(got)
+        if answered:
+            self._phase = advance(self._phase, Phase.ANSWERED)
+
+    def received(self, node: str, state: State | None, error: str | None, durable: bool) -> None:
+        """What a primary answered."""
+        self._received_from(self._taken_over[node], state, error, durable)
+
+    def expire(self) -> None:
+        """Time is up."""
+        self._expire()
 
     def _ask(self, place: ReplicaSlot) -> None:
         key = self._get.key

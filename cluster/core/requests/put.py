@@ -30,9 +30,9 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
 from dynamesis.cluster.core.requests.phase import Phase, advance
-from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
+from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 from dynamesis.cluster.core.runtime.request_dedup import Respond, Stamp
-from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.runtime.runtime import Failure, Timer
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.context import SeenVersions
 
@@ -67,6 +67,8 @@ class PutRequest:
         self._durable: list[ReplicaSlot] = []
         self._state: State = {}
         self._covers: State = {}
+        #: primary -> its place, of a put that was taken over
+        self._taken_over: dict[str, ReplicaSlot] = {}
 
     def start(self) -> None:
         timeout = self._s.timeout(self._put.options)
@@ -75,6 +77,42 @@ class PutRequest:
             self._seek()
         else:
             self.route(self.coordinators())
+
+    # ---- taken over from a put that was usual until now (cluster.core.node.usual_put)
+
+    def take_over(
+        self,
+        plan: SloppyQuorum,
+        state: State,
+        covers: State,
+        got: list[tuple[str, bool]],
+        copies: int,
+        answered: bool,
+        deadline: Timer,
+    ) -> None:
+        """Go on where this node has stamped: with the places of `plan`, the stamped state and
+        what the answer covers, the nodes that have it (and whether durably), and the copies
+        under way."""
+        self._plan, self._state, self._covers = plan, state, covers
+        self._durable = list(plan.places)
+        self._copies, self._deadline = copies, deadline
+        self._taken_over = {place.holder: place for place in plan.places}
+        for node, durable in got:
+            self._quorum.count(self._taken_over[node], durable)
+        if answered:
+            self._phase = advance(self._phase, Phase.ANSWERED)
+
+    def stored(self, code: str) -> None:
+        """The version could not be stored here."""
+        self._stamped(self._taken_over[self._s.node], code, [])
+
+    def acknowledged(self, node: str, outcome: Answer | Failure) -> None:
+        """What came of the copy that was sent to a primary."""
+        self._acknowledged(self._taken_over[node], outcome)
+
+    def expire(self) -> None:
+        """Time is up."""
+        self._expire()
 
     # ---- finding the node that stamped the first try
 

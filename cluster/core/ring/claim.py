@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import ceil, gcd
 
 from dynamesis.cluster.core.ring.ring_optimizer import OwnerSwap
@@ -46,7 +47,7 @@ def claim(
     before = previous or (_UNOWNED,) * partitions
     kept = Counter(before)
     targets = _targets(share, partitions, kept)
-    fresh = None if previous else _fresh(targets, partitions, spread)
+    fresh = None if previous else _fresh(tuple(targets.items()), partitions, spread)
     if fresh is not None and not zones:
         return fresh
     width = _width(targets, partitions, spread - 1)
@@ -102,7 +103,11 @@ def _width(targets: dict[str, int], partitions: int, most: int) -> int:
 # ---- a first ring
 
 
-def _fresh(targets: dict[str, int], partitions: int, spread: int) -> tuple[str, ...] | None:
+@lru_cache(maxsize=8)  # founders claim alike, and where they share a process, once is enough
+def _fresh(
+    share: tuple[tuple[str, int], ...], partitions: int, spread: int
+) -> tuple[str, ...] | None:
+    targets = dict(share)
     for width in range(_width(targets, partitions, spread), 0, -1):
         owners = _search(dict(targets), partitions, width)
         if owners is not None or width < spread:

@@ -7,12 +7,14 @@ ones serve it, and the old ones give up what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from dynamesis.cluster.core.protocol.messages import Key, Layout
 from dynamesis.cluster.core.ring.claim import claim, shares
 from dynamesis.cluster.core.ring.ring import Ring
+
+_NONE: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,26 @@ class Placement:
     ) -> None:
         self.layout = layout
         self.now = rules.ring(layout.owners)
-        self.then = rules.ring(layout.target)
+        self.then = self.now if layout.target == layout.owners else rules.ring(layout.target)
         self.gone = frozenset(gone)
         self.closed = frozenset(closed)
         self.partitions = range(len(layout.owners))
-        self._newcomers = [self._find_newcomers(p) for p in self.partitions]
+        #: of each partition; none where nothing moves
+        self._newcomers = [
+            () if self.then is self.now else self._find_newcomers(p) for p in self.partitions
+        ]
         self._switched = [self._is_switched(p) for p in self.partitions]
+        #: the partitions that newcomers still fetch: in a settled layout none
+        self._awaited = [p for p in self.partitions if not self._switched[p]]
         self._holders = [
             frozenset((*self.primaries(p), *self._newcomers[p])) - self.closed
             for p in self.partitions
         ]
+        self._held: dict[str, set[int]] = {}
+        for partition, holders in enumerate(self._holders):
+            for node in holders:
+                self._held.setdefault(node, set()).add(partition)
+        self._shared: dict[tuple[str, str], list[int]] = {}
 
     def partition(self, key: Key) -> int:
         return self.now.partition(key)
@@ -101,3 +113,23 @@ class Placement:
     def holds(self, node: str, partition: int) -> bool:
         """Whether `node` is to hold the partition, now or soon."""
         return node in self._holders[partition]
+
+    def held(self, node: str) -> Set[int]:
+        """The partitions that `node` is to hold, now or soon."""
+        return self._held.get(node, _NONE)
+
+    def shared(self, node: str, peer: str) -> list[int]:
+        """The partitions that both are to hold, now or soon; not to be changed."""
+        if (node, peer) not in self._shared:
+            self._shared[node, peer] = sorted(self.held(node) & self.held(peer))
+        return self._shared[node, peer]
+
+    def incoming(self, node: str) -> list[int]:
+        """The partitions that `node`, a newcomer, still fetches."""
+        return [
+            p
+            for p in self._awaited
+            if node in self.pending(p)
+            and self.holds(node, p)
+            and node not in self.layout.ready.get(p, ())
+        ]

@@ -30,6 +30,12 @@ def partition_of(key: Key, partitions: int) -> int:
     return position(key) * partitions >> _RING
 
 
+@lru_cache(maxsize=8)  # nodes that share a process share a ring
+def _walks(owners: tuple[str, ...]) -> Sequence[tuple[str, ...]]:
+    """The nodes in the order in which the walk from each partition meets them first."""
+    return [tuple(dict.fromkeys(owners[p:] + owners[:p])) for p in range(len(owners))]
+
+
 class Ring:
     """A fixed assignment of partitions to nodes. N primaries a key."""
 
@@ -49,13 +55,9 @@ class Ring:
         for zone in sorted({self._zones[node] for node in self.owners if node in self._zones}):
             shares.setdefault(zone, 0 if zone_replicas else ceil(n / len({*self._zones.values()})))
         self._zone_replicas = shares
-        self._walks = [self._walk(p) for p in range(len(self.owners))]
+        walks = _walks(self.owners)
+        self._walks = [self._across_zones(met) for met in walks] if self._zones else walks
         self._primaries = [walk[:n] for walk in self._walks]
-
-    def _walk(self, partition: int) -> tuple[str, ...]:
-        turned = self.owners[partition:] + self.owners[:partition]
-        met = tuple(dict.fromkeys(turned))
-        return self._across_zones(met) if self._zones else met
 
     def _across_zones(self, met: tuple[str, ...]) -> tuple[str, ...]:
         """`met` with the N first chosen so that every zone has its replicas."""

@@ -51,6 +51,13 @@ class SloppyQuorum:
             if not healthy(place.primary):
                 self.replace(place)
 
+    def make_whole(self, preference: Sequence[str]) -> None:
+        """Give every place to its primary, as if all were healthy."""
+        self.failed = {}
+        self._spares = list(preference[len(self.places) :]) if self.sloppy else []
+        for place in self.places:
+            place.holder = place.primary
+
     def replace(self, place: ReplicaSlot) -> bool:
         """Hand `place` to the next healthy fallback; False when there is none left."""
         self.failed[place.holder] = None

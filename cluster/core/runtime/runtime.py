@@ -34,7 +34,9 @@ _NOTED = 1.0
 Failure = Literal["unsent", "lost", "timeout"]
 
 
-class _Timer(msgspec.Struct):
+class Timer(msgspec.Struct):
+    """An action that waits for its time."""
+
     action: Callable[[], None] | None
     live: bool = True
 
@@ -72,7 +74,7 @@ class Runtime:
         self.request = ""
         self._effects: list[Effect] = []
         self._sequence = 0
-        self._heap: list[tuple[float, int, _Timer | _Call]] = []
+        self._heap: list[tuple[float, int, Timer | _Call]] = []
         self._armed = float("inf")
         self._calls: dict[int, _Call] = {}
         self._persists: dict[int, Callable[[str | None], None]] = {}
@@ -133,9 +135,9 @@ class Runtime:
 
     # ---- time
 
-    def after(self, delay: float, action: Callable[[], None]) -> _Timer:
+    def after(self, delay: float, action: Callable[[], None]) -> Timer:
         """Run `action` once, `delay` seconds from now, unless cancelled."""
-        timer = _Timer(action)
+        timer = Timer(action)
         self._sequence += 1
         heapq.heappush(self._heap, (self.now + delay, self._sequence, timer))
         return timer
@@ -144,7 +146,7 @@ class Runtime:
         """Run `action` at the end of this event, when its caller is done."""
         self._soon.append(action)
 
-    def cancel(self, timer: _Timer) -> None:
+    def cancel(self, timer: Timer) -> None:
         timer.action, timer.live = None, False
 
     def every(self, interval: float, action: Callable[[], None]) -> None:

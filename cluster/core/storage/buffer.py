@@ -80,9 +80,13 @@ class Buffer(Generic[T]):
     def put(self, row: Row, value: T | None, durable: bool, done: Done) -> None:
         """Store `value` (None: delete the row); done() once it is durable, or, where that
         was not asked for and there is room, at the end of this event."""
+        if not self._memory:
+            unsaved = self._rows[row] = Unsaved(value, None, False)
+            self._write_one(row, unsaved, done)
+            return
         old = self._rows.get(row)
         kept = old is not None and old.kept
-        early = not durable and self._memory > 0 and (kept or len(self._rows) < self._memory)
+        early = not durable and (kept or len(self._rows) < self._memory)
         unsaved = self._rows[row] = Unsaved(value, None, kept or early)
         if early:
             self._dirty[row] = None
@@ -97,7 +101,7 @@ class Buffer(Generic[T]):
         if self._dirty:
             self._dirty.pop(row, None)
         write = Write(self._table, row, None if value is None else self._encode(value))
-        token = self._runtime.persist((write,), lambda reason: self._stored(token, (row,), reason))
+        token = self._runtime.persist((write,), lambda reason: self._one_stored(token, row, reason))
         self._waiting[token] = [done]
         unsaved.token = token
 
@@ -151,6 +155,17 @@ class Buffer(Generic[T]):
         self._waiting[token] = [done]
         for row in rows:
             self._rows[row].token = token
+
+    def _one_stored(self, token: int, row: Row, reason: str | None) -> None:
+        """As `_stored`, for the usual case of one row."""
+        if reason is not None:
+            self._stored(token, (row,), reason)
+            return
+        unsaved = self._rows.get(row)
+        if unsaved is not None and unsaved.token == token:
+            del self._rows[row]
+        for done in self._waiting.pop(token):
+            done(None)
 
     def _stored(self, token: int, rows: Sequence[Row], reason: str | None) -> None:
         for row in rows:

@@ -32,12 +32,15 @@ def item_hash(key: Key, record_hash: int) -> int:
 
 
 class Tree:
-    """The tree of one partition; branch hashes are made when asked for."""
+    """The tree of one partition; branch hashes and the root are made when asked for, and kept
+    until a leaf below them changes."""
 
     def __init__(self, leaves: array[int] | None = None) -> None:
         self._leaves = leaves or array("Q", bytes(8 * LEAVES))
         self._branches = [0] * WIDTH
-        self._stale = [True] * WIDTH
+        self._root: int | None = None if leaves else 0
+        #: branches that a leaf has changed below
+        self._stale = dict.fromkeys(range(WIDTH)) if leaves else {}
 
     def dump(self) -> bytes:
         """The leaves, as array("Q", dump) takes them on the same machine."""
@@ -46,25 +49,31 @@ class Tree:
     def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
         leaf = leaf_of(key)
+        changed = 0
         if old is not None:
-            self._leaves[leaf] ^= item_hash(key, old)
+            changed = item_hash(key, old)
         if new is not None:
-            self._leaves[leaf] ^= item_hash(key, new)
-        self._stale[leaf // WIDTH] = True
+            changed ^= item_hash(key, new)
+        self._leaves[leaf] ^= changed
+        self._stale[leaf // WIDTH] = None
+        self._root = None
 
     def recount(self, leaf: int, items: Iterable[tuple[Key, int]]) -> None:
         """Make a leaf anew from its (key, record hash) pairs."""
         self._leaves[leaf] = 0
         for key, record_hash in items:
             self._leaves[leaf] ^= item_hash(key, record_hash)
-        self._stale[leaf // WIDTH] = True
+        self._changed(leaf)
+
+    def _changed(self, leaf: int) -> None:
+        self._stale[leaf // WIDTH] = None
+        self._root = None
 
     def branches(self) -> list[int]:
         """The 32 branch hashes."""
-        for i, stale in enumerate(self._stale):
-            if stale:
-                self._branches[i] = self._fold(i)
-                self._stale[i] = False
+        for i in self._stale:
+            self._branches[i] = self._fold(i)
+        self._stale = {}
         return list(self._branches)
 
     def _fold(self, branch: int) -> int:
@@ -75,6 +84,11 @@ class Tree:
 
     def root(self) -> int:
         """One hash for the whole partition; 0 for an empty one."""
+        if self._root is None:
+            self._root = self._fold_all()
+        return self._root
+
+    def _fold_all(self) -> int:
         branches = self.branches()
         if not any(branches):
             return 0

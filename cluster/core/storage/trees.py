@@ -16,7 +16,7 @@ see a row that rotted on disk, a scan can) the old ones serve until then.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Write
@@ -44,11 +44,16 @@ class _Mark(msgspec.Struct, array_like=True):
 
 
 class Forest:
-    """One tree a partition, and how many records are in it."""
+    """One tree a partition, and how many records are in it. What is asked for again and again
+    (roots, which partitions are held) is kept until a record changes."""
 
     def __init__(self) -> None:
         self.trees: dict[int, Tree] = {}
         self.counts: dict[int, int] = {}
+        self._roots: dict[int, int] = {}
+        #: partitions whose root may be another one than in `_roots`
+        self._stale: dict[int, None] = {}
+        self._held: list[int] | None = None
 
     def of(self, partition: int) -> Tree:
         tree = self.trees.get(partition)
@@ -59,13 +64,44 @@ class Forest:
     def change(self, row: Row, old: int | None, new: int | None) -> None:
         """The hash of the record at `row` went from `old` to `new` (None: no record)."""
         partition, key = split_object(row)
-        count = self.counts.get(partition, 0) + (new is not None) - (old is not None)
-        self.counts[partition] = count
-        self.of(partition).change(key, old, new)
+        if old is None or new is None:
+            self.count(partition, (new is not None) - (old is not None))
+        tree = self.trees.get(partition) or self.of(partition)
+        tree.change(key, old, new)
+        self._stale[partition] = None
+
+    def count(self, partition: int, more: int) -> None:
+        """So many records more are in a partition."""
+        if more or partition not in self.counts:
+            self.counts[partition] = self.counts.get(partition, 0) + more
+            self._held = None
+
+    def recount(self, partition: int, leaf: int, items: Iterable[tuple[Key, int]]) -> None:
+        """Make a leaf anew from its (key, record hash) pairs."""
+        self.of(partition).recount(leaf, items)
+        self._stale[partition] = None
+
+    def held(self) -> list[int]:
+        """The partitions that have records; not to be changed."""
+        if self._held is None:
+            self._held = sorted(p for p, count in self.counts.items() if count)
+        return self._held
+
+    def adopt(self, counts: dict[int, int], trees: dict[int, Tree]) -> None:
+        """Take up trees that were written down."""
+        self.counts, self.trees = counts, trees
+        self._stale, self._held = dict.fromkeys(trees), None
 
     def roots(self) -> dict[int, int]:
-        """The roots of the partitions that are not empty."""
-        return {p: root for p in sorted(self.trees) if (root := self.trees[p].root())}
+        """The roots of the partitions that are not empty; not to be changed."""
+        for partition in self._stale:
+            root = self.trees[partition].root()
+            if root:
+                self._roots[partition] = root
+            else:
+                self._roots.pop(partition, None)
+        self._stale = {}
+        return self._roots
 
 
 class Trees:
@@ -116,7 +152,11 @@ class Trees:
 
     def held(self) -> list[int]:
         """The partitions that have records."""
-        return sorted(p for p, count in self._forest.counts.items() if count)
+        return self._forest.held()
+
+    def roots(self) -> dict[int, int]:
+        """The roots of the partitions that are not empty; not to be changed."""
+        return self._forest.roots()
 
     def of(self, partition: int) -> Tree:
         return self._forest.of(partition)
@@ -146,9 +186,8 @@ class Trees:
         partition, key = split_object(row)
         leaf = leaf_of(key)
         if self._serving is not None:
-            self._serving.counts[partition] = self._serving.counts.get(partition, 0) - 1
-            items = self.keys(partition, [leaf]).items()
-            self._serving.of(partition).recount(leaf, items)
+            self._serving.count(partition, -1)
+            self._serving.recount(partition, leaf, self.keys(partition, [leaf]).items())
         if self._coming is not None and row <= self._cursor:
             self._coming, self._cursor = Forest(), _START
 
@@ -174,13 +213,14 @@ class Trees:
         if raw is None:
             return None
         mark = msgspec.msgpack.decode(raw, type=_Mark)
-        forest = Forest()
-        forest.counts = mark.counts
+        trees: dict[int, Tree] = {}
         for partition in mark.counts:
             leaves = self._store.get("meta", _row(partition))
             if leaves is None or len(leaves) != 8 * mark.leaves or mark.leaves != LEAVES:
                 return None
-            forest.trees[partition] = Tree(array("Q", leaves))
+            trees[partition] = Tree(array("Q", leaves))
+        forest = Forest()
+        forest.adopt(mark.counts, trees)
         return forest
 
     def put_away(self) -> None:

@@ -1,0 +1,129 @@
+"""A get where all is as usual: all primaries are healthy, the client asks for no option, and
+all that answer show the same.
+
+Then there is nothing to plan, merge or repair: ask the primaries, answer after R, leave
+once all have answered. As soon as anything else happens (an answer differs or fails, time
+is up) the get goes on as a `GetRequest` from exactly where it is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    Get,
+    GetReply,
+    QuorumInfo,
+    ReplicaGet,
+    ReplicaGetReply,
+    State,
+)
+from dynamesis.cluster.core.requests.coordinator import Services
+from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.versions import clock
+
+
+class UsualGet:
+    """One get in progress."""
+
+    __slots__ = (
+        "_answered",
+        "_deadline",
+        "_general",
+        "_get",
+        "_got",
+        "_left",
+        "_primaries",
+        "_repairs",
+        "_respond",
+        "_s",
+        "_shown",
+    )
+
+    def __init__(
+        self, services: Services, get: Get, respond: Respond, primaries: tuple[str, ...]
+    ) -> None:
+        self._s = services
+        self._get = get
+        self._respond = respond
+        self._primaries = primaries
+        #: what goes on with it once something unusual has happened
+        self._general: GetRequest | None = None
+        self._answered = False
+        self._shown: State = {}
+        #: the nodes that answered, and whether what they showed is durable
+        self._got: list[tuple[str, bool]] = []
+        self._left = len(primaries)
+        self._repairs = services.takes_part()
+
+    def start(self) -> None:
+        s, key = self._s, self._get.key
+        s.barriers.enter(key)
+        self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
+        for peer in self._primaries:
+            if peer == s.node:
+                s.replica.get(key, None, partial(self._received, peer))
+            else:
+                s.runtime.call(
+                    peer,
+                    lambda rid: ReplicaGet(rid, key, None),
+                    s.params.replica_timeout,
+                    partial(self._outcome, peer),
+                )
+
+    def _outcome(self, peer: str, outcome: Answer | Failure) -> None:
+        if type(outcome) is ReplicaGetReply:
+            self._received(peer, outcome.state, outcome.error, outcome.durable)
+        else:
+            self._received(peer, None, "unreachable", False)
+
+    def _received(self, peer: str, state: State | None, error: str | None, durable: bool) -> None:
+        if self._general is not None:
+            self._general.received(peer, state, error, durable)
+            return
+        held = state or {}
+        if error is not None or (self._got and held != self._shown):
+            self._turn_general().received(peer, state, error, durable)
+            return
+        self._shown = self._shown if self._got else held
+        self._got.append((peer, durable))
+        self._left -= 1
+        if not self._answered and len(self._got) >= self._s.params.r:
+            self._answer()
+        if not self._left:
+            self._s.barriers.leave(self._get.key)
+            self._s.admission.leave(0)
+
+    def _answer(self) -> None:
+        s, get, shown, got = self._s, self._get, self._shown, len(self._got)
+        dots = clock.dots(shown)
+        answers = {peer: dots for peer, _ in self._got}
+        s.runtime.log("read", {"key": get.key, "answers": answers})
+        siblings = clock.versions(shown)
+        s.stats.read(len(siblings), len(shown))
+        token = s.contexts.token(get.key, shown, self._got[0][0])
+        durable = [durable for _, durable in self._got].count(True)
+        info = QuorumInfo(got, got, durable, 0, s.node)
+        self._answered = True
+        s.runtime.cancel(self._deadline)
+        self._respond(GetReply(get.rid, siblings, token, info))
+
+    def _expire(self) -> None:
+        (self._general or self._turn_general()).expire()
+
+    def _turn_general(self) -> GetRequest:
+        s = self._s
+        general = GetRequest(s, self._get, self._respond)
+        general.take_over(
+            s.whole_plan(self._get.key),
+            self._shown,
+            self._got,
+            self._answered,
+            self._deadline,
+            self._repairs,
+        )
+        self._general = general
+        return general

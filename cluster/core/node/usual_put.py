@@ -1,0 +1,173 @@
+"""A put that this node coordinates, where all is as usual: it is one of the key's primaries,
+all of them are healthy, nothing moves, the client asks for no option, and this is the first
+try.
+
+Then there is nothing to plan: stamp, persist, send the others their copies, answer after W,
+leave once all have answered. As soon as anything else happens (a copy fails, the disk
+fails, time is up) the put goes on as a `PutRequest` from exactly where it is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    Put,
+    PutReply,
+    QuorumInfo,
+    ReplicaPut,
+    ReplicaPutReply,
+    State,
+    Version,
+)
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.requests.coordinator import Services
+from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.runtime.request_dedup import Respond
+from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.storage.record_table import NoActor, Record
+from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.core.versions.context import SeenVersions
+
+
+class UsualPut:
+    """One put in progress."""
+
+    __slots__ = (
+        "_answered",
+        "_covers",
+        "_deadline",
+        "_dot",
+        "_general",
+        "_got",
+        "_hops",
+        "_left",
+        "_primaries",
+        "_put",
+        "_respond",
+        "_s",
+        "_seen",
+        "_state",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        put: Put,
+        seen: SeenVersions,
+        respond: Respond,
+        hops: int,
+        primaries: tuple[str, ...],
+    ) -> None:
+        self._s = services
+        self._put = put
+        self._seen = seen
+        self._respond = respond
+        self._hops = hops
+        self._primaries = primaries
+        #: what goes on with it once something unusual has happened
+        self._general: PutRequest | None = None
+        self._answered = False
+        #: the nodes that have the version, and whether durably
+        self._got: list[tuple[str, bool]] = []
+        #: copies under way; before the own one is stored none
+        self._left = 0
+
+    def start(self, ways: UsualReplica) -> bool:
+        """Stamp the version and store it here; False, with nothing done, if that is not usual."""
+        s, put, context, objects = self._s, self._put, self._seen.state, ways.objects
+        row = ways.row(put.key)
+        if row is None or objects.damaged:
+            return False
+        try:
+            old = objects.get(row)
+        except ReadFailed:
+            return False
+        self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
+        try:
+            actor = objects.actor_for(row, old, context)
+        except NoActor:
+            s.runtime.cancel(self._deadline)
+            return False
+        s.barriers.enter(put.key)
+        state: State = {} if old is None else old.state
+        if old is not None and old.actor is not None and old.actor != actor:
+            s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
+        event = clock.next_event(state, actor)
+        version = Version(put.value, put.deleted)
+        self._state = after = clock.update(context, version, state, actor, event)
+        self._dot = clock.dot(actor, event)
+        self._covers = clock.with_dot(context, actor, event)
+        new = Record(after, actor, clock.digest(after))
+        ways.store(
+            row, put.key, {"why": "stamp", "hash": "", "dot": self._dot}, old, new, self._stored
+        )
+        s.dedup.stamped(put, after, self._covers)
+        return True
+
+    def _stored(self, code: str | None) -> None:
+        s, put = self._s, self._put
+        if code is not None:
+            general = self._turn_general()
+            general.stored(code)
+            return
+        self._got.append((s.node, s.replica.durable))
+        self._left = len(self._primaries) - 1
+        key, state, request = put.key, self._state, put.request
+        for peer in self._primaries:
+            if peer != s.node:
+                s.runtime.call(
+                    peer,
+                    lambda rid: ReplicaPut(rid, key, state, None, "put", True, request),
+                    s.params.replica_timeout,
+                    partial(self._acknowledged, peer),
+                )
+        self._progress()
+
+    def _acknowledged(self, peer: str, outcome: Answer | Failure) -> None:
+        if self._general is not None:
+            self._general.acknowledged(peer, outcome)
+        elif type(outcome) is ReplicaPutReply and outcome.error is None:
+            self._got.append((peer, outcome.durable))
+            self._left -= 1
+            self._progress()
+        else:
+            self._turn_general().acknowledged(peer, outcome)
+
+    def _progress(self) -> None:
+        s, put = self._s, self._put
+        if not self._left:
+            s.barriers.leave(put.key)
+        if not self._answered and len(self._got) >= s.params.w:
+            self._answer()
+        if not self._left and self._answered:
+            s.admission.leave(len(put.value))
+
+    def _answer(self) -> None:
+        s, put, got = self._s, self._put, len(self._got)
+        durable = [durable for _, durable in self._got].count(True)
+        info = QuorumInfo(got, got, durable, 0, s.node, None, self._dot)
+        token = s.contexts.token(put.key, self._covers)
+        self._answered = True
+        s.runtime.cancel(self._deadline)
+        self._respond(PutReply(put.rid, token, info))
+
+    def _expire(self) -> None:
+        (self._general or self._turn_general()).expire()
+
+    def _turn_general(self) -> PutRequest:
+        s = self._s
+        general = PutRequest(s, self._put, self._seen, self._respond, self._hops)
+        general.take_over(
+            s.whole_plan(self._put.key),
+            self._state,
+            self._covers,
+            self._got,
+            self._left,
+            self._answered,
+            self._deadline,
+        )
+        self._general = general
+        return general

@@ -1,0 +1,142 @@
+"""A replica's answers where all is as usual: one short way through a node whose parts are the
+stock ones, for the two questions that every put and every get ask of it.
+
+Usual is: this node owns the key, holds no hint for it, no row is damaged; what is stored is
+durable before it is acknowledged; versions are dotted version vectors and siblings stay; and a
+copy that comes follows on the record that is here. Whatever is not so goes to the general
+machine (dispatch, replica, record_table), of which this is the abridgement: the same states,
+log lines, effects, and order of effects (tests/core/test_short_ways.py). A node with a planted
+bug has no short way, so that the bug acts.
+"""
+
+from __future__ import annotations
+
+from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.protocol.messages import (
+    Key,
+    ReplicaGet,
+    ReplicaGetReply,
+    ReplicaPut,
+    ReplicaPutReply,
+    State,
+)
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.ring.ring import partition_of
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.record_table import Record
+from dynamesis.cluster.core.storage.row_keys import Row, object_row
+from dynamesis.cluster.core.versions import clock
+
+
+class UsualReplica:
+    """The short way of one node. `get` and `put` answer a question, or return False having done
+    nothing."""
+
+    def __init__(self, node: Assembly) -> None:
+        self._node = node
+        self._me = node.params.node
+        self.objects = node.objects
+        self._runtime = node.runtime
+        self._trees = node.trees
+        self._reaper = node.reaper
+        self._identity = node.identity
+        self._hints = node.hints
+        self._durable = node.replica.durable
+        self._partitions = node.params.partitions
+        self._max_key = node.params.max_key
+
+    def row(self, key: Key) -> Row | None:
+        """The row of a key that this node is to hold; None if it is not."""
+        view = self._node.placement
+        if view is None or not 0 < len(key) <= self._max_key:
+            return None
+        partition = partition_of(key, self._partitions)
+        return object_row(partition, key) if partition in view.held(self._me) else None
+
+    def get(self, channel: int, asked: ReplicaGet) -> bool:
+        """Show the one record of a key, which is durable."""
+        row = self.row(asked.key) if asked.hint_for is None else None
+        if row is None or not self.objects.saved(row) or self._hints.targets(asked.key):
+            return False
+        try:
+            record = self.objects.get(row)
+        except ReadFailed:
+            return False
+        if record is None:
+            return False
+        answer = ReplicaGetReply(asked.rid, record.state, None, self._durable)
+        self._runtime.reply(channel, answer)
+        return True
+
+    def put(self, channel: int, peer: str | None, asked: ReplicaPut) -> bool:
+        """Store a copy that follows on the record here."""
+        members = self._node.participants
+        if asked.hint_for is not None or peer not in members or self._me not in members:
+            return False
+        row = self.row(asked.key)
+        if row is None or asked.why != "put":
+            return False
+        old = self.present(row)
+        state = None if old is None else followed(old.state, asked.state)
+        if old is None or state is None:
+            return False
+        self._identity.look_at(asked.state)
+        rid, kept, runtime = asked.rid, asked.durable and self._durable, self._runtime
+
+        def done(code: str | None) -> None:
+            runtime.reply(channel, ReplicaPutReply(rid, kept and code is None, code))
+
+        actor = old.actor
+        if (
+            actor is not None
+            and actor in asked.state
+            and not clock.covers(old.state, asked.state, actor)
+        ):
+            actor = None
+        new = Record(state, actor, clock.digest(state))
+        self.store(row, asked.key, {"why": "put"}, old, new, done)
+        return True
+
+    def present(self, row: Row) -> Record | None:
+        """The record of a row; None also where that takes a closer look."""
+        if self.objects.damaged:
+            return None
+        try:
+            return self.objects.get(row)
+        except ReadFailed:
+            return None
+
+    def store(
+        self,
+        row: Row,
+        key: Key,
+        line: dict[str, object],
+        old: Record | None,
+        new: Record,
+        done: Done,
+    ) -> None:
+        """Replace the record of a row; done() once that is durable. `line`: what the event log
+        is to have before what is stored."""
+        line["hash"] = f"{new.hash:016x}"
+        line["holds"] = clock.dots(new.state)
+        line["key"] = key
+        self._runtime.log("stored", line)
+        self.objects.buffer.put(row, new, True, done)
+        self._trees.changed(row, old, new)
+        self._reaper.changed(row, new)
+
+
+def followed(ours: State, theirs: State) -> State | None:
+    """The merge of two states where all that differs in `theirs` was stamped after what `ours`
+    knows; None otherwise, and where nothing differs."""
+    merged = ours
+    for actor, coming in theirs.items():
+        here = ours.get(actor)
+        if here is not None and here == coming:
+            continue
+        if here is not None and not clock.follows(here, coming):
+            return None
+        if merged is ours:
+            merged = dict(ours)
+        merged[actor] = coming
+    return None if merged is ours else merged
