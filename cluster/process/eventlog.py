@@ -23,7 +23,7 @@ FLUSH_AFTER = 0.1
 _PLAIN = frozenset((str, int, bool, float, type(None)))
 #: lines that are made together
 _BATCH = 64
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
 
 
 class EventLog:
@@ -61,20 +61,21 @@ class EventLog:
             self._make_lines()
 
     def _make_lines(self) -> None:
-        node = self._node
+        node, lines = self._node, []
         for wall, mono, event, fields in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             for name, value in fields.items():
                 if type(value) not in _PLAIN:
                     line[name] = printable(value)
-            self._lines.append(_encode(line))
+            lines.append(line)
+        self._lines.append(_encode_lines(lines))
         self._events.clear()
 
     def flush(self) -> None:
         """Hand everything so far to the kernel."""
         self._due = False
         self._make_lines()
-        data = memoryview(b"\n".join((*self._lines, b"")))
+        data = memoryview(b"".join(self._lines))
         self._lines = []
         with contextlib.suppress(OSError):  # a disk that is full of log stops no node
             while data:

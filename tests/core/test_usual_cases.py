@@ -2,14 +2,22 @@
 same states, answers, log lines and stored bytes.
 
 A short cut is switched off by having it never apply; then the general code runs for everything.
+The short ways of whole requests (cluster.core.node.usual_put and its like) are taken by stock
+nodes alone, so a subclass that changes nothing is a node without them.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
+from dynamesis.cluster import zoo
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.node.usual_get import UsualGet
+from dynamesis.cluster.core.node.usual_put import UsualPut
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.messages import (
     Entry,
     Get,
@@ -17,17 +25,20 @@ from dynamesis.cluster.core.protocol.messages import (
     Key,
     Put,
     PutReply,
+    RequestOptions,
     State,
     Version,
 )
+from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.versions import clock
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from simulator import Simulator
+from simulator import DictStore, Simulator
 
 ACTORS = ("A", "B", "C")
+KEYS = (b"a", b"b", b"c", b"a/d")
 
 
 class History:
@@ -100,12 +111,17 @@ def test_the_usual_merge_and_put_are_seen() -> None:
     assert clock.replaced({"A": Entry(3)}, {"A": before}) is None
 
 
-class Trace:
-    """A seeded run of puts and gets under cuts, crashes and failing disks: all that came of it."""
+class General(Node):
+    """A node without short ways."""
 
-    def __init__(self, seed: int, **params: Any) -> None:
+
+class Trace:
+    """A seeded run of puts and gets under cuts, crashes, slow links and failing disks: all that
+    came of it."""
+
+    def __init__(self, seed: int, node_class: type[Node] = Node, **params: Any) -> None:
         self.random = random.Random(seed)
-        self.sim = Simulator(seed=seed, **params)
+        self.sim = Simulator(seed=seed, node_class=node_class, **params)
         self.contexts: dict[bytes, list[bytes]] = {}
         self.asked: dict[int, bytes] = {}
         for step in range(60):
@@ -114,7 +130,10 @@ class Trace:
             self.sim.run(self.random.uniform(0, 0.01))
             self._take()
         self.sim.disk_errors = 0.0
+        self.sim.latency = (0.0002, 0.002)
         self.sim.heal()
+        for name in set(self.sim.names) - set(self.sim.nodes):
+            self.sim.boot(name)
         self.sim.run(3)
         log = [(at, node, emit.event, emit.fields) for at, node, emit in self.sim.log]
         stored = {name: store.tables for name, store in self.sim.stores.items()}
@@ -126,15 +145,31 @@ class Trace:
             self.sim.disk_errors = self.random.choice((0.0, 0.1))
         elif step % 20 == 0:
             self.sim.heal()
+        if step % 15 == 7:  # as long as a replica is waited for, or longer
+            self.sim.latency = (0.0002, self.random.choice((0.002, 0.02, 1.2)))
+        if step % 30 == 25:
+            self.sim.crash(self.random.choice(self.sim.names))
+        elif step % 30 == 28:
+            for name in sorted(set(self.sim.names) - set(self.sim.nodes)):
+                self.sim.boot(name)
 
     def _ask(self, step: int) -> None:
-        name, key = self.random.choice(self.sim.names), self.random.choice((b"a", b"b", b"c"))
+        name, key = self.random.choice(sorted(self.sim.nodes)), self.random.choice(KEYS)
         if self.random.random() < 0.4:
-            self.asked[self.sim.ask(name, Get(1, Key(key)))] = key
+            self.asked[self.sim.ask(name, Get(1, Key(key), self._options()))] = key
             return
         context = self.random.choice(self.contexts.get(key, [b""])[-4:])
-        put = Put(1, f"r{step}", Key(key), b"v%d" % step, context, self.random.random() < 0.1)
+        deleted, again = self.random.random() < 0.1, step > 9 and self.random.random() < 0.1
+        request = f"r{self.random.randrange(step)}" if again else f"r{step}"
+        again = again and self.random.random() < 0.5
+        value = b"v%d" % step * self.random.choice((1, 1, 2000))
+        put = Put(1, request, Key(key), value, context, deleted, self._options(), again)
         self.asked[self.sim.ask(name, put)] = key
+
+    def _options(self) -> RequestOptions:
+        if self.random.random() < 0.8:
+            return RequestOptions()
+        return RequestOptions(w=self.random.choice((None, 1, 3)), timeout=0.2, return_body=True)
 
     def _take(self) -> None:
         for channel, key in list(self.asked.items()):
@@ -149,12 +184,70 @@ class Trace:
 @given(seed=st.integers(0, 1 << 32))
 @settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_a_node_without_short_cuts_does_the_same(durability: str, seed: int) -> None:
-    usual = Trace(seed, durability=durability).everything
+    usual = Trace(seed, General, durability=durability).everything
     with pytest.MonkeyPatch.context() as off:
         off.setattr(clock, "follows", lambda a, b: False)
         off.setattr(clock, "replaced", lambda context, state: None)
         off.setattr(Replica, "all_is", lambda self, row, key: False)
         off.setattr(Buffer, "_write_one", lambda self, row, unsaved, done: self._write([row], done))
-        general = Trace(seed, durability=durability).everything
+        general = Trace(seed, General, durability=durability).everything
     assert usual == general
     assert usual[0], "something was logged"
+
+
+PARAMS: list[dict[str, Any]] = [
+    {},
+    {"r": 1, "w": 1},
+    {"r": 3, "w": 3},
+    {"sloppy": False},
+    {"durability": "buffered"},
+    {"clock": "vector"},
+    {"lww_buckets": ("a",)},
+    {"replica_timeout": 0.02, "request_timeout": 0.03},
+]
+
+
+@pytest.mark.parametrize("params", PARAMS, ids=str)
+@given(seed=st.integers(0, 1 << 32))
+@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_a_node_without_short_ways_does_the_same(params: dict[str, Any], seed: int) -> None:
+    usual = Trace(seed, **params).everything
+    general = Trace(seed, General, **params).everything
+    assert usual == general
+
+
+def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the comparison above compares: requests that are usual to their end, and such that
+    went on in the general machine after their stamp or their first answers."""
+    taken: Counter[str] = Counter()
+
+    def counted(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+
+        def counting(*args: Any) -> Any:
+            done = method(*args)
+            taken[f"{kind.__name__}.{name}"] += done is not False
+            return done
+
+        monkeypatch.setattr(kind, name, counting)
+
+    for kind, names in (
+        (UsualPut, ("start", "_answer", "_turn_general")),
+        (UsualGet, ("start", "_answer", "_turn_general")),
+        (UsualReplica, ("put", "get")),
+    ):
+        for name in names:
+            counted(kind, name)
+    for seed in range(12):
+        Trace(seed)
+    assert len(taken) == 8
+    assert min(taken.values()) >= 10, taken
+
+
+def test_a_planted_bug_has_no_short_ways() -> None:
+    params = Params(node="n1", members=("n1",))
+    for name in zoo.BUGS:
+        assert zoo.plant([name])(params, DictStore(), 7).dispatch.usual is None, name
+    assert all(node.dispatch.usual is not None for node in Simulator().nodes.values())

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from dynamesis.cluster.core.node import assembly
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Change, Entry, Get, Put, ReplicaPut
 from dynamesis.cluster.core.storage.row_keys import object_row
 from simulator import Simulator
@@ -66,6 +67,10 @@ def compiled(tree: ast.FunctionDef) -> Callable[..., Any]:
     return scope[tree.name]  # type: ignore[no-any-return]
 
 
+class General(Node):
+    """A node without short ways: all that it does goes through what the assembly connects."""
+
+
 def delete(sim: Simulator, name: str, key: bytes) -> None:
     sim._sequence += 1
     context = sim.get(name, key).context
@@ -77,6 +82,7 @@ def trace() -> list[str]:
     repair, deletes, a joining and a leaving node, and a second life."""
     sim = Simulator(
         3,
+        node_class=General,
         partitions=8,
         n=2,
         reap_after=1.0,

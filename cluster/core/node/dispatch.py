@@ -141,7 +141,10 @@ class Dispatch:
     def _takes_part(self, peer: str | None) -> bool:
         """Whether states that `peer` sends are merged here: only while both take part."""
         participants = self._node.participants
-        return peer in participants and self._node.params.node in participants
+        known = peer in participants and self._node.params.node in participants
+        if not known:
+            self._node.runtime.note("stranger-refused", peer=peer)
+        return known
 
     def _ping(self, asked: Ping, peer: str | None, reply: Reply) -> None:
         reply(Pong(asked.rid, self._node.identity.met(str(peer), asked.life)))
@@ -209,7 +212,10 @@ class Dispatch:
             respond(refusal)
             return
         first = node.services.dedup.begin(put, respond)
-        if first is not None:
+        if first is None:
+            joined = node.services.dedup.waits(put.request)
+            node.runtime.note("retry-joined" if joined else "retry-answered")
+        else:
             node.admission.enter(len(put.value))
             if not self._put_as_usual(put, seen, first, hops):
                 node.put_request(node.services, put, seen, first, hops).start()
@@ -249,6 +255,7 @@ class Dispatch:
         def answer(message: GetReply | PutReply | Refusal) -> None:
             if isinstance(message, Refusal):
                 stats.refused(message.code)
+                runtime.note("refused", code=message.code, kind=kind)
             else:
                 stats.latency[kind].record(runtime.now, runtime.now - began)
             respond(message)

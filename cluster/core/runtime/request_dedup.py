@@ -63,6 +63,10 @@ class RequestDedup:
         self._waiting[put.request] = [(put.rid, respond)]
         return lambda answer: self._end(put.request, answer)
 
+    def waits(self, request: str) -> bool:
+        """Whether a put of this id is in progress here."""
+        return request in self._waiting
+
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)

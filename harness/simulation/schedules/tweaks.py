@@ -35,7 +35,7 @@ def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
         given["fsync"] = list(draws.choice(_FSYNCS))
     if draws.chance(_POINTS):
         named = draws.some(tuple(POINTS), _POINT)
-        given["buggify"] = {name: draws.magnitude(*_OFTEN) for name in named}
+        given["points"] = {name: draws.magnitude(*_OFTEN) for name in named}
     if "latency" not in given and draws.chance(_PRIORITIES):
         given["priorities"] = draws.between(1, 4)
     return given
@@ -43,8 +43,4 @@ def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
 
 def tweaks_of(given: Mapping[str, Any]) -> Tweaks:
     """From such fields. Raises ValueError for one that is not known."""
-    unknown = sorted({*given} - {*Tweaks.__dataclass_fields__})
-    if unknown:
-        known = ", ".join(Tweaks.__dataclass_fields__)
-        raise ValueError(f"there is no tweak {unknown[0]!r}; there are {known}")
-    return Tweaks(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+    return Tweaks.of(given)

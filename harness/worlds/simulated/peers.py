@@ -9,6 +9,7 @@ from dynamesis.cluster.core.protocol.events import LinkDown, LinkUp, Received, S
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
 from dynamesis.cluster.net.peers import BACKOFF
 from dynamesis.harness.worlds.simulated.network import Line
+from dynamesis.harness.worlds.simulated.tweaks import Unsent
 
 if TYPE_CHECKING:
     from dynamesis.harness.worlds.simulated.node import NodeLife
@@ -157,9 +158,11 @@ class SimulatedPeers:
 
     def send(self, peer: str, message: Question) -> None:
         """Send, or post SendFailed: for want of a link, or of an address."""
-        link = self.links.get(peer)
+        link, perturber = self.links.get(peer), self._node.network.perturber
         if link is None:
             self._node.post(SendFailed(peer, message.rid))
+        elif perturber.rare and (found := perturber.on(Unsent(peer, message))).fails:
+            self._node.later(found.delay, self._node.post, SendFailed(peer, message.rid))
         else:
             link.send(message)
 
