@@ -36,6 +36,9 @@ def run(
             metavar="TOKEN|DIR",
         ),
     ] = None,
+    exhaust: Annotated[
+        bool, Option("--exhaust", help="All small schedules that there are, instead of drawn ones.")
+    ] = False,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     pytest: Annotated[
         Path | None, Option(help="Write a regression test of each failure here.")
@@ -52,11 +55,18 @@ def run(
     from dynamesis.harness.simulation.asked import SimulateFlags, asked, one
     from dynamesis.harness.simulation.replay import run_replay
     from dynamesis.harness.simulation.run_simulation import run_simulation
+    from dynamesis.harness.usage.exits import UsageError
 
     given = SimulateFlags(
         schedules, time, seed, jobs, workload, nemesis, tuple(bug or ()), store, json, pytest,
         Mode.of(quiet, plain),
     )  # fmt: skip
+    if exhaust:
+        from dynamesis.harness.simulation.exhaust.run_exhaust import run_exhaust
+
+        if replay is not None:
+            raise UsageError("--exhaust: does not go with --replay, which plays one schedule")
+        return run_exhaust(given)
     if replay is not None:
         return run_replay(replay, one(given))
     return run_simulation(asked(given))
