@@ -290,9 +290,35 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("checkers.history", "checkers.logs", "cluster.client", "cluster.config"),
             *("cluster.core.node", "cluster.core.protocol", "cluster.net", "cluster.process"),
             *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
-            *("harness.links", "harness.nemesis", "harness.processes", "harness.run"),
-            *("harness.targets", "harness.targets.dynamo", "harness.usage", "harness.worlds"),
-            "workloads.script",
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.results"),
+            *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
+            *("harness.worlds", "workloads.script"),
+        ),
+    ),
+    "harness.simulation.schedules": (
+        "schedules of virtual time as values: drawn, named, written, shrunk",
+        (
+            *("checkers.history", "cluster.zoo", "harness.generators", "harness.nemesis"),
+            *("harness.results", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
+            "workloads",
+        ),
+    ),
+    "harness.simulation": (
+        "swarms of schedules in virtual time: run, judged, kept, replayed",
+        (
+            *("checkers", "checkers.history", "cluster.plugins", "cluster.zoo"),
+            *("harness.check", "harness.nemesis", "harness.processes", "harness.report"),
+            *("harness.results", "harness.run", "harness.simulation.schedules"),
+            *("harness.targets", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
+            "workloads",
+        ),
+    ),
+    "harness.simulation.exhaust": (
+        "all small schedules: words, the test of each, what came of all",
+        (
+            *("checkers", "checkers.history", "harness.generators", "harness.nemesis"),
+            *("harness.run", "harness.simulation", "harness.simulation.schedules"),
+            *("harness.usage", "harness.worlds"),
         ),
     ),
     "harness.local_cluster": (
@@ -315,8 +341,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
-            *("cluster.zoo", "harness.campaign", "harness.report", "harness.results"),
-            *("harness.run", "harness.usage", "harness.worlds"),
+            *("checkers", "cluster.zoo", "harness.campaign", "harness.report"),
+            *("harness.results", "harness.run", "harness.simulation"),
+            *("harness.simulation.schedules", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.bench": (
@@ -338,8 +365,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.bench", "harness.campaign", "harness.check"),
             *("harness.cli.local", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
-            *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
-            *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
+            *("harness.run", "harness.serve", "harness.simulation"),
+            *("harness.simulation.exhaust", "harness.targets"),
+            *("harness.usage", "harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
         ),
     ),
     "harness": (

@@ -14,7 +14,10 @@ from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import Anomaly
 
 #: lines about a key that leave all copies as they are
-UNTOUCHING = ("read", "held", "read-repair", "put-refused", "unplaced", "fewer-places")
+UNTOUCHING = (
+    *("read", "held", "read-repair", "put-refused", "get-refused", "unplaced", "fewer-places"),
+    *("context-ahead", "record-behind"),
+)
 #: fields of a line that are not about the mechanism
 _HEAD = ("time", "mono", "node", "event", "key", "hash", "dot", "holds", "incoming", "rows", "to")
 

@@ -14,6 +14,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.history.source import STDIN
 from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.logs.situations import count_situations
 from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
@@ -72,6 +73,9 @@ def judge_history(
     repaired = _repaired(run, logs)
     if repaired is not None:
         stats["repaired"] = repaired
+    reached = _situations(logs)
+    if reached is not None:
+        stats["situations"] = reached
     identity = {name: test.get(name) for name in ("seed", "command")}
     skipped = left_out(run.test or {})
     return {
@@ -207,6 +211,17 @@ def _repaired(run: Run, logs: Logs | None) -> JsonObject | None:
         return repairs(run, logs.events, logs.began)
     except Exception:
         log.exception("the nodes' logs show no repairs")
+        return None
+
+
+def _situations(logs: Logs | None) -> dict[str, int] | None:
+    """How often the nodes reached each situation, if they logged anything."""
+    if logs is None:
+        return None
+    try:
+        return count_situations(logs.events)
+    except Exception:
+        log.exception("the nodes' logs show no situations")
         return None
 
 

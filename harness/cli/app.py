@@ -22,6 +22,7 @@ COMMANDS = {
     "test": "dynamesis.harness.cli.test",
     "campaign": "dynamesis.harness.cli.campaign",
     "merge": "dynamesis.harness.cli.merge",
+    "simulate": "dynamesis.harness.cli.simulate",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
     "export": "dynamesis.harness.cli.export",

@@ -21,6 +21,10 @@ def run(
         bool,
         Option("--storm", help="One campaign that knows nothing of the bug, until it is caught."),
     ] = False,
+    simulate: Annotated[
+        bool,
+        Option("--simulate", help="Under swarms in virtual time that know nothing of the bug."),
+    ] = False,
     time_limit: Annotated[
         str | None, Option(help="How long the load of a test lasts: 8s; in a storm 15s.")
     ] = None,
@@ -37,6 +41,7 @@ def run(
     Shows by what each is caught, and how soon.
     """
     from dynamesis.harness.run.progress_view import Mode
+    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import duration, within, writable_file
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 
@@ -49,4 +54,13 @@ def run(
     limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
     visit = Visit(only, range(seed, seed + seeds), storm, limit, seconds)
+    if simulate:
+        from dynamesis.harness.zoo.simulated import run_simulated_zoo
+
+        if storm or time_limit is not None:
+            raise UsageError("--simulate: goes without --storm and --time-limit")
+        return run_simulated_zoo(
+            visit.specimens(), seed, jobs, store, json, markdown, context.obj,
+            Mode.of(quiet, plain),
+        )  # fmt: skip
     return run_zoo(visit, jobs, store, json, markdown, context.obj, Mode.of(quiet, plain))

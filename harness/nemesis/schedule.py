@@ -72,8 +72,14 @@ def plan(
         for family, members in families.items()
         for interval in _timeline(members, context, rng.split(family), limit, len(families))
     ]
-    intervals.sort(key=lambda interval: interval.start)
-    return _events(_apart(intervals), round(limit * 1000))
+    return events_of(intervals, limit)
+
+
+def events_of(intervals: Iterable[FaultInterval], limit: float) -> tuple[Event, ...]:
+    """The operations of the nemesis for these faults, of which none is at a process that an
+    earlier one still holds, in a load phase of `limit` s."""
+    ordered = sorted(intervals, key=lambda interval: interval.start)
+    return _events(_apart(ordered), round(limit * 1000))
 
 
 def _timeline(

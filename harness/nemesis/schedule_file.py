@@ -62,8 +62,13 @@ def load(text: str, name: str, context: FaultContext) -> tuple[Event, ...]:
     fields = place.mapping({"faults"})
     if "faults" not in fields:
         raise place.wrong("there is no key 'faults'")
+    return faults_at(fields["faults"], context)
+
+
+def faults_at(place: YamlPlace, context: FaultContext) -> tuple[Event, ...]:
+    """The same of a list in another document. Raises YamlError."""
     events: list[Event] = []
-    for number, entry in enumerate(fields["faults"].sequence()):
+    for number, entry in enumerate(place.sequence()):
         events += _fault(number, entry, context)
     return in_order(events)
 

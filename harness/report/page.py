@@ -26,6 +26,7 @@ from dynamesis.harness.report.pictures.charts import convergence_chart, stalenes
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.plots.facts import facts
+from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
 from dynamesis.harness.report.words import brief, clip
@@ -103,6 +104,7 @@ def render(
         shown=_SHOWN,
         evidence=evidence(results["evidence"]) if results.get("evidence") else "",
         staleness=staleness,
+        situations=by_reach(results),
         drawn=drawn,
         outcomes=_OUTCOMES,
         story=story,

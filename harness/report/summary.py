@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamesis.harness.report.pictures.printable import printable as printable
+from dynamesis.harness.report.situations import in_a_line
 from dynamesis.harness.report.spoken import spoken
 from dynamesis.harness.results.documents import JsonObject
 from rich.console import Console
@@ -110,6 +111,8 @@ def print_results(
         shown.append((2, "", evidence(results["evidence"])))
     if figures and (late := behind(results.get("stats") or {})):
         shown.append((2, "", late))
+    if figures and (reached := in_a_line(results)):
+        shown.append((2, "", reached))
     if figures and (skipped := results.get("skipped")):
         named = "; ".join(f"{name} ({what})" for name, what in skipped.items())
         shown.append((2, "", f"the target cannot do: {named}"))

@@ -252,7 +252,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None:
         return _adapted(_replayed(options, spec.schedule))
     try:
-        context, own = _fault_context(options), _own_nemeses(options.nemesis)
+        context, own = fault_context(options), _own_nemeses(options.nemesis)
         faults = plan(options.nemesis, context, options.seed, options.time_limit, own)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
@@ -342,7 +342,7 @@ def require_ports(target: Target, links: str, nodes: int, port_base: int | None)
         within("--port-base", port_base, UNPRIVILEGED, LAST - wanted + 1)
 
 
-def _fault_context(options: TestOptions) -> FaultContext:
+def fault_context(options: TestOptions) -> FaultContext:
     """What the nemesis draws its faults from."""
     limits, nodes = options.target.limits, options.nodes
     return FaultContext.draw(
@@ -383,11 +383,21 @@ def _target_options(target: Target, given: Iterable[str]) -> dict[str, str]:
 
 def _replayed(options: TestOptions, path: Path) -> TestOptions:
     try:
-        faults = load(path.read_text(encoding="utf-8"), str(path), _fault_context(options))
+        faults = load(path.read_text(encoding="utf-8"), str(path), fault_context(options))
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"--schedule: {path} cannot be read ({failure})") from failure
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
+    return _named(options, faults)
+
+
+def with_faults(options: TestOptions, faults: Iterable[Event]) -> TestOptions:
+    """The same test under other faults. Raises UsageError where they make no sense."""
+    return _adapted(_named(options, tuple(faults)))
+
+
+def _named(options: TestOptions, faults: tuple[Event, ...]) -> TestOptions:
+    """With the families of these faults as the nemesis."""
     families = dict.fromkeys((event.action.member or "").partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -276,7 +277,8 @@ class TestSpec:
     keys: int = _flag(8, "How many keys.", "integer", panel=LOAD, bounds=(1, 1_000_000))
 
     @classmethod
-    def flags(cls) -> dict[str, Flag]:
+    @cache
+    def flags(cls) -> Mapping[str, Flag]:
         """Every option by the name of its field."""
         return {
             each.name: Flag(name=each.name, default=_default(each.default), **each.metadata)

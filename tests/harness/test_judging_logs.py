@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.logs.situations import SITUATIONS
 from dynamesis.harness.check.evaluate import judge
 
 HISTORIES = Path(__file__).parent.parent / "histories"
@@ -60,3 +62,13 @@ def test_logs_of_another_release_leave_them_skipped(tmp_path: Path) -> None:
     assert results["valid"] is True
     for name in ("ownership", "places", "handoffs"):
         assert results["checkers"][name]["skipped"]
+
+
+def test_situations_are_counted_where_nodes_kept_logs(tmp_path: Path) -> None:
+    test = json.loads(Path(f"{OK}.test.json").read_text()) | {"began": 0}
+    lines = [log("n1", "forwarded", times=3), log("n2", "peer-suspected", peer="n1")]
+    found = judge(folder(tmp_path, *lines), test)["stats"]["situations"]
+    assert set(found) == set(SITUATIONS)
+    assert +Counter(found) == {"put-forwarded": 3, "suspicion-raised": 1}
+    lone = Path(shutil.copy(f"{OK}.jsonl", tmp_path / "lone.jsonl"))
+    assert "situations" not in judge(lone, test)["stats"]

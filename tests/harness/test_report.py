@@ -133,6 +133,31 @@ def test_the_page_shows_proofs_and_the_course_of_the_test(tmp_path: Path) -> Non
     assert shown.count("start-cut") == 1
 
 
+REACHED = {"hint-kept": 7, "read-repair": 0, "of <another> release": 1}
+
+
+def test_the_page_shows_which_situations_were_reached(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.save_json(TEST, {"name": "cart-cut"})
+    folder.save_json(RESULTS, {**INVALID, "stats": {"situations": REACHED}})
+    folder.save(HISTORY, HISTORY_LINES)
+    shown = page(folder)
+    assert 'href="#situations"' in shown
+    assert "2 of 3 were reached" in shown
+    assert '<th scope="row">hint-kept</th><td>7</td>' in shown
+    assert "of &lt;another&gt; release" in shown
+    assert shown.index("1 that were not reached") < shown.index("read-repair</th>")
+    folder.save_json(RESULTS, INVALID)
+    assert "situations" not in page(folder)
+
+
+def test_a_verdict_ends_with_how_many_situations_were_reached() -> None:
+    shown = told({**INVALID, "stats": {"situations": REACHED}})
+    assert "2 of 3 situations reached" in shown
+    assert "situations" not in told({**INVALID, "stats": {}})
+    assert "situations" not in told({**INVALID, "stats": {"situations": REACHED}}, short=True)
+
+
 def test_long_values_are_folded_under_a_summary(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.save_json(TEST, {"name": "cart-cut", "command": "dynamesis test --seed 7"})

@@ -97,6 +97,8 @@ class Admin:
         except (ArithmeticError, LookupError, TypeError, ValueError) as e:
             runtime.answer(asked.token, error=f"{asked.command}: bad arguments: {e!r}")
         except (ChangeRefused, ReadFailed) as e:
+            if isinstance(e, ChangeRefused):
+                runtime.emit("change-refused", kind=asked.command, reason=str(e))
             runtime.answer(asked.token, error=f"{asked.command}: {e}")
 
     def status(self, args: Arguments) -> dict[str, object]:
@@ -181,6 +183,7 @@ class Admin:
                 "anti_entropy_interval is 0: nothing would bring its data to a new owner"
             )
         change = self._node.membership.request(kind, args["node"])
+        self._node.runtime.emit("change-proposed", change=change.id, kind=kind, of=change.node)
         return {"id": change.id, "kind": change.kind, "node": change.node}
 
     def _membership(self) -> MembershipStatus | None:

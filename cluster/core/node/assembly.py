@@ -20,6 +20,7 @@ from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.runtime.stats import Stats
+from dynamesis.cluster.core.runtime.wall_watch import WallWatch
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import (
     Row,
@@ -64,6 +65,7 @@ class Assembly:
                 else self.detector.outcome(peer, failure)
             )
         )
+        self.wall_watch = WallWatch(self.runtime)
         self.rules = self.parts.rules(params.n, params.weights, params.zones, params.zone_replicas)
         self.stats = Stats()
         self.admission = self.parts.admission(

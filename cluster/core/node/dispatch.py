@@ -161,7 +161,10 @@ class Dispatch:
     def _takes_part(self, peer: str | None) -> bool:
         """Whether states that `peer` sends are merged here: only while both take part."""
         participants = self._node.participants
-        return peer in participants and self._node.params.node in participants
+        known = peer in participants and self._node.params.node in participants
+        if not known:
+            self._node.runtime.note("stranger-refused", peer=peer)
+        return known
 
     def _ping(self, asked: Ping, peer: str | None, reply: Reply) -> None:
         node, name = self._node, str(peer)
@@ -237,7 +240,10 @@ class Dispatch:
         enter = self._enter("put", put, size, respond) if not hops else None
         respond = enter or self._measured("put", respond)
         first = node.services.dedup.begin(put, respond)
-        if first is not None:
+        if first is None:
+            joined = node.services.dedup.waits(put.request)
+            node.runtime.note("retry-joined" if joined else "retry-answered")
+        else:
             node.admission.enter(size)
             if not self._put_as_usual(put, seen, first, hops):
                 request = node.put_request(node.services, put, seen, first, hops)
@@ -319,6 +325,7 @@ class Dispatch:
         def answer(message: GetReply | PutReply | Refusal) -> None:
             if isinstance(message, Refusal):
                 stats.refused(message.code)
+                runtime.note("refused", code=message.code, kind=kind)
             else:
                 stats.latency[kind].record(runtime.now, runtime.now - began)
             respond(message)

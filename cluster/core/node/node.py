@@ -78,6 +78,7 @@ class Node(Assembly):
             message = event.message
             # a late answer still shows that the peer is alive
             if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
+                self.runtime.note("late-answer", code=type(message).__name__, peer=event.peer)
                 self.detector.late(event.peer)
 
     def _other(self, event: Event) -> None:
@@ -128,6 +129,7 @@ class Node(Assembly):
             self.runtime.after(_READ_AGAIN, lambda: self.start(intact))
             return
         self.admission.start()
+        self.wall_watch.start()
         self.hints.start()
         self.detector.start()
         self.membership.informed = not self.gossip.audience()

@@ -104,9 +104,10 @@ class UsualPut:
         self._dot = clock.dot(actor, event)
         self._covers = clock.with_dot(context, actor, event)
         new = Record(after, actor, clock.digest(after))
-        ways.store(
-            row, put.key, {"why": "stamp", "hash": "", "dot": self._dot}, old, new, self._stored
-        )
+        line: dict[str, object] = {"why": "stamp", "hash": "", "dot": self._dot}
+        if put.deleted:
+            line["deleted"] = True
+        ways.store(row, put.key, line, old, new, self._stored)
         s.dedup.stamped(put, after, self._covers)
         return True
 

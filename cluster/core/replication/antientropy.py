@@ -50,13 +50,14 @@ class ExchangeStatus(TypedDict):
 class Standing:
     """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
     finished, the last `clean` of them without a difference; `repaired` keys in all; when
-    the last one ended (s)."""
+    the last one ended (s); `failed` whether the last one failed."""
 
     since: float
     rounds: int = 0
     clean: int = 0
     repaired: int = 0
     finished: float | None = None
+    failed: bool = False
 
 
 class AntiEntropy:
@@ -125,9 +126,12 @@ class AntiEntropy:
         del self._running[peer]
         standing = self.standing.setdefault(peer, Standing(self.runtime.now))
         if error is not None:
-            standing.clean = 0
+            standing.clean, standing.failed = 0, True
             self.runtime.emit("exchange-failed", peer=peer, error=error)
             return
+        if standing.failed:
+            standing.failed = False
+            self.runtime.emit("exchange-resumed", peer=peer, repaired=exchange.repaired)
         standing.rounds += 1
         standing.finished = self.runtime.now
         standing.clean = 0 if exchange.differed else standing.clean + 1

@@ -176,6 +176,8 @@ class Hints:
                 # not at once: what this node keeps itself is answered before the scan is over
                 self._going_on = True
                 self._runtime.after(0.0, self._go_on)
+        else:
+            self._runtime.note("handoff-outrun" if kept else "handoff-failed", target=target)
 
     def _go_on(self) -> None:
         self._going_on = False

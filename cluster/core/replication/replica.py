@@ -73,6 +73,7 @@ class Replica:
         as a primary (hint_for None), it must be one: else its ignorance would count."""
         partition = self._partition(key)
         if hint_for is None and not self.keeps(partition):
+            self._runtime.note("not-primary", asked="get")
             answer(None, "not-primary", False)
             return
         row = object_row(partition, key)
@@ -137,10 +138,12 @@ class Replica:
         if hint_for is None or hint_for == self.node:
             partition = self._partition(key)
             if not self.keeps(partition):
+                self._runtime.note("not-primary", asked="put")
                 done("not-primary")
                 return
             self.objects.merge(object_row(partition, key), state, why, done, durable)
         elif self.hints.bytes > self._limit:
+            self._runtime.note("hint-refused", target=hint_for, bytes=self.hints.bytes)
             done("overloaded")
         else:
             self.hints.records.merge(hint_row(hint_for, key), state, why, done, durable)
@@ -163,6 +166,7 @@ class Replica:
     def sync(self, key: Key, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""
         if not self.holds(key):
+            self._runtime.note("not-primary", asked="sync")
             answer(None, "not-primary")
             return
         if state is None:

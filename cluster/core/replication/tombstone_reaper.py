@@ -154,8 +154,11 @@ class TombstoneReaper:
             nonlocal left
             left -= 1
             agreed = frozenset(keys)
-            for key in [key for key in due if key not in agreed]:
+            refused = [key for key in due if key not in agreed]
+            for key in refused:
                 del due[key]
+            if refused:
+                self._runtime.note("reap-refused", code=round, keys=len(refused))
             if not left:
                 then()
 

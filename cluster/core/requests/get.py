@@ -118,6 +118,7 @@ class GetRequest:
     ) -> None:
         if error is not None:
             if self._phase is Phase.OPEN and self._plan.replace(place):
+                self._s.runtime.note("place-replaced", code="get", to=place.holder)
                 self._ask(place)
                 return
         else:
@@ -184,6 +185,7 @@ class GetRequest:
         )
 
     def _refuse(self, code: str, message: str) -> None:
+        self._s.runtime.emit("get-refused", code=code, key=self._get.key)
         self._finish(Refusal(self._get.rid, code, message))
 
     def _expire(self) -> None:

@@ -134,6 +134,7 @@ class PutRequest:
         if self._hops or not others:
             self._refuse("forgotten", f"{self._s.node} does not remember the first try")
             return
+        self._s.runtime.note("retry-sought")
         self._unanswered = len(others)
         for node in others:
             self._s.runtime.call(
@@ -179,6 +180,7 @@ class PutRequest:
             self._forward(first, rest)
 
     def _forward(self, peer: str, rest: list[str]) -> None:
+        self._s.runtime.note("forwarded", to=peer)
         self._call = self._s.runtime.call(
             peer,
             lambda rid: ForwardPut(rid, self._hops + 1, self._put),
@@ -223,6 +225,7 @@ class PutRequest:
             return
         self._call = 0
         if outcome == "unsent":
+            self._s.runtime.note("rerouted")
             self.route(rest or self._fresh_candidates())
         elif isinstance(outcome, PutReply):
             self.finish(PutReply(self._put.rid, outcome.context, outcome.worth, outcome.siblings))
@@ -353,6 +356,7 @@ class PutRequest:
         if isinstance(outcome, ReplicaPutReply) and outcome.error is None:
             self.count(place, outcome.durable)
         elif self._plan.replace(place):
+            self._s.runtime.note("place-replaced", code="put", to=place.holder)
             self._replicate(place)
             return
         else:

@@ -74,6 +74,10 @@ class RequestDedup:
         """Whether a retry waits for the same answer as the try that is in progress."""
         return len(self._waiting.get(request, ())) > 1
 
+    def waits(self, request: str) -> bool:
+        """Whether a put of this id is in progress here."""
+        return request in self._waiting
+
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)

@@ -27,6 +27,9 @@ from dynamesis.cluster.core.protocol.events import (
 )
 from dynamesis.cluster.core.protocol.messages import Answer, Question
 
+#: seconds between two lines of one event that is only noted
+_NOTED = 1.0
+
 #: Why a call has no answer. "unsent": certainly never reached the peer.
 Failure = Literal["unsent", "lost", "timeout"]
 
@@ -76,6 +79,8 @@ class Runtime:
         self._calls: dict[int, _Call] = {}
         self._persists: dict[int, Callable[[str | None], None]] = {}
         self._soon: deque[Callable[[], None]] = deque()
+        #: event, code -> when it was last logged, and how often it has happened since
+        self._noted: dict[tuple[str, Any], tuple[float, int]] = {}
         self.on_outcome = on_outcome
 
     # ---- towards the shell
@@ -105,6 +110,19 @@ class Runtime:
         if self.request:
             fields["request"] = self.request
         self._effects.append(Emit(event, fields))
+
+    def note(self, event: str, **fields: Any) -> None:
+        """As `emit`, for what may happen at every request: at most one line a second of an event
+        (and a `code` in its fields). `times`: how often it happened since the last line."""
+        about = event, fields.get("code")
+        last, times = self._noted.get(about, (-_NOTED, 0))
+        if self.now - last < _NOTED:
+            self._noted[about] = last, times + 1
+            return
+        self._noted[about] = self.now, 0
+        if times:
+            fields["times"] = times + 1
+        self.emit(event, **fields)
 
     @contextmanager
     def working_on(self, request: str) -> Iterator[None]:

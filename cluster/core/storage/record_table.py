@@ -182,7 +182,12 @@ class RecordTable:
         if old is not None and old.actor not in (None, actor):
             fields = {"was": old.actor, "actor": actor}
             self._runtime.emit("epoch-renewed", **fields, **self.label(row))
-        self._save(row, old, after, actor, "stamp", done, durable, dot=clock.dot(actor, event))
+        line: dict[str, Any] = {"dot": clock.dot(actor, event)}
+        if version.deleted:
+            line["deleted"] = True
+        if version.at > self._runtime.wall:
+            line["ahead"] = version.at - self._runtime.wall  # of the clock, ms
+        self._save(row, old, after, actor, "stamp", done, durable, **line)
         covers = self._clock.with_dot(context, actor, event, version.at)
         return after, reconcile.cover(covers, version)
 
@@ -220,6 +225,7 @@ class RecordTable:
         actor = old.actor
         if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
+            self._runtime.emit("record-behind", was=old.actor, **self.label(row))
         self._save(row, old, merged, actor, why, done, durable, **came)
         return merged
 
@@ -262,7 +268,16 @@ class RecordTable:
         actor = self._identity.new_actor()
         if actor is None:
             raise NoActor
+        if context and (old is None or old.actor is None):
+            self._note_context(row, context, actor)
         return actor
+
+    def _note_context(self, row: Row, context: State, actor: str) -> None:
+        """Log that a client has seen a version which this node has stamped and has no record of:
+        of before a wipe, or of before a crash."""
+        seen = [name for name in context if name.partition(":")[0] == self._identity.node]
+        if seen:
+            self._runtime.emit("context-ahead", seen=seen, actor=actor, **self.label(row))
 
     def _save(
         self,

@@ -209,6 +209,8 @@ class Trees:
         self._runtime.persist((Write("meta", _MARK, None),), lambda reason: None)
         if self._serving is None:
             self.rebuild()
+        else:
+            self._runtime.emit("trees-kept", objects=self.objects)
         if not self._scheduled:
             self._scheduled = True
             self._runtime.after(self._expiry, self.expire)
@@ -281,6 +283,7 @@ class Trees:
     def _finish(self, coming: Forest) -> None:
         before, self._serving, self._coming = self._serving, coming, None
         self.rebuilds += 1
+        self._runtime.emit("trees-rebuilt", objects=self.objects, boot=before is None)
         if before is not None and before.roots() != coming.roots():
             was, now = before.roots(), coming.roots()
             drifted = sorted(p for p in {*was, *now} if was.get(p) != now.get(p))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -288,12 +288,9 @@ class NodeLife:
 
     def _set_timer(self, effect: SetTimer) -> None:
         number = self._timers[effect.id] = next(self._numbers)
-        after, rare = effect.after, self._tweaks.buggify
-        if rare:
-            if self._roll() < rare.get("timer-late", 0.0):
-                after += self._roll() * self._tweaks.delay
-            elif self._roll() < rare.get("timer-early", 0.0):
-                after *= self._roll()
+        after = effect.after
+        if self.network.perturber.rare:
+            after = max(0.0, after + self.network.perturber.on(effect).delay)
         self.loop.at(self.loop.now + after, self._due, self._fire, (effect.id, number))
 
     def _cancel_timer(self, effect: CancelTimer) -> None:
@@ -445,11 +442,7 @@ class NodeLife:
     def fsync(self) -> float:
         """s that a disk takes to sync, this time."""
         least, most = self._tweaks.fsync
-        seconds = least + self._roll() * (most - least)
-        rare = self._tweaks.buggify.get("batch-late", 0.0)
-        if rare and self._roll() < rare:
-            seconds += self._roll() * self._tweaks.delay
-        return seconds
+        return least + self._roll() * (most - least)
 
     @property
     def blocking(self) -> bool:
@@ -497,11 +490,23 @@ class Batches:
         node, commits = self._node, len(group) if self._alone else 1
         before, after = (commits * seconds for seconds in node.disk.delays())
         sync = sum(node.fsync() for _ in range(commits))
+        perturber, failing = node.network.perturber, dict[int, str]()
+        if perturber.rare:
+            for batch in group:
+                found = perturber.on(batch)
+                sync += found.delay
+                if found.fails:
+                    failing[batch.token] = found.fails
         there = node.roll() * sync
-        node.later(before + there, self._store, group, after + sync - there)
+        node.later(before + there, self._store, group, after + sync - there, failing)
 
-    def _store(self, group: list[Persist], rest: float) -> None:
-        outcomes = self._commit(group)
+    def _store(self, group: list[Persist], rest: float, failing: Mapping[int, str]) -> None:
+        """`failing`: the batches that are not stored, by token, and why."""
+        stored = [batch for batch in group if batch.token not in failing]
+        by_token = dict(zip([b.token for b in stored], self._commit(stored), strict=True))
+        for token, reason in failing.items():
+            by_token[token] = PersistFailed(token, reason)
+        outcomes = [by_token[batch.token] for batch in group]
         if self._node.network.story is not None:
             self._node.stored(group, outcomes)
         self._node.later(rest, self._done, outcomes)

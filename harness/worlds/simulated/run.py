@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dynamesis.checkers.history.history import History
@@ -118,6 +119,12 @@ class VirtualTime:
         self.loop.close()
 
 
+def _calm(world: World, op: Op) -> None:
+    """From the heal on, what happens is the nodes' own recovery."""
+    if op.f == "phase" and op.value == "heal":
+        world.network.perturber.calm()
+
+
 def parts_of(
     options: TestOptions,
     world: World,
@@ -135,6 +142,7 @@ def parts_of(
     recorder.listen(nemesis.observe)
     used = UsedKeys()
     recorder.listen(used.observe)
+    recorder.listen(partial(_calm, world))
     return RunnerParts(
         store=environment.store,
         links=environment.links,

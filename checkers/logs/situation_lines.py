@@ -1,0 +1,151 @@
+"""Which lines of a node's event log are a situation: of one line, and of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynamesis.checkers.logs.logs import Event
+
+
+@dataclass
+class Before:
+    """What the lines so far have shown, as far as a later line is judged by it."""
+
+    #: (node, key, target of a hint) -> how many versions that copy has
+    copies: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    #: nodes that have been ready
+    lived: set[str] = field(default_factory=set)
+    #: node -> the members that it knew last
+    members: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: node -> the layout under which it fetches, and whether that was interrupted
+    fetching: dict[str, tuple[Any, bool]] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Take in one more line."""
+        node, what = event.get("node", ""), event["event"]
+        if what == "stored":
+            self.copies[_copy(event)] = _versions(event)
+        elif what == "deleted":
+            self.copies.pop(_copy(event), None)
+        elif what == "layout":
+            self.members[node] = _members(event)
+            if "target" in event and self.fetching.get(node, (None,))[0] != event.get("version"):
+                self.fetching[node] = event.get("version"), False
+        elif what == "ready":
+            self.lived.add(node)
+        if what in ("ready", "start", "exchange-failed") and node in self.fetching:
+            self.fetching[node] = self.fetching[node][0], True
+
+
+def _copy(event: Event) -> tuple[Any, ...]:
+    return event.get("node"), event.get("key"), event.get("hint_for")
+
+
+def _versions(event: Event) -> int:
+    holds = event.get("holds")
+    return len(holds) if isinstance(holds, list | tuple) else 0
+
+
+def _members(event: Event) -> frozenset[str]:
+    members = event.get("members")
+    return frozenset(map(str, members)) if isinstance(members, list | tuple) else frozenset()
+
+
+When = Callable[[Event, Before], bool]
+
+
+def why(why: str, *, hint: bool | None = None) -> When:
+    """Lines of a copy that came by `why`; of a hint, of a record, or (None) of either."""
+
+    def fits(event: Event, before: Before) -> bool:
+        came = str(event.get("why", "")).partition(",")[0]
+        return came == why and (hint is None or ("hint_for" in event) is hint)
+
+    return fits
+
+
+def is_any(name: str, *values: object) -> When:
+    return lambda event, before: event.get(name) in values
+
+
+def contains(name: str, words: str) -> When:
+    return lambda event, before: words in str(event.get(name, ""))
+
+
+def made(event: Event, before: Before) -> bool:
+    """More versions than before, by a client's put."""
+    return _put_here(event) and _versions(event) > max(1, before.copies.get(_copy(event), 0))
+
+
+def met(event: Event, before: Before) -> bool:
+    """More versions than before, by a copy that came."""
+    return not _put_here(event) and _versions(event) > max(1, before.copies.get(_copy(event), 0))
+
+
+def resolved(event: Event, before: Before) -> bool:
+    return _put_here(event) and _versions(event) == 1 < before.copies.get(_copy(event), 0)
+
+
+def superseded(event: Event, before: Before) -> bool:
+    return not _put_here(event) and _versions(event) == 1 < before.copies.get(_copy(event), 0)
+
+
+def _put_here(event: Event) -> bool:
+    return event.get("why") == "stamp"
+
+
+def wiped(event: Event, before: Before) -> bool:
+    """The version that the client had seen was named by an incarnation before this one."""
+    seen, now = event.get("seen"), str(event.get("actor", "")).rpartition(":")[0]
+    return isinstance(seen, list | tuple) and any(
+        str(name).rpartition(":")[0] != now for name in seen
+    )
+
+
+def forgot(event: Event, before: Before) -> bool:
+    return not wiped(event, before)
+
+
+def joined(event: Event, before: Before) -> bool:
+    known = before.members.get(event.get("node", ""))
+    return known is not None and not _members(event) <= known
+
+
+def left(event: Event, before: Before) -> bool:
+    known = before.members.get(event.get("node", ""))
+    return known is not None and not known <= _members(event)
+
+
+def resumed(event: Event, before: Before) -> bool:
+    version, interrupted = before.fetching.get(event.get("node", ""), (None, False))
+    return interrupted and version == event.get("layout")
+
+
+def by_fallback(event: Event, before: Before) -> bool:
+    answers = event.get("answers")
+    return isinstance(answers, Mapping) and any(" for " in str(who) for who in answers)
+
+
+def stale(event: Event, before: Before) -> bool:
+    """Replicas answered one get with different versions."""
+    answers = event.get("answers")
+    return isinstance(answers, Mapping) and len({str(dots) for dots in answers.values()}) > 1
+
+
+def elsewhere(event: Event, before: Before) -> bool:
+    to = event.get("to")
+    return isinstance(to, list | tuple) and list(to) != [event.get("target")]
+
+
+def sign(name: str, positive: bool) -> When:
+    def fits(event: Event, before: Before) -> bool:
+        value = event.get(name)
+        return isinstance(value, int | float) and (value > 0 if positive else value < 0)
+
+    return fits
+
+
+def has(name: str) -> When:
+    return lambda event, before: bool(event.get(name))

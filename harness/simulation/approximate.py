@@ -1,0 +1,106 @@
+"""From the folder of a test on processes to a schedule that is near it.
+
+The operations of the clients are carried over one by one, at their times, and the faults as they
+struck: targets that were found then are nodes now. What only a machine has is named and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.harness.check.evaluate import stored_test
+from dynamesis.harness.nemesis import Event
+from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, action_from_value
+from dynamesis.harness.nemesis.schedule import NEMESIS, in_order
+from dynamesis.harness.results.results import HISTORY, Folder
+from dynamesis.harness.simulation.schedules.explicit import operations_of
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import SIMULATED
+from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
+
+#: Options that are about a machine, and have no meaning in virtual time.
+_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin", "links")
+
+
+def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
+    """The schedule, and what could not be carried over. Raises UsageError."""
+    test = stored_test(Folder(path))
+    if "spec" not in test:
+        raise UsageError(f"--replay: {path}: no test.json with a spec; give the folder of a test")
+    spec = TestSpec.of(test["spec"])
+    if spec.target.rpartition(":")[2] != DYNAMO:
+        raise UsageError(f"--replay: {path} is of target {spec.target}; only {DYNAMO} is simulated")
+    missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
+    plain: dict[str, Any] = {name: _default(name) for name in _MACHINE}
+    spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
+    history = tuple(_events(path / HISTORY))
+    faults, lost = _faults(history)
+    schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))
+    missing += lost
+    missing.append("the order in which messages came on real sockets, and how long each took")
+    return Written(schedule, tuple(_anomalies(path))), tuple(missing)
+
+
+def _default(name: str) -> object:
+    return TestSpec.flags()[name].default
+
+
+def _events(path: Path) -> Iterator[Op]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as failure:
+        raise UsageError(f"--replay: {path}: {failure.strerror}") from failure
+    decoder = msgspec.json.Decoder(Op)
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError as malformed:
+            if number < len(lines):
+                raise UsageError(f"--replay: {path}, line {number}: {malformed}") from malformed
+
+
+def _anomalies(path: Path) -> tuple[str, ...]:
+    found: JsonObject = Folder(path).peek_json("results.json")
+    return tuple(found.get("anomalies", ()))
+
+
+def _faults(history: tuple[Op, ...]) -> tuple[tuple[Event, ...], list[str]]:
+    """The faults of the load phase as they struck, and what of them is lost."""
+    began, events, lost = 0, list[Event](), list[str]()
+    for op in history:
+        if op.f == "phase" and op.value == "load":
+            began = op.time
+        elif op.f == "phase" and op.value == "heal":
+            break
+        elif op.process == NEMESIS and op.f.startswith(("start-", "stop-")):
+            event = _fault(op, round((op.time - began) / 1e6), events)
+            if isinstance(event, str):
+                lost.append(event)
+            elif event is not None:
+                events.append(event)
+    return in_order(events), lost
+
+
+def _fault(op: Op, at: int, events: list[Event]) -> Event | str | None:
+    """The event of an operation of the nemesis; a reason where it did not come about; None where it
+    is that of another one. A change of the membership is taken as it was planned: which nodes join
+    and leave is found anew."""
+    planned = op.f == "start-membership"
+    if (op.type == "invoke") is not planned or not isinstance(op.value, dict):
+        return None
+    if "skipped" in op.value:
+        return f"{op.f}: {op.value['skipped']}"
+    try:
+        action = action_from_value(op.f, op.value)
+    except (KeyError, ValueError) as strange:
+        return f"{op.f}: {strange}"
+    if isinstance(action, FaultStart):
+        return Event(at, op.f, action)
+    member = next((e.action.member for e in events if e.action.number == action.number), None)
+    return None if member is None else Event(at, op.f, FaultStop(action.number, member))

@@ -1,0 +1,117 @@
+"""What `dynamesis simulate` was asked for, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynamesis.cluster.plugins.objects import absolute, is_file_name
+from dynamesis.cluster.zoo import BUGS, resolve
+from dynamesis.harness.nemesis.catalogue import PACKAGES
+from dynamesis.harness.run.progress_view import Mode
+from dynamesis.harness.simulation.run_simulation import Asked
+from dynamesis.harness.simulation.schedules.draw import SwarmScope
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import duration, one_of, within, writable_file
+from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.outside import outside
+
+#: Schedules, where neither a number nor a time is given.
+SCHEDULES = 1000
+_MOST_JOBS = 64
+
+
+@dataclass(frozen=True)
+class SimulateFlags:
+    """The flags as they were typed."""
+
+    schedules: int | None
+    time: str | None
+    seed: int | None
+    jobs: int | None
+    workload: str | None
+    nemesis: str | None
+    bug: tuple[str, ...]
+    store: Path
+    json: Path | None
+    pytest: Path | None
+    mode: Mode
+
+
+def asked(given: SimulateFlags) -> Asked:
+    """What is to be done. Raises UsageError for the first flag that makes no sense."""
+    if given.schedules is not None and given.time is not None:
+        raise UsageError("--time: takes the place of --schedules; give one of them")
+    schedules = SCHEDULES if given.schedules is None else given.schedules
+    within("--schedules", schedules, 1, 1_000_000_000)
+    seconds = None
+    if given.time is not None:
+        seconds = duration("--time", given.time, 0.1, 30 * 24 * 3600)
+    seed = secrets.randbelow(2**32) if given.seed is None else given.seed
+    within("--seed", seed, 0, 2**62)
+    jobs = cores() if given.jobs is None else given.jobs
+    within("--jobs", jobs, 1, _MOST_JOBS)
+    return Asked(
+        _wanted(given),
+        seed,
+        None if given.time is not None else schedules,
+        seconds,
+        jobs,
+        given.store,
+        _file("--json", given.json),
+        _file("--pytest", given.pytest),
+        given.mode,
+    )
+
+
+def one(given: SimulateFlags) -> Asked:
+    """The same for a single schedule, which has its own seed. Raises UsageError."""
+    for name in ("schedules", "time", "seed", "jobs"):
+        if getattr(given, name) is not None:
+            raise UsageError(f"--{name}: does not go with --replay, which plays one schedule")
+    return asked(given)
+
+
+def cores() -> int:
+    """How many processes this machine runs at once, as far as this one may use it."""
+    return max(1, min(_MOST_JOBS, len(os.sched_getaffinity(0))))
+
+
+def _file(flag: str, path: Path | None) -> Path | None:
+    if path is not None:
+        writable_file(flag, path)
+    return path
+
+
+def _wanted(given: SimulateFlags) -> SwarmScope:
+    workloads = _names("--workload", given.workload, WORKLOADS)
+    for name in workloads or ():
+        _outside(name)
+    bugs = _names("--bug", ",".join(given.bug) or None, BUGS) or ()
+    for bug in bugs:
+        try:
+            resolve(bug)
+        except ValueError as unknown:
+            raise UsageError(f"--bug: {unknown}") from unknown
+    return SwarmScope(workloads, _names("--nemesis", given.nemesis, PACKAGES), bugs)
+
+
+def _outside(name: str) -> None:
+    if name in WORKLOADS:
+        return
+    try:
+        outside(name)
+    except ValueError as wrong:
+        raise UsageError(f"--workload: {wrong}") from wrong
+
+
+def _names(flag: str, given: str | None, known: Collection[str]) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    words = [word.strip() for word in given.split(",")]
+    return tuple(
+        [absolute(word) if is_file_name(word) else one_of(flag, word, known) for word in words]
+    )

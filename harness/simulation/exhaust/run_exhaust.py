@@ -1,0 +1,182 @@
+"""Plays all small schedules, and says how many there were.
+
+The results are those of any run of many schedules (harness.simulation.results), and:
+
+    {"sequences": before any two were merged, "words": after, "sampled": how many of them were
+     to be played, where not all were}
+
+A failure is not shrunk: a word is small as it is. Of the failures of each anomaly the shortest
+word is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from dynamesis.checkers.history.op import JsonObject
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.run.progress_view import Mode, console
+from dynamesis.harness.simulation.asked import SimulateFlags, asked
+from dynamesis.harness.simulation.exhaust.word_schedules import schedule_of, token
+from dynamesis.harness.simulation.exhaust.words import Bounds, Word, is_request, sequences, words
+from dynamesis.harness.simulation.play import Played, play
+from dynamesis.harness.simulation.results import Tally
+from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
+from dynamesis.harness.simulation.saved import save_schedule
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.swarm import spread
+from dynamesis.harness.simulation.view import SwarmView
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.usage.values import results_folder
+
+#: Where no number is given: all.
+ALL = 1_000_000_000
+#: what is played
+SMALL = Bounds()
+
+
+@dataclass
+class Exhaustion:
+    """What came of the words so far. `shortest`: by anomaly, the shortest word that shows it, and
+    all the anomalies of that word."""
+
+    bounds: Bounds
+    words: int = 0
+    sampled: int | None = None
+    tally: Tally = field(default_factory=Tally)
+    shortest: dict[str, tuple[Word, tuple[str, ...]]] = field(default_factory=dict)
+
+    def add(self, word: Word, played: Played) -> None:
+        """Count one more."""
+        self.tally.add(self.tally.schedules, played)
+        if played.verdict is not Verdict.INVALID:
+            return
+        for name in played.anomalies:
+            known = self.shortest.get(name)
+            if known is None or (len(word), word) < (len(known[0]), known[0]):
+                self.shortest[name] = word, tuple(played.anomalies)
+
+    @property
+    def failures(self) -> dict[Word, tuple[str, ...]]:
+        """The words that are shown, each with its anomalies."""
+        return dict(sorted(self.shortest.values(), key=lambda found: (len(found[0]), found[0])))
+
+    def to_dict(self, folders: dict[Word, Path]) -> JsonObject:
+        """As in the file."""
+        sampled = {} if self.sampled is None else {"sampled": self.sampled}
+        failures = [
+            {
+                "seed": 1,
+                "token": token(word),
+                "anomalies": list(anomalies),
+                "operations": sum(map(is_request, word)),
+                "faults": sum(not is_request(letter) and letter[0] != "m" for letter in word),
+                "folder": str(folders[word]),
+            }
+            for word, anomalies in self.failures.items()
+        ]
+        counts = {"sequences": sequences(self.bounds), "words": self.words, **sampled}
+        return {**self.tally.to_dict(()), **counts, "failures": failures}
+
+
+def play_word(word: Word, bug: tuple[str, ...] = ()) -> tuple[Word, Played]:
+    """Runs and judges the test of a word."""
+    return word, play(schedule_of(word, bug))
+
+
+def exhaust(
+    bounds: Bounds,
+    work: Callable[[Word], tuple[Word, Played]],
+    jobs: int = 1,
+    most: int = ALL,
+    go_on: Callable[[], bool] = lambda: True,
+    show: Callable[[], None] = lambda: None,
+    found: Exhaustion | None = None,
+) -> Exhaustion:
+    """Play every word within `bounds`, or `most` of them, evenly spread, in `jobs` processes,
+    while `go_on`. `work` plays one; `show` is called after each, `found` counted into."""
+    found = Exhaustion(bounds) if found is None else found
+    every = list(words(bounds))
+    chosen = sample(every, most)
+    found.words = len(every)
+    found.sampled = len(chosen) if len(chosen) < len(every) else None
+    began = time.monotonic()
+    for word, played in spread(work, iter(chosen), jobs, go_on):
+        found.add(word, played)
+        found.tally.seconds = time.monotonic() - began
+        show()
+    return found
+
+
+def sample(every: Sequence[Word], most: int) -> list[Word]:
+    """At most so many words, evenly spread."""
+    if len(every) <= most:
+        return list(every)
+    return [every[at * len(every) // most] for at in range(most)]
+
+
+def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
+    """All small schedules, with folders and results; the exit code as of a swarm. Raises
+    UsageError, EnvironmentFailed."""
+    wanted = _asked(given)
+    folder = results_folder(wanted.store, f"{SIMULATIONS}-exhaustive").path
+    screen, found = console(wanted.mode), Exhaustion(bounds)
+    began = time.monotonic()
+
+    def go_on() -> bool:
+        return wanted.seconds is None or time.monotonic() - began < wanted.seconds
+
+    work = partial(play_word, bug=wanted.wanted.bug)
+    most = ALL if wanted.schedules is None else wanted.schedules
+    with SwarmView(screen, found.tally, wanted.schedules, wanted.mode) as view:
+        exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found)
+    folders = dict(_save(folder, found, wanted.wanted.bug))
+    text = json.dumps(found.to_dict(folders), indent=2) + "\n"
+    (folder / "simulation.json").write_text(text, encoding="utf-8")
+    if wanted.json is not None:
+        wanted.json.write_text(text, encoding="utf-8")
+    lines = list(summary(found, folders))
+    for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    return found.tally.exit_code
+
+
+def _asked(given: SimulateFlags) -> Asked:
+    """Raises UsageError for flags of a swarm that do not go with all schedules there are."""
+    for name in ("seed", "workload", "nemesis", "pytest"):
+        if getattr(given, name) is not None:
+            raise UsageError(f"--{name}: does not go with --exhaust, which plays all words")
+    if given.schedules is None and given.time is None:
+        given = replace(given, schedules=ALL)
+    return asked(replace(given, seed=1))
+
+
+def _save(folder: Path, found: Exhaustion, bug: tuple[str, ...]) -> Iterator[tuple[Word, Path]]:
+    """A folder for each of the failures that are shown."""
+    for number, (word, anomalies) in enumerate(found.failures.items()):
+        path = folder / f"{number + 1}-{anomalies[0]}"
+        save_schedule(path, Written(schedule_of(word, bug), anomalies, token(word)))
+        yield word, path
+
+
+def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
+    """What came of it, the verdict last."""
+    tally = found.tally
+    reached = sum(1 for count in tally.situations.values() if count)
+    yield (
+        f"{sequences(found.bounds)} sequences of at most {found.bounds.faults} faults and "
+        f"{found.bounds.requests} requests, {found.words} after merging; {tally.schedules} "
+        f"played, {tally.per_minute} a minute"
+    )
+    yield f"{reached} of {len(tally.situations)} situations reached"
+    for word, anomalies in found.failures.items():
+        yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
+    for _, reason in tally.unknown[:5]:
+        yield f"unknown: {reason}"
+    counts = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)
+    yield counts

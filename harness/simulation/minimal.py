@@ -1,0 +1,62 @@
+"""From the seed of a failing schedule to the smallest one that still fails."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.simulation.play import play, run
+from dynamesis.harness.simulation.schedules.explicit import operations_of
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.shrink import MOST, shrink
+from dynamesis.harness.usage.exits import UsageError
+
+
+@dataclass(frozen=True)
+class Minimal:
+    """A schedule that fails with `anomaly`, among `anomalies`; found in so many `runs` and
+    `seconds`."""
+
+    schedule: SimulatedSchedule
+    anomaly: str
+    anomalies: tuple[str, ...]
+    runs: int
+    seconds: float
+
+
+@dataclass
+class _Fails:
+    """Whether a schedule shows the anomaly, counting runs."""
+
+    anomaly: str
+    runs: int = 0
+
+    def __call__(self, schedule: SimulatedSchedule) -> bool:
+        self.runs += 1
+        try:
+            played = play(schedule)
+        except UsageError:
+            return False
+        return played.verdict is Verdict.INVALID and self.anomaly in played.anomalies
+
+
+def minimal(schedule: SimulatedSchedule, anomaly: str, most: int = MOST) -> Minimal:
+    """The smallest schedule found in at most `most` runs that shows the anomaly, as `schedule`
+    does. Its operations are given one by one, unless it only fails as the workload draws
+    them."""
+    began, fails = time.monotonic(), _Fails(anomaly)
+    start = explicit(schedule)
+    if start is not schedule and not fails(start):
+        start = schedule
+    found = shrink(start, fails, most)
+    anomalies = tuple(play(found).anomalies)
+    return Minimal(found, anomaly, anomalies, fails.runs, time.monotonic() - began)
+
+
+def explicit(schedule: SimulatedSchedule) -> SimulatedSchedule:
+    """The same with its operations given one by one."""
+    if schedule.operations is not None:
+        return schedule
+    history = run(schedule).history
+    return replace(schedule, operations=operations_of(history, schedule.spec.concurrency))

@@ -1,0 +1,68 @@
+"""What a run of many schedules ends with, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.simulation.results import SHOWN, Failure, Tally
+from dynamesis.harness.simulation.schedules.text import dump
+
+#: (style, text)
+Line = tuple[str, str]
+
+
+def lines(tally: Tally, failures: Sequence[Failure]) -> Iterator[Line]:
+    """How many schedules and what came of them; the situations; each failure, shrunk."""
+    yield from _situations(tally)
+    for failure in failures:
+        yield from _failure(failure)
+    for seed, reason in tally.unknown[:SHOWN]:
+        yield "bold yellow", f"unknown: seed {seed}: {reason}"
+    if len(tally.unknown) > SHOWN:
+        yield "", f"  and {len(tally.unknown) - SHOWN} more unknown"
+    yield from _conclusion(tally)
+
+
+def counts(tally: Tally) -> str:
+    """The verdicts, in a line."""
+    named = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)
+    return f"{tally.schedules} schedules, {tally.per_minute:g} a minute: {named}"
+
+
+def _situations(tally: Tally) -> Iterator[Line]:
+    if not tally.situations:
+        return
+    reached = sum(count > 0 for count in tally.situations.values())
+    yield "bold", f"situations: {reached} of {len(tally.situations)} reached"
+    for name, count in sorted(tally.situations.items()):
+        yield "" if count else "yellow", f"  {name:34}{count or 'never':>9}"
+
+
+def _failure(failure: Failure) -> Iterator[Line]:
+    small = failure.minimal.schedule
+    given = "as drawn" if small.operations is None else str(len(small.operations))
+    yield "bold red", f"{', '.join(failure.minimal.anomalies)}: seed {failure.seed}"
+    yield "", f"  {given} operations, {small.fault_count} faults, {small.spec.nodes} nodes"
+    yield "", f"  folder  {failure.folder}"
+    yield "", f"  again   dynamesis simulate --replay {failure.token or failure.folder}"
+    for line in dump(small, failure.minimal.anomalies).splitlines():
+        yield "", f"    {line}"
+
+
+def _conclusion(tally: Tally) -> Iterator[Line]:
+    if tally.schedules:
+        yield (
+            "",
+            (
+                f"evidence: {sum(tally.operations)} operations, {tally.acknowledged} acknowledged, "
+                f"{tally.effective} of {sum(tally.faults)} faults took effect; "
+                f"the median schedule has {median(tally.operations):g} operations and "
+                f"{median(tally.faults):g} faults"
+            ),
+        )
+    style = ("bold green", "bold red", "", "bold yellow")[tally.exit_code]
+    yield style, counts(tally)
+    if tally.lacking and not tally.verdicts[Verdict.INVALID]:
+        yield "bold yellow", f"unknown: {tally.lacking}"

@@ -1,0 +1,120 @@
+"""What a run of many schedules has found, as plain data: the file of `--json`.
+
+    {"schedules", "per_minute", "valid", "invalid", "unknown", "situations": {name: count},
+     "failures": [{"seed", "token", "anomalies", "operations", "faults", "folder"}]}
+
+`invalid` counts every schedule that failed. A failure is listed for each anomaly that no earlier
+one shows: one bug fails in a thousand ways, and the shortest proof of each kind is what helps.
+`operations` and `faults` are those of the shrunk schedule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dynamesis.checkers.history.op import JsonObject
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.simulation.minimal import Minimal
+from dynamesis.harness.simulation.play import Played
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
+
+#: Reasons for an unknown verdict that are shown, and the evidence that a run needs as a whole:
+#: acknowledged operations and writes, as one test does (checkers.evidence.figures).
+SHOWN = 5
+_LEAST, _LEAST_WRITES = 50, 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A schedule that failed, shrunk. `token`: None where it came from the database."""
+
+    seed: int
+    token: str | None
+    minimal: Minimal
+    folder: Path
+
+    def to_dict(self) -> JsonObject:
+        """As in the file."""
+        schedule = self.minimal.schedule
+        return {
+            "seed": self.seed,
+            "token": self.token,
+            "anomalies": list(self.minimal.anomalies),
+            "operations": len(schedule.operations or ()),
+            "faults": schedule.fault_count,
+            "folder": str(self.folder),
+        }
+
+
+@dataclass
+class Tally:
+    """The outcomes so far."""
+
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    situations: Counter[str] = field(default_factory=Counter)
+    anomalies: Counter[str] = field(default_factory=Counter)
+    operations: list[int] = field(default_factory=list)
+    faults: list[int] = field(default_factory=list)
+    acknowledged: int = 0
+    writes: int = 0
+    effective: int = 0
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, seed: int, played: Played) -> None:
+        """Count one more."""
+        self.verdicts[played.verdict] += 1
+        self.situations.update(played.situations)
+        self.anomalies.update(list(played.anomalies))
+        self.operations.append(played.operations)
+        self.faults.append(played.faults)
+        self.acknowledged += played.acknowledged
+        self.writes += played.writes
+        self.effective += played.effective
+        if played.verdict is Verdict.UNKNOWN:
+            self.unknown.append((seed, "; ".join(played.reasons[:2]) or "no reason is given"))
+
+    @property
+    def schedules(self) -> int:
+        """How many have been played."""
+        return self.verdicts.total()
+
+    @property
+    def per_minute(self) -> float:
+        """How many in a minute."""
+        return round(60 * self.schedules / self.seconds, 1) if self.seconds else 0.0
+
+    @property
+    def lacking(self) -> str | None:
+        """What the run as a whole has too little of to be valid."""
+        if self.acknowledged < _LEAST or self.writes < _LEAST_WRITES:
+            return (
+                f"too little was acknowledged in all schedules together: {self.acknowledged} "
+                f"operations, {self.writes} of them writes; the floor is {_LEAST} and "
+                f"{_LEAST_WRITES}"
+            )
+        if sum(self.faults) and not self.effective:
+            return f"none of {sum(self.faults)} faults is known to have taken effect"
+        return None
+
+    @property
+    def exit_code(self) -> int:
+        """Invalid outranks unknown, unknown outranks valid."""
+        if self.verdicts[Verdict.INVALID]:
+            return INVALID
+        return UNKNOWN if self.verdicts[Verdict.UNKNOWN] or self.lacking else VALID
+
+    def to_dict(self, failures: Sequence[Failure]) -> JsonObject:
+        """As in the file."""
+        return {
+            "schedules": self.schedules,
+            "per_minute": self.per_minute,
+            "valid": self.verdicts[Verdict.VALID],
+            "invalid": self.verdicts[Verdict.INVALID],
+            "unknown": self.verdicts[Verdict.UNKNOWN],
+            "situations": dict(sorted(self.situations.items())),
+            "failures": [each.to_dict() for each in failures],
+        }

@@ -1,0 +1,164 @@
+"""Runs a swarm with everything around it: what failed before, folders, progress, results."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.run.progress_view import Mode, console
+from dynamesis.harness.simulation import page
+from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
+from dynamesis.harness.simulation.minimal import Minimal, minimal
+from dynamesis.harness.simulation.play import Played, play
+from dynamesis.harness.simulation.pytest_file import pytest_file
+from dynamesis.harness.simulation.results import Failure, Tally
+from dynamesis.harness.simulation.saved import save_schedule
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.schedules.token import encode
+from dynamesis.harness.simulation.swarm import play_seed, spread
+from dynamesis.harness.simulation.view import SwarmView
+from dynamesis.harness.usage.values import results_folder
+from rich.console import Console
+from rich.text import Text
+
+#: Where the results of simulations go, in the store.
+SIMULATIONS = "simulations"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for. `schedules`: how many, None: as many as come about in `seconds`;
+    `seed`: that of the first, each other one has the next."""
+
+    wanted: SwarmScope
+    seed: int
+    schedules: int | None
+    seconds: float | None
+    jobs: int
+    store: Path
+    json: Path | None = None
+    pytest: Path | None = None
+    mode: Mode = Mode.AUTO
+
+
+@dataclass
+class _Run:
+    """One run. `found`: the schedules to be shrunk, each with the anomaly that no earlier one
+    shows."""
+
+    asked: Asked
+    tally: Tally = field(default_factory=Tally)
+    found: list[tuple[int, str | None, str, Written | None]] = field(default_factory=list)
+    shown: set[str] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> int | None:
+        """How many schedules are still wanted."""
+        most = self.asked.schedules
+        return None if most is None else max(0, most - self.tally.schedules)
+
+    def go_on(self) -> bool:
+        """Whether there is time for another one."""
+        seconds = self.asked.seconds
+        return seconds is None or time.monotonic() - self.began < seconds
+
+    def add(self, seed: int, token: str | None, played: Played, written: Written | None) -> None:
+        """Count an outcome, and keep what fails in a new way. `written`: None where it is drawn
+        from the seed."""
+        self.tally.add(seed, played)
+        self.tally.seconds = time.monotonic() - self.began
+        new = [name for name in played.anomalies if name not in self.shown]
+        if played.verdict is Verdict.INVALID and new:
+            self.shown.update(played.anomalies)
+            self.found.append((seed, token, new[0], written))
+
+
+def run_simulation(asked: Asked) -> int:
+    """The exit code: 1 when a schedule failed, 3 when none did and one is unknown, else 0. Raises
+    UsageError, EnvironmentFailed."""
+    draw(asked.seed, asked.wanted)  # what makes no sense is refused before a folder is made
+    folder = results_folder(asked.store, SIMULATIONS).path
+    kept = Failures(asked.store / SIMULATIONS / FAILURES)
+    screen, run = console(asked.mode), _Run(asked)
+    with SwarmView(screen, run.tally, asked.schedules, asked.mode) as shown:
+        _replay(run, kept, shown.show, screen)
+        _swarm(run, shown.show)
+    failures = _shrunk(run, folder, kept)
+    results = run.tally.to_dict(failures)
+    text = json.dumps(results, indent=2) + "\n"
+    (folder / "simulation.json").write_text(text, encoding="utf-8")
+    if asked.json is not None:
+        asked.json.write_text(text, encoding="utf-8")
+    if asked.pytest is not None:
+        asked.pytest.write_text(pytest_file(failures), encoding="utf-8")
+    _conclude(screen, run.tally, failures, asked)
+    return run.tally.exit_code
+
+
+def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console) -> None:
+    """What failed before comes first. What does not fail any more is taken out."""
+    for each in list(kept.matching(run.asked.wanted))[: run.left]:
+        if not run.go_on():
+            return
+        played = play(each.written.schedule)
+        seed = each.written.schedule.spec.seed or 0
+        run.add(seed, each.written.token, played, each.written)
+        if played.verdict is not Verdict.INVALID:
+            _forget(each, screen)
+        show()
+
+
+def _forget(kept: KeptFailure, screen: Console) -> None:
+    kept.forget()
+    named = ", ".join(kept.written.anomalies)
+    screen.print(f"{kept.file.stem} ({named}) does not fail any more", markup=False)
+
+
+def _swarm(run: _Run, show: Callable[[], None]) -> None:
+    asked = run.asked
+    seeds: Iterator[int] = itertools.count(asked.seed)
+    if run.left is not None:
+        seeds = itertools.islice(seeds, run.left)
+    work = partial(play_seed, wanted=asked.wanted)
+    for outcome in spread(work, seeds, asked.jobs, run.go_on):
+        run.add(outcome.seed, encode(outcome.seed, asked.wanted), outcome.played, None)
+        show()
+
+
+def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[Failure]:
+    """Each of the failures, shrunk, in a folder of its own, and kept for the next run."""
+    wanted = run.asked.wanted
+    work = [
+        (draw(seed, wanted) if written is None else written.schedule, anomaly)
+        for seed, _, anomaly, written in run.found
+    ]
+    jobs = min(run.asked.jobs, max(1, len(work)))
+    failures = []
+    for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
+        seed, token, anomaly, _ = run.found[number]
+        written = Written(small.schedule, small.anomalies, token)
+        path = folder / f"{number + 1}-{anomaly}"
+        save_schedule(path, written)
+        kept.keep(written)
+        failures.append(Failure(seed, token, small, path))
+    return failures
+
+
+def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:
+    return minimal(*task)
+
+
+def _conclude(screen: Console, tally: Tally, failures: Sequence[Failure], asked: Asked) -> None:
+    quiet = asked.mode is Mode.QUIET
+    lines = [*page.lines(tally, failures)]
+    for style, text in lines[-1:] if quiet else lines:
+        screen.print(Text(text, style), soft_wrap=True)

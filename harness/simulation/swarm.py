@@ -1,0 +1,138 @@
+"""Plays the schedules of a range of seeds, in several processes.
+
+Outcomes come in the order of the seeds, whatever the number of processes: what is found does
+not depend on it.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Generic, TypeVar
+
+from dynamesis.harness.processes.lifeline import end_with
+from dynamesis.harness.simulation.play import Played, play
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.targets.system import EnvironmentFailed
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+#: Tasks that a process is given ahead, so that it never waits for the next.
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """What became of the schedule of a seed, and how long that took, s of the process."""
+
+    seed: int
+    played: Played
+    seconds: float
+
+
+def play_seed(seed: int, wanted: SwarmScope) -> SeedOutcome:
+    """Draws, runs and judges. Raises UsageError where what is wanted cannot be."""
+    began = time.process_time()
+    played = play(draw(seed, wanted))
+    return SeedOutcome(seed, played, time.process_time() - began)
+
+
+@dataclass
+class _Worker(Generic[A]):
+    process: BaseProcess
+    pipe: Connection
+    tasks: int = 0
+
+
+def spread(
+    work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool]
+) -> Iterator[B]:
+    """The result of each task, in the order of the tasks. No further task begins once `go_on` is
+    false. Raises what `work` raises, and EnvironmentFailed for a process that is gone."""
+    if jobs == 1:
+        for task in tasks:
+            if not go_on():
+                return
+            yield work(task)
+        return
+    yield from _spread(work, tasks, jobs, go_on)
+
+
+def _spread(
+    work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool]
+) -> Iterator[B]:
+    workers = [_start(work) for _ in range(jobs)]
+    by_pipe = {worker.pipe: worker for worker in workers}
+    given = shown = 0
+    ready: dict[int, B] = {}
+    more = True
+    try:
+        while True:
+            for worker in workers:
+                while more and worker.tasks < _AHEAD:
+                    more = go_on()
+                    if more and (task := next(tasks, None)) is not None:
+                        worker.pipe.send((given, task))
+                        given, worker.tasks = given + 1, worker.tasks + 1
+                    else:
+                        more = False
+            if shown == given:
+                return
+            for pipe in wait(list(by_pipe), 1.0):
+                assert isinstance(pipe, Connection)
+                number, result = _received(pipe)
+                by_pipe[pipe].tasks -= 1
+                ready[number] = result
+            while shown in ready:
+                yield ready.pop(shown)
+                shown += 1
+    finally:
+        for worker in workers:
+            with suppress(OSError):
+                worker.pipe.close()
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+def _received(pipe: Connection) -> tuple[int, B]:  # type: ignore[type-var]  # as was sent
+    try:
+        number, result, failure = pipe.recv()
+    except (EOFError, OSError):
+        raise EnvironmentFailed("a process that plays schedules is gone; see the log") from None
+    if failure is not None:
+        raise failure
+    return number, result
+
+
+def _start(work: Callable[[A], B]) -> _Worker[A]:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(work, theirs, os.getpid()))
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _serve(work: Callable[[A], B], pipe: Connection, parent: int) -> None:
+    """A worker's life. A ctrl-C in the terminal is for the parent."""
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()
+    with suppress(EOFError, OSError):
+        while True:
+            number, task = pipe.recv()
+            try:
+                pipe.send((number, work(task), None))
+            except Exception as failure:
+                pipe.send((number, None, failure))

@@ -1,0 +1,148 @@
+"""`dynamesis simulate` from flags to files: what it finds, shrinks, keeps and replays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.usage.exits import INVALID, USAGE, VALID
+
+KEYS = ["schedules", "per_minute", "valid", "invalid", "unknown", "situations", "failures"]
+FAILURE = ["seed", "token", "anomalies", "operations", "faults", "folder"]
+#: a bug that a few operations show
+BUG = "self-merge"
+
+
+def _simulate(store: Path, *more: str) -> int:
+    return run(["simulate", "--store", str(store), "--quiet", "--jobs", "1", *more])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that found a planted bug."""
+    folder = tmp_path_factory.mktemp("simulated")
+    more = ("--schedules", "6", "--seed", "1000", "--bug", BUG, "--workload", "register,blind")
+    files = ("--json", str(folder / "found.json"), "--pytest", str(folder / "test_found.py"))
+    assert _simulate(folder / "store", *more, *files) == INVALID
+    return folder
+
+
+def _results(folder: Path) -> dict[str, object]:
+    value: dict[str, object] = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+    return value
+
+
+def _failure(folder: Path) -> dict[str, object]:
+    failures = _results(folder)["failures"]
+    assert isinstance(failures, list)
+    value: dict[str, object] = failures[0]
+    return value
+
+
+def test_results_have_these_keys_and_add_up(found: Path) -> None:
+    results = _results(found)
+    assert list(results) == KEYS
+    verdicts = [results[name] for name in ("valid", "invalid", "unknown")]
+    assert sum(int(str(each)) for each in verdicts) == results["schedules"] == 6
+    assert list(_failure(found)) == FAILURE
+
+
+def test_a_failure_is_shrunk_to_a_few_operations_with_the_same_anomaly(found: Path) -> None:
+    failure = _failure(found)
+    assert int(str(failure["operations"])) <= 4
+    assert failure["faults"] == 0
+    folder = Path(str(failure["folder"]))
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert list(results["anomalies"]) == failure["anomalies"]
+    written = yaml.safe_load((folder / "simulated.yaml").read_text(encoding="utf-8"))
+    assert len(written["operations"]) == failure["operations"]
+    assert written["token"] == failure["token"]
+
+
+def test_a_folder_is_replayed_byte_for_byte_with_its_story(found: Path, tmp_path: Path) -> None:
+    folder = Path(str(_failure(found)["folder"]))
+    assert _simulate(tmp_path, "--replay", str(folder)) == USAGE  # --jobs is for swarms
+    again = ["simulate", "--store", str(tmp_path), "--quiet", "--replay", str(folder)]
+    assert run(again) == INVALID
+    replayed = tmp_path / "simulations-replayed" / "latest"
+    assert (replayed / "history.jsonl").read_bytes() == (folder / "history.jsonl").read_bytes()
+    story = (replayed / "story.txt").read_text(encoding="utf-8")
+    assert story == (folder / "story.txt").read_text(encoding="utf-8")
+    assert "ReplicaPut" in story
+
+
+def test_a_token_is_replayed_alike_under_any_hash_seed(found: Path, tmp_path: Path) -> None:
+    token = str(_failure(found)["token"])
+    assert len(token) <= 60
+    histories = []
+    for seed in ("0", "1"):
+        store = tmp_path / seed
+        arguments = ["simulate", "--replay", token, "--store", str(store), "--quiet"]
+        command = [sys.executable, "-P", "-m", "dynamesis.harness", *arguments]
+        done = subprocess.run(command, env={"PYTHONHASHSEED": seed}, timeout=300, check=False)
+        assert done.returncode == INVALID
+        histories.append((store / "simulations-replayed/latest/history.jsonl").read_bytes())
+    assert histories[0] == histories[1]
+
+
+def test_what_failed_is_played_first_and_forgotten_once_it_holds(found: Path) -> None:
+    store = found / "store"
+    kept = sorted((store / "simulations/failures").glob("*.yaml"))
+    assert kept
+    assert _simulate(store, "--schedules", "1", "--seed", "1", "--bug", BUG) == INVALID
+    for file in kept:
+        text = file.read_text(encoding="utf-8").replace(f"  bug: [{BUG}]\n", "")
+        file.write_text(text, encoding="utf-8")
+    before = len(kept)
+    assert _simulate(store, "--schedules", str(before), "--seed", "1") in (VALID, 3)
+    assert [file for file in kept if file.exists()] == []
+
+
+def test_the_regression_test_fails_as_long_as_the_bug_is_there(found: Path) -> None:
+    file = found / "test_found.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
+    assert subprocess.run(command, cwd=found, timeout=300, check=False).returncode == 1
+    clean = found / "test_clean.py"
+    text = file.read_text(encoding="utf-8").replace(f"  bug: [{BUG}]\n", "")
+    clean.write_text(text, encoding="utf-8")
+    assert subprocess.run([*command[:-1], str(clean)], cwd=found, check=False).returncode == 0
+
+
+def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
+    found = []
+    for jobs in ("1", "3"):
+        file = tmp_path / f"{jobs}.json"
+        more = ["--schedules", "9", "--seed", "5", "--jobs", jobs, "--json", str(file)]
+        run(["simulate", "--store", str(tmp_path / jobs), "--quiet", *more])
+        results = json.loads(file.read_text(encoding="utf-8"))
+        del results["per_minute"]
+        found.append(results)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        (["--schedules", "0"], "--schedules"),
+        (["--schedules", "1", "--time", "1s"], "--time"),
+        (["--time", "soon"], "--time"),
+        (["--workload", "no-such"], "--workload"),
+        (["--nemesis", "no-such"], "--nemesis"),
+        (["--bug", "no-such"], "--bug"),
+        (["--replay", "sim-abc"], "--replay"),
+        (["--replay", "sim-abc", "--schedules", "3"], "--schedules"),
+        (["--json", "/no/such/folder/file"], "--json"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    more: list[str], wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", "--store", str(tmp_path), *more]) == USAGE
+    error = capsys.readouterr().err
+    assert wrong in error
+    assert len(error.splitlines()) == 1
