@@ -8,6 +8,8 @@ which alone knows its limits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
 from dynamesis.cluster.config.config import ConfigError, split_address
@@ -43,13 +45,19 @@ def checked(options: object) -> RequestOptions:
     """RequestOptions whose fields are of the right types. Raises BadRequest."""
     if not isinstance(options, RequestOptions):
         raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
-    for field in msgspec.structs.fields(RequestOptions):
-        given = getattr(options, field.name)
+    for name, kind in _option_types():
+        given = getattr(options, name)
         try:
-            msgspec.convert(given, field.type)
+            msgspec.convert(given, kind)
         except msgspec.ValidationError as error:
-            raise failure("bad-request", f"option {field.name} is {given!r}: {error}") from None
+            raise failure("bad-request", f"option {name} is {given!r}: {error}") from None
     return options
+
+
+@cache
+def _option_types() -> tuple[tuple[str, Any], ...]:
+    """The options by name, each with its type: they are evaluated once."""
+    return tuple((field.name, field.type) for field in msgspec.structs.fields(RequestOptions))
 
 
 def addresses(given: Sequence[str]) -> list[str]:

@@ -49,11 +49,11 @@ def run(
     Each is drawn from a seed, run, judged, and shrunk if it fails.
     """
     from dynamesis.harness.run.progress_view import Mode
-    from dynamesis.harness.simulation.asked import Given, asked, one
+    from dynamesis.harness.simulation.asked import SimulateFlags, asked, one
     from dynamesis.harness.simulation.replay import run_replay
     from dynamesis.harness.simulation.run_simulation import run_simulation
 
-    given = Given(
+    given = SimulateFlags(
         schedules, time, seed, jobs, workload, nemesis, tuple(bug or ()), store, json, pytest,
         Mode.of(quiet, plain),
     )  # fmt: skip

@@ -24,7 +24,7 @@ class Given:
     client: the thread that does it
     op: what is done
     basis: the number, among all given operations, of the one whose context it carries; None: `op`
-        itself says whether it carries none
+        itself has whether it carries none
     """
 
     at: int

@@ -18,13 +18,14 @@ from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, action_from_
 from dynamesis.harness.nemesis.schedule import NEMESIS, in_order
 from dynamesis.harness.results.results import HISTORY, Folder
 from dynamesis.harness.simulation.schedules.explicit import operations_of
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import SIMULATED
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
 #: Options that are about a machine, and have no meaning in virtual time.
-_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin")
+_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin", "links")
 
 
 def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
@@ -37,10 +38,10 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
         raise UsageError(f"--replay: {path} is of target {spec.target}; only {DYNAMO} is simulated")
     missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
     plain = {name: _default(name) for name in _MACHINE}
-    spec = replace(spec, links="embedded", schedule=None, nemesis=None, **plain)
+    spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
     history = tuple(_events(path / HISTORY))
     faults, lost = _faults(history)
-    schedule = Schedule(spec, faults, {}, operations_of(history, spec.concurrency))
+    schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))
     missing += lost
     missing.append("the order in which messages came on real sockets, and how long each took")
     return Written(schedule, tuple(_anomalies(path))), tuple(missing)

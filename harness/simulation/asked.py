@@ -13,7 +13,7 @@ from dynamesis.cluster.zoo import BUGS, resolve
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.simulation.run_simulation import Asked
-from dynamesis.harness.simulation.schedules.draw import Wanted
+from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within, writable_file
 from dynamesis.workloads import WORKLOADS
@@ -25,7 +25,7 @@ _MOST_JOBS = 64
 
 
 @dataclass(frozen=True)
-class Given:
+class SimulateFlags:
     """The flags as they were typed."""
 
     schedules: int | None
@@ -41,7 +41,7 @@ class Given:
     mode: Mode
 
 
-def asked(given: Given) -> Asked:
+def asked(given: SimulateFlags) -> Asked:
     """What is to be done. Raises UsageError for the first flag that makes no sense."""
     if given.schedules is not None and given.time is not None:
         raise UsageError("--time: takes the place of --schedules; give one of them")
@@ -67,7 +67,7 @@ def asked(given: Given) -> Asked:
     )
 
 
-def one(given: Given) -> Asked:
+def one(given: SimulateFlags) -> Asked:
     """The same for a single schedule, which has its own seed. Raises UsageError."""
     for name in ("schedules", "time", "seed", "jobs"):
         if getattr(given, name) is not None:
@@ -86,7 +86,7 @@ def _file(flag: str, path: Path | None) -> Path | None:
     return path
 
 
-def _wanted(given: Given) -> Wanted:
+def _wanted(given: SimulateFlags) -> SwarmScope:
     workloads = _names("--workload", given.workload, WORKLOADS)
     for name in workloads or ():
         _outside(name)
@@ -96,7 +96,7 @@ def _wanted(given: Given) -> Wanted:
             resolve(bug)
         except ValueError as unknown:
             raise UsageError(f"--bug: {unknown}") from unknown
-    return Wanted(workloads, _names("--nemesis", given.nemesis, PACKAGES), bugs)
+    return SwarmScope(workloads, _names("--nemesis", given.nemesis, PACKAGES), bugs)
 
 
 def _outside(name: str) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamesis.harness.simulation.schedules.draw import Wanted
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.draw import SwarmScope
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written, dump, load
 from dynamesis.harness.usage.exits import UsageError
 
@@ -24,7 +24,7 @@ FAILURES = "failures"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFailure:
     """A schedule that failed; `file` holds it."""
 
     file: Path
@@ -52,7 +52,7 @@ class Failures:
         part.replace(file)
         return file
 
-    def matching(self, wanted: Wanted) -> Iterator[Kept]:
+    def matching(self, wanted: SwarmScope) -> Iterator[KeptFailure]:
         """The failures of a swarm that keeps to the same, by name. What cannot be read any more is
         passed over."""
         for file in sorted(self._folder.glob("*.yaml")):
@@ -62,10 +62,10 @@ class Failures:
                 log.warning("%s: %s", file, unreadable)
                 continue
             if _matches(written.schedule, wanted):
-                yield Kept(file, written)
+                yield KeptFailure(file, written)
 
 
-def _matches(schedule: Schedule, wanted: Wanted) -> bool:
+def _matches(schedule: SimulatedSchedule, wanted: SwarmScope) -> bool:
     spec = schedule.spec
     if set(spec.bug) != set(wanted.bug):
         return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.simulation.play import play, run
 from dynamesis.harness.simulation.schedules.explicit import operations_of
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.shrink import MOST, shrink
 from dynamesis.harness.usage.exits import UsageError
 
@@ -18,7 +18,7 @@ class Minimal:
     """A schedule that fails with `anomaly`, among `anomalies`; found in so many `runs` and
     `seconds`."""
 
-    schedule: Schedule
+    schedule: SimulatedSchedule
     anomaly: str
     anomalies: tuple[str, ...]
     runs: int
@@ -32,7 +32,7 @@ class _Fails:
     anomaly: str
     runs: int = 0
 
-    def __call__(self, schedule: Schedule) -> bool:
+    def __call__(self, schedule: SimulatedSchedule) -> bool:
         self.runs += 1
         try:
             played = play(schedule)
@@ -41,7 +41,7 @@ class _Fails:
         return played.verdict is Verdict.INVALID and self.anomaly in played.anomalies
 
 
-def minimal(schedule: Schedule, anomaly: str, most: int = MOST) -> Minimal:
+def minimal(schedule: SimulatedSchedule, anomaly: str, most: int = MOST) -> Minimal:
     """The smallest schedule found in at most `most` runs that shows the anomaly, as `schedule`
     does. Its operations are given one by one, unless it only fails as the workload draws
     them."""
@@ -54,7 +54,7 @@ def minimal(schedule: Schedule, anomaly: str, most: int = MOST) -> Minimal:
     return Minimal(found, anomaly, anomalies, fails.runs, time.monotonic() - began)
 
 
-def explicit(schedule: Schedule) -> Schedule:
+def explicit(schedule: SimulatedSchedule) -> SimulatedSchedule:
     """The same with its operations given one by one."""
     if schedule.operations is not None:
         return schedule

@@ -1,10 +1,10 @@
 """Runs one schedule in the simulated world and judges it.
 
 One small schedule has too little evidence for a verdict of its own: 30 operations are below the
-floor, and a fault of half a second may hit nothing. What a swarm says rests on all its schedules
-together. So a schedule counts as valid where nothing but its size keeps it from that; what went
-wrong in its course (a nemesis or a heal that failed, a node that died, a read that did not come
-back) keeps it unknown.
+floor, and a fault of half a second may hit nothing. The verdict on a swarm rests on all its
+schedules together. So a schedule counts as valid where nothing but its size keeps it from that;
+what went wrong in its course (a nemesis or a heal that failed, a node that died, a read that did
+not come back) keeps it unknown.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import load
+from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulate
-from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
 #: The checker that judges evidence.
 _EVIDENCE = "evidence"
@@ -47,13 +47,13 @@ class Played:
     situations: Mapping[str, int] = field(default_factory=dict)
 
 
-def run(schedule: Schedule, story: bool = False) -> SimulatedTest:
+def run(schedule: SimulatedSchedule, story: bool = False) -> SimulatedTest:
     """The schedule, from boot to stop. Raises UsageError where it makes no sense."""
-    tweaks = Tweaks.of(schedule.tweaks)
+    tweaks = tweaks_of(schedule.tweaks)
     return simulate(schedule.options, load=schedule.load, story=story, tweaks=tweaks)
 
 
-def play(schedule: Schedule) -> Played:
+def play(schedule: SimulatedSchedule) -> Played:
     """Runs and judges. Raises UsageError where the schedule makes no sense; what else fails is an
     unknown verdict."""
     try:

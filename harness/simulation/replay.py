@@ -9,8 +9,8 @@ from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.approximate import approximation
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
-from dynamesis.harness.simulation.saved import SIMULATED, save_schedule
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.saved import SIMULATED, save_schedule, story
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
 from dynamesis.harness.usage.exits import UsageError, exit_code
@@ -35,14 +35,14 @@ def run_replay(source: str, asked: Asked) -> int:
     if asked.mode is not Mode.QUIET:
         for each in again.missing:
             screen.print(f"not carried over: {each}")
-        for line in test.messages:
-            screen.print(str(line))
+        for line in story(test):
+            screen.print(line)
     print_results(screen, results, short=asked.mode is Mode.QUIET)
     screen.print(f"folder  {folder}")
     return exit_code(results["valid"])
 
 
-def find(source: str, beside: Wanted) -> Again:
+def find(source: str, beside: SwarmScope) -> Again:
     """The schedule of a token, of a file, or of the folder of a simulated or of another test.
     Raises UsageError."""
     path = Path(source)

@@ -13,14 +13,14 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
-from dynamesis.harness.simulation.failures import FAILURES, Failures, Kept
+from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
 from dynamesis.harness.simulation.results import Failure, Tally
 from dynamesis.harness.simulation.saved import save_schedule
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
@@ -38,7 +38,7 @@ class Asked:
     """What was asked for. `schedules`: how many, None: as many as come about in `seconds`;
     `seed`: that of the first, each other one has the next."""
 
-    wanted: Wanted
+    wanted: SwarmScope
     seed: int
     schedules: int | None
     seconds: float | None
@@ -117,7 +117,7 @@ def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console
         show()
 
 
-def _forget(kept: Kept, screen: Console) -> None:
+def _forget(kept: KeptFailure, screen: Console) -> None:
     kept.forget()
     named = ", ".join(kept.written.anomalies)
     screen.print(f"{kept.file.stem} ({named}) does not fail any more", markup=False)
@@ -153,7 +153,7 @@ def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[Failure]:
     return failures
 
 
-def _minimal(task: tuple[Schedule, str]) -> Minimal:
+def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:
     return minimal(*task)
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from dynamesis.checkers.history.op import JsonObject, encode
+import msgspec
+from dynamesis.checkers.history.op import JsonObject, Op, encode
 from dynamesis.harness.check.evaluate import save
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
-from dynamesis.harness.results.results import HISTORY, SCHEDULE, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, LEDGER, NODES, SCHEDULE, TEST, Folder
 from dynamesis.harness.simulation.play import run
 from dynamesis.harness.simulation.schedules.text import Written, dump
+from dynamesis.harness.worlds.run_test import describe
+from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
 
-#: The whole schedule, to be replayed; and who sent what to whom.
+#: The whole schedule, to be replayed; and every message.
 SIMULATED, STORY = "simulated.yaml", "story.txt"
 _HEAD = "# replayed with: dynamesis simulate --replay {folder}\n"
 _FAULTS = "# the faults alone, for processes: dynamesis test --schedule {folder}/schedule.yaml\n"
+#: Characters of a line of the story.
+_WIDE = 240
 
 
 def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObject]:
@@ -27,8 +33,39 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
     folder.save(SIMULATED, _HEAD.format(folder=path) + text)
     folder.save(SCHEDULE, _FAULTS.format(folder=path) + dump_faults(schedule.faults))
     test = run(schedule, story=True)
-    results = judge(test)
-    folder.save_json(TEST, test.test)
+    command = f"dynamesis simulate --replay {path}"
+    content = {**describe(schedule.spec, schedule.options, command), **test.test}
+    folder.save_json(TEST, content)
     (path / HISTORY).write_bytes(b"".join(map(encode, test.history)))
+    (path / LEDGER).write_bytes(_lines(test.ledger))
+    for node, log in test.node_logs.items():
+        (path / NODES / node).mkdir(parents=True, exist_ok=True)
+        (path / NODES / node / "node.log").write_bytes(_lines(log))
+    folder.save(STORY, "".join(f"{line}\n" for line in story(test)))
+    results = {**judge(test), "seed": schedule.spec.seed, "command": command}
     save(folder, results)
     return test, results
+
+
+def _lines(rows: tuple[JsonObject, ...]) -> bytes:
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+
+
+def story(test: SimulatedTest) -> Iterator[str]:
+    """A line for every message and every batch that was stored, and for every event of the
+    history among them, by virtual time."""
+    events = [(op.time / 1e9, 1, _event(op)) for op in test.history]
+    began = test.test.get("began")
+    start = began / 1e9 if isinstance(began, int) else 0.0
+    seen = [(each.time - start, 0, _sighting(each)) for each in test.messages]
+    for seconds, _, text in sorted([*events, *seen], key=lambda line: line[:2]):
+        yield f"{seconds:11.6f}  {text}"[:_WIDE]
+
+
+def _event(op: Op) -> str:
+    return f"-- {encode(op).decode().strip()}"
+
+
+def _sighting(each: Sighting) -> str:
+    way = f"{each.source} > {each.dest}" if each.dest else each.source
+    return f"{way:12} {each.what:9} {each.content!r}"

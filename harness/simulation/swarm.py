@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.simulation.play import Played, play
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 A = TypeVar("A")
@@ -31,7 +31,7 @@ _AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedOutcome:
     """What became of the schedule of a seed, and how long that took, s of the process."""
 
     seed: int
@@ -39,11 +39,11 @@ class Outcome:
     seconds: float
 
 
-def play_seed(seed: int, wanted: Wanted) -> Outcome:
+def play_seed(seed: int, wanted: SwarmScope) -> SeedOutcome:
     """Draws, runs and judges. Raises UsageError where what is wanted cannot be."""
     began = time.process_time()
     played = play(draw(seed, wanted))
-    return Outcome(seed, played, time.process_time() - began)
+    return SeedOutcome(seed, played, time.process_time() - began)
 
 
 @dataclass

@@ -27,6 +27,7 @@ def facts(options: TestOptions) -> JsonObject:
         **workload.promises(options.tuning),
         "links": options.links,
         "clocks": options.clocks,
+        "world": options.world,
     }
     if target.links is not None:
         described["dialling"] = dialling(target)

@@ -24,8 +24,8 @@ from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.minimal import minimal
 from dynamesis.harness.simulation.play import play
 from dynamesis.harness.simulation.saved import save_schedule
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
@@ -57,7 +57,7 @@ class Catch:
 
 def hunt(specimen: Specimen, first: int, seconds: float) -> Catch:
     """Plays schedules from the seed `first` on, until one shows the bug."""
-    wanted, spent, seed = Wanted(bug=(specimen.name,)), 0.0, first
+    wanted, spent, seed = SwarmScope(bug=(specimen.name,)), 0.0, first
     while spent < seconds:
         outcome = play_seed(seed, wanted)
         spent += outcome.seconds
@@ -73,7 +73,7 @@ def _caught(
 ) -> Catch:
     """The catch with its schedule shrunk, by an anomaly that is expected of it where there is
     one."""
-    wanted = Wanted(bug=(specimen.name,))
+    wanted = SwarmScope(bug=(specimen.name,))
     schedule = draw(seed, wanted)
     named = [name for name in anomalies if name in specimen.anomalies] or list(anomalies)
     small = minimal(schedule, named[0])
@@ -82,7 +82,7 @@ def _caught(
     return Catch(specimen.name, seed, tried, spent, anomalies, written, small.seconds, pair)
 
 
-def _clean(schedule: Schedule) -> Schedule:
+def _clean(schedule: SimulatedSchedule) -> SimulatedSchedule:
     return replace(schedule, spec=replace(schedule.spec, bug=()))
 
 

@@ -44,8 +44,9 @@ class SloppyQuorum:
         self.sloppy = sloppy
         #: nodes that held a place and did not answer well
         self.failed: dict[str, None] = {}
-        self._spares = list(preference[n:]) if sloppy else []
         primaries = preference[:n] if most is None else preference[:n][:most]
+        #: a primary that is not asked because the request wants fewer may stand in as well
+        self._spares = list(preference[len(primaries) :]) if sloppy else []
         self.places = [ReplicaSlot(primary, primary) for primary in primaries]
         for place in self.places:
             if not healthy(place.primary):

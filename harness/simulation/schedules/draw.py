@@ -15,8 +15,8 @@ from dynamesis.harness.nemesis.catalogue import FAMILIES, PACKAGES, possible
 from dynamesis.harness.nemesis.faults import FaultValue
 from dynamesis.harness.nemesis.packages import Impossible, Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
-from dynamesis.harness.simulation.schedules.dice import Dice
 from dynamesis.harness.simulation.schedules.features import (
+    HASTY,
     MANY_KEYS,
     MANY_NODES,
     NODES,
@@ -26,11 +26,12 @@ from dynamesis.harness.simulation.schedules.features import (
     WORKLOADS,
     tuned,
 )
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.random_stream import RandomStream
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.extensions import outside_nemesis
-from dynamesis.harness.worlds.options import fault_context, plan_test
+from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads import WORKLOADS as EVERY
 from dynamesis.workloads import Workload
@@ -50,7 +51,7 @@ _LENGTH, _PAUSE = (0.15, 2.5), 0.1
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SwarmScope:
     """What a swarm is to keep to. `workloads`, `nemeses`: None: all there are; `bug`: what is
     planted in every node of every schedule, of which the drawing knows nothing."""
 
@@ -72,44 +73,47 @@ def _ordered(names: tuple[str, ...], table: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(dict.fromkeys(names), key=lambda name: known.get(name, len(known))))
 
 
-def draw(seed: int, wanted: Wanted = Wanted()) -> Schedule:
+def draw(seed: int, wanted: SwarmScope = SwarmScope()) -> SimulatedSchedule:
     """The schedule of this seed. Raises UsageError where what is wanted cannot be."""
     rng, problem = Rng(seed).split("swarm"), None
     for attempt in range(_TRIES):
         try:
-            return _draw(seed, Dice(rng.split(attempt)), wanted)
+            return _draw(seed, RandomStream(rng.split(attempt)), wanted)
         except (UsageError, Impossible) as senseless:
             problem = senseless
     raise UsageError(f"nothing can be drawn: {problem}")
 
 
-def _draw(seed: int, dice: Dice, wanted: Wanted) -> Schedule:
-    workload = _workload(dice, wanted.workloads)
-    spec = _spec(seed, dice, workload)
+def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedule:
+    workload = _workload(draws, wanted.workloads)
+    spec = _spec(seed, draws, workload)
     options = plan_test(replace(spec, bug=wanted.bug))
-    names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if dice.chance(0.1) else ()))
-    faults = _faults(dice, fault_context(options), names, spec.time_limit)
-    tweaks = draw_tweaks(dice)
-    return Schedule.planned(replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks)
+    names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
+    faults = _faults(draws, fault_context(options), names, spec.time_limit)
+    hasty = any(param.startswith(HASTY) for param in spec.param)
+    tweaks = draw_tweaks(draws, hasty)
+    return SimulatedSchedule.planned(
+        replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks
+    )
 
 
-def _workload(dice: Dice, names: tuple[str, ...] | None) -> Workload:
+def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
     if names is None:
-        return EVERY[dice.weighted(WORKLOADS)]
-    name = dice.choice(names)
+        return EVERY[draws.weighted(WORKLOADS)]
+    name = draws.choice(names)
     found = EVERY.get(name) or outside(name)
     if found is None:
         raise UsageError(f"--workload: there is no {name!r}; one of: {', '.join(EVERY)}")
     return found
 
 
-def _spec(seed: int, dice: Dice, workload: Workload) -> TestSpec:
-    n, r, w = dice.weighted(QUORUMS)
-    nodes = max(n, dice.weighted(NODES))
-    if dice.chance(0.02):
+def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
+    n, r, w = draws.weighted(QUORUMS)
+    nodes = max(n, draws.weighted(NODES))
+    if draws.chance(0.02):
         nodes, n, r, w = MANY_NODES, MANY_NODES, 2, 2
-    operations = dice.magnitude(_LEAST, _MOST)
-    limit = dice.magnitude(_SHORTEST, _LONGEST)
+    operations = draws.magnitude(_LEAST, _MOST)
+    limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
     name = workload.name if workload.name in EVERY else None
     return TestSpec(
@@ -118,22 +122,22 @@ def _spec(seed: int, dice: Dice, workload: Workload) -> TestSpec:
         n=n,
         r=r,
         w=w,
-        strict=dice.chance(0.2),
-        links="embedded",
+        strict=draws.chance(0.2),
+        world=SIMULATED,
         seed=seed,
         nemesis=("none",),
         time_limit=round(limit, 1),
         rate=round(operations / limit, 1),
-        concurrency=dice.between(2, 8) if n < MANY_NODES else 2 * MANY_NODES,
-        keys=1 if many else dice.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
-        param=_params(dice, nodes, n),
-        option=tuned(dice, workload),
+        concurrency=draws.between(2, 8) if n < MANY_NODES else 2 * MANY_NODES,
+        keys=1 if many else draws.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
+        param=_params(draws, nodes, n),
+        option=tuned(draws, workload),
     )
 
 
-def _params(dice: Dice, nodes: int, n: int) -> tuple[str, ...]:
-    chosen = {name: dice.chance(PARAM_SHARE) for name in PARAMS}
-    drawn = {name: PARAMS[name](dice, nodes) for name, kept in chosen.items() if kept}
+def _params(draws: RandomStream, nodes: int, n: int) -> tuple[str, ...]:
+    chosen = {name: draws.chance(PARAM_SHARE) for name in PARAMS}
+    drawn = {name: PARAMS[name](draws, nodes) for name, kept in chosen.items() if kept}
     if drawn.get("durability") != "buffered":
         for name in ("buffer_interval", "buffer_rows", "durable_replicas"):
             drawn.pop(name, None)
@@ -151,22 +155,22 @@ def _own(names: tuple[str, ...]) -> dict[str, Package]:
 
 
 def _faults(
-    dice: Dice, context: FaultContext, names: tuple[str, ...], limit: float
+    draws: RandomStream, context: FaultContext, names: tuple[str, ...], limit: float
 ) -> tuple[Event, ...]:
     """One to four faults, of some of the families and some of their members."""
-    chosen = _members(dice, context, names)
+    chosen = _members(draws, context, names)
     if not chosen:
         return ()
-    count = dice.weighted(_FAULTS)
+    count = draws.weighted(_FAULTS)
     free: dict[str, float] = {}
     intervals: list[FaultInterval] = []
     for _ in range(4 * count):
         if len(intervals) >= count:
             break
-        member = dice.choice(chosen)
-        acts, dice.rng = member.draw(dice.rng, context)
-        start = max(dice.uniform(0.02, 0.75) * limit, free.get(member.family, 0.0))
-        length = min(dice.magnitude(*_LENGTH), 0.6 * limit)
+        member = draws.choice(chosen)
+        acts, draws.rng = member.draw(draws.rng, context)
+        start = max(draws.uniform(0.02, 0.75) * limit, free.get(member.family, 0.0))
+        length = min(draws.magnitude(*_LENGTH), 0.6 * limit)
         if start > 0.85 * limit:
             continue
         for fault in acts:
@@ -180,15 +184,15 @@ def _interval(start: float, length: float, member: Member, fault: FaultValue) ->
     return FaultInterval(round(1000 * start), round(1000 * (start + length)), member, fault)
 
 
-def _members(dice: Dice, context: FaultContext, names: tuple[str, ...]) -> list[Member]:
+def _members(draws: RandomStream, context: FaultContext, names: tuple[str, ...]) -> list[Member]:
     """Some members of some packages, each as often as its weight; none for `none`."""
     own = _own(names)
     able = [name for name in names if name == "none" or _able(name, context, own)]
     if not able:
         possible(names, context, own)  # raises Impossible with the reason
-    picked = [name for name in dice.some(able, 0.4) if name != "none"]
+    picked = [name for name in draws.some(able, 0.4) if name != "none"]
     families = possible(picked, context, own) if picked else {}
-    members = [member for each in families.values() for member in dice.some(each, 0.5)]
+    members = [member for each in families.values() for member in draws.some(each, 0.5)]
     return [member for member in members for _ in range(member.weight)]
 
 

@@ -60,7 +60,7 @@ def _renumbered(item: Given, now: dict[int, int]) -> Given:
 
 
 def renamed(operations: Sequence[Given]) -> tuple[Given, ...]:
-    """The same with clients numbered from 0, and without what says nothing."""
+    """The same with clients numbered from 0."""
     clients = {c: number for number, c in enumerate(sorted({each.client for each in operations}))}
     return tuple([Given(g.at, clients[g.client], g.op, g.basis) for g in operations])
 

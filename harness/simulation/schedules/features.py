@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynamesis.harness.simulation.schedules.dice import Dice
+from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.workloads.base import Option, Workload
 
 #: How likely each workload is; one that is not here, as often as the least.
@@ -49,7 +49,7 @@ NODES: dict[int, int] = {3: 10, 4: 7, 5: 7, 6: 2, 7: 2}
 MANY_NODES = 11
 
 
-def _zones(dice: Dice, nodes: int) -> str:
+def _zones(draws: RandomStream, nodes: int) -> str:
     """Two zones, of which the first has the fewer nodes."""
     first = max(2, nodes // 2)
     named = [f"n{i}: {'a' if i <= first else 'b'}" for i in range(1, nodes + 1)]
@@ -57,25 +57,27 @@ def _zones(dice: Dice, nodes: int) -> str:
 
 
 #: Parameters of nodes (docs/node.md), and how each is drawn for so many nodes.
-PARAMS: dict[str, Callable[[Dice, int], object]] = {
-    "durability": lambda dice, _: dice.choice(("buffered", "buffered", "each")),
-    "buffer_interval": lambda dice, _: dice.magnitude(0.02, 2),
-    "buffer_rows": lambda dice, _: dice.between(2, 50),
-    "anti_entropy_interval": lambda dice, _: dice.choice((0, 0, 0.2, 1.0, 2.0)),
+PARAMS: dict[str, Callable[[RandomStream, int], object]] = {
+    "durability": lambda draws, _: draws.choice(("buffered", "buffered", "each")),
+    "buffer_interval": lambda draws, _: draws.magnitude(0.02, 2),
+    "buffer_rows": lambda draws, _: draws.between(2, 50),
+    "anti_entropy_interval": lambda draws, _: draws.choice((0, 0, 0.2, 1.0, 2.0)),
     "zones": _zones,
-    "weights": lambda dice, nodes: f"{{n{dice.between(1, nodes)}: {dice.choice((0.5, 2))}}}",
-    "partitions": lambda dice, _: dice.choice((16, 16, 32)),
-    "tree_expiry": lambda dice, _: dice.choice((0.5, 1, 2, 4)),
-    "reap_after": lambda dice, _: dice.choice((0.2, 0.5, 2, 0)),
-    "handoff_interval": lambda dice, _: dice.choice((0.05, 0.1, 1)),
-    "probe_interval": lambda dice, _: dice.choice((0.1, 0.25, 1)),
-    "gossip_interval": lambda dice, _: dice.choice((0.1, 0.3, 2)),
-    "replica_timeout": lambda dice, _: dice.choice((0.05, 0.1, 0.2, 1)),
-    "request_timeout": lambda dice, _: dice.choice((0.3, 0.5, 1)),
-    "max_hops": lambda dice, _: dice.between(1, 2),
-    "max_requests": lambda dice, _: dice.between(4, 20),
-    "durable_replicas": lambda dice, _: 2,
+    "weights": lambda draws, nodes: f"{{n{draws.between(1, nodes)}: {draws.choice((0.5, 2))}}}",
+    "partitions": lambda draws, _: draws.choice((16, 16, 32)),
+    "tree_expiry": lambda draws, _: draws.choice((0.5, 1, 2, 4)),
+    "reap_after": lambda draws, _: draws.choice((0.2, 0.5, 2, 0)),
+    "handoff_interval": lambda draws, _: draws.choice((0.05, 0.1, 1)),
+    "probe_interval": lambda draws, _: draws.choice((0.1, 0.25, 1)),
+    "gossip_interval": lambda draws, _: draws.choice((0.1, 0.3, 2)),
+    "replica_timeout": lambda draws, _: draws.choice((0.1, 0.2, 1)),
+    "request_timeout": lambda draws, _: draws.choice((0.3, 0.5, 1)),
+    "max_hops": lambda draws, _: draws.between(1, 2),
+    "max_requests": lambda draws, _: draws.between(4, 20),
+    "durable_replicas": lambda draws, _: 2,
 }
+#: Parameters with which a network or a disk that is slow all the time is no store any more.
+HASTY = ("replica_timeout", "request_timeout")
 #: How likely each of them is in one schedule.
 PARAM_SHARE = 0.14
 #: Options of workloads that a schedule would drown in, and what they are bounded by instead.
@@ -91,22 +93,22 @@ _LARGEST = {"large-values": 1 << 14, "set": 1000, "append": 1000}
 OPTION_SHARE = 0.25
 
 
-def tuned(dice: Dice, workload: Workload) -> tuple[str, ...]:
+def tuned(draws: RandomStream, workload: Workload) -> tuple[str, ...]:
     """NAME=VALUE of the options that are not the default."""
     chosen = []
     for name, option in workload.options.items():
         if name == "largest":
             chosen.append(f"largest={min(_LARGEST.get(workload.name, 1000), 1 << 14)}")
-        elif dice.chance(OPTION_SHARE):
-            chosen.append(f"{name}={_value(dice, name, option)}")
+        elif draws.chance(OPTION_SHARE):
+            chosen.append(f"{name}={_value(draws, name, option)}")
     return tuple(chosen)
 
 
-def _value(dice: Dice, name: str, option: Option) -> object:
+def _value(draws: RandomStream, name: str, option: Option) -> object:
     if isinstance(option.default, str):
-        return dice.choice([str(each) for each in option.allowed])
+        return draws.choice([str(each) for each in option.allowed])
     low, high = _NARROWER.get(name, tuple(map(float, option.allowed)))
     if isinstance(option.default, int):
-        return dice.between(int(low), min(int(high), int(low) + 10))
-    extreme = dice.chance(0.2)
-    return high if extreme else dice.uniform(low, high)
+        return draws.between(int(low), min(int(high), int(low) + 10))
+    extreme = draws.chance(0.2)
+    return high if extreme else draws.uniform(low, high)

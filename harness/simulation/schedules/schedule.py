@@ -19,7 +19,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SimulatedSchedule:
     """One test.
 
     spec: target, workload, cluster and load; its seed is that of the world
@@ -36,11 +36,15 @@ class Schedule:
     @classmethod
     def planned(
         cls, spec: TestSpec, plan: TestOptions, faults: tuple[Event, ...], tweaks: JsonObject
-    ) -> Schedule:
+    ) -> SimulatedSchedule:
         """The schedule of a spec without faults that was planned already. Raises UsageError."""
         schedule = cls(spec, faults, tweaks)
         schedule.__dict__["options"] = with_faults(plan, faults)  # where cached_property looks
         return schedule
+
+    def __getstate__(self) -> JsonObject:
+        """Without what is planned, which holds functions."""
+        return {name: value for name, value in vars(self).items() if name != "options"}
 
     @cached_property
     def options(self) -> TestOptions:

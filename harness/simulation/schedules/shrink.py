@@ -16,14 +16,14 @@ from typing import TypeVar
 
 from dynamesis.harness.simulation.schedules import smaller
 from dynamesis.harness.simulation.schedules.explicit import without
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 
 T = TypeVar("T")
 #: Runs of schedules that one shrinking may take.
 MOST = 400
 
 #: Whether a schedule fails with the anomaly that matters.
-Fails = Callable[[Schedule], bool]
+Fails = Callable[[SimulatedSchedule], bool]
 
 
 class _Spent(Exception):
@@ -34,12 +34,12 @@ class _Spent(Exception):
 class _Search:
     """The smallest schedule so far, and how many runs are left. No schedule is run twice."""
 
-    best: Schedule
+    best: SimulatedSchedule
     fails: Fails
     left: int
     _tried: set[str] = field(default_factory=set)
 
-    def better(self, candidate: Schedule) -> bool:
+    def better(self, candidate: SimulatedSchedule) -> bool:
         """Whether the candidate fails; it is the best then. Raises _Spent."""
         name = repr((candidate.spec, candidate.faults, candidate.tweaks, candidate.operations))
         if name in self._tried:
@@ -53,12 +53,12 @@ class _Search:
         self.best = candidate
         return True
 
-    def first(self, candidates: Iterator[Schedule]) -> bool:
+    def first(self, candidates: Iterator[SimulatedSchedule]) -> bool:
         """Whether one of the candidates fails."""
         return any(self.better(candidate) for candidate in candidates)
 
 
-def shrink(schedule: Schedule, fails: Fails, most: int = MOST) -> Schedule:
+def shrink(schedule: SimulatedSchedule, fails: Fails, most: int = MOST) -> SimulatedSchedule:
     """A smaller schedule for which `fails` was true, or the same. `fails` is called at most `most`
     times, and `schedule` is taken to fail."""
     search = _Search(schedule, fails, most)
@@ -84,7 +84,7 @@ def _operations(search: _Search) -> bool:
 def _fewer(
     search: _Search,
     items: Callable[[], list[int]],
-    drop: Callable[[Schedule, set[int]], Schedule],
+    drop: Callable[[SimulatedSchedule, set[int]], SimulatedSchedule],
 ) -> bool:
     """Delta debugging: drops ever smaller parts. After a success it goes on at the same place,
     since what lies before has been tried."""
@@ -102,20 +102,22 @@ def _fewer(
     return changed
 
 
-def _numbers(schedule: Schedule) -> list[int]:
+def _numbers(schedule: SimulatedSchedule) -> list[int]:
     return list(dict.fromkeys(event.action.number for event in schedule.faults))
 
 
-def _without_faults(schedule: Schedule, dropped: set[int]) -> Schedule:
+def _without_faults(schedule: SimulatedSchedule, dropped: set[int]) -> SimulatedSchedule:
     kept = [event for event in schedule.faults if event.action.number not in dropped]
     return replace(schedule, faults=tuple(kept))
 
 
-def _without_operations(schedule: Schedule, dropped: set[int]) -> Schedule:
+def _without_operations(schedule: SimulatedSchedule, dropped: set[int]) -> SimulatedSchedule:
     return replace(schedule, operations=without(schedule.operations or (), dropped))
 
 
-def _each(candidates: Callable[[Schedule], Sequence[Schedule]]) -> Callable[[_Search], bool]:
+def _each(
+    candidates: Callable[[SimulatedSchedule], Sequence[SimulatedSchedule]],
+) -> Callable[[_Search], bool]:
     """A pass that takes the first candidate that fails, until none does."""
 
     def work(search: _Search) -> bool:

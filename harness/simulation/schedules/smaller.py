@@ -16,7 +16,7 @@ from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis import Event
 from dynamesis.harness.nemesis.faults import FaultStart, FaultValue
 from dynamesis.harness.simulation.schedules.explicit import plain, renamed
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: What a spec needs to be the same test.
@@ -26,7 +26,7 @@ _KEPT = ("workload", "seed", "bug", "time_limit", "links", "concurrency", "nodes
 _TAIL = 0.1
 
 
-def nodes(schedule: Schedule) -> Sequence[Schedule]:
+def nodes(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With fewer nodes, down to three, and one less; faults forget those that are gone."""
     count, copies = schedule.spec.nodes or 5, schedule.spec.n
     least = max(copies, 2)
@@ -34,7 +34,7 @@ def nodes(schedule: Schedule) -> Sequence[Schedule]:
     return [_with_nodes(schedule, fewer) for fewer in wanted]
 
 
-def _with_nodes(schedule: Schedule, count: int) -> Schedule:
+def _with_nodes(schedule: SimulatedSchedule, count: int) -> SimulatedSchedule:
     names = [f"n{i}" for i in range(1, count + 1)]
     events = [event for event in (_among(each, names) for each in schedule.faults) if event]
     spec = replace(schedule.spec, nodes=count)
@@ -96,7 +96,7 @@ def _paired(events: list[Event]) -> tuple[Event, ...]:
     return tuple([event for event in events if event.action.number in begun])
 
 
-def settings(schedule: Schedule) -> Sequence[Schedule]:
+def settings(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With all options at their defaults, each alone, and without each parameter and tweak."""
     spec, flags = schedule.spec, TestSpec.flags()
     defaults = {
@@ -119,7 +119,7 @@ def settings(schedule: Schedule) -> Sequence[Schedule]:
     return found
 
 
-def clients(schedule: Schedule) -> Sequence[Schedule]:
+def clients(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With no more clients than do something; and all operations done by one."""
     given = schedule.operations
     if not given:
@@ -137,7 +137,7 @@ def clients(schedule: Schedule) -> Sequence[Schedule]:
     return found
 
 
-def requests(schedule: Schedule) -> Sequence[Schedule]:
+def requests(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """Without what single operations ask for."""
     given = schedule.operations or ()
     asking = [number for number, item in enumerate(given) if item.op.options]
@@ -152,7 +152,7 @@ def requests(schedule: Schedule) -> Sequence[Schedule]:
     ]
 
 
-def gaps(schedule: Schedule) -> Sequence[Schedule]:
+def gaps(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With the longest pauses, in which nothing begins or ends, half as long; and an end soon
     after the last event."""
     marks = sorted({0, *_times(schedule)})
@@ -170,13 +170,13 @@ def gaps(schedule: Schedule) -> Sequence[Schedule]:
     return found
 
 
-def _times(schedule: Schedule) -> list[int]:
+def _times(schedule: SimulatedSchedule) -> list[int]:
     """When anything begins or ends, ns."""
     faults = [event.at * 1_000_000 for event in schedule.faults]
     return faults + [item.at for item in schedule.operations or ()]
 
 
-def _moved(schedule: Schedule, since: int, by: int) -> Schedule:
+def _moved(schedule: SimulatedSchedule, since: int, by: int) -> SimulatedSchedule:
     """Everything from `since` on comes earlier `by` so much, ns."""
     by -= by % 1_000_000
     given = schedule.operations
@@ -193,7 +193,7 @@ def _moved(schedule: Schedule, since: int, by: int) -> Schedule:
     return replace(schedule, operations=given, faults=faults)
 
 
-def lengths(schedule: Schedule) -> Sequence[Schedule]:
+def lengths(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With faults that hit one node or link fewer."""
     found = []
     for at, event in enumerate(schedule.faults):
@@ -213,7 +213,7 @@ def lengths(schedule: Schedule) -> Sequence[Schedule]:
     return found
 
 
-def rounded(schedule: Schedule) -> Sequence[Schedule]:
+def rounded(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     """With times of operations and faults in tenths, hundredths or thousandths of a second."""
     given = schedule.operations
     if given is None:

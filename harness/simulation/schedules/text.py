@@ -28,10 +28,10 @@ from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
 from dynamesis.harness.nemesis.schedule_file import faults_at
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import fault_context, plan_test
-from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 from dynamesis.harness.worlds.test_spec import TestSpec
 from msgspec import UNSET
 
@@ -46,12 +46,14 @@ class Written:
     """A schedule as a file has it, with the anomalies that it showed, and the token of the one
     that it was shrunk from."""
 
-    schedule: Schedule
+    schedule: SimulatedSchedule
     anomalies: tuple[str, ...] = ()
     token: str | None = None
 
 
-def dump(schedule: Schedule, anomalies: Iterable[str] = (), token: str | None = None) -> str:
+def dump(
+    schedule: SimulatedSchedule, anomalies: Iterable[str] = (), token: str | None = None
+) -> str:
     """The schedule as YAML."""
     parts: list[str] = [_line("test", spec_values(schedule.spec))]
     if schedule.tweaks:
@@ -115,7 +117,7 @@ def load(text: str, name: str) -> Written:
         token = str(fields["token"].value()) if "token" in fields else None
     except YamlError as malformed:
         raise UsageError(f"--replay: {malformed}") from malformed
-    return Written(Schedule(spec, faults, tweaks, given), anomalies, token)
+    return Written(SimulatedSchedule(spec, faults, tweaks, given), anomalies, token)
 
 
 def _spec(place: YamlPlace) -> TestSpec:
@@ -127,10 +129,12 @@ def _spec(place: YamlPlace) -> TestSpec:
 
 
 def _tweaks(place: YamlPlace) -> JsonObject:
+    given = place.value()
     try:
-        return Tweaks.of(place.value()).to_dict()
+        tweaks_of(given)
     except (ValueError, TypeError, AttributeError) as wrong:
         raise place.wrong(str(wrong)) from wrong
+    return dict(given)
 
 
 def _operations(place: YamlPlace, spec: TestSpec) -> tuple[Given, ...]:

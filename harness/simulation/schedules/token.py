@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.nemesis.catalogue import PACKAGES
-from dynamesis.harness.simulation.schedules.draw import VERSION, Wanted
+from dynamesis.harness.simulation.schedules.draw import VERSION, SwarmScope
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.workloads import WORKLOADS
 
@@ -31,7 +31,7 @@ _TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def encode(seed: int, wanted: Wanted) -> str:
+def encode(seed: int, wanted: SwarmScope) -> str:
     """The token of the schedule that `draw` draws of this."""
     number = 0
     for (_, table), names in zip(_TABLES, _parts(wanted), strict=True):
@@ -45,7 +45,7 @@ def encode(seed: int, wanted: Wanted) -> str:
     return _PREFIX + text
 
 
-def decode(token: str, beside: Wanted) -> tuple[int, Wanted]:
+def decode(token: str, beside: SwarmScope) -> tuple[int, SwarmScope]:
     """Seed and what was wanted. `beside`: where the names of a user's own come from. Raises
     UsageError."""
     number = int.from_bytes(_body(token), "big")
@@ -56,7 +56,7 @@ def decode(token: str, beside: Wanted) -> tuple[int, Wanted]:
         field, number = number & ((1 << width) - 1), number >> width
         parts.append(None if field & 1 else _names(title, table, field >> 1, given))
     bug, nemeses, workloads = parts
-    return seed, Wanted(workloads, nemeses, bug or ())
+    return seed, SwarmScope(workloads, nemeses, bug or ())
 
 
 def _names(
@@ -72,7 +72,7 @@ def _names(
     return known + (own if bits >> len(table) else ())
 
 
-def _parts(wanted: Wanted) -> tuple[tuple[str, ...] | None, ...]:
+def _parts(wanted: SwarmScope) -> tuple[tuple[str, ...] | None, ...]:
     return wanted.workloads, wanted.nemeses, wanted.bug
 
 

@@ -7,8 +7,11 @@ some of them or none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.harness.simulation.schedules.dice import Dice
+from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 
 #: s; least and most that a message, and a batch of a disk, takes
@@ -20,16 +23,24 @@ _SPEED, _POINTS, _PRIORITIES = 0.4, 0.3, 0.15
 _POINT, _OFTEN = 0.15, (0.005, 0.2)
 
 
-def draw_tweaks(dice: Dice) -> JsonObject:
-    """Fields of Tweaks that are not the default, as `Tweaks.to_dict` has them."""
+def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
+    """Fields of Tweaks that are not the default. `hasty`: nodes do not wait long for each other, so
+    that the network and the disks are as fast as always."""
     given: JsonObject = {}
-    if dice.chance(_SPEED):
-        given["latency"] = dice.choice(_LATENCIES)
-    if dice.chance(_SPEED):
-        given["fsync"] = dice.choice(_FSYNCS)
-    if dice.chance(_POINTS):
-        named = dice.some(tuple(POINTS), _POINT)
-        given["points"] = {name: dice.magnitude(*_OFTEN) for name in named}
-    if dice.chance(_PRIORITIES):
-        given["priorities"] = dice.between(1, 4)
-    return Tweaks(**given).to_dict()
+    if hasty:
+        return given
+    if draws.chance(_SPEED):
+        given["latency"] = list(draws.choice(_LATENCIES))
+    if draws.chance(_SPEED):
+        given["fsync"] = list(draws.choice(_FSYNCS))
+    if draws.chance(_POINTS):
+        named = draws.some(tuple(POINTS), _POINT)
+        given["points"] = {name: draws.magnitude(*_OFTEN) for name in named}
+    if "latency" not in given and draws.chance(_PRIORITIES):
+        given["priorities"] = draws.between(1, 4)
+    return given
+
+
+def tweaks_of(given: Mapping[str, Any]) -> Tweaks:
+    """From such fields. Raises ValueError for one that is not known."""
+    return Tweaks.of(given)

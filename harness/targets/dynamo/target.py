@@ -125,7 +125,7 @@ class DynamoTarget(Target):
         site, starts, top = context.site, context.starts, self._topology
         params = {**self.node_params, **self._demands.params}
         if "start-load" in starts:
-            params["max_requests"] = MOST_REQUESTS
+            params["max_requests"] = min(MOST_REQUESTS, params.get("max_requests", MOST_REQUESTS))
         clocks = "start-clock" in starts
         return ClusterSpec(
             nodes=site.nodes,

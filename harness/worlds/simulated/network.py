@@ -37,7 +37,9 @@ class Process(Protocol):
 class End(Protocol):
     """One end of a connection."""
 
-    process: Process
+    @property
+    def process(self) -> Process:
+        """Whose it is."""
 
     def receive(self, line: Line, message: Message) -> None:
         """A message came."""

@@ -119,7 +119,7 @@ class NodeLife:
             Reply: self._reply,
             Persist: self._batches.persist,
             SetTimer: self._set_timer,
-            CancelTimer: lambda effect: self._timers.pop(effect.id, None),
+            CancelTimer: self._cancel_timer,
             Answer: lambda effect: self._asked.pop(effect.token)(effect),
             Emit: lambda effect: self._log.add(self._wall(), effect.event, effect.fields),
         }
@@ -292,6 +292,9 @@ class NodeLife:
         if self.network.perturber.rare:
             after = max(0.0, after + self.network.perturber.on(effect).delay)
         self.loop.at(self.loop.now + after, self._due, self._fire, (effect.id, number))
+
+    def _cancel_timer(self, effect: CancelTimer) -> None:
+        self._timers.pop(effect.id, None)
 
     def _fire(self, timer: str, number: int) -> None:
         if self._timers.get(timer) == number:

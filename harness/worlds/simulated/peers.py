@@ -76,6 +76,10 @@ class PeerLink:
             return
         self._taken += 1
         if self.up:
+            if isinstance(message, Hello | Welcome):  # one that came twice
+                self.lost(line, "an unexpected message of the handshake")
+                line.hang_up(self)
+                return
             self._node.post(Received(None, self.peer, message))
         elif isinstance(message, Hello):
             line.up.send(self._node.hello)

@@ -6,7 +6,7 @@ from collections import Counter
 from statistics import median
 
 import pytest
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.usage.exits import UsageError
 
 SEEDS = range(150)
@@ -40,7 +40,7 @@ def test_a_swarm_leaves_features_out_and_misses_none() -> None:
 
 
 def test_a_swarm_keeps_to_what_is_wanted() -> None:
-    wanted = Wanted(("register", "blind"), ("kill", "cut.one"))
+    wanted = SwarmScope(("register", "blind"), ("kill", "cut.one"))
     for seed in range(60):
         drawn = draw(seed, wanted)
         assert drawn.spec.workload in ("register", "blind")
@@ -49,11 +49,11 @@ def test_a_swarm_keeps_to_what_is_wanted() -> None:
 
 
 def test_nothing_but_none_breaks_nothing() -> None:
-    assert all(draw(seed, Wanted(nemeses=("none",))).faults == () for seed in range(20))
+    assert all(draw(seed, SwarmScope(nemeses=("none",))).faults == () for seed in range(20))
 
 
 def test_what_is_planted_changes_nothing_else() -> None:
-    clean, planted = draw(5), draw(5, Wanted(bug=("self-merge",)))
+    clean, planted = draw(5), draw(5, SwarmScope(bug=("self-merge",)))
     assert planted.spec.bug == ("self-merge",)
     assert (clean.faults, clean.tweaks) == (planted.faults, planted.tweaks)
     assert clean.spec.param == planted.spec.param
@@ -61,4 +61,4 @@ def test_what_is_planted_changes_nothing_else() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="no-such"):
-        draw(1, Wanted(("no-such",)))
+        draw(1, SwarmScope(("no-such",)))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.given import Given
-from dynamesis.harness.simulation.schedules.draw import Wanted, draw
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.shrink import shrink
 
 
@@ -22,9 +22,9 @@ def _operations(count: int, clients: int) -> tuple[Given, ...]:
     return tuple(operations)
 
 
-def _drawn() -> Schedule:
+def _drawn() -> SimulatedSchedule:
     """A schedule with several faults and nodes to spare."""
-    wanted = Wanted(("register",), ("cut", "kill"))
+    wanted = SwarmScope(("register",), ("cut", "kill"))
     drawn = next(
         each
         for each in (draw(seed, wanted) for seed in range(1000))
@@ -33,7 +33,7 @@ def _drawn() -> Schedule:
     return replace(drawn, operations=_operations(80, drawn.spec.concurrency))
 
 
-def _keys(schedule: Schedule) -> set[str | None]:
+def _keys(schedule: SimulatedSchedule) -> set[str | None]:
     return {item.op.key for item in schedule.operations or ()}
 
 
@@ -41,7 +41,7 @@ def test_operations_faults_nodes_and_parameters_are_left_out() -> None:
     start = _drawn()
     member = start.faults[0].action.member
 
-    def fails(schedule: Schedule) -> bool:
+    def fails(schedule: SimulatedSchedule) -> bool:
         members = {event.action.member for event in schedule.faults}
         return {"k10", "k33"} <= _keys(schedule) and member in members
 
@@ -59,7 +59,7 @@ def test_operations_faults_nodes_and_parameters_are_left_out() -> None:
 def test_a_context_goes_with_the_operation_that_had_it() -> None:
     start = _drawn()
 
-    def fails(schedule: Schedule) -> bool:
+    def fails(schedule: SimulatedSchedule) -> bool:
         given = schedule.operations or ()
         return any(
             item.op.key == "k5" and item.basis is not None and given[item.basis].op.key == "k4"
@@ -76,7 +76,7 @@ def test_a_context_goes_with_the_operation_that_had_it() -> None:
 def test_no_schedule_is_run_twice_and_runs_are_bounded() -> None:
     seen: list[str] = []
 
-    def fails(schedule: Schedule) -> bool:
+    def fails(schedule: SimulatedSchedule) -> bool:
         seen.append(repr(schedule))
         return "k10" in _keys(schedule)
 

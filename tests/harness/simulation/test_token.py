@@ -5,44 +5,44 @@ from __future__ import annotations
 import pytest
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.nemesis.catalogue import PACKAGES
-from dynamesis.harness.simulation.schedules.draw import Wanted
+from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.token import LONGEST, decode, encode
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.workloads import WORKLOADS
 
 WANTED = (
-    Wanted(),
-    Wanted(("register",), ("kill", "cut"), ("amnesia",)),
-    Wanted(tuple(WORKLOADS), tuple(PACKAGES), tuple(BUGS)),
+    SwarmScope(),
+    SwarmScope(("register",), ("kill", "cut"), ("amnesia",)),
+    SwarmScope(tuple(WORKLOADS), tuple(PACKAGES), tuple(BUGS)),
 )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**32, 2**63 - 1])
 @pytest.mark.parametrize("wanted", WANTED)
-def test_there_and_back(seed: int, wanted: Wanted) -> None:
+def test_there_and_back(seed: int, wanted: SwarmScope) -> None:
     token = encode(seed, wanted)
     assert len(token) <= LONGEST == 60
-    assert decode(token, Wanted()) == (seed, wanted)
-    assert decode(token.upper(), Wanted()) == (seed, wanted)
+    assert decode(token, SwarmScope()) == (seed, wanted)
+    assert decode(token.upper(), SwarmScope()) == (seed, wanted)
 
 
 @pytest.mark.parametrize("damaged", ["", "sim-", "nonsense", "sim-aaaaaaaaaaaaaaa", "sim-!!!!"])
 def test_what_is_no_token_is_refused(damaged: str) -> None:
     with pytest.raises(UsageError, match="--replay"):
-        decode(damaged, Wanted())
+        decode(damaged, SwarmScope())
 
 
 def test_a_letter_that_changed_is_seen() -> None:
-    token = encode(77, Wanted())
+    token = encode(77, SwarmScope())
     for at in range(4, len(token)):
         changed = token[:at] + ("b" if token[at] != "b" else "c") + token[at + 1 :]
         with pytest.raises(UsageError, match="--replay"):
-            decode(changed, Wanted())
+            decode(changed, SwarmScope())
 
 
 def test_names_of_a_users_own_must_be_given_beside_it() -> None:
-    token = encode(7, Wanted(bug=("/some/file.py:Bug",)))
+    token = encode(7, SwarmScope(bug=("/some/file.py:Bug",)))
     with pytest.raises(UsageError, match=r"--bug FILE\.py:NAME"):
-        decode(token, Wanted())
-    beside = Wanted(bug=("/other/file.py:Bug",))
+        decode(token, SwarmScope())
+    beside = SwarmScope(bug=("/other/file.py:Bug",))
     assert decode(token, beside) == (7, beside)

@@ -11,7 +11,7 @@ from dynamesis.harness.generators import Rng
 T = TypeVar("T")
 
 
-class Dice:
+class RandomStream:
     """A stream of a seed, used up as it is drawn from: for functions that draw many things and
     give none of the stream on."""
 
