@@ -371,7 +371,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "harness": (
         "the pytest plugin, `python -m dynamesis.harness`",
-        ("harness.campaign", "harness.cli", "harness.usage", "harness.worlds"),
+        (
+            *("harness.campaign", "harness.cli", "harness.targets", "harness.usage"),
+            "harness.worlds",
+        ),
     ),
 }
 

@@ -8,8 +8,6 @@ which alone knows its limits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import msgspec
 from dynamesis.cluster.config.config import ConfigError, split_address
@@ -41,23 +39,23 @@ def some_text(name: str, value: object) -> str:
     raise _wrong(name, "str", value)
 
 
+#: worked out once: that costs more than to check a request
+_FIELDS = msgspec.structs.fields(RequestOptions)
+
+
 def checked(options: object) -> RequestOptions:
     """RequestOptions whose fields are of the right types. Raises BadRequest."""
     if not isinstance(options, RequestOptions):
         raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
-    for name, kind in _option_types():
-        given = getattr(options, name)
+    for field in _FIELDS:
+        given = getattr(options, field.name)
+        if given is field.default:
+            continue
         try:
-            msgspec.convert(given, kind)
+            msgspec.convert(given, field.type)
         except msgspec.ValidationError as error:
-            raise failure("bad-request", f"option {name} is {given!r}: {error}") from None
+            raise failure("bad-request", f"option {field.name} is {given!r}: {error}") from None
     return options
-
-
-@cache
-def _option_types() -> tuple[tuple[str, Any], ...]:
-    """The options by name, each with its type: they are evaluated once."""
-    return tuple((field.name, field.type) for field in msgspec.structs.fields(RequestOptions))
 
 
 def addresses(given: Sequence[str]) -> list[str]:

@@ -56,8 +56,10 @@ class Conversation:
 
     def receive(self, line: Line, message: Message) -> None:
         if isinstance(message, Hello):
-            line.up.send(_HELLO)
-            if not self.greeted.done():
+            if self.greeted.done():
+                self.close("Hello came twice")
+            else:
+                line.up.send(_HELLO)
                 self.greeted.set_result(message)
         elif isinstance(message, Refusal) and message.rid == 0:
             return

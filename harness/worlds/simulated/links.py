@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
 from dynamesis.harness.links.base import LinkRoute, route_name
@@ -51,9 +50,8 @@ class SimulatedLinks:
         """There is no process."""
 
     async def count(self) -> dict[str, dict[str, int]]:
-        return {
-            name: dataclasses.asdict(route.counts) for name, route in self._network.routes.items()
-        }
+        routes = self._network.routes
+        return {name: dict(vars(route.counts)) for name, route in routes.items()}
 
     async def stop(self) -> None:
         """There is nothing to stop."""

@@ -148,9 +148,8 @@ class Way:
             return
         process = to.process
         if message is None:
-            self.to = None
+            line.hang_up(to)
             process.hold(to.lost, line, "closed by the other side")
-            line.ended()
         elif process.running:
             if line.network.story is not None:
                 line.network.note("received", self.source, self.target, message)
@@ -166,11 +165,13 @@ class Line:
         "alive",
         "channel",
         "deaf",
+        "dialler",
         "down",
         "network",
         "opened",
         "owed",
         "peer",
+        "role",
         "route",
         "unsent",
         "up",
@@ -185,11 +186,13 @@ class Line:
         up, down = (route.gate(direction) for direction in ("upstream", "downstream"))
         self.up = Way(self, up, route.source, route.dest)
         self.down = Way(self, down, route.dest, route.source)
+        self.dialler = dialler
         self.down.to = dialler
-        #: what the node that took it knows of it: its number there, the node at the other end,
-        #: questions not answered, bytes of answers that are not read
+        #: what the node that took it knows of it: its number there, the node at the other end
+        #: and its role, questions not answered, bytes of answers that are not read
         self.channel = 0
         self.peer: str | None = None
+        self.role = ""
         self.owed = 0
         self.unsent = 0
         #: whether the dialler reads nothing
@@ -197,9 +200,12 @@ class Line:
 
     def hang_up(self, end: End) -> None:
         """This end is gone: nothing reaches it any more, and the other learns of it."""
-        here, there = (self.down, self.up) if self.down.to is end else (self.up, self.down)
+        here, there = (self.down, self.up) if end is self.dialler else (self.up, self.down)
         here.to = None
         there.finish()
+        if there.to is None:
+            self.alive = False
+            self.route.lines.pop(self, None)
 
     def drop(self, reason: str) -> None:
         """Both ends lose it, and what is under way."""
@@ -211,12 +217,6 @@ class Line:
         for way in (self.up, self.down):
             if way.to is not None:
                 network.loop.after(network.hop(""), way.to.process.hold, way.to.lost, self, reason)
-
-    def ended(self) -> None:
-        """One end has learned that the other has gone."""
-        if self.up.to is None and self.down.to is None:
-            self.alive = False
-            self.route.lines.pop(self, None)
 
 
 class Route:

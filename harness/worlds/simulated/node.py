@@ -320,12 +320,12 @@ class NodeLife:
 
     def receive(self, line: Line, message: Message) -> None:
         """network.End: a question came, or who asks."""
-        if type(message) is Hello:
+        if not line.role:
             self._greet(line, message)
+        elif type(message) is Hello:
+            self._refuse(line, 0, "bad-request", "Hello is not for this connection")
         elif self._stopping and isinstance(message, _NEW_WORK):
-            reason = "this node is shutting down"
-            self.emit("refused", channel=line.channel, peer=line.peer, reason=reason)
-            line.down.send(Refusal(message.rid, "stopping", reason))
+            self._refuse(line, message.rid, "stopping", "this node is shutting down")
         elif line.unsent <= HIGH_WATER:  # who does not read gets no more questions in
             line.owed += 1
             self.post(Received(line.channel, line.peer, message))
@@ -333,13 +333,18 @@ class NodeLife:
     def lost(self, line: Line, reason: str) -> None:
         """network.End: it has hung up."""
         self._inbound.pop(line.channel, None)
-        line.hang_up(self)
 
-    def _greet(self, line: Line, hello: Hello) -> None:
-        if hello.role != "node":
-            return
-        if hello.node not in self._known:
+    def _refuse(self, line: Line, rid: int, code: str, text: str) -> None:
+        self.emit("refused", channel=line.channel, peer=line.peer, reason=text)
+        line.down.send(Refusal(rid, code, text))
+
+    def _greet(self, line: Line, hello: Message) -> None:
+        if not isinstance(hello, Hello) or (hello.role == "node" and hello.node not in self._known):
+            self.emit("bad-frame", channel=line.channel, peer=None, reason="not greeted")
             self._hang_up(line)
+            return
+        line.role = hello.role
+        if hello.role != "node":
             return
         line.peer = hello.node
         for other in list(self._inbound.values()):

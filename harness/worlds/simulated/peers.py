@@ -36,6 +36,7 @@ class PeerLink:
         self._delay = BACKOFF[0]
         self._jitter: Random | None = None
         self._turn = 0
+        self._greeted = False
         self._counts = {"connects": 0, "failures": 0, "hello_timeouts": 0}
         self._taken = self._sent = 0
 
@@ -53,6 +54,7 @@ class PeerLink:
         """Try to connect, again and again until it succeeds."""
         loop = self._node.loop
         self._turn += 1
+        self._greeted = False
         self._last_dial = loop.now
         self._line = self._node.network.dial(self.address, self)
         self._node.later(HELLO_TIMEOUT, self._given_up, self._turn)
@@ -75,16 +77,19 @@ class PeerLink:
         if line is not self._line:
             return
         self._taken += 1
-        if self.up:
-            if isinstance(message, Hello | Welcome):  # one that came twice
-                self.lost(line, "an unexpected message of the handshake")
-                line.hang_up(self)
-                return
+        kind = type(message)
+        if self.up and kind is not Hello and kind is not Welcome:
             self._node.post(Received(None, self.peer, message))
-        elif isinstance(message, Hello):
+        elif kind is Hello and not self._greeted:
+            self._greeted = True
             line.up.send(self._node.hello)
-        elif isinstance(message, Welcome):
+        elif kind is Welcome and self._greeted and not self.up:
             self._went_up(line)
+        else:
+            reason = f"{kind.__name__} is not an answer"
+            self._node.emit("bad-frame", peer=self.peer, reason=reason)
+            line.hang_up(self)
+            self._went_down(reason)
 
     def lost(self, line: Line, reason: str) -> None:
         if line is self._line:
