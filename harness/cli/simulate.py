@@ -36,6 +36,14 @@ def run(
             metavar="TOKEN|DIR",
         ),
     ] = None,
+    exhaust: Annotated[
+        bool,
+        Option(
+            "--exhaust",
+            help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
+            "many, evenly spread.",
+        ),
+    ] = False,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     pytest: Annotated[
         Path | None, Option(help="Write a regression test of each failure here.")
@@ -50,13 +58,19 @@ def run(
     """
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.simulation.asked import SimulateFlags, asked, one
+    from dynamesis.harness.simulation.exhaust import run_exhaust
     from dynamesis.harness.simulation.replay import run_replay
     from dynamesis.harness.simulation.run_simulation import run_simulation
+    from dynamesis.harness.usage.exits import UsageError
 
     given = SimulateFlags(
         schedules, time, seed, jobs, workload, nemesis, tuple(bug or ()), store, json, pytest,
         Mode.of(quiet, plain),
     )  # fmt: skip
+    if exhaust:
+        if replay is not None:
+            raise UsageError("--replay: plays one schedule; it does not go with --exhaust")
+        return run_exhaust(given)
     if replay is not None:
         return run_replay(replay, one(given))
     return run_simulation(asked(given))

@@ -12,8 +12,8 @@ from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.catalogue import MEMBERS
 from dynamesis.harness.nemesis.faults import CutFault, FaultValue, KillFault, PauseFault, WipeFault
 from dynamesis.harness.nemesis.schedule import Event, FaultInterval, events_of
-from dynamesis.harness.simulation.exhaust.words import MEND, NODES, Word, is_request
-from dynamesis.harness.simulation.schedules.schedule import Schedule
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.words import MEND, NODES, Word, is_request
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.test_spec import TestSpec
 
@@ -48,7 +48,7 @@ def word_of(text: str) -> Word:
     return found
 
 
-def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> Schedule:
+def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> SimulatedSchedule:
     """The test of a word. `bug`: what is planted in every node."""
     times = _times(word)
     limit = (times[-1] + _REST) / 1000 if times else _REST / 1000
@@ -68,7 +68,7 @@ def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> Schedule:
         bug=bug,
     )
     operations = _operations(word, times)
-    return Schedule(spec, _faults(word, times, limit), {}, operations)
+    return SimulatedSchedule(spec, _faults(word, times, limit), {}, operations)
 
 
 def _times(word: Word) -> list[int]:

@@ -21,14 +21,14 @@ from pathlib import Path
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
-from dynamesis.harness.simulation.asked import Given, asked
-from dynamesis.harness.simulation.exhaust.word_schedules import schedule_of, token
-from dynamesis.harness.simulation.exhaust.words import Bounds, Word, is_request, sequences, words
+from dynamesis.harness.simulation.asked import SimulateFlags, asked
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.results import Tally
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token
+from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_request, sequences, words
 from dynamesis.harness.simulation.swarm import spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
@@ -120,7 +120,7 @@ def sample(every: Sequence[Word], most: int) -> list[Word]:
     return [every[at * len(every) // most] for at in range(most)]
 
 
-def run_exhaust(given: Given, bounds: Bounds = SMALL) -> int:
+def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     """All small schedules, with folders and results; the exit code as of a swarm. Raises
     UsageError, EnvironmentFailed."""
     wanted = _asked(given)
@@ -146,7 +146,7 @@ def run_exhaust(given: Given, bounds: Bounds = SMALL) -> int:
     return found.tally.exit_code
 
 
-def _asked(given: Given) -> Asked:
+def _asked(given: SimulateFlags) -> Asked:
     """Raises UsageError for flags of a swarm that do not go with all schedules there are."""
     for name in ("seed", "workload", "nemesis", "pytest"):
         if getattr(given, name) is not None:
