@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.cli.app import main
+from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.exhaust import exhaust, play_word, sample
 from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
@@ -55,11 +55,11 @@ def test_a_token_is_its_word() -> None:
 
 @pytest.mark.parametrize("flag", [["--seed", "3"], ["--workload", "cart"], ["--nemesis", "cut"]])
 def test_flags_that_draw_do_not_go_with_all(flag: list[str], tmp_path: Path) -> None:
-    assert main(["simulate", "--exhaust", "--store", str(tmp_path), *flag]) == 2
+    assert run(["simulate", "--exhaust", "--store", str(tmp_path), *flag]) == 2
 
 
 def test_the_command_plays_a_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["simulate", "--exhaust", "--schedules", "4", "--jobs", "1", "--store", str(tmp_path)]
-    assert main(asked) in (0, 3)
+    assert run(asked) in (0, 3)
     shown = capsys.readouterr().out
     assert "232024 after merging; 4 played" in shown
