@@ -50,6 +50,7 @@ class UsualForward:
         timeout = s.params.request_timeout
         self._deadline = s.runtime.after(timeout, self._expire)
         first = self._rest.pop(0)
+        s.runtime.note("forwarded", to=first)
         self._call = s.runtime.call(first, lambda rid: ForwardPut(rid, 1, put), timeout, self._came)
 
     def _came(self, outcome: Answer | Failure) -> None:
