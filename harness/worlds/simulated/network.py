@@ -103,10 +103,17 @@ class Way:
         network = line.network
         if network.story is not None:
             network.note("sent", self.source, self.target, message)
-        if self.gate is None:
-            self.carry(message)
-        else:
+        if self.gate is not None:
             self.gate.take(self, message)
+        elif network.odd:
+            self.carry(message)
+        else:  # the same, in few steps
+            loop = network.loop
+            arrival = loop.now + network.least + network.roll() * network.spread
+            if arrival <= self.last:
+                arrival = self.last + NEXT
+            self.last = arrival
+            loop.at(arrival, self._arrive, message)
 
     def carry(self, message: Message | None, more: float = 0.0) -> None:
         """Have a message arrive, `more` s late; None: the end of the connection."""
@@ -264,21 +271,23 @@ class Network:
         self.servers: dict[str, Server] = {}
         self.story: list[Sighting] | None = [] if story else None
         self._by_address: dict[str, SimulatedRoute] = {}
-        self._roll = random.random
-        self._least, most = tweaks.latency
-        self._spread = most - self._least
+        self.roll = random.random
+        self.least, most = tweaks.latency
+        self.spread = most - self.least
         self._held = tweaks.buggify.get("message-held", 0.0)
         self._delay = tweaks.delay
         self._ranks: dict[str, float] = {}
         self._ranked = tweaks.priorities is not None
+        #: whether there is more to how long a message takes than latency
+        self.odd = self._ranked or self._held > 0
 
     def hop(self, source: str) -> float:
         """s that the next message of a node takes."""
-        seconds = self._least + self._roll() * self._spread
-        if self._held and self._roll() < self._held:
-            seconds += self._roll() * self._delay
+        seconds = self.least + self.roll() * self.spread
+        if self._held and self.roll() < self._held:
+            seconds += self.roll() * self._delay
         if self._ranked:
-            seconds += self._rank(source) * self._spread * 10
+            seconds += self._rank(source) * self.spread * 10
         return seconds
 
     def rank_anew(self) -> None:
@@ -288,7 +297,7 @@ class Network:
     def _rank(self, source: str) -> float:
         rank = self._ranks.get(source)
         if rank is None:
-            rank = self._ranks[source] = self._roll()
+            rank = self._ranks[source] = self.roll()
         return rank
 
     def note(self, what: str, source: str, dest: str, content: Any) -> None:
