@@ -57,7 +57,7 @@ class World:
             raise UsageError(
                 f"--world: target {target.name} cannot be simulated; only target dynamo can"
             )
-        self.target = target
+        self.target = target = target.anew()
         self.network = Network(loop, Random(f"{options.seed} network"), tweaks, story)
         for _ in range(tweaks.priorities or 0):
             when = self.network.roll() * options.time_limit
