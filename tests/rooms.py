@@ -290,9 +290,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("checkers.history", "checkers.logs", "cluster.client", "cluster.config"),
             *("cluster.core.node", "cluster.core.protocol", "cluster.net", "cluster.process"),
             *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
-            *("harness.links", "harness.nemesis", "harness.processes", "harness.run"),
-            *("harness.targets", "harness.targets.dynamo", "harness.usage", "harness.worlds"),
-            "workloads.script",
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.results"),
+            *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
+            *("harness.worlds", "workloads.script"),
         ),
     ),
     "harness.local_cluster": (
