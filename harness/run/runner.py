@@ -28,6 +28,7 @@ from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.quiesce import (
+    INTERVAL,
     QuiesceOutcome,
     look,
     until_at_rest,
@@ -67,6 +68,7 @@ class RunnerParts:
     """What a test is made of. `load` and `final` are pure; the rest acts on processes.
 
     quiesce: how long the cluster may take to get quiet, s
+    interval: between two looks whether it is, s
     anti_entropy: whether nodes compare what they hold; where not, a key must be read to be
         repaired
     lacks: what the store cannot do, by capability
@@ -81,6 +83,7 @@ class RunnerParts:
     final: Callable[[Iterable[str]], Generator]
     keys: tuple[str, ...]
     quiesce: float = 20.0
+    interval: float = INTERVAL
     anti_entropy: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
 
@@ -208,7 +211,7 @@ class Runner:
             compared = ring if self.parts.anti_entropy else None
             asked = store.exchanges if self.parts.anti_entropy else None
             return await until_quiet(
-                store.observed, store.dumps, compared, self._patience, exchanges=asked
+                store.observed, store.dumps, compared, self._patience, self.parts.interval, asked
             )
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)

@@ -266,7 +266,8 @@ def _must_be_simulable(spec: TestSpec, target: Target) -> None:
             f"--world: target {target.name} cannot be simulated; allowed with it: {PROCESSES}"
         )
     for name, flag in spec.flags().items():
-        if name in _NOT_SIMULATED and getattr(spec, name) != flag.default:
+        allowed_too = (flag.default, "embedded") if name == "links" else (flag.default,)
+        if name in _NOT_SIMULATED and getattr(spec, name) not in allowed_too:
             raise UsageError(f"{flag.option}: {_NOT_SIMULATED[name]}; leave it out")
 
 

@@ -83,6 +83,12 @@ class DynamoTarget(Target):
         other._demands = demands
         return other
 
+    def anew(self) -> DynamoTarget:
+        """The same target, whose clients have met no store yet."""
+        other = copy(self)
+        other._contexts = ContextCache()
+        return other
+
     @property
     def _topology(self) -> Topology:
         assert self.topology is not None, "a cluster needs a topology"

@@ -57,7 +57,7 @@ class World:
             raise UsageError(
                 f"--world: target {target.name} cannot be simulated; only target dynamo can"
             )
-        self.target = target
+        self.target = target = target.anew()
         self.network = Network(loop, Random(f"{options.seed} network"), tweaks, story)
         self.connector = Connector(self.network)
         numbers, links = Numbers(), SimulatedLinks(self.network)

@@ -104,10 +104,17 @@ class Way:
         network = line.network
         if network.story is not None:
             network.note("sent", self.source, self.target, message)
-        if self.gate is None:
-            self.carry(message)
-        else:
+        if self.gate is not None:
             self.gate.take(self, message)
+        elif network.odd:
+            self.carry(message)
+        else:  # the same, in few steps
+            loop = network.loop
+            arrival = loop.now + network.least + network.roll() * network.spread
+            if arrival <= self.last:
+                arrival = self.last + NEXT
+            self.last = arrival
+            loop.at(arrival, self._arrive, message)
 
     def carry(self, message: Message | None, more: float = 0.0) -> None:
         """Have a message arrive, `more` s late; None: the end of the connection."""
@@ -273,14 +280,16 @@ class Network:
         self.servers: dict[str, Server] = {}
         self.story: list[Sighting] | None = [] if story else None
         self._by_address: dict[str, SimulatedRoute] = {}
-        self._roll = random.random
-        self._least, most = tweaks.latency
-        self._spread = most - self._least
+        self.roll = random.random
+        self.least, most = tweaks.latency
+        self.spread = most - self.least
         self.perturber = Perturber(tweaks, str(random.getrandbits(64)))
+        #: whether there is more to how long a message takes than latency
+        self.odd = self.perturber.priorities is not None
 
     def hop(self, source: str, dest: str = "") -> float:
         """s that the next message from one node to another takes."""
-        seconds = self._least + self._roll() * self._spread
+        seconds = self.least + self.roll() * self.spread
         if self.perturber.priorities is not None and dest:
             seconds += self.perturber.priorities.delay(source, dest)
         return seconds
