@@ -39,12 +39,18 @@ def some_text(name: str, value: object) -> str:
     raise _wrong(name, "str", value)
 
 
+#: worked out once: that costs more than to check a request
+_FIELDS = msgspec.structs.fields(RequestOptions)
+
+
 def checked(options: object) -> RequestOptions:
     """RequestOptions whose fields are of the right types. Raises BadRequest."""
     if not isinstance(options, RequestOptions):
         raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
-    for field in msgspec.structs.fields(RequestOptions):
+    for field in _FIELDS:
         given = getattr(options, field.name)
+        if given is field.default:
+            continue
         try:
             msgspec.convert(given, field.type)
         except msgspec.ValidationError as error:

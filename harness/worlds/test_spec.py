@@ -104,6 +104,12 @@ class TestSpec:
         "checkout.",
         "text",
     )
+    world: str = _flag(
+        "processes",
+        "What it runs in: processes on this machine, or simulated nodes in virtual time.",
+        "name",
+        choices="worlds",
+    )
     workload: str | None = _flag(
         None,
         "What clients do; the first that the target speaks when absent.",

@@ -1,0 +1,184 @@
+"""Whole tests in virtual time: valid where nothing is wrong, invalid where a bug is planted, and
+the same for the same seed, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dynamesis.checkers.history.op import encode
+from dynamesis.cluster.zoo import BUGS
+from dynamesis.harness import generators as gen
+from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.compose import load_of
+from dynamesis.harness.worlds.simulated.run import judge, simulate
+from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
+from dynamesis.harness.worlds.test_spec import overrides
+from simulations import notes, options, run
+
+FAMILIES = ("cut", "link", "kill", "pause", "wipe", "disk", "clock", "load", "membership", "storm")
+
+
+@pytest.mark.parametrize("workload", ["cart", "register", "counter", "sessions", "blind", "bulk"])
+def test_a_clean_run_is_valid(workload: str) -> None:
+    ended, results = run(workload)
+    assert results["valid"] is True, results
+    assert results["evidence"]["acknowledged"] > 20
+    assert ended.test["booted"]
+    assert [op.value for op in notes(ended, "phase")] == [
+        *("boot", "load", "heal", "quiesce", "final", "stop")
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_fault_makes_a_sound_node_invalid(family: str) -> None:
+    for seed in (3, 4):
+        ended, results = run("register", family, seed=seed, time_limit=4.0)
+        assert results["anomalies"] == {}, (seed, results["checkers"])
+        assert results["valid"] is True, (seed, results["checkers"])
+        assert any(op.f == f"stop-{each}" for op in ended.history for each in FAMILIES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ctx-only-increment", "equal-actors", "ack-before-durable", "w-counts-twice"),
+        *("repair-overwrites", "hints-forgotten", "hard-delete", "handoff-overwrites"),
+    ],
+)
+def test_a_planted_bug_is_caught(name: str) -> None:
+    bug = BUGS[name]
+    asked = {**overrides(bug.options), "bug": (name,), "time_limit": 4.0}
+    for seed in range(1, 7):
+        _, results = run(bug.workload, bug.nemesis, seed=seed, **asked)
+        if results["valid"] is False:
+            break
+    assert results["valid"] is False
+    assert set(results["anomalies"]) & set(bug.anomalies), results["anomalies"]
+
+
+def test_virtual_seconds_cost_nothing() -> None:
+    began = time.monotonic()
+    ended = simulate(options(time_limit=600.0, rate=0.1, n=1, r=1, w=1, nodes=1))
+    assert ended.seconds > 600
+    assert time.monotonic() - began < 60
+
+
+_HASHES = """
+import hashlib, sys
+sys.path.insert(0, {here!r})
+from dynamesis.checkers.history.op import encode
+from dynamesis.harness.worlds.simulated.run import simulate
+from dynamesis.harness.worlds.test_spec import overrides
+from simulations import options
+for workload, nemesis in (("register", "cut,kill,pause,link"), ("cart", "storm"),
+                          ("register", "wipe,disk,clock"), ("counter", "membership,load")):
+    ended = simulate(options(workload, nemesis, seed=7, time_limit=3.0))
+    print(hashlib.sha256(b"".join(map(encode, ended.history))).hexdigest())
+    print(hashlib.sha256(repr(ended.node_logs).encode()).hexdigest())
+"""
+
+
+def test_a_seed_gives_the_same_history_whatever_the_hash_seed() -> None:
+    code = _HASHES.format(here=str(Path(__file__).parent))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    first, second = (process.communicate()[0] for process in processes)
+    assert len(first.splitlines()) == 8
+    assert first == second
+
+
+def test_another_seed_gives_another_history() -> None:
+    histories = [simulate(options(nemesis="kill", seed=seed)).history for seed in (1, 2, 1)]
+    digests = [hashlib.sha256(b"".join(map(encode, each))).hexdigest() for each in histories]
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_a_load_of_ones_own_takes_the_place_of_the_drawn_one() -> None:
+    asked = options()
+    ended = simulate(asked, load=gen.limit(5, load_of(asked, asked.given_keys)))
+    load = [op for op in ended.history if op.type == "invoke" and op.f in ("get", "put")]
+    assert len(load) == 5 + len(asked.workload.keys(asked.given_keys))  # and the final reads
+
+
+def test_the_story_has_every_message() -> None:
+    told = simulate(options(), story=True)
+    assert simulate(options(), story=True).messages == told.messages
+    kinds = {sighting.what for sighting in told.messages}
+    assert {"sent", "received", "stored"} <= kinds
+    sent = [each for each in told.messages if each.what == "sent"]
+    assert {"client", "n1"} <= {each.source for each in sent}
+    assert simulate(options()).messages == ()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_is_rare_harms_no_sound_node(point: str) -> None:
+    tweaks = Tweaks(buggify={point: 0.05})
+    ended = simulate(options(nemesis="kill"), tweaks=tweaks)
+    assert ended.history != simulate(options(nemesis="kill")).history
+    assert judge(ended)["valid"] is True
+
+
+def test_priorities_hold_messages_of_some_nodes_back() -> None:
+    ended = simulate(options(), tweaks=Tweaks(priorities=3))
+    assert ended.history != simulate(options()).history
+    assert judge(ended)["valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"target": "redis", "workload": None}, "--world: target redis cannot be simulated"),
+        ({"links": "direct"}, "--links: a simulated world has links of its own"),
+        ({"drivers": 2}, "--drivers: a simulated world is one process"),
+        ({"world": "moon"}, "--world: there is no 'moon'"),
+    ],
+)
+def test_what_only_processes_can_do_is_refused(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        options(**wrong)
+
+
+def test_the_command_line_leaves_a_whole_folder(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "dynamesis.harness", "test", "--world=simulated"),
+        *("--workload=cart", "--nemesis=cut,kill", "--time-limit=3s", "--seed=5"),
+        f"--store={tmp_path}",
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    folder = tmp_path / "latest"
+    test = json.loads((folder / "test.json").read_text())
+    assert test["world"] == "simulated"
+    assert test["links_used"] == "simulated"
+    assert (folder / "report.html").stat().st_size > 1000
+    assert (folder / "nodes" / "n1" / "node.log").read_text().count("\n") > 5
+    again = subprocess.run(
+        [sys.executable, "-m", "dynamesis.harness", "check", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_in_a_folder_it_is_the_same_test(dynamesis: Any) -> None:
+    outcome = dynamesis("cart", "kill", world="simulated", time_limit="2s", seed=6, rate=50)
+    assert outcome.valid, outcome.explain()
+    written = (outcome.folder / "history.jsonl").read_bytes()
+    ended = simulate(options("cart", "kill", time_limit=2.0, seed=6, concurrency=10, keys=8))
+    assert written == b"".join(map(encode, ended.history))
