@@ -61,6 +61,7 @@ CHOICES: dict[str, Collection[str]] = {
 _NOT_SIMULATED = {
     "tls": "nothing is encrypted in a simulated world",
     "drivers": "a simulated world is one process",
+    "target_version": "a simulated world has nodes of one version",
     "port_base": "a simulated world has no ports",
     "links": "a simulated world has links of its own",
     "clocks": "clocks of a simulated world are in it",

@@ -109,3 +109,21 @@ def test_the_store_stays_within_its_bytes(start: Start, tmp_path: Path) -> None:
     assert not any((path / "history.jsonl").exists() for path in left)
     assert len((old / "pruned.jsonl").read_text().splitlines()) == 2
     assert sum(p.stat().st_size for p in new.parent.rglob("*") if p.is_file()) < 3_200_000
+
+
+def test_cells_run_in_the_simulated_world(start: Start, tmp_path: Path) -> None:
+    """A rerun of the same seed in the same world: there it is the very same test."""
+    (tmp_path / "parts.yaml").write_text(FILE.replace("links: direct, ", ""))
+    run = start("campaign", "parts.yaml", "--only", "1", "--world", "simulated")
+    wait(run, 1)
+    folder, found = campaign(tmp_path / "store")
+    planted, clean = found["cells"]
+    assert (planted["verdict"], clean["verdict"]) == ("invalid", "valid")
+    assert planted["rate"]["failed"] == planted["rate"]["tried"] == 3
+    runs = [*planted["runs"], *clean["runs"]]
+    assert all("--world=simulated" in each["arguments"] for each in runs)
+    tests = [json.loads((folder / each["folder"] / "test.json").read_text()) for each in runs]
+    assert {test["spec"]["world"] for test in tests} == {"simulated"}
+    wrong = start("campaign", "parts.yaml", "--world", "dreamt")
+    wait(wrong, 2)
+    assert "dreamt" in wrong.said()
