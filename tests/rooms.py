@@ -316,6 +316,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "harness.targets",
         ),
     ),
+    "harness.experiments": (
+        "the paper's experiments, a file each",
+        (
+            *("cluster.client", "cluster.core.protocol", "cluster.core.ring", "cluster.process"),
+            *("harness.links", "harness.processes", "harness.report.pictures", "harness.targets"),
+        ),
+    ),
     "harness.cli.local": (
         "commands for a local cluster",
         ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
@@ -325,7 +332,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.init", "harness.links"),
+            *("harness.cli.local", "harness.experiments", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
             *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
