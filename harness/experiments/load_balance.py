@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate
 from random import Random
 from statistics import mean
 
@@ -85,11 +87,15 @@ def _figure_6(scale: Scale) -> Sequence[Row]:
     return rows
 
 
+@cache
+def _popularity() -> tuple[float, ...]:
+    """The shares of the keys, summed up."""
+    return tuple(accumulate(1 / k**_SKEW for k in range(1, _KEYS + 1)))
+
+
 def _window(requests: int, seed: int) -> Counter[Key]:
     """How often each key is asked for in a window of so many requests."""
-    random = Random(seed)
-    shares = [1 / k**_SKEW for k in range(1, _KEYS + 1)]
-    drawn = random.choices(range(_KEYS), shares, k=requests)
+    drawn = Random(seed).choices(range(_KEYS), cum_weights=_popularity(), k=requests)
     return Counter(Key(b"key-%d-%d" % (seed, k)) for k in drawn)
 
 
