@@ -33,8 +33,9 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.compose import WORK, compose
+from dynamesis.harness.worlds.facts import facts
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, dialling, plan_test, resolved
+from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
@@ -187,39 +188,15 @@ async def _run(runner: Runner) -> None:
 
 def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     """The content of test.json: all that it takes to run the test again, which `command` does."""
-    workload, target = options.workload, options.target
-    described = {
+    return {
         "name": options.name,
         "command": command,
         "spec": spec.to_dict(),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "target": target.name,
-        "target_options": dict(options.target_options),
-        "workload": workload.name,
-        "workload_options": dict(options.tuning),
-        "nemesis": list(options.nemesis),
-        "nodes": list(options.nodes),
-        **target.describe(),
-        "time_limit": options.time_limit,
-        "rate": options.rate,
-        "concurrency": options.concurrency,
-        "drivers": options.drivers,
-        "keys": options.keys,
-        "seed": options.seed,
-        "checkers": list(workload.checkers),
-        **workload.promises(options.tuning),
-        "links": options.links,
-        "clocks": options.clocks,
+        **facts(options),
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
         },
     }
-    if target.links is not None:
-        described["dialling"] = dialling(target)
-    if options.lacks:
-        described["lacks"] = options.lacks
-    if options.model is not None:
-        described |= {"model": options.model, "model_options": {}}
-    return described
