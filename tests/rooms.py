@@ -330,8 +330,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.experiments": (
         "the paper's experiments, a file each",
         (
-            *("cluster.client", "cluster.core.protocol", "cluster.core.ring", "cluster.process"),
-            *("harness.links", "harness.processes", "harness.report.pictures", "harness.targets"),
+            *("checkers.history", "cluster.client", "cluster.core.protocol", "cluster.core.ring"),
+            *("cluster.process", "harness.links", "harness.processes", "harness.report.pictures"),
+            *("harness.targets", "harness.worlds", "harness.worlds.simulated"),
         ),
     ),
     "harness.cli.local": (

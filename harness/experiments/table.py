@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dynamesis.harness.experiments import (
     client_driven,
+    divergence,
     load_balance,
+    staleness,
     write_buffer,
 )
 from dynamesis.harness.experiments.base import Experiment
@@ -29,6 +31,18 @@ EXPERIMENTS = {
             "how evenly the three partitioning strategies spread load",
             "6.2, figures 6 and 8",
             load_balance.run,
+        ),
+        Experiment(
+            "divergence",
+            "how many versions reads of carts see, by concurrent writers and by faults",
+            "6.3",
+            divergence.run,
+        ),
+        Experiment(
+            "staleness",
+            "how fresh reads are with R=W=1, beside the models of PBS",
+            "4.5",
+            staleness.run,
         ),
     )
 }

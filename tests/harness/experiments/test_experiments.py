@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.experiments.base import Curve, Plot, Scale, relative
+from dynamesis.harness.experiments.divergence import run as divergence
 from dynamesis.harness.experiments.load_balance import run as load_balance
 from dynamesis.harness.experiments.shown import as_plot
+from dynamesis.harness.experiments.staleness import run as staleness
 from dynamesis.harness.experiments.table import EXPERIMENTS
 from dynamesis.harness.experiments.write_buffer import run as write_buffer
 
@@ -44,6 +46,28 @@ def test_another_seed_draws_other_requests() -> None:
     )
     assert one == again
     assert one != two
+
+
+def test_staleness_follows_its_models() -> None:
+    found = staleness(Scale(effort=0.1), quiet)
+    assert found.error is not None
+    assert found.error < 0.3, "200 trials: four standard deviations of the smallest share"
+    by_k = [row["measured"] for row in found.rows if "k" in row]
+    by_time = [row["measured"] for row in found.rows if "t_ms" in row]
+    assert by_k[0] < by_k[2] < by_k[-1] < 1
+    assert by_time[0] < by_time[3] < by_time[-1]
+
+
+def test_carts_diverge_by_concurrent_writers() -> None:
+    found = divergence(Scale(effort=0.1), quiet)
+    rows = {(row["faults"], row["clients"], row["carts"]): row for row in found.rows}
+    alone, crowded = rows["none", 1, 400], rows["none", 20, 5]
+    assert alone["one_%"] == 100
+    assert crowded["one_%"] < 80
+    assert ("cut,kill,pause", 4, 100) in rows
+    for row in found.rows:
+        shares = sum(row[column] for column in ("one_%", "two_%", "three_%", "more_%"))
+        assert shares == pytest.approx(100, abs=0.01)
 
 
 @pytest.mark.cluster
