@@ -346,6 +346,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "harness.targets",
         ),
     ),
+    "harness.experiments": (
+        "the paper's experiments, a file each",
+        (
+            *("checkers.history", "cluster.client", "cluster.core.protocol", "cluster.core.ring"),
+            *("cluster.process", "harness.links", "harness.processes", "harness.report.pictures"),
+            *("harness.targets", "harness.worlds", "harness.worlds.simulated"),
+        ),
+    ),
     "harness.cli.local": (
         "commands for a local cluster",
         ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
@@ -355,7 +363,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.init", "harness.links"),
+            *("harness.cli.local", "harness.experiments", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.simulation"),
             "harness.targets",

@@ -29,6 +29,7 @@ COMMANDS = {
     "zoo": "dynamesis.harness.cli.zoo",
     "serve": "dynamesis.harness.cli.serve",
     "init": "dynamesis.harness.cli.init",
+    "experiment": "dynamesis.harness.cli.experiment",
     "shrink": "dynamesis.harness.cli.shrink",
     "list": "dynamesis.harness.cli.listing",
     "log": "dynamesis.harness.cli.log",
