@@ -301,6 +301,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "workloads.plain",
         ),
     ),
+    "harness.hunt": (
+        "tests without an end, and the failures that they find",
+        (
+            *("harness.campaign", "harness.generators", "harness.report"),
+            *("harness.report.pictures", "harness.results", "harness.run"),
+            *("harness.targets", "harness.usage", "harness.worlds"),
+        ),
+    ),
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
@@ -325,7 +333,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.init", "harness.links"),
+            *("harness.cli.local", "harness.hunt", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
             *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),

@@ -1,0 +1,41 @@
+"""What a hunt runs next: the combinations of a campaign, with seeds that are drawn.
+
+A round has every combination once, in an order of its own. Seeds come from the hunt's own seed, so
+that two hunts with one `--seed` draw the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.generators import Rng
+from dynamesis.harness.hunt.trials import Trial
+from dynamesis.harness.worlds.test_spec import TestSpec
+
+#: seeds are below it: short to read, and enough
+_SEEDS = 2**32
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Tests without end."""
+
+    combinations: tuple[TestSpec, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, campaign: Campaign, seed: int) -> Draws:
+        """Those of a campaign, whatever seeds it names."""
+        named = {(c.workload, c.nemesis, c.config): replace(c, seed=1) for c in campaign.cells}
+        return cls(tuple(campaign.spec(cell) for cell in named.values()), seed)
+
+    def round(self, number: int, world: str, times: int) -> Iterator[Trial]:
+        """`times` trials of every combination, in turn."""
+        rng = Rng(self.seed).split(f"round {number} {world}")
+        for _ in range(times):
+            order, rng = rng.shuffle(self.combinations)
+            for spec in order:
+                seed, rng = rng.below(_SEEDS)
+                yield Trial(replace(spec, seed=seed))
