@@ -8,8 +8,8 @@ and, of what was lost, by what the replicas came to lack it.
 The *principal* anomaly of a failure is the first that its results name, which is also the first
 that the report reads aloud; others often follow from it. A failure is a known bug when a symptom of
 its principal anomaly is among the symptoms of that bug. Those of a bug are the ones of its
-principal anomaly in the run that found it, and all that its own smallest schedule has shown: another
-bug that happened to show in the same long run is not taken for part of it.
+principal anomaly in the run that found it, and all that its own smallest schedule has shown;
+another bug that happened to show in the same long run is not taken for part of it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(showed|held|with) (?:nothing|a tombstone)", rf"\1 {_DETAIL}"),
         # a list of details is one
         (rf"{_DETAIL}(?:(?:,| and|, and| \||\|) ?{_DETAIL})+", _DETAIL),
+        (rf"(, [a-z ]+ {_DETAIL})\1+", r"\1"),
         (r"\s+", " "),
         (r"\s+([,:;.])", r"\1"),
     )

@@ -25,7 +25,7 @@ def results(*anomalies: dict[str, Any], also: tuple[str, ...] = ()) -> dict[str,
     return {"anomalies": names, "checkers": {"final": {"anomalies": list(anomalies)}}}
 
 
-def test_details_do_not_tell_two_runs_of_a_bug_apart() -> None:
+def test_two_runs_of_a_bug_differ_in_details_only() -> None:
     first = fingerprint(results(lost()))
     seen = "last seen in the get of process 4 at 1.067 s (index 12) from n5"
     other = lost(id="13.207", at=17.2, index=5102, node="n4", value='{"add":"sku-9"}', seen=seen)
@@ -81,7 +81,7 @@ def test_another_reason_is_another_bug(one: str, other: str) -> None:
             "replaced it.",
         ),
         (
-            "the primaries of k hold different versions although the cluster was quiet: n5 held "
+            "the primaries of k4 hold different versions although the cluster was quiet: n5 held "
             "0.1; n1 held 0.1, 1.1; n2 held 0.1, 1.1.",
             "the primaries of k12 hold different versions although the cluster was quiet: n1 held "
             "nothing; n2 held 0.1.",
