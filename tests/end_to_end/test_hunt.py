@@ -27,7 +27,7 @@ BROKEN = """
 name: broken
 time_limit: 1s
 matrix:
-  workload: set
+  workload: g-set
   nemesis: none
   config: {name: maelstrom, target: maelstrom, bin: /bin/false, nodes: 3}
 """
