@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import DamagedFolder
+
+#: a line for each run, in the folder of a campaign
+JOURNAL = "runs.jsonl"
 
 #: From the worst to the best: the first that a cell's runs have is its verdict.
 VERDICTS = ("invalid", "error", "unknown", "valid")
@@ -60,11 +64,28 @@ class Journal:
 
     def _read(self) -> None:
         """What a kill cut off is cut off for good: that run is repeated."""
+        self.runs = read_runs(self._path)
         content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        self.runs = [_run(json.loads(line)) for line in whole.splitlines()]
-        if whole != content:
-            os.truncate(self._path, len(whole))
+        if not content.endswith(b"\n"):
+            os.truncate(self._path, content.rfind(b"\n") + 1)
+
+
+def read_runs(path: Path) -> list[CellRun]:
+    """The runs in a journal, without a last line that a kill cut off; none if there is no such
+    file. Raises DamagedFolder."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    whole = content[: content.rfind(b"\n") + 1].splitlines()
+    runs = []
+    for number, line in enumerate(whole, 1):
+        try:
+            runs.append(_run(json.loads(line)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            why = f"expected a run of a campaign: {type(error).__name__}: {error}"
+            raise DamagedFolder(f"{path}, line {number}: {why}") from error
+    return runs
 
 
 def _run(row: JsonObject) -> CellRun:

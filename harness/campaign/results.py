@@ -11,6 +11,7 @@ from typing import Any
 
 from dynamesis.harness.campaign.journal import MEASURES, VERDICTS, CellRun
 from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.rates import rate
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import Folder
@@ -25,17 +26,23 @@ def collect(
     started: str,
     seconds: float,
     interrupted: bool = False,
+    omitted: Mapping[str, str] | None = None,
 ) -> JsonObject:
     """The content of campaign.json. The verdict of a cell is the worst of its runs, so no
     unknown hides a failure; the campaign's is the worst of its cells, and at best unknown
-    when it was interrupted."""
+    when it was interrupted, or cells were `omitted`: by their names, why they were not run."""
+    left_out = omitted or {}
     by_cell: dict[str, list[CellRun]] = {}
     for run in runs:
         by_cell.setdefault(run.cell, []).append(run)
-    cells = [_cell(cell, by_cell.get(cell.name, [])) for cell in campaign.cells]
+    cells = [
+        _cell(cell, by_cell.get(cell.name, []), left_out.get(cell.name, ""), campaign.budget.width)
+        for cell in campaign.cells
+    ]
     cells += [_cell(cell, [], reason) for cell, reason in campaign.skipped.items()]
     counts = Counter(cell["verdict"] for cell in cells)
-    unsure = {"unknown"} if interrupted or not any(counts[each] for each in VERDICTS) else set()
+    nothing = not any(counts[each] for each in VERDICTS)
+    unsure = {"unknown"} if interrupted or left_out or nothing else set()
     verdict = next(each for each in VERDICTS if counts[each] or each in unsure)
     return {
         "name": campaign.name,
@@ -43,6 +50,8 @@ def collect(
         "seconds": round(seconds, 1),
         "verdict": verdict,
         "interrupted": interrupted,
+        "budget": campaign.budget.to_dict(),
+        "omitted": dict(left_out),
         "counts": {each: counts[each] for each in (*VERDICTS, NOT_RUN)},
         "measures": _medians([run for all_ in by_cell.values() for run in all_]),
         "cells": cells,
@@ -55,9 +64,11 @@ def _medians(runs: Sequence[CellRun]) -> dict[str, float]:
     return {name: round(median(values), 3) for name, values in found.items() if values}
 
 
-def _cell(cell: Cell, runs: Sequence[CellRun], skipped: str = "") -> JsonObject:
-    """`failed` of `tried` runs with the same seed and faults were invalid; `skipped`: why it
-    cannot be."""
+def _cell(
+    cell: Cell, runs: Sequence[CellRun], not_run: str = "", width: float | None = None
+) -> JsonObject:
+    """`failed` of `tried` runs with the same seed and faults were invalid, the first one too;
+    `not_run`: why it cannot be, or was left out; `width`: to which its rate should be known."""
     verdicts = [run.verdict for run in runs]
     worst = next((each for each in VERDICTS if each in verdicts), NOT_RUN)
     shown = next((run for run in runs if run.verdict == worst), None)
@@ -67,8 +78,9 @@ def _cell(cell: Cell, runs: Sequence[CellRun], skipped: str = "") -> JsonObject:
         "verdict": worst,
         "failed": verdicts.count("invalid"),
         "tried": len(runs),
+        "rate": rate(runs, width),
         "anomalies": dict(shown.anomalies) if shown else {},
-        "why": list(shown.why) if shown else [skipped] if skipped else [],
+        "why": list(shown.why) if shown else [not_run] if not_run else [],
         "command": shown.command if shown else "",
         "folder": shown.folder if shown else None,
         "runs": [asdict(run) for run in runs],
@@ -82,10 +94,11 @@ def previous(folder: Path) -> JsonObject | None:
 
 def earlier(folder: Path) -> list[JsonObject]:
     """The results of all campaigns of this name before the one in `folder`, oldest first; what is
-    damaged is passed over."""
+    damaged is passed over, and so is a shard: it is a part of a campaign."""
     files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
     before = sorted(file for file in files if file.parent.name < folder.name and file.is_file())
-    return [found for f in before if (found := Folder(f.parent).peek_json(f.name))]
+    found = (Folder(file.parent).peek_json(file.name) for file in before)
+    return [each for each in found if each and not each.get("shard")]
 
 
 def newest_zoo(campaigns: Path) -> JsonObject | None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dynamesis.harness.campaign.journal import Journal
+from dynamesis.harness.campaign.budget import from_flags, in_words
+from dynamesis.harness.campaign.journal import JOURNAL, CellRun, Journal
 from dynamesis.harness.campaign.matrix import Cell
-from dynamesis.harness.campaign.results import RESULTS, collect, earlier, newest_zoo, news
+from dynamesis.harness.campaign.plan import Plan, read_plan
+from dynamesis.harness.campaign.prune import Room, enough_of, taken
+from dynamesis.harness.campaign.results import NOT_RUN, RESULTS, collect, earlier, newest_zoo, news
 from dynamesis.harness.campaign.scheduler import Scheduler
+from dynamesis.harness.campaign.shard import WHOLE, Shard
 from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
@@ -21,54 +25,155 @@ from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.results.results import Folder
+from dynamesis.harness.results.results import DamagedFolder, Folder
 from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
 from dynamesis.harness.usage.values import one_of, results_folder
+from rich.console import Console
 
-CAMPAIGNS, JOURNAL, LOG = "campaigns", "runs.jsonl", "campaign.log"
+CAMPAIGNS, LOG = "campaigns", "campaign.log"
 INDEX, SUMMARY, JUNIT = "index.html", "summary.md", "junit.xml"
 NIGHTLY = "nightly.json"
 
-_CODES = {"invalid": INVALID, "error": ENVIRONMENT, "unknown": UNKNOWN, "valid": VALID}
+#: the exit code of each verdict; "not run" is that of a shard which has no cells
+CODES = {
+    "invalid": INVALID,
+    "error": ENVIRONMENT,
+    "unknown": UNKNOWN,
+    "valid": VALID,
+    NOT_RUN: VALID,
+}
 
 
-def run_campaign(
-    file: Path,
-    only: str | None,
-    store: Path,
-    jobs: int,
-    resume: bool,
-    also: Path | None,
-    mode: Mode = Mode.AUTO,
-) -> int:
+@dataclass(frozen=True)
+class CampaignOptions:
+    """How a campaign is to be run. `only`, `shard` and `budget` as the flags have them;
+    `overrides`: options that all its tests have, whatever their configuration; `junit`: a second
+    place for it; `dry`: show what would be run, and run nothing."""
+
+    only: str | None = None
+    shard: str | None = None
+    budget: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    resume: bool = False
+    junit: Path | None = None
+    dry: bool = False
+
+
+def run_campaign(file: Path, store: Path, wanted: CampaignOptions, mode: Mode = Mode.AUTO) -> int:
     """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
-    campaign = _chosen(read_campaign(file), only)
-    folder = _folder(store / CAMPAIGNS, campaign.name, resume)
-    journal = Journal(folder / JOURNAL)
-    _unchanged(file, campaign, journal)
+    shard = WHOLE if wanted.shard is None else Shard.parse(wanted.shard)
+    read = _chosen(read_campaign(file, wanted.overrides), wanted.only)
+    whole = replace(read, budget=from_flags(read.budget, wanted.budget))
+    campaign = dealt(whole, shard)
     console = console_of(mode)
+    if wanted.dry:
+        show(campaign, shard, store / CAMPAIGNS / campaign.name, console.print)
+        return VALID
+    folder = _folder(store / CAMPAIGNS, campaign.name, wanted.resume, shard)
+    journal = _journal(folder)
+    _unchanged(file, campaign, journal)
     if mode is not Mode.QUIET:
-        console.print(f"campaign {campaign.name}, {len(campaign.cells)} tests, in {folder.path}")
-        for cell, reason in campaign.skipped.items():
-            console.print(f"skipped   {cell.name}: {reason}")
-    started = str(folder.peek_json(RESULTS).get("start") or _now())
-    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
-        shown = view(console, mode=mode)
-        scheduler = Scheduler(campaign, folder.path, journal, pool)
-        scheduler.on_run = lambda run: shown.show(run, scheduler)
-        with interrupting(scheduler.interrupt), shown:
-            scheduler.run()
-    stopped = scheduler.interrupted
-    results = collect(campaign, journal.runs, started, scheduler.elapsed(), stopped)
-    _save(folder, results, also)
+        _announce(campaign, shard, folder, console.print)
+    plan = _plan(folder, whole, shard, wanted.only, file)
+    scheduler = _run(campaign, folder, journal, wanted.jobs, console, mode)
+    stopped, omitted = scheduler.interrupted, scheduler.omitted()
+    results = collect(campaign, journal.runs, plan.start, scheduler.elapsed(), stopped, omitted)
+    results |= {
+        "shard": None if wanted.shard is None else str(shard),
+        "ended_by": scheduler.ended_by,
+    }
+    if not campaign.cells and not campaign.skipped and not stopped:
+        results["verdict"] = NOT_RUN  # a shard beyond the last cell
+    save_results(folder, results, wanted.junit)
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
     if stopped:
         console.print("interrupted; go on with the same command and --resume")
-    return _CODES[results["verdict"]]
+    return CODES[results["verdict"]]
+
+
+def _announce(
+    campaign: Campaign, shard: Shard, folder: Folder, show: Callable[[str], None]
+) -> None:
+    part = "" if shard == WHOLE else f", shard {shard}"
+    show(f"campaign {campaign.name}{part}, {len(campaign.cells)} tests, in {folder.path}")
+    for cell, reason in campaign.skipped.items():
+        show(f"skipped   {cell.name}: {reason}")
+
+
+def _run(
+    campaign: Campaign, folder: Folder, journal: Journal, jobs: int, console: Console, mode: Mode
+) -> Scheduler:
+    """The scheduler, when everything has been run, or nothing more may be."""
+    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
+        shown = view(console, mode=mode)
+        scheduler = Scheduler(campaign, folder.path, journal, pool)
+        room = _room(campaign, folder)
+        if room is not None:
+            scheduler.room = room.make
+
+        def ended(run: CellRun | None) -> None:
+            if run is not None and room is not None and run.folder is not None:
+                room.add(folder / run.folder)
+            shown.show(run, scheduler)
+
+        scheduler.on_run = ended
+        with interrupting(scheduler.interrupt), shown:
+            scheduler.run()
+        if room is not None:
+            room.make()
+    return scheduler
+
+
+def _room(campaign: Campaign, folder: Folder) -> Room | None:
+    limit = campaign.budget.bytes
+    return None if limit is None else Room(folder.path.parent, limit)
+
+
+def dealt(campaign: Campaign, shard: Shard) -> Campaign:
+    """The part of a campaign that a shard runs."""
+    skipped = {cell: campaign.skipped[cell] for cell in shard.deal(campaign.skipped)}
+    budget = campaign.budget.share(shard.number, shard.of)
+    return replace(campaign, cells=shard.deal(campaign.cells), skipped=skipped, budget=budget)
+
+
+def show(campaign: Campaign, shard: Shard, root: Path, line: Callable[[str], None]) -> None:
+    """What would be run, in that order, and pruned."""
+    line(f"campaign {campaign.name}, shard {shard}: {len(campaign.cells)} tests would be run")
+    for cell in campaign.cells:
+        line(f"run       {cell.name}")
+    for cell, reason in campaign.skipped.items():
+        line(f"skipped   {cell.name}: {reason}")
+    limit, used = campaign.budget.bytes, taken(root) if root.is_dir() else 0
+    if limit is not None:
+        line(f"store     {root}: {in_words(used)} of {in_words(limit)}")
+    if limit is not None and used >= limit:
+        for old in enough_of(root, used - limit + 1):
+            line(f"prune     {in_words(old.bytes)}  {old.folder}")
+
+
+def _journal(folder: Folder) -> Journal:
+    try:
+        return Journal(folder / JOURNAL)
+    except DamagedFolder as damaged:
+        raise UsageError(f"--resume: {damaged}") from damaged
+
+
+def _plan(folder: Folder, whole: Campaign, shard: Shard, only: str | None, file: Path) -> Plan:
+    """The plan of this folder, written before anything is run. What goes on has begun when the
+    first part of it did."""
+    with suppress(DamagedFolder):
+        if (found := read_plan(folder)) is not None:
+            return found
+    started = str(folder.peek_json(RESULTS).get("start") or _now())
+    place = str(folder.path.resolve())
+    plan = Plan.of(whole, shard, started, only=only, file=file.name, folder=place)
+    plan.save(folder)
+    return plan
 
 
 def conclusion(summary: str, mode: Mode) -> str:
@@ -76,10 +181,10 @@ def conclusion(summary: str, mode: Mode) -> str:
     return summary if mode is not Mode.QUIET else summary.splitlines()[0].lstrip("# ")
 
 
-def read_campaign(file: Path) -> Campaign:
-    """The campaign in a file. Raises UsageError."""
+def read_campaign(file: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
+    """The campaign in a file, with options that all its tests have. Raises UsageError."""
     try:
-        return read(file.read_text(encoding="utf-8"), str(file))
+        return read(file.read_text(encoding="utf-8"), str(file), overrides or {})
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"{file} cannot be read ({failure})") from failure
     except YamlError as malformed:
@@ -112,13 +217,19 @@ def _chosen(campaign: Campaign, only: str | None) -> Campaign:
     return replace(campaign, cells=cells, skipped=skipped)
 
 
-def _folder(root: Path, name: str, resume: bool) -> Folder:
-    if resume:
-        latest = root / name / "latest"
-        if not latest.exists():
-            raise UsageError(f"--resume: there is no campaign {name} in {root}; leave --resume out")
-        return Folder(root / name / latest.readlink())
-    return results_folder(root, name)
+def _folder(root: Path, name: str, resume: bool, shard: Shard) -> Folder:
+    if not resume:
+        return results_folder(root, name)
+    folders = (path for path in (root / name).glob("*/") if not path.is_symlink())
+    for path in sorted(folders, key=lambda path: path.name, reverse=True):
+        try:
+            plan = read_plan(Folder(path))
+        except DamagedFolder:
+            continue
+        if (WHOLE if plan is None else plan.shard) == shard:
+            return Folder(path)
+    what = name if shard == WHOLE else f"{name}, shard {shard},"
+    raise UsageError(f"--resume: there is no campaign {what} in {root}; leave --resume out")
 
 
 def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
@@ -132,7 +243,8 @@ def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
             )
 
 
-def _save(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
+def save_results(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
+    """Everything that is written of a campaign when it has ended; JUnit XML into `also` too."""
     nights = earlier(folder.path)
     new = news(results, nights[-1] if nights else None)
     site = nightly(results, new, nights, newest_zoo(folder.path.parent.parent))

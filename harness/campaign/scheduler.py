@@ -1,8 +1,8 @@
 """Runs a campaign: chooses the next test, notes its result, and stops at the budget.
 
 Every cell is run once before anything is run again; then what failed is run again with the
-same seed and the very same faults, to see how often it fails. Nothing new begins when a
-budget is used up, or after an interrupt.
+same seed and the very same faults, until it is known how often it fails. Nothing new begins when
+a budget is used up, or after an interrupt; what was not run then is named.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dynamesis.harness.campaign.journal import CellRun, Journal
 from dynamesis.harness.campaign.matrix import Cell
+from dynamesis.harness.campaign.rates import due
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.campaign.worker_pool import OUTPUT, Ended, Task, WorkerPool
 from dynamesis.harness.report.summary import described, reasons
@@ -43,8 +44,9 @@ class _Job:
 
 @dataclass
 class Scheduler:
-    """One campaign in its folder. `on_run` is called with each run that has ended, and now and
-    then with None; `wanted` decides, when its turn has come, whether a cell is still run."""
+    """One campaign in its folder. `on_run` is called with each run that has ended, and now and then
+    with None; `wanted` decides, when its turn has come, whether a cell is still run; `room` makes
+    room in the store, and returns why nothing more may be written, None if it may."""
 
     campaign: Campaign
     folder: Path
@@ -52,7 +54,10 @@ class Scheduler:
     pool: WorkerPool
     on_run: Callable[[CellRun | None], None] = lambda run: None
     wanted: Callable[[Cell], bool] = lambda cell: True
+    room: Callable[[], str | None] = lambda: None
     interrupted: bool = False
+    #: what of the budget was used up before everything had been run
+    ended_by: str | None = None
     _due: deque[_Job] = field(default_factory=deque)
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -94,6 +99,13 @@ class Scheduler:
         budget = self.campaign.budget.time
         return guess if budget is None else min(guess, max(0.0, budget - self.elapsed()))
 
+    def omitted(self) -> dict[str, str]:
+        """By their names, why cells were not run that should have been."""
+        why = self.ended_by or ("the campaign was interrupted" if self.interrupted else "")
+        done = {run.cell for run in self.journal.runs}
+        left = (cell for cell in self.campaign.cells if cell.name not in done)
+        return {cell.name: why for cell in left} if why else {}
+
     def _plan(self) -> None:
         done: dict[str, list[CellRun]] = {}
         for run in self.journal.runs:
@@ -103,21 +115,27 @@ class Scheduler:
                 self._due.append(_Job(cell, self.campaign.spec(cell)))
         for cell in self.campaign.cells:
             if runs := done.get(cell.name):
-                self._repeat(cell, runs[0], self.campaign.budget.reruns - len(runs[1:]))
+                self._repeat(cell, runs)
 
-    def _repeat(self, cell: Cell, run: CellRun, times: int) -> None:
-        """The same seed and the same faults: those that its folder has kept."""
-        if run.verdict != "invalid" or run.folder is None:
+    def _repeat(self, cell: Cell, runs: Sequence[CellRun]) -> None:
+        """Add as many reruns as can run at once, at the end, so that a budget which ends has rates
+        of all that failed: the same world and seed, and the same faults, which the folder of the
+        first run has kept."""
+        first = runs[0]
+        if first.verdict != "invalid" or first.folder is None:
             return
-        schedule = (self.folder / run.folder / SCHEDULE).resolve()
+        schedule = (self.folder / first.folder / SCHEDULE).resolve()
         spec = replace(self.campaign.spec(cell), nemesis=None, schedule=schedule)
-        self._due.extend([_Job(cell, spec, rerun=True)] * times)
+        waiting = sum(1 for job in self._due if job.rerun and job.cell == cell)
+        waiting += sum(1 for each in self.pool.running if self._jobs[each.number].cell == cell)
+        more = min(due(runs, self.campaign.budget), self.pool.size) - waiting
+        self._due.extend([_Job(cell, spec, rerun=True)] * max(0, more))
 
     def _hand_out(self) -> bool:
         """Give free workers what is due; whether any of it still is."""
         while self._due and self.pool.free and self._may_begin():
             job, number = self._due.popleft(), self._next_number()
-            if not self.wanted(job.cell):
+            if not self.wanted(job.cell) or (job.rerun and not self._still(job.cell)):
                 continue
             self._jobs[number] = job
             store = self.folder / "runs" / f"{number:04}"
@@ -126,14 +144,30 @@ class Scheduler:
             self.pool.give(Task(number, job.spec, store, patience))
         return bool(self._due) and self._may_begin()
 
+    def _still(self, cell: Cell) -> bool:
+        """Whether the rate of a cell is yet to be known better."""
+        return due(self._of(cell), self.campaign.budget) > 0
+
+    def _of(self, cell: Cell) -> list[CellRun]:
+        return [run for run in self.journal.runs if run.cell == cell.name]
+
     def _next_number(self) -> int:
         return max([*self._jobs, *(run.number for run in self.journal.runs)], default=0) + 1
 
     def _may_begin(self) -> bool:
+        """Whether the budget has room; notes in `ended_by` what of it was used up."""
+        if not self.interrupted and self.ended_by is None:
+            self.ended_by = self._used_up()
+        return not self.interrupted and self.ended_by is None
+
+    def _used_up(self) -> str | None:
         budget = self.campaign.budget
         runs = len(self.journal.runs) + len(self.pool.running)
-        spent = budget.time is not None and self.elapsed() >= budget.time
-        return not self.interrupted and not spent and (budget.runs is None or runs < budget.runs)
+        if budget.time is not None and self.elapsed() >= budget.time:
+            return f"the budget of {budget.time:g} s was used up"
+        if budget.runs is not None and runs >= budget.runs:
+            return f"the budget of {budget.runs} runs was used up"
+        return self.room()
 
     def _note(self, ended: Ended) -> None:
         job = self._jobs[ended.number]
@@ -143,8 +177,7 @@ class Scheduler:
             return
         self.journal.add(run)
         self.on_run(run)
-        if not job.rerun:
-            self._repeat(job.cell, run, self.campaign.budget.reruns)
+        self._repeat(job.cell, self._of(job.cell))
 
     def _judged(self, ended: Ended, job: _Job) -> CellRun:
         store = self.folder / "runs" / f"{ended.number:04}"

@@ -9,7 +9,7 @@
       seed: [1, 2]
     exclude: [{workload: cart, nemesis: cut}]
     include: [{workload: bulk, nemesis: wipe, seed: 7}]
-    budget: {time: 30m, runs: 100, reruns: 3}
+    budget: {time: 30m, runs: 100, bytes: 2GB, reruns: 20, width: 0.3}
 
 Errors in it name the file, the line, the key and what is allowed.
 """
@@ -19,9 +19,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from dynamesis.cluster.plugins.objects import is_file_name
+from dynamesis.harness.campaign.budget import MOST_RUNS, Budget, read_budget
 from dynamesis.harness.campaign.matrix import AXES, Block, Cell, cells
 from dynamesis.harness.nemesis import PACKAGES
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
@@ -33,17 +35,7 @@ from dynamesis.workloads.plain.languages import EVERY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
-_MOST_CELLS = 100_000
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a campaign may take. `time` in s, after which nothing new begins; `runs` in all;
-    `reruns` of each test that failed."""
-
-    time: float | None = None
-    runs: int | None = None
-    reruns: int = 3
+_MOST_CELLS = MOST_RUNS
 
 
 @dataclass(frozen=True)
@@ -65,8 +57,9 @@ class Campaign:
         return TestSpec.of({"time_limit": self.time_limit, **axes, **self.configs[cell.config]})
 
 
-def read(text: str, file: str) -> Campaign:
-    """The campaign in `text`; `file` is its name, for messages. Raises YamlError."""
+def read(text: str, file: str, overrides: Mapping[str, Any] | None = None) -> Campaign:
+    """The campaign in `text`; `file` is its name, for messages; `overrides`: options that all its
+    tests have, whatever their configuration. Raises YamlError."""
     root = document(text, file, f"a mapping with the keys {', '.join(_KEYS)}")
     fields = root.mapping(_KEYS)
     for key in ("name", "matrix"):
@@ -89,6 +82,7 @@ def read(text: str, file: str) -> Campaign:
     if not 0 < len(found) <= _MOST_CELLS:
         raise fields["matrix"].wrong(f"{len(found)} tests; allowed: 1 to {_MOST_CELLS}")
     budget = _budget(fields["budget"]) if "budget" in fields else Budget()
+    configs = {name: {**options, **(overrides or {})} for name, options in configs.items()}
     campaign = Campaign(_name(fields["name"]), limit, seconds, configs, found, budget)
     return _possible(campaign, fields["matrix"])
 
@@ -199,12 +193,15 @@ def _blocks(fields: Mapping[str, YamlPlace], key: str, readers: Readers) -> list
 
 
 def _budget(place: YamlPlace) -> Budget:
-    fields = place.mapping(("time", "runs", "reruns"))
-    return Budget(
-        time=_duration(fields["time"]) if "time" in fields else None,
-        runs=fields["runs"].integer(1, _MOST_CELLS) if "runs" in fields else None,
-        reruns=fields["reruns"].integer(0, 1000) if "reruns" in fields else Budget.reruns,
-    )
+    """Each value is read on its own, so that an error names its line."""
+    fields = place.mapping([each.name for each in dataclass_fields(Budget)])
+    given = {name: value.value() for name, value in fields.items()}
+    for name, value in fields.items():
+        try:
+            read_budget({name: given[name]})
+        except UsageError as error:
+            raise value.wrong(re.sub(rf"^({name})?: ", "", str(error))) from error
+    return read_budget(given)
 
 
 def _possible(campaign: Campaign, place: YamlPlace) -> Campaign:

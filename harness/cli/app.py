@@ -23,6 +23,7 @@ COMMANDS = {
     "campaign": "dynamesis.harness.cli.campaign",
     "hunt": "dynamesis.harness.cli.hunt",
     "replay": "dynamesis.harness.cli.replay",
+    "merge": "dynamesis.harness.cli.merge",
     "check": "dynamesis.harness.cli.check",
     "report": "dynamesis.harness.cli.report",
     "export": "dynamesis.harness.cli.export",

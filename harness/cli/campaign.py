@@ -23,8 +23,26 @@ def run(
         str | None,
         Option(help="Only cells with these workloads, nemeses, configs, seeds; by comma."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        Option(help="Only part I of N, for `dynamesis merge`: 2/3.", metavar="I/N"),
+    ] = None,
+    world: Annotated[
+        str | None, Option(help="Run every test in this world, whatever its configuration.")
+    ] = None,
+    budget: Annotated[
+        list[str] | None,
+        Option(
+            help="Change the budget: time=6h, runs=200, bytes=2GB, reruns=50, width=0.2; by "
+            "comma, or repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Go on with the last campaign of this name.")
+    ] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show what would be run and pruned, and do nothing.")
     ] = False,
     store: Store = STORE,
     junit: Annotated[Path | None, Option(help="Write the verdicts here too, as JUnit XML.")] = None,
@@ -32,7 +50,7 @@ def run(
     plain: Plain = False,
 ) -> int:
     """Run every test of a matrix, and again those that failed."""
-    from dynamesis.harness.campaign.run_campaign import run_campaign
+    from dynamesis.harness.campaign.run_campaign import CampaignOptions, run_campaign
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.shipped import campaign_file
     from dynamesis.harness.usage.values import within, writable_file
@@ -40,6 +58,8 @@ def run(
     within("--jobs", jobs, 1, 64)
     if junit is not None:
         writable_file("--junit", junit)
-    return run_campaign(
-        campaign_file(campaign), only, store, jobs, resume, junit, Mode.of(quiet, plain)
+    options = {} if world is None else {"world": world}
+    wanted = CampaignOptions(
+        only, shard, tuple(budget or ()), options, jobs, resume, junit, dry_run
     )
+    return run_campaign(campaign_file(campaign), store, wanted, Mode.of(quiet, plain))

@@ -8,6 +8,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import jinja2
+from dynamesis.harness.report.budgets import (
+    interval_text,
+    omitted,
+    rate_text,
+    shard_text,
+    unfinished,
+)
+from dynamesis.harness.report.budgets import lines as budget_lines
 from dynamesis.harness.report.junit import document
 from dynamesis.harness.report.nightly import markdown, nightly
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
@@ -44,6 +52,10 @@ def index(
         caught=[cell for cell in bad if _tone(cell) == "valid"],
         unknown=[cell for cell in cells if cell["verdict"] == "unknown"],
         skipped=_skipped(results),
+        omitted=omitted(results),
+        unfinished=[shard_text(row) for row in unfinished(results)],
+        rate_text=rate_text,
+        interval_text=interval_text,
         new={cell["cell"] for cell in news["new"]},
         site=site,
         heat={(row["config"], row["workload"], row["nemesis"]): row for row in site["matrix"]},
@@ -75,24 +87,31 @@ def _tables(cells: list[Any]) -> dict[str, JsonObject]:
 
 def junit(results: Results) -> str:
     """A test case a cell: invalid is a failure, unknown and whatever ended otherwise are
-    errors, what was not run is skipped."""
+    errors, and so is what should have been run and was not; what cannot be run is skipped. A shard
+    that is missing, died, or was interrupted is an error too."""
     counts = results["counts"]
+    left, lacking = {cell["cell"] for cell in omitted(results)}, unfinished(results)
     suite = ET.Element(
         "testsuite",
         name=str(results["name"]),
-        tests=str(len(results["cells"])),
+        tests=str(len(results["cells"]) + len(lacking)),
         failures=str(counts["invalid"]),
-        errors=str(counts["error"] + counts["unknown"]),
-        skipped=str(counts["not run"]),
+        errors=str(counts["error"] + counts["unknown"] + len(left) + len(lacking)),
+        skipped=str(counts["not run"] - len(left)),
         time=str(results["seconds"]),
         timestamp=str(results["start"]),
     )
     for cell in results["cells"]:
-        _case(suite, results["name"], cell)
+        _case(suite, results["name"], cell, cell["cell"] in left)
+    for row in lacking:
+        case = ET.SubElement(
+            suite, "testcase", name=f"shard {row['shard']}", classname=results["name"]
+        )
+        ET.SubElement(case, "error", message=shard_text(row)).text = "\n".join(row["not_run"])
     return document(suite)
 
 
-def _case(suite: ET.Element, name: str, cell: Mapping[str, Any]) -> None:
+def _case(suite: ET.Element, name: str, cell: Mapping[str, Any], left_out: bool) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
@@ -100,7 +119,12 @@ def _case(suite: ET.Element, name: str, cell: Mapping[str, Any]) -> None:
         classname=name,
         time=str(sum(run["seconds"] for run in cell["runs"])),
     )
-    outcome = {"invalid": "failure", "error": "error", "unknown": "error", "not run": "skipped"}
+    outcome = {
+        "invalid": "failure",
+        "error": "error",
+        "unknown": "error",
+        "not run": "error" if left_out else "skipped",
+    }
     if cell["verdict"] in outcome:
         message = f"{cell['verdict']}: {describe(cell)}".rstrip(": ")
         element = ET.SubElement(case, outcome[cell["verdict"]], message=message)
@@ -111,7 +135,9 @@ def describe(cell: Mapping[str, Any]) -> str:
     """Its anomalies and how often it failed, or the first line of its output."""
     found = ", ".join(f"{name} ({count})" for name, count in cell["anomalies"].items())
     if cell["verdict"] == "invalid":
-        return f"{found}; failed {cell['failed']} of {cell['tried']} runs"
+        rate = rate_text(cell.get("rate"))
+        again = f"; {rate}" if rate else ""
+        return f"{found}; failed {cell['failed']} of {cell['tried']} runs{again}"
     return cell["why"][0] if cell["why"] else ""
 
 
@@ -129,19 +155,23 @@ def summary(results: Results, news: News, compared: str | None, site: Results | 
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
         f"begun {results['start']}: {counts}.",
         f"Compared with {since}.",
+        *(f"**{shard_text(row)}**" for row in unfinished(results)),
     ]
     for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):
         lines += ["", f"## {title}", ""]
         lines += [_line(cell) for cell in news[key]] or ["none"]
     if skipped := _skipped(results):
         lines += ["", "## Skipped", "", *map(_line, skipped)]
+    lines += budget_lines(results)
     lines += markdown(site) if site is not None else []
     return "\n".join(lines) + "\n"
 
 
 def _skipped(results: Results) -> list[Any]:
     """The cells that cannot be."""
-    return [cell for cell in results["cells"] if cell["verdict"] == "not run" and cell["why"]]
+    left = results.get("omitted") or {}
+    idle = [cell for cell in results["cells"] if cell["verdict"] == "not run" and cell["why"]]
+    return [cell for cell in idle if cell["cell"] not in left]
 
 
 def _line(cell: Mapping[str, Any]) -> str:

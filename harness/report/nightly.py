@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dynamesis.harness.report.budgets import interval_text
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.interval import interval
 
 Results = Mapping[str, Any]
 News = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -38,6 +40,8 @@ def nightly(
         "fixed": [cell["cell"] for cell in news["fixed"]],
         "flaky": flaky(nights),
         "matrix": matrix(results["cells"]),
+        "omitted": dict(results.get("omitted") or {}),
+        "shards": list(results.get("shards") or ()),
         "nights": [night(each) for each in nights],
         "zoo": None if zoo is None else bugs(zoo),
     }
@@ -58,7 +62,8 @@ def matrix(cells: Iterable[Results]) -> list[JsonObject]:
 
 def flaky(nights: Iterable[Results]) -> list[JsonObject]:
     """The cells that failed in some of their runs and were valid in others, most often first:
-    {cell, failed, tried, rate, nights}. Runs that were unknown do not count."""
+    {cell, failed, tried, rate, low, high, nights}, low to high being the 95% interval of the rate.
+    Runs that were unknown do not count."""
     runs: dict[str, list[str]] = {}
     seen: dict[str, int] = {}
     for each in nights:
@@ -136,11 +141,13 @@ def _row(*cells: object) -> str:
 
 
 def _flaky_line(each: Results) -> str:
-    return f"- `{each['cell']}`: {each['rate']:.0%} ({each['failed']} of {each['tried']} runs)"
+    of = f"{each['failed']} of {each['tried']} runs"
+    between = interval_text(each["failed"], each["tried"])
+    return f"- `{each['cell']}`: {each['rate']:.0%} ({of}), {between}"
 
 
 def _failure(cell: Results) -> JsonObject:
-    names = ("cell", "verdict", "anomalies", "failed", "tried", "why", "command", "folder")
+    names = ("cell", "verdict", "anomalies", "failed", "tried", "rate", "why", "command", "folder")
     return {name: cell.get(name) for name in names}
 
 
@@ -148,7 +155,9 @@ def _rate(name: str, verdicts: Sequence[str], nights: int) -> JsonObject:
     failed = verdicts.count("invalid")
     tried = failed + verdicts.count("valid")
     rate = round(failed / tried, 4) if tried else 0.0
-    return {"cell": name, "failed": failed, "tried": tried, "rate": rate, "nights": nights}
+    low, high = (round(each, 4) for each in interval(failed, tried))
+    found = {"cell": name, "failed": failed, "tried": tried, "rate": rate}
+    return found | {"low": low, "high": high, "nights": nights}
 
 
 def _cells(results: Results) -> list[Any]:

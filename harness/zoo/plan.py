@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dynamesis.harness.campaign.budget import Budget
 from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.campaign.matrix import Cell
-from dynamesis.harness.campaign.spec import Budget, Campaign
+from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its

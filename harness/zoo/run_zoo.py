@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.cluster.zoo import BUGS
-from dynamesis.harness.campaign.journal import Journal
+from dynamesis.harness.campaign.journal import JOURNAL, Journal
 from dynamesis.harness.campaign.results import RESULTS as CAMPAIGN
 from dynamesis.harness.campaign.results import collect as campaign_results
 from dynamesis.harness.campaign.results import news
 from dynamesis.harness.campaign.run_campaign import (
     CAMPAIGNS,
     INDEX,
-    JOURNAL,
     conclusion,
     interrupting,
 )
