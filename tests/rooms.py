@@ -301,6 +301,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "workloads.plain",
         ),
     ),
+    "harness.dask": (
+        "the tests of a campaign on the workers of a Dask cluster",
+        (
+            *("harness.campaign", "harness.processes", "harness.results"),
+            *("harness.targets", "harness.worlds"),
+        ),
+    ),
     "harness.hunt": (
         "tests without an end, and the failures that they find",
         (
@@ -333,7 +340,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.hunt", "harness.init", "harness.links"),
+            *("harness.cli.local", "harness.dask", "harness.hunt", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.targets", "harness.usage"),
             *("harness.worlds", "harness.zoo", "workloads", "workloads.plain"),

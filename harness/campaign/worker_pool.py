@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from dynamesis.harness.processes.lifeline import PARENT, end_with
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -61,6 +62,27 @@ class Ended:
     number: int
     code: int | None
     seconds: float
+
+
+class TestPool(Protocol):
+    """Runs tests, some at once: WorkerPool on this machine, DaskPool on others."""
+
+    __test__: ClassVar[bool] = False
+
+    @property
+    def running(self) -> list[Task]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def free(self) -> bool: ...
+
+    def give(self, task: Task) -> None: ...
+
+    def ended(self, timeout: float) -> list[Ended]: ...
+
+    def stop(self) -> None: ...
 
 
 @dataclass

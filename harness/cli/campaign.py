@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,10 @@ def run(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    dask: Annotated[
+        str | None,
+        Option(help="Run the tests on the workers of this Dask scheduler.", metavar="ADDRESS"),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Go on with the last campaign of this name.")
     ] = False,
@@ -52,6 +57,7 @@ def run(
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import CampaignOptions, run_campaign
     from dynamesis.harness.run.progress_view import Mode
+    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.shipped import campaign_file
     from dynamesis.harness.usage.values import within, writable_file
 
@@ -62,4 +68,11 @@ def run(
     wanted = CampaignOptions(
         only, shard, tuple(budget or ()), options, jobs, resume, junit, dry_run
     )
-    return run_campaign(campaign_file(campaign), store, wanted, Mode.of(quiet, plain))
+    pool = None
+    if dask is not None:
+        from dynamesis.harness.dask.pool import dask_pool
+
+        if jobs != 1:
+            raise UsageError("--jobs: with --dask as many tests run at once as there are workers")
+        pool = partial(dask_pool, dask)
+    return run_campaign(campaign_file(campaign), store, wanted, Mode.of(quiet, plain), pool)
