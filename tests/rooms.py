@@ -284,6 +284,17 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("workloads", "workloads.plain", "workloads.script"),
         ),
     ),
+    "harness.worlds.simulated": (
+        "the same test in virtual time, on simulated nodes",
+        (
+            *("checkers.history", "checkers.logs", "cluster.client", "cluster.config"),
+            *("cluster.core.node", "cluster.core.protocol", "cluster.net", "cluster.process"),
+            *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
+            *("harness.links", "harness.nemesis", "harness.processes", "harness.run"),
+            *("harness.targets", "harness.targets.dynamo", "harness.usage", "harness.worlds"),
+            "workloads.script",
+        ),
+    ),
     "harness.local_cluster": (
         "a cluster that stays up",
         (

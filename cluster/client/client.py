@@ -51,7 +51,7 @@ from dynamesis.cluster.client.validation import (
 )
 from dynamesis.cluster.core.protocol.errors import ERRORS
 from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions, Version
-from dynamesis.cluster.net.connection import Connection, GetResult, PutResult
+from dynamesis.cluster.net.connection import Connect, Connection, GetResult, PutResult
 from dynamesis.cluster.net.exceptions import (
     BadRequest,
     Closed,
@@ -67,6 +67,7 @@ __all__ = [
     "BadRequest",
     "Client",
     "Closed",
+    "Connect",
     "Connection",
     "DynamoError",
     "GetResult",
@@ -112,17 +113,18 @@ class Client:
         client_driven: bool = False,
         refresh: float = 10.0,
         retries: int = 0,
+        connect: Connect = Connection.open,
     ) -> None:
         """`timeout`: for one operation, all attempts together, unless its options give the
         nodes longer; `hello_timeout`: for one connection to come about. Seconds. `secret`
         where clients must know it; `tls` as cluster.config.tls.dialling makes it. `client_driven`:
         go straight to a primary, by a map that is `refresh` seconds old at most. `retries`:
-        how often, at most, an operation is tried again. Raises TypeError or ValueError for
-        an argument that cannot be right."""
+        how often, at most, an operation is tried again. `connect`: opens a connection. Raises
+        TypeError or ValueError for an argument that cannot be right."""
         self._timeout = duration("timeout", timeout)
         hello_timeout = duration("hello_timeout", hello_timeout)
         self._endpoints = [
-            Endpoint(address, cluster, hello_timeout, secret, tls)
+            Endpoint(address, cluster, hello_timeout, secret, tls, connect)
             for address in checked_addresses(addresses)
         ]
         self._route: Route = (

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.ring.ring import partition_of
-from dynamesis.cluster.net.connection import Connection
+from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.net.exceptions import DynamoError, failure
 
 #: seconds between two attempts to reach a node: doubling from the first to the second
@@ -34,6 +34,7 @@ class Endpoint:
         hello_timeout: float,
         secret: str | None,
         tls: ssl.SSLContext | None,
+        connect: Connect = Connection.open,
     ) -> None:
         #: the node last reached there; empty before there was one
         self.node = ""
@@ -42,6 +43,7 @@ class Endpoint:
         self._hello_timeout = hello_timeout
         self._secret = secret
         self._tls = tls
+        self._connect = connect
         self._connection: Connection | None = None
         self._dialling = asyncio.Lock()
         self._delay = 0.0
@@ -69,7 +71,7 @@ class Endpoint:
         await asyncio.sleep(self._not_before - loop.time())
         self._delay = min(max(2 * self._delay, BACKOFF[0]), BACKOFF[1])
         self._not_before = loop.time() + self._delay
-        connection = await Connection.open(
+        connection = await self._connect(
             self._address,
             self._cluster,
             self._hello_timeout,

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -63,6 +63,22 @@ class PutResult:
     siblings: tuple[Version, ...] = ()
 
 
+class Conversation(Protocol):
+    """What a Connection speaks through."""
+
+    waiting: dict[int, asyncio.Future[Message]]
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing more can be sent."""
+
+    def send(self, message: Message) -> None:
+        """Raises WireError for a message that is too large."""
+
+    def close(self, reason: str) -> None:
+        """What waits ends in a ConnectionError with this reason."""
+
+
 class _Conversation(Dialled):
     """Answers find their questions by rid, in whatever order they come."""
 
@@ -89,7 +105,7 @@ class _Conversation(Dialled):
 class Connection:
     """One connection to one node; any number of questions may be under way on it."""
 
-    def __init__(self, conversation: _Conversation, node: str) -> None:
+    def __init__(self, conversation: Conversation, node: str) -> None:
         self.node = node
         self._conversation = conversation
         self._rids = count(1)
@@ -180,6 +196,21 @@ class Connection:
     def close(self) -> None:
         """What is under way ends as "disconnected"."""
         self._conversation.close("closed by this client")
+
+
+class Connect(Protocol):
+    """Opens connections, as Connection.open does."""
+
+    async def __call__(
+        self,
+        address: str,
+        cluster: str = ...,
+        timeout: float = ...,
+        *,
+        secret: str | None = ...,
+        tls: ssl.SSLContext | None = ...,
+    ) -> Connection:
+        """Raises Unreachable."""
 
 
 def _as(kind: type[T], answer: Answer) -> T:

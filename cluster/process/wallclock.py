@@ -14,6 +14,7 @@ is set by hand. What the clock shows now is `clock` in `status`.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 #: how far the clock can be put off (ms: a hundred years), and how fast (ppm: it stops
 #: still, or runs at twice its pace)
@@ -24,7 +25,14 @@ MOST_DRIFT = 1_000_000
 class WallClock:
     """Shows wall time, as wrong as it was set."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """By these clocks of the machine, which are right."""
+        self._monotonic_ns = monotonic_ns
+        self._time_ns = time_ns
         self._offset = 0
         self._drift = 0
         self._strobe = 0
@@ -45,23 +53,23 @@ class WallClock:
         _within("grain_ms", grain_ms, 0, MOST_OFF)
         self._offset, self._strobe, self._drift = offset_ms, strobe_ms, drift_ppm
         self._grain = grain_ms * 1_000_000
-        self._since, now = time.monotonic_ns(), time.time_ns()
+        self._since, now = self._monotonic_ns(), self._time_ns()
         self._frozen = now if drift_ppm == -MOST_DRIFT else None
         self._wrong = any((offset_ms, strobe_ms, drift_ppm, grain_ms))
 
     def ns(self) -> int:
         """ns since 1970, as far as this node knows."""
-        now = time.time_ns()
+        now = self._time_ns()
         return now + self.error_ns(now) if self._wrong else now
 
     def status(self) -> dict[str, int | list[int]]:
         """The time in ms, between which two moments (ns) of the machine's monotonic clock it was
         read, and how the clock was set wrong."""
-        before = time.monotonic_ns()
+        before = self._monotonic_ns()
         wall = self.ns()
         return {
             "wall": wall // 1_000_000,
-            "between_ns": [before, time.monotonic_ns()],
+            "between_ns": [before, self._monotonic_ns()],
             "offset_ms": self._offset,
             "strobe_ms": self._strobe,
             "drift_ppm": self._drift,
@@ -75,8 +83,8 @@ class WallClock:
 
     def error_ns(self, now: int | None = None) -> int:
         """ns by which it is ahead of the machine's, which shows `now`."""
-        now = time.time_ns() if now is None else now
-        passed = time.monotonic_ns() - self._since
+        now = self._time_ns() if now is None else now
+        passed = self._monotonic_ns() - self._since
         off = self._offset * 1_000_000
         if self._strobe and passed // (self._strobe * 1_000_000) % 2:
             off = 0

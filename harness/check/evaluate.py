@@ -56,12 +56,16 @@ def judge(
 
 
 def judge_history(
-    history: History, test: Mapping[str, Any], model: ModelChoice | None = None
+    history: History,
+    test: Mapping[str, Any],
+    model: ModelChoice | None = None,
+    logs: Logs | None = None,
 ) -> JsonObject:
-    """As `judge`, for a history that was read already. Raises UsageError for options of the
-    model that make no sense."""
+    """As `judge`, for a history that was read already, and the nodes' `logs`, if they were: else
+    they are looked for beside it. Raises UsageError for options of the model that make no
+    sense."""
     run = Run(history, test)
-    logs = _logs(history, test)
+    logs = _logs(history, test) if logs is None else logs
     found = evaluate(run, model, logs)
     measured = found.verdicts.get("stats")
     stats = {} if measured is None else dict(measured.details)

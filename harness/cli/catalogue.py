@@ -20,6 +20,7 @@ def collect() -> dict[str, Rows]:
     from dynamesis.cluster.zoo import BUGS
     from dynamesis.harness.links import LINKS
     from dynamesis.harness.usage.shipped import about, shipped_campaigns
+    from dynamesis.harness.worlds.kinds import WORLDS
     from dynamesis.workloads import WORKLOADS
     from dynamesis.workloads.plain import PLAIN
 
@@ -39,6 +40,7 @@ def collect() -> dict[str, Rows]:
         "storage": [(name, _first_line(engine)) for name, engine in ENGINES.items()],
         "links": [(name, kind.description) for name, kind in LINKS.items()],
         "clocks": list(_clocks()),
+        "worlds": [(name, kind.description) for name, kind in WORLDS.items()],
         "campaigns": [(name, about(file)) for name, file in shipped_campaigns().items()],
     }
 

@@ -12,11 +12,11 @@ its clock wrong, or libfaketime around it, is up to the target.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import ClockFault
+from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.capabilities import Clocks, Observed
 
@@ -96,9 +96,9 @@ class BadClock:
 
     async def _reading(self, node: str) -> tuple[int, int | None]:
         """That, and what the clock showed, ms; None if the node does not answer."""
-        before = time.time_ns() // 1_000_000
+        before = clock().wall_ns() // 1_000_000
         status = await self.observed.status(node)
-        after = time.time_ns() // 1_000_000
+        after = clock().wall_ns() // 1_000_000
         if status is None or status.clock is None:
             return 0, None
         wall = status.clock.wall
@@ -118,8 +118,10 @@ def _offset_ns() -> tuple[int, int]:
     """By how many ns, at least and at most, this machine's sound wall clock is ahead of its
     monotonic one: the two are never read at once, and a busy machine may run others between."""
 
+    now = clock()
+
     def bounds() -> tuple[int, int]:
-        first, wall, last = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        first, wall, last = now.monotonic_ns(), now.wall_ns(), now.monotonic_ns()
         return wall - last, wall - first
 
     return min((bounds() for _ in range(5)), key=lambda found: found[1] - found[0])

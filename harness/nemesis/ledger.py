@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.faults import FaultStart, action_from_value
 
 
 class Ledger:
     """An append-only file of one JSON object a line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """None: it is kept in memory, for a harness whose world ends with it."""
         self._path = path
+        #: all that it has, where it is in memory
+        self.kept: list[JsonObject] = []
 
     def broken(self, start: FaultStart) -> None:
         """The fault is about to be injected; on return that is on the disk."""
@@ -32,18 +36,26 @@ class Ledger:
     def open(self) -> dict[int, FaultStart]:
         """The faults that were never healed, by number."""
         faults: dict[int, FaultStart] = {}
-        if self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                if entry.get("healed"):
-                    faults.pop(entry["fault"], None)
-                else:
-                    action = action_from_value(f"start-{entry['family']}", entry["value"])
-                    assert isinstance(action, FaultStart)
-                    faults[entry["fault"]] = action
+        for entry in self._entries():
+            if entry.get("healed"):
+                faults.pop(entry["fault"], None)
+            else:
+                action = action_from_value(f"start-{entry['family']}", entry["value"])
+                assert isinstance(action, FaultStart)
+                faults[entry["fault"]] = action
         return faults
 
-    def _append(self, entry: Mapping[str, object]) -> None:
+    def _entries(self) -> Iterable[JsonObject]:
+        if self._path is None:
+            return self.kept
+        if not self._path.exists():
+            return ()
+        return map(json.loads, self._path.read_text(encoding="utf-8").splitlines())
+
+    def _append(self, entry: JsonObject) -> None:
+        if self._path is None:
+            self.kept.append(entry)
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()

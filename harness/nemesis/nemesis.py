@@ -38,6 +38,7 @@ from dynamesis.harness.nemesis.membership import MembershipFaults, StartNode
 from dynamesis.harness.nemesis.network import BadLink, Cut, RouteFaults
 from dynamesis.harness.nemesis.processes import Holds, Kill, Pause, Wipe
 from dynamesis.harness.nemesis.schedule import NEMESIS
+from dynamesis.harness.nemesis.symptoms import SOCKETS, Probes
 from dynamesis.harness.nemesis.targets import Targets, present
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -71,21 +72,23 @@ class Nemesis:
     start_node: starts a node that is to join
     skips: families that cannot be had here, and why
     routes: the names of all routes
+    probes: how it shows from outside that links are broken
     """
 
     def __init__(
         self,
         store: Capabilities,
         links: Links,
-        ledger: Path,
+        ledger: Path | Ledger,
         start_node: StartNode = no_newcomers,
         skips: Mapping[str, str] | None = None,
         routes: Iterable[str] = (),
+        probes: Probes = SOCKETS,
     ) -> None:
         self._processes = store.processes
         self._targets = Targets(store.observed, store.placements)
-        self._ledger = Ledger(ledger)
-        self._routes = RouteFaults(links, routes)
+        self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        self._routes = RouteFaults(links, routes, probes)
         self._holds = Holds(store.processes)
         self._heals: list[Callable[[], Awaitable[None]]] = []
         self._membership: MembershipFaults | None = None

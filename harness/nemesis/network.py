@@ -15,11 +15,11 @@ from dynamesis.harness.nemesis.faults import CutFault, LinksFault
 from dynamesis.harness.nemesis.symptoms import (
     ANY_STATE,
     ESTABLISHED,
+    SOCKETS,
     Pair,
+    Probes,
     asked,
     complaints,
-    connections,
-    greeting,
     turns_away,
     worse,
 )
@@ -34,10 +34,11 @@ class RouteFaults:
     """What each fault does to which route, and what a route suffers from all of them;
     shared by all families of link faults."""
 
-    def __init__(self, links: Links, routes: Iterable[str] = ()) -> None:
+    def __init__(self, links: Links, routes: Iterable[str] = (), probes: Probes = SOCKETS) -> None:
         """`routes`: the names of all that there are; where a pair has one for each of several
         ports, a fault of the pair is one of all of them."""
         self.links = links
+        self.probes = probes
         self._of_pair: dict[str, list[str]] = defaultdict(list)
         for name in routes:
             self._of_pair[name.partition(":")[0]].append(name)
@@ -45,7 +46,7 @@ class RouteFaults:
         self._shared = [pair.removeprefix(f"{PEERS}-") for pair in self._of_pair
                         if pair.startswith(f"{PEERS}-")]  # fmt: skip
         #: connections of earlier tests at the same ports, and of probes
-        self.foreign = connections()
+        self.foreign = probes.connections()
         self._faults: dict[str, dict[int, LinkFault]] = defaultdict(dict)
 
     async def lay(self, number: int, routes: Mapping[str, LinkFault]) -> None:
@@ -238,7 +239,7 @@ def _dialled(
     routes: RouteFaults, ports: Iterable[int], states: frozenset[str] = ANY_STATE
 ) -> dict[int, int]:
     """How many connections of this test there are to each of these ports, or were a moment ago."""
-    found = Counter(port for _, port in connections(states) - routes.foreign)
+    found = Counter(port for _, port in routes.probes.connections(states) - routes.foreign)
     return {port: found[port] for port in ports}
 
 
@@ -257,7 +258,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     machine every greeting is late: there it is that something came through the links while they
     had the fault. "nobody" in the detail: no node greeted, neither before nor now."""
     _, address = _sample(observed, routes, names)
-    usual = await greeting(address, _SAMPLES)
+    usual = await routes.probes.greeting(address, _SAMPLES)
     before = usual.seconds if usual else 0.0
     took: list[float] = []
     through = await _through(observed, routes, names)
@@ -265,7 +266,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
     async def look() -> Proof:
         carried = await through()
         name, address = _sample(observed, routes, names)
-        now = await greeting(address)
+        now = await routes.probes.greeting(address)
         bit = bool(carried)
         if now is not None:
             took.append(now.seconds)
@@ -331,7 +332,7 @@ async def _in_pieces(
     async def look() -> Proof:
         carried = await through()
         name, address = _sample(observed, routes, names)
-        now = await greeting(address)
+        now = await routes.probes.greeting(address)
         bit = bool(carried) or (now is not None and now.pieces > 1)
         return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0, **carried})
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dynamesis.harness.targets.capabilities import Observed
 from dynamesis.harness.targets.reports import NodeStatus, PeerView
@@ -139,6 +140,29 @@ def connections(states: frozenset[str] = ANY_STATE) -> set[Connection]:
 
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
+
+
+class Probes(Protocol):
+    """Looks at links from outside."""
+
+    async def greeting(self, address: str, times: int = 1) -> Greeting | None:
+        """As the function `greeting`."""
+
+    def connections(self, states: frozenset[str] = ANY_STATE) -> set[Connection]:
+        """As the function `connections`."""
+
+
+class SocketProbes:
+    """Those of sockets on this machine."""
+
+    async def greeting(self, address: str, times: int = 1) -> Greeting | None:
+        return await greeting(address, times)
+
+    def connections(self, states: frozenset[str] = ANY_STATE) -> set[Connection]:
+        return connections(states)
+
+
+SOCKETS = SocketProbes()
 
 
 async def turns_away(address: str, ours: set[Connection]) -> str | None:

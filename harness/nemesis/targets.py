@@ -5,7 +5,6 @@ recorded in the history."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from dynamesis.harness.nemesis.faults import (
     NodesFault,
     PauseFault,
 )
+from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.targets.capabilities import Observed, Placements
 from dynamesis.harness.targets.reports import NodeStatus, RingView
 from msgspec import structs
@@ -84,14 +84,14 @@ class Targets:
         """A node that waits for exchanges before it deletes what others own now, and those that
         it waits for. While the membership changes, such a node is waited for; else there is
         none, and `otherwise` is taken."""
-        deadline = time.monotonic() + _GIVES
+        deadline = clock().monotonic() + _GIVES
         while True:
             statuses = await self._statuses()
             waits = {node: _waits_for(status) for node, status in statuses.items()}
             giver = max(waits, key=lambda node: len(waits[node]), default=otherwise)
             peers = sorted(set(waits.get(giver, ())) & set(self.observed.nodes))
             calm = all(s.membership is None or s.membership.settled for s in statuses.values())
-            if peers or calm or time.monotonic() > deadline:
+            if peers or calm or clock().monotonic() > deadline:
                 return [giver if peers else otherwise], peers
             await asyncio.sleep(_LOOK)
 

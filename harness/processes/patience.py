@@ -8,23 +8,20 @@ stretched to more than MOST.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 
-#: s of a wall clock that one second may take
-MOST = 8.0
+from dynamesis.harness.processes.clock import MOST, clock
+
+__all__ = ["MOST", "Patience", "stretch"]
 
 
 def stretch() -> float:
     """How many times as long as on an idle machine things take now: 1 to MOST."""
-    try:
-        with open("/proc/loadavg", encoding="ascii") as file:
-            running = int(file.read().split()[3].partition("/")[0])
-        cores = len(os.sched_getaffinity(0))
-    except (OSError, AttributeError, IndexError, ValueError):
-        return 1.0
-    return max(1.0, min(MOST, (running - 1) / cores))  # this process runs, too
+    return clock().stretch()
+
+
+def _now() -> float:
+    return clock().monotonic()
 
 
 class Patience:
@@ -34,7 +31,7 @@ class Patience:
         self,
         seconds: float,
         busy: Callable[[], float] = stretch,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _now,
     ) -> None:
         self._left = seconds
         self._busy = busy

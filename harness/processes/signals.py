@@ -7,6 +7,7 @@ Where it is ignored from the start, as under nohup, it stays so.
 from __future__ import annotations
 
 import signal
+import threading
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,3 +28,8 @@ def ignore() -> None:
     """Leave them to the process that started this one."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
+
+
+def in_main_thread() -> bool:
+    """Whether this thread may handle signals."""
+    return threading.current_thread() is threading.main_thread()

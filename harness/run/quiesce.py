@@ -14,7 +14,6 @@ not at the deadline.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from itertools import combinations
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
+from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.targets.capabilities import Observed, Quiet, ReplicaDumps
 from dynamesis.harness.targets.reports import (
@@ -243,7 +243,7 @@ async def until_quiet(
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
     `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
     have no exchanges."""
-    began = time.monotonic()
+    began = clock().monotonic()
     patience = Patience(deadline)
     watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
@@ -251,7 +251,7 @@ async def until_quiet(
         waiting = watch.waiting(statuses) or (
             {} if dumps is None else await _unreadable(observed.nodes, dumps)
         )
-        seconds = round(time.monotonic() - began, 3)
+        seconds = round(clock().monotonic() - began, 3)
         if not waiting or watch.hopeless or patience.over:
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
@@ -264,7 +264,7 @@ async def until_at_rest(
 ) -> QuiesceOutcome:
     """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
     a machine that is not busy have passed."""
-    began, patience = time.monotonic(), Patience(deadline)
+    began, patience = clock().monotonic(), Patience(deadline)
     waiting: JsonObject = {"at_rest": False}
     while waiting and not patience.over:
         try:
@@ -273,7 +273,7 @@ async def until_at_rest(
             waiting = {"at_rest": f"{type(failure).__name__}: {failure}"}
         if waiting:
             await asyncio.sleep(interval)
-    return QuiesceOutcome(not waiting, round(time.monotonic() - began, 3), waiting)
+    return QuiesceOutcome(not waiting, round(clock().monotonic() - began, 3), waiting)
 
 
 async def wait_for(seconds: float) -> QuiesceOutcome:

@@ -8,9 +8,9 @@ order.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from dynamesis.checkers.history.op import Op, encode
 from dynamesis.harness.nemesis.faults import FaultAction
+from dynamesis.harness.processes.clock import clock as the_clock
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -25,22 +26,26 @@ Listener = Callable[[Op], None]
 
 
 class Recorder:
-    """The one writer of a history. Listeners get every event after it is on disk."""
+    """The one writer of a history. Listeners get every event after it is kept: on disk, or where
+    there is no path in `kept`."""
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         *listeners: Listener,
-        clock: Callable[[], int] = time.monotonic_ns,
+        clock: Callable[[], int] | None = None,
     ) -> None:
-        self._file = path.open("ab", buffering=0)
+        """`clock`: in ns, by default that of the test (harness.processes.clock)."""
+        self._file = None if path is None else path.open("ab", buffering=0)
         self._listeners = list(listeners)
-        self._clock = clock
-        self._began = clock()
+        self._clock = clock or the_clock().monotonic_ns
+        self._began = self._clock()
         self._next = 0
         self._path = path
-        self._size = os.fstat(self._file.fileno()).st_size
+        self._size = 0 if self._file is None else os.fstat(self._file.fileno()).st_size
         self._broken: EnvironmentFailed | None = None
+        #: the whole history, where it goes to no file
+        self.kept: list[Op] = []
 
     def now(self) -> int:
         """ns since the test began."""
@@ -68,20 +73,23 @@ class Recorder:
         written = event
         if isinstance(op.value, FaultAction):  # a value of the nemesis becomes data only here
             written = msgspec.structs.replace(event, value=op.value.as_value())
-        self._append(encode(written))
+        if self._file is None:
+            self.kept.append(written)
+        else:
+            self._append(self._file, encode(written))
         for listener in self._listeners:
             listener(written)
         return event
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, file: FileIO, line: bytes) -> None:
         """A whole line or none: half of one would make the history unreadable."""
         written = 0
         try:
             while written < len(line):
-                written += self._file.write(line[written:]) or 0
+                written += file.write(line[written:]) or 0
         except OSError as failure:
             with suppress(OSError):
-                os.ftruncate(self._file.fileno(), self._size)
+                os.ftruncate(file.fileno(), self._size)
             self._broken = EnvironmentFailed(
                 f"the history {self._path} takes no more events: {shortage(failure) or failure}"
             )
@@ -101,4 +109,5 @@ class Recorder:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

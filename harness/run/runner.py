@@ -92,7 +92,8 @@ class Runner:
     """Runs the phases of one test; `interrupt` ends it early but in order."""
 
     parts: RunnerParts
-    folder: Folder
+    #: where it keeps what it learns; None: in `test` and the recorder alone
+    folder: Folder | None
     recorder: Recorder
     test: JsonObject
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,15 +136,20 @@ class Runner:
         self.test["booted"] = True
         if ring is not None:
             self.test["ring"] = ring.as_value()
-        self.folder.save_json(TEST, self.test)
+        self._save()
         return ring
+
+    def _save(self) -> None:
+        if self.folder is not None:
+            self.folder.save_json(TEST, self.test)
 
     async def _watch(self) -> None:
         """See to it that no process dies unnoticed: the history names a node, which stays
         down until the heal phase; links are replaced at once, since no fault ends them."""
         while True:
             try:
-                require_space(self.folder.path)
+                if self.folder is not None:
+                    require_space(self.folder.path)
                 self.parts.nemesis.look(self.recorder.record)
             except EnvironmentFailed as failure:
                 log.error("%s", failure)
@@ -242,7 +248,7 @@ class Runner:
             self.recorder.note("ring", self.test["ring"])
             came = [node for node in self.parts.store.nodes if node not in self.test["nodes"]]
             self.test["nodes"] = [*self.test["nodes"], *came]
-            self.folder.save_json(TEST, self.test)
+            self._save()
         return ring
 
     async def _final(self, ring: RingView | None) -> None:
@@ -255,7 +261,8 @@ class Runner:
         store = self.parts.store
         if store.status is not None:
             self.recorder.note("read-repairs", repaired)
-        await keep(store.processes, store.status, held, self.folder / NODES)
+        if self.folder is not None:
+            await keep(store.processes, store.status, held, self.folder / NODES)
 
     async def _dump(self, ring: RingView | None) -> Held:
         store = self.parts.store
@@ -288,6 +295,8 @@ class Runner:
             self._phase("stop")
         await asyncio.gather(*(client.close() for client in self.parts.clients.values()))
         await asyncio.gather(self.parts.store.processes.stop_all(), self.parts.links.stop())
+        if self.folder is None:
+            return
         try:
             self.parts.store.processes.collect(self.folder / NODES)
         except OSError:
@@ -315,11 +324,12 @@ class Runner:
             await asyncio.wait({working})
 
 
-def _gist(failure: Exception, folder: Folder) -> str:
+def _gist(failure: Exception, folder: Folder | None) -> str:
     """The first and the last line of what went wrong; the log has all of them."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     gist = shortage(failure) or " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
-    return f"{gist or type(failure).__name__}; more in {folder / LOG}"
+    more = "" if folder is None else f"; more in {folder / LOG}"
+    return f"{gist or type(failure).__name__}{more}"
 
 
 def _clients_only(workers: Workers) -> Workers:

@@ -74,15 +74,15 @@ def compose(
             routes=world.routes,
             nemesis=nemesis,
             clients={i: ReopeningClient(world, each, site) for i, each in enumerate(performers)},
-            load=load(options, keys),
-            final=lambda _: _final(options, used.keys, world.nodes),
+            load=load_of(options, keys),
+            final=lambda _: final_reads(options, used.keys, world.nodes),
             keys=workload.keys(keys),
             anti_entropy=target.limits.anti_entropy,
             lacks=options.lacks,
         )
 
 
-def _final(options: TestOptions, used: tuple[str, ...], nodes: tuple[str, ...]) -> Generator:
+def final_reads(options: TestOptions, used: tuple[str, ...], nodes: tuple[str, ...]) -> Generator:
     """The final reads."""
     workload, keys, tuning = options.workload, options.given_keys, options.tuning
     if workload.every_node:
@@ -109,7 +109,7 @@ def performers_of(target: Target, site: Path) -> Callable[[], Callable[[int], Ta
     return lambda: lambda number: TargetPerformer(target, site, number)
 
 
-def load(options: TestOptions, keys: tuple[str, ...]) -> Generator:
+def load_of(options: TestOptions, keys: tuple[str, ...]) -> Generator:
     """The clients' operations and the nemesis's, each from its own stream of one seed."""
     rng = Rng(options.seed)
     met = Setting(clients=options.concurrency, **options.target.setting)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import CLIENT, Incident, LinkRoute, Links, routes_to_newcomer
@@ -14,7 +15,7 @@ from dynamesis.harness.links.dialling.shim import preloaded, shim
 from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.limits import files_of, require
 from dynamesis.harness.processes.patience import stretch
-from dynamesis.harness.processes.ports import Ports, reserve
+from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.site import CLIENT_PORT, PEERS, NodeSite, Site, split
@@ -23,6 +24,13 @@ from dynamesis.harness.targets.target import BuildContext, Target
 HOST = "127.0.0.1"
 #: The log of a node that is not ours, in its folder.
 LOG = "output.log"
+
+
+class PortSource(Protocol):
+    """Gives out ports."""
+
+    def take(self) -> int:
+        """One that is given to nothing else."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class TestEnvironment:
     routes: tuple[LinkRoute, ...]
     site: Site
     sites: dict[str, NodeSite]
-    ports: Ports
+    ports: PortSource
     target: Target
 
     @property
@@ -138,14 +146,14 @@ def build(
     wanted = ports_for(target, plan.links, count + plan.newcomers)
     require(files_of(count + plan.newcomers, plan.clients))
     with ProcessGuard.start(plan.root) as reaper, reserve(wanted, plan.port_base) as ports:
-        sites = _sites(target, everyone, ports, plan.root)
-        routes = _routes(target, sites, ports)
+        sites = place_nodes(target, everyone, ports, plan.root)
+        routes = routes_of(target, sites, ports)
         links = kind.make(LinkContext(plan.logs, ports, reaper, say, on_incident))
         site = Site(
             nodes=plan.nodes,
             node=sites,
             folder=plan.root,
-            resolve=_resolver(target, sites, links),
+            resolve=resolver(target, sites, links),
             options=plan.options,
             workload=plan.workload,
             model=plan.model,
@@ -178,7 +186,9 @@ def _route_count(target: Target, nodes: int) -> int:
     return clients + between * pairs
 
 
-def _sites(target: Target, nodes: tuple[str, ...], ports: Ports, root: Path) -> dict[str, NodeSite]:
+def place_nodes(
+    target: Target, nodes: tuple[str, ...], ports: PortSource, root: Path
+) -> dict[str, NodeSite]:
     taken: dict[str, dict[str, int]] = {node: {} for node in nodes}
     for port in target.ports:
         for node in nodes:
@@ -200,7 +210,7 @@ def _node_site(node: str, ports: Mapping[str, int], root: Path) -> NodeSite:
     return NodeSite(node, HOST, ports, root / node / "data", root / node / LOG)
 
 
-def _routes(target: Target, sites: Mapping[str, NodeSite], ports: Ports) -> list[LinkRoute]:
+def routes_of(target: Target, sites: Mapping[str, NodeSite], ports: PortSource) -> list[LinkRoute]:
     """A route from the clients to every node, and one for every ordered pair of nodes, or one
     from all peers to every node: each for every port that is dialled so."""
     nodes = tuple(sites)
@@ -268,7 +278,7 @@ def _no_such_address(target: Target, source: str) -> str:
     )
 
 
-def _resolver(
+def resolver(
     target: Target, sites: Mapping[str, NodeSite], links: Links
 ) -> Callable[[str, str, str], str]:
     def resolve(source: str, dest: str, port: str) -> str:

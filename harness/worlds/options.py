@@ -16,6 +16,7 @@ from dynamesis.cluster.storage import ENGINES
 from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.links.dialling import choose
+from dynamesis.harness.links.faults import FAULTS
 from dynamesis.harness.nemesis import (
     CLOCKS,
     PACKAGES,
@@ -41,6 +42,8 @@ from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
 from dynamesis.workloads.plain import PLAIN
 
+#: The worlds that a test can run in (harness.worlds.kinds).
+PROCESSES, SIMULATED = "processes", "simulated"
 #: The names that options may have, by the `choices` of their flags.
 CHOICES: dict[str, Collection[str]] = {
     "targets": TARGETS,
@@ -50,8 +53,18 @@ CHOICES: dict[str, Collection[str]] = {
     "links": LINKS,
     "clocks": CLOCKS,
     "storage": ENGINES,
+    "worlds": (PROCESSES, SIMULATED),
 }
 
+
+#: What a simulated world cannot do with an option: field -> what is wrong with it
+_NOT_SIMULATED = {
+    "tls": "nothing is encrypted in a simulated world",
+    "drivers": "a simulated world is one process",
+    "port_base": "a simulated world has no ports",
+    "links": "a simulated world has links of its own",
+    "clocks": "clocks of a simulated world are in it",
+}
 
 #: What a target can do that can do more: no lack where it cannot.
 _INCLUDED = {"status": "quiet", "cuts": "isolations"}
@@ -87,6 +100,8 @@ class TestOptions:
     faults: tuple[Event, ...]
     #: what judges instead of the workload's own model
     model: str | None = None
+    #: what it runs in
+    world: str = PROCESSES
 
     @property
     def name(self) -> str:
@@ -197,13 +212,15 @@ def plan_test(spec: TestSpec) -> TestOptions:
     assert spec.nodes is not None
     if spec.schedule is not None and spec.nemesis is not None:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
+    if spec.world == SIMULATED:
+        _must_be_simulable(spec, target)
     workload = _workload(spec.workload, target)
     model = None if spec.model is None else _model(spec.model)
     options = TestOptions(
         target=target,
         target_options=_target_options(target, spec.target_option),
         nodes=target.names(spec.nodes),
-        links=_links(spec.links, target),
+        links=_links(spec.links, target) if spec.world == PROCESSES else SIMULATED,
         port_base=spec.port_base,
         workload=workload,
         tuning=_tuning(workload, spec.option),
@@ -217,6 +234,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
         clocks=spec.clocks,
         faults=(),
         model=model,
+        world=spec.world,
     )
     require_ports(target, options.links, spec.nodes, spec.port_base)
     if spec.schedule is not None:
@@ -227,6 +245,17 @@ def plan_test(spec: TestSpec) -> TestOptions:
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
     return _adapted(replace(options, faults=faults))
+
+
+def _must_be_simulable(spec: TestSpec, target: Target) -> None:
+    """Raises UsageError for what only processes can do."""
+    if not isinstance(target, DynamoTarget):
+        raise UsageError(
+            f"--world: target {target.name} cannot be simulated; allowed with it: {PROCESSES}"
+        )
+    for name, flag in spec.flags().items():
+        if name in _NOT_SIMULATED and getattr(spec, name) != flag.default:
+            raise UsageError(f"{flag.option}: {_NOT_SIMULATED[name]}; leave it out")
 
 
 def _workload(name: str, target: Target) -> Workload:
@@ -296,7 +325,7 @@ def topology(spec: TestSpec) -> tuple[TestSpec, DynamoTarget]:
 
 def require_ports(target: Target, links: str, nodes: int, port_base: int | None) -> None:
     """Raises UsageError unless the ports from --port-base on are enough for so many nodes."""
-    if port_base is not None:
+    if port_base is not None:  # never so in a simulated world
         wanted = ports_for(target, links, nodes)
         within("--port-base", port_base, UNPRIVILEGED, LAST - wanted + 1)
 
@@ -306,7 +335,7 @@ def _fault_context(options: TestOptions) -> FaultContext:
     limits, nodes = options.target.limits, options.nodes
     return FaultContext.draw(
         nodes,
-        LINKS[options.links].kinds,
+        frozenset(FAULTS) if options.links == SIMULATED else LINKS[options.links].kinds,
         options.seed,
         limits.w,
         limits.volatile,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import platform
 import shlex
-import shutil
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,24 +14,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from dynamesis.checkers.verdict import Unknown
 from dynamesis.harness.check.evaluate import judge, save
-from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.limits import shortage
-from dynamesis.harness.processes.signals import end_by_interrupt, ending
+from dynamesis.harness.processes.signals import end_by_interrupt, ending, in_main_thread
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
-from dynamesis.harness.run.recorder import Recorder
-from dynamesis.harness.run.runner import Runner
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
-from dynamesis.harness.worlds.compose import WORK, compose
+from dynamesis.harness.worlds.facts import facts
+from dynamesis.harness.worlds.kinds import WORLDS
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, dialling, plan_test, resolved
+from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
@@ -83,7 +77,7 @@ def _run_test(
         log.info("%s", test["command"])
         failure: BaseException | None = None
         try:
-            finished = _phases(options, folder, test, observer)
+            finished = WORLDS[options.world].load()(options, folder, test, observer)
         except (EnvironmentFailed, OSError) as failed:
             if not test.get("booted"):  # it never came up: there is nothing to judge
                 raise
@@ -92,7 +86,7 @@ def _run_test(
             again = shlex.join(["dynamesis", "check", str(folder.path)])
             observer.aborted(folder.path, again)
             return TestResult(folder.path, _NOT_JUDGED)
-        if _in_main_thread():
+        if in_main_thread():
             end_by_interrupt()
         results = _judged(folder, test, junit, observer, failure)
     observer.ended(folder.path, test["command"])
@@ -106,14 +100,9 @@ def _handlers_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        if _in_main_thread():
+        if in_main_thread():
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def _in_main_thread() -> bool:
-    """Whether this thread may handle signals."""
-    return threading.current_thread() is threading.main_thread()
 
 
 def _judged(
@@ -147,79 +136,17 @@ def _replay(test: JsonObject) -> str:
     return f"# the faults of: {test['command']}\n# replayed, from any folder, with --schedule\n"
 
 
-def _phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Observer) -> bool:
-    """Run all phases; False when the test was stopped so hard that it is not to be judged."""
-    try:
-        with (
-            Recorder(folder / HISTORY, observer.event) as recorder,
-            compose(options, folder, recorder, observer.message) as parts,
-            observer.running(),
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
-        ):
-            test["links_used"] = parts.links.name
-            if parts.links.name == "toxiproxy":
-                test["versions"]["toxiproxy"] = TOXIPROXY
-            loop.run(_run(Runner(parts, folder, recorder, test)))
-            test["began"] = recorder.began
-    except asyncio.CancelledError:
-        return False
-    finally:
-        shutil.rmtree(folder / WORK, ignore_errors=True)
-        folder.save_json(TEST, test)
-    return True
-
-
-async def _run(runner: Runner) -> None:
-    """The first SIGINT or SIGTERM ends the test in order, the second at once."""
-    task = asyncio.current_task()
-    assert task is not None
-
-    def stop() -> None:
-        if runner.interrupt.is_set():
-            task.cancel()
-        runner.test["interrupted"] = True
-        runner.interrupt.set()
-
-    for number in ending() if _in_main_thread() else ():
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    await runner.run()
-
-
 def describe(spec: TestSpec, options: TestOptions, command: str) -> JsonObject:
     """The content of test.json: all that it takes to run the test again, which `command` does."""
-    workload, target = options.workload, options.target
-    described = {
+    return {
         "name": options.name,
         "command": command,
         "spec": spec.to_dict(),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "target": target.name,
-        "target_options": dict(options.target_options),
-        "workload": workload.name,
-        "workload_options": dict(options.tuning),
-        "nemesis": list(options.nemesis),
-        "nodes": list(options.nodes),
-        **target.describe(),
-        "time_limit": options.time_limit,
-        "rate": options.rate,
-        "concurrency": options.concurrency,
-        "drivers": options.drivers,
-        "keys": options.keys,
-        "seed": options.seed,
-        "checkers": list(workload.checkers),
-        **workload.promises(options.tuning),
-        "links": options.links,
-        "clocks": options.clocks,
+        **facts(options),
         "versions": {
             "dynamesis": version("dynamesis"),
             "python": platform.python_version(),
             "system": platform.platform(),
         },
     }
-    if target.links is not None:
-        described["dialling"] = dialling(target)
-    if options.lacks:
-        described["lacks"] = options.lacks
-    if options.model is not None:
-        described |= {"model": options.model, "model_options": {}}
-    return described

@@ -98,6 +98,12 @@ class TestSpec:
         "The program to test, a file or a command line, for targets that run one of your own.",
         "text",
     )
+    world: str = _flag(
+        "processes",
+        "What it runs in: processes on this machine, or simulated nodes in virtual time.",
+        "name",
+        choices="worlds",
+    )
     workload: str | None = _flag(
         None,
         "What clients do; the first that the target speaks when absent.",

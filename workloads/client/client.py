@@ -12,12 +12,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from ssl import SSLContext
-from time import monotonic
 
 import msgspec
 from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.cluster.client.client import (
     Client,
+    Connect,
+    Connection,
     DynamoError,
     GetResult,
     PutResult,
@@ -82,15 +83,17 @@ class DynamoClient:
         number: int = 0,
         timeout: float = 3.0,
         tls: SSLContext | None = None,
+        connect: Connect = Connection.open,
     ) -> None:
         """`number`: of this worker, which decides the node it begins with; `timeout`: for
         one operation, in s, longer than what nodes take to give up themselves; `tls`: how
-        to check the nodes' certificates, where they have any."""
+        to check the nodes' certificates, where they have any; `connect`: opens a connection."""
         self._contexts = contexts
         self._home = self._turn = number
         self._away_until = 0.0
         self._timeout = timeout
         self._tls = tls
+        self._connect = connect
         self._clients: dict[str, Client] = {}
         self._addresses: dict[str, str] = {}
         self._primaries: Client | None = None
@@ -109,6 +112,7 @@ class DynamoClient:
                 tls=self._tls,
                 client_driven=True,
                 refresh=REFRESH,
+                connect=self._connect,
             )
         return self._primaries
 
@@ -124,7 +128,11 @@ class DynamoClient:
         for node, address in addresses.items():
             if node not in self._clients:
                 self._clients[node] = Client(
-                    [address], cluster="", timeout=self._timeout, tls=self._tls
+                    [address],
+                    cluster="",
+                    timeout=self._timeout,
+                    tls=self._tls,
+                    connect=self._connect,
                 )
 
     async def close(self) -> None:
@@ -202,14 +210,14 @@ class DynamoClient:
         if (op.options or {}).get(DIRECT):
             return None
         nodes = tuple(self._clients)
-        if monotonic() >= self._away_until:
+        if asyncio.get_running_loop().time() >= self._away_until:
             self._turn = self._home
         return nodes[self._turn % len(nodes)]
 
     def _move_on(self) -> None:
         """The next operation goes to the next node."""
         self._turn += 1
-        self._away_until = monotonic() + HOME_RETRY_S
+        self._away_until = asyncio.get_running_loop().time() + HOME_RETRY_S
 
     def _other(self, node: str | None) -> str:
         """The node after this one."""

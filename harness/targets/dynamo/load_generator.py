@@ -14,7 +14,7 @@ from math import ceil
 from ssl import SSLContext
 
 from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, RequestOptions
-from dynamesis.cluster.net.connection import Connection
+from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
@@ -23,13 +23,13 @@ from dynamesis.harness.nemesis.loads import EXTRA
 #: requests that a node takes at once in a test with such load: a burst must go over it
 MOST_REQUESTS = 128
 #: s between two bursts, and before a node that failed is tried again
-_PAUSE = 0.2
+PAUSE = 0.2
 #: s for one put
-_PATIENCE = 3.0
+PATIENCE = 3.0
 #: large values under way at once
 _LARGE = 4
 #: bytes of what slow readers ask for
-_ASKED = 192 << 10
+ASKED = 192 << 10
 #: ... of any one replica: it is the answers that are to pile up, not the questions to others
 _ANY = RequestOptions(r=1)
 
@@ -37,9 +37,16 @@ _ANY = RequestOptions(r=1)
 class LoadGenerator:
     """Presses the node behind an address: a harness.nemesis.loads.MakeLoad."""
 
-    def __init__(self, address: Callable[[str], str], tls: SSLContext | None = None) -> None:
-        """`address`: where clients reach a node, host:port; `tls` as config.tls makes it."""
+    def __init__(
+        self,
+        address: Callable[[str], str],
+        tls: SSLContext | None = None,
+        connect: Connect = Connection.open,
+    ) -> None:
+        """`address`: where clients reach a node, host:port; `tls` as config.tls makes it;
+        `connect`: opens a connection."""
         self._tls = tls
+        self._connect = connect
         self._address = address
         self._requests = count(1)
         self._contexts: dict[str, bytes] = {}
@@ -57,7 +64,7 @@ class LoadGenerator:
                     await self._deaf(node, settings["gets"], ended)
             except (DynamoError, DialFailed):
                 ended["unreachable"] += 1
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(PAUSE)
 
     async def _puts(self, node: str, puts: int, value: bytes, ended: Counter[str]) -> None:
         """So many at once, on one connection."""
@@ -77,7 +84,7 @@ class LoadGenerator:
         context = self._contexts.get(key, b"")
         try:
             done = await connection.put(
-                key.encode(), value, context, request=request, timeout=_PATIENCE
+                key.encode(), value, context, request=request, timeout=PATIENCE
             )
         except DynamoError as error:
             ended[error.code] += 1
@@ -90,21 +97,21 @@ class LoadGenerator:
         key = f"{EXTRA}{node}/asked"
         connection = await self._open(node)
         try:
-            await self._put(connection, key, b"x" * _ASKED, ended)
+            await self._put(connection, key, b"x" * ASKED, ended)
         finally:
             connection.close()
         deaf = Dialled(Hello("", "", role="client"), NODE_LIMIT, CLIENT_LIMIT)
-        await dial(self._address(node), deaf, _PATIENCE, self._tls)
+        await dial(self._address(node), deaf, PATIENCE, self._tls)
         try:
             if deaf.transport is not None:
                 deaf.transport.pause_reading()
             while not deaf.closing:
-                for _ in range(ceil(gets * _PAUSE)):
+                for _ in range(ceil(gets * PAUSE)):
                     deaf.send(Get(next(self._requests), Key(key.encode()), _ANY))
                     ended["asked"] += 1
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(PAUSE)
         finally:
             deaf.abort("it has not read for long enough")
 
     async def _open(self, node: str) -> Connection:
-        return await Connection.open(self._address(node), "", _PATIENCE, tls=self._tls)
+        return await self._connect(self._address(node), "", PATIENCE, tls=self._tls)

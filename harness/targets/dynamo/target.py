@@ -10,8 +10,9 @@ from typing import Any
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
+from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
-from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.capabilities import Capabilities, MakeLoad
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
 from dynamesis.harness.targets.dynamo.questions import Questions
@@ -113,12 +114,20 @@ class DynamoTarget(Target):
         }
 
     def build(self, context: BuildContext) -> Capabilities:
+        cluster = Cluster(self.cluster_spec(context), context.spawned, context.exited, context.busy)
+        top, site = self._topology, context.site
+        tls = None if top.tls is None else dialling(top.tls.ca)
+        make_load = LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls)
+        return capabilities(cluster, make_load)
+
+    def cluster_spec(self, context: BuildContext) -> ClusterSpec:
+        """The cluster that `build` makes."""
         site, starts, top = context.site, context.starts, self._topology
         params = {**self.node_params, **self._demands.params}
         if "start-load" in starts:
             params["max_requests"] = MOST_REQUESTS
         clocks = "start-clock" in starts
-        spec = ClusterSpec(
+        return ClusterSpec(
             nodes=site.nodes,
             root=site.folder,
             listen={name: node.address("client") for name, node in site.node.items()},
@@ -133,33 +142,37 @@ class DynamoTarget(Target):
             clock_faults=clocks and context.faketime is None,
             faketime=context.faketime if clocks else None,
         )
-        cluster = Cluster(spec, context.spawned, context.exited, context.busy)
-        asked = Questions(cluster)
-        tls = None if top.tls is None else dialling(top.tls.ca)
-        return Capabilities(
-            processes=cluster,
-            status=asked,
-            dumps=asked,
-            placements=asked,
-            data=cluster,
-            disks=cluster,
-            clocks=cluster,
-            membership=cluster,
-            newcomers=_Newcomers(cluster),
-            make_load=LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls),
-            decode=decode,
-        )
 
     def client(self, site: Site) -> Client:
         return DynamoStoreClient(self)
+
+
+def capabilities(cluster: Cluster, make_load: MakeLoad) -> Capabilities:
+    """All that can be done to a cluster of our nodes."""
+    asked = Questions(cluster)
+    return Capabilities(
+        processes=cluster,
+        status=asked,
+        dumps=asked,
+        placements=asked,
+        data=cluster,
+        disks=cluster,
+        clocks=cluster,
+        membership=cluster,
+        newcomers=_Newcomers(cluster),
+        make_load=make_load,
+        decode=decode,
+    )
 
 
 class DynamoStoreClient(Client):
     """Performs gets, puts and deletes with the contexts of earlier completions, which the clients
     of one process share."""
 
-    def __init__(self, target: DynamoTarget) -> None:
+    def __init__(self, target: DynamoTarget, connect: Connect = Connection.open) -> None:
+        """`connect`: opens a connection to a node."""
         self._contexts = target._contexts
+        self._connect = connect
         self._tls = target._topology.tls
         self._client: DynamoClient | None = None
         self._token: bytes | None = None
@@ -167,7 +180,7 @@ class DynamoStoreClient(Client):
     async def open(self, addresses: Mapping[str, str]) -> None:
         if self._client is None:
             tls = None if self._tls is None else dialling(self._tls.ca)
-            self._client = DynamoClient(self._contexts, self.thread, tls=tls)
+            self._client = DynamoClient(self._contexts, self.thread, tls=tls, connect=self._connect)
         await self._client.open(addresses)
 
     async def invoke(self, op: Op) -> Op:

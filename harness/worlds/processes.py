@@ -1,0 +1,55 @@
+"""A test on processes: from boot to stop, into its folder."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+import uvloop
+from dynamesis.harness.links.provision import VERSION as TOXIPROXY
+from dynamesis.harness.processes.signals import ending, in_main_thread
+from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import HISTORY, TEST, Folder
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.run.runner import Runner
+from dynamesis.harness.worlds.compose import WORK, compose
+from dynamesis.harness.worlds.observer import Observer
+from dynamesis.harness.worlds.options import TestOptions
+
+
+def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Observer) -> bool:
+    """Run all phases; False when the test was stopped so hard that it is not to be judged."""
+    try:
+        with (
+            Recorder(folder / HISTORY, observer.event) as recorder,
+            compose(options, folder, recorder, observer.message) as parts,
+            observer.running(),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
+        ):
+            test["links_used"] = parts.links.name
+            if parts.links.name == "toxiproxy":
+                test["versions"]["toxiproxy"] = TOXIPROXY
+            loop.run(run_until_stopped(Runner(parts, folder, recorder, test)))
+            test["began"] = recorder.began
+    except asyncio.CancelledError:
+        return False
+    finally:
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+        folder.save_json(TEST, test)
+    return True
+
+
+async def run_until_stopped(runner: Runner) -> None:
+    """The first SIGINT or SIGTERM ends the test in order, the second at once."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        if runner.interrupt.is_set():
+            task.cancel()
+        runner.test["interrupted"] = True
+        runner.interrupt.set()
+
+    for number in ending() if in_main_thread() else ():
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await runner.run()

@@ -1,0 +1,328 @@
+"""The simulated network: routes, the connections on them, and what happens to messages there.
+
+A route is what a proxy is in a world of processes: it takes connections for a node, and a fault
+that it has harms those that it has and those that come. A connection carries whole messages in
+two directions, each in order. Messages are handed over as values: sizes in bytes are worked out
+only where a fault asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from dynamesis.cluster.core.protocol.messages import Message
+from dynamesis.harness.links.base import LinkRoute
+from dynamesis.harness.links.faults import LinkFault, RefusedLink, Stall
+from dynamesis.harness.worlds.simulated.loop import VirtualLoop
+from dynamesis.harness.worlds.simulated.shapes import Gate, shape
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
+
+#: s by which a message is behind the one before it on the same connection at least
+NEXT = 1e-6
+
+
+class Process(Protocol):
+    """What an end of a connection belongs to."""
+
+    running: bool
+
+    def hold(self, action: Callable[..., None], *args: Any) -> None:
+        """Do this once it goes on, if it ever does."""
+
+
+class End(Protocol):
+    """One end of a connection."""
+
+    @property
+    def process(self) -> Process:
+        """Whose it is."""
+
+    def receive(self, line: Line, message: Message) -> None:
+        """A message came."""
+
+    def lost(self, line: Line, reason: str) -> None:
+        """The connection is gone, or never came about. Called once at most."""
+
+
+class Server(Process, Protocol):
+    """A node that takes connections."""
+
+    def accept(self, line: Line) -> None:
+        """A connection came about: its end here is to be set, and greets."""
+
+
+@dataclass
+class Counts:
+    """What a route has carried; `bitten`: how often its faults did what they are for."""
+
+    connections: int = 0
+    messages: int = 0
+    dropped: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    bitten: int = 0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One line of the story: at `time` (s), a message from `source` to `dest` was `sent`,
+    `received` or `lost`; or a node `stored` rows (then `dest` is ""), or `failed` to."""
+
+    time: float
+    what: str
+    source: str
+    dest: str
+    content: Any
+
+
+class Way:
+    """One direction of one connection. `gate`: the fault that it suffers, if any."""
+
+    __slots__ = ("closed", "gate", "last", "line", "source", "target", "to")
+
+    def __init__(self, line: Line, gate: Gate | None, source: str, target: str) -> None:
+        self.line = line
+        self.gate = gate
+        self.source = source
+        self.target = target
+        self.to: End | None = None
+        #: when the last message comes, s
+        self.last = 0.0
+        #: whether nothing more is taken
+        self.closed = False
+
+    def send(self, message: Message) -> None:
+        """Put a message on its way; into the void, if the connection has ended."""
+        line = self.line
+        if not line.alive or self.closed:
+            return
+        line.route.counts.messages += 1
+        network = line.network
+        if network.story is not None:
+            network.note("sent", self.source, self.target, message)
+        if self.gate is None:
+            self.carry(message)
+        else:
+            self.gate.take(self, message)
+
+    def carry(self, message: Message | None, more: float = 0.0) -> None:
+        """Have a message arrive, `more` s late; None: the end of the connection."""
+        network = self.line.network
+        loop = network.loop
+        arrival = loop.now + network.hop(self.source) + more
+        if arrival <= self.last:
+            arrival = self.last + NEXT
+        self.last = arrival
+        loop.at(arrival, self._arrive, message)
+
+    def lose(self, message: Message) -> None:
+        """A fault took it."""
+        network = self.line.network
+        if network.story is not None:
+            network.note("lost", self.source, self.target, message)
+
+    def finish(self) -> None:
+        """Nothing more comes; the other end learns of it after all that was sent."""
+        if not self.closed:
+            self.closed = True
+            if self.gate is None:
+                self.carry(None)
+            else:
+                self.gate.end(self)
+
+    def _arrive(self, message: Message | None) -> None:
+        to, line = self.to, self.line
+        if to is None or not line.alive:
+            return
+        process = to.process
+        if message is None:
+            self.to = None
+            process.hold(to.lost, line, "closed by the other side")
+            line.ended()
+        elif process.running:
+            if line.network.story is not None:
+                line.network.note("received", self.source, self.target, message)
+            to.receive(line, message)
+        else:
+            process.hold(self._arrive, message)
+
+
+class Line:
+    """One connection on a route."""
+
+    __slots__ = (
+        "alive",
+        "channel",
+        "deaf",
+        "down",
+        "network",
+        "opened",
+        "owed",
+        "peer",
+        "route",
+        "unsent",
+        "up",
+    )
+
+    def __init__(self, network: Network, route: Route, dialler: End) -> None:
+        self.network = network
+        self.route = route
+        self.alive = True
+        #: whether a node took it
+        self.opened = False
+        up, down = (route.gate(direction) for direction in ("upstream", "downstream"))
+        self.up = Way(self, up, route.source, route.dest)
+        self.down = Way(self, down, route.dest, route.source)
+        self.down.to = dialler
+        #: what the node that took it knows of it: its number there, the node at the other end,
+        #: questions not answered, bytes of answers that are not read
+        self.channel = 0
+        self.peer: str | None = None
+        self.owed = 0
+        self.unsent = 0
+        #: whether the dialler reads nothing
+        self.deaf = False
+
+    def hang_up(self, end: End) -> None:
+        """This end is gone: nothing reaches it any more, and the other learns of it."""
+        here, there = (self.down, self.up) if self.down.to is end else (self.up, self.down)
+        here.to = None
+        there.finish()
+
+    def drop(self, reason: str) -> None:
+        """Both ends lose it, and what is under way."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.route.lines.pop(self, None)
+        network = self.network
+        for way in (self.up, self.down):
+            if way.to is not None:
+                network.loop.after(network.hop(""), way.to.process.hold, way.to.lost, self, reason)
+
+    def ended(self) -> None:
+        """One end has learned that the other has gone."""
+        if self.up.to is None and self.down.to is None:
+            self.alive = False
+            self.route.lines.pop(self, None)
+
+
+class Route:
+    """The way by which `source` reaches node `dest`, with the fault that it has now."""
+
+    def __init__(self, network: Network, route: LinkRoute) -> None:
+        self.name = route.name
+        self.source = route.source
+        self.dest = route.dest
+        self.address = route.listen
+        self.counts = Counts()
+        self.fault: LinkFault | None = None
+        self.lines: dict[Line, None] = {}
+        self._network = network
+
+    def gate(self, direction: str) -> Gate | None:
+        """What a new connection suffers in one direction."""
+        fault = self.fault
+        if fault is None or getattr(fault, "direction", "both") not in (direction, "both"):
+            return None
+        seed = f"{getattr(fault, 'seed', 0)} {self.name} {self.counts.connections} {direction}"
+        return shape(fault, self.counts, seed)
+
+    def set(self, fault: LinkFault | None) -> None:
+        """Have this fault from now on, or none. As with a proxy, that costs all connections, but
+        for a stall, which neither side notices."""
+        former, self.fault = self.fault, fault
+        if isinstance(fault, RefusedLink):
+            self.counts.bitten += len(self.lines)
+        if fault is None and isinstance(former, Stall):
+            self._release()
+        elif former is None and isinstance(fault, Stall):
+            for line in self.lines:
+                line.up.gate = self.gate("upstream")
+                line.down.gate = self.gate("downstream")
+        else:
+            for line in list(self.lines):
+                line.drop("Connection reset by peer")
+
+    def _release(self) -> None:
+        for line in list(self.lines):
+            for way in (line.up, line.down):
+                gate, way.gate = way.gate, None
+                if gate is not None:
+                    gate.release(way)
+
+
+class Network:
+    """All routes of a world, and the nodes that take connections."""
+
+    def __init__(self, loop: VirtualLoop, random: Random, tweaks: Tweaks, story: bool) -> None:
+        self.loop = loop
+        self.routes: dict[str, Route] = {}
+        self.servers: dict[str, Server] = {}
+        self.story: list[Sighting] | None = [] if story else None
+        self._by_address: dict[str, Route] = {}
+        self._roll = random.random
+        self._least, most = tweaks.latency
+        self._spread = most - self._least
+        self._held = tweaks.buggify.get("message-held", 0.0)
+        self._delay = tweaks.delay
+        self._ranks: dict[str, float] = {}
+        self._ranked = tweaks.priorities is not None
+
+    def hop(self, source: str) -> float:
+        """s that the next message of a node takes."""
+        seconds = self._least + self._roll() * self._spread
+        if self._held and self._roll() < self._held:
+            seconds += self._roll() * self._delay
+        if self._ranked:
+            seconds += self._rank(source) * self._spread * 10
+        return seconds
+
+    def rank_anew(self) -> None:
+        """Draw anew which nodes' messages overtake those of others."""
+        self._ranks.clear()
+
+    def _rank(self, source: str) -> float:
+        rank = self._ranks.get(source)
+        if rank is None:
+            rank = self._ranks[source] = self._roll()
+        return rank
+
+    def note(self, what: str, source: str, dest: str, content: Any) -> None:
+        """A line of the story."""
+        if self.story is not None:
+            self.story.append(Sighting(self.loop.now, what, source, dest, content))
+
+    def add(self, route: LinkRoute) -> None:
+        """Carry this route too."""
+        made = Route(self, route)
+        self.routes[route.name] = self._by_address[route.listen] = made
+
+    def dial(self, address: str, dialler: End) -> Line:
+        """Begin a connection. Sooner or later `dialler` is greeted, or has lost it, or hears
+        nothing."""
+        route = self._by_address[address]
+        line = Line(self, route, dialler)
+        if isinstance(route.fault, RefusedLink):
+            line.alive = False
+            reason = f"{address}: Connection refused"
+            self.loop.after(2 * self.hop(""), dialler.process.hold, dialler.lost, line, reason)
+            route.counts.bitten += 1
+            return line
+        route.counts.connections += 1
+        route.lines[line] = None
+        self.loop.after(2 * self.hop(""), self._connect, line)
+        return line
+
+    def _connect(self, line: Line) -> None:
+        if not line.alive:
+            return
+        server = self.servers.get(line.route.dest)
+        if server is None:
+            line.drop("closed by the other side")
+            return
+        line.opened = True
+        server.hold(server.accept, line)

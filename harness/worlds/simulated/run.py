@@ -1,0 +1,149 @@
+"""Runs one whole test in virtual time, and judges it.
+
+The same runner, interpreter, nemesis, quiescence, final reads and recorder as on processes; the
+world is another (harness.worlds.simulated.environment), and nothing goes to any file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.checkers.logs.logs import Logs
+from dynamesis.harness.check.evaluate import judge_history
+from dynamesis.harness.generators import Generator
+from dynamesis.harness.nemesis import Nemesis
+from dynamesis.harness.nemesis.ledger import Ledger
+from dynamesis.harness.processes.clock import CLOCK
+from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.run.runner import Runner, RunnerParts
+from dynamesis.harness.worlds.compose import final_reads, load_of
+from dynamesis.harness.worlds.facts import facts
+from dynamesis.harness.worlds.options import TestOptions
+from dynamesis.harness.worlds.simulated.environment import World
+from dynamesis.harness.worlds.simulated.loop import BEGAN, VirtualClock, VirtualLoop
+from dynamesis.harness.worlds.simulated.network import Sighting
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
+from dynamesis.workloads.script.used_keys import UsedKeys
+
+# what goes wrong in a test is in its history; who wants to read more, sets logging up
+logging.getLogger("dynamesis").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class SimulatedTest:
+    """What a test in virtual time leaves behind.
+
+    history: the whole history
+    test, ledger: what test.json and ledger.jsonl would hold
+    node_logs: by node, the events of its log, as its file would have them
+    messages: the story of every message, where it was asked for
+    seconds: how much virtual time it took
+    """
+
+    history: tuple[Op, ...]
+    test: JsonObject
+    ledger: tuple[JsonObject, ...]
+    node_logs: Mapping[str, tuple[JsonObject, ...]]
+    messages: tuple[Sighting, ...]
+    seconds: float
+
+
+def simulate(
+    options: TestOptions,
+    *,
+    load: Generator | None = None,
+    story: bool = False,
+    tweaks: Tweaks | None = None,
+) -> SimulatedTest:
+    """Run a test from boot to stop. `load`: what clients and nemesis do, where that is not drawn
+    from the options; `story`: keep every message. The same arguments give the same test, event
+    by event. Raises EnvironmentFailed when the nodes do not boot, UsageError for a target that
+    cannot be simulated."""
+    test = facts(options)
+    with VirtualTime() as time:
+        world = World(options, time.loop, tweaks or Tweaks(), story)
+        recorder = Recorder(None, clock=time.clock.monotonic_ns)
+        ledger = Ledger(None)
+        parts = parts_of(options, world, recorder, ledger, load)
+        test["links_used"] = parts.links.name
+        runner = Runner(parts, None, recorder, test)
+        time.run(runner.run())
+        test["began"] = recorder.began
+        seconds = time.loop.now - BEGAN
+    logs = {node: world.cluster.log_of(node) for node in world.cluster.logs}
+    messages = tuple(world.network.story or ())
+    return SimulatedTest(tuple(recorder.kept), test, tuple(ledger.kept), logs, messages, seconds)
+
+
+def judge(simulated: SimulatedTest) -> JsonObject:
+    """The results, as results.json has them: all checkers, on what is in memory."""
+    test = simulated.test
+    lines = [line for log in simulated.node_logs.values() for line in log]
+    lines.sort(key=lambda line: line["mono"])
+    logs = Logs.of(lines, test.get("began"))
+    return judge_history(History.of(simulated.history), test, logs=logs)
+
+
+class VirtualTime:
+    """A loop in virtual time, and a context in which it is the clock."""
+
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop)
+        self._context = copy_context()
+        self._context.run(CLOCK.set, self.clock)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Until it has ended."""
+        self._context.run(self.loop.run_until_complete, work)
+
+    def __enter__(self) -> VirtualTime:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._context.run(
+                self.loop.run_until_complete, asyncio.gather(*tasks, return_exceptions=True)
+            )
+        self.loop.close()
+
+
+def parts_of(
+    options: TestOptions,
+    world: World,
+    recorder: Recorder,
+    ledger: Ledger,
+    load: Generator | None,
+) -> RunnerParts:
+    """Everything that a runner needs."""
+    environment, keys = world.environment, options.given_keys
+    probes = world.probes
+    names = [route.name for route in environment.routes]
+    nemesis = Nemesis(
+        environment.store, environment.links, ledger, environment.welcome, {}, names, probes
+    )
+    recorder.listen(nemesis.observe)
+    used = UsedKeys()
+    recorder.listen(used.observe)
+    return RunnerParts(
+        store=environment.store,
+        links=environment.links,
+        routes=environment.routes,
+        nemesis=nemesis,
+        clients={number: world.client(number) for number in range(options.concurrency)},
+        load=load_of(options, keys) if load is None else load,
+        final=lambda _: final_reads(options, used.keys, environment.nodes),
+        keys=options.workload.keys(keys),
+        anti_entropy=options.target.limits.anti_entropy,
+        lacks=options.lacks,
+    )
