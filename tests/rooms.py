@@ -322,8 +322,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.hunt": (
         "tests without an end, and the failures that they find",
         (
-            *("harness.campaign", "harness.generators", "harness.report"),
-            *("harness.report.pictures", "harness.results", "harness.run"),
+            *("harness.campaign", "harness.generators", "harness.nemesis"),
+            *("harness.processes", "harness.report", "harness.report.pictures"),
+            *("harness.results", "harness.run"),
             *("harness.targets", "harness.usage", "harness.worlds"),
         ),
     ),

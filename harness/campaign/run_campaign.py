@@ -20,7 +20,7 @@ from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.shard import WHOLE, Shard
 from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
-from dynamesis.harness.campaign.worker_pool import TestPool, worker_pool
+from dynamesis.harness.campaign.worker_pool import Pool, worker_pool
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
@@ -68,7 +68,7 @@ def run_campaign(
     store: Path,
     wanted: CampaignOptions,
     mode: Mode = Mode.AUTO,
-    pool: Callable[[], AbstractContextManager[TestPool]] | None = None,
+    pool: Callable[[], AbstractContextManager[Pool]] | None = None,
 ) -> int:
     """The exit code of the worst verdict. `pool` runs the tests, so many processes of this machine
     as there are jobs when absent. Raises UsageError, EnvironmentFailed."""
@@ -117,7 +117,7 @@ def _run(
     campaign: Campaign,
     folder: Folder,
     journal: Journal,
-    begin: Callable[[], AbstractContextManager[TestPool]],
+    begin: Callable[[], AbstractContextManager[Pool]],
     console: Console,
     mode: Mode,
 ) -> Scheduler:

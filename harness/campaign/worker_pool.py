@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from dynamesis.harness.processes.lifeline import PARENT, end_with
 from dynamesis.harness.processes.process_guard import ProcessGuard
@@ -64,10 +64,8 @@ class Ended:
     seconds: float
 
 
-class TestPool(Protocol):
+class Pool(Protocol):
     """Runs tests, some at once: WorkerPool on this machine, DaskPool on others."""
-
-    __test__: ClassVar[bool] = False
 
     @property
     def running(self) -> list[Task]: ...

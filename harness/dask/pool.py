@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -208,7 +208,8 @@ def dask_pool(address: str) -> Iterator[DaskPool]:
         raise EnvironmentFailed(_EXTRA) from missing
     _quieten()
     try:
-        client = Client(address, timeout=_CONNECT, set_as_default=False)
+        made: Callable[..., Any] = Client  # it has no types
+        client = made(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as failure:
         raise EnvironmentFailed(
             f"--dask: there is no scheduler at {address}; start one (dask scheduler), "

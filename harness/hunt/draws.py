@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.hunt.trials import Trial
+from dynamesis.harness.worlds.options import SIMULATED, why_not
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: seeds are below it: short to read, and enough
@@ -31,11 +33,19 @@ class Draws:
         named = {(c.workload, c.nemesis, c.config): replace(c, seed=1) for c in campaign.cells}
         return cls(tuple(campaign.spec(cell) for cell in named.values()), seed)
 
+    @cached_property
+    def simulated(self) -> tuple[TestSpec, ...]:
+        """The combinations that can be simulated; links and clocks are then of that world."""
+        own = {name: TestSpec.flags()[name].default for name in ("links", "clocks", "drivers")}
+        there = (replace(spec, world=SIMULATED, **own) for spec in self.combinations)
+        return tuple(dict.fromkeys(spec for spec in there if why_not(spec) is None))
+
     def round(self, number: int, world: str, times: int) -> Iterator[Trial]:
-        """`times` trials of every combination, in turn."""
+        """`times` trials of every combination that this world can have, in turn."""
+        drawn = self.simulated if world == SIMULATED else self.combinations
         rng = Rng(self.seed).split(f"round {number} {world}")
         for _ in range(times):
-            order, rng = rng.shuffle(self.combinations)
+            order, rng = rng.shuffle(drawn)
             for spec in order:
                 seed, rng = rng.below(_SEEDS)
                 yield Trial(replace(spec, seed=seed))

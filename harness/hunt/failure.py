@@ -32,10 +32,12 @@ from dynamesis.harness.hunt.interval import Rate
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
 from dynamesis.harness.worlds.test_spec import TestSpec
 
-PROCESSES, SIMULATED = "processes", "simulated"
 WORLDS = (SIMULATED, PROCESSES)
+#: options of a test that its file has elsewhere
+_ELSEWHERE = ("schedule", "world")
 _KEYS = ("anomalies", "why", "world", "test", "faults", "symptoms", "found", "struck", "rate")
 _NEEDED = ("anomalies", "test", "faults")
 _MOST = 10**9
@@ -97,7 +99,7 @@ def options(spec: TestSpec) -> JsonObject:
     written = {}
     for name, flag in TestSpec.flags().items():
         value = getattr(spec, name)
-        if value == flag.default or name == "schedule":
+        if value == flag.default or name in _ELSEWHERE:
             continue
         plain = list(value) if isinstance(value, tuple) else value
         if flag.kind == "names":
@@ -152,7 +154,7 @@ def load_faults(schedule: str) -> tuple[JsonObject, ...]:
 
 def faults_alone(text: str) -> str:
     """A schedule with the faults of a file, each on the line where the file has it."""
-    root: yaml.Node = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
     [(key, value)] = [pair for pair in root.value if pair[0].value == "faults"]
     lines: list[str] = text[: value.end_mark.index].splitlines(keepends=True)
@@ -177,7 +179,7 @@ def _symptoms(place: YamlPlace) -> frozenset[Symptom]:
 
 def _test(place: YamlPlace) -> TestSpec:
     flags = TestSpec.flags()
-    given = place.mapping([name for name in flags if name != "schedule"])
+    given = place.mapping([name for name in flags if name not in _ELSEWHERE])
     values: dict[str, Any] = {}
     for name, each in given.items():
         try:

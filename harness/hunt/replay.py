@@ -97,7 +97,7 @@ def same(failure: Failure, shown: Fingerprint) -> bool:
 
 def trial(failure: Failure) -> Trial:
     """The test of a failure, with its faults."""
-    return Trial(failure.test, dump_faults(failure.faults))
+    return Trial(replace(failure.test, world=failure.world), dump_faults(failure.faults))
 
 
 def replay(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,12 @@ from pathlib import Path
 from dynamesis.harness.campaign.run_campaign import interrupting, read_campaign
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.hunt.draws import Draws
-from dynamesis.harness.hunt.failure import PROCESSES, WORLDS
+from dynamesis.harness.hunt.failure import WORLDS
 from dynamesis.harness.hunt.folder import FailureFolder
 from dynamesis.harness.hunt.hunt import Hunter
 from dynamesis.harness.hunt.runs import HuntBudget, HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits
+from dynamesis.harness.hunt.simulated import simulated_world
 from dynamesis.harness.hunt.trials import (
     ERROR,
     INVALID,
@@ -36,6 +37,7 @@ from dynamesis.harness.usage import exits
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
 
 HUNTS, HUNT, LOG = "hunts", "hunt.json", "hunt.log"
 CODES = {
@@ -75,7 +77,7 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
     if mode is not Mode.QUIET:
         tests = f"{len(Draws.of(campaign, seed).combinations)} combinations of {campaign.name}"
         console.print(f"hunt    {tests}, seed {seed}, failures in {options.failures}")
-    with worlds(folder, options.jobs, options.world) as (known, runs):
+    with worlds(folder, options.jobs, in_memory=True) as (known, runs):
         runs.budget = options.budget
         drawn = {name: _times(name, options) for name in known if options.world in (None, name)}
         hunter = Hunter(failures, Draws.of(campaign, seed), known, drawn, runs, options.limits)
@@ -108,15 +110,21 @@ def _times(world: str, options: HuntOptions) -> int:
 
 @contextmanager
 def worlds(
-    folder: Folder, jobs: int, wanted: str | None = None
+    folder: Folder, jobs: int, in_memory: bool
 ) -> Iterator[tuple[Mapping[str, TrialWorld], HuntRuns]]:
-    """Every world that there is, in their order, and the runs in them, of which the folder keeps
-    what failed."""
-    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
-        processes = ProcessWorld(pool, folder / "runs")
-        known: dict[str, TrialWorld] = {PROCESSES: processes}
-        runs = HuntRuns(HuntBudget(), processes.forget)
-        yield {name: known[name] for name in WORLDS if name in known}, runs
+    """Every world, in their order, and the runs in them. What failed leaves a folder, but not where
+    simulation is to be in memory, which is quicker."""
+    root = folder / "runs"
+    with ExitStack() as stack:
+        stack.enter_context(logging_to(folder / LOG, workers=True))
+        simulated: TrialWorld | None = None
+        if in_memory:
+            simulated = stack.enter_context(simulated_world(jobs))
+        pool = stack.enter_context(worker_pool(jobs))
+        processes = ProcessWorld(pool, root)
+        simulated = simulated or ProcessWorld(pool, root, SIMULATED)
+        known: dict[str, TrialWorld] = {SIMULATED: simulated, PROCESSES: processes}
+        yield {name: known[name] for name in WORLDS}, HuntRuns(HuntBudget(), processes.forget)
 
 
 def summarised(hunter: Hunter, campaign: str, seed: int) -> JsonObject:

@@ -41,7 +41,7 @@ def run_replay(
     done: list[Replayed] = []
     if failures:
         folder = results_folder(store / REPLAYS, "replay")
-        with worlds(folder, jobs) as (known, runs):
+        with worlds(folder, jobs, in_memory=False) as (known, runs):
 
             def interrupt() -> None:
                 runs.interrupted = True
@@ -76,7 +76,8 @@ def checked(file: Path) -> Failure:
         schedule = Path(scratch) / SCHEDULE
         schedule.write_text(schedule_of(file), encoding="utf-8")
         try:
-            plan_test(replace(failure.test, nemesis=None, schedule=schedule))
+            spec = replace(failure.test, nemesis=None, schedule=schedule)
+            plan_test(replace(spec, world=failure.world))
         except UsageError as wrong:
             message = str(wrong).removeprefix("--schedule: ").replace(str(schedule), str(file))
             raise UsageError(message if str(file) in message else f"{file}: {message}") from wrong

@@ -59,7 +59,7 @@ class _Attempts:
 
     def _fails(self, schedule: str) -> bool:
         tries = 1 if self.world.deterministic else self.limits.tries
-        trials = [Trial(self.failure.test, schedule)] * tries
+        trials = [Trial(replace(self.failure.test, world=self.failure.world), schedule)] * tries
         self._failed = False
         for _, outcome in self.runs.each(self.world, trials, self._more):
             self._spent += 1

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from dynamesis.harness.campaign.worker_pool import Ended, Task, WorkerPool
-from dynamesis.harness.hunt.failure import PROCESSES
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, Folder
+from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 VALID, INVALID, UNKNOWN, ERROR = "valid", "invalid", "unknown", "error"
@@ -78,15 +78,14 @@ class TrialWorld(Protocol):
 
 
 class ProcessWorld:
-    """Each trial is a process `dynamesis test` with nodes and proxies of its own, and a folder
-    below `root`."""
+    """Each trial is a process `dynamesis test`, with nodes and proxies of its own or, as `name`
+    has it, with simulated ones; and a folder below `root`."""
 
-    name = PROCESSES
-    deterministic = False
-
-    def __init__(self, pool: WorkerPool, root: Path) -> None:
+    def __init__(self, pool: WorkerPool, root: Path, name: str = PROCESSES) -> None:
         self._pool = pool
         self._root = root
+        self.name = name
+        self.deterministic = name == SIMULATED
 
     @property
     def free(self) -> bool:
@@ -95,7 +94,8 @@ class ProcessWorld:
     def begin(self, number: int, trial: Trial) -> None:
         store = self._store(number)
         store.mkdir(parents=True)
-        self._pool.give(Task(number, _spec(trial, store), store, patience(trial.spec)))
+        spec = replace(_spec(trial, store), world=self.name)
+        self._pool.give(Task(number, spec, store, patience(spec)))
 
     def ended(self, timeout: float) -> list[TrialOutcome]:
         return [outcome(each, self._store(each.number)) for each in self._pool.ended(timeout)]
