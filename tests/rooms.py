@@ -326,6 +326,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.processes", "harness.report", "harness.report.pictures"),
             *("harness.results", "harness.run"),
             *("harness.targets", "harness.usage", "harness.worlds"),
+            "harness.worlds.simulated",
         ),
     ),
     "harness.zoo": (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from dynamesis.harness.usage.catalogue import names
 from dynamesis.harness.usage.flags import STORE, Plain, Quiet, Store
 from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from dynamesis.harness.campaign.worker_pool import Pool
 
 
 def run(
@@ -57,7 +62,6 @@ def run(
     """Run every test of a matrix, and again those that failed."""
     from dynamesis.harness.campaign.run_campaign import CampaignOptions, run_campaign
     from dynamesis.harness.run.progress_view import Mode
-    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.shipped import campaign_file
     from dynamesis.harness.usage.values import within, writable_file
 
@@ -68,11 +72,18 @@ def run(
     wanted = CampaignOptions(
         only, shard, tuple(budget or ()), options, jobs, resume, junit, dry_run
     )
-    pool = None
-    if dask is not None:
-        from dynamesis.harness.dask.pool import dask_pool
+    mode = Mode.of(quiet, plain)
+    return run_campaign(campaign_file(campaign), store, wanted, mode, _pool(dask, jobs))
 
-        if jobs != 1:
-            raise UsageError("--jobs: with --dask as many tests run at once as there are workers")
-        pool = partial(dask_pool, dask)
-    return run_campaign(campaign_file(campaign), store, wanted, Mode.of(quiet, plain), pool)
+
+def _pool(dask: str | None, jobs: int) -> Callable[[], AbstractContextManager[Pool]] | None:
+    """What runs the tests, if not processes of this machine."""
+    from dynamesis.harness.usage.exits import UsageError
+
+    if dask is None:
+        return None
+    if jobs != 1:
+        raise UsageError("--jobs: with --dask as many tests run at once as there are workers")
+    from dynamesis.harness.dask.pool import dask_pool
+
+    return partial(dask_pool, dask)

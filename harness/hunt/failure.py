@@ -88,10 +88,7 @@ class Failure:
         if self.rate is not None:
             content["rate"] = self.rate.to_dict()
         kept = {key: value for key, value in content.items() if value or key in _NEEDED}
-        text: str = yaml.safe_dump(
-            kept, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-        )
-        return f"# again: dynamesis replay {where}\n{text}"
+        return "".join((f"# again: dynamesis replay {where}\n", *map(_dump, kept, kept.values())))
 
 
 def options(spec: TestSpec) -> JsonObject:
@@ -160,6 +157,18 @@ def faults_alone(text: str) -> str:
     lines: list[str] = text[: value.end_mark.index].splitlines(keepends=True)
     first: int = key.start_mark.line
     return "\n" * first + "".join(lines[first:])
+
+
+def _dump(key: str, value: Any) -> str:
+    """A key of the file. Each fault and each evidence has a line of its own, for git."""
+    text: str = yaml.safe_dump(
+        {key: value},
+        sort_keys=False,
+        default_flow_style=False if key == "symptoms" else None,
+        width=10_000,
+        allow_unicode=True,
+    )
+    return text
 
 
 def _by_anomaly(symptoms: Iterable[Symptom]) -> dict[str, list[str]]:

@@ -24,6 +24,8 @@ from dynamesis.harness.hunt.trials import INVALID, Trial, TrialOutcome, TrialWor
 from dynamesis.harness.report.spoken import first_sentence
 from dynamesis.harness.report.summary import described
 
+#: how often a failure was met in a hunt when that is shown
+_SHOWN = frozenset(10**digits for digits in range(9))
 #: characters that are kept of a proof
 _LONG = 300
 
@@ -107,7 +109,9 @@ class Hunter:
         kept, new = self.failures.strike(found, shown)
         self.struck[kept.name] += 1
         self.runs.keep(kept.name, outcome.number)
-        self.say(INVALID, f"{'new' if new else 'again'}   {kept.name}: {found.why}")
+        if (times := self.struck[kept.name]) in _SHOWN:
+            again = "new" if new else f"met {times} times" if times > 1 else "known"
+            self.say(INVALID, f"{again}   {kept.name}: {found.why}")
         if new:
             self.fresh.append(kept.name)
             self._to_shrink.append(kept)

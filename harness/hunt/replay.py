@@ -23,6 +23,7 @@ from dynamesis.harness.hunt.trials import (
     TrialWorld,
 )
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.worlds.options import SIMULATED
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,10 @@ class Replayed:
             word = f"fails otherwise ({', '.join(sorted({e.anomalies[0] for e in self.others}))})"
         unsure = f", {self.unknown} unknown" * bool(self.unknown)
         unsure += f", {self.errors} errors" * bool(self.errors)
-        return f"{self.failure.name}: {word}, {self.rate}{unsure}"
+        rate = str(self.rate)
+        if self.failure.world == SIMULATED and self.rate.runs:
+            rate = "and always does: it is simulated"
+        return f"{self.failure.name}: {word}, {rate}{unsure}"
 
 
 def same(failure: Failure, shown: Fingerprint) -> bool:

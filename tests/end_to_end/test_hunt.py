@@ -122,3 +122,33 @@ def test_a_machine_on_which_nothing_runs_ends_a_hunt(start: Start, tmp_path: Pat
     assert hunt.wait() == 4, hunt.said()
     [line] = hunt.said().splitlines()
     assert "5 tests in a row ended in an error" in line
+
+
+def test_what_is_found_in_simulation_is_shrunk_and_replayed_there(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text(HUNT)
+    failures = FailureFolder(tmp_path / "failures")
+    arguments = ("--simulated", "3", "--replays", "2", "--seed", "5", "--runs", "7", "--json")
+    hunt = start("hunt", "small.yaml", *arguments)
+    assert hunt.wait() == 1, hunt.said()
+    # three in simulation, one to shrink, one to see, then one on processes, and the next round
+    assert printed(hunt)["runs"]["simulated"]["invalid"] >= 5
+    assert printed(hunt)["runs"]["processes"]["invalid"] == 1
+    [failure] = failures.all()  # on processes it is the same bug
+    assert (failure.world, failure.faults, failure.struck) == ("simulated", (), 5)
+    again = start("replay", "failures", "--json")
+    assert again.wait() == 1, again.said()
+    [row] = printed(again)["failures"]
+    assert (row["failed"], row["runs"]) == (1, 1)
+    assert (tmp_path / row["folder"] / "report.html").exists()
+
+
+def test_two_hunts_with_one_seed_draw_the_same_tests(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(HUNT)
+    arguments = ("--world", "simulated", "--runs", "1", "--seed", "5", "-q")
+    for name in ("one", "two"):
+        run = start("hunt", "small.yaml", *arguments, "--failures", name)
+        assert run.wait() == 1, run.said()
+    [one], [two] = FailureFolder(tmp_path / "one").all(), FailureFolder(tmp_path / "two").all()
+    assert one == two
