@@ -164,7 +164,7 @@ def _dump(key: str, value: Any) -> str:
     text: str = yaml.safe_dump(
         {key: value},
         sort_keys=False,
-        default_flow_style=False if key == "symptoms" else None,
+        default_flow_style=None if isinstance(value, list | dict) and key != "symptoms" else False,
         width=10_000,
         allow_unicode=True,
     )
