@@ -23,7 +23,7 @@ from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import results_folder
-from dynamesis.harness.worlds.options import plan_test
+from dynamesis.harness.worlds.options import PROCESSES, plan_test
 from rich.text import Text
 
 REPLAYS = "replays"
@@ -45,8 +45,7 @@ def run_replay(
 
             def interrupt() -> None:
                 runs.interrupted = True
-                for world in known.values():
-                    world.stop()
+                known[PROCESSES].stop()  # both worlds have one pool, whose second stop is at once
 
             with interrupting(interrupt):
                 for file, failure in zip(files, failures, strict=True):
