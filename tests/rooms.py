@@ -330,6 +330,23 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "workloads.plain",
         ),
     ),
+    "harness.dask": (
+        "the tests of a campaign on the workers of a Dask cluster",
+        (
+            *("harness.campaign", "harness.processes", "harness.results"),
+            *("harness.targets", "harness.worlds"),
+        ),
+    ),
+    "harness.hunt": (
+        "tests without an end, and the failures that they find",
+        (
+            *("harness.campaign", "harness.generators", "harness.nemesis"),
+            *("harness.processes", "harness.report", "harness.report.pictures"),
+            *("harness.results", "harness.run"),
+            *("harness.targets", "harness.usage", "harness.worlds"),
+            "harness.worlds.simulated",
+        ),
+    ),
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
@@ -363,7 +380,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.experiments", "harness.init", "harness.links"),
+            *("harness.cli.local", "harness.dask", "harness.experiments", "harness.hunt"),
+            *("harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.simulation"),
             "harness.targets",

@@ -22,7 +22,7 @@ PLACES = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md"),
     *("docs/api.md", "docs/architecture.md", "docs/campaigns.md", "docs/checkers.md"),
     *("docs/cli.md", "docs/errors.md", "docs/faults.md", "docs/generators.md"),
-    *("docs/history.md", "docs/node.md", "docs/operating.md", "docs/workloads.md"),
+    *("docs/history.md", "docs/hunt.md", "docs/node.md", "docs/operating.md", "docs/workloads.md"),
     *("docs/zoo.md", "docs/make_picture.py", "docs/your-store.md"),
     *("checkers", "cluster", "dynamesis", "examples", "harness", "workloads"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.campaign.shard import WHOLE, Shard
 from dynamesis.harness.campaign.spec import Campaign, read
 from dynamesis.harness.campaign.view import view
-from dynamesis.harness.campaign.worker_pool import worker_pool
+from dynamesis.harness.campaign.worker_pool import Pool, worker_pool
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
@@ -63,8 +63,15 @@ class CampaignOptions:
     dry: bool = False
 
 
-def run_campaign(file: Path, store: Path, wanted: CampaignOptions, mode: Mode = Mode.AUTO) -> int:
-    """The exit code of the worst verdict. Raises UsageError, EnvironmentFailed."""
+def run_campaign(
+    file: Path,
+    store: Path,
+    wanted: CampaignOptions,
+    mode: Mode = Mode.AUTO,
+    pool: Callable[[], AbstractContextManager[Pool]] | None = None,
+) -> int:
+    """The exit code of the worst verdict. `pool` runs the tests, so many processes of this machine
+    as there are jobs when absent. Raises UsageError, EnvironmentFailed."""
     shard = WHOLE if wanted.shard is None else Shard.parse(wanted.shard)
     read = _chosen(read_campaign(file, wanted.overrides), wanted.only)
     whole = replace(read, budget=from_flags(read.budget, wanted.budget))
@@ -79,7 +86,8 @@ def run_campaign(file: Path, store: Path, wanted: CampaignOptions, mode: Mode = 
     if mode is not Mode.QUIET:
         _announce(campaign, shard, folder, console.print)
     plan = _plan(folder, whole, shard, wanted.only, file)
-    scheduler = _run(campaign, folder, journal, wanted.jobs, console, mode)
+    begin = (lambda: worker_pool(wanted.jobs)) if pool is None else pool
+    scheduler = _run(campaign, folder, journal, begin, console, mode)
     stopped, omitted = scheduler.interrupted, scheduler.omitted()
     results = collect(campaign, journal.runs, plan.start, scheduler.elapsed(), stopped, omitted)
     results |= {
@@ -106,10 +114,15 @@ def _announce(
 
 
 def _run(
-    campaign: Campaign, folder: Folder, journal: Journal, jobs: int, console: Console, mode: Mode
+    campaign: Campaign,
+    folder: Folder,
+    journal: Journal,
+    begin: Callable[[], AbstractContextManager[Pool]],
+    console: Console,
+    mode: Mode,
 ) -> Scheduler:
     """The scheduler, when everything has been run, or nothing more may be."""
-    with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:
+    with logging_to(folder / LOG, workers=True), begin() as pool:
         shown = view(console, mode=mode)
         scheduler = Scheduler(campaign, folder.path, journal, pool)
         room = _room(campaign, folder)

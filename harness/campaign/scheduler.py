@@ -19,7 +19,7 @@ from dynamesis.harness.campaign.journal import CellRun, Journal
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.rates import due
 from dynamesis.harness.campaign.spec import Campaign
-from dynamesis.harness.campaign.worker_pool import OUTPUT, Ended, Task, WorkerPool
+from dynamesis.harness.campaign.worker_pool import OUTPUT, Ended, Pool, Task
 from dynamesis.harness.report.summary import described, reasons
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, Folder
 from dynamesis.harness.worlds.test_spec import TestSpec, command
@@ -51,7 +51,7 @@ class Scheduler:
     campaign: Campaign
     folder: Path
     journal: Journal
-    pool: WorkerPool
+    pool: Pool
     on_run: Callable[[CellRun | None], None] = lambda run: None
     wanted: Callable[[Cell], bool] = lambda cell: True
     room: Callable[[], str | None] = lambda: None

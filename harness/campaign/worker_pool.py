@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Protocol
 
 from dynamesis.harness.campaign.test_process import RunningTest, forked, fresh, warm_up
 from dynamesis.harness.processes.lifeline import end_with
@@ -65,6 +66,25 @@ class Ended:
     number: int
     code: int | None
     seconds: float
+
+
+class Pool(Protocol):
+    """Runs tests, some at once: WorkerPool on this machine, DaskPool on others."""
+
+    @property
+    def running(self) -> list[Task]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def free(self) -> bool: ...
+
+    def give(self, task: Task) -> None: ...
+
+    def ended(self, timeout: float) -> list[Ended]: ...
+
+    def stop(self) -> None: ...
 
 
 @dataclass

@@ -21,6 +21,8 @@ _INTERRUPTED = 130
 COMMANDS = {
     "test": "dynamesis.harness.cli.test",
     "campaign": "dynamesis.harness.cli.campaign",
+    "hunt": "dynamesis.harness.cli.hunt",
+    "replay": "dynamesis.harness.cli.replay",
     "merge": "dynamesis.harness.cli.merge",
     "simulate": "dynamesis.harness.cli.simulate",
     "check": "dynamesis.harness.cli.check",

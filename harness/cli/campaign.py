@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from dynamesis.harness.usage.catalogue import names
 from dynamesis.harness.usage.flags import STORE, Plain, Quiet, Store
 from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from dynamesis.harness.campaign.worker_pool import Pool
 
 
 def run(
@@ -38,6 +44,10 @@ def run(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    dask: Annotated[
+        str | None,
+        Option(help="Run the tests on the workers of this Dask scheduler.", metavar="ADDRESS"),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Go on with the last campaign of this name.")
     ] = False,
@@ -62,4 +72,18 @@ def run(
     wanted = CampaignOptions(
         only, shard, tuple(budget or ()), options, jobs, resume, junit, dry_run
     )
-    return run_campaign(campaign_file(campaign), store, wanted, Mode.of(quiet, plain))
+    mode = Mode.of(quiet, plain)
+    return run_campaign(campaign_file(campaign), store, wanted, mode, _pool(dask, jobs))
+
+
+def _pool(dask: str | None, jobs: int) -> Callable[[], AbstractContextManager[Pool]] | None:
+    """What runs the tests, if not processes of this machine."""
+    from dynamesis.harness.usage.exits import UsageError
+
+    if dask is None:
+        return None
+    if jobs != 1:
+        raise UsageError("--jobs: with --dask as many tests run at once as there are workers")
+    from dynamesis.harness.dask.pool import dask_pool
+
+    return partial(dask_pool, dask)

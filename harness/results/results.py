@@ -79,9 +79,14 @@ def create(root: Path, test: str, now: datetime | None = None) -> Folder:
     parent = root / test
     parent.mkdir(parents=True, exist_ok=True)
     path = _unused(parent, (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z")
-    _point(parent / "latest", Path(path.name))
-    _point(root / "latest", Path(test) / path.name)
+    point_latest(root, path)
     return Folder(path)
+
+
+def point_latest(root: Path, path: Path) -> None:
+    """Points the `latest` links of a store at a test in it."""
+    _point(path.parent / "latest", Path(path.name))
+    _point(root / "latest", path.relative_to(root))
 
 
 def runs(root: Path) -> Iterator[Folder]:

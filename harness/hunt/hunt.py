@@ -1,0 +1,143 @@
+"""A hunt: what is known is replayed, then tests are drawn until it is stopped.
+
+A round has every combination of the campaign, many times in simulation, where a test takes a
+moment, then once on processes. A failure is compared with those that are known. One that is new is
+saved at once, so that no kill loses it, then shrunk and saved again; one that is known is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from dynamesis.harness.hunt.draws import Draws
+from dynamesis.harness.hunt.failure import Failure, load_faults
+from dynamesis.harness.hunt.fingerprint import fingerprint
+from dynamesis.harness.hunt.folder import FailureFolder
+from dynamesis.harness.hunt.replay import Replayed, replay
+from dynamesis.harness.hunt.runs import HuntRuns
+from dynamesis.harness.hunt.shrink import ShrinkLimits, shrunk
+from dynamesis.harness.hunt.trials import INVALID, Trial, TrialOutcome, TrialWorld
+from dynamesis.harness.report.spoken import first_sentence
+from dynamesis.harness.report.summary import described
+
+#: how often a failure was met in a hunt when that is shown
+_SHOWN = frozenset(10**digits for digits in range(9))
+#: characters that are kept of a proof
+_LONG = 300
+
+
+@dataclass
+class Hunter:
+    """One hunt. `worlds`: in the order in which each round goes through them; `times`: trials of
+    each combination in a round, by world; `say` is called with each line to show."""
+
+    failures: FailureFolder
+    draws: Draws
+    worlds: Mapping[str, TrialWorld]
+    times: Mapping[str, int]
+    runs: HuntRuns
+    limits: ShrinkLimits = field(default_factory=ShrinkLimits)
+    say: Callable[[str, str], None] = lambda verdict, line: None
+    doing: str = ""
+    #: by the name of a failure, how often it was met in this hunt
+    struck: Counter[str] = field(default_factory=Counter)
+    fresh: list[str] = field(default_factory=list)
+    replayed: dict[str, Replayed] = field(default_factory=dict)
+    _to_shrink: deque[Failure] = field(default_factory=deque)
+
+    def run(self) -> None:
+        """Until the budget is spent, or an interrupt. Raises UsageError for a file of a failure
+        that cannot be used, EnvironmentFailed."""
+        self._replay_known()
+        number = 0
+        while self.runs.may_begin:
+            number += 1
+            for name in self.times:
+                self.doing = f"round {number}, {name}"
+                self._trials(name, self.draws.round(number, name, self.times[name]))
+
+    def interrupt(self) -> None:
+        """Begin nothing more, and have the running tests end."""
+        self.runs.interrupted = True
+        for world in self.worlds.values():
+            world.stop()
+
+    def _replay_known(self) -> None:
+        for failure in self.failures.all():
+            if not self.runs.may_begin:
+                return
+            self.doing = f"replay of {failure.name}"
+            if failure.rate is None:  # the hunt that found it was killed before it was shrunk
+                self._shrink(failure)
+                continue
+            self._rated(replay(self.runs, self.worlds, failure, self.limits.replays))
+
+    def _trials(self, world: str, trials: Iterator[Trial]) -> None:
+        """All of them, but whenever something new was found, that is shrunk first."""
+        doing = self.doing
+        while self.runs.may_begin:
+            before = self.runs.begun
+            each = self.runs.each(self.worlds[world], trials, lambda: not self._to_shrink)
+            for tried, outcome in each:
+                if outcome.verdict == INVALID:
+                    self._found(world, tried, outcome)
+            while self._to_shrink and self.runs.may_begin:
+                self._shrink(self._to_shrink.popleft())
+            self._to_shrink.clear()
+            self.doing = doing
+            if self.runs.begun == before:
+                return
+
+    def _found(self, world: str, tried: Trial, outcome: TrialOutcome) -> None:
+        shown = fingerprint(outcome.results)
+        why = [a["why"] for a in described(outcome.results) if a["name"] == shown.anomalies[0]]
+        found = Failure(
+            name=shown.name,
+            anomalies=shown.anomalies[:1],
+            symptoms=shown.principal,
+            test=tried.spec,
+            faults=load_faults(tried.schedule or self.worlds[world].faults(outcome)),
+            world=world,
+            why=first_sentence(why[0])[:_LONG] if why else "",
+            found=datetime.now(UTC).date().isoformat(),
+            version=version("dynamesis"),
+        )
+        kept, new = self.failures.strike(found, shown)
+        self.struck[kept.name] += 1
+        self.runs.keep(kept.name, outcome.number)
+        if (times := self.struck[kept.name]) in _SHOWN:
+            again = "new" if new else f"met {times} times" if times > 1 else "known"
+            self.say(INVALID, f"{again}   {kept.name}: {found.why}")
+        if new:
+            self.fresh.append(kept.name)
+            self._to_shrink.append(kept)
+        elif kept.rate is not None and not kept.rate.failed:
+            # its own schedule shows it no longer: this one takes its place
+            self._to_shrink.append(self.failures.rescheduled(kept, found))
+
+    def _shrink(self, failure: Failure) -> None:
+        self.doing = f"shrinking {failure.name}"
+
+        def tried(faults: int, fails: bool) -> None:
+            self.doing = f"shrinking {failure.name}: {faults} faults {'fail' if fails else 'hold'}"
+
+        before = len(failure.faults)
+        done = shrunk(self.runs, self.worlds, failure, self.limits, tried)
+        left = len(done.failure.faults)
+        if left < before:
+            self.say("", f"shrunk  {failure.name}: {left} of {before} faults are enough")
+        self._rated(done)
+
+    def _rated(self, done: Replayed) -> None:
+        """Keeps what runs of its own schedule have shown of a failure."""
+        failure = done.failure.learned(done.shown)
+        if done.rate.runs:
+            failure = replace(failure, rate=done.rate)
+        if not self.runs.interrupted or done.shown:
+            self.replayed[failure.name] = done
+            self.say(done.verdict, f"replay  {done}")
+        self.failures.update(failure)

@@ -1,0 +1,164 @@
+"""Trials in virtual time: forked workers that simulate and judge one after another, in memory.
+
+Nothing is written, so a trial costs what the simulation and the checkers take. What fails is run
+again by its seed and faults when a folder with a report is wanted: it is the same, event by event.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from dynamesis.harness.hunt.trials import (
+    ERROR,
+    INVALID,
+    UNKNOWN,
+    VALID,
+    Trial,
+    TrialOutcome,
+    TrialWorld,
+)
+from dynamesis.harness.nemesis.schedule_file import dump
+from dynamesis.harness.processes.lifeline import end_with
+from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import SCHEDULE
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.worlds.options import SIMULATED, plan_test
+
+#: proofs that are kept of each checker
+_MOST = 50
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    number: int | None = None
+
+
+class SimulatedWorld:
+    """Runs trials in virtual time. Make it with `simulated_world`."""
+
+    name = SIMULATED
+    deterministic = True
+
+    def __init__(self, workers: list[_Worker]) -> None:
+        self._workers = workers
+        self._faults: dict[int, str] = {}
+        self._stopped = False
+
+    @property
+    def free(self) -> bool:
+        if not self._workers:
+            raise EnvironmentFailed("no worker of the simulation is left; see hunt.log")
+        return any(each.number is None for each in self._workers)
+
+    def begin(self, number: int, trial: Trial) -> None:
+        worker = next(each for each in self._workers if each.number is None)
+        worker.number = number
+        worker.pipe.send((number, trial))
+
+    def ended(self, timeout: float) -> list[TrialOutcome]:
+        by_pipe = {each.pipe: each for each in self._workers if each.number is not None}
+        readable = wait(list(by_pipe), timeout)
+        return [self._receive(by_pipe[pipe]) for pipe in readable if isinstance(pipe, Connection)]
+
+    def faults(self, outcome: TrialOutcome) -> str:
+        return self._faults.pop(outcome.number)
+
+    def stop(self) -> None:
+        """What runs ends by itself in a moment; a second time, at once."""
+        if self._stopped:
+            for each in self._workers:
+                each.process.kill()
+        self._stopped = True
+
+    def _receive(self, worker: _Worker) -> TrialOutcome:
+        number, worker.number = worker.number, None
+        assert number is not None
+        try:
+            outcome, faults = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._workers.remove(worker)
+            return TrialOutcome(number, ERROR, 0.0, output=("the simulation ended by a signal",))
+        if outcome.verdict == INVALID:
+            self._faults = {number: faults}
+        received: TrialOutcome = outcome
+        return received
+
+
+@contextmanager
+def simulated_world(jobs: int) -> Iterator[TrialWorld]:
+    """A world with so many workers. They are forked at once, before anything else has threads."""
+    context = multiprocessing.get_context("fork")
+    workers = []
+    for number in range(jobs):
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_work, args=(theirs, os.getpid()), name=f"simulation-{number + 1}"
+        )
+        process.start()
+        theirs.close()
+        workers.append(_Worker(process, ours))
+    try:
+        yield SimulatedWorld(list(workers))
+    finally:
+        for worker in workers:
+            with suppress(OSError):
+                worker.pipe.send(None)
+            worker.process.join(10.0)
+            worker.process.kill()
+            worker.process.join()
+
+
+def play(number: int, trial: Trial) -> tuple[TrialOutcome, str]:
+    """Simulates and judges; returns how it ended, and its faults as a schedule."""
+    from dynamesis.harness.worlds.simulated.run import judge, simulate
+
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        spec = replace(trial.spec, world=SIMULATED)
+        if trial.schedule is not None:
+            file = Path(scratch) / SCHEDULE
+            file.write_text(trial.schedule, encoding="utf-8")
+            spec = replace(spec, nemesis=None, schedule=file)
+        options = plan_test(spec)
+    results = judge(simulate(options))
+    verdict = {True: VALID, False: INVALID}.get(results["valid"], UNKNOWN)
+    seconds = round(time.monotonic() - began, 3)
+    return TrialOutcome(number, verdict, seconds, _short(results)), dump(options.faults)
+
+
+def _short(results: JsonObject) -> JsonObject:
+    """What a hunt wants to know."""
+    checkers = {
+        name: {"anomalies": found[:_MOST]}
+        for name, each in results["checkers"].items()
+        if (found := each.get("anomalies"))
+    }
+    return {"valid": results["valid"], "anomalies": results["anomalies"], "checkers": checkers}
+
+
+def _work(pipe: Connection, parent: int) -> None:
+    """A worker's life. A ctrl-C in the terminal is the hunt's."""
+    end_with(parent)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while (given := pipe.recv()) is not None:
+        try:
+            answer = play(*given)
+        except Exception as failure:
+            last = traceback.extract_tb(failure.__traceback__)[-1]
+            why = (f"{last.filename}:{last.lineno}", f"{type(failure).__name__}: {failure}")
+            answer = TrialOutcome(given[0], ERROR, 0.0, output=why), ""
+        pipe.send(answer)
