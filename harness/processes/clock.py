@@ -16,7 +16,7 @@ from typing import Protocol
 MOST = 8.0
 
 
-class Clock(Protocol):
+class TestClock(Protocol):
     """What time it is."""
 
     def monotonic(self) -> float:
@@ -56,9 +56,9 @@ class MachineClock:
 
 _MACHINE = MachineClock()
 #: The clock of this context, where it is not the machine's.
-CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
+CLOCK: ContextVar[TestClock | None] = ContextVar("CLOCK", default=None)
 
 
-def clock() -> Clock:
+def clock() -> TestClock:
     """The clock of the test that runs here."""
     return CLOCK.get() or _MACHINE

@@ -28,6 +28,7 @@ from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.quiesce import (
+    INTERVAL,
     QuiesceOutcome,
     look,
     until_at_rest,
@@ -65,6 +66,7 @@ class RunnerParts:
     """What a test is made of. `load` and `final` are pure; the rest acts on processes.
 
     quiesce: how long the cluster may take to get quiet, s
+    interval: between two looks whether it is, s
     anti_entropy: whether nodes compare what they hold; where not, a key must be read to be
         repaired
     lacks: what the store cannot do, by capability
@@ -79,6 +81,7 @@ class RunnerParts:
     final: Callable[[Iterable[str]], Generator]
     keys: tuple[str, ...]
     quiesce: float = 20.0
+    interval: float = INTERVAL
     anti_entropy: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
 
@@ -204,7 +207,9 @@ class Runner:
         store = self.parts.store
         if store.status is not None:
             compared = ring if self.parts.anti_entropy else None
-            return await until_quiet(store.observed, store.dumps, compared, self._patience)
+            return await until_quiet(
+                store.observed, store.dumps, compared, self._patience, self.parts.interval
+            )
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
         return await wait_for(store.quiet_after)

@@ -11,7 +11,7 @@ from dynamesis.cluster.core.protocol.messages import Hello, Message, Refusal
 from dynamesis.cluster.net.connection import Connection
 from dynamesis.cluster.net.exceptions import failure
 from dynamesis.harness.nemesis.symptoms import Greeting
-from dynamesis.harness.worlds.simulated.network import Line, Network
+from dynamesis.harness.worlds.simulated.network import Network, Wire
 from dynamesis.harness.worlds.simulated.shapes import Torn, size_of
 
 #: s that a greeting may take
@@ -31,7 +31,7 @@ CLIENT = Client()
 _HELLO = Hello("", "", role="client")
 
 
-class Conversation:
+class SimulatedConversation:
     """One connection of a client."""
 
     process = CLIENT
@@ -43,7 +43,7 @@ class Conversation:
         self._line = network.dial(address, self)
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Wire:
         return self._line
 
     def send(self, message: Message) -> None:
@@ -54,7 +54,7 @@ class Conversation:
             self._line.hang_up(self)
             self.lost(self._line, reason)
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         if isinstance(message, Hello):
             if self.greeted.done():
                 self.close("Hello came twice")
@@ -66,11 +66,11 @@ class Conversation:
         elif (future := self.waiting.pop(message.rid, None)) is not None and not future.done():  # type: ignore[union-attr]
             future.set_result(message)
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         self.closing = True
         if not self.greeted.done():
             self.greeted.set_exception(ConnectionError(reason))
-            self.greeted.exception()  # whoever waits for it sees it all the same
+            self.greeted.exception()  # so that asyncio does not log it
         for future in self.waiting.values():
             if not future.done():
                 future.set_exception(ConnectionError(reason))
@@ -94,9 +94,9 @@ class Connector:
         conversation = await self.converse(address, timeout)
         return Connection(conversation, conversation.greeted.result().node)
 
-    async def converse(self, address: str, timeout: float) -> Conversation:
+    async def converse(self, address: str, timeout: float) -> SimulatedConversation:
         """A greeted conversation. Raises Unreachable."""
-        conversation = Conversation(self._network, address)
+        conversation = SimulatedConversation(self._network, address)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(conversation.greeted)
@@ -113,7 +113,7 @@ class Connector:
 async def greet(network: Network, address: str) -> Greeting | None:
     """How a node greets on a new connection through this address."""
     began = network.loop.now
-    conversation = Conversation(network, address)
+    conversation = SimulatedConversation(network, address)
     try:
         async with asyncio.timeout(_GREETING):
             hello = await asyncio.shield(conversation.greeted)

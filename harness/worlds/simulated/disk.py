@@ -29,7 +29,7 @@ class SimulatedDisk:
         self._fault: Fault = "none"
         self._seconds = 0.0
         self._flipped: dict[tuple[str, bytes], bytes] = {}
-        #: whether the last life of the node left it, and it is no copy
+        #: whether the last life of the node left it, so that it is not a copy
         self._left = False
 
     def begin(self) -> bool:

@@ -59,6 +59,9 @@ class World:
             )
         self.target = target
         self.network = Network(loop, Random(f"{options.seed} network"), tweaks, story)
+        for _ in range(tweaks.priorities or 0):
+            when = self.network.roll() * options.time_limit
+            loop.after(when, self.network.rank_anew)
         self.connector = Connector(self.network)
         numbers, links = Numbers(), SimulatedLinks(self.network)
         sites = place_nodes(target, options.nodes, numbers, _NOWHERE)
@@ -96,12 +99,12 @@ class World:
         """How links look from outside."""
         return SimulatedProbes(self.network)
 
-    def client(self, number: int) -> SimulatedClient:
+    def client(self, number: int) -> SimulatedWorker:
         """The client of one thread."""
-        return SimulatedClient(self, number)
+        return SimulatedWorker(self, number)
 
 
-class SimulatedClient:
+class SimulatedWorker:
     """A worker of the interpreter: the target's own client, opened anew when the nodes of the
     cluster have changed."""
 

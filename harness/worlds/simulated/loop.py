@@ -20,7 +20,7 @@ BEGAN = 1000.0
 _EPOCH = 1_600_000_000 * 1_000_000_000
 
 
-class Deadlock(RuntimeError):
+class NothingDue(RuntimeError):
     """Everything waits, and nothing is due."""
 
 
@@ -76,7 +76,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     timer._scheduled = False
                     ready.append(timer)
             else:
-                raise Deadlock("nothing is due, and everything waits")
+                raise NothingDue("nothing is due, and everything waits")
 
     def _write_to_self(self) -> None:
         """No other thread has anything to do with this loop."""
@@ -86,7 +86,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class VirtualClock:
-    """harness.processes.clock.Clock of a world in virtual time, where nothing is ever busy."""
+    """harness.processes.clock.TestClock of a world in virtual time, where nothing is ever busy."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
-from dynamesis.cluster.core.protocol.events import Reply, Send
 from dynamesis.cluster.core.protocol.messages import Message
 from dynamesis.harness.links.base import LinkRoute
 from dynamesis.harness.links.faults import LinkFault, RefusedLink, Stall
 from dynamesis.harness.worlds.simulated.loop import VirtualLoop
 from dynamesis.harness.worlds.simulated.shapes import Gate, shape
-from dynamesis.harness.worlds.simulated.tweaks import Perturber, Tweaks
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
 #: s by which a message is behind the one before it on the same connection at least
 NEXT = 1e-6
@@ -41,22 +40,22 @@ class End(Protocol):
     def process(self) -> Process:
         """Whose it is."""
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         """A message came."""
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         """The connection is gone, or never came about. Called once at most."""
 
 
 class Server(Process, Protocol):
     """A node that takes connections."""
 
-    def accept(self, line: Line) -> None:
+    def accept(self, line: Wire) -> None:
         """A connection came about: its end here is to be set, and greets."""
 
 
 @dataclass
-class Counts:
+class RouteCounts:
     """What a route has carried; `bitten`: how often its faults did what they are for."""
 
     connections: int = 0
@@ -84,7 +83,7 @@ class Way:
 
     __slots__ = ("closed", "gate", "last", "line", "source", "target", "to")
 
-    def __init__(self, line: Line, gate: Gate | None, source: str, target: str) -> None:
+    def __init__(self, line: Wire, gate: Gate | None, source: str, target: str) -> None:
         self.line = line
         self.gate = gate
         self.source = source
@@ -104,28 +103,27 @@ class Way:
         network = line.network
         if network.story is not None:
             network.note("sent", self.source, self.target, message)
-        if self.gate is None:
-            self.carry(message)
-        else:
+        if self.gate is not None:
             self.gate.take(self, message)
+        elif network.odd:
+            self.carry(message)
+        else:  # the same, in few steps
+            loop = network.loop
+            arrival = loop.now + network.least + network.roll() * network.spread
+            if arrival <= self.last:
+                arrival = self.last + NEXT
+            self.last = arrival
+            loop.at(arrival, self._arrive, message)
 
     def carry(self, message: Message | None, more: float = 0.0) -> None:
         """Have a message arrive, `more` s late; None: the end of the connection."""
         network = self.line.network
         loop = network.loop
-        if network.perturber.rare and message is not None:
-            more += self._held(message)
-        arrival = loop.now + network.hop(self.source, self.target) + more
+        arrival = loop.now + network.hop(self.source) + more
         if arrival <= self.last:
             arrival = self.last + NEXT
         self.last = arrival
         loop.at(arrival, self._arrive, message)
-
-    def _held(self, message: Message) -> float:
-        """s for which a message, and with it all behind it, is held back."""
-        asks = self is self.line.up
-        effect = Send(self.target, message) if asks else Reply(0, message)
-        return self.line.network.perturber.on(effect).delay
 
     def lose(self, message: Message) -> None:
         """A fault took it."""
@@ -158,7 +156,7 @@ class Way:
             process.hold(self._arrive, message)
 
 
-class Line:
+class Wire:
     """One connection on a route."""
 
     __slots__ = (
@@ -177,7 +175,7 @@ class Line:
         "up",
     )
 
-    def __init__(self, network: Network, route: Route, dialler: End) -> None:
+    def __init__(self, network: Network, route: SimulatedRoute, dialler: End) -> None:
         self.network = network
         self.route = route
         self.alive = True
@@ -188,8 +186,8 @@ class Line:
         self.down = Way(self, down, route.dest, route.source)
         self.dialler = dialler
         self.down.to = dialler
-        #: what the node that took it knows of it: its number there, the node at the other end and its role,
-        #: questions not answered, bytes of answers that are not read
+        #: what the node that took it knows of it: its number there, the node at the other end
+        #: and its role, questions not answered, bytes of answers that are not read
         self.channel = 0
         self.peer: str | None = None
         self.role = ""
@@ -219,7 +217,7 @@ class Line:
                 network.loop.after(network.hop(""), way.to.process.hold, way.to.lost, self, reason)
 
 
-class Route:
+class SimulatedRoute:
     """The way by which `source` reaches node `dest`, with the fault that it has now."""
 
     def __init__(self, network: Network, route: LinkRoute) -> None:
@@ -227,9 +225,9 @@ class Route:
         self.source = route.source
         self.dest = route.dest
         self.address = route.listen
-        self.counts = Counts()
+        self.counts = RouteCounts()
         self.fault: LinkFault | None = None
-        self.lines: dict[Line, None] = {}
+        self.lines: dict[Wire, None] = {}
         self._network = network
 
     def gate(self, direction: str) -> Gate | None:
@@ -269,21 +267,38 @@ class Network:
 
     def __init__(self, loop: VirtualLoop, random: Random, tweaks: Tweaks, story: bool) -> None:
         self.loop = loop
-        self.routes: dict[str, Route] = {}
+        self.routes: dict[str, SimulatedRoute] = {}
         self.servers: dict[str, Server] = {}
         self.story: list[Sighting] | None = [] if story else None
-        self._by_address: dict[str, Route] = {}
-        self._roll = random.random
-        self._least, most = tweaks.latency
-        self._spread = most - self._least
-        self.perturber = Perturber(tweaks, str(random.getrandbits(64)))
+        self._by_address: dict[str, SimulatedRoute] = {}
+        self.roll = random.random
+        self.least, most = tweaks.latency
+        self.spread = most - self.least
+        self._held = tweaks.buggify.get("message-held", 0.0)
+        self._delay = tweaks.delay
+        self._ranks: dict[str, float] = {}
+        self._ranked = tweaks.priorities is not None
+        #: whether there is more to how long a message takes than latency
+        self.odd = self._ranked or self._held > 0
 
-    def hop(self, source: str, dest: str = "") -> float:
-        """s that the next message from one node to another takes."""
-        seconds = self._least + self._roll() * self._spread
-        if self.perturber.priorities is not None and dest:
-            seconds += self.perturber.priorities.delay(source, dest)
+    def hop(self, source: str) -> float:
+        """s that the next message of a node takes."""
+        seconds = self.least + self.roll() * self.spread
+        if self._held and self.roll() < self._held:
+            seconds += self.roll() * self._delay
+        if self._ranked:
+            seconds += self._rank(source) * self.spread * 10
         return seconds
+
+    def rank_anew(self) -> None:
+        """Draw anew which nodes' messages overtake those of others."""
+        self._ranks.clear()
+
+    def _rank(self, source: str) -> float:
+        rank = self._ranks.get(source)
+        if rank is None:
+            rank = self._ranks[source] = self.roll()
+        return rank
 
     def note(self, what: str, source: str, dest: str, content: Any) -> None:
         """A line of the story."""
@@ -292,14 +307,14 @@ class Network:
 
     def add(self, route: LinkRoute) -> None:
         """Carry this route too."""
-        made = Route(self, route)
+        made = SimulatedRoute(self, route)
         self.routes[route.name] = self._by_address[route.listen] = made
 
-    def dial(self, address: str, dialler: End) -> Line:
-        """Begin a connection. Sooner or later `dialler` is greeted, or has lost it, or hears
-        nothing."""
+    def dial(self, address: str, dialler: End) -> Wire:
+        """Begin a connection. Sooner or later `dialler` is greeted, or has lost it, or
+        nothing comes."""
         route = self._by_address[address]
-        line = Line(self, route, dialler)
+        line = Wire(self, route, dialler)
         if isinstance(route.fault, RefusedLink):
             line.alive = False
             reason = f"{address}: Connection refused"
@@ -311,7 +326,7 @@ class Network:
         self.loop.after(2 * self.hop(""), self._connect, line)
         return line
 
-    def _connect(self, line: Line) -> None:
+    def _connect(self, line: Wire) -> None:
         if not line.alive:
             return
         server = self.servers.get(line.route.dest)

@@ -50,7 +50,7 @@ from dynamesis.cluster.storage.base import StorageFailed
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
 from dynamesis.harness.worlds.simulated.loop import VirtualClock, VirtualLoop
-from dynamesis.harness.worlds.simulated.network import Line, Network
+from dynamesis.harness.worlds.simulated.network import Network, Wire
 from dynamesis.harness.worlds.simulated.peers import SimulatedPeers
 from dynamesis.harness.worlds.simulated.shapes import size_of
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
@@ -109,7 +109,7 @@ class NodeLife:
         self._held_timers: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._timers: dict[str, int] = {}
         self._numbers = count(1)
-        self._inbound: dict[int, Line] = {}
+        self._inbound: dict[int, Wire] = {}
         self._asked: dict[int, Callable[[Answer], None]] = {}
         self._born = self.loop.now
         self._batches = Batches(self, config.core_params().durability == "each")
@@ -303,7 +303,7 @@ class NodeLife:
 
     # ---- connections that came in
 
-    def accept(self, line: Line) -> None:
+    def accept(self, line: Wire) -> None:
         """network.Server: greet."""
         if self._stopping or self.exit_code is not None or not line.alive:
             line.drop("closed by the other side")
@@ -318,7 +318,7 @@ class NodeLife:
         """network.End."""
         return self
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         """network.End: a question came, or who asks."""
         if not line.role:
             self._greet(line, message)
@@ -330,15 +330,15 @@ class NodeLife:
             line.owed += 1
             self.post(Received(line.channel, line.peer, message))
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         """network.End: it has hung up."""
         self._inbound.pop(line.channel, None)
 
-    def _refuse(self, line: Line, rid: int, code: str, text: str) -> None:
+    def _refuse(self, line: Wire, rid: int, code: str, text: str) -> None:
         self.emit("refused", channel=line.channel, peer=line.peer, reason=text)
         line.down.send(Refusal(rid, code, text))
 
-    def _greet(self, line: Line, hello: Message) -> None:
+    def _greet(self, line: Wire, hello: Message) -> None:
         if not isinstance(hello, Hello) or (hello.role == "node" and hello.node not in self._known):
             self.emit("bad-frame", channel=line.channel, peer=None, reason="not greeted")
             self._hang_up(line)
@@ -352,7 +352,7 @@ class NodeLife:
                 self._hang_up(other)
         line.down.send(Welcome(b""))
 
-    def _hang_up(self, line: Line) -> None:
+    def _hang_up(self, line: Wire) -> None:
         self._inbound.pop(line.channel, None)
         line.hang_up(self)
 

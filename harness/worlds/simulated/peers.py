@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dynamesis.cluster.core.protocol.events import LinkDown, LinkUp, Received, SendFailed
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
 from dynamesis.cluster.net.peers import BACKOFF
-from dynamesis.harness.worlds.simulated.network import Line
+from dynamesis.harness.worlds.simulated.network import Wire
 
 if TYPE_CHECKING:
     from dynamesis.harness.worlds.simulated.node import NodeLife
@@ -28,7 +28,7 @@ class PeerLink:
         self.address = address
         self.up = False
         self._node = node
-        self._line: Line | None = None
+        self._line: Wire | None = None
         self._waiting: list[Question] = []
         self._last_dial = 0.0
         self._last_reason = ""
@@ -72,7 +72,7 @@ class PeerLink:
 
     # ---- the end of a connection
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         if line is not self._line:
             return
         self._taken += 1
@@ -90,7 +90,7 @@ class PeerLink:
             line.hang_up(self)
             self._went_down(reason)
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         if line is self._line:
             self._counts["failures"] += not self.up
             self._went_down(reason)
@@ -105,7 +105,7 @@ class PeerLink:
         what = "no HELLO" if line.opened else "no connection"
         self._went_down(f"{what} within {HELLO_TIMEOUT:g} s")
 
-    def _went_up(self, line: Line) -> None:
+    def _went_up(self, line: Wire) -> None:
         self.up = True
         self._counts["connects"] += 1
         self._node.emit("link-up", peer=self.peer)

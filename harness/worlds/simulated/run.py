@@ -7,6 +7,7 @@ world is another (harness.worlds.simulated.environment), and nothing goes to any
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine, Mapping
 from contextvars import copy_context
@@ -35,6 +36,11 @@ from dynamesis.workloads.script.used_keys import UsedKeys
 
 # what goes wrong in a test is in its history; who wants to read more, sets logging up
 logging.getLogger("dynamesis").addHandler(logging.NullHandler())
+
+#: when the garbage collector looks while a test runs: seldom, since little of it is cycles
+_COLLECT = (200_000, 20, 20)
+#: s between two looks whether the cluster is quiet: they are a good part of what a small test costs
+_INTERVAL = 0.25
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class VirtualTime:
     def __init__(self) -> None:
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
+        self._collected = gc.get_threshold()
         self._context = copy_context()
         self._context.run(CLOCK.set, self.clock)
 
@@ -106,9 +113,11 @@ class VirtualTime:
         self._context.run(self.loop.run_until_complete, work)
 
     def __enter__(self) -> VirtualTime:
+        gc.set_threshold(*_COLLECT)
         return self
 
     def __exit__(self, *failure: object) -> None:
+        gc.set_threshold(*self._collected)
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
@@ -152,6 +161,7 @@ def parts_of(
         load=load_of(options, keys) if load is None else load,
         final=lambda _: final_reads(options, used.keys, environment.nodes),
         keys=options.workload.keys(keys),
+        interval=_INTERVAL,
         anti_entropy=options.target.limits.anti_entropy,
         lacks=options.lacks,
     )

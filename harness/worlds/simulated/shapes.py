@@ -25,7 +25,7 @@ from dynamesis.harness.links.faults import (
 )
 
 if TYPE_CHECKING:
-    from dynamesis.harness.worlds.simulated.network import Counts, Way
+    from dynamesis.harness.worlds.simulated.network import RouteCounts, Way
 
 #: s that a frame waits to be overtaken
 _OVERTAKEN = 0.1
@@ -42,7 +42,7 @@ def size_of(message: Message) -> int:
 class Gate:
     """What messages go through. By default as if it were not there."""
 
-    def __init__(self, fault: Any, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: Any, counts: RouteCounts, seed: str) -> None:
         self.fault = fault
         self.counts = counts
         self._seed = seed
@@ -89,7 +89,7 @@ class Break(Gate):
 class Hold(Gate):
     """Nothing arrives until the fault is over; then all of it does."""
 
-    def __init__(self, fault: Any, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: Any, counts: RouteCounts, seed: str) -> None:
         super().__init__(fault, counts, seed)
         self._held: list[Message | None] = []
 
@@ -108,7 +108,7 @@ class Hold(Gate):
 class CutOff(Gate):
     """The connection ends after so many bytes, in the middle of a frame."""
 
-    def __init__(self, fault: LimitData, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: LimitData, counts: RouteCounts, seed: str) -> None:
         super().__init__(fault, counts, seed)
         self._left = fault.after_bytes
 
@@ -127,7 +127,7 @@ class CutOff(Gate):
 class Narrow(Gate):
     """So many bytes a second, one message after the other."""
 
-    def __init__(self, fault: Bandwidth, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: Bandwidth, counts: RouteCounts, seed: str) -> None:
         super().__init__(fault, counts, seed)
         self._free = 0.0
 
@@ -141,7 +141,7 @@ class Narrow(Gate):
 class Torn(Gate):
     """A message arrives with its last piece."""
 
-    def __init__(self, fault: Slicer, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: Slicer, counts: RouteCounts, seed: str) -> None:
         super().__init__(fault, counts, seed)
         self._free = 0.0
 
@@ -166,7 +166,7 @@ class Slow(Gate):
 class Shuffle(Gate):
     """Messages are lost, come twice, or are overtaken by the next. The first is spared."""
 
-    def __init__(self, fault: Frames, counts: Counts, seed: str) -> None:
+    def __init__(self, fault: Frames, counts: RouteCounts, seed: str) -> None:
         super().__init__(fault, counts, seed)
         self._first = True
         self._waiting: list[Message] = []
@@ -217,7 +217,7 @@ _SHAPES: dict[type[LinkFault], type[Gate]] = {
 }
 
 
-def shape(fault: LinkFault, counts: Counts, seed: str) -> Gate | None:
+def shape(fault: LinkFault, counts: RouteCounts, seed: str) -> Gate | None:
     """What a connection suffers in a direction that has this fault."""
     made = _SHAPES.get(type(fault))
     return None if made is None else made(fault, counts, seed)

@@ -26,8 +26,8 @@ from dynamesis.harness.links.faults import (
 )
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
-from dynamesis.harness.worlds.simulated.loop import Deadlock, VirtualLoop
-from dynamesis.harness.worlds.simulated.network import Line, Network
+from dynamesis.harness.worlds.simulated.loop import NothingDue, VirtualLoop
+from dynamesis.harness.worlds.simulated.network import Network, Wire
 from dynamesis.harness.worlds.simulated.run import judge, simulate
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 from simulations import notes, options
@@ -49,10 +49,10 @@ class Talker:
         self.came: list[tuple[float, Message]] = []
         self.reasons: list[str] = []
 
-    def receive(self, line: Line, message: Message) -> None:
+    def receive(self, line: Wire, message: Message) -> None:
         self.came.append((self.loop.now, message))
 
-    def lost(self, line: Line, reason: str) -> None:
+    def lost(self, line: Wire, reason: str) -> None:
         self.reasons.append(reason)
 
     @property
@@ -68,12 +68,12 @@ class Server(Talker):
     def hold(self, action: Any, *arguments: Any) -> None:
         action(*arguments)
 
-    def accept(self, line: Line) -> None:
+    def accept(self, line: Wire) -> None:
         line.up.to = self
         line.down.send(Hello("b", "c"))
 
 
-class Wire:
+class Pair:
     """A network of one route, from a to b."""
 
     def __init__(self, fault: LinkFault | None = None) -> None:
@@ -103,10 +103,10 @@ class Wire:
 
 @pytest.fixture
 def wires() -> Iterator[Any]:
-    made: list[Wire] = []
+    made: list[Pair] = []
 
-    def make(fault: LinkFault | None = None) -> Wire:
-        made.append(Wire(fault))
+    def make(fault: LinkFault | None = None) -> Pair:
+        made.append(Pair(fault))
         return made[-1]
 
     yield make
@@ -229,7 +229,7 @@ def test_time_jumps_and_a_deadlock_is_seen() -> None:
         began = loop.time()
         loop.run_until_complete(asyncio.sleep(1e6))
         assert loop.time() - began == pytest.approx(1e6)
-        with pytest.raises(Deadlock):
+        with pytest.raises(NothingDue):
             loop.run_until_complete(asyncio.wait_for(asyncio.Event().wait(), None))
     finally:
         loop.close()
