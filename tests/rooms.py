@@ -313,14 +313,6 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "workloads",
         ),
     ),
-    "harness.simulation.exhaust": (
-        "all small schedules: words, the test of each, what came of all",
-        (
-            *("checkers", "checkers.history", "harness.generators", "harness.nemesis"),
-            *("harness.run", "harness.simulation", "harness.simulation.schedules"),
-            *("harness.usage", "harness.worlds"),
-        ),
-    ),
     "harness.local_cluster": (
         "a cluster that stays up",
         (
@@ -366,7 +358,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("harness.cli.local", "harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.simulation"),
-            *("harness.simulation.exhaust", "harness.targets"),
+            "harness.targets",
             *("harness.usage", "harness.worlds", "harness.zoo", "workloads", "workloads.plain"),
         ),
     ),

@@ -37,7 +37,12 @@ def run(
         ),
     ] = None,
     exhaust: Annotated[
-        bool, Option("--exhaust", help="All small schedules that there are, instead of drawn ones.")
+        bool,
+        Option(
+            "--exhaust",
+            help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
+            "many, evenly spread.",
+        ),
     ] = False,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     pytest: Annotated[
@@ -53,6 +58,7 @@ def run(
     """
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.simulation.asked import SimulateFlags, asked, one
+    from dynamesis.harness.simulation.exhaust import run_exhaust
     from dynamesis.harness.simulation.replay import run_replay
     from dynamesis.harness.simulation.run_simulation import run_simulation
     from dynamesis.harness.usage.exits import UsageError
@@ -62,10 +68,8 @@ def run(
         Mode.of(quiet, plain),
     )  # fmt: skip
     if exhaust:
-        from dynamesis.harness.simulation.exhaust.run_exhaust import run_exhaust
-
         if replay is not None:
-            raise UsageError("--exhaust: does not go with --replay, which plays one schedule")
+            raise UsageError("--replay: plays one schedule; it does not go with --exhaust")
         return run_exhaust(given)
     if replay is not None:
         return run_replay(replay, one(given))

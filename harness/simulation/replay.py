@@ -13,6 +13,7 @@ from dynamesis.harness.simulation.saved import SIMULATED, save_schedule, story
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
+from dynamesis.harness.simulation.schedules.word_schedules import PREFIX, schedule_of, word_of
 from dynamesis.harness.usage.exits import UsageError, exit_code
 from dynamesis.harness.usage.values import results_folder
 
@@ -52,6 +53,8 @@ def find(source: str, beside: SwarmScope) -> Again:
         return Again(_written(path))
     if path.is_dir():
         return Again(*approximation(path))
+    if source.startswith(PREFIX):
+        return Again(Written(schedule_of(word_of(source), beside.bug), (), source))
     seed, wanted = decode(source, beside)
     return Again(Written(draw(seed, wanted), (), source))
 

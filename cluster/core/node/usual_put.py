@@ -110,9 +110,9 @@ class UsualPut:
 
     def _stored(self, code: str | None) -> None:
         s, put = self._s, self._put
-        if code is not None:
-            general = self._turn_general()
-            general.stored(code)
+        if code is not None or self._general is not None:
+            # not to be stored, or its time was up before it was
+            (self._general or self._turn_general()).stored(code)
             return
         self._got.append((s.node, s.replica.durable))
         self._left = len(self._primaries) - 1

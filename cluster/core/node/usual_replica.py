@@ -93,6 +93,7 @@ class UsualReplica:
             and not clock.covers(old.state, asked.state, actor)
         ):
             actor = None
+            runtime.emit("record-behind", was=old.actor, key=asked.key)
         new = Record(state, actor, clock.digest(state))
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True

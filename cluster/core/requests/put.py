@@ -102,8 +102,8 @@ class PutRequest:
         if answered:
             self._phase = advance(self._phase, Phase.ANSWERED)
 
-    def stored(self, code: str) -> None:
-        """The version could not be stored here."""
+    def stored(self, code: str | None) -> None:
+        """The version was stored here, or could not be."""
         self._stamped(self._taken_over[self._s.node], code, [])
 
     def acknowledged(self, node: str, outcome: Answer | Failure) -> None:

@@ -57,15 +57,9 @@ _TREES = ("TreeRoots", "TreeLeaves", "TreeKeys")
 
 #: every point by name
 POINTS: dict[str, Point] = {
-    "batch-late": Point("a batch of records is late", Persist, (0.02, 0.8), ("objects",)),
+    "batch-late": Point("a batch of records is late", Persist, (0.02, 0.25), ("objects",)),
     "hints-late": Point("a batch of hints is late", Persist, (0.02, 0.8), ("hints",)),
     "meta-late": Point("identity or membership is stored late", Persist, (0.02, 0.8), ("meta",)),
-    "batch-fails": Point(
-        "a batch of records fails, late", Persist, (0.0, 0.3), ("objects",), "no space left"
-    ),
-    "hints-fail": Point(
-        "a batch of hints fails, late", Persist, (0.0, 0.3), ("hints",), "no space left"
-    ),
     "meta-fails": Point(
         "identity or membership cannot be stored", Persist, (0.0, 0.3), ("meta",), "no space left"
     ),

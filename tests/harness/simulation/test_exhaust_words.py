@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from dynamesis.harness.simulation.exhaust.words import (
+from dynamesis.harness.simulation.schedules.words import (
     Bounds,
     Word,
     canonical,

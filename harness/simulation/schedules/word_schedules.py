@@ -12,8 +12,8 @@ from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.catalogue import MEMBERS
 from dynamesis.harness.nemesis.faults import CutFault, FaultValue, KillFault, PauseFault, WipeFault
 from dynamesis.harness.nemesis.schedule import Event, FaultInterval, events_of
-from dynamesis.harness.simulation.exhaust.words import MEND, NODES, Word, is_request
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.words import MEND, NODES, Word, is_request
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.test_spec import TestSpec
 

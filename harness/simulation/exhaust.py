@@ -22,13 +22,13 @@ from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.asked import SimulateFlags, asked
-from dynamesis.harness.simulation.exhaust.word_schedules import schedule_of, token
-from dynamesis.harness.simulation.exhaust.words import Bounds, Word, is_request, sequences, words
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.results import Tally
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token
+from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_request, sequences, words
 from dynamesis.harness.simulation.swarm import spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError

@@ -1,0 +1,65 @@
+"""All small schedules, played: counted, named by tokens, and what they find."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.cli.app import main
+from dynamesis.harness.simulation.exhaust import exhaust, play_word, sample
+from dynamesis.harness.simulation.replay import find
+from dynamesis.harness.simulation.schedules.draw import SwarmScope
+from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token, word_of
+from dynamesis.harness.simulation.schedules.words import Bounds, words
+from dynamesis.harness.usage.exits import UsageError
+
+
+def test_a_clean_node_survives_all_words_of_one_fault_and_two_requests() -> None:
+    bounds = Bounds(1, 2, ("p", "g"))
+    found = exhaust(bounds, play_word)
+    assert found.words == found.tally.schedules == len(list(words(bounds)))
+    assert set(found.tally.verdicts) == {Verdict.VALID}
+    assert found.tally.situations["hint-kept"]
+    assert found.sampled is None
+
+
+def test_a_planted_bug_is_found_with_its_shortest_word() -> None:
+    found = exhaust(Bounds(1, 2, ("p",)), partial(play_word, bug=("ctx-only-increment",)))
+    assert found.tally.verdicts[Verdict.INVALID]
+    shown = found.to_dict({word: Path("f") for word in found.failures})
+    assert all(each["anomalies"] and len(each["token"]) <= 60 for each in shown["failures"])
+    for word, anomalies in found.failures.items():
+        _, played = play_word(word, ("ctx-only-increment",))
+        assert set(played.anomalies) == set(anomalies)
+
+
+def test_a_sample_is_spread_over_all() -> None:
+    every = list(words(Bounds(1, 2)))
+    some = sample(every, 10)
+    assert len(set(some)) == 10
+    assert every.index(some[-1]) > len(every) * 0.8
+    found = exhaust(Bounds(1, 1), play_word, most=3)
+    assert (found.sampled, found.tally.schedules) == (3, 3)
+
+
+def test_a_token_is_its_word() -> None:
+    for word in words(Bounds(1, 2)):
+        assert word_of(token(word)) == word
+        again = find(token(word), SwarmScope())
+        assert again.written.schedule == schedule_of(word)
+    with pytest.raises(UsageError, match="letters such as"):
+        word_of("word-p0x9")
+
+
+@pytest.mark.parametrize("flag", [["--seed", "3"], ["--workload", "cart"], ["--nemesis", "cut"]])
+def test_flags_that_draw_do_not_go_with_all(flag: list[str], tmp_path: Path) -> None:
+    assert main(["simulate", "--exhaust", "--store", str(tmp_path), *flag]) == 2
+
+
+def test_the_command_plays_a_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["simulate", "--exhaust", "--schedules", "4", "--jobs", "1", "--store", str(tmp_path)]
+    assert main(asked) in (0, 3)
+    shown = capsys.readouterr().out
+    assert "232024 after merging; 4 played" in shown
