@@ -59,9 +59,6 @@ class World:
             )
         self.target = target
         self.network = Network(loop, Random(f"{options.seed} network"), tweaks, story)
-        for _ in range(tweaks.priorities or 0):
-            when = self.network.roll() * options.time_limit
-            loop.after(when, self.network.rank_anew)
         self.connector = Connector(self.network)
         numbers, links = Numbers(), SimulatedLinks(self.network)
         sites = place_nodes(target, options.nodes, numbers, _NOWHERE)

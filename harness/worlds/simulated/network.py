@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+from dynamesis.cluster.core.protocol.events import Reply, Send
 from dynamesis.cluster.core.protocol.messages import Message
 from dynamesis.harness.links.base import LinkRoute
 from dynamesis.harness.links.faults import LinkFault, RefusedLink, Stall
 from dynamesis.harness.worlds.simulated.loop import VirtualLoop
 from dynamesis.harness.worlds.simulated.shapes import Gate, shape
-from dynamesis.harness.worlds.simulated.tweaks import Tweaks
+from dynamesis.harness.worlds.simulated.tweaks import Perturber, Tweaks
 
 #: s by which a message is behind the one before it on the same connection at least
 NEXT = 1e-6
@@ -119,11 +120,19 @@ class Way:
         """Have a message arrive, `more` s late; None: the end of the connection."""
         network = self.line.network
         loop = network.loop
-        arrival = loop.now + network.hop(self.source) + more
+        if network.perturber.rare and message is not None:
+            more += self._held(message)
+        arrival = loop.now + network.hop(self.source, self.target) + more
         if arrival <= self.last:
             arrival = self.last + NEXT
         self.last = arrival
         loop.at(arrival, self._arrive, message)
+
+    def _held(self, message: Message) -> float:
+        """s for which a message, and with it all behind it, is held back."""
+        asks = self is self.line.up
+        effect = Send(self.target, message) if asks else Reply(0, message)
+        return self.line.network.perturber.on(effect).delay
 
     def lose(self, message: Message) -> None:
         """A fault took it."""
@@ -274,31 +283,19 @@ class Network:
         self.roll = random.random
         self.least, most = tweaks.latency
         self.spread = most - self.least
-        self._held = tweaks.buggify.get("message-held", 0.0)
-        self._delay = tweaks.delay
-        self._ranks: dict[str, float] = {}
-        self._ranked = tweaks.priorities is not None
-        #: whether there is more to how long a message takes than latency
-        self.odd = self._ranked or self._held > 0
+        self.perturber = Perturber(tweaks, str(random.getrandbits(64)))
 
-    def hop(self, source: str) -> float:
-        """s that the next message of a node takes."""
+    @property
+    def odd(self) -> bool:
+        """Whether there is more to how long a message takes than latency."""
+        return self.perturber.rare or self.perturber.priorities is not None
+
+    def hop(self, source: str, dest: str = "") -> float:
+        """s that the next message from one node to another takes."""
         seconds = self.least + self.roll() * self.spread
-        if self._held and self.roll() < self._held:
-            seconds += self.roll() * self._delay
-        if self._ranked:
-            seconds += self._rank(source) * self.spread * 10
+        if self.perturber.priorities is not None and dest:
+            seconds += self.perturber.priorities.delay(source, dest)
         return seconds
-
-    def rank_anew(self) -> None:
-        """Draw anew which nodes' messages overtake those of others."""
-        self._ranks.clear()
-
-    def _rank(self, source: str) -> float:
-        rank = self._ranks.get(source)
-        if rank is None:
-            rank = self._ranks[source] = self.roll()
-        return rank
 
     def note(self, what: str, source: str, dest: str, content: Any) -> None:
         """A line of the story."""
