@@ -89,7 +89,10 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     spec = _spec(seed, draws, workload)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
-    faults = _faults(draws, fault_context(options), names, spec.time_limit)
+    context = fault_context(options)
+    if any(option.startswith("quorums=") for option in spec.option):
+        context = replace(context, w=1)  # a request may ask for one copy: no node may forget it
+    faults = _faults(draws, context, names, spec.time_limit)
     hasty = any(param.startswith(HASTY) for param in spec.param)
     tweaks = draw_tweaks(draws, hasty)
     return SimulatedSchedule.planned(

@@ -3,7 +3,8 @@
 A run in virtual time is repeatable, so that one run decides, and the result is the same each
 time. The passes go from coarse to fine and are repeated until none makes anything smaller:
 faults and operations by delta debugging (Zeller and Hildebrandt, "Simplifying and isolating
-failure-inducing input", 2002), then nodes, clients, parameters, tweaks, and times. What a pass
+failure-inducing input", 2002), nodes, pauses, parameters, tweaks, clients, and times. What makes
+every further run cheaper comes first. What a pass
 tries that makes no sense (fewer nodes than copies) counts as a schedule that does not fail.
 """
 
@@ -20,7 +21,7 @@ from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 
 T = TypeVar("T")
 #: Runs of schedules that one shrinking may take.
-MOST = 400
+MOST = 300
 
 #: Whether a schedule fails with the anomaly that matters.
 Fails = Callable[[SimulatedSchedule], bool]
@@ -132,12 +133,12 @@ def _each(
 #: What is tried, in this order.
 _PASSES: tuple[Callable[[_Search], bool], ...] = (
     _faults,
-    _operations,
     _each(smaller.nodes),
+    _operations,
+    _each(smaller.gaps),
     _each(smaller.settings),
     _each(smaller.clients),
     _each(smaller.requests),
-    _each(smaller.gaps),
     _each(smaller.lengths),
     _each(smaller.rounded),
 )

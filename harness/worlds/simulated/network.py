@@ -284,8 +284,11 @@ class Network:
         self.least, most = tweaks.latency
         self.spread = most - self.least
         self.perturber = Perturber(tweaks, str(random.getrandbits(64)))
-        #: whether there is more to how long a message takes than latency
-        self.odd = self.perturber.priorities is not None
+
+    @property
+    def odd(self) -> bool:
+        """Whether there is more to how long a message takes than latency."""
+        return self.perturber.rare or self.perturber.priorities is not None
 
     def hop(self, source: str, dest: str = "") -> float:
         """s that the next message from one node to another takes."""
