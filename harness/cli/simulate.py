@@ -8,6 +8,22 @@ from typing import Annotated
 from dynamesis.harness.usage.flags import STORE, Plain, Quiet, Store
 from typer import Option
 
+Replay = Annotated[
+    str | None,
+    Option(
+        help="Play one schedule again, with its story: a token, or the folder of a test.",
+        metavar="TOKEN|DIR",
+    ),
+]
+Exhaust = Annotated[
+    bool,
+    Option(
+        "--exhaust",
+        help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
+        "many, evenly spread.",
+    ),
+]
+
 
 def run(
     schedules: Annotated[
@@ -29,21 +45,8 @@ def run(
     bug: Annotated[
         list[str] | None, Option(help="Plant a bug, NAME or FILE.py:NAME, in every node.")
     ] = None,
-    replay: Annotated[
-        str | None,
-        Option(
-            help="Play one schedule again, with its story: a token, or the folder of a test.",
-            metavar="TOKEN|DIR",
-        ),
-    ] = None,
-    exhaust: Annotated[
-        bool,
-        Option(
-            "--exhaust",
-            help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
-            "many, evenly spread.",
-        ),
-    ] = False,
+    replay: Replay = None,
+    exhaust: Exhaust = False,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     pytest: Annotated[
         Path | None, Option(help="Write a regression test of each failure here.")

@@ -23,7 +23,7 @@ from dynamesis.cluster.core.protocol.messages import Get, PutReply, ReplicaPut
 from dynamesis.harness.experiments.base import Curve, Findings, Plot, Row, Say, Scale, relative
 from dynamesis.harness.links.faults import Latency, LinkFault, RefusedLink
 from dynamesis.harness.worlds.options import plan_test
-from dynamesis.harness.worlds.simulated.environment import SimulatedClient, World
+from dynamesis.harness.worlds.simulated.environment import SimulatedWorker, World
 from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.run import VirtualTime
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
@@ -157,7 +157,7 @@ def _latencies(story: list[Sighting], kind: type) -> list[float]:
 class Clients:
     """A client of the simulated nodes, which names the node that each request goes to."""
 
-    def __init__(self, client: SimulatedClient) -> None:
+    def __init__(self, client: SimulatedWorker) -> None:
         self._client = client
         self._numbers = count(1)
 

@@ -1,4 +1,4 @@
-"""Plays all small schedules, and says how many there were.
+"""Plays all small schedules, and counts them.
 
 The results are those of any run of many schedules (harness.simulation.results), and:
 

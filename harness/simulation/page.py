@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.simulation.results import SHOWN, Failure, Tally
+from dynamesis.harness.simulation.results import SHOWN, FailedSchedule, Tally
 from dynamesis.harness.simulation.schedules.text import dump
 
 #: (style, text)
 Line = tuple[str, str]
 
 
-def lines(tally: Tally, failures: Sequence[Failure]) -> Iterator[Line]:
+def lines(tally: Tally, failures: Sequence[FailedSchedule]) -> Iterator[Line]:
     """How many schedules and what came of them; the situations; each failure, shrunk."""
     yield from _situations(tally)
     for failure in failures:
@@ -40,7 +40,7 @@ def _situations(tally: Tally) -> Iterator[Line]:
         yield "" if count else "yellow", f"  {name:34}{count or 'never':>9}"
 
 
-def _failure(failure: Failure) -> Iterator[Line]:
+def _failure(failure: FailedSchedule) -> Iterator[Line]:
     small = failure.minimal.schedule
     given = "as drawn" if small.operations is None else str(len(small.operations))
     yield "bold red", f"{', '.join(failure.minimal.anomalies)}: seed {failure.seed}"

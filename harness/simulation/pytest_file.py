@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dynamesis.harness.simulation.results import Failure
+from dynamesis.harness.simulation.results import FailedSchedule
 from dynamesis.harness.simulation.schedules.text import dump
 
 _HEAD = '''"""Schedules that `dynamesis simulate` once found to fail, in virtual time."""
@@ -25,7 +25,7 @@ def test_schedule(name: str) -> None:
 """
 
 
-def pytest_file(failures: Sequence[Failure]) -> str:
+def pytest_file(failures: Sequence[FailedSchedule]) -> str:
     """A module of pytest with a test for each failure."""
     parts = []
     for failure in failures:

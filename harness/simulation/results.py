@@ -28,7 +28,7 @@ _LEAST, _LEAST_WRITES = 50, 20
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedSchedule:
     """A schedule that failed, shrunk. `token`: None where it came from the database."""
 
     seed: int
@@ -107,7 +107,7 @@ class Tally:
             return INVALID
         return UNKNOWN if self.verdicts[Verdict.UNKNOWN] or self.lacking else VALID
 
-    def to_dict(self, failures: Sequence[Failure]) -> JsonObject:
+    def to_dict(self, failures: Sequence[FailedSchedule]) -> JsonObject:
         """As in the file."""
         return {
             "schedules": self.schedules,

@@ -17,7 +17,7 @@ from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailur
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
-from dynamesis.harness.simulation.results import Failure, Tally
+from dynamesis.harness.simulation.results import FailedSchedule, Tally
 from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
@@ -134,7 +134,7 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
         show()
 
 
-def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[Failure]:
+def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[FailedSchedule]:
     """Each of the failures, shrunk, in a folder of its own, and kept for the next run."""
     wanted = run.asked.wanted
     work = [
@@ -149,7 +149,7 @@ def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[Failure]:
         path = folder / f"{number + 1}-{anomaly}"
         save_schedule(path, written)
         kept.keep(written)
-        failures.append(Failure(seed, token, small, path))
+        failures.append(FailedSchedule(seed, token, small, path))
     return failures
 
 
@@ -157,7 +157,9 @@ def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:
     return minimal(*task)
 
 
-def _conclude(screen: Console, tally: Tally, failures: Sequence[Failure], asked: Asked) -> None:
+def _conclude(
+    screen: Console, tally: Tally, failures: Sequence[FailedSchedule], asked: Asked
+) -> None:
     quiet = asked.mode is Mode.QUIET
     lines = [*page.lines(tally, failures)]
     for style, text in lines[-1:] if quiet else lines:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.simulation.play import Played, play
@@ -104,7 +104,7 @@ def _spread(
             worker.process.join()
 
 
-def _received(pipe: Connection) -> tuple[int, B]:  # type: ignore[type-var]  # as was sent
+def _received(pipe: Connection) -> tuple[int, Any]:
     try:
         number, result, failure = pipe.recv()
     except (EOFError, OSError):

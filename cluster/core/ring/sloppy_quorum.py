@@ -45,7 +45,7 @@ class SloppyQuorum:
         #: nodes that held a place and did not answer well
         self.failed: dict[str, None] = {}
         primaries = preference[:n] if most is None else preference[:n][:most]
-        #: a primary that is not asked because the request wants fewer may stand in as well
+        #: with the primaries that are not asked because the request wants fewer
         self._spares = list(preference[len(primaries) :]) if sloppy else []
         self.places = [ReplicaSlot(primary, primary) for primary in primaries]
         for place in self.places:

@@ -76,7 +76,7 @@ PARAMS: dict[str, Callable[[RandomStream, int], object]] = {
     "max_requests": lambda draws, _: draws.between(4, 20),
     "durable_replicas": lambda draws, _: 2,
 }
-#: Parameters with which a network or a disk that is slow all the time is no store any more.
+#: Parameters with which a network or a disk that is slow all the time does not serve any more.
 HASTY = ("replica_timeout", "request_timeout")
 #: How likely each of them is in one schedule.
 PARAM_SHARE = 0.14

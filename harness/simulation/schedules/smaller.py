@@ -108,7 +108,9 @@ def settings(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
     specs += [replace(spec, **{name: value}) for name, value in defaults.items()]
     for name in ("param", "option"):
         given = getattr(spec, name)
-        specs += [replace(spec, **{name: tuple(p for p in given if p != each)}) for each in given]
+        for each in given:
+            changed: dict[str, Any] = {name: tuple(p for p in given if p != each)}
+            specs.append(replace(spec, **changed))
     found = [replace(schedule, spec=each) for each in specs]
     if schedule.tweaks:
         found.append(replace(schedule, tweaks={}))

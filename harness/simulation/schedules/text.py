@@ -153,7 +153,9 @@ def _given(place: YamlPlace, number: int, spec: TestSpec) -> Given:
     basis = fields["basis"].value() if "basis" in fields else None
     if basis is not None:
         basis = fields["basis"].integer(0, number - 1)
-    values = {name: fields[name].value() for name in ("value", "options") if name in fields}
+    values: dict[str, Any] = {
+        name: fields[name].value() for name in ("value", "options") if name in fields
+    }
     values |= {name: str(fields[name].value()) for name in ("id", "node") if name in fields}
     op = Op(
         f=short[0] if short else str(fields["f"].value()),

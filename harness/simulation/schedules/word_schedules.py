@@ -7,6 +7,8 @@ before it is under way. A write carries the context of what its client saw last.
 
 from __future__ import annotations
 
+from typing import Any
+
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.catalogue import MEMBERS
@@ -96,7 +98,7 @@ def _operations(word: Word, times: list[int]) -> tuple[Given, ...]:
         basis = None
         if f != "get":
             basis = seen.get(client)
-            value = {} if f == "delete" else {"value": number}
+            value: dict[str, Any] = {} if f == "delete" else {"value": number}
             op = Op(
                 f=f, key=_KEY, node=f"n{client + 1}", id=f"{client}.{number}", basis=None, **value
             )
@@ -110,7 +112,7 @@ def _faults(word: Word, times: list[int], limit: float) -> tuple[Event, ...]:
     began: dict[str, tuple[int, str]] = {}
     intervals: list[FaultInterval] = []
     for letter, at in zip(word, times, strict=True):
-        kind, name = letter
+        kind, name = letter[0], letter[1]
         if kind == MEND:
             start, what = began.pop(name)
             intervals.append(FaultInterval(start, at, members[_MEMBERS[what]], _fault(what, name)))

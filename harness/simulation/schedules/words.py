@@ -59,7 +59,7 @@ class Bounds:
 def sequences(bounds: Bounds) -> int:
     """How many sequences there are before any two are merged, under every naming of the nodes."""
     requests, faults = CLIENTS * len(bounds.kinds), NODES * len(_FAULTS)
-    return NAMINGS * sum(
+    return NAMINGS * sum(  # type: ignore[no-any-return]  # powers of whole numbers
         comb(f + r, f) * faults**f * requests**r
         for f in range(bounds.faults + 1)
         for r in range(bounds.requests + 1)
@@ -70,7 +70,7 @@ def is_request(letter: str) -> bool:
     return letter[0] in REQUESTS
 
 
-# ---- the one word that stands for all that are equivalent
+# ---- the one word for all that are equivalent
 
 
 def canonical(word: Word) -> Word:
@@ -90,7 +90,7 @@ class _State:
 
     def take(self, letter: str) -> str | None:
         """Take in a letter; the letter that has the same effect, None where it has none."""
-        kind, name = letter
+        kind, name = letter[0], letter[1]
         if kind in REQUESTS:
             self.written |= kind == "p"
             return letter if self.written else None
