@@ -36,7 +36,7 @@ from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
 
 #: A day in production is seconds in a test: tombstones are reaped while it lasts.
 _HASTE = {"reap_after": 1.0}
-#: A machine that is busy with other tests delays every request, and is no overload: delay alone
+#: A machine that is busy with other tests delays every request without an overload: delay alone
 #: sheds nothing in a test. What is shed by number and bytes is.
 _PATIENT = {"queue_target": 2.0}
 
