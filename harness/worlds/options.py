@@ -37,7 +37,7 @@ from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, program, within
 from dynamesis.harness.worlds.environment import ports_for
 from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
-from dynamesis.harness.worlds.test_spec import Flag, TestSpec
+from dynamesis.harness.worlds.test_spec import MOST_NODES, MOST_SIMULATED, Flag, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
 from dynamesis.workloads.plain import PLAIN
@@ -228,6 +228,11 @@ def plan_test(spec: TestSpec) -> TestOptions:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
     if spec.world == SIMULATED:
         _must_be_simulable(spec, target)
+    elif spec.nodes > MOST_NODES:
+        raise UsageError(
+            f"--nodes: {spec.nodes} is out of range; allowed: 1 to {MOST_NODES} on processes, "
+            f"and to {MOST_SIMULATED} with --world {SIMULATED}"
+        )
     workload = _workload(spec.workload, target)
     model = None if spec.model is None else _model(spec.model)
     options = TestOptions(

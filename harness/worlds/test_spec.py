@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 #: Most nodes that one machine is asked to run; the routes between them are the square of it.
 MOST_NODES = 20
+#: ... and in virtual time.
+MOST_SIMULATED = 100
 #: How long a load may last, s.
 SHORTEST, LONGEST = 0.1, 30 * 24 * 3600.0
 #: The target that is tested by default.
@@ -163,7 +165,7 @@ class TestSpec:
         "How many nodes; as many as the target has by default (dynamo: 5).",
         "integer",
         panel=CLUSTER,
-        bounds=(1, MOST_NODES),
+        bounds=(1, MOST_SIMULATED),
         cluster=True,
     )
     n: int = _flag(

@@ -226,7 +226,7 @@ class TestTestSpec:
     @pytest.mark.parametrize(
         ("given", "told"),
         [
-            ({"nodes": 0}, "--nodes: 0 is out of range; allowed: 1 to 20"),
+            ({"nodes": 0}, "--nodes: 0 is out of range; allowed: 1 to 100"),
             ({"nodes": "few"}, "--nodes: 'few' is not an integer"),
             ({"time_limit": "10"}, "--time-limit: '10' is not a length of time"),
             ({"strict": 1}, "--strict: 1 is not allowed"),
