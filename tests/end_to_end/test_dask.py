@@ -111,6 +111,7 @@ def verdicts(run: Run) -> dict[str, str]:
     return {name: cell["verdict"] for name, cell in cells(run).items()}
 
 
+@pytest.mark.nightly
 def test_verdicts_are_those_of_a_campaign_alone(
     start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_worker_that_is_killed_costs_one_test_which_another_runs(
     assert log.count("is given to") == 3
 
 
+@pytest.mark.nightly
 def test_an_interrupt_ends_the_tests_on_the_workers(
     start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_an_interrupt_ends_the_tests_on_the_workers(
     run.until(lambda: not below(worker), "the end of the test")
 
 
+@pytest.mark.nightly
 def test_a_campaign_that_is_killed_leaves_nothing_running_on_the_workers(
     start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -185,6 +188,7 @@ def test_a_campaign_that_is_killed_leaves_nothing_running_on_the_workers(
     run.until(lambda: not below(cluster.workers[0].pid), "the end of the test")
 
 
+@pytest.mark.nightly
 def test_a_cluster_of_distributeds_own(start: Start, tmp_path: Path) -> None:
     from distributed import LocalCluster
 
@@ -208,6 +212,7 @@ def test_no_scheduler_is_one_line(start: Start, tmp_path: Path) -> None:
     assert "dask scheduler" in line
 
 
+@pytest.mark.nightly
 def test_no_worker_is_one_line(start: Start, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "spread.yaml").write_text(CAMPAIGN)
     run = start("campaign", "spread.yaml", "--dask", cluster.address, "-q")

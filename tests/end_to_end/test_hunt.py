@@ -39,6 +39,7 @@ def printed(run: Run) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.nightly
 def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)
     failures = FailureFolder(tmp_path / "failures")
@@ -97,6 +98,7 @@ def test_an_interrupt_ends_a_hunt_in_order(start: Start, tmp_path: Path) -> None
     assert summary["verdict"] == "valid"
 
 
+@pytest.mark.nightly
 def test_a_hunt_that_is_killed_leaves_files_that_the_next_goes_on_with(
     start: Start, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_what_is_found_in_simulation_is_shrunk_and_replayed_there(
     assert (tmp_path / row["folder"] / "report.html").exists()
 
 
+@pytest.mark.nightly
 def test_two_hunts_with_one_seed_draw_the_same_tests(start: Start, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)
     arguments = ("--world", "simulated", "--runs", "1", "--seed", "5", "-q")

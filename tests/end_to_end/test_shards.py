@@ -61,6 +61,7 @@ def test_two_shards_are_as_one_run_and_a_rate_is_known(start: Start, tmp_path: P
     assert all((folder / run["folder"] / "report.html").is_file() for run in planted["runs"])
 
 
+@pytest.mark.nightly
 def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_path: Path) -> None:
     (tmp_path / "parts.yaml").write_text(FILE.replace("time_limit: 2s", "time_limit: 3s"))
     only = ("--only", "clean")
@@ -94,6 +95,7 @@ def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None
     wait(more, 0)
 
 
+@pytest.mark.nightly
 def test_the_store_stays_within_its_bytes(start: Start, tmp_path: Path) -> None:
     """Every run leaves more than 1 MB, a pruned one less than 100 kB."""
     (tmp_path / "parts.yaml").write_text(FILE)

@@ -105,6 +105,7 @@ def test_nodes_are_upgraded_and_rolled_back_one_by_one(start: Start, tmp_path: P
     assert described == [starts[0]["versions"]["from"], starts[0]["versions"]["to"]]
 
 
+@pytest.mark.nightly
 def test_a_version_that_speaks_differently_is_caught(start: Start, tmp_path: Path) -> None:
     """Each greets the other as one of its own: only the frames show it."""
     name = "class ReplicaPut(_Base, frozen=True"
@@ -154,6 +155,7 @@ def test_what_cannot_be_upgraded(arguments: tuple[str, ...], told: str, start: S
     assert run.said().count("\n") == 1
 
 
+@pytest.mark.nightly
 def test_another_store_has_two_versions_too(start: Start, tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(PLAIN.format(example="dynamesis.examples.kv_http.target"))
     flags = ("--target", "two.py:Two", "--links", "embedded", "--time-limit", "6s", "--seed", "5")
@@ -168,6 +170,7 @@ def test_another_store_has_two_versions_too(start: Start, tmp_path: Path) -> Non
     assert "in version broken: node" in broken.said()
 
 
+@pytest.mark.nightly
 def test_a_schedule_has_upgrades_and_replays_them(start: Start, tmp_path: Path) -> None:
     checkout(tmp_path / "other")
     (tmp_path / "schedule.yaml").write_text(
