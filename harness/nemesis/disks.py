@@ -70,7 +70,9 @@ class BadDisk:
 
     async def lift(self, number: int, fault: DiskFault) -> None:
         if fault.kind == FORGETFUL:
-            await asyncio.gather(*map(self._power_fails, self._bad.intersection(fault.nodes)))
+            await asyncio.gather(
+                *map(self._power_fails, sorted(self._bad.intersection(fault.nodes)))
+            )
         await self._mend(fault.nodes)
 
     async def _power_fails(self, node: str) -> None:
@@ -84,7 +86,7 @@ class BadDisk:
 
     async def _mend(self, nodes: list[str]) -> None:
         """A node that is paused is mended when all is healed."""
-        for node in self._bad.intersection(nodes):
+        for node in sorted(self._bad.intersection(nodes)):
             if self.observed.state(node) == "running":
                 await self.disks.disk(node, "none")
                 await self.disks.repair(node)
