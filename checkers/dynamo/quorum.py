@@ -261,12 +261,9 @@ class _Judge:
         return self.members if self.moved else self.ring.primaries(key)[: self.needs.at(row).n]
 
     def candidates(self, row: int) -> tuple[str, ...]:
-        """The nodes whose answers count. A primary of the key is never a stand-in."""
-        asked = self.primaries(row)
-        if self.needs.at(row).strict or self.moved:
-            return asked
-        passed = set(self.ring.primaries(self.h.keys[self.h.key_of[row]])) - set(asked)
-        return tuple(node for node in self.members if node not in passed)
+        """The nodes whose answers count. A primary of the key that a request with fewer places
+        does not ask may stand in for one that it does."""
+        return self.primaries(row) if self.needs.at(row).strict else self.members
 
     def impossible(self) -> Iterator[Anomaly]:
         h = self.h

@@ -178,8 +178,12 @@ class MembershipFaults:
             for kind, nodes in kinds.items():
                 for node in nodes:
                     # the node that accepted it may have died before it could pass it on
-                    with suppress(ValueError):
+                    try:
                         await self._accepted(kind, node)
+                    except ValueError:
+                        # as a member already; or for good: the cluster is done with its name
+                        if node in self._returning and await self._agreed([], [node]):
+                            raise
         for node in change.leaves:
             await self._see_off(node)
 

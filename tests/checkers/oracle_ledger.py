@@ -109,8 +109,7 @@ class Ledger:
         return not (self.test["sloppy"] if sloppy is None else sloppy)
 
     def who_counts(self, i: int) -> set[str]:
-        spared = set(self.primaries[self.ops[i].key]) - self.who_is_asked(i)
-        return self.who_is_asked(i) if self.is_strict(i) else set(self.test["nodes"]) - spared
+        return self.who_is_asked(i) if self.is_strict(i) else set(self.test["nodes"])
 
     def hasty(self, i: int) -> bool:
         """Whether it gave its nodes less time than they have of their own accord."""

@@ -238,6 +238,26 @@ def test_a_write_that_could_not_be_stored_leaves_no_dot_to_be_used_twice() -> No
             assert dots.get((actor, event), version) == version, "one dot names two versions"
 
 
+def test_a_hint_that_could_not_be_stored_does_not_count_as_kept() -> None:
+    """Found by buggify (`hints-fail`): the node could not account for it, as if it were lost."""
+    sim = Simulator(5, seed=7)
+    order = sim.nodes["n1"].view.preference(sim.nodes["n1"].view.partition(KEY))
+    sim.isolate(order[0])
+    sim.run(0.1)
+    heals = [failing(sim, order[3]), failing(sim, order[4])]
+    sim.put(order[1], KEY, b"v")
+    sim.run(2.0)
+    for heal in reversed(heals):
+        heal()
+    assert not any(sim.nodes[name].hints.count() for name in order[3:])
+    assert sum(sim.nodes[name].hints.kept for name in order[3:]) == 0
+    sim.put(order[1], KEY, b"w")
+    sim.until(lambda: any(sim.nodes[name].hints.count() for name in order[3:]))
+    for name in order[3:]:
+        account = sim.nodes[name].hints.account()
+        assert account.pop("hints_kept") == sum(account.values())
+
+
 def test_what_was_acknowledged_from_memory_is_stored_once_the_disk_is_back() -> None:
     sim = buffered(durable_replicas=0)
     heal = failing(sim, "n2")

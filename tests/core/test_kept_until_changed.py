@@ -101,3 +101,18 @@ def test_exchanges_that_find_nothing_hash_nothing(monkeypatch: pytest.MonkeyPatc
     sim.put("n1", b"k1", b"w")
     sim.run(2)
     assert len(folds) == 3, "one branch at each replica of the key"
+
+
+def test_an_exchange_that_rests_goes_on_once_though_nothing_is_shed_any_more() -> None:
+    """Found by `dynamesis simulate`, seed 1072: it went on twice, ended twice, and the node with
+    it."""
+    sim = Simulator(3, seed=4, n=3, anti_entropy_interval=0.5)
+    sim.isolate("n3")
+    for number in range(40):
+        sim.put("n1", b"k%d" % number, b"v", sloppy=False, w=1)
+    pauses = iter([0.3, *[0.0] * 10_000])
+    for node in sim.nodes.values():
+        node.anti_entropy.pause = lambda: next(pauses)
+    sim.heal()
+    sim.until(sim.quiet)
+    assert all(sim.holders(b"k%d" % number)["n3"] == {b"v"} for number in range(40))

@@ -341,10 +341,12 @@ class Exchange:
             self.repaired += 1
         else:
             self._error = error
+        if self._resting:
+            return  # it goes on when it has rested, once: also where nothing is shed any more
         pause = self._owner.pause()
         if not pause:
             self._next()
-        elif not self._resting:
+        else:
             self._resting = True
             self._owner.runtime.after(pause, self._rested)
 

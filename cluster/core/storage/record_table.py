@@ -88,6 +88,8 @@ class RecordTable:
         self._identity = identity
         self.on_change = on_change
         self.on_damage = on_damage
+        #: called with a row whose first change could not be stored, so that it is gone again
+        self.on_undone: Callable[[Row], None] = lambda row: None
         self.limit = limit
         self.label = label
 
@@ -319,6 +321,10 @@ class RecordTable:
         """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
         try:
-            self.announce(row, record, self.get(row))
+            stored = self.get(row)
         except ReadFailed:
             self.announce(row, record, None)
+            return
+        if stored is None and record is not None:
+            self.on_undone(row)
+        self.announce(row, record, stored)
