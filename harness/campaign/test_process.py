@@ -115,10 +115,15 @@ def _live(file: Path, output: Path, pipe: Connection, parent: int) -> NoReturn:
     for number in _SIGNALS:
         default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, default)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.environ[PARENT] = str(parent)
-    process(lambda: outcome("dynamesis test", lambda: run(file)))
+    process(lambda: outcome("dynamesis test", lambda: _unblocked(file)))
     raise AssertionError("a process ends by SystemExit")
+
+
+def _unblocked(file: Path) -> int:
+    """Run the test; a signal that came meanwhile comes here, where it ends a command in order."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    return run(file)
 
 
 def _own_streams(output: Path) -> None:

@@ -19,7 +19,10 @@ def run(
         float, Option(help="How much is done: 1 is as documented, 0.1 a quick look.")
     ] = 1.0,
 ) -> int:
-    """Run an experiment of the Dynamo paper, and show its figures beside the paper's."""
+    """Run an experiment of the Dynamo paper again.
+
+    Its figures are shown beside the paper's.
+    """
     import json as form
     import sys
 

@@ -24,7 +24,10 @@ def run(
     quiet: Quiet = False,
     plain: Plain = False,
 ) -> int:
-    """Run each known failure again: 1 while one still fails, 0 when all pass."""
+    """Run known failures again: do they still fail?
+
+    Exit code 1 while one still fails, 0 when all pass.
+    """
     from dynamesis.harness.hunt.run_replay import run_replay
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.values import within

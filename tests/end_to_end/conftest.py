@@ -70,8 +70,9 @@ class Run:
         return self.folder / line.partition("results in ")[2]
 
     def history(self) -> list[dict[str, Any]]:
-        """The whole lines of the history so far."""
-        *lines, _cut_off = (self.results() / "history.jsonl").read_text("utf-8").split("\n")
+        """The whole lines of the history so far; none before it was begun."""
+        file = self.results() / "history.jsonl"
+        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
         return [json.loads(line) for line in lines]
 
     def until(self, condition: Callable[[], bool], what: str) -> None:

@@ -40,7 +40,9 @@ def assert_files_keep_their_keys(run: Run) -> None:
     assert peers == [["up", "suspected", "failures", "timeouts"]] * len(peers) != []
     node = run.results() / "nodes" / "n1"
     status = json.loads((node / "metrics.json").read_text())
-    assert list(status["membership"]) == ["version", "members", "settled", "owned", "former"]
+    assert list(status["membership"]) == [
+        *("version", "members", "settled", "owned", "former", "waits_for")
+    ]
     assert list(status["exchanges"]["n2"]) == ["rounds", "clean", "repaired", "age"]
     assert {"ready", "rss", "engine", "links", "clock", "oldest_hint"} <= set(status)
     row = json.loads((node / "dump.jsonl").read_text().splitlines()[0])

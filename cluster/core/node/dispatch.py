@@ -201,7 +201,7 @@ class Dispatch:
         node = self._node
         refusal = self._admit(get.rid, get.key, b"", get.options) or self._queued(get, 0)
         if refusal is not None:
-            self._refuse(refusal, respond)
+            self._refuse("get", refusal, respond)
             return
         node.admission.enter(0)
         respond = self._enter("get", get, 0, respond)
@@ -235,7 +235,7 @@ class Dispatch:
             seen = SeenVersions({})
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
-            self._refuse(refusal, respond)
+            self._refuse("put", refusal, respond)
             return
         enter = self._enter("put", put, size, respond) if not hops else None
         respond = enter or self._measured("put", respond)
@@ -296,8 +296,9 @@ class Dispatch:
             return None
         return Refusal(asked.rid, "overloaded", reason, queue.retry_after)
 
-    def _refuse(self, refusal: Refusal, respond: Respond) -> None:
+    def _refuse(self, kind: str, refusal: Refusal, respond: Respond) -> None:
         self._node.stats.refused(refusal.code)
+        self._node.runtime.note("refused", code=refusal.code, kind=kind)
         respond(refusal)
 
     def _enter(self, kind: str, asked: Get | Put, size: int, respond: Respond) -> Respond:

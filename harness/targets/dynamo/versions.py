@@ -104,7 +104,13 @@ def _asked(runtime: NodeRuntime) -> _Answer:
     environment = runtime.environment(os.environ)
     try:
         answer = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
+            command,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
         )
         return _Answer(**json.loads(answer.stdout.splitlines()[-1]))
     except (OSError, ValueError, TypeError, IndexError, subprocess.TimeoutExpired) as failure:

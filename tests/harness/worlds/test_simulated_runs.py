@@ -58,7 +58,7 @@ def test_a_planted_bug_is_caught(name: str) -> None:
     asked = {**overrides(bug.options), "bug": (name,), "time_limit": 4.0}
     for seed in range(1, 7):
         _, results = run(bug.workload, bug.nemesis, seed=seed, **asked)
-        if results["valid"] is False:
+        if set(results["anomalies"]) & set(bug.anomalies):
             break
     assert results["valid"] is False
     assert set(results["anomalies"]) & set(bug.anomalies), results["anomalies"]
@@ -127,7 +127,7 @@ def test_the_story_has_every_message() -> None:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_what_is_rare_harms_no_sound_node(point: str) -> None:
-    tweaks = Tweaks(buggify={point: 0.05})
+    tweaks = Tweaks(points={point: 0.05})
     ended = simulate(options(nemesis="kill"), tweaks=tweaks)
     assert ended.history != simulate(options(nemesis="kill")).history
     assert judge(ended)["valid"] is True
