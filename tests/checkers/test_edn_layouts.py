@@ -127,8 +127,12 @@ def read(content: bytes, name: str = "h.edn", fmt: Format | None = None) -> Hist
 
 def flat_keys(value: Any) -> bool:
     """Whether keys of maps are leaves, since the text of a collection has many layouts; and differ
-    as text, since a map with both `a` and `:a` is refused."""
+    as text, as the elements of sets do, since what has both `a` and `:a` is refused."""
     kind, held = value
+    if kind == "set":
+        words = [each[1].removeprefix(":") for each in held if each[0] == "word"]
+        if len(words) != len(set(words)):
+            return False
     if kind == "map":
         words = [k[1].removeprefix(":") for k, _ in held if k[0] == "word"]
         if len(words) != len(set(words)):
