@@ -83,7 +83,7 @@ class BadClock:
 
     async def _set_right(self, nodes: list[str]) -> None:
         """A node that is paused is set right when all is healed."""
-        for node in self._wrong.intersection(nodes):
+        for node in sorted(self._wrong.intersection(nodes)):
             if self.observed.state(node) == "running":
                 await self.clocks.clock(node)
             if self.observed.state(node) != "paused":

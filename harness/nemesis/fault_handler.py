@@ -119,5 +119,7 @@ class FaultWatch:
             late = asyncio.get_running_loop().time() > deadline
             if last or proof.complete or (late and proof.bit):
                 return proof
+            # not wait_for, which takes one step of the loop more on Python 3.11 than on later ones
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.lifted.wait(), 5 * _EVERY if late else _EVERY)
+                async with asyncio.timeout(5 * _EVERY if late else _EVERY):
+                    await self.lifted.wait()

@@ -106,7 +106,7 @@ class MembershipFaults:
         patience, pending = Patience(self._patience), set(self._changes)
         while pending and not patience.over:
             _, pending = await asyncio.wait(pending, timeout=_LOOK)
-        for change in pending:
+        for change in (change for change in self._changes if change in pending):
             change.cancel()
         if pending:
             views = await self._views()

@@ -164,7 +164,7 @@ class Nemesis:
         processes = self._processes
         down = {node for node in processes.nodes if processes.state(node) == "down"}
         self._dead &= down
-        exits = {node: processes.exit_code(node) for node in down}
+        exits = {node: processes.exit_code(node) for node in sorted(down)}
         held = {node for node in self._held() if not crashed(exits.get(node))}
         if found := sorted(down - self._dead - held):
             last = {node: processes.last_words(node) for node in found}

@@ -88,7 +88,9 @@ class FaultContext:
 
     def lacks(self, needs: Iterable[str]) -> list[str]:
         """Which of these capabilities the target does not have."""
-        return [] if self.able is None else [each for each in needs if each not in self.able]
+        return (
+            [] if self.able is None else [each for each in sorted(needs) if each not in self.able]
+        )
 
     @property
     def cuts(self) -> bool:

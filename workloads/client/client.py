@@ -98,7 +98,7 @@ class DynamoClient:
         self._addresses: dict[str, str] = {}
         self._primaries: Client | None = None
         #: second tries that are under way
-        self._hedges: set[asyncio.Future[GetResult | PutResult]] = set()
+        self._hedges: dict[asyncio.Future[GetResult | PutResult], None] = {}
 
     @property
     def _direct(self) -> Client:
@@ -185,7 +185,7 @@ class DynamoClient:
         first = asyncio.ensure_future(_perform(client, op, context, False))
         await asyncio.sleep(0)  # the first goes out before the second
         second = asyncio.ensure_future(_perform(client, op, context, True))
-        self._hedges.add(second)
+        self._hedges[second] = None
         second.add_done_callback(self._hedged)
         try:
             return await first
@@ -199,7 +199,7 @@ class DynamoClient:
 
     def _hedged(self, second: asyncio.Future[GetResult | PutResult]) -> None:
         """A second try ended, which was one write with the first: what came of it adds nothing."""
-        self._hedges.discard(second)
+        self._hedges.pop(second, None)
         if not second.cancelled():
             second.exception()
 
