@@ -204,7 +204,8 @@ class Runner:
         if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
             await self._read_all()
-        least = await until_idle(observed, self._patience) if reports else None
+        interval = self.parts.interval
+        least = await until_idle(observed, self._patience, interval) if reports else None
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)
