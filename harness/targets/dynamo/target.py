@@ -36,8 +36,8 @@ from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
 
 #: A day in production is seconds in a test: tombstones are reaped while it lasts.
 _HASTE = {"reap_after": 1.0}
-#: A machine that is busy with other tests delays every request, and is no overload: delay alone
-#: sheds nothing in a test. What is shed by number and bytes is.
+#: A machine that is busy with other tests delays every request, which is not an overload: delay
+#: alone sheds nothing in a test. What is shed by number and bytes is.
 _PATIENT = {"queue_target": 2.0}
 
 
