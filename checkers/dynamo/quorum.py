@@ -22,6 +22,9 @@ refused for good is not such a case: no node was asked.) An operation that gave 
 than PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
 where they are made late, or never, for a refusal.
 
+A simulated world may be late and refuse at random with no fault active (`unsteady` in test.json):
+until the heal it excuses what that causes (`UNSTEADY`).
+
 After the heal nothing excuses: a key of which no final read succeeded is unavailable.
 """
 
@@ -51,6 +54,8 @@ DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
 #: codes that clients and the harness give themselves; nothing was sent, or the client broke
 CLIENTS = ("closed", "context-evicted", "client-broke")
+#: codes that a world which is late and refuses at random causes by itself (test.json: `unsteady`)
+UNSTEADY = (*DELAYS, *QUORUMS, "overloaded", "not-ready", "storage-write")
 #: families of faults after which a node starts anew, and is not ready for a while
 RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
@@ -251,6 +256,7 @@ class _Judge:
         #: whether that is known: no copy counts before it is durable
         self.all_durable = self.durable and isinstance(test.get("storage"), str)
         self.grace = float(test.get("grace", 5.0))
+        self.unsteady = test.get("unsteady") is True
         self.outages = outages(h, timeline, self.members)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
 
@@ -329,6 +335,8 @@ class _Judge:
         """Whether an operation asked for what its nodes do not promise."""
         need = self.needs.at(row)
         hasty = need.timeout is not None and need.timeout < PATIENT
+        if self.unsteady and code in UNSTEADY and row < self.timeline.phases.get("heal", NEVER):
+            return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
     def was_late(self, row: int) -> bool:

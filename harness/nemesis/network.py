@@ -16,6 +16,7 @@ from dynamesis.harness.nemesis.symptoms import (
     ANY_STATE,
     ESTABLISHED,
     SOCKETS,
+    Greeting,
     Pair,
     Probes,
     asked,
@@ -265,8 +266,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
 
     async def look() -> Proof:
         carried = await through()
-        name, address = _sample(observed, routes, names)
-        now = await routes.probes.greeting(address)
+        name, now = await _greeted(observed, routes, names)
         bit = bool(carried)
         if now is not None:
             took.append(now.seconds)
@@ -331,8 +331,7 @@ async def _in_pieces(
 
     async def look() -> Proof:
         carried = await through()
-        name, address = _sample(observed, routes, names)
-        now = await routes.probes.greeting(address)
+        name, now = await _greeted(observed, routes, names)
         bit = bool(carried) or (now is not None and now.pieces > 1)
         return Proof(bit, bit, {"link": name, "pieces": now.pieces if now else 0, **carried})
 
@@ -373,6 +372,18 @@ _PROOFS: dict[str, WatchLinks] = {
 def _pairs(observed: Observed, names: list[str]) -> set[Pair]:
     """The pairs of nodes whose links these are; clients have no counts."""
     return {(a, b) for a in observed.nodes for b in observed.nodes if route_name(a, b) in names}
+
+
+async def _greeted(
+    observed: Observed, routes: RouteFaults, names: list[str]
+) -> tuple[str, Greeting | None]:
+    """One of the links, and the greeting over it; None also where the nodes at its ends have left
+    the cluster meanwhile."""
+    of_clients = any(route_name(CLIENT, node) in names for node in observed.nodes)
+    if not of_clients and not _pairs(observed, names):
+        return names[0], None
+    name, address = _sample(observed, routes, names)
+    return name, await routes.probes.greeting(address)
 
 
 def _sample(observed: Observed, routes: RouteFaults, names: list[str]) -> tuple[str, str]:

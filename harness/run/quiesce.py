@@ -208,6 +208,24 @@ async def look(observed: Observed) -> dict[str, NodeStatus | None]:
     return dict(zip(observed.nodes, answers, strict=True))
 
 
+async def until_linked(observed: Observed, deadline: float, interval: float = INTERVAL) -> None:
+    """Wait until every node has its links to all others and suspects none of them, as far as it
+    reports that; at most `deadline` seconds. Where no replicas are compared, nothing else shows
+    that nodes have found each other again."""
+    patience = Patience(deadline)
+    while not _linked(await look(observed)) and not patience.over:
+        await asyncio.sleep(interval)
+
+
+def _linked(statuses: Statuses) -> bool:
+    found = {node: status for node, status in statuses.items() if status is not None}
+    return not any(
+        any(not link.up for peer, link in (status.links or {}).items() if peer in found)
+        or any(view.suspected for peer, view in status.peers.items() if peer in found)
+        for status in found.values()
+    )
+
+
 async def until_idle(
     observed: Observed, deadline: float, interval: float = INTERVAL
 ) -> dict[str, dict[str, int]]:

@@ -33,6 +33,7 @@ from dynamesis.harness.run.quiesce import (
     look,
     until_at_rest,
     until_idle,
+    until_linked,
     until_quiet,
     wait_for,
 )
@@ -47,6 +48,8 @@ T = TypeVar("T")
 
 #: s between two looks whether all processes live
 _LOOK = 0.5
+#: s in which nodes find each other again once all is healed
+_LINKED = 5.0
 #: s after the load in which its last requests end, one way or another
 _STRAGGLERS = 3.0
 #: s for a cluster to get quiet that could not be healed
@@ -193,13 +196,16 @@ class Runner:
         await self._sizes()
         exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
         reports = self.parts.store.status is not None
-        if reports:  # what is still under way may yet leave hints behind
+        if reports:
+            await until_linked(observed, min(_LINKED, self._patience))
+            # what is still under way may yet leave hints behind
             await until_idle(observed, min(_STRAGGLERS if exchanges else 1e9, self._patience))
         outcome = await self._until_quiet(ring)
         if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
             await self._read_all()
-        least = await until_idle(observed, self._patience) if reports else None
+        interval = self.parts.interval
+        least = await until_idle(observed, self._patience, interval) if reports else None
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)

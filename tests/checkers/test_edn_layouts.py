@@ -130,11 +130,11 @@ def flat_keys(value: Any) -> bool:
     as text, as the elements of sets do, since what has both `a` and `:a` is refused."""
     kind, held = value
     if kind == "set":
-        words = [each[1].removeprefix(":") for each in held if each[0] == "word"]
+        words = [each[1].lstrip(":\\") for each in held if each[0] == "word"]
         if len(words) != len(set(words)):
             return False
     if kind == "map":
-        words = [k[1].removeprefix(":") for k, _ in held if k[0] == "word"]
+        words = [k[1].lstrip(":\\") for k, _ in held if k[0] == "word"]
         if len(words) != len(set(words)):
             return False
         return all(k[0] not in ("list", "set", "map") and flat_keys(v) for k, v in held)

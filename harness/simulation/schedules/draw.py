@@ -38,7 +38,7 @@ from dynamesis.workloads import Workload
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 1
+VERSION = 2
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
@@ -93,6 +93,10 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     if any(option.startswith("quorums=") for option in spec.option):
         context = replace(context, w=1)  # a request may ask for one copy: no node may forget it
     faults = _faults(draws, context, names, spec.time_limit)
+    if any(param.startswith("weights=") for param in spec.param) and any(
+        event.f.endswith("-membership") for event in faults
+    ):
+        raise Impossible("too few nodes may be left for the weights of the others")
     hasty = any(param.startswith(HASTY) for param in spec.param)
     tweaks = draw_tweaks(draws, hasty)
     return SimulatedSchedule.planned(

@@ -73,9 +73,11 @@ def simulate(
     from the options; `story`: keep every message. The same arguments give the same test, event
     by event. Raises EnvironmentFailed when the nodes do not boot, UsageError for a target that
     cannot be simulated."""
-    test = facts(options)
+    test, tweaks = facts(options), tweaks or Tweaks()
+    if tweaks.unsteady:
+        test["unsteady"] = True
     with VirtualTime() as time:
-        world = World(options, time.loop, tweaks or Tweaks(), story)
+        world = World(options, time.loop, tweaks, story)
         recorder = Recorder(None, clock=time.clock.monotonic_ns)
         ledger = Ledger(None)
         parts = parts_of(options, world, recorder, ledger, load)

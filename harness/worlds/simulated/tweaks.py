@@ -29,6 +29,8 @@ from dynamesis.cluster.core.protocol.events import Effect, Persist, Reply, Send,
 Roll = Callable[[], float]
 #: seconds that a pair of nodes of each priority adds to a message
 _SLOW = (0.0, 0.004, 0.03, 0.2)
+#: s that a message or a sync takes where no request is refused for it
+_STEADY = 0.03
 #: messages among which the priorities change
 _STEPS = 4_000
 
@@ -101,6 +103,12 @@ class Tweaks:
                 raise ValueError(f"{name} is {probability}; it must be 0 to 1")
         if self.priorities < 0:
             raise ValueError(f"priorities is {self.priorities}; it must be 0 or more")
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether nodes may refuse requests for these tweaks alone, with no fault active."""
+        late = self.latency[1] > _STEADY or self.fsync[1] > _STEADY
+        return late or self.priorities > 0 or any(self.points.values())
 
     @cached_property
     def _by_effect(self) -> dict[type, tuple[tuple[str, Point, float], ...]]:
