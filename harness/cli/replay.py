@@ -24,7 +24,7 @@ def run(
     quiet: Quiet = False,
     plain: Plain = False,
 ) -> int:
-    """Run known failures again: do they still fail?
+    """Run the failures that a hunt has kept again.
 
     Exit code 1 while one still fails, 0 when all pass.
     """
