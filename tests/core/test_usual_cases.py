@@ -32,6 +32,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.replica import Replica
+from dynamesis.cluster.core.ring.sloppy_quorum import SloppyQuorum
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.versions import clock
 from hypothesis import Phase, given, settings
@@ -253,3 +254,14 @@ def test_a_planted_bug_has_no_short_ways() -> None:
     for name in zoo.BUGS:
         assert zoo.plant([name])(params, DictStore(), 7).dispatch.usual is None, name
     assert all(node.dispatch.usual is not None for node in Simulator().nodes.values())
+
+
+def test_a_put_goes_on_where_its_primaries_are_others_by_now() -> None:
+    """Found by `dynamesis simulate`, seed 170 with refused batches: a put that was usual until a
+    layout changed ended its node."""
+    plan = SloppyQuorum(("n1", "n2", "n3", "n4"), 3, lambda _: True, True, lambda _: None, None)
+    plan.begun_with(("n1", "n4", "n2"))
+    assert [place.holder for place in plan.places] == ["n1", "n4", "n2"]
+    assert plan.replace(plan.places[1])
+    assert plan.places[1].holder == "n3", "a primary of now may stand in, once"
+    assert not plan.replace(plan.places[2])

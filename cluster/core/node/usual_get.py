@@ -121,8 +121,10 @@ class UsualGet:
     def _turn_general(self) -> GetRequest:
         s = self._s
         general = GetRequest(s, self._get, self._respond)
+        plan = s.whole_plan(self._get.key)
+        plan.begun_with(self._primaries)
         general.take_over(
-            s.whole_plan(self._get.key),
+            plan,
             self._shown,
             self._got,
             self._answered,

@@ -164,8 +164,10 @@ class UsualPut:
     def _turn_general(self) -> PutRequest:
         s = self._s
         general = PutRequest(s, self._put, self._seen, self._respond, self._hops)
+        plan = s.whole_plan(self._put.key)
+        plan.begun_with(self._primaries)
         general.take_over(
-            s.whole_plan(self._put.key),
+            plan,
             self._state,
             self._covers,
             self._got,

@@ -59,6 +59,15 @@ class SloppyQuorum:
         for place in self.places:
             place.holder = place.primary
 
+    def begun_with(self, primaries: Sequence[str]) -> None:
+        """Give the places to the primaries that the request was begun with: they may be others
+        by now."""
+        now = [place.primary for place in self.places]
+        if now != [*primaries]:
+            self.places = [ReplicaSlot(primary, primary) for primary in primaries]
+            others = [*now, *self._spares] if self.sloppy else []
+            self._spares = [node for node in others if node not in primaries]
+
     def replace(self, place: ReplicaSlot) -> bool:
         """Hand `place` to the next healthy fallback; False when there is none left."""
         self.failed[place.holder] = None
