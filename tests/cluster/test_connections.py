@@ -79,14 +79,19 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
         slow = await Raw.greeted(address, CLIENT)
         slow.say(Get(1, Key(b"k")))
         received = 0
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            received += len(await slow._reader.read(400_000))
+
+        async def read_slowly() -> None:
+            nonlocal received
+            while True:
+                await asyncio.sleep(0.1)
+                received += len(await slow._reader.read(400_000))
+
+        reading = asyncio.create_task(read_slowly())
         await until(lambda: [e for e, _ in events if e == "slow-reader"], "it is cut off")
-        await asyncio.sleep(0.3)
+        await until(lambda: received > 4 * MIB, "the other one has read on")
         assert [e for e, _ in events].count("slow-reader") == 1
         assert len(port.channels) == 1
-        assert received > 4 * MIB
+        reading.cancel()
         slow.close()
         deaf.close()
         port.stop()

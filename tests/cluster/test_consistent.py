@@ -241,11 +241,13 @@ async def test_a_node_that_starts_again_is_not_two(tmp_path: Path, ports: Ports)
     one, two = pair(tmp_path, ports)
     with up(one, two):
         await two.ready()
-        for lives in range(1, 5):
+        await until(lambda: two.events("link-up"), "n2 has met it")
+        for _ in range(4):
+            met = len(two.events("link-up"))
             one.end()
             one.start()
             await one.ready()
-            await until(lambda n=lives: len(two.events("link-up")) > n, "n2 has met it again")
+            await until(lambda n=met: len(two.events("link-up")) > n, "n2 has met it again")
         assert not [e for node in (one, two) for e in node.events("same-name")]
 
 
