@@ -58,7 +58,7 @@ async def test_readers_that_do_not_read_are_bounded_all_together(tmp_path: Path)
 
 @in_loop
 async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READER_TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "READER_TIMEOUT", 2.0)
     monkeypatch.setattr(module, "LOOK", 0.05)
     events: list[tuple[str, object]] = []
     answer = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
