@@ -32,6 +32,16 @@ Fault = Literal["none", "full", "read-error", "bit-flip", "torn-tail", "lost-wri
 DATA: tuple[Table, ...] = ("objects", "hints")
 
 
+def checked_fault(fault: str, rows: int, seconds: float) -> Fault:
+    """The fault of this name. Raises ValueError for one that there is not, and for settings that
+    make no sense."""
+    if fault not in get_args(Fault):
+        raise ValueError(f"no fault {fault!r}; there are {', '.join(get_args(Fault))}")
+    if not (rows > 0 and 0 <= seconds <= 60):
+        raise ValueError("rows must be above 0, seconds 0 to 60")
+    return fault  # type: ignore[return-value]
+
+
 class FaultyEngine:
     """`engine`, as it is seen through a disk that may fail."""
 
@@ -90,15 +100,11 @@ class FaultyEngine:
 
     def inject(self, fault: str, rows: int = 1, seconds: float = 0.05) -> dict[str, object]:
         """Have the disk fail so from now on ("none": no more). Raises ValueError."""
-        if fault not in get_args(Fault):
-            raise ValueError(f"no fault {fault!r}; there are {', '.join(get_args(Fault))}")
-        if not (rows > 0 and 0 <= seconds <= 60):
-            raise ValueError("rows must be above 0, seconds 0 to 60")
-        if fault == "bit-flip":
+        chosen = checked_fault(fault, rows, seconds)
+        if chosen == "bit-flip":
             self._flip(rows)
         else:
-            self._fault = fault  # type: ignore[assignment]
-            self._seconds = seconds
+            self._fault, self._seconds = chosen, seconds
         return self.status()
 
     def status(self) -> dict[str, object]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.storage.base import TABLES, ReadError, StorageFailed, seal, unseal
-from dynamesis.cluster.storage.faulty import DATA, Fault
+from dynamesis.cluster.storage.faulty import DATA, Fault, checked_fault
 
 
 class SimulatedDisk:
@@ -114,15 +113,11 @@ class SimulatedDisk:
 
     def inject(self, fault: str, rows: int = 1, seconds: float = 0.05) -> dict[str, object]:
         """Fail so from now on ("none": no more). Raises ValueError."""
-        if fault not in get_args(Fault):
-            raise ValueError(f"no fault {fault!r}; there are {', '.join(get_args(Fault))}")
-        if not (rows > 0 and 0 <= seconds <= 60):
-            raise ValueError("rows must be above 0, seconds 0 to 60")
-        if fault == "bit-flip":
+        chosen = checked_fault(fault, rows, seconds)
+        if chosen == "bit-flip":
             self._flip(rows)
         else:
-            self._fault = fault  # type: ignore[assignment]
-            self._seconds = seconds
+            self._fault, self._seconds = chosen, seconds
         return self.status()
 
     def status(self) -> dict[str, object]:
