@@ -9,6 +9,7 @@ between: an answer sends the slot's next operation in the callback that brought 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -57,6 +58,8 @@ class LoadConnection(Dialled):
         self.latencies: list[float] = []
         self.refused: dict[str, int] = {}
         self._rid = 0
+        # no request id of an earlier case comes again: the node would refuse it with another value
+        self._name = secrets.token_hex(8)
 
     def start(self, slot: int) -> None:
         """Begin the next operation of a slot; its number is the low part of the rid."""
@@ -68,7 +71,7 @@ class LoadConnection(Dialled):
         if self.op == "get":
             self.send(Get(rid, mine.keys[at]))
         else:
-            name = f"{id(mine):x}-{rid:x}"
+            name = f"{self._name}-{rid:x}"
             self.send(Put(rid, name, mine.keys[at], self.value, mine.contexts[at]))
 
     def on_answer(self, message: Message) -> None:

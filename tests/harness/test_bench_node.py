@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.bench import run as bench_run
 from dynamesis.harness.bench.cases import all_cases, chosen, default_cases
+from dynamesis.harness.bench.load import LoadConnection
 from dynamesis.harness.cli.app import run
 
 KEYS = {
@@ -69,3 +70,9 @@ def test_both_systems_are_measured(
         assert case["cpu_ratio"] > 1, "the node does all that the mesh does, and more"
         assert case["node"]["p50_ms"] <= case["node"]["p99_ms"] <= case["node"]["p999_ms"]
     assert "put-memory-16-100-3-direct" in capsys.readouterr().out
+
+
+def test_no_request_id_of_an_earlier_case_comes_again() -> None:
+    # seen: a case over a running system was refused, as the node remembers the names of requests
+    names = {LoadConnection("bench")._name for _ in range(50)}
+    assert len(names) == 50
