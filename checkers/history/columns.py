@@ -8,7 +8,7 @@ Siblings are flattened: those of row i are `sib_id[sib_start[i]:sib_start[i + 1]
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -208,9 +208,12 @@ class History:
             due=self.due.get(row),
         )
 
+    def __iter__(self) -> Iterator[Op]:
+        return map(self.op, range(len(self)))
+
     def ops(self) -> Iterable[Op]:
         """Every event in order."""
-        return (self.op(row) for row in range(len(self)))
+        return iter(self)
 
 
 def _named(table: Sequence[str], number: int) -> str | None:

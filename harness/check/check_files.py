@@ -15,7 +15,7 @@ from typing import Any
 
 from dynamesis.checkers.formats.io import FORMATS, Format
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.models.models import MODELS, ModelOptions
+from dynamesis.checkers.models.models import ModelOptions
 from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
@@ -67,7 +67,7 @@ class Request:
             writable_file("--junit", junit)
         if report is not None:
             writable_file("--report", report)
-        chosen = None if model is None else ModelChoice(one_of("--model", model, MODELS), options)
+        chosen = None if model is None else ModelChoice.of("--model", model, options)
         return cls(chosen, _format(fmt), verbose, export, junit, json, report)
 
 

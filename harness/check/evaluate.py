@@ -18,7 +18,7 @@ from dynamesis.checkers.logs.situations import count_situations
 from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
-from dynamesis.checkers.models.models import MODELS, ModelOptions, judge_run
+from dynamesis.checkers.models.models import ModelOptions, judge_run
 from dynamesis.checkers.verdict import Results
 from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
@@ -43,6 +43,20 @@ class ModelChoice:
 
     name: str
     options: ModelOptions
+
+    @classmethod
+    def of(cls, flag: str, name: str, options: ModelOptions) -> ModelChoice:
+        """Raises UsageError for a model that is nowhere, and for options that it does not take."""
+        try:
+            own = outside_model(name)
+        except ValueError as wrong:
+            raise UsageError(f"{flag}: {wrong}") from wrong
+        if own is not None and options != ModelOptions():
+            raise UsageError(
+                f"{flag} {name}: a model of your own takes no options; they are of the models that "
+                "come with dynamesis"
+            )
+        return cls(name, options)
 
 
 def judge(
@@ -116,7 +130,7 @@ def check(history: History | Path | str, *, model: str | None = None, **options:
     checkers that its test.json names judge, and its workload's own; with one, that model does,
     and `options` are those of checkers.models.models.ModelOptions. Raises UsageError for a
     history or options that cannot be used."""
-    choice = None if model is None else ModelChoice(_model(model), _options(options))
+    choice = None if model is None else ModelChoice.of("model", model, _options(options))
     if choice is None and options:
         raise UsageError(f"{', '.join(options)}: options of a model; give model= too")
     test: JsonObject = {}
@@ -166,10 +180,6 @@ def stored_test(folder: Folder) -> JsonObject:
         return load_test(folder)
     except BadTest as bad:
         raise UsageError(str(bad)) from bad
-
-
-def _model(name: str) -> str:
-    return name if is_file_name(name) else one_of("model", name, MODELS)
 
 
 def _options(given: Mapping[str, Any]) -> ModelOptions:

@@ -21,7 +21,11 @@ Paths = Annotated[
 ]
 Model = Annotated[
     str | None,
-    Option("--model", "-m", help=f"Judge by this model. One of: {', '.join(names('models'))}."),
+    Option(
+        "--model",
+        "-m",
+        help=f"Judge by this model. One of: {', '.join(names('models'))}; or FILE.py:NAME.",
+    ),
 ]
 Format = Annotated[
     str | None,

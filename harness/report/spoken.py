@@ -15,6 +15,8 @@ from dynamesis.harness.report.pictures.svg import short
 #: anomalies that are named, and characters of a sentence
 _NAMED, _LONG = 3, 230
 _REFERENCE = re.compile(r" \(index \d+\)| at index \d+")
+#: what may get a capital: a sentence may begin with a key too, and that stays as it is spelled
+_ARTICLE = re.compile(r"^(?:the|an|no|every|both)(?= )")
 _SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
 
 
@@ -41,7 +43,7 @@ def first_sentence(why: str) -> str:
     text = short(_REFERENCE.sub("", why[: 4 * _LONG]), 4 * _LONG)
     text = _SENTENCE.split(text, maxsplit=1)[0]
     clipped = text if len(text) <= _LONG else text[:_LONG].rpartition(" ")[0] + " \u2026"
-    return f"{clipped[:1].upper()}{clipped[1:]}" + "." * (clipped == text)
+    return _ARTICLE.sub(lambda first: first[0].capitalize(), clipped) + "." * (clipped == text)
 
 
 def rests(figures: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ def test_an_invalid_verdict_names_each_anomaly_with_its_first_proof() -> None:
 
 def test_what_is_read_aloud_has_no_references() -> None:
     why = "k1 lost 3.1 (index 7), written at index 9 on n1. Faults active meanwhile: none."
-    assert first_sentence(why) == "K1 lost 3.1, written on n1."
+    assert first_sentence(why) == "k1 lost 3.1, written on n1."
     assert len(first_sentence("word " * 900)) < 240
 
 
