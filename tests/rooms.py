@@ -242,8 +242,9 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.history", "cluster.config", "cluster.core.protocol"),
             *("cluster.core.runtime", "cluster.net", "cluster.plugins", "cluster.process"),
-            *("cluster.storage", "cluster.zoo", "harness.nemesis", "harness.targets"),
-            *("harness.usage", "workloads", "workloads.client", "workloads.plain"),
+            *("cluster.storage", "cluster.zoo", "harness.nemesis", "harness.processes"),
+            *("harness.targets", "harness.usage", "workloads", "workloads.client"),
+            "workloads.plain",
         ),
     ),
     "harness.targets.maelstrom": (

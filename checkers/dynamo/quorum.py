@@ -31,7 +31,7 @@ After the heal nothing excuses: a key of which no final read succeeded is unavai
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -64,6 +64,8 @@ DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
 LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
 #: writes of a key, or bytes of their values, that a store may find too many siblings
 MANY, MANY_BYTES = 16, 1 << 16
+#: delays by so many stalls of the machine are the store's
+STALLS = 3
 #: time-outs of one key's final reads, without any answer, that no slow machine excuses
 FINAL_DELAYS = 3
 DOWN = ("kill", "pause", "stop")
@@ -257,6 +259,7 @@ class _Judge:
         self.all_durable = self.durable and isinstance(test.get("storage"), str)
         self.grace = float(test.get("grace", 5.0))
         self.unsteady = test.get("unsteady") is True
+        self.virtual = test.get("world") == "simulated"
         self.outages = outages(h, timeline, self.members)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
 
@@ -326,10 +329,21 @@ class _Judge:
             if judged and self.was_fair(row):
                 (delayed if self.was_late(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
-        if len(delayed) >= 3 and len(delayed) * 100 > begun:
+        if self.stalls(delayed) >= STALLS and len(delayed) * 100 > begun:
             refused += delayed
         rows = [row for row in sorted(refused) if row not in counted]
         return [self.anomaly("unavailable", row, self.excuse(row)) for row in rows]
+
+    def stalls(self, rows: Sequence[int]) -> int:
+        """How many stalls of the machine explain operations that came too late, at least: one
+        delays all that are under way. Virtual time has none: there each operation counts."""
+        h, count, last = self.h, 0, -1
+        if self.virtual:
+            return len(rows)
+        for row in sorted(rows, key=lambda row: int(h.time[row])):
+            if int(h.time[h.pair[row]]) > last:
+                count, last = count + 1, int(h.time[row])
+        return count
 
     def own_fault(self, row: int, code: str) -> bool:
         """Whether an operation asked for what its nodes do not promise."""

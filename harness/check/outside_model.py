@@ -58,10 +58,11 @@ def _result(value: object, rows: int) -> CheckerResult:
     if not isinstance(value.verdict, Verdict):
         raise TypeError(f"its verdict must be a Verdict, and is {value.verdict!r:.80}")
     found = replace(value, anomalies=tuple(_anomaly(each, rows) for each in value.anomalies))
-    if found.verdict is Verdict.VALID and found.counts():
-        raise ValueError(
-            f"it returned {Verdict.VALID!r} with {sum(found.counts().values())} anomalies"
-        )
+    many = sum(found.counts().values())
+    if found.verdict is Verdict.VALID and many:
+        raise ValueError(f"it returned VALID, and {many} anomalies")
+    if found.verdict is Verdict.INVALID and not many:
+        raise ValueError("it returned INVALID, and no anomaly that proves it")
     msgspec.json.encode(found.to_dict())
     return found
 

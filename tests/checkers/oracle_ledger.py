@@ -220,8 +220,18 @@ class Ledger:
                 if op.error is not None and not hasty and self.fair(end):
                     slow = op.error.code in SLOW or self.kept_waiting(end)
                     (late if slow else refused).add(end)
-        many = len(late) >= 3 and len(late) / begun > 0.01
+        many = self.stalls(late) >= 3 and len(late) / begun > 0.01
         return refused | late if many else refused
+
+    def stalls(self, late: set[int]) -> int:
+        """The most operations of which no two were under way at one moment."""
+        if self.test.get("world") == "simulated":
+            return len(late)
+        apart: list[int] = []
+        for end in sorted(late, key=lambda end: -self.ops[self.begin[end]].time):
+            if all(self.ops[end].time < self.ops[self.begin[other]].time for other in apart):
+                apart.append(end)
+        return len(apart)
 
     def unread(self) -> dict[str, set[int]]:
         """Keys of which no final read came back, with the ends of those reads: unless all were

@@ -84,16 +84,19 @@ class DynamoClient:
         timeout: float = 3.0,
         tls: SSLContext | None = None,
         connect: Connect = Connection.open,
+        hello_timeout: float = 1.0,
     ) -> None:
         """`number`: of this worker, which decides the node it begins with; `timeout`: for
-        one operation, in s, longer than what nodes take to give up themselves; `tls`: how
-        to check the nodes' certificates, where they have any; `connect`: opens a connection."""
+        one operation, in s, longer than what nodes take to give up themselves;
+        `hello_timeout`: for one connection to come about, in s; `tls`: how to check the
+        nodes' certificates, where they have any; `connect`: opens a connection."""
         self._contexts = contexts
         self._home = self._turn = number
         self._away_until = 0.0
         self._timeout = timeout
         self._tls = tls
         self._connect = connect
+        self._hello_timeout = hello_timeout
         self._clients: dict[str, Client] = {}
         self._addresses: dict[str, str] = {}
         self._primaries: Client | None = None
@@ -109,6 +112,7 @@ class DynamoClient:
                 addresses,
                 cluster="",
                 timeout=self._timeout,
+                hello_timeout=self._hello_timeout,
                 tls=self._tls,
                 client_driven=True,
                 refresh=REFRESH,
@@ -131,6 +135,7 @@ class DynamoClient:
                     [address],
                     cluster="",
                     timeout=self._timeout,
+                    hello_timeout=self._hello_timeout,
                     tls=self._tls,
                     connect=self._connect,
                 )

@@ -16,6 +16,7 @@ from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.process.process import OURS
 from dynamesis.cluster.process.runtime import NodeRuntime
 from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.targets.capabilities import Capabilities, MakeLoad
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
@@ -202,6 +203,10 @@ def capabilities(cluster: Cluster, make_load: MakeLoad) -> Capabilities:
     )
 
 
+#: s for a connection to come about on an idle machine, and on any: an operation has 3 s
+_HELLO, _HELLO_MOST = 1.0, 2.5
+
+
 class DynamoStoreClient(Client):
     """Performs gets, puts and deletes with the contexts of earlier completions, which the clients
     of one process share."""
@@ -217,7 +222,15 @@ class DynamoStoreClient(Client):
     async def open(self, addresses: Mapping[str, str]) -> None:
         if self._client is None:
             tls = None if self._tls is None else dialling(self._tls.ca)
-            self._client = DynamoClient(self._contexts, self.thread, tls=tls, connect=self._connect)
+            # all clients dial as the load begins, which on a busy machine takes more than a second
+            patience = min(_HELLO * stretch(), _HELLO_MOST)
+            self._client = DynamoClient(
+                self._contexts,
+                self.thread,
+                tls=tls,
+                connect=self._connect,
+                hello_timeout=patience,
+            )
         await self._client.open(addresses)
 
     async def invoke(self, op: Op) -> Op:
