@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from dynamesis.checkers.dynamo.replicas import check_replicas
+from dynamesis.checkers.dynamo.ring import everywhere
 from dynamesis.checkers.evidence.vacuity import with_evidence
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.measure.stats import check_stats
@@ -42,7 +44,12 @@ def _by_model(run: Run, model: str, test: Mapping[str, Any]) -> Results:
     except (ValueError, TypeError) as senseless:
         return Results({model: judge((), [f"test.json: {senseless}"])})
     stats = check_safely("stats", partial(check_stats, run))
-    return Results({**found.verdicts, "stats": stats})
+    found = Results({**found.verdicts, "stats": stats})
+    if not everywhere(test) or "history" in found.verdicts:
+        return found
+    replicas = check_safely("replicas", partial(check_replicas, run))
+    compared = with_faults(Results({"replicas": replicas}), run.timeline)
+    return Results({**found.verdicts, **compared.verdicts})
 
 
 def _options(test: Mapping[str, Any]) -> ModelOptions:

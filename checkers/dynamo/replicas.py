@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.lost_writes import unjudged
-from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.dynamo.ring import CheckedRing, everywhere
 from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
@@ -115,7 +115,7 @@ def check_replicas(run: Run) -> CheckerResult:
     found, undumped = [_hint(c, row, target) for row, target in hints.items() if _holds(h, row)], 0
     for key, by_replica in dumps.items():
         primaries = ring.primaries(h.keys[key])
-        found += _judge_key(c, timeline, key, by_replica, ring)
+        found += _judge_key(run, key, by_replica, ring)
         undumped += not set(primaries) <= set(by_replica)
     if not found:
         found += _needless(h, timeline)
@@ -165,17 +165,18 @@ def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
 
 
 def _judge_key(
-    c: Causality,
-    timeline: Timeline,
-    key: int,
-    dumps: Mapping[str, tuple[int, Content]],
-    ring: CheckedRing,
+    run: Run, key: int, dumps: Mapping[str, tuple[int, Content]], ring: CheckedRing
 ) -> list[Anomaly]:
+    """Where every node holds every key, there is no wrong place: replicas agree or do not."""
+    c, alike = run.order, everywhere(run.test)
     primaries = ring.primaries(c.history.keys[key])
     mine = {node: dumps[node] for node in primaries if node in dumps}
     found = []
     if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
-        found.append(_divergence(c, timeline, key, mine))
+        who = "nodes" if alike else "primaries"
+        found.append(_divergence(c, run.timeline, key, mine, who))
+    if alike:
+        return found
     found += [
         _misplaced(c, key, row, f"{node} is not among its primaries {in_zones(ring, primaries)}")
         for node, (row, content) in dumps.items()
@@ -206,7 +207,7 @@ def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
 
 
 def _divergence(
-    c: Causality, timeline: Timeline, key: int, dumps: Mapping[str, tuple[int, Content]]
+    c: Causality, timeline: Timeline, key: int, dumps: Mapping[str, tuple[int, Content]], who: str
 ) -> Anomaly:
     """The proof is one dump of each differing content."""
     h = c.history
@@ -226,7 +227,7 @@ def _divergence(
     what = "different versions" if lacking else "the same ids with different values"
     which = lacking or {i: [] for content in differing for i, _, _ in content}
     when = "although the cluster was quiet" if timeline.quiet else "when the wait for quiet ended"
-    why = f"the primaries of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
+    why = f"the {who} of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
     data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
     return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))
 

@@ -28,8 +28,12 @@ class CheckedRing:
 
     @classmethod
     def of(cls, test: Mapping[str, Any] | None) -> CheckedRing | None:
-        """The ring of a test.json; None if that is absent or has none."""
+        """The ring of a test.json; None if that is absent or has none. Where every node holds
+        every key (`"replicas": "all"`), all are primaries."""
         ring = (test or {}).get("ring")
+        if everywhere(test):
+            nodes = tuple((test or {}).get("nodes") or ())
+            return cls(nodes, len(nodes)) if nodes else None
         if not isinstance(ring, Mapping) or not ring.get("owners"):
             return None
         return cls.of_node(ring, int((test or {}).get("n", ring.get("n", 3))))
@@ -59,6 +63,11 @@ class CheckedRing:
     def holders(self, partition: int) -> tuple[str, ...]:
         """The N nodes that should hold every key of a partition."""
         return _walk(self, partition)
+
+
+def everywhere(test: Mapping[str, Any] | None) -> bool:
+    """Whether every node is to hold every key, as test.json has it."""
+    return (test or {}).get("replicas") == "all"
 
 
 @lru_cache(maxsize=4096)

@@ -105,7 +105,8 @@ def figures(run: Run) -> Figures:
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
     writes[_only_reading(h, np.flatnonzero(writes & h.rows(TXN)))] = False
     floor: Figures = {**_least(run.test or {}), "share": LEAST_SHARE}
-    copies = (run.test or {}).get("n", 0)
+    test = run.test or {}
+    copies = len(test.get("nodes", ())) if test.get("replicas") == "all" else test.get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
     found: Figures = {
         "tried": _count(invoked & load),

@@ -304,6 +304,28 @@ async def until_at_rest(
     return QuiesceOutcome(not waiting, round(clock().monotonic() - began, 3), waiting)
 
 
+async def until_alike(
+    nodes: Sequence[str], dumps: ReplicaDumps, deadline: float, interval: float = INTERVAL
+) -> QuiesceOutcome:
+    """Wait, without load, until all nodes hold the same, or `deadline` seconds of a machine that
+    is not busy have passed. Where they never do, the dumps that follow show it."""
+    began, patience = clock().monotonic(), Patience(deadline)
+    while not patience.over and not await _are_alike(nodes, dumps):
+        await asyncio.sleep(interval)
+    waited = round(clock().monotonic() - began, 3)
+    return QuiesceOutcome(True, waited, {}, waited=waited)
+
+
+async def _are_alike(nodes: Sequence[str], dumps: ReplicaDumps) -> bool:
+    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
+    held = [
+        {row.key: row.siblings for row in answer}
+        for answer in answers
+        if not isinstance(answer, BaseException)
+    ]
+    return len(held) == len(nodes) and all(each == held[0] for each in held)
+
+
 async def wait_for(seconds: float) -> QuiesceOutcome:
     """Wait for so many s, where a store cannot report that it is at rest."""
     await asyncio.sleep(seconds)

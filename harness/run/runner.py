@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
+from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
@@ -31,6 +32,7 @@ from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
     look,
+    until_alike,
     until_at_rest,
     until_idle,
     until_linked,
@@ -211,7 +213,8 @@ class Runner:
         return await self._current(ring)
 
     async def _until_quiet(self, ring: RingView | None) -> QuiesceOutcome:
-        """By what nodes report of themselves, else by what the store reports, else by waiting."""
+        """By what nodes report of themselves, else by what the store reports, else by waiting: until
+        its nodes hold the same, if it can be known."""
         store = self.parts.store
         if store.status is not None:
             compared = ring if self.parts.anti_entropy else None
@@ -221,6 +224,9 @@ class Runner:
             )
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
+        if store.dumps is not None:
+            await wait_for(store.quiet_after)
+            return await until_alike(store.nodes, store.dumps, self._patience)
         return await wait_for(store.quiet_after)
 
     async def _views(self) -> None:
@@ -280,10 +286,13 @@ class Runner:
 
     async def _dump(self, ring: RingView | None) -> Held:
         store = self.parts.store
-        if store.dumps is None or store.decode is None or ring is None:
+        if store.dumps is None or store.decode is None:
+            return {}
+        where = placed(ring) if ring is not None else CheckedRing.of(self.test)
+        if where is None:
             return {}
         keys, recorder = self.parts.keys, self.recorder
-        return await dump_all(store.nodes, store.dumps, placed(ring), keys, store.decode, recorder)
+        return await dump_all(store.nodes, store.dumps, where, keys, store.decode, recorder)
 
     async def _read_all(self) -> None:
         """Read every key once. The processes go on as they are: a number that was retired never

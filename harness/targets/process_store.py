@@ -8,16 +8,19 @@ even where the harness itself is killed.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
 from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.targets.target import BuildContext, Target
@@ -41,14 +44,15 @@ def build_processes(target: Target, context: BuildContext) -> Capabilities:
         data=store if "wipe" in able else None,
         quiet=store if "quiet" in able else None,
         versions=store if target.other is not None else None,
-        dumps=None,
+        dumps=store if "dumps" in able else None,
+        decode=_decode if "dumps" in able else None,
         quiet_after=target.quiet_after,
     )
 
 
 class ProcessStore:
     """The processes of a target: harness.targets.capabilities.Processes, DataFolders, Quiet,
-    Versions."""
+    ReplicaDumps, Versions."""
 
     def __init__(self, target: Target, context: BuildContext) -> None:
         self.nodes = context.site.nodes
@@ -142,6 +146,16 @@ class ProcessStore:
     async def at_rest(self) -> bool:
         ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
         return bool(await ask(self._site))
+
+    # ---- ReplicaDumps
+
+    async def dump(self, node: str) -> list[DumpRow]:
+        held: Mapping[str, Any] = await self._target.held(self._site.node[node], self._site)  # type: ignore[attr-defined]
+        return [
+            DumpRow(key=str(key), siblings=(DumpedSibling(value=canonical(value)),))
+            for key, value in held.items()
+            if value is not None
+        ]
 
     # ---- Versions
 
@@ -248,6 +262,11 @@ class ProcessStore:
         if node not in self._processes:
             raise RuntimeError(f"{node} was never started")
         return self._processes[node]
+
+
+def _decode(value: bytes, deleted: bool) -> Sibling:
+    """A value that `held` returned; it is its own name."""
+    return Sibling(value.decode(), json.loads(value), deleted)
 
 
 class _Process:

@@ -291,7 +291,8 @@ class Target:
     @property
     def able(self) -> frozenset[str]:
         """What it can do beside running (CAPABILITIES), known from the class: an async
-        method `at_rest(site)` is quiet. What only `build` can add, a subclass adds here too."""
+        method `at_rest(site)` is quiet, one `held(node, site)`, which returns by key what this
+        node holds, is dumps. What only `build` can add, a subclass adds here too."""
         found = {
             "cuts": self.links == "pairs" or self.shimmed,
             "isolations": self.links == "nodes",
@@ -300,6 +301,7 @@ class Target:
             "pause": True,
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
+            "dumps": hasattr(self, "held"),
             "versions": self.other is not None,
         }
         return frozenset(name for name, has in found.items() if has)

@@ -31,6 +31,8 @@ def facts(options: TestOptions) -> JsonObject:
     }
     if target.links is not None:
         described["dialling"] = dialling(target)
+    if "dumps" in target.able and "placements" not in target.able:
+        described["replicas"] = "all"
     if options.lacks:
         described["lacks"] = options.lacks
     if options.model is not None:
