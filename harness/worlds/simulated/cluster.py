@@ -187,7 +187,7 @@ class SimulatedCluster(Cluster):
         life = await self._answering(node, ANSWER_WITHIN)
         if life is None:
             raise RuntimeError(f"{node} does not answer {command!r}")
-        answer = life.ask(command, args)
+        answer = life.admin.ask(command, args)
         if answer.error is not None:
             raise AdminError(answer.error)
         return answer.result
@@ -198,7 +198,7 @@ class SimulatedCluster(Cluster):
         life = await self._answering(node, STATUS_WITHIN)
         if life is None:
             return None
-        answer = life.ask("status", {})
+        answer = life.admin.ask("status", {})
         return None if answer.error is not None else answer.result
 
     async def metrics(self, node: str) -> str | None:
