@@ -45,7 +45,8 @@ from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello,
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 from dynamesis.cluster.net.agreement import agreed
-from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
+from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
+from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
