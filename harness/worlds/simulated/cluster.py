@@ -16,13 +16,9 @@ from dynamesis.cluster import zoo
 from dynamesis.cluster.client.admin import AdminError
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.process import metrics
-from dynamesis.cluster.process.supervisor import (
-    ANSWER_WITHIN,
-    READY_WITHIN,
-    STATUS_WITHIN,
-    Cluster,
-    ClusterSpec,
-)
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.questions import ANSWER_WITHIN, STATUS_WITHIN
+from dynamesis.cluster.process.supervisor import READY_WITHIN, Cluster
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
 from dynamesis.harness.worlds.simulated.network import Network
@@ -106,7 +102,7 @@ class SimulatedCluster(Cluster):
         if log is None:
             log = self.logs[node] = SimulatedLog(node, self._network.loop)
         life = NodeLife(
-            self._config(node),
+            self._spec.config(node, node in self._came_again),
             self._make_core,
             self._disks[node],
             log,
