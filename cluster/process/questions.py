@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dynamesis.cluster.client.admin import AdminClient, AdminError
-from dynamesis.cluster.config.tls import dialling
+from dynamesis.cluster.config.tls import client_context
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
 
@@ -30,7 +30,7 @@ class ClusterQuestions(ABC):
         self.nodes = (*spec.nodes, *spec.spares)
         self._spec = spec
         self._busy = busy
-        self._tls = None if spec.tls is None else dialling(spec.tls.ca)
+        self._tls = None if spec.tls is None else client_context(spec.tls.ca)
 
     @abstractmethod
     def state(self, node: str) -> str:

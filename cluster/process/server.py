@@ -143,10 +143,10 @@ class NodeServer:
         hello = Hello(config.node, config.cluster, config=agreed(config.core_params()))
         channels = count(1)
         known = self._known = {config.node: config.listen, **config.peers}
-        taking = dialling = None
+        inbound = outbound = None
         if config.tls is not None:
-            taking, dialling = tls.accepting(config.tls), tls.dialling(config.tls.ca)
-        guarded = (config.secret, config.clients_prove, taking)
+            inbound, outbound = tls.server_context(config.tls), tls.client_context(config.tls.ca)
+        guarded = (config.secret, config.clients_prove, inbound)
         self._data = Listener(
             hello,
             known,
@@ -169,7 +169,7 @@ class NodeServer:
             *guarded,
             reserved=ADMIN_RESERVED,
         )
-        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
+        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, outbound)
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""

@@ -191,7 +191,7 @@ def _whole(version: str) -> str:
     return str(path.absolute()) if path.exists() or "/" in version else version
 
 
-def dialling(target: Target) -> JsonObject:
+def nodes_dial(target: Target) -> JsonObject:
     """How its nodes come to dial the proxies, whether pairs can be cut, and why not in each of
     the ways that would be tried before (harness.links.dialling)."""
     if target.links == "pairs":

@@ -10,7 +10,7 @@ from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.config import draw_secret
-from dynamesis.cluster.config.tls import dialling
+from dynamesis.cluster.config.tls import client_context
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
@@ -149,7 +149,7 @@ class DynamoTarget(Target):
     def build(self, context: BuildContext) -> Capabilities:
         cluster = Cluster(self.cluster_spec(context), context.spawned, context.exited, context.busy)
         top, site = self._topology, context.site
-        tls = None if top.tls is None else dialling(top.tls.ca)
+        tls = None if top.tls is None else client_context(top.tls.ca)
         make_load = LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls)
         both = self._runtimes
         versions = None if both is None else NodeVersions(cluster, *both)
@@ -217,7 +217,7 @@ class DynamoStoreClient(Client):
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         if self._client is None:
-            tls = None if self._tls is None else dialling(self._tls.ca)
+            tls = None if self._tls is None else client_context(self._tls.ca)
             self._client = DynamoClient(self._contexts, self.thread, tls=tls, connect=self._connect)
         await self._client.open(addresses)
 
