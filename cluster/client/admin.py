@@ -27,7 +27,7 @@ class AdminClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout`: seconds for the connection, and again for each answer; `secret`: that
-        of the cluster; `tls` as cluster.config.tls.dialling makes it."""
+        of the cluster; `tls` as cluster.config.tls.client_context makes it."""
         self._address = address
         self._timeout = timeout
         self._secret = secret

@@ -117,7 +117,7 @@ class Client:
     ) -> None:
         """`timeout`: for one operation, all attempts together, unless its options give the
         nodes longer; `hello_timeout`: for one connection to come about. Seconds. `secret`
-        where clients must know it; `tls` as cluster.config.tls.dialling makes it. `client_driven`:
+        where clients must know it; `tls` a cluster.config.tls.client_context. `client_driven`:
         go straight to a primary, by a map that is `refresh` seconds old at most. `retries`:
         how often, at most, an operation is tried again. `connect`: opens a connection. Raises
         TypeError or ValueError for an argument that cannot be right."""

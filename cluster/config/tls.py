@@ -28,12 +28,12 @@ def in_folder(folder: Path) -> Tls:
     """node.pem, node.key and ca.pem of a folder. Raises OSError for one that is missing, or
     is not what it should be."""
     files = Tls(*(folder.resolve() / name for name in ("node.pem", "node.key", "ca.pem")))
-    accepting(files)
-    dialling(files.ca)
+    server_context(files)
+    client_context(files.ca)
     return files
 
 
-def accepting(tls: Tls) -> ssl.SSLContext:
+def server_context(tls: Tls) -> ssl.SSLContext:
     """For a port. Raises OSError for a file that is missing or no certificate, naming it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -42,8 +42,8 @@ def accepting(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def dialling(ca: Path) -> ssl.SSLContext:
-    """For links, clients and administrators. Raises OSError as accepting() does."""
+def client_context(ca: Path) -> ssl.SSLContext:
+    """For links, clients and administrators. Raises OSError as server_context() does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False

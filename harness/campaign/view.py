@@ -6,34 +6,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol
 
 from dynamesis.harness.campaign.journal import VERDICTS, CellRun
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.report.summary import STYLES
 from dynamesis.harness.run.progress_view import Mode, is_live
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
+from dynamesis.harness.run.screen import Block, Lines, Screen, whole
+from rich.console import Console
 from rich.text import Text
 
 _STYLES = {**STYLES, "error": "bold magenta"}
 
 
-class CampaignView(Protocol):
+class CampaignView(Screen, Protocol):
     """Shows a campaign within its context."""
 
     def show(self, run: CellRun | None, of: Scheduler) -> None: ...
-
-    def __enter__(self) -> CampaignView: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None: ...
 
 
 def ended(run: CellRun) -> Text:
@@ -54,7 +43,7 @@ def view(
     `line`: the line of a test that has ended."""
     if mode is Mode.QUIET:
         return _QuietView()
-    return _Live(console, line) if is_live(console, mode) else _PlainView(console, line)
+    return _LiveView(console, line) if is_live(console, mode) else _PlainView(console, line)
 
 
 def so_far(of: Scheduler) -> str:
@@ -80,18 +69,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class _QuietView:
+class _QuietView(Lines):
     def show(self, run: CellRun | None, of: Scheduler) -> None:
         """Shows nothing."""
 
-    def __enter__(self) -> _QuietView:
-        return self
 
-    def __exit__(self, *ending: object) -> None:
-        """There is nothing to end."""
-
-
-class _PlainView:
+class _PlainView(Lines):
     def __init__(self, console: Console, line: Callable[[CellRun], Text]) -> None:
         self._console = console
         self._line = line
@@ -100,43 +83,20 @@ class _PlainView:
         if run is not None:
             self._console.print(self._line(run).append(f"  ({how_far(of)})", "dim"))
 
-    def __enter__(self) -> _PlainView:
-        return self
 
-    def __exit__(self, *ending: object) -> None:
-        """Lines need no end."""
-
-
-class _Live:
+class _LiveView(Block):
     def __init__(self, console: Console, line: Callable[[CellRun], Text]) -> None:
-        self._console = console
+        super().__init__(console)
         self._line = line
-        self._spinner = Spinner("dots")
         self._of: Scheduler | None = None
-        self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
 
     def show(self, run: CellRun | None, of: Scheduler) -> None:
         if run is not None:
-            self._console.print(self._line(run))
+            self.console.print(self._line(run))
         self._of = of
 
-    def _draw(self) -> RenderableType:
+    def content(self) -> tuple[str, list[Text]] | None:
         if self._of is None:
-            return self._spinner
-        self._spinner.update(text=_whole(so_far(self._of)))
+            return None
         now = ", ".join(self._of.running) or "nothing"
-        return Group(self._spinner, _whole(f"  now {now}"))
-
-    def __enter__(self) -> _Live:
-        self._live.start()
-        return self
-
-    def __exit__(self, *ending: object) -> None:
-        self._live.stop()
-
-
-def _whole(text: str) -> Text:
-    """On one line, cut at the edge of the terminal."""
-    return Text(text, no_wrap=True, overflow="ellipsis")
+        return so_far(self._of), [whole(Text(f"  now {now}"))]

@@ -13,9 +13,8 @@ from dynamesis.harness.hunt.trials import VERDICTS
 from dynamesis.harness.report.pictures.printable import printable
 from dynamesis.harness.report.summary import STYLES
 from dynamesis.harness.run.progress_view import Mode, is_live
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
+from dynamesis.harness.run.screen import Block, whole
+from rich.console import Console
 from rich.text import Text
 
 #: s between two plain lines about how far it is
@@ -52,27 +51,23 @@ def shown(console: Console, hunter: Hunter, mode: Mode) -> Iterator[None]:
         hunter.say = lambda verdict, line: None
         yield
     elif is_live(console, mode):
-        with Live(
-            console=console,
-            get_renderable=_drawing(hunter),
-            refresh_per_second=4,
-            transient=True,
-        ):
+        with _Drawn(console, hunter):
             yield
     else:
         hunter.runs.on_tick = _now_and_then(lambda: console.print(so_far(hunter)))
         yield
 
 
-def _drawing(hunter: Hunter) -> Callable[[], RenderableType]:
-    spinner = Spinner("dots")
+class _Drawn(Block):
+    def __init__(self, console: Console, hunter: Hunter) -> None:
+        super().__init__(console)
+        self._hunter = hunter
 
-    def draw() -> RenderableType:
+    def content(self) -> tuple[str, list[Text]]:
+        hunter = self._hunter
         stopping = "stopping  " if hunter.runs.interrupted else ""
-        spinner.update(text=_whole(f"{stopping}{so_far(hunter)}"))
-        return Group(spinner, _whole(f"  now {hunter.doing or 'nothing'}"))
-
-    return draw
+        now = Text(f"  now {hunter.doing or 'nothing'}")
+        return f"{stopping}{so_far(hunter)}", [whole(now)]
 
 
 def _now_and_then(show: Callable[[], None]) -> Callable[[], None]:
@@ -85,7 +80,3 @@ def _now_and_then(show: Callable[[], None]) -> Callable[[], None]:
             show()
 
     return tick
-
-
-def _whole(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from dynamesis.cluster.client.admin import AdminClient, AdminError
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.config.config import write_private
-from dynamesis.cluster.config.tls import dialling
+from dynamesis.cluster.config.tls import client_context
 from dynamesis.cluster.net.exceptions import BadRequest, DynamoError
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import UsageError
@@ -46,7 +46,7 @@ class LocalCluster:
     def tls(self) -> SSLContext | None:
         """How to check the nodes' certificates. Raises EnvironmentFailed."""
         try:
-            return None if self.authority is None else dialling(Path(self.authority))
+            return None if self.authority is None else client_context(Path(self.authority))
         except OSError as failure:
             raise EnvironmentFailed(str(failure)) from failure
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from types import TracebackType
 from typing import Protocol
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import DEAD, UP
 from dynamesis.harness.run.progress import ProgressCounts, alarm, figures, line
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
+from dynamesis.harness.run.screen import Block, Lines, Screen, whole
+from rich.console import Console
 from rich.text import Text
 
 #: Seconds between two plain lines while a phase lasts.
@@ -38,19 +36,10 @@ class Mode(Enum):
         return cls.QUIET if quiet else cls.PLAIN if plain else cls.AUTO
 
 
-class TestView(Protocol):
+class TestView(Screen, Protocol):
     """Shows a test while it runs."""
 
     def observe(self, op: Op) -> None: ...
-
-    def __enter__(self) -> TestView: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None: ...
 
 
 def console(mode: Mode) -> Console:
@@ -73,20 +62,14 @@ def view(console: Console, tally: ProgressCounts, mode: Mode = Mode.AUTO) -> Tes
     return LiveView(console, tally) if is_live(console, mode) else PlainView(console.print, tally)
 
 
-class QuietView:
+class QuietView(Lines):
     """Shows nothing."""
 
     def observe(self, op: Op) -> None:
         """Nothing is counted."""
 
-    def __enter__(self) -> QuietView:
-        return self
 
-    def __exit__(self, *ending: object) -> None:
-        """There is nothing to end."""
-
-
-class PlainView:
+class PlainView(Lines):
     """A line when a phase begins, when a fault comes or goes, and every two seconds."""
 
     def __init__(self, say: Callable[[str], None], tally: ProgressCounts) -> None:
@@ -105,42 +88,25 @@ class PlainView:
             self._shown, self._due = shown, now + _EVERY
             self._say(line(self._tally, op.time))
 
-    def __enter__(self) -> PlainView:
-        return self
 
-    def __exit__(self, *ending: object) -> None:
-        """Lines need no end."""
-
-
-class LiveView:
-    """Three lines that keep themselves up to date, by a thread of rich's own: figures, the nodes,
-    the faults that are active."""
+class LiveView(Block):
+    """Three lines that keep themselves up to date: figures, the nodes, the faults that are
+    active."""
 
     def __init__(self, console: Console, tally: ProgressCounts) -> None:
+        super().__init__(console)
         self._tally = tally
-        self._spinner = Spinner("dots")
         self._observed_at = time.monotonic_ns()
-        self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
 
     def observe(self, op: Op) -> None:
         self._tally.observe(op)
         if (text := alarm(op)) is not None:
-            self._live.console.print(text)
+            self.console.print(text)
         self._observed_at = time.monotonic_ns()
 
-    def _draw(self) -> RenderableType:
+    def content(self) -> tuple[str, list[Text]]:
         now = self._tally.now + time.monotonic_ns() - self._observed_at
-        self._spinner.update(text=_whole(Text(figures(self._tally, now))))
-        return Group(self._spinner, *below(self._tally))
-
-    def __enter__(self) -> LiveView:
-        self._live.start()
-        return self
-
-    def __exit__(self, *ending: object) -> None:
-        self._live.stop()
+        return figures(self._tally, now), below(self._tally)
 
 
 def below(tally: ProgressCounts) -> list[Text]:
@@ -150,9 +116,4 @@ def below(tally: ProgressCounts) -> list[Text]:
     for number, (node, state) in enumerate(states):
         row.append("  " * bool(number) + f"{node} ").append(state, _STYLES.get(state, "yellow"))
     faults = Text(f"  faults {', '.join(list(tally.faults.values())) or 'none'}")
-    return [_whole(each) for each in ([row, faults] if states else [faults])]
-
-
-def _whole(text: Text) -> Text:
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
+    return [whole(each) for each in ([row, faults] if states else [faults])]

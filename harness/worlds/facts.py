@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.harness.worlds.options import TestOptions, dialling
+from dynamesis.harness.worlds.options import TestOptions, nodes_dial
 
 
 def facts(options: TestOptions) -> JsonObject:
@@ -30,7 +30,7 @@ def facts(options: TestOptions) -> JsonObject:
         "world": options.world,
     }
     if target.links is not None:
-        described["dialling"] = dialling(target)
+        described["dialling"] = nodes_dial(target)
     if "dumps" in target.able and "placements" not in target.able:
         described["replicas"] = "all"
     if options.lacks:

@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from dynamesis.cluster.client.admin import AdminClient
 from dynamesis.cluster.client.client import Client, InDoubt, Unreachable
-from dynamesis.cluster.config.tls import Tls, dialling
+from dynamesis.cluster.config.tls import Tls, client_context
 from dynamesis.cluster.core.protocol.messages import Ask, AskReply, Hello, Refusal, Welcome
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.exceptions import DynamoError
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import ADMIN, SECRET, NodeAlone, Raw, ended, in_loop, until, with_proof
 
@@ -244,14 +245,14 @@ async def test_a_cluster_speaks_tls_on_every_port_and_link(
     )
     try:
         await cluster.start_all()
-        async with Client([listen["n1"]], tls=dialling(tls.ca)) as store:
+        async with Client([listen["n1"]], tls=client_context(tls.ca)) as store:
             await store.put(b"k", b"v")
             assert (await store.get(b"k")).values == (b"v",)
         assert len(await cluster.dump("n2")) == 1
         for address in (*listen.values(), *admin.values()):
             await _plain_talk_fails(address)
         other = certificate(shutil.which("openssl") or "", tmp_path / "other")
-        async with Client([listen["n1"]], tls=dialling(other.ca)) as store:
+        async with Client([listen["n1"]], tls=client_context(other.ca)) as store:
             with pytest.raises(Unreachable, match="certificate verify failed"):
                 await store.get(b"k")
         assert cluster.state("n1") == cluster.state("n2") == "running"
@@ -297,6 +298,8 @@ async def test_a_certificate_that_has_expired_is_refused_and_the_reason_reported
     with ended(NodeAlone(tmp_path, ports.take(), ports.take(), tls=files)) as alone:
         alone.start()
         await until(lambda: alone.events("ready"), "it is ready")
-        async with Client([alone.address], tls=dialling(expired.ca), hello_timeout=10.0) as store:
+        async with Client(
+            [alone.address], tls=client_context(expired.ca), hello_timeout=10.0
+        ) as store:
             with pytest.raises(Unreachable, match="certificate has expired"):
                 await store.get(b"k")

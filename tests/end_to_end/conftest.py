@@ -15,6 +15,16 @@ from typing import Any
 
 import pytest
 
+#: the matrix of a campaign of which the one half is invalid and the other valid
+PLANTED_AND_CLEAN = """
+matrix:
+  workload: register
+  nemesis: none
+  config:
+  - {name: planted, links: direct, nodes: 3, bug: merged-clock-siblings}
+  - {name: clean, links: direct, nodes: 3}
+  seed: [1, 2]
+"""
 #: Every process that a run starts inherits it.
 MARK = "DYNAMESIS_TEST_MARK"
 

@@ -14,23 +14,12 @@ from typing import Any
 import pytest
 from dynamesis.harness.processes.ports import reserve
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Run, Start
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 pytestmark = pytest.mark.cluster
 
-CAMPAIGN = """
-name: spread
-time_limit: 1s
-matrix:
-  workload: register
-  nemesis: none
-  config:
-  - {name: planted, links: direct, nodes: 3, bug: merged-clock-siblings}
-  - {name: clean, links: direct, nodes: 3}
-  seed: [1, 2]
-budget: {reruns: 0}
-"""
+CAMPAIGN = f"name: spread\ntime_limit: 1s{PLANTED_AND_CLEAN}budget: {{reruns: 0}}\n"
 LONG = CAMPAIGN.replace("time_limit: 1s", "time_limit: 5s").replace("[1, 2]", "[1]")
 
 
@@ -143,10 +132,10 @@ def test_a_worker_that_is_killed_costs_one_test_which_another_runs(
     run = start("campaign", "spread.yaml", "--dask", cluster.address, "--plain")
     lost = cluster.workers[0]
 
-    def under_way() -> bool:
+    def has_begun() -> bool:
         return any((cluster.folder / "w0").glob("**/history.jsonl")) and len(below(lost.pid)) > 3
 
-    run.until(under_way, "a test on the first worker")
+    run.until(has_begun, "a test on the first worker")
     children = below(lost.pid)
     lost.send_signal(signal.SIGKILL)
     lost.wait()
@@ -159,14 +148,20 @@ def test_a_worker_that_is_killed_costs_one_test_which_another_runs(
     assert log.count("is given to") == 3
 
 
+def under_way(start: Start, cluster: Cluster, folder: Path) -> Run:
+    """A campaign of tests of ten minutes, once a worker runs one of them."""
+    (folder / "spread.yaml").write_text(LONG.replace("5s", "10m"))
+    cluster.add(1)
+    run = start("campaign", "spread.yaml", "--dask", cluster.address)
+    run.until(lambda: any(cluster.folder.glob("w0/**/history.jsonl")), "a test on the worker")
+    return run
+
+
 @pytest.mark.nightly
 def test_an_interrupt_ends_the_tests_on_the_workers(
     start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
-    (tmp_path / "spread.yaml").write_text(LONG.replace("5s", "10m"))
-    cluster.add(1)
-    run = start("campaign", "spread.yaml", "--dask", cluster.address)
-    run.until(lambda: any(cluster.folder.glob("w0/**/history.jsonl")), "a test on the worker")
+    run = under_way(start, cluster, tmp_path)
     worker = cluster.workers[0].pid
     assert below(worker)
     run.process.send_signal(signal.SIGINT)
@@ -179,10 +174,7 @@ def test_an_interrupt_ends_the_tests_on_the_workers(
 def test_a_campaign_that_is_killed_leaves_nothing_running_on_the_workers(
     start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
-    (tmp_path / "spread.yaml").write_text(LONG.replace("5s", "10m"))
-    cluster.add(1)
-    run = start("campaign", "spread.yaml", "--dask", cluster.address)
-    run.until(lambda: any(cluster.folder.glob("w0/**/history.jsonl")), "a test on the worker")
+    run = under_way(start, cluster, tmp_path)
     run.process.send_signal(signal.SIGKILL)
     run.process.wait()
     run.until(lambda: not below(cluster.workers[0].pid), "the end of the test")

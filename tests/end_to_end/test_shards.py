@@ -9,22 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Run, Start
 
 pytestmark = pytest.mark.cluster
 
-FILE = """
-name: parts
-time_limit: 2s
-matrix:
-  workload: register
-  nemesis: none
-  config:
-  - {name: planted, links: direct, nodes: 3, bug: merged-clock-siblings}
-  - {name: clean, links: direct, nodes: 3}
-  seed: [1, 2]
-budget: {width: 0.6}
-"""
+FILE = f"name: parts\ntime_limit: 2s{PLANTED_AND_CLEAN}budget: {{width: 0.6}}\n"
 #: seed 1 without a bug, and with it
 CLEAN, PLANTED = "register/none/clean/1", "register/none/planted/1"
 

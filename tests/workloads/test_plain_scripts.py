@@ -19,7 +19,7 @@ from dynamesis.harness.generators.simulate import simulate
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.base import Workload
 from dynamesis.workloads.plain import PLAIN
-from dynamesis.workloads.plain.languages import EVERY, full_name, named, spoken
+from dynamesis.workloads.plain.languages import EVERY, named, spoken
 from dynamesis.workloads.script.final_reads import ATTEMPTS
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.used_keys import keys_of
@@ -196,8 +196,9 @@ def test_a_target_that_lists_a_workload_that_there_is_not():
         spoken(["regster"])
 
 
-def test_every_workload_has_one_full_name():
-    assert {full_name(workload): workload for workload in EVERY.values()} == EVERY
+def test_what_test_json_names_is_the_workload_of_that_model():
+    for name, workload in EVERY.items():
+        assert named(name.rpartition("/")[2], workload.model) is workload
     for name, table in (("dynamo", WORKLOADS), ("set-full", PLAIN)):
         assert named("set", name) is table["set"]
 

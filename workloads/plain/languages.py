@@ -22,11 +22,6 @@ EVERY: dict[str, Workload] = {
 }
 
 
-def full_name(workload: Workload) -> str:
-    """The name by which Target.workloads has a workload."""
-    return f"{DYNAMO}/{workload.name}" if workload.model == DYNAMO else workload.name
-
-
 def spoken(listed: Iterable[str]) -> dict[str, Workload]:
     """By what `--workload` takes, the workloads that a target lists: full names, and short ones
     where they are free. Raises ValueError for a name that there is not."""

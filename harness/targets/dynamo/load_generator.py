@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from math import ceil
 from ssl import SSLContext
+from typing import Protocol
 
-from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, RequestOptions
+from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Message, RequestOptions
 from dynamesis.cluster.net.connection import Connect, Connection
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
@@ -32,6 +33,17 @@ _LARGE = 4
 ASKED = 192 << 10
 #: ... of any one replica: it is the answers that are to pile up, not the questions to others
 _ANY = RequestOptions(r=1)
+
+
+class DeafStream(Protocol):
+    """What sends to a node and reads no answer."""
+
+    @property
+    def closing(self) -> bool: ...
+
+    def send(self, message: Message) -> None: ...
+
+    def abort(self, reason: str) -> None: ...
 
 
 class LoadGenerator:
@@ -100,11 +112,8 @@ class LoadGenerator:
             await self._put(connection, key, b"x" * ASKED, ended)
         finally:
             connection.close()
-        deaf = Dialled(Hello("", "", role="client"), NODE_LIMIT, CLIENT_LIMIT)
-        await dial(self._address(node), deaf, PATIENCE, self._tls)
+        deaf = await self._deaf_stream(node)
         try:
-            if deaf.transport is not None:
-                deaf.transport.pause_reading()
             while not deaf.closing:
                 for _ in range(ceil(gets * PAUSE)):
                     deaf.send(Get(next(self._requests), Key(key.encode()), _ANY))
@@ -112,6 +121,14 @@ class LoadGenerator:
                 await asyncio.sleep(PAUSE)
         finally:
             deaf.abort("it has not read for long enough")
+
+    async def _deaf_stream(self, node: str) -> DeafStream:
+        """A connection on which nothing is read."""
+        deaf = Dialled(Hello("", "", role="client"), NODE_LIMIT, CLIENT_LIMIT)
+        await dial(self._address(node), deaf, PATIENCE, self._tls)
+        if deaf.transport is not None:
+            deaf.transport.pause_reading()
+        return deaf
 
     async def _open(self, node: str) -> Connection:
         return await self._connect(self._address(node), "", PATIENCE, tls=self._tls)

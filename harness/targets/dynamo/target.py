@@ -10,12 +10,13 @@ from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.config import draw_secret
-from dynamesis.cluster.config.tls import dialling
+from dynamesis.cluster.config.tls import client_context
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.net.connection import Connect, Connection
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.process import OURS
 from dynamesis.cluster.process.runtime import NodeRuntime
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.targets.capabilities import Capabilities, MakeLoad
 from dynamesis.harness.targets.client import Client
@@ -149,7 +150,7 @@ class DynamoTarget(Target):
     def build(self, context: BuildContext) -> Capabilities:
         cluster = Cluster(self.cluster_spec(context), context.spawned, context.exited, context.busy)
         top, site = self._topology, context.site
-        tls = None if top.tls is None else dialling(top.tls.ca)
+        tls = None if top.tls is None else client_context(top.tls.ca)
         make_load = LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls)
         both = self._runtimes
         versions = None if both is None else NodeVersions(cluster, *both)
@@ -221,7 +222,7 @@ class DynamoStoreClient(Client):
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         if self._client is None:
-            tls = None if self._tls is None else dialling(self._tls.ca)
+            tls = None if self._tls is None else client_context(self._tls.ca)
             # all clients dial as the load begins, which on a busy machine takes more than a second
             patience = min(_HELLO * stretch(), _HELLO_MOST)
             self._client = DynamoClient(

@@ -54,6 +54,9 @@ class SimulatedConversation:
             self._line.hang_up(self)
             self.lost(self._line, reason)
 
+    #: nothing is in between that could still be written
+    abort = close
+
     def receive(self, line: Wire, message: Message) -> None:
         if isinstance(message, Hello):
             if self.greeted.done():
