@@ -61,14 +61,18 @@ _TOGETHER = 0.6
 
 @dataclass(frozen=True)
 class Paced(Wrapper):
-    """The next operation not before `due`; the gaps have a mean of `mean` ns."""
+    """The next operation not before `due`; the gaps have a mean of `mean` ns. `asked`: whether
+    the generator inside had one already as it is now, so that it need not be asked before."""
 
     mean: int
     gap: Gap
     rng: Rng
     due: int | None = None
+    asked: bool = False
 
     def op(self, ctx: Context) -> Step:
+        if self.asked and self.due is not None and self.due > ctx.time:
+            return Pending(self.due), self
         step = self.gen.op(ctx)
         if step is None:
             return None
@@ -77,12 +81,15 @@ class Paced(Wrapper):
             return op, self.around(after)
         due = ctx.time if self.due is None else self.due
         if due > ctx.time:
-            return Pending(due), self
+            return Pending(due), self.around(self.gen, asked=True)
         gap, rng = self._gap()
         base = due if ctx.time - due <= _CATCH_UP else ctx.time
         if ctx.time - due > _LATE and op.type == "invoke":
             op = msgspec.structs.replace(op, due=due)
-        return op, self.around(after, due=base + gap, rng=rng)
+        return op, self.around(after, due=base + gap, rng=rng, asked=False)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self.around(self.gen.update(ctx, event), asked=False)
 
     def _gap(self) -> tuple[int, Rng]:
         if self.gap == "fixed":
