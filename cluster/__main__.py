@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 
 from dynamesis.cluster.config.config import Config, ConfigError, load
+from dynamesis.cluster.process.interpreter import SWITCH_INTERVAL, loop_factory
 from dynamesis.cluster.process.parent import follow, follow_stdin
-from dynamesis.cluster.process.server import SWITCH_INTERVAL, MakeCore, NodeServer, loop_factory
+from dynamesis.cluster.process.server import MakeCore, NodeServer
 from dynamesis.cluster.storage.base import StorageFailed
 from dynamesis.cluster.storage.belonging import OtherDisk
 

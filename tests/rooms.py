@@ -22,6 +22,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "transactions: list-append, rw-register, consistency models",
         ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
     ),
+    "checkers.linearizability": (
+        "the search for an order that respects real time",
+        ("checkers.graph",),
+    ),
     "checkers.evidence": (
         "what a verdict rests on",
         ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
@@ -45,7 +49,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "every model by name",
         (
             *("checkers", "checkers.dynamo", "checkers.elle", "checkers.evidence"),
-            *("checkers.explain", "checkers.graph", "checkers.history"),
+            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.linearizability"),
             *("checkers.logs", "checkers.measure"),
         ),
     ),

@@ -97,22 +97,6 @@ def test_no_retired_word_in_the_name_of_a_test() -> None:
     assert [(path, name) for path, name in sorted(names) if retired(name)] == []
 
 
-#: the one function that is longer, with the reason
-LONG = {"compose": "builds all that a test is made of, in the order of its dependencies"}
-
-
-def test_no_function_is_above_sixty_lines() -> None:
-    long = {
-        node.name: f"{path.relative_to(ROOT)}:{node.lineno}"
-        for folder in SOURCES
-        for path in files(folder)
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.lineno >= 60
-    }
-    assert {name: place for name, place in long.items() if name not in LONG} == {}
-
-
 def class_names() -> dict[str, set[str]]:
     """Every public class name, and the folders that define it."""
     rooms: dict[str, set[str]] = defaultdict(set)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import HARNESS
+from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline

@@ -21,7 +21,8 @@ import numpy as np
 from dynamesis.checkers.explain.describe import at, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import HARNESS, History
+from dynamesis.checkers.history.codes import HARNESS
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INFO, OK
 from dynamesis.checkers.history.timeline import Timeline, crashed, exits

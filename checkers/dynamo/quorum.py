@@ -32,12 +32,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.request_needs import Need, Needs
+from dynamesis.checkers.dynamo.outages import Outage, joined, outages
+from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, needed
+from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.causality import NEVER
@@ -45,7 +46,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
-from dynamesis.checkers.history.timeline import Fault, Timeline
+from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
@@ -66,103 +67,12 @@ LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
 MANY, MANY_BYTES = 16, 1 << 16
 #: time-outs of one key's final reads, without any answer, that no slow machine excuses
 FINAL_DELAYS = 3
-DOWN = ("kill", "pause", "stop")
 #: ns after which a coordinator gives a replica up, and with it perhaps the quorum
 WAITED = 500_000_000
-#: ns for which a node may have been dead before the harness notices
-UNSEEN = 2_000_000_000
 #: s that nodes have for a request of their own accord
 PATIENT = 2.0
 #: what is judged
 _FS = ("get", "put", "delete")
-
-
-@dataclass(frozen=True)
-class Outage:
-    """Pairs of nodes that cannot talk, or nodes that are down, while a fault lasts. `since`:
-    the row from which that is certain (where there is evidence, since its start was
-    complete), `until`: when it began to end; it may have lasted from `started` to `ended`.
-    `family`: of the fault, or "dead" for a node that was found dead."""
-
-    since: int
-    until: int
-    started: int
-    ended: int
-    down: frozenset[str]
-    cut: frozenset[tuple[str, str]]
-    known: bool
-    family: str
-
-
-def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Outage]:
-    """The ledger as outages, and the nodes that were found dead: they stay down until the
-    harness has healed the cluster."""
-    heal = timeline.phases.get("heal", NEVER)
-    found = [_outage(h, fault, members, heal) for fault in timeline.faults]
-    back = timeline.phases.get("quiesce", NEVER)
-    for row in timeline.found_dead:
-        value = h.value_of(row)
-        named = _names(value.get("nodes")) if isinstance(value, dict) else []
-        gone = int(np.searchsorted(h.time, h.time[row] - UNSEEN))
-        end = back if back > row else NEVER
-        found.append(Outage(NEVER, row, gone, end, frozenset(named), frozenset(), False, "dead"))
-    return found
-
-
-def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Outage:
-    """In the phase `heal` all faults end, also those without an event of their end."""
-    value = fault.fields
-    since = NEVER
-    if fault.took_effect and fault.proved is not None:
-        since = fault.proved if fault.begun is None else min(fault.begun, fault.proved)
-    until = heal if fault.stopping is None else min(fault.stopping, heal)
-    ended = NEVER if fault.stopped is None else fault.stopped
-    kind = fault.kind.partition(".")[0]
-    down = frozenset(_names(value.get("nodes", value.get("node")))) if kind in DOWN else frozenset()
-    grudge = value.get("grudge")
-    cut = frozenset(_pairs(grudge)) if kind == "cut" else frozenset()
-    steady = "flap" not in f"{fault.kind} {value.get('kind')} {value.get('member')}"
-    known = steady and (bool(down) or (kind == "cut" and grudge is not None))
-    since = since if known else NEVER
-    return Outage(since, until, fault.started, ended, down & set(members), cut, known, kind)
-
-
-def _joined(timeline: Timeline) -> Iterator[str]:
-    """The nodes that joined in the timeline of a test."""
-    for fault in timeline.faults:
-        yield from fault.joins
-
-
-def _names(nodes: Any) -> list[str]:
-    if isinstance(nodes, str):
-        return [nodes]
-    return [n for n in nodes if isinstance(n, str)] if isinstance(nodes, list) else []
-
-
-def _pairs(grudge: Any) -> Iterator[tuple[str, str]]:
-    """Which node cannot reach which: of groups that are apart, of {node: [others]}, or of pairs."""
-    if isinstance(grudge, Mapping):
-        yield from ((a, b) for b, others in grudge.items() for a in _names(others))
-    elif isinstance(grudge, list):
-        groups = [_names(group) for group in grudge]
-        for i, group in enumerate(groups):
-            for other in groups[:i] + groups[i + 1 :]:
-                yield from ((a, b) for a in group for b in other)
-
-
-def sides(grudge: Any) -> list[tuple[str, ...]]:
-    """The sides of a cut: its groups; or, of {node: [others]}, nodes that are cut off from the
-    same others, and those that are cut off by them only."""
-    if isinstance(grudge, list):
-        return [tuple(names) for names in map(_names, grudge) if names]
-    if not isinstance(grudge, Mapping):
-        return []
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for node, others in grudge.items():
-        alike.setdefault(tuple(sorted(_names(others))), []).append(str(node))
-    rest = {name for others in alike for name in others} - {*map(str, grudge)}
-    found = [*map(tuple, alike.values()), tuple(sorted(rest))]
-    return [side for side in found if side]
 
 
 def check_ledger(run: Run) -> CheckerResult:
@@ -247,7 +157,7 @@ class _Judge:
     ) -> None:
         self.h, self.timeline, self.ring = h, timeline, ring
         # a node that came may have left again, and answered meanwhile
-        came = _joined(timeline)
+        came = joined(timeline)
         self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
         self.needs = Needs(h, test)
         #: whether all copies are durable at once, if a node that holds one answers at all
@@ -283,14 +193,14 @@ class _Judge:
             possible = len(could & set(self.primaries(row)))
             writes = h.fs[h.f[row]] != "get"
             known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
-            lie = _lie(h.worth.get(row), need, possible, known or need.notfound_ok)
-            if writes and self.all_durable and not lie:
-                lie = _forgetful(h.worth.get(row))
-            if possible < need.primaries and not lie:
-                lie = f"only {possible} of the primaries that it needs can have answered"
-            if len(answered) < need.answers or lie:
-                reason = lie or f"only {listed(sorted(answered))} can have answered"
-                yield self.anomaly("impossible-ack", row, f"needs {_needed(need)}, but {reason}")
+            reason = contradiction(h.worth.get(row), need, possible, known or need.notfound_ok)
+            if writes and self.all_durable and not reason:
+                reason = forgetful(h.worth.get(row))
+            if possible < need.primaries and not reason:
+                reason = f"only {possible} of the primaries that it needs can have answered"
+            if len(answered) < need.answers or reason:
+                reason = reason or f"only {listed(sorted(answered))} can have answered"
+                yield self.anomaly("impossible-ack", row, f"needs {needed(need)}, but {reason}")
 
     def could_answer(self, row: int, begin: int, end: int) -> set[str]:
         """Nodes that may have answered the coordinator of an operation from one row to
@@ -402,7 +312,7 @@ class _Judge:
             if self.near(row)
             else f"no fault had been active for {self.grace:g} s"
         )
-        need = _needed(self.needs.at(row))
+        need = needed(self.needs.at(row))
         return f"ended in {h.errors[row].code}, although it needed {need} and {there}"
 
     def anomaly(self, name: str, row: int, why: str) -> Anomaly:
@@ -414,51 +324,3 @@ class _Judge:
         )
         faults = [f.started for f in self.timeline.active((begin, row))]
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
-
-
-def _needed(need: Need) -> str:
-    """A need in words."""
-    parts = [f"{need.enough} nodes"]
-    parts += [f"{need.primaries} primaries"] if need.primaries else []
-    parts += [f"{need.durable} durable copies"] if need.durable else []
-    return ", ".join(parts)
-
-
-def _forgetful(quorum_info: Any) -> str | None:
-    """How the answer to a write contradicts itself where no copy counts before it is durable: it
-    claims more copies than durable ones."""
-    if not isinstance(quorum_info, Mapping):
-        return None
-    replicas, durable = quorum_info.get("replicas"), quorum_info.get("durable")
-    if not isinstance(replicas, int) or not isinstance(durable, int) or durable >= replicas:
-        return None
-    return (
-        f"the answer claims {durable} durable copies of {replicas} replicas, where by the test's "
-        "settings no copy is acknowledged before it is durable"
-    )
-
-
-def _lie(quorum_info: Any, need: Need, possible: int, known: bool) -> str | None:
-    """How an answer's claims about itself contradict what they must be. `possible`: primaries
-    that could answer; `known`: False for a get whose stand-ins count for nothing."""
-    if not isinstance(quorum_info, Mapping):
-        return None
-    claims = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
-    replicas = claims.get("replicas", need.answers)
-    if replicas < need.answers:
-        return f"the answer itself claims only {replicas} replicas"
-    for name, least in (("primaries", need.primaries), ("durable", need.durable)):
-        if claims.get(name, least) < least:
-            return f"the answer itself claims only {claims[name]} {name}"
-    if claims.get("primaries", 0) > possible:
-        return (
-            f"the answer claims {claims['primaries']} primaries, of which {possible} could answer"
-        )
-    if claims.get("durable", 0) > replicas:
-        return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
-    if not known and claims.get("fallbacks", 0) > 0:
-        return (
-            f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
-            "held nothing (it showed nothing): that they hold nothing proves nothing"
-        )
-    return None

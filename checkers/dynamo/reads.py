@@ -19,7 +19,7 @@ import numpy as np
 from dynamesis.checkers.explain.describe import at, contents, covering, fate, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import DYNAMO
+from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import JSON

@@ -17,7 +17,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import HARNESS
+from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets

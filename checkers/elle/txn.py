@@ -18,7 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, NameTable
+from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze, thaw

@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 import msgspec
-from dynamesis.checkers.formats.edn import EdnError, Parser, SameKeys, dumps, plain
+from dynamesis.checkers.formats.edn import EdnError, Parser, SameKeys
+from dynamesis.checkers.formats.edn_forms import dumps, plain
 from dynamesis.checkers.formats.edn_lines import to_json
 from dynamesis.checkers.formats.edn_values import Values
 from dynamesis.checkers.formats.foreign import FIELDS, Foreign, ForeignEvents, decode_lines

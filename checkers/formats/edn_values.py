@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from dynamesis.checkers.formats.edn import EdnSet, Word
+from dynamesis.checkers.formats.edn_forms import EdnSet, Word
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.spelling import MICRO, Spelling
 

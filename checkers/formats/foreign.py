@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from dynamesis.checkers.history.columns import Builder, History
+from dynamesis.checkers.history.column_builder import Builder
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import UNDECODABLE, explain, must_be_text
 from dynamesis.checkers.history.op import (
     NO_VALUE,
@@ -128,7 +129,7 @@ class ForeignEvents:
 
     def build(self, spelled: Spelling = JSON) -> History:
         """The history. Raises HistoryError for what is not well-formed."""
-        history = self._builder.build(self.path, spelled)
+        history = History.built(self._builder, self.path, spelled)
         if not len(history):
             raise self.refuse(1, "(line)", "expected an event, the file is empty")
         if self._named and self._nameless is not None:

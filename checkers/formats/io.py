@@ -11,8 +11,8 @@ from pathlib import PurePath
 from typing import Literal
 
 import msgspec
-from dynamesis.checkers.formats.edn import dumps
 from dynamesis.checkers.formats.edn_events import read_edn
+from dynamesis.checkers.formats.edn_forms import dumps
 from dynamesis.checkers.formats.jepsen_log import is_log, read_log
 from dynamesis.checkers.formats.json_events import read_json
 from dynamesis.checkers.history.columns import History

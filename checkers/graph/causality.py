@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from dynamesis.checkers.history.columns import DYNAMO, History
+from dynamesis.checkers.history.codes import DYNAMO
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 
 #: a row number that never comes

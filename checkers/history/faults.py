@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dynamesis.checkers.history.columns import NEMESIS, History
+from dynamesis.checkers.history.codes import NEMESIS
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INFO, INVOKE, Row
 
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.columns import HARNESS, NEMESIS, History
+from dynamesis.checkers.history.codes import HARNESS, NEMESIS
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE
 from dynamesis.checkers.history.timeline import PHASES
 from dynamesis.checkers.history.wellformed import WRITES, Problem, first

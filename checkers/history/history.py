@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from dynamesis.checkers.history.columns import TYPES, History
-from dynamesis.checkers.history.columns import Builder as _Builder
+from dynamesis.checkers.history.codes import TYPES
+from dynamesis.checkers.history.column_builder import Builder as _Builder
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.harness_rules import first_breach
 from dynamesis.checkers.history.op import Line, Op, OpError, Sibling, Type, encode
@@ -50,7 +51,7 @@ def read_lines(source: Source) -> History:
                 rest += chunk
         if rest:
             _refuse_tail(rest, builder.rows + 1, path)
-    history = builder.build(path)
+    history = History.built(builder, path)
     problem = first_problem(history, builder.indices) or first_breach(history)
     if problem is not None:
         raise HistoryError(path, problem.row + 1, problem.field, problem.message)

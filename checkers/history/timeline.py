@@ -13,7 +13,8 @@ from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.columns import HARNESS, NEMESIS, History
+from dynamesis.checkers.history.codes import HARNESS, NEMESIS
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.faults import Fault as Fault
 from dynamesis.checkers.history.faults import faults_of
 from dynamesis.checkers.history.pairing import INFO, OK, Ints, Row

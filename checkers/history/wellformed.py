@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from dynamesis.checkers.history.columns import ABSENT, History
+from dynamesis.checkers.history.codes import ABSENT
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INFO, INVOKE, OK, Bools, Ints, previous, threads
 
 WRITES = ("put", "delete")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.dynamo.outages import sides
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INFO, INVOKE, OK, Bools, Ints

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.linearizability.acts import EXCHANGE, READ, WRITE
+from dynamesis.checkers.linearizability.search import BUDGET
 from dynamesis.checkers.models.linearizable_register import check_register
-from dynamesis.checkers.models.linearize import BUDGET, EXCHANGE, READ, WRITE
 from dynamesis.checkers.models.objects import Called, Oddity, Reading, check_objects
 from dynamesis.checkers.models.operations import altered, not_understood
 from dynamesis.checkers.models.register_operations import WRITES, keyed, operations_of

@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.history.columns import HARNESS, History, NameTable
+from dynamesis.checkers.history.codes import HARNESS, NameTable
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import raw
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.models.linearize import BUDGET, EXTEND, READ, WRITE
+from dynamesis.checkers.linearizability.acts import EXTEND, READ, WRITE
+from dynamesis.checkers.linearizability.search import BUDGET
 from dynamesis.checkers.models.objects import Called, Oddity, Reading, check_objects
 from dynamesis.checkers.models.operations import altered, not_understood
 from dynamesis.checkers.verdict import CheckerResult, judge

@@ -15,18 +15,12 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, NameTable
+from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.spelling import freeze, thaw
-from dynamesis.checkers.models.linearize import (
-    BUDGET,
-    EXTEND,
-    READ,
-    Act,
-    Outcome,
-    Stuck,
-    search,
-)
+from dynamesis.checkers.linearizability.acts import EXTEND, READ, Act, Outcome, Stuck
+from dynamesis.checkers.linearizability.search import BUDGET, search
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
 from dynamesis.checkers.verdict import Anomaly, CheckerResult

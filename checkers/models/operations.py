@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from dynamesis.checkers.history.columns import NEMESIS, History
+from dynamesis.checkers.history.codes import NEMESIS
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
 
 #: micro-operations are what a transaction did; the f of the whole is one of these, or absent

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.columns import History, NameTable
+from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze

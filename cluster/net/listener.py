@@ -12,33 +12,22 @@ import asyncio
 import resource
 import ssl
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from itertools import count
-from typing import get_args
 
-import msgspec
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.protocol.messages import (
-    Ask,
-    ClientQuestion,
-    ForwardPut,
-    Get,
     Hello,
     Message,
-    NodeQuestion,
-    Put,
     Refusal,
-    Welcome,
 )
-from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.agreement import conflict, differences
-from dynamesis.cluster.net.stream import Stream, mismatch
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
+from dynamesis.cluster.net.inbound import GREETING_TIMEOUT, ROLES, Accepts, Inbound
+from dynamesis.cluster.net.stream import mismatch
+from dynamesis.cluster.net.wire import WireError
 
 #: connections that the kernel may hold while the node is stopped or busy
 BACKLOG = 1024
-#: seconds for the other side to answer our HELLO, over however slow a link
-GREETING_TIMEOUT = 10.0
 #: bytes of answers that one reader may leave unread, that all clients together may, and seconds in
 #: which a client that has any unread must read some
 READER_BOUND = 72 << 20
@@ -52,171 +41,10 @@ IDLE = 1.0
 #: seconds between two looks at readers, and until a port is listened on again after a failure
 LOOK = 5.0
 AGAIN = 1.0
-#: bytes of unfinished frames that all clients together may have here, and seconds in which a
-#: client has to finish one
+#: bytes of unfinished frames that all clients together may have here
 HALF_BOUND = 64 << 20
-FRAME_TIMEOUT = 60.0
 
 Emit = Callable[..., None]
-Accepts = Mapping[str, frozenset[type]]
-
-#: role -> the messages it may send on the data port
-DATA: Accepts = {
-    "client": frozenset(get_args(ClientQuestion)),
-    "node": frozenset(get_args(NodeQuestion)),
-}
-#: and on the admin port
-ADMIN: Accepts = {"admin": frozenset({Ask})}
-_ROLES = {"client": "a client", "node": "a node", "admin": "an administrator"}
-#: requests that a node which is shutting down refuses
-_NEW_WORK = (Get, Put, ForwardPut)
-
-
-class Inbound(Stream):
-    """One accepted connection. `peer`: the node at its other end, None for a client."""
-
-    def __init__(self, listener: Listener, channel: int) -> None:
-        super().__init__(out_limit=listener.out_limit)
-        self.channel = channel
-        self.peer: str | None = None
-        #: questions of a client that are not answered yet
-        self.owed = 0
-        #: bytes that it has not read, as the listener counted them; of all that was sent to it,
-        #: bytes read at the last look, and when it had last read any
-        self.counted = 0
-        self.read = 0
-        self.read_at = 0.0
-        #: when it last sent anything, s on the loop's clock
-        self.active = 0.0
-        #: bytes of a frame that is not complete, as the listener counted them
-        self.held = 0
-        #: when that frame began, s on the loop's clock
-        self.since = 0.0
-        self._watch: asyncio.TimerHandle | None = None
-        self._listener = listener
-        self._role = ""
-        self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def idle(self, before: float) -> bool:
-        """Whether it has no question open, and none came since `before`; never a node's."""
-        return self.peer is None and self.owed <= 0 and not self.closing and self.active < before
-
-    def reply(self, message: Message) -> None:
-        """Answer one question. Raises WireError if the answer is over the limit."""
-        self.owed -= 1
-        self.send(message)
-        unsent = self.unsent
-        if unsent > self.counted or self.counted:
-            self._listener.unread(self, unsent)
-
-    def on_open(self) -> None:
-        self.active = self.read_at = self._loop.time()
-        self._listener.channels[self.channel] = self
-        if not self._listener.room_for(self):
-            return
-        self._deadline = asyncio.get_running_loop().call_later(
-            GREETING_TIMEOUT, self.abort, "no HELLO in time"
-        )
-        self.send(self._mine)
-
-    def data_received(self, data: bytes) -> None:
-        taken = self.decoder.taken
-        self.active = self._loop.time()
-        super().data_received(data)
-        if self.peer is None and not self.closing:
-            pending = self.decoder.pending
-            if pending and (not self.held or self.decoder.taken != taken):
-                self._frame_began()
-            if pending or self.held:
-                self._listener.hold(self, pending)
-
-    def _frame_began(self) -> None:
-        self.since = self._loop.time()
-        if self._watch is None:
-            self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
-
-    def _look_at_frame(self) -> None:
-        """Cut off who does not finish a frame. Looks again as long as one is unfinished."""
-        self._watch = None
-        if not self.held or self.closing:
-            return
-        left = self.since + FRAME_TIMEOUT - self._loop.time()
-        if left > 0:
-            self._watch = self._loop.call_later(left, self._look_at_frame)
-        else:
-            self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
-
-    def on_message(self, message: Message) -> None:
-        if not self._role:
-            self._greet(message)
-        elif type(message) in self._listener.accepts[self._role]:
-            self._take(message)
-        else:
-            self._refuse(
-                message, "bad-request", f"{_name(message)} is not for {_ROLES[self._role]} here"
-            )
-
-    def on_fault(self, reason: str) -> None:
-        self._listener.emit("bad-frame", channel=self.channel, peer=self.peer, reason=reason)
-
-    def on_close(self, reason: str) -> None:
-        self._listener.channels.pop(self.channel, None)
-        self._listener.hold(self, 0)
-        self._listener.left(self)
-        for timer in (self._deadline, self._watch):
-            if timer is not None:
-                timer.cancel()
-
-    def pause_writing(self) -> None:
-        # A connection that does not read its answers gets no more questions in.
-        if not self.closing and self.transport is not None:
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if not self.closing and self.transport is not None:
-            self.transport.resume_reading()
-
-    def _greet(self, message: Message) -> None:
-        if not isinstance(message, Hello):
-            self.fault(f"{_name(message)} came before HELLO")
-        elif problem := self._listener.objection(message):
-            self.fault(problem)
-        elif not self._trusted(message):
-            self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
-            self.fault(f"{_ROLES[message.role]} must know the secret of the cluster")
-        elif problem := self._listener.conflict(message):
-            self.fault(problem)
-        else:
-            self._role = message.role
-            self.peer = message.node if message.role == "node" else None
-            self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
-            if self._deadline is not None:
-                self._deadline.cancel()
-            if self.peer is not None:
-                self._listener.replace(self)
-                self._listener.compare(message)
-
-    def _trusted(self, theirs: Hello) -> bool:
-        """Whether `theirs` may be believed; a proof that is right gets one in return."""
-        secret = self._listener.secret
-        if not theirs.proof:
-            return theirs.role == "client" and not self._listener.clients_prove
-        if not guard.proven(theirs.proof, guard.proof(secret, "dialled", theirs, self._mine)):
-            return False
-        self.send(Welcome(guard.proof(secret, "accepted", theirs, self._mine)))
-        return True
-
-    def _take(self, message: Message) -> None:
-        if self._listener.stopping and isinstance(message, _NEW_WORK):
-            self._refuse(message, "stopping", "this node is shutting down")
-        else:
-            self.owed += 1
-            self._listener.deliver(self, message)
-
-    def _refuse(self, message: Message, code: str, text: str) -> None:
-        self._listener.emit("refused", channel=self.channel, peer=self.peer, reason=text)
-        self.send(Refusal(getattr(message, "rid", 0), code, text))
 
 
 class Listener:
@@ -393,7 +221,7 @@ class Listener:
         if problem := mismatch(theirs, self.mine.cluster):
             return problem
         if theirs.role not in self.accepts:
-            return f"{_ROLES[theirs.role]} has no business on this port"
+            return f"{ROLES[theirs.role]} has no business on this port"
         if theirs.role == "node" and theirs.node not in self._known:
             return f"node {theirs.node!r} is not known here"
         return ""
@@ -454,7 +282,3 @@ def _descriptors() -> int:
     """How many descriptors this process may have."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return sys.maxsize if most == resource.RLIM_INFINITY else most
-
-
-def _name(message: Message) -> str:
-    return type(message).__name__

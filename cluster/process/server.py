@@ -45,11 +45,13 @@ from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello,
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 from dynamesis.cluster.net.agreement import agreed
-from dynamesis.cluster.net.listener import ADMIN, DATA, Inbound, Listener
+from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
+from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
+from dynamesis.cluster.process.interpreter import COLLECT, is_crash, resident_bytes
 from dynamesis.cluster.process.wallclock import WallClock
 from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
@@ -63,10 +65,6 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 ADMIN_RESERVED = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
-#: seconds between the interpreter's thread switches: the committer must not hold the loop
-SWITCH_INTERVAL = 0.0005
-#: when the garbage collector looks: requests leave no cycles behind, so seldom
-COLLECT = (20_000, 20, 20)
 
 
 class Core(Protocol):
@@ -369,7 +367,7 @@ class NodeServer:
             # a connection could not be taken; the loop tries again by itself
             self._log.emit("out-of-descriptors", reason=str(error))
             return
-        if error is not None and _is_crash(error, context):
+        if error is not None and is_crash(error, context):
             self._crash(error)
         self._log.emit("loop-error", message=context["message"], reason=repr(error))
 
@@ -383,14 +381,6 @@ class NodeServer:
         os._exit(EXIT_CRASHED)
 
 
-def _is_crash(error: BaseException, context: Mapping[str, Any]) -> bool:
-    """Whether what the loop reports leaves a state that cannot be trusted: anything that one of our
-    callbacks or tasks did not catch. Sockets that fail, for want of file descriptors or in a
-    handshake, do not: the loop has dealt with those."""
-    of_socket = any(key in context for key in ("transport", "protocol", "socket"))
-    return not (of_socket and isinstance(error, OSError))
-
-
 def _belonging(params: Params) -> dict[str, str | int]:
     """What the disk of a node is held to, by its keys in the configuration."""
     return {
@@ -402,28 +392,8 @@ def _belonging(params: Params) -> dict[str, str | int]:
     }
 
 
-def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """The faster event loop, where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop
-
-
 async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:
     try:
         await listener.bind(address)
     except OSError as error:
         raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; where there is no /proc, its peak."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

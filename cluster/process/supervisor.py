@@ -7,24 +7,21 @@ a `ClusterSpec` gives the address by which each node dials each other one.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import shutil
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dynamesis.cluster.client.admin import AdminClient, AdminError
-from dynamesis.cluster.config.config import Config, Storage, draw_secret, dump, write_private
-from dynamesis.cluster.config.tls import Tls, dialling
-from dynamesis.cluster.net.exceptions import DynamoError
+from dynamesis.cluster.config.config import dump, write_private
+from dynamesis.cluster.process import node_folders
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.fakeclock import FakeClock
-from dynamesis.cluster.process.process import OURS, NodeProcess
+from dynamesis.cluster.process.node_folders import CLOCK, CONFIG, STDERR, last_lines
+from dynamesis.cluster.process.process import NodeProcess
+from dynamesis.cluster.process.questions import ClusterQuestions
 from dynamesis.cluster.process.runtime import NodeRuntime
-
-log = logging.getLogger(__name__)
 
 #: seconds for a node to be ready, and for a cluster to be linked up
 READY_WITHIN = 30.0
@@ -34,44 +31,9 @@ WAITS_AFTER = 1.0
 ASK_AGAIN = 0.01
 #: seconds for a graceful stop before SIGKILL
 GRACE = 5.0
-#: seconds for an answer: to a status, and to a page of a dump
-STATUS_WITHIN = 3.0
-ANSWER_WITHIN = 10.0
-#: rows in a page of a dump
-PAGE = 64
 
 
-@dataclass(frozen=True)
-class ClusterSpec:
-    """Which cluster to run. Addresses are "host:port": `listen` and `admin` by node, `peers`
-    by the node that dials and the one it dials. Everything is kept under `root`, a folder
-    for each node; `params` are those of cluster.core.protocol.params, the same for all."""
-
-    nodes: tuple[str, ...]
-    root: Path
-    listen: Mapping[str, str]
-    admin: Mapping[str, str]
-    peers: Mapping[str, Mapping[str, str]]
-    params: Mapping[str, Any] = field(default_factory=dict)
-    engine: str = "lmdb"
-    bugs: tuple[str, ...] = ()
-    cluster: str = "dynamesis"
-    #: drawn for this cluster, where none is given
-    secret: str = field(default_factory=draw_secret)
-    tls: Tls | None = None
-    #: nodes that run from the start too, and are members of nothing until asked to join
-    spares: tuple[str, ...] = ()
-    #: nodes obey the command `disk`, and have it fail
-    disk_faults: bool = False
-    #: nodes obey the command `clock`, and have a wrong one
-    clock_faults: bool = False
-    #: libfaketime, where clocks are to be wrong through it and not in the nodes
-    faketime: Path | None = None
-    #: the version in which every node is started at first
-    runtime: NodeRuntime = OURS
-
-
-class Cluster:
+class Cluster(ClusterQuestions):
     """The processes of a ClusterSpec. `on_spawn(pid)` is called as soon as a process runs,
     `on_exit(pid)` once it is reaped. `busy()`: how many times as long as on an idle machine
     everything may take now."""
@@ -83,18 +45,15 @@ class Cluster:
         on_exit: Callable[[int], None],
         busy: Callable[[], float],
     ) -> None:
-        self.nodes = (*spec.nodes, *spec.spares)
-        self._spec = spec
+        super().__init__(spec, busy)
         self._on_spawn = on_spawn
         self._on_exit = on_exit
-        self._busy = busy
         self._processes: dict[str, NodeProcess] = {}
         self._clocks: dict[str, FakeClock] = {}
         #: nodes that are started in another version than the rest
         self._runtimes: dict[str, NodeRuntime] = {}
         #: founders that have left and came again, as nodes that join
         self._came_again: set[str] = set()
-        self._tls = None if spec.tls is None else dialling(spec.tls.ca)
 
     # ---- processes
 
@@ -192,24 +151,6 @@ class Cluster:
             if other in self.nodes and self.state(other) == "running":
                 raise
 
-    async def disk(self, node: str, fault: str, **settings: float) -> None:
-        """Have a running node's disk fail (cluster.storage.faulty), if the spec allows it; by
-        "none" no more. Raises RuntimeError."""
-        await self.ask(node, "disk", fault=fault, **settings)
-
-    async def repair(self, node: str) -> None:
-        """Have a running node read all that it holds, so that latent damage shows, and compare
-        it with its peers. Raises RuntimeError."""
-        await self.ask(node, "repair")
-
-    async def exchange(self, node: str) -> None:
-        """Have a running node hand off its hints and compare what it holds with its peers now. Does
-        nothing, beside, where it does not answer: it does so anyway before long."""
-        try:
-            await self.ask(node, "exchange")
-        except (RuntimeError, AdminError):
-            log.debug("%s was not asked for exchanges", node, exc_info=True)
-
     async def clock(self, node: str, **settings: int) -> None:
         """Have a running node's wall clock be wrong (wallclock), if the spec allows it; by no
         settings no more. Raises RuntimeError."""
@@ -217,24 +158,6 @@ class Cluster:
             self._clocks[node].set(**settings)
         else:
             await self.ask(node, "clock", **settings)
-
-    async def change(self, kind: str, node: str) -> None:
-        """Ask a member that runs to let `node` "join" or "leave", or be "remove"d as dead:
-        not the same for all, since those that make changes at one time may do so at several places.
-        Raises ValueError with the reason if it is refused, RuntimeError if no node answers."""
-        reason: Exception = RuntimeError("no member is running")
-        first = sum(node.encode()) % len(self.nodes)
-        for asked in (*self.nodes[first:], *self.nodes[:first]):
-            if asked == node or self.state(asked) != "running":
-                continue
-            try:
-                await self.ask(asked, kind, node=node)
-                return
-            except AdminError as error:
-                reason = ValueError(f"{asked} refuses: {error}")
-            except RuntimeError as error:
-                reason = error
-        raise reason
 
     async def retire(self, node: str) -> None:
         """Stop a node that is not a member any more: it is not among `nodes` from now on. Its log
@@ -269,28 +192,23 @@ class Cluster:
 
     async def wipe(self, node: str) -> None:
         """Delete the data of a node. Raises RuntimeError if it is running."""
-        shutil.rmtree(self._data_of_dead(node), ignore_errors=True)
+        node_folders.wipe_data(self._of_dead(node))
 
     async def copy_data(self, node: str) -> None:
         """Keep a copy of a node's data. Raises RuntimeError if it is running."""
-        data = self._data_of_dead(node)
-        shutil.rmtree(data.with_name(_COPY), ignore_errors=True)
-        if data.exists():
-            shutil.copytree(data, data.with_name(_COPY))
+        node_folders.copy_data(self._of_dead(node))
 
     async def restore_data(self, node: str) -> None:
         """Put the copy of a node's data in its place. Raises RuntimeError if it is running, or
         there is no copy."""
-        data = self._data_of_dead(node)
-        if not data.with_name(_COPY).exists():
+        if not node_folders.restore_data(self._of_dead(node)):
             raise RuntimeError(f"there is no copy of the data of {node}")
-        shutil.rmtree(data, ignore_errors=True)
-        shutil.copytree(data.with_name(_COPY), data)
 
-    def _data_of_dead(self, node: str) -> Path:
+    def _of_dead(self, node: str) -> Path:
+        """The folder of a node that is down."""
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
-        return self._folder(node) / "data"
+        return self._folder(node)
 
     def state(self, node: str) -> str:
         """ "running", "paused" or "down"."""
@@ -318,80 +236,19 @@ class Cluster:
     def collect(self, into: Path) -> None:
         """Copy each node's log, what it printed and its configuration to into/<id>/."""
         for node in self._processes:
-            for file in (self._folder(node) / name for name in ("config.json", *_LOGS)):
-                if file.exists():
-                    (into / node).mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(file, into / node / file.name)
-
-    # ---- questions
-
-    async def ask(self, node: str, command: str, /, **args: Any) -> Any:
-        """Any command of the admin port. Raises RuntimeError if there is no answer."""
-        try:
-            async with self._admin(node, ANSWER_WITHIN * max(1.0, self._busy())) as admin:
-                return await admin.ask(command, **args)
-        except DynamoError as error:
-            raise RuntimeError(f"{node} does not answer {command!r}: {error}") from error
-
-    async def status(self, node: str) -> Mapping[str, Any] | None:
-        """The status of the node; None if it does not answer within STATUS_WITHIN."""
-        if self.state(node) != "running":
-            return None
-        try:
-            async with (
-                asyncio.timeout(STATUS_WITHIN),
-                self._admin(node, STATUS_WITHIN) as admin,
-            ):
-                return dict(await admin.ask("status"))
-        except (DynamoError, AdminError, TimeoutError):
-            return None
-
-    async def metrics(self, node: str) -> str | None:
-        """What the node measures of itself, as Prometheus text; None if it does not answer."""
-        try:
-            return str(await self.ask(node, "metrics"))
-        except (RuntimeError, AdminError):
-            return None
-
-    async def dump(self, node: str) -> list[Mapping[str, Any]]:
-        """Everything that one node holds, hints too, read without repair: rows {"key": str,
-        "siblings": [{"value": bytes, "deleted": bool}], "hint_for": str | None}. Raises
-        ValueError with its reason if it refuses, RuntimeError if it does not answer."""
-        rows: list[Mapping[str, Any]] = []
-        after = None
-        while True:
-            try:
-                page = await self.ask(node, "dump", after=after, limit=PAGE)
-            except AdminError as error:
-                raise ValueError(f"{node} refuses: {error}") from error
-            for row in page["rows"]:
-                rows.append(row | {"key": row["key"].decode("utf-8", "backslashreplace")})
-            after = page["next"]
-            if after is None:
-                return rows
-
-    async def ring(self, node: str | None = None) -> Mapping[str, Any]:
-        """{"partitions": Q, "owners": [node id] * Q, "members", "n", "r", "w", "sloppy"}, as
-        this node sees it, or the first that runs. Raises RuntimeError."""
-        running = [node] if node else [n for n in self.nodes if self.state(n) == "running"]
-        if not running:
-            raise RuntimeError("no node is running")
-        return dict(await self.ask(running[0], "ring"))
+            node_folders.collect(self._folder(node), into / node)
 
     # ---- inside
-
-    def _admin(self, node: str, timeout: float) -> AdminClient:
-        return AdminClient(self._spec.admin[node], timeout, secret=self._spec.secret, tls=self._tls)
 
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)} already")
         folder = self._folder(node)
         folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "config.json"
-        write_private(config, dump(self._config(node)))
+        config = folder / CONFIG
+        write_private(config, dump(self._spec.config(node, node in self._came_again)))
         environment = self._faked(node, folder)
-        process = NodeProcess(config, folder / _STDERR, self._gone, environment, self.runtime(node))
+        process = NodeProcess(config, folder / STDERR, self._gone, environment, self.runtime(node))
         self._processes[node] = process
         self._on_spawn(process.pid)
 
@@ -404,7 +261,7 @@ class Cluster:
         """What a node is started with so that its clock can be wrong later; it is right now."""
         if self._spec.faketime is None:
             return {}
-        clock = self._clocks.setdefault(node, FakeClock(self._spec.faketime, folder / _CLOCK))
+        clock = self._clocks.setdefault(node, FakeClock(self._spec.faketime, folder / CLOCK))
         clock.set()
         return clock.environment(os.environ)
 
@@ -451,29 +308,7 @@ class Cluster:
         return f"node {node} {self._with_logs(node, what)}"
 
     def _with_logs(self, node: str, what: str) -> str:
-        lines = [line for name in _LOGS for line in _tail(self._folder(node) / name, 10)]
-        return "\n  ".join([f"{what}; its last lines:", *lines])
-
-    def _config(self, node: str) -> Config:
-        spec = self._spec
-        founder = node in spec.nodes and node not in self._came_again
-        return Config(
-            node=node,
-            listen=spec.listen[node],
-            admin=spec.admin[node],
-            members=spec.nodes if founder else (),
-            seeds=() if founder else tuple(spec.peers[node]),
-            peers=dict(spec.peers[node]),
-            cluster=spec.cluster,
-            secret=spec.secret,
-            tls=spec.tls,
-            params=dict(spec.params),
-            storage=Storage(engine=spec.engine, faults=spec.disk_faults),
-            clock_faults=spec.clock_faults,
-            log_size=0,  # the log is evidence: checkers read all of it
-            bugs=spec.bugs,
-            parent="stdin",
-        )
+        return "\n  ".join([f"{what}; its last lines:", *last_lines(self._folder(node))])
 
     def _process(self, node: str) -> NodeProcess:
         if node not in self._processes:
@@ -482,13 +317,6 @@ class Cluster:
 
     def _folder(self, node: str) -> Path:
         return self._spec.root / node
-
-
-_CLOCK = "clock"
-_COPY = "data.copy"
-_STDERR = "stderr.log"
-_LOGS = ("node.log", _STDERR)
-_TAIL_BYTES = 16 << 10
 
 
 def unwatched(spec: ClusterSpec) -> Cluster:
@@ -500,11 +328,3 @@ def _is_ready(status: Mapping[str, Any] | None, linked: bool) -> bool:
     if status is None or not status["ready"]:
         return False
     return not linked or all(link["up"] for link in status["links"].values())
-
-
-def _tail(file: Path, lines: int) -> list[str]:
-    if not file.exists():
-        return []
-    with file.open("rb") as content:
-        content.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-        return content.read().decode("utf-8", "replace").splitlines()[-lines:]

@@ -44,8 +44,8 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.net.stream import Dialled, Stream, dial
 from dynamesis.cluster.net.wire import NODE_LIMIT
+from dynamesis.cluster.process.interpreter import SWITCH_INTERVAL, loop_factory
 from dynamesis.cluster.process.parent import follow, follow_stdin
-from dynamesis.cluster.process.server import SWITCH_INTERVAL, loop_factory
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.cluster.storage.committer import Committer
 

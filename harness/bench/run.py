@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dynamesis.cluster.process.server import loop_factory
+from dynamesis.cluster.process.interpreter import loop_factory
 from dynamesis.harness.bench.cases import NodeCase, Setup
 from dynamesis.harness.bench.load import Driver
 from dynamesis.harness.bench.systems import (

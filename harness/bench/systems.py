@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.parent import PARENT
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.bench.cases import Setup
 from dynamesis.harness.bench.mesh import MeshConfig
 from dynamesis.harness.targets.system import EnvironmentFailed

@@ -29,8 +29,9 @@ from dynamesis.harness.nemesis import PACKAGES
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration
+from dynamesis.harness.worlds.flag_kinds import Flag
 from dynamesis.harness.worlds.options import allowed, why_not
-from dynamesis.harness.worlds.test_spec import Flag, TestSpec
+from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads.plain.languages import EVERY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")

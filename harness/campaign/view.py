@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol
 
 from dynamesis.harness.campaign.journal import VERDICTS, CellRun
@@ -28,12 +27,7 @@ class CampaignView(Protocol):
 
     def __enter__(self) -> CampaignView: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *ending: object) -> None: ...
 
 
 def ended(run: CellRun) -> Text:

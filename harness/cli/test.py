@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from dynamesis.harness.usage.flags import Plain, Quiet
+from dynamesis.harness.worlds.flag_kinds import OUTPUT
 from dynamesis.harness.worlds.flags import with_flags
-from dynamesis.harness.worlds.test_spec import OUTPUT, TestSpec
+from dynamesis.harness.worlds.test_spec import TestSpec
 from typer import Option
 
 

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from dynamesis.cluster.client.client import Client
-from dynamesis.cluster.process.server import loop_factory
+from dynamesis.cluster.process.interpreter import loop_factory
 from dynamesis.harness.experiments.base import Curve, Findings, Plot, Row, Say, Scale
 from dynamesis.harness.experiments.processes import RANKS, closed_loop, latencies, running
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.experiments.base import rank
 from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import CLIENT, plan_routes

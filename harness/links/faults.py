@@ -229,3 +229,10 @@ def strongest(faults: Iterable[LinkFault]) -> LinkFault:
     if len(alike) == 1:
         return top
     return make_fault(top.kind, **{**dataclasses.asdict(top), "direction": "both"})
+
+
+def least_delay(bad: LinkFault, size: int) -> float:
+    """By how many s the fault must delay so many bytes."""
+    if isinstance(bad, Latency):
+        return (bad.latency_ms - bad.jitter_ms) / 1000
+    return size / (1000 * bad.rate_kbps) if isinstance(bad, Bandwidth) else 0.0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.links.base import CLIENT, Links, route_name
-from dynamesis.harness.links.faults import Bandwidth, Latency, LinkFault, strongest
+from dynamesis.harness.links.faults import LinkFault, least_delay, strongest
 from dynamesis.harness.nemesis.cuts import KINDS, route_faults, unreached
 from dynamesis.harness.nemesis.fault_handler import Look, Proof
 from dynamesis.harness.nemesis.faults import CutFault, LinksFault
@@ -270,7 +270,7 @@ async def _late(observed: Observed, routes: RouteFaults, bad: LinkFault, names: 
         bit = bool(carried)
         if now is not None:
             took.append(now.seconds)
-            delay, longest = _delay(bad, now.size), max(took)
+            delay, longest = least_delay(bad, now.size), max(took)
             late = longest >= delay
             bit |= late and (min(before, *took) < delay or longest > before + delay / 2)
         no_target = {} if usual or took else {"nobody": True}
@@ -313,13 +313,6 @@ async def _received(observed: Observed, pairs: list[Pair]) -> dict[Pair, int]:
     links = {a: known.links or {} for a, known in zip(askable, answers, strict=True) if known}
     counted = {(a, b): links[a][b].bytes_in for a, b in pairs if b in links.get(a, {})}
     return {pair: received for pair, received in counted.items() if received is not None}
-
-
-def _delay(bad: LinkFault, size: int) -> float:
-    """By how many s the fault must delay so many bytes."""
-    if isinstance(bad, Latency):
-        return (bad.latency_ms - bad.jitter_ms) / 1000
-    return size / (1000 * bad.rate_kbps) if isinstance(bad, Bandwidth) else 0.0
 
 
 async def _in_pieces(

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -55,12 +54,7 @@ class Ports:
     def __enter__(self) -> Ports:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         self.close()
 
 

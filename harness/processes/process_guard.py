@@ -11,7 +11,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from dynamesis.harness.processes import watchdog
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -67,12 +66,7 @@ class ProcessGuard:
     def __enter__(self) -> ProcessGuard:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         self.close()
 
     def _send(self, order: str) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import TYPES, History
+from dynamesis.checkers.history.codes import TYPES
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.harness.report.pictures.intervals import label_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.dynamo.outages import sides
 
 UP, DEAD = "up", "died"
 #: families whose faults name the nodes that they hit, and what such a node is meanwhile

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from types import TracebackType
 from typing import Protocol
 
 from dynamesis.checkers.history.op import Op
@@ -45,12 +44,7 @@ class TestView(Protocol):
 
     def __enter__(self) -> TestView: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *ending: object) -> None: ...
 
 
 def console(mode: Mode) -> Console:

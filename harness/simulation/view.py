@@ -4,7 +4,6 @@ few seconds elsewhere."""
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from dynamesis.harness.run.progress_view import Mode, is_live
 from dynamesis.harness.simulation.page import counts
@@ -49,11 +48,6 @@ class SwarmView:
             self._status.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ending: object) -> None:
         if self._status is not None:
             self._status.stop()

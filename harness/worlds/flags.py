@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dynamesis.harness.usage.catalogue import names
-from dynamesis.harness.worlds.test_spec import Flag, Kind, TestSpec
+from dynamesis.harness.worlds.flag_kinds import Flag, Kind
+from dynamesis.harness.worlds.test_spec import TestSpec
 from typer import Option
 
 Body = Callable[..., "int | None"]

@@ -13,7 +13,6 @@ from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.models.models import MODELS
 from dynamesis.cluster.plugins.objects import absolute
 from dynamesis.cluster.storage import ENGINES
-from dynamesis.harness.check.outside_model import outside_model
 from dynamesis.harness.links import LINKS
 from dynamesis.harness.links.dialling import choose
 from dynamesis.harness.links.faults import FAULTS
@@ -26,7 +25,6 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
-from dynamesis.harness.nemesis.packages import Package
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
@@ -36,8 +34,17 @@ from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of, program, within
 from dynamesis.harness.worlds.environment import ports_for
-from dynamesis.harness.worlds.extensions import outside_nemesis, workload_for
-from dynamesis.harness.worlds.test_spec import MOST_NODES, MOST_SIMULATED, Flag, TestSpec
+from dynamesis.harness.worlds.flag_kinds import Flag
+from dynamesis.harness.worlds.named_parts import (
+    links_of,
+    model_of,
+    nemeses_of,
+    own_nemeses,
+    target_options,
+    tuning,
+    workload_of,
+)
+from dynamesis.harness.worlds.test_spec import MOST_NODES, MOST_SIMULATED, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
 from dynamesis.workloads.plain import PLAIN
@@ -146,7 +153,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     if spec.bin is not None and not target.takes_bin:
         raise UsageError(f"--bin: target {target.name} takes none")
     try:
-        target = target.with_options(_target_options(target, spec.target_option))
+        target = target.with_options(target_options(target, spec.target_option))
     except ValueError as wrong:
         raise UsageError(f"--target-option: {wrong}") from wrong
     if spec.target_version is not None and not target.takes_version:
@@ -233,17 +240,17 @@ def plan_test(spec: TestSpec) -> TestOptions:
             f"--nodes: {spec.nodes} is out of range; allowed: 1 to {MOST_NODES} on processes, "
             f"and to {MOST_SIMULATED} with --world {SIMULATED}"
         )
-    workload = _workload(spec.workload, target)
-    model = None if spec.model is None else _model(spec.model)
+    workload = workload_of(spec.workload, target)
+    model = None if spec.model is None else model_of(spec.model)
     options = TestOptions(
         target=target,
-        target_options=_target_options(target, spec.target_option),
+        target_options=target_options(target, spec.target_option),
         nodes=target.names(spec.nodes),
-        links=_links(spec.links, target) if spec.world == PROCESSES else SIMULATED,
+        links=links_of(spec.links, target) if spec.world == PROCESSES else SIMULATED,
         port_base=spec.port_base,
         workload=workload,
-        tuning=_tuning(workload, spec.option),
-        nemesis=_names(("cut",) if spec.nemesis is None else spec.nemesis),
+        tuning=tuning(workload, spec.option),
+        nemesis=nemeses_of(("cut",) if spec.nemesis is None else spec.nemesis),
         time_limit=spec.time_limit,
         rate=spec.rate,
         concurrency=spec.concurrency,
@@ -259,7 +266,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None:
         return _adapted(_replayed(options, spec.schedule))
     try:
-        context, own = fault_context(options), _own_nemeses(options.nemesis)
+        context, own = fault_context(options), own_nemeses(options.nemesis)
         faults = plan(options.nemesis, context, options.seed, options.time_limit, own)
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
@@ -276,33 +283,6 @@ def _must_be_simulable(spec: TestSpec, target: Target) -> None:
         allowed_too = (flag.default, "embedded") if name == "links" else (flag.default,)
         if name in _NOT_SIMULATED and getattr(spec, name) not in allowed_too:
             raise UsageError(f"{flag.option}: {_NOT_SIMULATED[name]}; leave it out")
-
-
-def _workload(name: str, target: Target) -> Workload:
-    try:
-        return workload_for(name, target)
-    except ValueError as unknown:
-        raise UsageError(f"--workload: {unknown}") from unknown
-
-
-def _model(name: str) -> str:
-    try:
-        outside_model(name)
-    except ValueError as unknown:
-        raise UsageError(f"--model: {unknown}") from unknown
-    return absolute(name)
-
-
-def _links(name: str, target: Target) -> str:
-    """The links by which the nodes of a target can be joined. Raises UsageError."""
-    one_of("--links", name, LINKS)
-    only = target.links_kind
-    if only is not None and name in ("auto", only):
-        return only
-    if only is not None or name == "messages":
-        right = only or "any but messages, which are for programs on pipes"
-        raise UsageError(f"--links: {name} cannot join the nodes of {target.name}; use {right}")
-    return name
 
 
 def _adapted(options: TestOptions) -> TestOptions:
@@ -368,27 +348,6 @@ def fault_context(options: TestOptions) -> FaultContext:
     )
 
 
-def _target_options(target: Target, given: Iterable[str]) -> dict[str, str]:
-    """Every option of the target, as given by NAME=VALUE or by default."""
-    chosen = {name: option.default for name, option in target.options.items()}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise UsageError(f"--target-option: {each!r} is not NAME=VALUE")
-        if name not in target.options:
-            known = ", ".join(target.options) or "none"
-            raise UsageError(
-                f"--target-option: target {target.name} has no option {name!r}: it has {known}"
-            )
-        allowed_values = target.options[name].allowed
-        if allowed_values and value not in allowed_values:
-            raise UsageError(
-                f"--target-option: {name}: {value!r} is none of {', '.join(allowed_values)}"
-            )
-        chosen[name] = value
-    return chosen
-
-
 def _replayed(options: TestOptions, path: Path) -> TestOptions:
     try:
         faults = load(path.read_text(encoding="utf-8"), str(path), fault_context(options))
@@ -408,44 +367,3 @@ def _named(options: TestOptions, faults: tuple[Event, ...]) -> TestOptions:
     """With the families of these faults as the nemesis."""
     families = dict.fromkeys((event.action.member or "").partition(".")[0] for event in faults)
     return replace(options, faults=faults, nemesis=tuple(families) or ("none",))
-
-
-def _tuning(workload: Workload, given: Iterable[str]) -> dict[str, Value]:
-    """Every option of a workload, as given by NAME=VALUE or by default."""
-    chosen: dict[str, Value] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise UsageError(f"--option: {each!r} is not NAME=VALUE")
-        if name in chosen:
-            raise UsageError(f"--option: {name} is given twice")
-        chosen[name] = value
-    try:
-        return workload.configure(chosen)
-    except ValueError as senseless:
-        raise UsageError(f"--option: {senseless}") from senseless
-
-
-def _names(names: tuple[str, ...]) -> tuple[str, ...]:
-    if "" in names or not names:
-        text = ",".join(names)
-        raise UsageError(f"--nemesis: a name is empty in {text!r}; write one, or several by comma")
-    own = _own_nemeses(names)
-    return tuple(
-        absolute(name) if name in own else one_of("--nemesis", name, PACKAGES) for name in names
-    )
-
-
-def _own_nemeses(names: Iterable[str]) -> dict[str, Package]:
-    """The nemeses of a user's own: FILE.py:NAME, or an entry point `dynamesis.nemeses`."""
-    found: dict[str, Package] = {}
-    for name in names:
-        if name in PACKAGES:
-            continue
-        try:
-            package = outside_nemesis(name)
-        except ValueError as wrong:
-            raise UsageError(f"--nemesis: {wrong}") from wrong
-        if package is not None:
-            found[name] = found[absolute(name)] = package
-    return found

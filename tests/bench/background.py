@@ -11,7 +11,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import reserve
 from four_times import NODES, askers, collect, open_loop
 

@@ -16,7 +16,8 @@ from itertools import cycle
 from pathlib import Path
 
 from dynamesis.cluster.client.client import Client
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import reserve
 
 NODES = tuple(f"n{i}" for i in range(1, 6))

@@ -18,7 +18,8 @@ from pathlib import Path
 from dynamesis.cluster.core.protocol.messages import Hello, Key, Message, Put, PutReply, Refusal
 from dynamesis.cluster.net.stream import Dialled, dial
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import reserve
 
 NODES = ("n1", "n2", "n3", "n4", "n5")

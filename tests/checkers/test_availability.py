@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.dynamo.outages import sides
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.measure.availability import availability

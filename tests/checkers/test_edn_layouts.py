@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from dynamesis.checkers.formats.edn import EdnSet, Parser, Word
+from dynamesis.checkers.formats.edn import Parser
+from dynamesis.checkers.formats.edn_forms import EdnSet, Word
 from dynamesis.checkers.formats.io import Format, read_any
 from dynamesis.checkers.history.history import History, HistoryError
 from hypothesis import HealthCheck, given, settings

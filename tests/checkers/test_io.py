@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.checkers.formats.edn import EdnError, Parser, dumps
+from dynamesis.checkers.formats.edn import EdnError, Parser
+from dynamesis.checkers.formats.edn_forms import dumps
 from dynamesis.checkers.formats.io import read_any, write_edn, write_history, write_json
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.models.models import check_model

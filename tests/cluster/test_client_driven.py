@@ -21,7 +21,8 @@ from dynamesis.cluster.core.protocol.messages import (
     QuorumInfo,
     Refusal,
 )
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, unwatched
 from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted

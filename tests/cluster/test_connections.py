@@ -25,7 +25,8 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.net import listener as module
-from dynamesis.cluster.net.listener import DATA, READERS_BOUND, Inbound, Listener
+from dynamesis.cluster.net.inbound import DATA, Inbound
+from dynamesis.cluster.net.listener import READERS_BOUND, Listener
 from dynamesis.cluster.net.wire import NODE_LIMIT
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until

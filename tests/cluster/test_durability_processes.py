@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import NodeAlone, ended, in_loop, until
 

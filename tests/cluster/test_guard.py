@@ -17,7 +17,8 @@ from dynamesis.cluster.config.tls import Tls, dialling
 from dynamesis.cluster.core.protocol.messages import Ask, AskReply, Hello, Refusal, Welcome
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.exceptions import DynamoError
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import ADMIN, SECRET, NodeAlone, Raw, ended, in_loop, until, with_proof
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from dynamesis.cluster.client.client import Client, DynamoError
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster, unwatched
 from dynamesis.harness.processes.ports import reserve
 from node_world import in_loop
 

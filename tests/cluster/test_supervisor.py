@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from dynamesis.cluster.client.client import Client, DynamoError, RequestOptions
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.processes.ports import reserve
 from node_world import PATIENCE, alive, gone, in_loop, until
 

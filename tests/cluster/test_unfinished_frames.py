@@ -9,8 +9,10 @@ from itertools import count
 
 import pytest
 from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Locate, Message, Put, Refusal
+from dynamesis.cluster.net import inbound
 from dynamesis.cluster.net import listener as module
-from dynamesis.cluster.net.listener import DATA, Inbound, Listener
+from dynamesis.cluster.net.inbound import DATA, Inbound
+from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.wire import NODE_LIMIT, encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, Raw, in_loop, until
@@ -72,7 +74,7 @@ async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPa
 async def test_a_frame_has_a_deadline_and_a_busy_connection_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "FRAME_TIMEOUT", 0.3)
+    monkeypatch.setattr(inbound, "FRAME_TIMEOUT", 0.3)
     async with listening() as (port, address, asked):
         silent = await Raw.greeted(address, CLIENT)
         silent.write(HALF)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, Decoder, WireError, encode
-from dynamesis.cluster.process.server import resident_bytes
+from dynamesis.cluster.process.interpreter import resident_bytes
 from test_wire import SAMPLES
 
 FRAMES = [encode(message) for message in SAMPLES]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.worlds.test_spec import Flag, TestSpec, _flag, overrides
+from dynamesis.harness.worlds.flag_kinds import Flag, declared
+from dynamesis.harness.worlds.test_spec import TestSpec, overrides
 
 import dynamesis
 import dynamesis.targets
@@ -211,7 +212,7 @@ class TestTestSpec:
     def test_a_new_option_is_one_field(self) -> None:
         @dataclass(frozen=True)
         class More(TestSpec):
-            colour: str = _flag("red", "Of the nodes.", "name")
+            colour: str = declared("red", "Of the nodes.", "name")
 
         assert More.flags()["colour"].option == "--colour"
         assert More.of({"colour": "blue"}).arguments()[-1] == "--colour=blue"

@@ -5,7 +5,8 @@ import contextlib
 
 import pytest
 from dynamesis.checkers.history.op import Op, Sibling
-from dynamesis.cluster.process.supervisor import ClusterSpec, unwatched
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.supervisor import unwatched
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.workloads.client.client import EVICTED, ContextCache, DynamoClient
 from dynamesis.workloads.client.codec import decode, encode

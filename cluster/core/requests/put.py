@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynamesis.cluster.core.protocol.errors import is_definite
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
     ForwardPut,
@@ -29,6 +28,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.core.requests.coordinator import QuorumTracker, Services
+from dynamesis.cluster.core.requests.first_try import FirstTry
 from dynamesis.cluster.core.requests.phase import Phase, advance
 from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 from dynamesis.cluster.core.runtime.request_dedup import Respond, Stamp
@@ -62,8 +62,8 @@ class PutRequest:
         self._phase = Phase.OPEN
         #: copies under way
         self._copies = 0
-        #: nodes that have yet to answer whether they remember the first try
-        self._unanswered = 0
+        #: the search for the node that stamped this put before, if it is sent again
+        self._first_try: FirstTry | None = None
         #: the call by which it was forwarded; 0 while it is not
         self._call = 0
         self._durable: list[ReplicaSlot] = []
@@ -76,7 +76,8 @@ class PutRequest:
         timeout = self._s.timeout(self._put.options)
         self._deadline = self._s.runtime.after(timeout, self._expire)
         if self._put.again and self._s.dedup.stamp_of(self._put.request) is None:
-            self._seek()
+            self._first_try = FirstTry(self._s, self._put, self._hops)
+            self._first_try.seek(lambda outcome: self._forwarded(outcome, []))
         else:
             self.route(self.coordinators())
 
@@ -123,34 +124,6 @@ class PutRequest:
     def expire(self) -> None:
         """Time is up."""
         self._expire()
-
-    # ---- finding the node that stamped the first try
-
-    def _seek(self) -> None:
-        """Ask every node that may have stamped it. A node that received this put from another
-        one asks no further."""
-        healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
-        others = [node for node in order if node != self._s.node and healthy(node)]
-        if self._hops or not others:
-            self._refuse("forgotten", f"{self._s.node} does not remember the first try")
-            return
-        self._s.runtime.note("retry-sought")
-        self._unanswered = len(others)
-        for node in others:
-            self._s.runtime.call(
-                node,
-                lambda rid: ForwardPut(rid, self._hops + 1, self._put),
-                self._s.timeout(self._put.options),
-                self._sought,
-            )
-
-    def _sought(self, outcome: Answer | Failure) -> None:
-        self._unanswered -= 1
-        code = outcome.code if isinstance(outcome, Refusal) else "forgotten"
-        if isinstance(outcome, PutReply) or (code != "forgotten" and not is_definite(code)):
-            self._forwarded(outcome, [])
-        elif not self._unanswered:
-            self._refuse("forgotten", "no node that could be reached remembers the first try")
 
     # ---- finding the coordinator
 
@@ -215,7 +188,8 @@ class PutRequest:
     def abandon(self) -> None:
         """The client has gone: wait for no other node. What was stamped here goes on; so does a
         put for which a retry waits."""
-        waits = self._call or self._unanswered
+        seeks = self._first_try is not None and self._first_try.unanswered
+        waits = self._call or seeks
         if self._phase is Phase.OPEN and waits and not self._s.dedup.joined(self._put.request):
             self._let_go()
             self._refuse("disconnected", "put: its client has gone")

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Annotated
 
 from dynamesis.harness.usage.flags import STORE, Store
+from dynamesis.harness.worlds.flag_kinds import CLUSTER
 from dynamesis.harness.worlds.flags import with_flags
-from dynamesis.harness.worlds.test_spec import CLUSTER, TestSpec
+from dynamesis.harness.worlds.test_spec import TestSpec
 from typer import Option
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamesis.checkers.explain.describe import name
 from dynamesis.checkers.graph.causality import Causality
-from dynamesis.checkers.history.columns import DYNAMO
+from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.harness.report.pictures.svg import Drawing, short
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import DYNAMO
+from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.logs.beside import Beside
 from dynamesis.checkers.logs.logs import Logs

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynamesis.checkers.dynamo.quorum import sides
+from dynamesis.checkers.dynamo.outages import sides
 from dynamesis.checkers.explain.describe import concerned
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.columns import NEMESIS
+from dynamesis.checkers.history.codes import NEMESIS
 from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Fault
 from dynamesis.harness.report.pictures.svg import short
@@ -35,7 +35,7 @@ def course(run: Run) -> JsonObject:
             {"name": short(p, 20), "at": h.seconds(row)} for p, row in timeline.phases.items()
         ],
         "faults": [_fault(fault, *span(fault)) for fault in faults],
-        "states": _joined([*_states(faults, span), *_died(run, end)]),
+        "states": joined([*_states(faults, span), *_died(run, end)]),
     }
 
 
@@ -58,7 +58,7 @@ def _states(faults: tuple[Fault, ...], span: Any) -> Iterator[JsonObject]:
             yield {"node": short(node, 24), "state": state, "from": start, "to": stop}
 
 
-def _joined(states: list[JsonObject]) -> list[JsonObject]:
+def joined(states: list[JsonObject]) -> list[JsonObject]:
     """States by node and time, those that follow on one another at once as one."""
     found: list[JsonObject] = []
     for each in sorted(states, key=lambda s: (s["node"], s["state"], s["from"])):

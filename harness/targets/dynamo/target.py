@@ -13,9 +13,10 @@ from dynamesis.cluster.config.config import draw_secret
 from dynamesis.cluster.config.tls import dialling
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.net.connection import Connect, Connection
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.process import OURS
 from dynamesis.cluster.process.runtime import NodeRuntime
-from dynamesis.cluster.process.supervisor import Cluster, ClusterSpec
+from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.targets.capabilities import Capabilities, MakeLoad
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator

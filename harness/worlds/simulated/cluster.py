@@ -16,13 +16,9 @@ from dynamesis.cluster import zoo
 from dynamesis.cluster.client.admin import AdminError
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.process import metrics
-from dynamesis.cluster.process.supervisor import (
-    ANSWER_WITHIN,
-    READY_WITHIN,
-    STATUS_WITHIN,
-    Cluster,
-    ClusterSpec,
-)
+from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.questions import ANSWER_WITHIN, STATUS_WITHIN
+from dynamesis.cluster.process.supervisor import READY_WITHIN, Cluster
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
 from dynamesis.harness.worlds.simulated.network import Network
@@ -106,7 +102,7 @@ class SimulatedCluster(Cluster):
         if log is None:
             log = self.logs[node] = SimulatedLog(node, self._network.loop)
         life = NodeLife(
-            self._config(node),
+            self._spec.config(node, node in self._came_again),
             self._make_core,
             self._disks[node],
             log,
@@ -187,7 +183,7 @@ class SimulatedCluster(Cluster):
         life = await self._answering(node, ANSWER_WITHIN)
         if life is None:
             raise RuntimeError(f"{node} does not answer {command!r}")
-        answer = life.ask(command, args)
+        answer = life.admin.ask(command, args)
         if answer.error is not None:
             raise AdminError(answer.error)
         return answer.result
@@ -198,7 +194,7 @@ class SimulatedCluster(Cluster):
         life = await self._answering(node, STATUS_WITHIN)
         if life is None:
             return None
-        answer = life.ask("status", {})
+        answer = life.admin.ask("status", {})
         return None if answer.error is not None else answer.result
 
     async def metrics(self, node: str) -> str | None:

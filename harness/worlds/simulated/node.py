@@ -11,20 +11,17 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 from dynamesis.cluster.config.config import Config
 from dynamesis.cluster.core.protocol.events import (
-    AdminRequest,
     Answer,
     CancelTimer,
     Emit,
     Event,
     Persist,
-    Persisted,
-    PersistFailed,
     Received,
     Reply,
     Send,
@@ -46,7 +43,8 @@ from dynamesis.cluster.net.listener import READER_BOUND
 from dynamesis.cluster.net.stream import HIGH_WATER
 from dynamesis.cluster.process.server import DRAIN, EXIT_CRASHED, Core, MakeCore
 from dynamesis.cluster.process.wallclock import WallClock
-from dynamesis.cluster.storage.base import StorageFailed
+from dynamesis.harness.worlds.simulated.administration import Administration
+from dynamesis.harness.worlds.simulated.batches import Batches
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
 from dynamesis.harness.worlds.simulated.loop import VirtualClock, VirtualLoop
@@ -96,7 +94,6 @@ class NodeLife:
         self._log = log
         self._config = config
         self._known = {config.node, *config.peers}
-        self._tweaks = tweaks
         self._roll = roll
         self._make_core = make_core
         self._core: Core | None = None
@@ -110,9 +107,8 @@ class NodeLife:
         self._timers: dict[str, int] = {}
         self._numbers = count(1)
         self._inbound: dict[int, Wire] = {}
-        self._asked: dict[int, Callable[[Answer], None]] = {}
-        self._born = self.loop.now
-        self._batches = Batches(self, config.core_params().durability == "each")
+        self.admin = Administration(self, config, self._numbers)
+        self._batches = Batches(self, tweaks.fsync, config.core_params().durability == "each")
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._do: dict[type, Callable[[Any], None]] = {
             Send: lambda effect: self.peers.send(effect.peer, effect.message),
@@ -120,7 +116,7 @@ class NodeLife:
             Persist: self._batches.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
-            Answer: lambda effect: self._asked.pop(effect.token)(effect),
+            Answer: self.admin.answered,
             Emit: lambda effect: self._log.add(self._wall(), effect.event, effect.fields),
         }
         self.later(BOOT, self._boot)
@@ -213,7 +209,7 @@ class NodeLife:
         if self.network.servers.get(self.name) is self:
             del self.network.servers[self.name]
         deadline = loop.now + DRAIN
-        while (self._owed() or not batches.idle) and loop.now < deadline and self.running:
+        while (self.owed() or not batches.idle) and loop.now < deadline and self.running:
             await asyncio.sleep(_LOOK)
         if not self.running:
             return
@@ -227,7 +223,7 @@ class NodeLife:
             await asyncio.sleep(_LOOK)
         if self.running:
             self._over = True
-            self.emit("stop", owed=self._owed())
+            self.emit("stop", owed=self.owed())
             self._log.flush()
             self.die(0)
 
@@ -369,80 +365,24 @@ class NodeLife:
             self.emit("slow-reader", channel=line.channel, unsent=line.unsent)
             self._hang_up(line)
 
-    def _owed(self) -> int:
+    # ---- administration, and for Batches
+
+    def owed(self) -> int:
+        """Answers that clients wait for."""
         return sum(line.owed for line in self._inbound.values() if not line.peer)
 
-    # ---- administration
+    def unsent(self) -> int:
+        """Bytes of answers that clients have yet to read."""
+        return sum(line.unsent for line in self._inbound.values())
 
-    def ask(self, command: str, args: dict[str, Any]) -> Answer:
-        """The answer to a command of the admin port."""
-        own: dict[str, Callable[[dict[str, Any]], object]] = {
-            "introduce": self._introduce,
-            "disk": self._inject,
-            "clock": self._set_clock,
-        }
-        if command in own:
-            try:
-                return Answer(0, own[command](args))
-            except (TypeError, ValueError) as wrong:
-                return Answer(0, error=f"{command}: {wrong}")
-        answers: list[Answer] = []
-        token = next(self._numbers)
-        self._asked[token] = answers.append
-        self.post(AdminRequest(token, command, args))
-        if not answers:
-            return Answer(token, error=f"{command}: no answer")
-        answer = answers[0]
-        if command == "status" and answer.error is None:
-            return Answer(token, {"ready": True, **answer.result, **self.facts()})
-        return answer
-
-    def facts(self) -> dict[str, object]:
-        """What the core cannot know of its process."""
-        faulty = self._config.storage.faults
-        return {
-            "pid": self.pid,
-            "rss": 0,
-            "uptime": round(self.loop.now - self._born, 3),
-            "engine": self._config.storage.engine,
-            "put_aside": 0,
-            "disk": self.disk.status() if faulty else None,
-            "clock": self.clock.status(),
-            "unsent": sum(line.unsent for line in self._inbound.values()),
-            "owed": self._owed(),
-            "links": self.peers.status(),
-        }
+    def introduce(self, peer: str, address: str) -> None:
+        """Know a peer, and dial it."""
+        self._known.add(peer)
+        self.peers.add(peer, address)
 
     def linked(self) -> bool:
         """Whether all links are up."""
         return self.peers.all_up()
-
-    def _introduce(self, args: dict[str, Any]) -> object:
-        self._known.add(args["id"])
-        self.peers.add(args["id"], args["address"])
-        return args
-
-    def _inject(self, args: dict[str, Any]) -> object:
-        if not self._config.storage.faults:
-            raise ValueError("faults are off; set storage.faults: true")
-        status = self.disk.inject(**args)
-        self.emit("disk-fault", **status)
-        return status
-
-    def _set_clock(self, args: dict[str, Any]) -> object:
-        if not self._config.clock_faults:
-            raise ValueError("faults are off; set clock_faults: true")
-        self.clock.set(**args)
-        status = self.clock.status()
-        self.emit("clock-fault", **status)
-        return status
-
-    # ---- for Batches
-
-    def fsync(self) -> float:
-        """s that a disk takes to sync, this time."""
-        least, most = self._tweaks.fsync
-        return least + self._roll() * (most - least)
 
     @property
     def blocking(self) -> bool:
@@ -451,86 +391,3 @@ class NodeLife:
 
     def roll(self) -> float:
         return self._roll()
-
-    def stored(self, group: list[Persist], outcomes: list[Persisted | PersistFailed]) -> None:
-        """A line of the story."""
-        for batch, outcome in zip(group, outcomes, strict=True):
-            what = "stored" if isinstance(outcome, Persisted) else "failed"
-            self.network.note(what, self.name, "", batch.writes)
-
-
-class Batches:
-    """Group commit, as cluster.storage.committer does it."""
-
-    def __init__(self, node: NodeLife, alone: bool) -> None:
-        """`alone`: every batch is synced by itself."""
-        self._node = node
-        self._alone = alone
-        self._waiting: list[Persist] = []
-        self._busy = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything asked for has been reported."""
-        return not self._busy
-
-    def persist(self, batch: Persist) -> None:
-        """Store `batch` after all before it; then post Persisted or PersistFailed."""
-        node = self._node
-        if not node.blocking:
-            node.post(self._one(batch))
-            return
-        self._waiting.append(batch)
-        if not self._busy:
-            self._busy = True
-            node.later(0.0, self._start)  # what else comes at this moment goes along
-
-    def _start(self) -> None:
-        group, self._waiting = self._waiting, []
-        node, commits = self._node, len(group) if self._alone else 1
-        before, after = (commits * seconds for seconds in node.disk.delays())
-        sync = sum(node.fsync() for _ in range(commits))
-        perturber, failing = node.network.perturber, dict[int, str]()
-        if perturber.rare:
-            for batch in group:
-                found = perturber.on(batch)
-                sync += found.delay
-                if found.fails:
-                    failing[batch.token] = found.fails
-        there = node.roll() * sync
-        node.later(before + there, self._store, group, after + sync - there, failing)
-
-    def _store(self, group: list[Persist], rest: float, failing: Mapping[int, str]) -> None:
-        """`failing`: the batches that are not stored, by token, and why."""
-        stored = [batch for batch in group if batch.token not in failing]
-        by_token = dict(zip([b.token for b in stored], self._commit(stored), strict=True))
-        for token, reason in failing.items():
-            by_token[token] = PersistFailed(token, reason)
-        outcomes = [by_token[batch.token] for batch in group]
-        if self._node.network.story is not None:
-            self._node.stored(group, outcomes)
-        self._node.later(rest, self._done, outcomes)
-
-    def _commit(self, group: list[Persist]) -> list[Persisted | PersistFailed]:
-        if len(group) > 1 and not self._alone:
-            try:
-                self._node.disk.commit([write for batch in group for write in batch.writes])
-            except StorageFailed:
-                pass
-            else:
-                return [Persisted(batch.token) for batch in group]
-        return [self._one(batch) for batch in group]
-
-    def _one(self, batch: Persist) -> Persisted | PersistFailed:
-        try:
-            self._node.disk.commit(batch.writes)
-        except StorageFailed as error:
-            return PersistFailed(batch.token, str(error))
-        return Persisted(batch.token)
-
-    def _done(self, outcomes: list[Persisted | PersistFailed]) -> None:
-        self._busy = bool(self._waiting)
-        if self._busy:
-            self._start()
-        for outcome in outcomes:
-            self._node.post(outcome)

@@ -31,20 +31,30 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
 from dynamesis.checkers.graph.causality import NEVER
-
-READ, WRITE, EXCHANGE, EXTEND = range(4)
+from dynamesis.checkers.linearizability.acts import (
+    EXCHANGE,
+    READ,
+    WRITE,
+    Act,
+    Config,
+    Outcome,
+    Path,
+    Stuck,
+    bits,
+    copied,
+    first_open,
+    order_of,
+)
+from dynamesis.checkers.linearizability.dominance import undominated
 
 #: configurations that are visited for one key before the search is given up
 BUDGET = 200_000
-#: configurations of one state that are compared with each other
-_COMPARED = 48
 #: events between two saves, and by which a thrifty search that is stuck goes back first
 _WINDOW = 8
 #: configurations that a thrifty search keeps: those that spent the fewest steps of unknown outcome
@@ -56,51 +66,8 @@ _CHANGING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One operation: what it does, from when to when (rows; NEVER where its outcome is unknown).
-    `before`: the state that a read saw, or that an exchange needs; `after`: what a write or an
-    exchange makes, or what an EXTEND adds."""
-
-    kind: int
-    before: int
-    after: int
-    begin: int
-    end: int
-
-
-#: the order so far as a linked list, the last first: (the step's number, whether it is hidden
-#: right before the write that comes before it in the list, the rest)
-Path = tuple[int, bool, "Path"] | None
-
-
-@dataclass(frozen=True)
-class Stuck:
-    """The order ends: no configuration lets `step` return. `states` are those reached before it,
-    each with an order that reaches it (numbers of steps); `open` the steps open then."""
-
-    step: int
-    states: tuple[tuple[int, tuple[int, ...]], ...]
-    open: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a search found: stuck, or an order. `exhausted`: the budget was reached before.
-    `visited`, `most`: configurations in all, and at one time."""
-
-    stuck: Stuck | None
-    exhausted: bool
-    visited: int
-    most: int
-
-
 class _Exhausted(Exception):
     pass
-
-
-#: state, the bits of steps that are in the order, the bits of writes that are free
-Config = tuple[int, int, int]
 
 
 def search(
@@ -186,7 +153,7 @@ class _Search:
         return None
 
     def _saved(self, at: int) -> _Saved:
-        return _Saved(at, self._configs, {n: _copied(getattr(self, n)) for n in _CHANGING})
+        return _Saved(at, self._configs, {n: copied(getattr(self, n)) for n in _CHANGING})
 
     def _go_back(self, saves: list[_Saved], at: int) -> int:
         """Restore the last save before an event; which event that is."""
@@ -194,7 +161,7 @@ class _Search:
             saves.pop()
         self._configs = saves[-1].configs
         for name, value in saves[-1].fields.items():
-            setattr(self, name, _copied(value))
+            setattr(self, name, copied(value))
         return saves[-1].at
 
     def _events(self) -> Iterator[tuple[int, bool]]:
@@ -317,18 +284,18 @@ class _Search:
         closed = used | barred
         wanted = self._wanted(closed)
         for after, alike in self._exchanges.get(state, {}).items():
-            bit = _first(alike, closed)
+            bit = first_open(alike, closed)
             if bit and (not bit & self._unknown or after in wanted):
                 yield self._step_of[bit], self._made(after, used | bit, config[2])
         last = self._steps[number]
         values = wanted if last.kind != WRITE else {*wanted, last.after}
         for value in values:
-            bit = _first(self._writes.get(value, ()), closed)
+            bit = first_open(self._writes.get(value, ()), closed)
             if bit:
                 free = self._hidable & ~used & ~bit
                 yield self._step_of[bit], self._made(value, used | bit, free)
         for added, alike in self._extends.items():
-            bit = _first(alike, closed)
+            bit = first_open(alike, closed)
             longer = self._extend(state, added) if bit and self._extend else None
             if longer is not None:
                 yield self._step_of[bit], self._made(longer, used | bit, config[2])
@@ -336,7 +303,7 @@ class _Search:
     def _longer(self, path: Path, chosen: int, new: int) -> Path:
         """The path with this step, and with the reads that it lets into the order."""
         path = (chosen, False, path)
-        for bit in _bits(new & self._read_bits):
+        for bit in bits(new & self._read_bits):
             path = (self._step_of[bit], False, path)
         return path
 
@@ -347,7 +314,7 @@ class _Search:
         """The states that an open read or exchange waits for."""
         wanted = {value for value, bits in self._reads.items() if bits & ~used}
         for before, by_after in self._exchanges.items():
-            if before not in wanted and any(_first(alike, used) for alike in by_after.values()):
+            if before not in wanted and any(first_open(alike, used) for alike in by_after.values()):
                 wanted.add(before)
         if self._extends:
             wanted |= self._writes.keys()
@@ -357,7 +324,7 @@ class _Search:
         """Without those that another makes superfluous, and without steps of unknown outcome that
         all have spent."""
         if len(configs) > 1:
-            configs = self._undominated(configs)
+            configs = undominated(configs, self._read_bits, self._unknown)
         if self._thrifty and len(configs) > _KEPT:
             fewest = sorted(configs, key=lambda c: (c[1] & self._unknown).bit_count())
             configs = {config: configs[config] for config in fewest[:_KEPT]}
@@ -366,80 +333,13 @@ class _Search:
             common &= used
             if not common:
                 return configs
-        for bit in _bits(common):
+        for bit in bits(common):
             self._forget(self._step_of[bit])
         return {(s, used & ~common, free): path for (s, used, free), path in configs.items()}
-
-    def _undominated(self, configs: dict[Config, Path]) -> dict[Config, Path]:
-        groups: defaultdict[int, list[Config]] = defaultdict(list)
-        for config in configs:
-            groups[config[0]].append(config)
-        kept: dict[Config, Path] = {}
-        for group in groups.values():
-            if len(group) > 1:
-                group.sort(key=lambda c: (c[1] & self._unknown).bit_count())
-            best: list[Config] = []
-            for config in group:
-                if not any(self._dominates(other, config) for other in best[:_COMPARED]):
-                    best.append(config)
-            kept |= {config: configs[config] for config in best}
-        return kept
-
-    def _dominates(self, one: Config, other: Config) -> bool:
-        """Whether whatever goes on from `other` goes on from `one` too; their states are equal."""
-        _, used, free = one
-        _, spent, loose = other
-        reads, unknown = self._read_bits, self._unknown
-        if spent & reads & ~used or used & unknown & ~spent:
-            return False
-        certain = ~(reads | unknown)
-        mine, its = used & certain, spent & certain
-        return not (mine & ~its or its & ~(mine | free) or loose & ~free)
 
     def _stuck(self, number: int) -> Stuck:
         states: dict[int, tuple[int, ...]] = {}
         for (state, _, _), path in self._configs.items():
             if state not in states:
-                states[state] = self._order(path)
+                states[state] = order_of(path, self._steps)
         return Stuck(number, tuple(states.items()), tuple(sorted(self._bit)))
-
-    def _order(self, path: Path) -> tuple[int, ...]:
-        """The numbers of the steps of a path, first to last; hidden writes before what hides
-        them."""
-        order: list[int] = []
-        hidden: list[int] = []
-        while path is not None:
-            number, is_hidden, path = path
-            if is_hidden:
-                hidden.append(number)
-                continue
-            order.append(number)
-            if hidden and self._steps[number].kind == WRITE:
-                order += hidden
-                hidden = []
-        return tuple(reversed(order))
-
-
-def _copied(thing: Any) -> Any:
-    """A copy of dicts and lists, and of those in them."""
-    if not isinstance(thing, dict | list):
-        return thing
-    made = copy(thing)
-    if isinstance(made, dict):
-        made.update({name: _copied(inner) for name, inner in made.items()})
-    return made
-
-
-def _first(alike: Iterable[tuple[int, int]], used: int) -> int:
-    """The bit of the first of equal steps that is not in the order yet, 0 where all are."""
-    for _, bit in alike:
-        if not used & bit:
-            return bit
-    return 0
-
-
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low
-        mask &= ~low

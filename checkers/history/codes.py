@@ -1,0 +1,31 @@
+"""The numbers in a history's columns, and what each means; names are held in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamesis.checkers.history.op import (
+    Type,
+)
+
+TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
+HARNESS, NEMESIS = -1, -2
+#: The fs of model `dynamo`, whose fields are held to its rules.
+DYNAMO = ("put", "delete", "get", "dump")
+#: in the basis column: a blind write, and no basis field at all
+BLIND, ABSENT = -1, -2
+
+
+class NameTable(dict[Any, int]):
+    """name -> its number, given out in order of first use; None is -1."""
+
+    def __init__(self, none: Any = None) -> None:
+        super().__init__({none: -1})
+
+    def __missing__(self, name: Any) -> int:
+        number = self[name] = len(self) - 1
+        return number
+
+    def all(self) -> list[Any]:
+        """The names by number."""
+        return list(self)[1:]

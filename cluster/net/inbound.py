@@ -1,0 +1,196 @@
+"""One connection that came in by a port: greeted, then asked; an unfinished frame is timed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+from dynamesis.cluster.core.protocol.messages import (
+    Ask,
+    ClientQuestion,
+    ForwardPut,
+    Get,
+    Hello,
+    Message,
+    NodeQuestion,
+    Put,
+    Refusal,
+    Welcome,
+)
+from dynamesis.cluster.net import auth as guard
+from dynamesis.cluster.net.stream import Stream
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
+
+if TYPE_CHECKING:
+    from dynamesis.cluster.net.listener import Listener
+
+#: seconds for the other side to answer our HELLO, over however slow a link
+GREETING_TIMEOUT = 10.0
+#: seconds in which a client has to finish a frame
+FRAME_TIMEOUT = 60.0
+#: role -> the messages that it may send
+Accepts = Mapping[str, frozenset[type]]
+
+#: role -> the messages it may send on the data port
+DATA: Accepts = {
+    "client": frozenset(get_args(ClientQuestion)),
+    "node": frozenset(get_args(NodeQuestion)),
+}
+#: and on the admin port
+ADMIN: Accepts = {"admin": frozenset({Ask})}
+ROLES = {"client": "a client", "node": "a node", "admin": "an administrator"}
+#: requests that a node which is shutting down refuses
+_NEW_WORK = (Get, Put, ForwardPut)
+
+
+class Inbound(Stream):
+    """One accepted connection. `peer`: the node at its other end, None for a client."""
+
+    def __init__(self, listener: Listener, channel: int) -> None:
+        super().__init__(out_limit=listener.out_limit)
+        self.channel = channel
+        self.peer: str | None = None
+        #: questions of a client that are not answered yet
+        self.owed = 0
+        #: bytes that it has not read, as the listener counted them; of all that was sent to it,
+        #: bytes read at the last look, and when it had last read any
+        self.counted = 0
+        self.read = 0
+        self.read_at = 0.0
+        #: when it last sent anything, s on the loop's clock
+        self.active = 0.0
+        #: bytes of a frame that is not complete, as the listener counted them
+        self.held = 0
+        #: when that frame began, s on the loop's clock
+        self.since = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._listener = listener
+        self._role = ""
+        self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def idle(self, before: float) -> bool:
+        """Whether it has no question open, and none came since `before`; never a node's."""
+        return self.peer is None and self.owed <= 0 and not self.closing and self.active < before
+
+    def reply(self, message: Message) -> None:
+        """Answer one question. Raises WireError if the answer is over the limit."""
+        self.owed -= 1
+        self.send(message)
+        unsent = self.unsent
+        if unsent > self.counted or self.counted:
+            self._listener.unread(self, unsent)
+
+    def on_open(self) -> None:
+        self.active = self.read_at = self._loop.time()
+        self._listener.channels[self.channel] = self
+        if not self._listener.room_for(self):
+            return
+        self._deadline = asyncio.get_running_loop().call_later(
+            GREETING_TIMEOUT, self.abort, "no HELLO in time"
+        )
+        self.send(self._mine)
+
+    def data_received(self, data: bytes) -> None:
+        taken = self.decoder.taken
+        self.active = self._loop.time()
+        super().data_received(data)
+        if self.peer is None and not self.closing:
+            pending = self.decoder.pending
+            if pending and (not self.held or self.decoder.taken != taken):
+                self._frame_began()
+            if pending or self.held:
+                self._listener.hold(self, pending)
+
+    def _frame_began(self) -> None:
+        self.since = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
+
+    def _look_at_frame(self) -> None:
+        """Cut off who does not finish a frame. Looks again as long as one is unfinished."""
+        self._watch = None
+        if not self.held or self.closing:
+            return
+        left = self.since + FRAME_TIMEOUT - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look_at_frame)
+        else:
+            self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
+
+    def on_message(self, message: Message) -> None:
+        if not self._role:
+            self._greet(message)
+        elif type(message) in self._listener.accepts[self._role]:
+            self._take(message)
+        else:
+            self._refuse(
+                message, "bad-request", f"{_name(message)} is not for {ROLES[self._role]} here"
+            )
+
+    def on_fault(self, reason: str) -> None:
+        self._listener.emit("bad-frame", channel=self.channel, peer=self.peer, reason=reason)
+
+    def on_close(self, reason: str) -> None:
+        self._listener.channels.pop(self.channel, None)
+        self._listener.hold(self, 0)
+        self._listener.left(self)
+        for timer in (self._deadline, self._watch):
+            if timer is not None:
+                timer.cancel()
+
+    def pause_writing(self) -> None:
+        # A connection that does not read its answers gets no more questions in.
+        if not self.closing and self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.closing and self.transport is not None:
+            self.transport.resume_reading()
+
+    def _greet(self, message: Message) -> None:
+        if not isinstance(message, Hello):
+            self.fault(f"{_name(message)} came before HELLO")
+        elif problem := self._listener.objection(message):
+            self.fault(problem)
+        elif not self._trusted(message):
+            self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
+            self.fault(f"{ROLES[message.role]} must know the secret of the cluster")
+        elif problem := self._listener.conflict(message):
+            self.fault(problem)
+        else:
+            self._role = message.role
+            self.peer = message.node if message.role == "node" else None
+            self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
+            if self._deadline is not None:
+                self._deadline.cancel()
+            if self.peer is not None:
+                self._listener.replace(self)
+                self._listener.compare(message)
+
+    def _trusted(self, theirs: Hello) -> bool:
+        """Whether `theirs` may be believed; a proof that is right gets one in return."""
+        secret = self._listener.secret
+        if not theirs.proof:
+            return theirs.role == "client" and not self._listener.clients_prove
+        if not guard.proven(theirs.proof, guard.proof(secret, "dialled", theirs, self._mine)):
+            return False
+        self.send(Welcome(guard.proof(secret, "accepted", theirs, self._mine)))
+        return True
+
+    def _take(self, message: Message) -> None:
+        if self._listener.stopping and isinstance(message, _NEW_WORK):
+            self._refuse(message, "stopping", "this node is shutting down")
+        else:
+            self.owed += 1
+            self._listener.deliver(self, message)
+
+    def _refuse(self, message: Message, code: str, text: str) -> None:
+        self._listener.emit("refused", channel=self.channel, peer=self.peer, reason=text)
+        self.send(Refusal(getattr(message, "rid", 0), code, text))
+
+
+def _name(message: Message) -> str:
+    return type(message).__name__

@@ -1,0 +1,86 @@
+"""The admin port of one life of a simulated node: what it is asked, and what faults it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from dynamesis.cluster.config.config import Config
+from dynamesis.cluster.core.protocol.events import AdminRequest, Answer
+
+if TYPE_CHECKING:
+    from dynamesis.harness.worlds.simulated.node import NodeLife
+
+
+class Administration:
+    """Answers commands: some by the node's shell, the others by its core."""
+
+    def __init__(self, node: NodeLife, config: Config, numbers: Iterator[int]) -> None:
+        """`numbers`: names of questions, of which the node uses each once."""
+        self._node = node
+        self._config = config
+        self._numbers = numbers
+        self._asked: dict[int, Callable[[Answer], None]] = {}
+        self._born = node.loop.now
+
+    def answered(self, answer: Answer) -> None:
+        """The core has answered."""
+        self._asked.pop(answer.token)(answer)
+
+    def ask(self, command: str, args: dict[str, Any]) -> Answer:
+        """The answer to a command of the admin port."""
+        own: dict[str, Callable[[dict[str, Any]], object]] = {
+            "introduce": self._introduce,
+            "disk": self._inject,
+            "clock": self._set_clock,
+        }
+        if command in own:
+            try:
+                return Answer(0, own[command](args))
+            except (TypeError, ValueError) as wrong:
+                return Answer(0, error=f"{command}: {wrong}")
+        answers: list[Answer] = []
+        token = next(self._numbers)
+        self._asked[token] = answers.append
+        self._node.post(AdminRequest(token, command, args))
+        if not answers:
+            return Answer(token, error=f"{command}: no answer")
+        answer = answers[0]
+        if command == "status" and answer.error is None:
+            return Answer(token, {"ready": True, **answer.result, **self.facts()})
+        return answer
+
+    def facts(self) -> dict[str, object]:
+        """What the core cannot know of its process."""
+        node, faulty = self._node, self._config.storage.faults
+        return {
+            "pid": node.pid,
+            "rss": 0,
+            "uptime": round(node.loop.now - self._born, 3),
+            "engine": self._config.storage.engine,
+            "put_aside": 0,
+            "disk": node.disk.status() if faulty else None,
+            "clock": node.clock.status(),
+            "unsent": node.unsent(),
+            "owed": node.owed(),
+            "links": node.peers.status(),
+        }
+
+    def _introduce(self, args: dict[str, Any]) -> object:
+        self._node.introduce(args["id"], args["address"])
+        return args
+
+    def _inject(self, args: dict[str, Any]) -> object:
+        if not self._config.storage.faults:
+            raise ValueError("faults are off; set storage.faults: true")
+        status = self._node.disk.inject(**args)
+        self._node.emit("disk-fault", **status)
+        return status
+
+    def _set_clock(self, args: dict[str, Any]) -> object:
+        if not self._config.clock_faults:
+            raise ValueError("faults are off; set clock_faults: true")
+        self._node.clock.set(**args)
+        status = self._node.clock.status()
+        self._node.emit("clock-fault", **status)
+        return status

@@ -1,0 +1,56 @@
+"""No file and no function is too long to be read at one sitting."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("checkers", "cluster", "dynamesis", "examples", "harness", "workloads")
+
+#: lines of a file of the package; of a file of tests; of a function, anywhere
+FILE, TESTS, FUNCTION = 400, 500, 60
+#: the files that may be longer, with the reason
+LONG_FILES = {
+    "cluster/zoo/__init__.py": "the table of planted bugs",
+    "cluster/core/protocol/messages.py": "the table of messages",
+}
+#: the function that may be longer
+LONG_FUNCTIONS = {"compose": "builds all that a test is made of, in the order of its dependencies"}
+
+
+def lengths(text: str) -> Iterator[tuple[str, int, int]]:
+    """The functions of a file: name, line, and how many lines each has."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.lineno, (node.end_lineno or 0) - node.lineno + 1
+
+
+def too_long(folder: str, most: int) -> list[str]:
+    """The files and functions below a folder that are over the limit."""
+    found = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
+        if (lines := text.count("\n")) > most and name not in LONG_FILES:
+            found.append(f"{name} has {lines} lines")
+        found += [
+            f"{name}:{line} {function} has {lines} lines"
+            for function, line, lines in lengths(text)
+            if lines > FUNCTION and function not in LONG_FUNCTIONS
+        ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "most"), [*((each, FILE) for each in SOURCES), ("tests", TESTS)]
+)
+def test_no_file_and_no_function_is_too_long(folder: str, most: int) -> None:
+    assert too_long(folder, most) == []
+
+
+def test_the_exceptions_are_needed() -> None:
+    for name in LONG_FILES:
+        assert (ROOT / name).read_text("utf-8").count("\n") > FILE
