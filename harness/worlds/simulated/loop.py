@@ -58,9 +58,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.now = BEGAN
         #: when, the order in which it was asked for, and what: a timer of asyncio has no action
-        self._due: list[tuple[float, int, Callable[..., None] | None, Any]] = []
+        self.due: list[tuple[float, int, Callable[..., None] | None, Any]] = []
         self._soon: deque[_Soon] = deque()
-        self._number = 0
+        self.number = 0
         #: how many callbacks of `at` have run
         self.steps = 0
 
@@ -69,13 +69,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) at `when` (s), or as soon as that is past."""
-        self._number += 1
-        heappush(self._due, (when, self._number, action, args))
+        self.number += 1
+        heappush(self.due, (when, self.number, action, args))
 
     def after(self, delay: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) `delay` s from now."""
-        self._number += 1
-        heappush(self._due, (self.now + delay, self._number, action, args))
+        self.number += 1
+        heappush(self.due, (self.now + delay, self.number, action, args))
 
     # ---- what asyncio asks for; its handles are ours
 
@@ -91,8 +91,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> _Soon:
         handle = _Soon(callback, args, copy_context() if context is None else context)
         handle._when = when
-        self._number += 1
-        heappush(self._due, (when, self._number, None, handle))
+        self.number += 1
+        heappush(self.due, (when, self.number, None, handle))
         return handle
 
     def call_later(  # type: ignore[override]
@@ -117,7 +117,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _go_on(self) -> None:
         """Let time pass until a task has something to do."""
-        soon, due = self._soon, self._due
+        soon, due = self._soon, self.due
         while not soon:
             if not due:
                 raise NothingDue("nothing is due, and everything waits")
