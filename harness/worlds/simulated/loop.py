@@ -1,10 +1,10 @@
 """An asyncio event loop whose time is virtual: where nothing is left to do, it jumps to what is
 due next.
 
-It has no selector, no socket and no thread. One heap has the timers of asyncio, which a few hundred
-tasks of clients and nemesis use, and what happens by the ten thousand: messages under way, timers of
-nodes, disks that sync. All run in order of time, and at the same time in the order in which they
-were asked for.
+It has no selector, no socket and no thread. One heap has the timers of asyncio, which a few
+hundred tasks of clients and nemesis use, and what happens by the ten thousand: messages under way,
+timers of nodes, disks that sync. All run in order of time, and at the same time in the order in
+which they were asked for.
 """
 
 from __future__ import annotations
