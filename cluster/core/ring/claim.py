@@ -45,7 +45,7 @@ def claim(
     return _claimed(tuple(sorted(members)), partitions, spread, before, weighed, lies)
 
 
-@lru_cache(maxsize=256)  # all nodes of a process ask for the same, and one after the other
+@lru_cache(maxsize=4096)  # all nodes of a process ask for the same, and one after the other
 def _claimed(
     nodes: tuple[str, ...],
     partitions: int,
