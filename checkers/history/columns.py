@@ -103,8 +103,11 @@ class History:
 
     def rows(self, *fs: str) -> Bools:
         """Which rows have one of these fs."""
-        wanted = [i for i, name in enumerate(self.fs) if name in fs]
-        return np.isin(self.f, wanted)
+        found = np.zeros(len(self.f), dtype=bool)
+        for number, name in enumerate(self.fs):
+            if name in fs:
+                found |= self.f == number
+        return found
 
     def where(self, chosen: Bools) -> tuple[Row, ...]:
         """The rows that are chosen, in order."""

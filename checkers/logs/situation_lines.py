@@ -56,14 +56,28 @@ def _members(event: Event) -> frozenset[str]:
 When = Callable[[Event, Before], bool]
 
 
-def why(why: str, *, hint: bool | None = None) -> When:
+@dataclass(frozen=True)
+class Came:
     """Lines of a copy that came by `why`; of a hint, of a record, or (None) of either."""
 
-    def fits(event: Event, before: Before) -> bool:
-        came = str(event.get("why", "")).partition(",")[0]
-        return came == why and (hint is None or ("hint_for" in event) is hint)
+    why: str
+    hint: bool | None = None
 
-    return fits
+    def __call__(self, event: Event, before: Before) -> bool:
+        return came_by(event) == self.why and (
+            self.hint is None or ("hint_for" in event) is self.hint
+        )
+
+
+def came_by(event: Event) -> str:
+    """Why a copy is there."""
+    why = event.get("why", "")
+    return why if type(why) is str and "," not in why else str(why).partition(",")[0]
+
+
+def why(why: str, *, hint: bool | None = None) -> When:
+    """Lines of a copy that came by `why`; of a hint, of a record, or (None) of either."""
+    return Came(why, hint)
 
 
 def is_any(name: str, *values: object) -> When:

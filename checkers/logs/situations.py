@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from dynamesis.checkers.logs.logs import Event
 from dynamesis.checkers.logs.situation_lines import (
     Before,
+    Came,
     When,
     by_fallback,
+    came_by,
     contains,
     elsewhere,
     forgot,
@@ -251,9 +253,13 @@ SITUATIONS: dict[str, Situation] = {
 
 
 def _by_event() -> dict[str, tuple[tuple[str, When], ...]]:
+    """By event, or by event and why a copy came, the situations that it may be."""
     found: dict[str, tuple[tuple[str, When], ...]] = {}
     for name, situation in SITUATIONS.items():
-        found[situation.event] = (*found.get(situation.event, ()), (name, situation.when))
+        event, when = situation.event, situation.when
+        if isinstance(when, Came):
+            event = f"{event} {when.why}"
+        found[event] = (*found.get(event, ()), (name, when))
     return found
 
 
@@ -265,7 +271,11 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
     counts = dict.fromkeys(SITUATIONS, 0)
     before = Before()
     for event in events:
-        for name, when in _BY_EVENT.get(event["event"], ()):
+        what = event["event"]
+        may_be = _BY_EVENT.get(what, ())
+        if "why" in event:
+            may_be += _BY_EVENT.get(f"{what} {came_by(event)}", ())
+        for name, when in may_be:
             if when(event, before):
                 counts[name] += _times(event)
         before.take(event)

@@ -45,7 +45,7 @@ LIMITED = frozenset(
 RATE = 100
 
 #: types that JSON carries as they are
-_PLAIN = frozenset((str, int, bool, float, type(None)))
+PLAIN = frozenset((str, int, bool, float, type(None)))
 #: lines that are made together
 _BATCH = 64
 _encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
@@ -116,7 +116,7 @@ class EventLog:
         for wall, mono, event, fields in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             for name, value in fields.items():
-                if type(value) not in _PLAIN:
+                if type(value) not in PLAIN:
                     line[name] = printable(value)
             lines.append(line)
         self._lines.append(_encode_lines(lines))
@@ -174,5 +174,5 @@ def printable(value: Any) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [item if type(item) in _PLAIN else printable(item) for item in value]
+        return [item if type(item) in PLAIN else printable(item) for item in value]
     return value

@@ -40,11 +40,19 @@ class Cast(dict[Thread, int | str]):
     def __init__(self, played: Mapping[Thread, int | str]) -> None:
         super().__init__(played)
         self._parts: dict[Callable[[Thread], bool], Cast] = {}
+        self._alone: dict[Thread, Cast] = {}
         self._threads = {process: thread for thread, process in played.items()}
 
     def thread(self, process: int | str) -> Thread | None:
         """The thread that plays `process`; None when none does."""
         return self._threads.get(process)
+
+    def alone(self, thread: Thread) -> Cast:
+        """This thread only."""
+        found = self._alone.get(thread)
+        if found is None:
+            found = self._alone[thread] = Cast({thread: self[thread]})
+        return found
 
     def only(self, keep: Callable[[Thread], bool]) -> Cast:
         """The threads for which `keep` holds."""
@@ -54,8 +62,7 @@ class Cast(dict[Thread, int | str]):
         return self._parts[keep]
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a generator may know: the time in ns since the test began, the threads that
     are free now (longest free first), and the process that each thread plays at present."""
 
@@ -75,7 +82,7 @@ class Context:
     def alone(self, thread: Thread) -> Context:
         """This context as if `thread` were the only one."""
         free = (thread,) if thread in self.free else ()
-        return Context(self.time, free, Cast({thread: self.workers[thread]}))
+        return Context(self.time, free, self.workers.alone(thread))
 
     def only(self, keep: Callable[[Thread], bool]) -> Context:
         """This context as if there were only the threads for which `keep` holds."""

@@ -9,11 +9,12 @@ out without a context.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
+from dynamesis.harness.generators.successor import successor
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class GivenOperations:
         if not self.left:
             return None
         start = ctx.time if self.start is None else self.start
-        begun = self if self.start is not None else replace(self, start=start)
+        begun = self if self.start is not None else successor(self, start=start)
         held: set[int] = set()
         for number in self.left:
             item = self.items[number]
@@ -69,7 +70,7 @@ class GivenOperations:
             item.op, type="invoke", index=-1, time=ctx.time, process=process, basis=basis
         )
         left = tuple([each for each in self.left if each != number])
-        return op, replace(self, left=left, doing={**self.doing, process: number})
+        return op, successor(self, left=left, doing={**self.doing, process: number})
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         if event.type == "invoke" or event.process not in self.doing:
@@ -77,7 +78,7 @@ class GivenOperations:
         doing = dict(self.doing)
         number = doing.pop(event.process)
         done = {**self.done, number: event.index} if event.type == "ok" else self.done
-        return replace(self, doing=doing, done=done)
+        return successor(self, doing=doing, done=done)
 
 
 def given(items: Iterable[Given]) -> Generator:

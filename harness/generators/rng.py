@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -23,16 +24,18 @@ def _mix(z: int) -> int:
     return z ^ (z >> 31)
 
 
-@dataclass(frozen=True, slots=True)
-class Rng:
+class Rng(msgspec.Struct, frozen=True):
     """A stream of pseudorandom numbers, begun by a seed: any integer."""
 
     state: int
 
     def next(self) -> tuple[int, Rng]:
         """A uniform integer of 64 bits."""
-        state = (self.state + _GAMMA) & _MASK
-        return _mix(state), Rng(state)
+        z = state = (self.state + _GAMMA) & _MASK
+        # _mix, in place: scripts draw by the ten thousand
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return z ^ (z >> 31), Rng(state)
 
     def split(self, label: int | str) -> Rng:
         """An independent stream, the same for the same label; this one is not advanced."""
@@ -70,8 +73,8 @@ class Rng:
 
     def chance(self, probability: float) -> tuple[bool, Rng]:
         """True with this probability."""
-        value, rng = self.unit()
-        return value < probability, rng
+        value, rng = self.next()
+        return (value >> 11) / (1 << 53) < probability, rng
 
     def choice(self, items: Sequence[T]) -> tuple[T, Rng]:
         """One of the items, uniformly. Raises ValueError when there is none."""

@@ -7,7 +7,7 @@ asked, and what remembers it is the successor that comes with the Pending.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.generators.sources import Exhausted, Source, lift
+from dynamesis.harness.generators.successor import successor
 from dynamesis.harness.generators.wrapper import Wrapper
 
 #: Lateness up to this (ns) is made up for, so that slow wake-ups do not lower a rate; what
@@ -42,7 +43,7 @@ class Sleep:
         if self.end is None and not ctx.free:
             return PENDING, self
         end = ctx.time + self.duration if self.end is None else self.end
-        return None if ctx.time >= end else (Pending(end), replace(self, end=end))
+        return None if ctx.time >= end else (Pending(end), successor(self, end=end))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self
@@ -61,14 +62,18 @@ _TOGETHER = 0.6
 
 @dataclass(frozen=True)
 class Paced(Wrapper):
-    """The next operation not before `due`; the gaps have a mean of `mean` ns."""
+    """The next operation not before `due`; the gaps have a mean of `mean` ns. `asked`: whether
+    the generator inside had one already as it is now, so that it need not be asked before."""
 
     mean: int
     gap: Gap
     rng: Rng
     due: int | None = None
+    asked: bool = False
 
     def op(self, ctx: Context) -> Step:
+        if self.asked and self.due is not None and self.due > ctx.time:
+            return Pending(self.due), self
         step = self.gen.op(ctx)
         if step is None:
             return None
@@ -77,12 +82,15 @@ class Paced(Wrapper):
             return op, self.around(after)
         due = ctx.time if self.due is None else self.due
         if due > ctx.time:
-            return Pending(due), self
+            return Pending(due), self.around(self.gen, asked=True)
         gap, rng = self._gap()
         base = due if ctx.time - due <= _CATCH_UP else ctx.time
         if ctx.time - due > _LATE and op.type == "invoke":
             op = msgspec.structs.replace(op, due=due)
-        return op, self.around(after, due=base + gap, rng=rng)
+        return op, self.around(after, due=base + gap, rng=rng, asked=False)
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        return self.around(self.gen.update(ctx, event), asked=False)
 
     def _gap(self) -> tuple[int, Rng]:
         if self.gap == "fixed":
@@ -129,7 +137,7 @@ class TimeLimit(Wrapper):
             return None
         op, after = step
         if isinstance(op, Op) and op.time >= cutoff:
-            return Pending(cutoff), replace(self, cutoff=cutoff)
+            return Pending(cutoff), successor(self, cutoff=cutoff)
         if isinstance(op, Pending):
             op = Pending(cutoff if op.until is None else min(op.until, cutoff))
         return op, self.around(after, cutoff=cutoff)
@@ -159,14 +167,15 @@ class CycleTimes:
             return None
         op, after = step
         if isinstance(op, Op) and op.time >= change:
-            return Pending(change), replace(self, start=start)
+            return Pending(change), successor(self, start=start)
         if isinstance(op, Pending):
             op = Pending(change if op.until is None else min(op.until, change))
         gens = (*self.gens[:turn], after or Exhausted(), *self.gens[turn + 1 :])
-        return op, replace(self, gens=gens, start=start)
+        return op, successor(self, gens=gens, start=start)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        return replace(self, gens=tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens))
+        gens = tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens)
+        return successor(self, gens=gens)
 
 
 def cycle_times(*turns: tuple[float, Source]) -> Generator:

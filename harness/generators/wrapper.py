@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Context, Generator, Step
+from dynamesis.harness.generators.successor import successor
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,4 @@ class Wrapper:
             return None
         if after is self.gen and not changes:
             return self
-        # Every layer does this for every event: dataclasses.replace takes six times as long.
-        changed = object.__new__(type(self))
-        changed.__dict__.update(self.__dict__, gen=after, **changes)
-        return changed
+        return successor(self, gen=after, **changes)

@@ -36,7 +36,7 @@ _SETTLE = 15.0
 _BACK = 10.0
 #: s in which a request that was accepted, although its answer was lost, comes about
 _TAKEN_BEFORE = 1.0
-_LOOK = 0.1
+_LOOK = 0.25
 #: s until a change is requested again that has not come about
 _ASK_AGAIN = 3.0
 

@@ -52,11 +52,15 @@ class Interpreter:
         self._workers = workers
         self._stop = stop
         self._running: dict[asyncio.Task[Op], tuple[Thread, Op]] = {}
+        #: the operations that have ended and are not recorded yet
+        self._ended: set[asyncio.Task[Op]] = set()
+        self._waker: asyncio.Future[None] | None = None
 
     async def run(self, schedule: Schedule) -> Schedule:
         """Until the schedule is exhausted or stopped and everything invoked has ended. What
         it returns knows which process each thread plays now."""
         stopped = asyncio.create_task(self._stop.wait())
+        stopped.add_done_callback(self._wake)
         try:
             while not self._stop.is_set():
                 step = schedule.ask(self._recorder.now())
@@ -64,7 +68,7 @@ class Interpreter:
                     break
                 wanted, schedule = step
                 if isinstance(wanted, Pending):
-                    done = await self._wait(wanted.until, stopped)
+                    done = await self._wait(wanted.until)
                     schedule = self._complete(schedule, done)
                 else:
                     schedule = self._begin(schedule, wanted)
@@ -80,19 +84,36 @@ class Interpreter:
             thread = next(t for t, p in schedule.workers.processes.items() if p == event.process)
             asked = event if event.due is None else msgspec.structs.replace(event, due=None)
             task = asyncio.create_task(self._workers[thread].invoke(asked))
+            task.add_done_callback(self._has_ended)
             self._running[task] = (thread, event)
         return schedule.invoked(event)
 
-    async def _wait(
-        self, until: int | None, stopped: asyncio.Task[bool] | None = None
-    ) -> set[asyncio.Task[Op]]:
+    async def _wait(self, until: int | None) -> set[asyncio.Task[Op]]:
         """The operations that ended first, if any did before `until` (ns) or the stop."""
         if until is None and not self._running:
             raise RuntimeError("the generator waits for an event, and nothing is in progress")
-        seconds = None if until is None else max(0, until - self._recorder.now()) / 1e9
-        waited = {*self._running, *([stopped] if stopped else [])}
-        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return {task for task in self._running if task in done}
+        if not self._ended:
+            loop = asyncio.get_running_loop()
+            self._waker, timer = loop.create_future(), None
+            if until is not None:
+                seconds = max(0, until - self._recorder.now()) / 1e9
+                timer = loop.call_later(seconds, self._wake)
+            try:
+                await self._waker
+            finally:
+                self._waker = None
+                if timer is not None:
+                    timer.cancel()
+        ended, self._ended = self._ended, set()
+        return ended
+
+    def _has_ended(self, task: asyncio.Task[Op]) -> None:
+        self._ended.add(task)
+        self._wake()
+
+    def _wake(self, stopped: object = None) -> None:
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)
 
     def _complete(self, schedule: Schedule, done: set[asyncio.Task[Op]]) -> Schedule:
         for task in [task for task in self._running if task in done]:

@@ -154,10 +154,10 @@ class NodeStatus(NodeReport, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, reported: Mapping[str, object]) -> Self:
-        status = super().of(reported)
         known = {name: reported.get(name) for name in SIZES}
         sizes = {name: size for name, size in known.items() if isinstance(size, int)}
-        return msgspec.structs.replace(status, sizes=sizes)
+        status = msgspec.convert(reported, cls)
+        return msgspec.structs.replace(status, reported=reported, sizes=sizes)
 
 
 class RingView(NodeReport, frozen=True, kw_only=True):

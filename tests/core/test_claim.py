@@ -136,6 +136,13 @@ class TestWeights:
             claim("abcde", 64, 4, weights={"a": 0.0})
 
 
+def test_a_claim_is_worked_out_once_for_all_nodes_of_a_process() -> None:
+    first = claim("abcd", 16, 4, zones={"a": "x", "b": "y"})
+    assert claim(["d", "c", "b", "a"], 16, 4, zones={"a": "x", "b": "y"}) is first
+    assert claim("abcde", 16, 4, list(first)) is claim("abcde", 16, 4, first)
+    assert claim("abcd", 16, 4, zones={"a": "x"}) is not first
+
+
 def test_figure_8_strategy_3_is_best_and_strategy_2_worst() -> None:
     rows = figure_8(tokens=(4, 16, 32))
     for row in rows:

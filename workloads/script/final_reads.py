@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import PENDING, Context, Generator, Step
+from dynamesis.harness.generators.successor import successor
 
 #: how often a read is tried before it is given up
 ATTEMPTS = 5
@@ -35,8 +36,8 @@ class FinalReads:
             return PENDING, self
         reading = {**self.reading, step.process: (read, left - 1)}
         if fresh:
-            return step, replace(self, at=self.at + 1, reading=reading)
-        return step, replace(self, again=self.again[1:], reading=reading)
+            return step, successor(self, at=self.at + 1, reading=reading)
+        return step, successor(self, again=self.again[1:], reading=reading)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         if event.type == "invoke" or event.process not in self.reading:
@@ -44,7 +45,7 @@ class FinalReads:
         reading = dict(self.reading)
         read, left = reading.pop(event.process)
         again = ((read, left),) if event.type != "ok" and left else ()
-        return replace(self, again=(*self.again, *again), reading=reading)
+        return successor(self, again=(*self.again, *again), reading=reading)
 
 
 def final_reads(keys: Iterable[str], f: str = "get") -> Generator:

@@ -14,12 +14,13 @@ while some have, and shortly after.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dynamesis.checkers.history.op import Op, Sibling
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
+from dynamesis.harness.generators.successor import successor
 from dynamesis.workloads.script.colocated_keys import akin
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS
 from dynamesis.workloads.script.script import Script
@@ -182,7 +183,7 @@ class ReadModifyWrite:
         if last is None or last.key is None:
             return self._begin(process)
         writes, rng = self.rng.chance(self.shares.after(last))
-        script = replace(self._learned(last.key, last) if last.type == "ok" else self, rng=rng)
+        script = successor(self._learned(last.key, last) if last.type == "ok" else self, rng=rng)
         script = script._buried(last)
         for grave in script.graves:
             if grave.due <= now:
@@ -200,13 +201,13 @@ class ReadModifyWrite:
             share, rng = rng.uniform(*_DUE)
             due = last.time + round(share * self.setting.reap_after * 1e9)
             graves += (Grave(str(last.key), due),) * again
-        return replace(self, graves=graves, rng=rng)
+        return successor(self, graves=graves, rng=rng)
 
     def _recreate(self, process: int, grave: Grave) -> tuple[Op, Script]:
         """Create a key again, on its tombstone or blindly."""
         graves = tuple(other for other in self.graves if other is not grave)
         blind, rng = self.rng.chance(0.5)
-        script = replace(self, graves=graves, rng=rng)
+        script = successor(self, graves=graves, rng=rng)
         return script._write(process, grave.key, Known() if blind else None)
 
     def _learned(self, key: str, last: Op) -> ReadModifyWrite:
@@ -216,20 +217,20 @@ class ReadModifyWrite:
         now = Known(last.index, siblings)
         first = siblings and key not in self.oldest and len(self.oldest) < REMEMBERED
         if self.shares.old and first:
-            return replace(self, oldest={**self.oldest, key: now})._knowing(key, now)
+            return successor(self, oldest={**self.oldest, key: now})._knowing(key, now)
         return self._knowing(key, now)
 
     def _knowing(self, key: str, now: Known) -> ReadModifyWrite:
         known = {k: v for k, v in self.known.items() if k != key}
         if len(known) >= REMEMBERED:
             del known[next(iter(known))]
-        return replace(self, known={**known, key: now})
+        return successor(self, known={**known, key: now})
 
     def _begin(self, process: int) -> tuple[Op, Script]:
         key, rng = self.keys.pick(self.rng)
         blind, rng = rng.chance(self.shares.blind)
         stale, rng = rng.chance(self.shares.stale)
-        script = replace(self, rng=rng)
+        script = successor(self, rng=rng)
         if blind:
             return script._write(process, key, Known())
         if stale and key in self.known:
@@ -245,12 +246,12 @@ class ReadModifyWrite:
         change, rng = self.modify(rng, SeenValues(process, self.serial, known.siblings))
         if change is None:
             other, rng = self.keys.pick(rng)
-            return Op(f="get", key=other), replace(self, rng=rng)
+            return Op(f="get", key=other), successor(self, rng=rng)
         wrote = Sibling(f"{process}.{self.serial}", change.value, change.delete)
         f = "delete" if change.delete else "put"
         basis, rng = self._basis(rng, key, known)
         op = Op(f=f, key=key, id=wrote.id, value=change.value, basis=basis)
-        return op, replace(self, rng=rng, serial=self.serial + 1, wrote=wrote)
+        return op, successor(self, rng=rng, serial=self.serial + 1, wrote=wrote)
 
     def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
         """What `known` rests on, or by mistake what is known of another key does: of its

@@ -10,11 +10,12 @@ nothing else about them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators import Rng
+from dynamesis.harness.generators.successor import successor
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option
 
@@ -60,7 +61,7 @@ class Asking:
         op, script = step
         options, rng = self._options(op.f != "get")
         asked = msgspec.structs.replace(op, options={**(op.options or {}), **options} or None)
-        return asked, replace(self, script=script, rng=rng)
+        return asked, successor(self, script=script, rng=rng)
 
     def _options(self, write: bool) -> tuple[JsonObject, Rng]:
         chosen, rng = set(), self.rng

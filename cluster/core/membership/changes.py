@@ -77,6 +77,8 @@ def closed(requests: Requests) -> set[str]:
 
 def former(layout: Layout, requests: Requests) -> set[str]:
     """Nodes that have left or were removed, and may still hold the only copy of a write."""
+    if not requests:
+        return set()
     taken_in = [requests[id] for id in layout.applied if id in requests]
     went = {change.node for change in taken_in if change.kind in ("leave", "remove")}
     return went - {*known(layout), *closed(requests)}

@@ -105,6 +105,9 @@ class Membership:
 
     def adopt(self, layout: Layout | None, requests: Requests) -> bool:
         """Merge the layout and requests of another node; True when that changed anything."""
+        same = layout is None or layout == self.layout
+        if same and requests.keys() <= self.requests.keys():
+            return False  # as nearly all gossip
         merged = merge_layouts(self.layout, layout)
         union = {**self.requests, **requests}
         if merged == self.layout and len(union) == len(self.requests):

@@ -227,7 +227,7 @@ class Transfers:
         finished."""
         view = self._placement()
         found: dict[str, str] = {}
-        for p in view.partitions:
+        for p in view.awaited:
             ready = view.layout.ready.get(p, ())
             for newcomer in (n for n in view.pending(p) if n not in ready and n not in view.gone):
                 if not self.healthy(newcomer):

@@ -40,10 +40,23 @@ def claim(
     """The owner of each partition. `spread` is N + 1; `previous` are the owners until now;
     `weights` (default 1) set shares; `zones` names each node's zone. Raises ValueError for
     a weight whose share is above Q/N: its replicas could not be kept apart."""
-    nodes = sorted(members)
+    before = tuple(previous) if previous else None
+    weighed, lies = tuple((weights or {}).items()), tuple((zones or {}).items())
+    return _claimed(tuple(sorted(members)), partitions, spread, before, weighed, lies)
+
+
+@lru_cache(maxsize=4096)  # all nodes of a process ask for the same, and one after the other
+def _claimed(
+    nodes: tuple[str, ...],
+    partitions: int,
+    spread: int,
+    previous: tuple[str, ...] | None,
+    weights: tuple[tuple[str, float], ...],
+    zones: tuple[tuple[str, str], ...],
+) -> tuple[str, ...]:
     if not nodes or partitions < 1:
         raise ValueError("a ring needs at least one node and one partition")
-    share = shares(nodes, partitions, spread - 1, weights or {})
+    share = shares(nodes, partitions, spread - 1, dict(weights))
     before = previous or (_UNOWNED,) * partitions
     kept = Counter(before)
     targets = _targets(share, partitions, kept)
@@ -52,7 +65,7 @@ def claim(
         return fresh
     width = _width(targets, partitions, spread - 1)
     bounds = {node: (int(part + _FUZZ), ceil(part - _FUZZ)) for node, part in share.items()}
-    exchange = OwnerSwap(bounds, before, width, spread, zones or {})
+    exchange = OwnerSwap(bounds, before, width, spread, dict(zones))
     start = fresh or _inherit(targets, before, spread)
     fewest = sum(max(0, targets[node] - kept[node]) for node in nodes)
     return exchange.best(start, lambda: _search(dict(targets), partitions, width), fewest)

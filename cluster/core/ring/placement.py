@@ -91,6 +91,11 @@ class Placement:
         """Whether the coming primaries serve already."""
         return self._switched[partition]
 
+    @property
+    def awaited(self) -> Sequence[int]:
+        """The partitions that newcomers still fetch; not to be changed."""
+        return self._awaited
+
     def _ring(self, partition: int) -> Ring:
         return self.then if self._switched[partition] else self.now
 

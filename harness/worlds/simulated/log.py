@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.cluster.process.eventlog import FLUSH_AFTER, printable
+from dynamesis.cluster.process.eventlog import FLUSH_AFTER, PLAIN, printable
 from dynamesis.harness.worlds.simulated.loop import VirtualLoop
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -47,9 +47,10 @@ class SimulatedLog:
 
     def lines(self) -> tuple[JsonObject, ...]:
         """The log as it is read from a file."""
-        return tuple(map(_decode, map(self._line, self._events)))
+        return tuple(_decode(_encode([self._line(*event) for event in self._events])))
 
-    def _line(self, event: tuple[int, float, str, Any]) -> bytes:
-        wall, now, name, fields = event
+    def _line(self, wall: int, now: float, name: str, fields: Any) -> JsonObject:
         line = {"time": wall / 1e9, "mono": round(now * 1e9), "node": self._node, "event": name}
-        return _encode(line | {key: printable(value) for key, value in fields.items()})
+        for key, value in fields.items():
+            line[key] = value if type(value) in PLAIN else printable(value)
+        return line

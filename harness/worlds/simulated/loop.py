@@ -1,17 +1,19 @@
 """An asyncio event loop whose time is virtual: where nothing is left to do, it jumps to what is
 due next.
 
-It has no selector, no socket and no thread. Beside asyncio's timers, which a few hundred tasks of
-clients and nemesis use, it has a heap of its own for what happens by the ten thousand: messages
-under way, timers of nodes, disks that sync. Both run in order of time, and at the same time in the
-order in which they were asked for.
+It has no selector, no socket and no thread. One heap has the timers of asyncio, which a few
+hundred tasks of clients and nemesis use, and what happens by the ten thousand: messages under way,
+timers of nodes, disks that sync. All run in order of time, and at the same time in the order in
+which they were asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
+from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from heapq import heappop, heappush
 from typing import Any
 
 #: s on the clock when a world begins: no clock of a machine begins at nothing
@@ -24,14 +26,41 @@ class NothingDue(RuntimeError):
     """Everything waits, and nothing is due."""
 
 
+class _Soon:
+    """A callback that runs in its context, unless it is cancelled: asyncio.Handle without what
+    only debugging needs. `when`: s, of a timer."""
+
+    __slots__ = ("_when", "args", "callback", "context", "live")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.live = True
+        self._when = 0.0
+
+    def cancel(self) -> None:
+        self.live = False
+
+    def cancelled(self) -> bool:
+        return not self.live
+
+    def when(self) -> float:
+        return self._when
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Tasks run as on any loop; `at` and `after` are for what needs no handle."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = BEGAN
-        self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._number = 0
+        #: when, the order in which it was asked for, and what: a timer of asyncio has no action
+        self.due: list[tuple[float, int, Callable[..., None] | None, Any]] = []
+        self._soon: deque[_Soon] = deque()
+        self.number = 0
         #: how many callbacks of `at` have run
         self.steps = 0
 
@@ -40,43 +69,68 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) at `when` (s), or as soon as that is past."""
-        self._number += 1
-        heapq.heappush(self._due, (when, self._number, action, args))
+        self.number += 1
+        heappush(self.due, (when, self.number, action, args))
 
     def after(self, delay: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) `delay` s from now."""
-        self.at(self.now + delay, action, *args)
+        self.number += 1
+        heappush(self.due, (self.now + delay, self.number, action, args))
+
+    # ---- what asyncio asks for; its handles are ours
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Soon:
+        handle = _Soon(callback, args, copy_context() if context is None else context)
+        self._soon.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Soon:
+        handle = _Soon(callback, args, copy_context() if context is None else context)
+        handle._when = when
+        self.number += 1
+        heappush(self.due, (when, self.number, None, handle))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Soon:
+        return self.call_at(self.now + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:
-        ready = self._ready  # type: ignore[attr-defined]
-        if not ready and not self._stopping:  # type: ignore[attr-defined]
-            self._go_on()
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        soon = self._soon
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not soon:
+                self._go_on()
+            handle = soon.popleft()
+            if handle.live:
+                try:
+                    handle.context.run(handle.callback, *handle.args)  # type: ignore[union-attr]
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as failure:
+                    about = f"callback {handle.callback!r} failed"
+                    self.call_exception_handler({"message": about, "exception": failure})
 
     def _go_on(self) -> None:
         """Let time pass until a task has something to do."""
-        ready, due = self._ready, self._due  # type: ignore[attr-defined]
-        timers = self._scheduled  # type: ignore[attr-defined]
-        while not ready:
-            while timers and timers[0]._cancelled:
-                heapq.heappop(timers)._scheduled = False
-            if due and (not timers or due[0][0] <= timers[0]._when):
-                when, _, action, args = heapq.heappop(due)
-                if when > self.now:
-                    self.now = when
+        soon, due = self._soon, self.due
+        while not soon:
+            if not due:
+                raise NothingDue("nothing is due, and everything waits")
+            when, _, action, args = heappop(due)
+            if action is None:
+                if not args.live:
+                    continue
+                soon.append(args)
+            if when > self.now:
+                self.now = when
+            if action is not None:
                 self.steps += 1
                 action(*args)
-            elif timers:
-                self.now = max(self.now, timers[0]._when)
-                while timers and timers[0]._when <= self.now:
-                    timer = heapq.heappop(timers)
-                    timer._scheduled = False
-                    ready.append(timer)
-            else:
-                raise NothingDue("nothing is due, and everything waits")
 
     def _write_to_self(self) -> None:
         """No other thread has anything to do with this loop."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappush
 from random import Random
 from typing import Any, Protocol
 
@@ -114,7 +115,8 @@ class Way:
             if arrival <= self.last:
                 arrival = self.last + NEXT
             self.last = arrival
-            loop.at(arrival, self._arrive, message)
+            loop.number += 1
+            heappush(loop.due, (arrival, loop.number, self._arrive, (message,)))
 
     def carry(self, message: Message | None, more: float = 0.0) -> None:
         """Have a message arrive, `more` s late; None: the end of the connection."""
@@ -284,11 +286,13 @@ class Network:
         self.least, most = tweaks.latency
         self.spread = most - self.least
         self.perturber = Perturber(tweaks, str(random.getrandbits(64)))
+        #: whether there is more to how long a message takes than latency
+        self.odd = self.perturber.rare or self.perturber.priorities is not None
 
-    @property
-    def odd(self) -> bool:
-        """Whether there is more to how long a message takes than latency."""
-        return self.perturber.rare or self.perturber.priorities is not None
+    def calm(self) -> None:
+        """From now on only latency decides how long a message takes."""
+        self.perturber.calm()
+        self.odd = False
 
     def hop(self, source: str, dest: str = "") -> float:
         """s that the next message from one node to another takes."""

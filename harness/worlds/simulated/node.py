@@ -111,13 +111,13 @@ class NodeLife:
         self._batches = Batches(self, tweaks.fsync, config.core_params().durability == "each")
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._do: dict[type, Callable[[Any], None]] = {
-            Send: lambda effect: self.peers.send(effect.peer, effect.message),
+            Send: self.peers.carry,
             Reply: self._reply,
             Persist: self._batches.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
             Answer: self.admin.answered,
-            Emit: lambda effect: self._log.add(self._wall(), effect.event, effect.fields),
+            Emit: self._log_line,
         }
         self.later(BOOT, self._boot)
 
@@ -282,20 +282,27 @@ class NodeLife:
         """A line of the log."""
         self._log.add(self._wall(), event, fields)
 
+    def _log_line(self, effect: Emit) -> None:
+        self._log.add(self._wall(), effect.event, effect.fields)
+
     def _set_timer(self, effect: SetTimer) -> None:
         number = self._timers[effect.id] = next(self._numbers)
         after = effect.after
         if self.network.perturber.rare:
             after = max(0.0, after + self.network.perturber.on(effect).delay)
-        self.loop.at(self.loop.now + after, self._due, self._fire, (effect.id, number))
+        self.loop.at(self.loop.now + after, self._fire, effect.id, number)
 
     def _cancel_timer(self, effect: CancelTimer) -> None:
         self._timers.pop(effect.id, None)
 
     def _fire(self, timer: str, number: int) -> None:
-        if self._timers.get(timer) == number:
+        if self._timers.get(timer) != number:
+            return
+        if self.running:
             del self._timers[timer]
             self.post(TimerFired(timer))
+        elif self.exit_code is None:
+            self._held_timers.append((self._fire, (timer, number)))
 
     # ---- connections that came in
 

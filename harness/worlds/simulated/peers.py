@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from dynamesis.cluster.core.protocol.events import LinkDown, LinkUp, Received, SendFailed
+from dynamesis.cluster.core.protocol.events import LinkDown, LinkUp, Received, Send, SendFailed
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Question, Welcome
 from dynamesis.cluster.net.peers import BACKOFF
 from dynamesis.harness.worlds.simulated.network import Wire
@@ -160,13 +160,13 @@ class SimulatedPeers:
         link = self.links[peer] = PeerLink(self._node, peer, address)
         link.dial()
 
-    def send(self, peer: str, message: Question) -> None:
+    def carry(self, effect: Send) -> None:
         """Send, or post SendFailed: for want of a link, or of an address."""
-        link = self.links.get(peer)
+        link = self.links.get(effect.peer)
         if link is None:
-            self._node.post(SendFailed(peer, message.rid))
+            self._node.post(SendFailed(effect.peer, effect.message.rid))  # type: ignore[union-attr]
         else:
-            link.send(message)
+            link.send(effect.message)  # type: ignore[arg-type]
 
     def all_up(self) -> bool:
         return all(link.up for link in self.links.values())

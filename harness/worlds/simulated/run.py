@@ -139,7 +139,7 @@ def _number(task: asyncio.Task[Any]) -> tuple[int, str]:
 def _calm(world: World, op: Op) -> None:
     """From the heal on, what happens is the nodes' own recovery."""
     if op.f == "phase" and op.value == "heal":
-        world.network.perturber.calm()
+        world.network.calm()
 
 
 def parts_of(

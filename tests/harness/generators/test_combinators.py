@@ -6,6 +6,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 from dynamesis.harness import generators as gen
+from dynamesis.harness.generators.schedule import start
 from dynamesis.harness.generators.simulate import (
     Deadlock,
     imperfect,
@@ -235,6 +236,31 @@ def test_stagger_spreads_operations_over_all_threads():
     assert times[0] == 0
     assert max(gaps) <= 20 * MS
     assert 9 * MS < sum(gaps) / len(gaps) < 11 * MS
+
+
+def test_what_is_paced_is_asked_once_until_it_is_due_or_something_happens():
+    asked = []
+
+    class Counted:
+        def op(self, ctx):
+            asked.append(ctx.time)
+            return gen.repeat(A).op(ctx)
+
+        def update(self, ctx, event):
+            return self
+
+    schedule = start(gen.delay(1, gen.repeat(Counted())), 2)
+    op, schedule = schedule.ask(0)
+    schedule = schedule.invoked(op)
+    for now in (1, 2, 3):
+        wanted, schedule = schedule.ask(now)
+        assert wanted.until == 1_000_000_000
+    assert asked == [0, 1]
+    schedule = schedule.completed(msgspec.structs.replace(op, type="ok", time=4))
+    schedule.ask(4)
+    assert asked == [0, 1, 4]
+    op, _ = schedule.ask(1_000_000_000)
+    assert op.f == "a"
 
 
 def test_rate_is_a_poisson_process_of_so_many_a_second():

@@ -235,6 +235,25 @@ def test_time_jumps_and_a_deadlock_is_seen() -> None:
         loop.close()
 
 
+def test_a_timer_that_was_cancelled_takes_no_time() -> None:
+    import asyncio
+
+    loop, ran = VirtualLoop(), list[str]()
+    try:
+        began = loop.time()
+        loop.call_later(5, ran.append, "cancelled").cancel()
+        loop.call_later(1, ran.append, "second")
+        loop.at(began + 1, ran.append, "third")
+        loop.call_soon(ran.append, "first")
+        loop.run_until_complete(asyncio.sleep(2))
+        assert ran == ["first", "second", "third"]
+        with pytest.raises(NothingDue):
+            loop.run_until_complete(asyncio.Event().wait())
+        assert loop.time() - began == pytest.approx(2)
+    finally:
+        loop.close()
+
+
 # ---- disks
 
 
