@@ -19,11 +19,12 @@ from dynamesis.harness.simulation.schedules.features import (
     HASTY,
     MANY_KEYS,
     MANY_NODES,
+    MANY_NODES_SHARE,
     NODES,
-    PARAM_SHARE,
-    PARAMS,
     QUORUMS,
+    SHARES,
     WORKLOADS,
+    params,
     tuned,
 )
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
@@ -35,19 +36,34 @@ from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads import WORKLOADS as EVERY
 from dynamesis.workloads import Workload
+from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 2
+VERSION = 3
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
 _SHORTEST, _LONGEST = 1.5, 6.0
-_LEAST, _MOST = 20, 200
+#: How many operations: mostly few, since a schedule costs what they cost; but what goes wrong in a
+#: short while only is met where many are under way.
+_FEW, _MANY, _CROWDED = (20, 90), (110, 250), 0.3
 #: How many faults.
-_FAULTS = {1: 3, 2: 8, 3: 6, 4: 4}
+_FAULTS = {1: 2, 2: 5, 3: 5, 4: 8}
 #: s that one lasts, and s between two of one family
-_LENGTH, _PAUSE = (0.15, 2.5), 0.1
+_LENGTH, _PAUSE = (0.06, 2.5), 0.1
+#: How likely one lasts for a good part of the load instead, and which part.
+_LONG, _PART = 0.3, (0.3, 0.7)
+#: How likely a schedule's faults keep to one machine, as most real ones do, and how often one that
+#: does not is drawn again.
+_ONE_MACHINE, _AGAIN = 0.5, 3
+#: How likely a fault begins close to where an earlier one begins or ends, and how close (s): what
+#: one leaves behind is soon mended.
+_CLOSE, _DISTANCE = 0.4, 0.25
+#: How likely each family is in one schedule: one of these shares.
+_FAMILY_SHARES = {0.12: 3, 0.25: 3, 0.4: 2}
+#: How likely clocks are wrong where the last writer wins, beside what else they are.
+_DATED = 0.4
 
 
 @dataclass(frozen=True)
@@ -89,10 +105,11 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     spec = _spec(seed, draws, workload)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
+    liked = ("clock",) if workload.lww and wanted.nemeses is None and draws.chance(_DATED) else ()
     context = fault_context(options)
     if any(option.startswith("quorums=") for option in spec.option):
         context = replace(context, w=1)  # a request may ask for one copy: no node may forget it
-    faults = _faults(draws, context, names, spec.time_limit)
+    faults = _faults(draws, context, names, liked, spec.time_limit)
     if any(param.startswith("weights=") for param in spec.param) and any(
         event.f.endswith("-membership") for event in faults
     ):
@@ -117,9 +134,12 @@ def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
 def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
     n, r, w = draws.weighted(QUORUMS)
     nodes = max(n, draws.weighted(NODES))
-    if draws.chance(0.02):
+    if draws.chance(MANY_NODES_SHARE):
         nodes, n, r, w = MANY_NODES, MANY_NODES, 2, 2
-    operations = draws.magnitude(_LEAST, _MOST)
+    share = draws.weighted(SHARES)
+    option = tuned(draws, workload, share)
+    deletes = workload is DELETE or any(each.startswith("deletes=") for each in option)
+    operations = draws.magnitude(*(_MANY if draws.chance(_CROWDED) else _FEW))
     limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
     name = workload.name if workload.name in EVERY else None
@@ -129,7 +149,7 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
         n=n,
         r=r,
         w=w,
-        strict=draws.chance(0.2),
+        strict=draws.chance(0.25),
         world=SIMULATED,
         seed=seed,
         nemesis=("none",),
@@ -137,22 +157,9 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
         rate=round(operations / limit, 1),
         concurrency=draws.between(2, 8) if n < MANY_NODES else 2 * MANY_NODES,
         keys=1 if many else draws.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
-        param=_params(draws, nodes, n),
-        option=tuned(draws, workload),
+        param=params(draws, nodes, n, share, deletes),
+        option=option,
     )
-
-
-def _params(draws: RandomStream, nodes: int, n: int) -> tuple[str, ...]:
-    chosen = {name: draws.chance(PARAM_SHARE) for name in PARAMS}
-    drawn = {name: PARAMS[name](draws, nodes) for name, kept in chosen.items() if kept}
-    if drawn.get("durability") != "buffered":
-        for name in ("buffer_interval", "buffer_rows", "durable_replicas"):
-            drawn.pop(name, None)
-    if n < 2:
-        drawn.pop("durable_replicas", None)
-        drawn.pop("zones", None)
-    drawn.setdefault("partitions", 16)
-    return tuple(f"{name}={value}" for name, value in drawn.items())
 
 
 def _own(names: tuple[str, ...]) -> dict[str, Package]:
@@ -162,24 +169,29 @@ def _own(names: tuple[str, ...]) -> dict[str, Package]:
 
 
 def _faults(
-    draws: RandomStream, context: FaultContext, names: tuple[str, ...], limit: float
+    draws: RandomStream,
+    context: FaultContext,
+    names: tuple[str, ...],
+    liked: tuple[str, ...],
+    limit: float,
 ) -> tuple[Event, ...]:
-    """One to four faults, of some of the families and some of their members."""
-    chosen = _members(draws, context, names)
+    """One to four faults, of some of the families, those that are `liked` among them, and some of
+    their members."""
+    chosen = _members(draws, context, names, liked)
     if not chosen:
         return ()
     count = draws.weighted(_FAULTS)
+    machine = context.forgetful if draws.chance(_ONE_MACHINE) else None
     free: dict[str, float] = {}
     intervals: list[FaultInterval] = []
     for _ in range(4 * count):
         if len(intervals) >= count:
             break
-        member = draws.choice(chosen)
-        acts, draws.rng = member.draw(draws.rng, context)
-        start = max(draws.uniform(0.02, 0.75) * limit, free.get(member.family, 0.0))
-        length = min(draws.magnitude(*_LENGTH), 0.6 * limit)
+        member, acts = _acts(draws, context, chosen, machine)
+        start = max(_start(draws, intervals, limit), free.get(member.family, 0.0))
         if start > 0.85 * limit:
             continue
+        length = _length(draws, limit) / len(acts)
         for fault in acts:
             intervals.append(_interval(start, length, member, fault))
             start += length * (1 + member.gap)
@@ -187,20 +199,62 @@ def _faults(
     return events_of(intervals, limit)
 
 
+def _acts(
+    draws: RandomStream, context: FaultContext, chosen: list[list[Member]], machine: str | None
+) -> tuple[Member, list[FaultValue]]:
+    """One of the members of one of the families, and what it does: if it can, to this machine."""
+    for _ in range(_AGAIN):
+        member = draws.choice(draws.choice(chosen))
+        acts, draws.rng = member.draw(draws.rng, context)
+        if machine is None or any(_hits(fault, machine) for fault in acts):
+            break
+    return member, acts
+
+
+def _hits(fault: FaultValue, machine: str) -> bool:
+    """Whether a fault concerns this machine more than others."""
+    grudge = getattr(fault, "grudge", None)
+    if isinstance(grudge, list) and grudge:
+        return machine in min(grudge, key=len)
+    links = getattr(fault, "links", None)
+    if links is not None:
+        return all(machine in link.rpartition("-") for link in links)
+    return machine in getattr(fault, "nodes", ())
+
+
+def _length(draws: RandomStream, limit: float) -> float:
+    """s that a fault lasts."""
+    if draws.chance(_LONG):
+        return draws.uniform(*_PART) * limit
+    return min(draws.magnitude(*_LENGTH), 0.6 * limit)
+
+
+def _start(draws: RandomStream, earlier: list[FaultInterval], limit: float) -> float:
+    """s after the load began: anywhere, or close to where another fault begins or ends."""
+    if earlier and draws.chance(_CLOSE):
+        other = draws.choice(earlier)
+        at = draws.choice((other.start, other.stop)) / 1000
+        return max(0.0, at + draws.uniform(-_DISTANCE, _DISTANCE))
+    return draws.uniform(0.02, 0.75) * limit
+
+
 def _interval(start: float, length: float, member: Member, fault: FaultValue) -> FaultInterval:
     return FaultInterval(round(1000 * start), round(1000 * (start + length)), member, fault)
 
 
-def _members(draws: RandomStream, context: FaultContext, names: tuple[str, ...]) -> list[Member]:
-    """Some members of some packages, each as often as its weight; none for `none`."""
+def _members(
+    draws: RandomStream, context: FaultContext, names: tuple[str, ...], liked: tuple[str, ...]
+) -> list[list[Member]]:
+    """Some members of some packages, by family, each as often as its weight; none for `none`."""
     own = _own(names)
     able = [name for name in names if name == "none" or _able(name, context, own)]
     if not able:
         possible(names, context, own)  # raises Impossible with the reason
-    picked = [name for name in draws.some(able, 0.4) if name != "none"]
+    some = (*draws.some(able, draws.weighted(_FAMILY_SHARES)), *liked)
+    picked = [name for name in dict.fromkeys(some) if name != "none"]
     families = possible(picked, context, own) if picked else {}
-    members = [member for each in families.values() for member in draws.some(each, 0.5)]
-    return [member for member in members for _ in range(member.weight)]
+    members = [draws.some(each, 0.5) for each in families.values()]
+    return [[member for member in each for _ in range(member.weight)] for each in members]
 
 
 def _able(name: str, context: FaultContext, own: dict[str, Package]) -> bool:
