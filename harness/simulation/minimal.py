@@ -31,7 +31,7 @@ class _Fails:
     that are planted."""
 
     anomaly: str
-    paired: bool
+    paired: bool = False
     runs: int = 0
 
     def __call__(self, schedule: SimulatedSchedule) -> bool:
@@ -56,11 +56,16 @@ def minimal(schedule: SimulatedSchedule, anomaly: str, most: int = MOST) -> Mini
     them. Where bugs are planted, what is left must be valid without them, as `schedule` is."""
     began = time.monotonic()
     paired = bool(schedule.spec.bug) and _valid_without_bugs(schedule)
-    fails = _Fails(anomaly, paired)
+    fails = _Fails(anomaly)
     start = explicit(schedule)
     if start is not schedule and not fails(start):
         start = schedule
     found = shrink(start, fails, most)
+    if paired and not _valid_without_bugs(
+        found
+    ):  # seldom: pairs are as dear as what they belong to
+        fails.paired = True
+        found = shrink(start, fails, most)
     anomalies = tuple(play(found).anomalies)
     return Minimal(found, anomaly, anomalies, fails.runs, time.monotonic() - began)
 

@@ -41,6 +41,9 @@ from dynamesis.harness.zoo.simulated_results import (
 #: The folder of a run, and its summary.
 _FOLDER, _SUMMARY = "zoo-simulated", "zoo.md"
 
+#: Runs that shrinking may take.
+_RUNS = 120
+
 #: Plays the schedule of a seed with these bugs.
 Player = Callable[[int, SwarmScope], SeedOutcome]
 
@@ -74,7 +77,7 @@ def shrunk(specimen: Specimen, catch: Catch) -> Catch:
         return catch
     wanted, began = SwarmScope(bug=(specimen.name,)), time.process_time()
     named = [name for name in catch.anomalies if name in specimen.anomalies]
-    small = minimal(draw(catch.seed, wanted), (named or list(catch.anomalies))[0])
+    small = minimal(draw(catch.seed, wanted), (named or list(catch.anomalies))[0], _RUNS)
     written = Written(small.schedule, small.anomalies, encode(catch.seed, wanted))
     seconds = time.process_time() - began
     return Catch(**{**vars(catch), "small": written, "shrinking": seconds})

@@ -61,7 +61,9 @@ _ONE_MACHINE, _AGAIN = 0.5, 3
 #: one leaves behind is soon mended.
 _CLOSE, _DISTANCE = 0.4, 0.25
 #: How likely each family is in one schedule: one of these shares.
-_FAMILY_SHARES = {0.12: 3, 0.25: 3, 0.4: 2}
+_FAMILY_SHARES = {0.15: 2, 0.3: 4, 0.45: 2}
+#: Families of which a part of that is enough: few promises rest on clocks, and none on load.
+_RARER = {"clock": 0.5, "load": 0.4, "pause": 0.7}
 #: How likely clocks are wrong where the last writer wins, beside what else they are.
 _DATED = 0.4
 
@@ -134,12 +136,12 @@ def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
 def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
     n, r, w = draws.weighted(QUORUMS)
     nodes = max(n, draws.weighted(NODES))
-    if draws.chance(MANY_NODES_SHARE):
+    if crowd := draws.chance(MANY_NODES_SHARE):
         nodes, n, r, w = MANY_NODES, MANY_NODES, 2, 2
     share = draws.weighted(SHARES)
     option = tuned(draws, workload, share)
     deletes = workload is DELETE or any(each.startswith("deletes=") for each in option)
-    operations = draws.magnitude(*(_MANY if draws.chance(_CROWDED) else _FEW))
+    operations = draws.magnitude(*(_MANY if draws.chance(_CROWDED) or crowd else _FEW))
     limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
     name = workload.name if workload.name in EVERY else None
@@ -149,14 +151,14 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
         n=n,
         r=r,
         w=w,
-        strict=draws.chance(0.25),
+        strict=draws.chance(0.3),
         world=SIMULATED,
         seed=seed,
         nemesis=("none",),
         time_limit=round(limit, 1),
         rate=round(operations / limit, 1),
-        concurrency=draws.between(2, 8) if n < MANY_NODES else 2 * MANY_NODES,
-        keys=1 if many else draws.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
+        concurrency=2 * MANY_NODES if crowd else draws.between(2, 8),
+        keys=1 if many or crowd else draws.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
         param=params(draws, nodes, n, share, deletes),
         option=option,
     )
@@ -250,7 +252,9 @@ def _members(
     able = [name for name in names if name == "none" or _able(name, context, own)]
     if not able:
         possible(names, context, own)  # raises Impossible with the reason
-    some = (*draws.some(able, draws.weighted(_FAMILY_SHARES)), *liked)
+    share = draws.weighted(_FAMILY_SHARES)
+    some = [name for name in able if draws.chance(share * _RARER.get(name, 1.0))]
+    some = [*(some or [draws.choice(able)]), *liked]
     picked = [name for name in dict.fromkeys(some) if name != "none"]
     families = possible(picked, context, own) if picked else {}
     members = [draws.some(each, 0.5) for each in families.values()]

@@ -51,7 +51,7 @@ QUORUMS: dict[tuple[int, int, int], int] = {
 #: How many nodes.
 NODES: dict[int, int] = {3: 10, 4: 7, 5: 7, 6: 2, 7: 2}
 #: Eleven with a copy each have more writers of a key than a short clock names.
-MANY_NODES, MANY_NODES_SHARE = 11, 0.04
+MANY_NODES, MANY_NODES_SHARE = 11, 0.03
 #: How likely each parameter and each option is in one schedule: one of these shares.
 SHARES: dict[float, int] = {0.03: 3, 0.12: 4, 0.35: 3}
 
@@ -71,7 +71,7 @@ PARAMS: dict[str, Callable[[RandomStream, int], object]] = {
     "weights": lambda draws, nodes: f"{{n{draws.between(1, nodes)}: {draws.choice((0.5, 2))}}}",
     "partitions": lambda draws, _: draws.choice((16, 16, 32)),
     "tree_expiry": lambda draws, _: draws.choice((0.5, 1, 2, 4)),
-    "reap_after": lambda draws, _: draws.choice((0.2, 0.5, 2, 0)),
+    "reap_after": lambda draws, _: draws.choice((0.2, 0.2, 0.5, 2, 0)),
     "handoff_interval": lambda draws, _: draws.choice((0.05, 0.1, 1)),
     "probe_interval": lambda draws, _: draws.choice((0.1, 0.25, 1)),
     "gossip_interval": lambda draws, _: draws.choice((0.1, 0.3, 2)),
@@ -90,7 +90,7 @@ BUFFERED: dict[str, Callable[[RandomStream], object]] = {
 }
 _BUFFERED_SHARE = 0.5
 #: How likely a cluster whose clients delete reaps the tombstones within the test.
-REAPING_SHARE = 0.5
+REAPING_SHARE = 0.6
 #: Parameters with which a network or a disk that is slow all the time does not serve any more.
 HASTY = ("replica_timeout", "request_timeout")
 #: Options of workloads that a schedule would drown in, and what they are bounded by instead.
