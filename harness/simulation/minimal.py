@@ -27,9 +27,11 @@ class Minimal:
 
 @dataclass
 class _Fails:
-    """Whether a schedule shows the anomaly, counting runs."""
+    """Whether a schedule shows the anomaly, counting runs. `paired`: and is valid without the bugs
+    that are planted."""
 
     anomaly: str
+    paired: bool = False
     runs: int = 0
 
     def __call__(self, schedule: SimulatedSchedule) -> bool:
@@ -38,18 +40,32 @@ class _Fails:
             played = play(schedule)
         except UsageError:
             return False
-        return played.verdict is Verdict.INVALID and self.anomaly in played.anomalies
+        if played.verdict is not Verdict.INVALID or self.anomaly not in played.anomalies:
+            return False
+        return not self.paired or _valid_without_bugs(schedule)
+
+
+def _valid_without_bugs(schedule: SimulatedSchedule) -> bool:
+    clean = replace(schedule, spec=replace(schedule.spec, bug=()))
+    return play(clean).verdict is Verdict.VALID
 
 
 def minimal(schedule: SimulatedSchedule, anomaly: str, most: int = MOST) -> Minimal:
     """The smallest schedule found in at most `most` runs that shows the anomaly, as `schedule`
     does. Its operations are given one by one, unless it only fails as the workload draws
-    them."""
-    began, fails = time.monotonic(), _Fails(anomaly)
+    them. Where bugs are planted, what is left must be valid without them, as `schedule` is."""
+    began = time.monotonic()
+    paired = bool(schedule.spec.bug) and _valid_without_bugs(schedule)
+    fails = _Fails(anomaly)
     start = explicit(schedule)
     if start is not schedule and not fails(start):
         start = schedule
     found = shrink(start, fails, most)
+    if paired and not _valid_without_bugs(
+        found
+    ):  # seldom: pairs are as dear as what they belong to
+        fails.paired = True
+        found = shrink(start, fails, most)
     anomalies = tuple(play(found).anomalies)
     return Minimal(found, anomaly, anomalies, fails.runs, time.monotonic() - began)
 

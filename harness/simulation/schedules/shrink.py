@@ -134,6 +134,7 @@ def _each(
 _PASSES: tuple[Callable[[_Search], bool], ...] = (
     _faults,
     _each(smaller.nodes),
+    _each(smaller.keys),
     _operations,
     _each(smaller.gaps),
     _each(smaller.settings),

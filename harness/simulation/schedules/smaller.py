@@ -6,6 +6,7 @@ None is larger than what it was made of, so that shrinking ends.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,13 +16,15 @@ import msgspec
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis import Event
 from dynamesis.harness.nemesis.faults import FaultStart, FaultValue
-from dynamesis.harness.simulation.schedules.explicit import plain, renamed
+from dynamesis.harness.simulation.schedules.explicit import plain, renamed, without
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: What a spec needs to be the same test.
 _KEPT = ("workload", "seed", "bug", "time_limit", "links", "concurrency", "nodes", "target",
          "nemesis", "schedule", "world")  # fmt: skip
+#: Keys that are tried alone.
+_KEYS = 6
 #: s that the load goes on after its last operation or fault
 _TAIL = 0.1
 
@@ -94,6 +97,24 @@ def _paired(events: list[Event]) -> tuple[Event, ...]:
     """Without the ends of what does not begin."""
     begun = {event.action.number for event in events if isinstance(event.action, FaultStart)}
     return tuple([event for event in events if event.action.number in begun])
+
+
+def keys(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
+    """With the operations on one key alone, for each of the keys that see the most of them; and
+    with all but the first half, or the last."""
+    given = schedule.operations or ()
+    counts = Counter(item.op.key for item in given)
+    if len(counts) < 2:
+        return []
+    halves = [[*counts][: len(counts) // 2], [*counts][len(counts) // 2 :]]
+    wanted = [*([key] for key, _ in counts.most_common(_KEYS)), *halves]
+    return [_on_keys(schedule, set(kept)) for kept in wanted if len(kept) < len(counts)]
+
+
+def _on_keys(schedule: SimulatedSchedule, kept: set[str | None]) -> SimulatedSchedule:
+    given = schedule.operations or ()
+    dropped = {number for number, item in enumerate(given) if item.op.key not in kept}
+    return replace(schedule, operations=without(given, dropped))
 
 
 def settings(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:

@@ -21,6 +21,8 @@ _FSYNCS = ((0.0001, 0.001), (0.001, 0.02), (0.01, 0.15))
 _SPEED, _POINTS, _PRIORITIES = 0.4, 0.3, 0.15
 #: how likely a point is one of a schedule's, and how often it strikes then
 _POINT, _OFTEN = 0.15, (0.005, 0.2)
+#: ... where a test has few occasions for it
+_SELDOM = {"meta-late": (0.05, 0.8), "hints-late": (0.02, 0.5), "reap-held": (0.02, 0.5)}
 
 
 def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
@@ -35,7 +37,7 @@ def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
         given["fsync"] = list(draws.choice(_FSYNCS))
     if draws.chance(_POINTS):
         named = draws.some(tuple(POINTS), _POINT)
-        given["points"] = {name: draws.magnitude(*_OFTEN) for name in named}
+        given["points"] = {name: draws.magnitude(*_SELDOM.get(name, _OFTEN)) for name in named}
     if "latency" not in given and draws.chance(_PRIORITIES):
         given["priorities"] = draws.between(1, 4)
     return given

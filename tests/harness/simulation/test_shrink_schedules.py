@@ -87,3 +87,16 @@ def test_no_schedule_is_run_twice_and_runs_are_bounded() -> None:
 def test_what_fails_under_no_other_schedule_stays_as_it_is() -> None:
     start = _drawn()
     assert shrink(start, lambda schedule: False) == start
+
+
+def test_the_operations_on_one_key_are_tried_alone_first() -> None:
+    start = replace(_drawn(), operations=_operations(80, 2))
+    runs: list[int] = []
+
+    def fails(schedule: SimulatedSchedule) -> bool:
+        runs.append(len(schedule.operations or ()))
+        return "k0" in _keys(schedule)
+
+    small = shrink(start, fails)
+    assert _keys(small) == {"k0"}
+    assert runs.index(1) < 12, "one key alone comes before halves of halves"

@@ -1,0 +1,145 @@
+"""What swarms in virtual time have made of the bugs: zoo.json, and the table of it in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.zoo.plan import Specimen
+
+#: s of one core that a bug may take to be caught
+SIMULATED = 60.0
+#: s; a catch within this is one that a developer waits for
+_SOON = 5.0
+
+
+@dataclass(frozen=True)
+class Catch:
+    """What became of one bug.
+
+    seed: of the schedule that showed it; None: none did
+    tried: how many schedules
+    seconds: of one core until then, with the pairs
+    alarms: seeds of schedules that were invalid without the bug too
+    unclear: seeds of those whose pair was unknown
+    small: the schedule, shrunk
+    shrinking: s of one core that this took
+    """
+
+    name: str
+    seed: int | None
+    tried: int
+    seconds: float
+    anomalies: tuple[str, ...] = ()
+    alarms: tuple[int, ...] = ()
+    unclear: tuple[int, ...] = ()
+    small: Written | None = None
+    shrinking: float = 0.0
+
+
+def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: Any) -> JsonObject:
+    """The content of zoo.json. `seconds` of each bug and their `median`: of one core until it was
+    caught; `false_alarms`: seeds of schedules that were invalid without a bug."""
+    listed = list(catches)
+    bugs = [_bug(*each) for each in zip(specimens, listed, strict=True)]
+    caught = [bug for bug in bugs if bug["caught"]]
+    alarms = sorted({seed for catch in listed for seed in catch.alarms})
+    return {
+        "mode": "simulated",
+        "time_limit": f"{SIMULATED:g}s",
+        **about,
+        "all_caught": len(caught) == len(bugs) > 0,
+        "false_alarms": len(alarms),
+        "alarms": alarms,
+        "median": _median(bug["seconds"] for bug in caught),
+        "worst": max((bug["seconds"] for bug in caught), default=None),
+        "soon": sum(bug["seconds"] <= _SOON for bug in caught),
+        "operations": _median(bug["operations"] for bug in caught),
+        "faults": _median(bug["faults"] for bug in caught),
+        "bugs": bugs,
+    }
+
+
+def _bug(specimen: Specimen, catch: Catch) -> JsonObject:
+    schedule = None if catch.small is None else catch.small.schedule
+    return {
+        "name": specimen.name,
+        "mechanism": specimen.mechanism,
+        "expected": list(specimen.anomalies),
+        "caught": catch.seed is not None,
+        "seconds": round(catch.seconds, 2),
+        "schedules": catch.tried,
+        "anomalies": list(catch.anomalies),
+        "seed": catch.seed,
+        "token": None if catch.small is None else catch.small.token,
+        "shown": [] if catch.small is None else list(catch.small.anomalies),
+        "operations": None if schedule is None else len(schedule.operations or ()),
+        "faults": None if schedule is None else schedule.fault_count,
+        "nodes": None if schedule is None else schedule.spec.nodes,
+        "shrinking": round(catch.shrinking, 2),
+        "pair": None if catch.seed is None else "valid",
+        "alarms": list(catch.alarms),
+        "unclear": list(catch.unclear),
+    }
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    listed = [value for value in values if value is not None]
+    return round(median(listed), 2) if listed else None
+
+
+def line(catch: Catch) -> str:
+    """What is shown of a bug as soon as it is known."""
+    if catch.small is None:
+        return f"escaped {catch.seconds:6.1f} s  {catch.name}: {catch.tried} schedules"
+    schedule = catch.small.schedule
+    return (
+        f"caught  {catch.seconds:6.1f} s  {catch.name}: {', '.join(catch.anomalies)}, in schedule "
+        f"{catch.tried}; {len(schedule.operations or ())} operations, {schedule.fault_count} faults"
+    )
+
+
+def head(results: Mapping[str, Any]) -> str:
+    """The result in one line."""
+    bugs = results["bugs"]
+    caught = sum(bug["caught"] for bug in bugs)
+    return f"{caught} of {len(bugs)} caught, {results['false_alarms']} false alarms"
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The summary."""
+    return "\n".join(_markdown(results)) + "\n"
+
+
+def _markdown(results: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# The zoo, simulated: {head(results)}"
+    yield ""
+    if results["operations"] is not None:
+        yield (
+            f"Median of those caught: {results['median']} s of one core ({results['soon']} within "
+            f"{_SOON:g} s, the slowest after {results['worst']} s), {results['operations']:g} "
+            f"operations and {results['faults']:g} faults when shrunk."
+        )
+    escaped = [bug["name"] for bug in results["bugs"] if not bug["caught"]]
+    if escaped:
+        yield f"Escaped {results['time_limit']} of one core: {', '.join(escaped)}."
+    if results["alarms"]:
+        yield f"Invalid without a bug: seeds {', '.join(map(str, results['alarms']))}."
+    yield f"Again: `{results['command']}`"
+    yield ""
+    yield from _table(results["bugs"])
+
+
+def _table(bugs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| bug | caught | s | schedules | by | operations | faults | nodes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for bug in bugs:
+        by = ", ".join(bug["anomalies"])
+        cells = [bug["name"], "yes" if bug["caught"] else "no", bug["seconds"], bug["schedules"]]
+        cells += [by, *("" if bug[n] is None else bug[n] for n in ("operations", "faults"))]
+        cells.append("" if bug["nodes"] is None else bug["nodes"])
+        yield "| " + " | ".join(map(str, cells)) + " |"
