@@ -213,8 +213,8 @@ class Runner:
         return await self._current(ring)
 
     async def _until_quiet(self, ring: RingView | None) -> QuiesceOutcome:
-        """By what nodes report of themselves, else by what the store reports, else by waiting: until
-        its nodes hold the same, if it can be known."""
+        """By what nodes report of themselves, else by what the store reports, else by waiting:
+        until its nodes hold the same, if that can be known."""
         store = self.parts.store
         if store.status is not None:
             compared = ring if self.parts.anti_entropy else None
