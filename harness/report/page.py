@@ -26,6 +26,7 @@ from dynamesis.harness.report.pictures.charts import convergence_chart, stalenes
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.plots.facts import facts
+from dynamesis.harness.report.plots.series_pictures import plot_pictures
 from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
@@ -70,11 +71,14 @@ def pictures(folder: Folder) -> Iterator[tuple[str, str]]:
     test, results = folder.load_json(TEST), folder.load_json(RESULTS)
     run = Run(read_history(folder / HISTORY), test)
     found = described(results)
-    gallery = Gallery(run, stored_logs(folder, test), found, folder / MESSAGES)
-    yield from files(gallery, found)
+    logs = stored_logs(folder, test)
+    yield from files(Gallery(run, logs, found, folder / MESSAGES), found)
+    cited = [row for anomaly in found for row in anomaly["ops"]]
+    for name, plot in plot_pictures(run.history, facts(run, logs, results), cited):
+        yield f"{name}.svg", plot.standalone()
     for name, drawing in _charts(results).items():
         if drawing is not None:
-            yield f"{name.replace('_', '-')}.svg", drawing.standalone()
+            yield f"{name.removesuffix('_chart')}.svg", drawing.standalone()
 
 
 def render(

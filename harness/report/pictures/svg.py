@@ -44,8 +44,11 @@ RULES = """\
 .pic .hollow{fill:var(--paper);stroke-width:2}
 .pic .hollow.good{stroke:var(--good);fill:var(--paper)}
 .pic .hollow.badfill{stroke:var(--bad);fill:var(--paper)}
-.pic .thin{stroke-width:1.5;fill:none}.pic .thin.ok{stroke:var(--ok)}
+.pic .thin,.pic .thin[class]{stroke-width:1.5;fill:none}
+.pic .thin.ok{stroke:var(--ok)}
 .pic .thin.fail{stroke:var(--fail)}
+.pic .thin.open{stroke:var(--open)}.pic .thin.ink{stroke:var(--ink)}
+.pic .dots{stroke-dasharray:2 4}.pic .ring{fill:none;stroke:var(--bad);stroke-width:2}
 .pic .thin.info{stroke:var(--info)}.pic .thin.good{stroke:var(--good)}
 """
 
