@@ -83,7 +83,7 @@ def test_a_hundred_thousand_operations_stay_a_picture(tmp_path: Path) -> None:
 def test_a_test_without_operations_has_no_plots_and_a_hostile_one_is_text(tmp_path: Path) -> None:
     idle = tmp_path / "idle"
     idle.mkdir()
-    phase = encode(Op(type="info", process="harness", f="phase", value="load"))
+    phase = encode(Op(index=0, time=0, type="info", process="harness", f="phase", value="load"))
     assert not PLOTS & pictures_of(phase, {}, idle).keys()
     hostile = hostile_report(tmp_path / "hostile").parent
     for path in save_pictures(Folder(hostile), tmp_path / "svg"):
