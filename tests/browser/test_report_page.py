@@ -143,6 +143,7 @@ def test_zoom_and_filters_work(browser: Browser, big: Path) -> None:
     assert browser.errors() == []
 
 
+CORES = os.cpu_count() or 1
 #: pans back and forth through the middle of the history for 3 s: frames a second
 PAN = """
 const done = arguments[arguments.length - 1], f = window.dynamesis.figs;
@@ -177,11 +178,13 @@ def test_100_000_operations_are_small_quick_and_smooth(browser: Browser, big: Pa
         costs.append((main_thread(browser) - before) / (rates[-1] * 3))
     figures = {"paint_ms": min(paints), "frames_a_second": max(rates), "cpu_s_a_frame": min(costs)}
     print(figures)
-    assert min(costs) < 1 / 30, figures
-    if os.getloadavg()[0] < (os.cpu_count() or 1) * 2:
-        assert min(paints) < 1_500, figures
-        assert max(rates) >= 30, figures
     browser.keep("100000-operations")
+    if (max(rates) < 30 or min(paints) >= 1_500) and os.getloadavg()[0] > 3 * CORES:
+        pytest.skip(
+            f"the machine is too busy to measure this (load {os.getloadavg()[0]}): {figures}"
+        )
+    assert min(paints) < 1_500, figures
+    assert max(rates) >= 30, figures
 
 
 def main_thread(browser: Browser) -> float:
