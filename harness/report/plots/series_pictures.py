@@ -17,7 +17,7 @@ from dynamesis.harness.report.plots.timeline_picture import timeline_picture
 
 #: pixels
 HEIGHT = 170
-#: classes of lines in their order; the dashes tell those apart that colours do not
+#: classes of lines in their order; dashes part those that colours do not
 LINES = (
     "thin ok", "thin fail dash", "thin info dots", "thin good", "thin open dash", "thin ok dots",
     "thin fail", "thin good dash", "thin info",
