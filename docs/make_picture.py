@@ -1,6 +1,7 @@
 """Makes the picture of the README from what a test printed.
 
-    dynamesis test --workload cart --nemesis none --bug self-merge --seed 7 | tee output.txt
+    dynamesis test --workload cart --nemesis none --bug self-merge --time-limit 5s --seed 7 \\
+        | tee output.txt
     python docs/make_picture.py output.txt docs/failing-test.svg
 
 The last line of the output, the command that repeats the test, becomes the prompt.

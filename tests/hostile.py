@@ -10,7 +10,7 @@ from typing import Any
 
 from dynamesis.checkers.history.history import Op, OpError, Sibling, encode
 from dynamesis.harness.check.evaluate import judge, save
-from dynamesis.harness.results.results import HISTORY, REPORT, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, MESSAGES, REPORT, TEST, Folder
 
 MARKUP = '"><img src=x onerror="window.hacked=1"><script>window.hacked=2</script><!--'
 ENDING = "</script></style></svg><script>window.hacked=3</script>]]>{{ 7 * 7 }}"
@@ -63,6 +63,11 @@ def hostile_report(into: Path) -> Path:
     )  # fmt: skip
     log = "".join(json.dumps(line) + "\n" for line in lines)
     (into / "nodes/n1/node.log").write_text(log + "not a line\n\x00", encoding="utf-8")
+    messages = ({"sent": i, "from": text, "to": MARKUP, "key": text, "words": text,
+                 "request": f"2.{text}", "received": i + 1}
+                for i, text in enumerate(TEXTS))  # fmt: skip
+    sent = "".join(json.dumps(line) + "\n" for line in messages)
+    (into / MESSAGES).write_text(sent + "not a line\n\x00", encoding="utf-8")
     save(folder, judge(into / HISTORY, test))
     return into / REPORT
 

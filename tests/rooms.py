@@ -297,7 +297,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("cluster.storage", "cluster.zoo", "harness.check", "harness.generators"),
             *("harness.links", "harness.nemesis", "harness.processes", "harness.results"),
             *("harness.run", "harness.targets", "harness.targets.dynamo", "harness.usage"),
-            *("harness.worlds", "workloads.script"),
+            *("harness.worlds", "workloads.client", "workloads.script"),
         ),
     ),
     "harness.simulation.schedules": (

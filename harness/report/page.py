@@ -26,12 +26,13 @@ from dynamesis.harness.report.pictures.charts import convergence_chart, stalenes
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.plots.facts import facts
+from dynamesis.harness.report.plots.series_pictures import plot_pictures
 from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
 from dynamesis.harness.report.words import brief, clip
 from dynamesis.harness.results.documents import JsonObject
-from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, MESSAGES, RESULTS, TEST, Folder
 from markupsafe import Markup
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,14 @@ def pictures(folder: Folder) -> Iterator[tuple[str, str]]:
     test, results = folder.load_json(TEST), folder.load_json(RESULTS)
     run = Run(read_history(folder / HISTORY), test)
     found = described(results)
-    yield from files(Gallery(run, stored_logs(folder, test), found), found)
+    logs = stored_logs(folder, test)
+    yield from files(Gallery(run, logs, found, folder / MESSAGES), found)
+    cited = [row for anomaly in found for row in anomaly["ops"]]
+    for name, plot in plot_pictures(run.history, facts(run, logs, results), cited):
+        yield f"{name}.svg", plot.standalone()
     for name, drawing in _charts(results).items():
         if drawing is not None:
-            yield f"{name.replace('_', '-')}.svg", drawing.standalone()
+            yield f"{name.removesuffix('_chart')}.svg", drawing.standalone()
 
 
 def render(
@@ -100,7 +105,7 @@ def render(
         sentence=sentence(results),
         grounds=grounds(results["evidence"]) if results.get("evidence") else [],
         reasons=list(dict.fromkeys(reasons(results))),
-        groups=_by_name(found, proof, run, logs),
+        groups=_by_name(found, proof, run, logs, history.with_name(MESSAGES)),
         shown=_SHOWN,
         evidence=evidence(results["evidence"]) if results.get("evidence") else "",
         staleness=staleness,
@@ -180,10 +185,11 @@ def stored_logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
 
 
 def _by_name(
-    found: Sequence[JsonObject], proof: Mapping[int, str], run: Run | None, logs: Logs | None
-) -> dict[str, list[ShownAnomaly]]:
+    found: Sequence[JsonObject], proof: Mapping[int, str], run: Run | None, logs: Logs | None,
+    messages: Path,
+) -> dict[str, list[ShownAnomaly]]:  # fmt: skip
     """Anomalies by name, each with what shows it. Pictures are drawn of the first of each name."""
-    gallery = Gallery(run, logs, found) if run is not None and found else None
+    gallery = Gallery(run, logs, found, messages) if run is not None and found else None
     groups: dict[str, list[ShownAnomaly]] = {}
     for number, anomaly in enumerate(found):
         group = groups.setdefault(anomaly["name"], [])

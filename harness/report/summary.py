@@ -114,8 +114,7 @@ def print_results(
     if figures and (reached := in_a_line(results)):
         shown.append((2, "", reached))
     if figures and (skipped := results.get("skipped")):
-        named = "; ".join(f"{name} ({what})" for name, what in skipped.items())
-        shown.append((2, "", f"the target cannot do: {named}"))
+        shown.append((2, "", f"the target cannot do: {', '.join(skipped)} (the report has why)"))
     for indent, style, line in shown:
         text = printable(line)
         if console.is_terminal:

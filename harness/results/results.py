@@ -26,6 +26,8 @@ REPORT, JUNIT, LOG, LEDGER, NODES, SCHEDULE = (
     "nodes",
     "schedule.yaml",
 )
+#: of a simulated test: what went between clients and nodes about a key
+MESSAGES = "messages.jsonl"
 
 
 class DamagedFolder(ValueError):

@@ -66,13 +66,14 @@ def changed(path: Path) -> tuple[int, int]:
 
 
 def folders(root: Path, pattern: str) -> Iterator[Path]:
-    """The folders below `root` of the files that match, not by way of `latest` links."""
+    """The folders below `root` (itself resolved) of the files that match; not by way of links, of
+    which `latest` is one at each level, so that each folder comes once."""
     try:
         found = sorted(root.glob(pattern))
     except (OSError, RecursionError):
         return
     for file in found:
-        if not file.parent.is_symlink() and inside(root, str(file.relative_to(root))):
+        if inside(root, str(file.relative_to(root))) == file:
             yield file.parent
 
 

@@ -9,10 +9,19 @@ import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op, encode
 from dynamesis.harness.check.evaluate import save
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
-from dynamesis.harness.results.results import HISTORY, LEDGER, NODES, SCHEDULE, TEST, Folder
+from dynamesis.harness.results.results import (
+    HISTORY,
+    LEDGER,
+    MESSAGES,
+    NODES,
+    SCHEDULE,
+    TEST,
+    Folder,
+)
 from dynamesis.harness.simulation.play import run
 from dynamesis.harness.simulation.schedules.text import Written, dump
 from dynamesis.harness.worlds.run_test import describe
+from dynamesis.harness.worlds.simulated.messages import message_lines
 from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
 
@@ -41,6 +50,8 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
     for node, log in test.node_logs.items():
         (path / NODES / node).mkdir(parents=True, exist_ok=True)
         (path / NODES / node / "node.log").write_bytes(_lines(log))
+    began = int(test.test.get("began") or 0)
+    (path / MESSAGES).write_bytes(b"".join(message_lines(test.messages, began)))
     folder.save(STORY, "".join(f"{line}\n" for line in story(test)))
     results = {**judge(test), "seed": schedule.spec.seed, "command": command}
     save(folder, results)

@@ -12,7 +12,7 @@ from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.results import TEST, Folder
 from dynamesis.harness.run.node_states import NodeStates
 from dynamesis.harness.run.progress import ProgressCounts
-from dynamesis.harness.run.progress_view import Mode, TestView, console, view
+from dynamesis.harness.run.progress_view import Mode, TestView, console, is_live, view
 
 
 class Observer:
@@ -30,6 +30,10 @@ class Observer:
 
     def message(self, text: str) -> None:
         """A line for the user, such as that no Toxiproxy was found."""
+
+    def judging(self) -> AbstractContextManager[object]:
+        """Entered after the test, left when its results are written."""
+        return nullcontext()
 
     def judged(self, results: Mapping[str, Any]) -> None:
         """The verdict, as in results.json."""
@@ -66,6 +70,11 @@ class ConsoleObserver(Observer):
     def message(self, text: str) -> None:
         if self._mode is not Mode.QUIET:
             self._console.print(text)
+
+    def judging(self) -> AbstractContextManager[object]:
+        if not is_live(self._console, self._mode):
+            return nullcontext()
+        return self._console.status("judging, and writing the report")
 
     def judged(self, results: Mapping[str, Any]) -> None:
         print_results(self._console, results, short=self._mode is Mode.QUIET)

@@ -116,16 +116,17 @@ def _judged(
     without its files cannot be checked."""
     from dynamesis.harness.check.evaluate import judge, save  # read while it got quiet
 
-    try:
-        results = judge(folder / HISTORY, test)
-    except UsageError:
-        if failure is None:
-            raise
-        raise failure from None
-    try:
-        save(folder, results, junit)
-    except OSError as unsaved:
-        failure = failure or EnvironmentFailed(f"no results: {shortage(unsaved) or unsaved}")
+    with observer.judging():
+        try:
+            results = judge(folder / HISTORY, test)
+        except UsageError:
+            if failure is None:
+                raise
+            raise failure from None
+        try:
+            save(folder, results, junit)
+        except OSError as unsaved:
+            failure = failure or EnvironmentFailed(f"no results: {shortage(unsaved) or unsaved}")
     observer.judged(results)
     if failure is not None:
         observer.ended(folder.path, None)

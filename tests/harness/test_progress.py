@@ -10,6 +10,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import NodeStates
 from dynamesis.harness.run.progress import ProgressCounts, line
 from dynamesis.harness.run.progress_view import LiveView, Mode, PlainView, QuietView, view
+from dynamesis.harness.worlds.observer import ConsoleObserver
 from rich.console import Console
 
 S = 1_000_000_000
@@ -147,3 +148,16 @@ def test_a_narrow_terminal_gets_whole_lines() -> None:
         live.observe(KILL)
         for each in live._draw().renderables[1:]:  # type: ignore[union-attr]
             assert len(console.render_lines(each)) == 1  # type: ignore[arg-type]
+
+
+def test_a_terminal_shows_that_a_test_is_judged_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = ((True, Mode.AUTO), (True, Mode.QUIET), (True, Mode.PLAIN), (False, Mode.AUTO))
+    for terminal, mode in cases:
+        drawn = io.StringIO()
+        shown = Console(file=drawn, force_terminal=terminal, color_system=None)
+        monkeypatch.setattr("dynamesis.harness.worlds.observer.console", lambda _, c=shown: c)
+        with ConsoleObserver(mode).judging():
+            pass
+        assert ("judging" in drawn.getvalue()) is (terminal and mode is Mode.AUTO)

@@ -127,6 +127,15 @@ def test_links_lead_from_report_to_lines_to_node_logs_and_back(site: Site) -> No
     assert f'href="/{path}/report.html"' in back
 
 
+def test_a_test_of_a_campaign_is_listed_once(site: Site, store: Path) -> None:
+    night = "campaigns/mini/20260104T000000.000Z"
+    put(store, f"{night}/runs/0001/bulk-cut", 4)
+    (store / "campaigns/mini/latest").symlink_to("20260104T000000.000Z")
+    (store / night / "runs/0001/bulk-cut/latest").symlink_to("20260104T000000.000Z")
+    links = re.findall(r'href="/-/test/([^"]*bulk-cut[^"]*)"', site.get("/")[1])
+    assert links == [f"{night}/runs/0001/bulk-cut/20260104T000000.000Z"]
+
+
 def test_two_tests_side_by_side(site: Site) -> None:
     one, other = "cart-cut/20260101T000000.000Z", "register-cut/20260102T000000.000Z"
     _, page, _ = site.get(f"/-/compare?test={one}&test={other}")

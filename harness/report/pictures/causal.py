@@ -185,7 +185,7 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         drawing.text(x, 16, short(who, 24), "bold", "middle")
         drawing.line(x, 24, x, height - 26)
     for a, b, edge in graph.edges(data=True):
-        _edge(drawing, place[a], place[b], edge["bad"])
+        _edge(drawing, place, place[a], place[b], edge["bad"])
     _lacks(drawing, scene, place)
     legend = "to a read: shown there; to a write: in its context, so replaced by it"
     drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
@@ -197,6 +197,7 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
 
 def _edge(
     drawing: Drawing,
+    place: Mapping[Any, tuple[float, float]],
     a: tuple[float, float],
     b: tuple[float, float],
     bad: bool,
@@ -210,7 +211,24 @@ def _edge(
         side = (COLUMN / 2 - 16) * (-1 if bad else 1)
         start, end = (a[0] + side, a[1] + BOX / 2), (b[0] + side, b[1] - BOX / 2)
         bend = 26.0 * (-1 if bad else 1)
+    elif a[0] != b[0] and any(_between(start, end, other) for other in place.values()):
+        bend = COLUMN * 0.75 * (-1 if b[0] > a[0] else 1)
     drawing.arrow(start, end, bend, bad, dashed)
+
+
+def _between(
+    start: tuple[float, float], end: tuple[float, float], box: tuple[float, float]
+) -> bool:
+    """Whether a straight line from one place to another would run through a box between them."""
+    left, right = box[0] - COLUMN / 2 + 10, box[0] + COLUMN / 2 - 10
+    top, bottom = box[1] - BOX / 2, box[1] + BOX / 2
+    if bottom <= start[1] or top >= end[1]:
+        return False
+    slope = (end[0] - start[0]) / (end[1] - start[1])
+    at = sorted(
+        start[0] + slope * (min(max(y, start[1]), end[1]) - start[1]) for y in (top, bottom)
+    )
+    return at[0] < right and at[1] > left
 
 
 def _lacks(drawing: Drawing, scene: Scene, place: Mapping[Any, tuple[float, float]]) -> None:
@@ -224,7 +242,7 @@ def _lacks(drawing: Drawing, scene: Scene, place: Mapping[Any, tuple[float, floa
                 last = row == max(scene.reads)
                 dump = c.history.fs[c.history.f[row]] == "dump"
                 if last or dump:
-                    _edge(drawing, a, b, bad=True, dashed=True)
+                    _edge(drawing, place, a, b, bad=True, dashed=True)
 
 
 def _time(scene: Scene, row: int) -> str:
@@ -239,7 +257,7 @@ def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: fl
     cls = "box bad" if bad or last else "box"
     left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
     drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))
-    drawing.text(x, y - 5, short(lines[0], 27), "bad" if bad else "bold", "middle")
+    drawing.text(x, y - 5, short(lines[0], 25), "bad" if bad else "bold", "middle")
     drawing.text(x, y + 13, short(lines[1], 29), "soft", "middle")
 
 

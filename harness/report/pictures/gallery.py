@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
@@ -22,6 +23,7 @@ from dynamesis.harness.report.pictures.cycle import cycle_picture
 from dynamesis.harness.report.pictures.elements import element_picture
 from dynamesis.harness.report.pictures.intervals import interval_picture
 from dynamesis.harness.report.pictures.nodes import node_picture
+from dynamesis.harness.report.pictures.sequence import read_messages, sequence_picture
 from dynamesis.harness.report.pictures.svg import Drawing
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,14 @@ class Picture:
 class Gallery:
     """Draws the anomalies of one run."""
 
-    def __init__(self, run: Run, logs: Logs | None, anomalies: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, run: Run, logs: Logs | None, anomalies: Sequence[Mapping[str, Any]],
+        messages: Path | None = None,
+    ) -> None:  # fmt: skip
+        """`messages`: the file of a simulated test's messages, if there is one."""
         self.run = run
+        keys_of = (a.get("key") for a in anomalies)
+        self.messages = [] if messages is None else read_messages(messages, keys_of)
         self.dynamo = any(f in DYNAMO for f in run.history.fs)
         keys = frozenset(str(a["key"]) for a in anomalies if a.get("key"))
         ring = CheckedRing.of(run.test) if logs is not None else None
@@ -76,6 +84,8 @@ class Gallery:
             ("elements", "Reads side by side", lambda a: element_picture(h, a)),
             ("versions", "Versions and which covers which, time downwards", self._causal),
             ("nodes", "What each node did with it, from the event logs", self._nodes),
+            ("messages", "What went between clients and nodes, time downwards",
+             lambda a: sequence_picture(h, self.messages, a) if self.messages else None),
             ("operations", "The operations in time, a lane a process",
              lambda a: interval_picture(h, a)),
         ]  # fmt: skip

@@ -34,7 +34,9 @@ RULES = """\
 .pic .line{stroke:var(--soft);fill:none;stroke-width:1.5}
 .pic .head{fill:var(--soft)}.pic .badhead{fill:var(--bad)}
 .pic .bad{stroke:var(--bad);stroke-width:2.5}
-.pic text.bad{fill:var(--bad);stroke:none;font-weight:600}
+.pic .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3;stroke-linejoin:round}
+.pic text.bad{fill:var(--bad);font-weight:600}.pic text.bad:not(.halo){stroke:none}
+.pic text.bad.halo{stroke:var(--paper);stroke-width:3}
 .pic .badline{stroke:var(--bad);fill:none;stroke-width:2}.pic .dash{stroke-dasharray:5 4}
 .pic .ok{fill:var(--ok)}.pic .fail{fill:var(--fail)}.pic .info{fill:var(--info)}
 .pic .open{fill:var(--open)}.pic .good{fill:var(--good)}.pic .badfill{fill:var(--bad)}
@@ -42,8 +44,11 @@ RULES = """\
 .pic .hollow{fill:var(--paper);stroke-width:2}
 .pic .hollow.good{stroke:var(--good);fill:var(--paper)}
 .pic .hollow.badfill{stroke:var(--bad);fill:var(--paper)}
-.pic .thin{stroke-width:1.5;fill:none}.pic .thin.ok{stroke:var(--ok)}
+.pic .thin,.pic .thin[class]{stroke-width:1.5;fill:none}
+.pic .thin.ok{stroke:var(--ok)}
 .pic .thin.fail{stroke:var(--fail)}
+.pic .thin.open{stroke:var(--open)}.pic .thin.ink{stroke:var(--ink)}
+.pic .dots{stroke-dasharray:2 4}.pic .ring{fill:none;stroke:var(--bad);stroke-width:2}
 .pic .thin.info{stroke:var(--info)}.pic .thin.good{stroke:var(--good)}
 """
 

@@ -60,7 +60,7 @@ def operations(h: History) -> JsonObject:
         "start": start,
         "took": np.where(end >= 0, finish - start, -1),
         "process": process.reshape(-1),
-        "lane": _lanes(h.process[rows], start, finish),
+        "lane": lanes(h.process[rows], start, finish),
         "node": place[np.where(end >= 0, _node(h, rows, ended), h.replica[rows])],
         "f": h.f[rows],
         "key": np.where(h.key_of[rows] < KEYS, h.key_of[rows], -1),
@@ -87,7 +87,7 @@ def _node(h: History, rows: Ints, ended: Ints) -> Ints:
     return np.where(h.node[ended] >= 0, h.node[ended], h.replica[rows])
 
 
-def _lanes(process: Ints, start: Ints, finish: Ints) -> Ints:
+def lanes(process: Ints, start: Ints, finish: Ints) -> Ints:
     """A lane for each process, used again when its process has done its last operation: retired
     processes would else make thousands."""
     lane_of: dict[int, int] = {}
@@ -96,15 +96,15 @@ def _lanes(process: Ints, start: Ints, finish: Ints) -> Ints:
         last[p] = max(last.get(p, 0), done, begun)
     free: list[int] = []
     busy: list[tuple[int, int]] = []
-    lanes = np.empty(len(process), np.int64)
+    found = np.empty(len(process), np.int64)
     for i, (p, at) in enumerate(zip(process.tolist(), start.tolist(), strict=True)):
         if p not in lane_of:
             while busy and busy[0][0] < at:
                 heapq.heappush(free, heapq.heappop(busy)[1])
             lane_of[p] = heapq.heappop(free) if free else len(busy)
             heapq.heappush(busy, (last[p], lane_of[p]))
-        lanes[i] = lane_of[p]
-    return lanes
+        found[i] = lane_of[p]
+    return found
 
 
 def words(h: History, rows: Ints) -> str:

@@ -97,7 +97,7 @@ class Figures {
 
   latency() {
     const took = this.data.took.filter((t, k) => t >= 0 && this.data.process[k] >= this.data.harness), edge = (f) => took.reduce((a, b) => f(a, b), took[0] ?? 1000) / 1e3;
-    const fig = this.figure("latency", 260, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 0.01) * 0.7, end: Math.max(edge(Math.max), 0.1) * 1.5 }), "ms", true);
+    const fig = this.figure("latency", 284, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 0.01) * 0.7, end: Math.max(edge(Math.max), 0.1) * 1.5 }), "ms", true);
     this.slow = fig;
     this.paints.push(this.shapes(fig, "points"));
     this.lines(fig, this.facts.measures.latency, ["ink", "ink", "ink"]);
@@ -110,7 +110,7 @@ class Figures {
     if (!names.length) return null;
     let most = 0;
     for (const name of names) for (const v of named[name]) most = Math.max(most, v || 0);
-    const fig = this.figure(id, 210, new Bokeh.Range1d({ start: 0, end: most * 1.1 || 1 }), label);
+    const fig = this.figure(id, 234, new Bokeh.Range1d({ start: 0, end: most * 1.1 || 1 }), label);
     this.lines(fig, named, colours);
     return fig;
   }
@@ -123,9 +123,9 @@ class Figures {
       this.paints.push(() => line.glyph.setv({ line_color: css(colours[i % colours.length]) }));
       items.push(new Bokeh.LegendItem({ label: { value: name }, renderers: [line] }));
     });
-    const legend = new Bokeh.Legend({ items, orientation: "horizontal", location: "top_right", padding: 4, label_text_font_size: "11px", border_line_color: null });
-    fig.add_layout(legend);
-    this.paints.push(() => legend.setv({ background_fill_color: css("paper"), background_fill_alpha: 0.85, label_text_color: css("ink") }));
+    const legend = new Bokeh.Legend({ items, orientation: "horizontal", ncols: document.body.clientWidth >= 600 ? Math.min(items.length, 7) : items.length > 3 ? 2 : 3, location: "top_left", padding: 2, margin: 2, spacing: 12, label_text_font_size: "11px", border_line_color: null });
+    fig.add_layout(legend, "above");
+    this.paints.push(() => legend.setv({ background_fill_color: css("paper"), background_fill_alpha: 0, label_text_color: css("ink") }));
   }
 
   paint() { for (const one of this.paints) one(); }

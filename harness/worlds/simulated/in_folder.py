@@ -9,12 +9,13 @@ from types import FrameType
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.processes.signals import ending, in_main_thread
 from dynamesis.harness.results.documents import JsonObject
-from dynamesis.harness.results.results import HISTORY, LEDGER, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, LEDGER, MESSAGES, TEST, Folder
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Runner
 from dynamesis.harness.worlds.observer import Observer
 from dynamesis.harness.worlds.options import TestOptions
 from dynamesis.harness.worlds.simulated.environment import World
+from dynamesis.harness.worlds.simulated.messages import message_lines
 from dynamesis.harness.worlds.simulated.run import VirtualTime, parts_of
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
@@ -27,11 +28,14 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
             Recorder(folder / HISTORY, observer.event, clock=time.clock.monotonic_ns) as recorder,
             observer.running(),
         ):
-            world = World(options, time.loop, Tweaks(), story=False)
+            world = World(options, time.loop, Tweaks(), story=True)
             parts = parts_of(options, world, recorder, Ledger(folder / LEDGER), None)
             test["links_used"] = parts.links.name
             time.run(_run(Runner(parts, folder, recorder, test)))
             test["began"] = recorder.began
+            story = world.network.story or ()
+            lines = b"".join(message_lines(story, recorder.began))
+            (folder / MESSAGES).write_bytes(lines)
     except asyncio.CancelledError:
         return False
     finally:

@@ -71,13 +71,15 @@ class RouteCounts:
 @dataclass(frozen=True)
 class Sighting:
     """One line of the story: at `time` (s), a message from `source` to `dest` was `sent`,
-    `received` or `lost`; or a node `stored` rows (then `dest` is ""), or `failed` to."""
+    `received` or `lost`; or a node `stored` rows (then `dest` is ""), or `failed` to. `line`: the
+    connection, on which an answer repeats the `rid` of its question."""
 
     time: float
     what: str
     source: str
     dest: str
     content: Any
+    line: Wire | None = None
 
 
 class Way:
@@ -104,7 +106,7 @@ class Way:
         line.route.counts.messages += 1
         network = line.network
         if network.story is not None:
-            network.note("sent", self.source, self.target, message)
+            network.note("sent", self.source, self.target, message, line)
         if self.gate is not None:
             self.gate.take(self, message)
         elif network.odd:
@@ -140,7 +142,7 @@ class Way:
         """A fault took it."""
         network = self.line.network
         if network.story is not None:
-            network.note("lost", self.source, self.target, message)
+            network.note("lost", self.source, self.target, message, self.line)
 
     def finish(self) -> None:
         """Nothing more comes; the other end learns of it after all that was sent."""
@@ -161,7 +163,7 @@ class Way:
             process.hold(to.lost, line, "closed by the other side")
         elif process.running:
             if line.network.story is not None:
-                line.network.note("received", self.source, self.target, message)
+                line.network.note("received", self.source, self.target, message, line)
             to.receive(line, message)
         else:
             process.hold(self._arrive, message)
@@ -301,10 +303,12 @@ class Network:
             seconds += self.perturber.priorities.delay(source, dest)
         return seconds
 
-    def note(self, what: str, source: str, dest: str, content: Any) -> None:
+    def note(
+        self, what: str, source: str, dest: str, content: Any, line: Wire | None = None
+    ) -> None:
         """A line of the story."""
         if self.story is not None:
-            self.story.append(Sighting(self.loop.now, what, source, dest, content))
+            self.story.append(Sighting(self.loop.now, what, source, dest, content, line))
 
     def add(self, route: LinkRoute) -> None:
         """Carry this route too."""
