@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -14,13 +16,57 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.harness.cli.app import run as run_here
 
 #: Every process that a run starts inherits it.
 MARK = "DYNAMESIS_TEST_MARK"
 
 
-class Run:
-    """One `dynamesis ...` in a folder of its own."""
+class Command:
+    """What a command line leaves behind: its output, and the folder of the test that it ran."""
+
+    folder: Path
+
+    def said(self) -> str:
+        raise NotImplementedError
+
+    def results(self) -> Path:
+        """The folder of the test that this run is or was."""
+        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
+        return self.folder / line.partition("results in ")[2]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The whole lines of the history so far; none before it was begun."""
+        file = self.results() / "history.jsonl"
+        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
+        return [json.loads(line) for line in lines]
+
+
+class Inside(Command):
+    """One `dynamesis ...` in the test's own process, which it has ended when it is made: for what
+    does not depend on the process around it, which takes a second to start."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        output = io.StringIO()
+        with (
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            self.code = run_here(arguments)
+        self._said = output.getvalue()
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self.code
+
+    def said(self) -> str:
+        return self._said
+
+
+class Run(Command):
+    """One `dynamesis ...` in a process and a folder of its own."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
@@ -64,17 +110,6 @@ class Run:
                 continue
         return found
 
-    def results(self) -> Path:
-        """The folder of the test that this run is or was."""
-        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
-        return self.folder / line.partition("results in ")[2]
-
-    def history(self) -> list[dict[str, Any]]:
-        """The whole lines of the history so far; none before it was begun."""
-        file = self.results() / "history.jsonl"
-        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
-        return [json.loads(line) for line in lines]
-
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something that must come about."""
         deadline = time.monotonic() + 300
@@ -101,6 +136,13 @@ class Run:
 
 
 Start = Callable[..., Run]
+Call = Callable[..., Inside]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """call("check", "folder") runs a command line in this process, in the folder of the test."""
+    return lambda *arguments: Inside(tmp_path, *arguments)
 
 
 @pytest.fixture
