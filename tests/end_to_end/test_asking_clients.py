@@ -63,7 +63,13 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize("bug", SHOWN)
+#: even in virtual time they take 10 s
+LONG = ("one_batch", "one_slice")
+
+
+@pytest.mark.parametrize(
+    "bug", [pytest.param(b, marks=pytest.mark.nightly if b in LONG else ()) for b in SHOWN]
+)
 def test_a_bug_shows_to_clients_who_ask(call: Call, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     world = ("--world", "simulated", "--seed", "5")

@@ -16,7 +16,8 @@ BUGS = Path(__file__).parent / "bugs" / "placement.py"
 HINTS = ("--workload", "register", "--nemesis", "cut", "--param", "anti_entropy_interval=0",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 #: partitions move under load, and reads must be fresh
-MOVES = ("--workload", "register", "--nemesis", "membership", "--strict", "--time-limit", "6s", "--seed", "5")  # fmt: skip
+MOVES = ("--workload", "register", "--nemesis", "membership", "--strict",
+         "--time-limit", "6s", "--seed", "5")  # fmt: skip
 CASES = {
     "serve_before_transfer_ended": (MOVES, "early-ownership", "ownership"),
     "owners_change_at_once": (MOVES, "early-ownership", "ownership"),
