@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.cli.app import run as run_here
+
+from tests.command_line import command_line
 
 #: Every process that a run starts inherits it.
 MARK = "DYNAMESIS_TEST_MARK"
@@ -48,21 +48,15 @@ class Inside(Command):
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
-        output = io.StringIO()
-        with (
-            contextlib.chdir(folder),
-            contextlib.redirect_stdout(output),
-            contextlib.redirect_stderr(output),
-        ):
-            self.code = run_here(arguments)
-        self._said = output.getvalue()
+        with contextlib.chdir(folder):
+            self.done = command_line(*arguments, together=True)
 
     def wait(self) -> int:
         """The exit code."""
-        return self.code
+        return self.done.returncode
 
     def said(self) -> str:
-        return self._said
+        return self.done.stdout
 
 
 class Run(Command):
