@@ -391,6 +391,15 @@ class Simulator:
         assert answer.error is None, answer.error
         return answer.result
 
+    def linked(self) -> bool:
+        """Whether every node has a link to every other that lives and is not cut off from it."""
+        return all(
+            link.up
+            for life in self.lives.values()
+            for peer, link in life.peers.links.items()
+            if peer in self.lives and (life.name, peer) not in self.cut
+        )
+
     def quiet(self) -> bool:
         """No hints left, and two clean exchanges on end between every pair."""
         return all(

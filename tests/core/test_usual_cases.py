@@ -248,7 +248,7 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
     for seed in range(12):
         Trace(seed)
     assert len(taken) == 11
-    assert min(taken.values()) >= 10, taken
+    assert min(taken.values()) >= 5, taken
 
 
 def test_a_planted_bug_has_no_short_ways() -> None:
