@@ -63,13 +63,16 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-#: even in virtual time they take 10 s
-LONG = ("one_batch", "one_slice")
+#: this one takes 10 s even in virtual time, where `one_slice` shows nothing: it never gets to be read
+LONG = "one_batch"
+SIMULATED = [
+    pytest.param(bug, marks=pytest.mark.nightly if bug == LONG else ())
+    for bug in SHOWN
+    if bug != "one_slice"
+]
 
 
-@pytest.mark.parametrize(
-    "bug", [pytest.param(b, marks=pytest.mark.nightly if b in LONG else ()) for b in SHOWN]
-)
+@pytest.mark.parametrize("bug", SIMULATED)
 def test_a_bug_shows_to_clients_who_ask(call: Call, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     world = ("--world", "simulated", "--seed", "5")
