@@ -63,7 +63,7 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-#: this one takes 10 s even in virtual time, where `one_slice` shows nothing: it never gets to be read
+#: takes 10 s even in virtual time; `one_slice` is seen on processes alone
 LONG = "one_batch"
 SIMULATED = [
     pytest.param(bug, marks=pytest.mark.nightly if bug == LONG else ())
