@@ -32,9 +32,9 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     call: Call, tmp_path: Path
 ) -> None:
     (tmp_path / "kill-all.yaml").write_text(
-        "faults:\n- {start: 0.1, stop: 3.9, member: kill.all, nodes: [n1, n2, n3]}\n"
+        "faults:\n- {start: 0.02, stop: 3.9, member: kill.all, nodes: [n1, n2, n3]}\n"
     )
-    run = call("test", *SIMULATED, "--schedule", "kill-all.yaml", "--rate", "40", "--time-limit",
+    run = call("test", *SIMULATED, "--schedule", "kill-all.yaml", "--rate", "5", "--time-limit",
                "4s", "--seed", "3")  # fmt: skip
     assert run.wait() == 3, run.said()
     assert "too little was acknowledged: " in run.said()
