@@ -11,12 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import command_line
+
 CASES = Path(__file__).parents[1] / "histories" / "cases"
 SCRIPT = str(Path(sys.executable).with_name("dynamesis"))
 
 
 def check(*arguments: str, **settings: Any) -> tuple[int, str]:
-    """Exit code and all output of `dynamesis check`."""
+    """Exit code and all output of `dynamesis check`; in a process of its own where that gets
+    `settings`."""
+    if not settings:
+        here = command_line("check", *arguments, together=True)
+        return here.returncode, here.stdout
     done = subprocess.run(
         [SCRIPT, "check", *arguments],
         stdout=subprocess.PIPE,

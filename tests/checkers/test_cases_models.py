@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.command_line import command_line
 
 CASES = Path(__file__).parent.parent / "histories" / "cases"
 
 
 def check(path: Path, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output and errors of `dynamesis check -v`."""
-    command = [sys.executable, "-m", "harness", "check", "-v", str(path), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = command_line("check", "-v", path, *arguments)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import Done, command_line
+
 CASES = Path(__file__).parent.parent / "histories" / "cases"
-COMMAND = Path(sys.executable).with_name("dynamesis")
 
 #: exit codes
 VALID, INVALID, USAGE, UNKNOWN = 0, 1, 2, 3
@@ -18,10 +19,8 @@ WEAKER, CAUSAL = "append-weaker-cycle-asked.json", "rw-causality-violated.json"
 INTERMEDIATE, REALTIME = "rw-g0-through-intermediate.json", "rw-realtime-implied.edn"
 
 
-def check(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "check", str(path), "--verbose", *options], capture_output=True, text=True
-    )
+def check(path: Path, *options: str) -> Done:
+    return command_line("check", path, "--verbose", *options)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from dynamesis.checkers.history.history import History, HistoryError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 # An EDN value as a tree that can be compared: what differs in EDN differs here.
 NAMES = st.sampled_from(["a", "b", "id", "append", "r", "w", "x1", "ok", "read"])
 QUOTED = st.text(st.sampled_from('ab1 :\\"\n\t,;[]{}()#é中'), max_size=6)
@@ -142,7 +144,7 @@ def flat_keys(value: Any) -> bool:
     return all(map(flat_keys, held)) if kind in ("list", "set") else True
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(VALUES.filter(flat_keys), min_size=1, max_size=4),
     st.lists(BLANKS, min_size=1, max_size=20),

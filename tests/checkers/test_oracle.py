@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
 from programs import PRIMARIES, PROGRAMS, TEST, run
 
-#: a few hundred in CI; the nightly environment asks for tens of thousands
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
+#: about a hundred in CI; the nightly environment asks for tens of thousands
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "120"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

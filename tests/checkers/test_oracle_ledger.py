@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oracle_ledger import Ledger
 from programs import KEYS, NODES, PRIMARIES, TEST
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "120"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -23,7 +23,7 @@ from oracle_models import (
     repeated,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracle_models import Paired, Queues
 from oracle_objects import IMPOSSIBLE, UNKNOWN, fits, linearizable, mutex, register, text
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from oracle_promises import SESSIONS, LastWins, Promises
 from programs import PRIMARIES, PROGRAMS, TEST, run
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 STRICT = {**TEST, "r": 2, "w": 1, "sloppy": False, "promises": list(SESSIONS)}

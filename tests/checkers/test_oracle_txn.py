@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_txn import ListAppend, RwRegister
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

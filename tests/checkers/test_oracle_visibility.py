@@ -15,7 +15,7 @@ from oracle_visibility import MODELS
 from oracle_visibility import History as Tiny
 from test_oracle_txn import STEP, run
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(240 + 2 * EXAMPLES)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 PROGRAMS = st.lists(STEP, max_size=9)

@@ -16,6 +16,8 @@ from dynamesis.cluster.storage.lmdb import LmdbEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 MAP = 1 << 24
 Open = Callable[[], Engine]
 
@@ -77,7 +79,7 @@ GROUPS = st.lists(
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(groups=GROUPS, prefix=st.binary(max_size=2), after=st.none() | st.binary(max_size=3))
 def test_it_is_a_sorted_map(
     tmp_path_factory: pytest.TempPathFactory,

@@ -28,6 +28,8 @@ from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, Decoder, WireEr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 STATE = {"n1:0:1": Entry(3, ((3, Version(b"v")), (2, Version(b"", True))), (5,))}
 SAMPLES: list[Message] = [
     Hello("n1", "c"),
@@ -140,19 +142,19 @@ def survives(data: bytes) -> None:
         decoder.finish()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
     survives(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_body_is_survived(body: bytes) -> None:
     survives(frame(body))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3), st.data())
 def test_mutilated_frames_are_survived(messages: list[Message], data: st.DataObject) -> None:
     stream = bytearray(b"".join(map(encode, messages)))
@@ -173,7 +175,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from(typing.get_args(Message)).map(lambda kind: kind.__name__),
     st.lists(PLAIN, max_size=6),

@@ -1,16 +1,18 @@
-"""A deterministic cluster in one process: real nodes, virtual time, a seeded network.
+"""A few nodes of the simulated world, driven by hand: no runner, no clients, no checkers.
 
-Nothing is mocked: the nodes are the ones that run in production; only the shell is
-another. Stored rows live in a dict that survives a crash; a batch that was not yet
-acknowledged does not.
+Network, links, processes, timers and batches are those of `dynamesis.harness.worlds.simulated`;
+a test lets virtual time pass, cuts links, ends nodes, and sees what they store and answer. Rows
+lie in plain dictionaries, which tests read, damage and replace.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from dynamesis.cluster.core.membership.membership import Membership
@@ -20,6 +22,18 @@ from dynamesis.cluster.core.protocol.messages import Get, Message, Put, RequestO
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.ring.placement import Rules
 from dynamesis.cluster.core.runtime.runtime import Runtime
+from dynamesis.cluster.storage.base import StorageFailed
+from dynamesis.harness.links.base import LinkRoute, route_name
+from dynamesis.harness.links.faults import RefusedLink
+from dynamesis.harness.worlds.simulated.log import SimulatedLog
+from dynamesis.harness.worlds.simulated.loop import VirtualLoop
+from dynamesis.harness.worlds.simulated.network import Network
+from dynamesis.harness.worlds.simulated.node import NodeLife
+from dynamesis.harness.worlds.simulated.tweaks import Tweaks
+
+#: numbers of connections between nodes begin here; those below are of clients
+_BETWEEN_NODES = 10**12
+_SIGKILL = -9
 
 
 class DictStore:
@@ -48,6 +62,109 @@ class DictStore:
                 self.tables[write.table][write.key] = write.value
 
 
+class Disk:
+    """The writing side of a store of rows, as NodeLife wants it: fails as often as asked for."""
+
+    def __init__(self, sim: Simulator, name: str, intact: bool) -> None:
+        self._sim = sim
+        self._name = name
+        self._intact = intact
+
+    @property
+    def durable(self) -> bool:
+        return self._sim.stores[self._name].durable
+
+    def begin(self) -> bool:
+        return self._intact
+
+    def delays(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def commit(self, writes: Sequence[ev.Write]) -> None:
+        if self._sim.random.random() < self._sim.disk_errors:
+            raise StorageFailed("no space")
+        self._sim.stores[self._name].commit(tuple(writes))
+
+
+class Life(NodeLife):
+    """A life that is up as soon as it is made, and whose effects all pass through the simulator.
+    An error of the core is one of the test."""
+
+    def __init__(self, sim: Simulator, name: str, params: Params, intact: bool) -> None:
+        self.sim = sim
+        others = {other: f"{name}>{other}" for other in sim.names if other != name}
+        config: Any = SimpleNamespace(
+            node=name,
+            cluster=params.cluster,
+            peers=others,
+            storage=SimpleNamespace(faults=True, engine="memory"),
+            clock_faults=False,
+            core_params=lambda: params,
+        )
+        disk: Any = Disk(sim, name, intact)
+        super().__init__(
+            config, sim.make_core, disk, sim.logs[name], sim.network, Tweaks(), sim.random.random, 1
+        )
+        self._numbers = count(_BETWEEN_NODES)
+        self._wall = lambda: sim.wall(name) * 1_000_000
+        self.shell, self._do = self._do, dict.fromkeys(self._do, self._effect)
+
+    def begin(self) -> None:
+        """Boot now: the one that the shell has planned for later finds that done."""
+        if self.core is None:
+            super()._boot()
+
+    _boot = begin
+
+    def _effect(self, effect: ev.Effect) -> None:
+        self.sim._carry(self.name, effect)
+
+    def _crash(self, error: Exception) -> None:
+        raise error
+
+    def fsync(self) -> float:
+        return self.sim.random.uniform(*self.sim.fsync)
+
+    def post(self, event: ev.Event) -> None:
+        self.sim.feed(self.name, event)
+
+    def handle(self, event: ev.Event) -> None:
+        super().post(event)
+
+
+class Cuts(MutableSet[tuple[str, str]]):
+    """The ordered pairs of nodes of which the first can dial the other no more."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._pairs: set[tuple[str, str]] = set()
+
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(sorted(self._pairs))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def add(self, pair: tuple[str, str]) -> None:
+        if pair not in self._pairs:
+            self._pairs.add(pair)
+            self.apply(pair)
+
+    def discard(self, pair: tuple[str, str]) -> None:
+        if pair in self._pairs:
+            self._pairs.remove(pair)
+            self.apply(pair)
+
+    def apply(self, pair: tuple[str, str]) -> None:
+        """Have the route of a pair, if there is one, be as it should."""
+        route = self._network.routes.get(route_name(*pair))
+        if route is not None:
+            route.set(RefusedLink() if pair in self._pairs else None)
+
+
 class Simulator:
     """`members` nodes; `run(seconds)` lets virtual time pass."""
 
@@ -55,25 +172,25 @@ class Simulator:
         self, members: int = 5, seed: int = 0, node_class: type[Node] = Node, **params: Any
     ) -> None:
         self.random = random.Random(seed)
-        self.now = 0.0
+        self.loop = VirtualLoop()
+        self.loop.now = 0.0
+        self.network = Network(self.loop, random.Random(f"{seed} network"), Tweaks(), story=False)
         self.names = tuple(f"n{i + 1}" for i in range(members))
         self.params = Params(node="", members=self.names, **params)
         self.stores = {name: DictStore() for name in self.names}
         self.nodes: dict[str, Node] = {}
-        self.cut: set[tuple[str, str]] = set()
+        self.lives: dict[str, Life] = {}
+        self.logs = {name: SimulatedLog(name, self.loop) for name in self.names}
         self.disk_errors = 0.0
         self.skew: dict[str, int] = {}
         self.node_class = node_class
-        self.latency = (0.0002, 0.002)
         self.fsync = (0.0001, 0.001)
         self.log: list[tuple[float, str, ev.Emit]] = []
         self.replies: dict[int, Message] = {}
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._cuts = Cuts(self.network)
         self._sequence = 0
-        self._lives: dict[str, int] = dict.fromkeys(self.names, 0)
-        self._arrival: dict[tuple[str, str], float] = {}
-        self._channels: dict[int, tuple[str, str, int, int]] = {}
-        self._timers: dict[tuple[str, str], int] = {}
+        for name in self.names:
+            self._add_routes(name)
         for name in self.names:
             self.boot(name)
         self.run(0.05)
@@ -82,13 +199,54 @@ class Simulator:
         """Boot a node that is a member of nothing yet."""
         self.names += (name,)
         self.stores[name] = DictStore()
-        self._lives[name] = 0
+        self.logs[name] = SimulatedLog(name, self.loop)
+        self._add_routes(name)
+        for life in self.lives.values():
+            life._known.add(name)
+            life.peers.add(name, f"{life.name}>{name}")
         self.boot(name)
+
+    def _add_routes(self, name: str) -> None:
+        for other in self.names:
+            for pair in ((name, other), (other, name)):
+                if name != other and route_name(*pair) not in self.network.routes:
+                    address = ">".join(pair)
+                    self.network.add(LinkRoute(*pair, address, address))
+                    self._cuts.apply(pair)
+
+    # ---- the world
+
+    @property
+    def now(self) -> float:
+        return self.loop.now
+
+    @property
+    def latency(self) -> tuple[float, float]:
+        """s that a message takes, at least and at most."""
+        return self.network.least, self.network.least + self.network.spread
+
+    @latency.setter
+    def latency(self, bounds: tuple[float, float]) -> None:
+        self.network.least, self.network.spread = bounds[0], bounds[1] - bounds[0]
+
+    @property
+    def cut(self) -> Cuts:
+        return self._cuts
+
+    @cut.setter
+    def cut(self, pairs: Iterable[tuple[str, str]]) -> None:
+        wanted = set(pairs)
+        for pair in set(self._cuts) ^ wanted:
+            (self._cuts.add if pair in wanted else self._cuts.discard)(pair)
 
     # ---- processes and network
 
+    def make_core(self, params: Params, disk: Any, entropy: int) -> Node:
+        name = params.node
+        self.nodes[name] = node = self.node_class(params, self.stores[name], entropy)
+        return node
+
     def boot(self, name: str, intact: bool = True) -> None:
-        self._lives[name] += 1
         founder = name in self.params.members
         params = replace(
             self.params,
@@ -96,20 +254,15 @@ class Simulator:
             members=self.params.members if founder else (),
             seeds=() if founder else self.params.members[:2],
         )
-        node = self.node_class(params, self.stores[name], self.random.getrandbits(64))
-        self.nodes[name] = node
-        self.feed(name, ev.Started(intact))
+        self.lives[name] = life = Life(self, name, params, intact)
+        life.begin()
         for other in self.nodes:
-            if other != name:
-                self._link(name, other)
-                self._link(other, name)
+            self._link(other, name)
 
     def crash(self, name: str) -> None:
         """As SIGKILL: what was not committed is gone, and so are its connections."""
-        self._lives[name] += 1
+        self.lives.pop(name).die(_SIGKILL)
         del self.nodes[name]
-        for other in self.nodes:
-            self.later(0.001, other, ev.LinkDown(name, "connection lost"))
 
     def stop(self, name: str) -> None:
         """As SIGTERM: what is under way becomes durable, then the node ends."""
@@ -130,47 +283,39 @@ class Simulator:
         return copied
 
     def isolate(self, *side: str) -> None:
-        """Cut all links between `side` and the rest; both ends notice at once."""
+        """Cut all links between `side` and the rest; both ends have noticed when it returns."""
         others = [name for name in self.names if name not in side]
-        for a in side:
-            for b in others:
-                for source, dest in ((a, b), (b, a)):
-                    self.cut.add((source, dest))
-                    if source in self.nodes:
-                        self.feed(source, ev.LinkDown(dest, "cut"))
+        self.cut |= {pair for a in side for b in others for pair in ((a, b), (b, a))}
+        self.run(2 * self.latency[1])
 
     def heal(self) -> None:
-        healed, self.cut = sorted(self.cut), set()
+        healed, self.cut = list(self.cut), ()
         for source, dest in healed:
             self._link(source, dest)
 
     def _link(self, source: str, dest: str) -> None:
-        if source in self.nodes and dest in self.nodes and (source, dest) not in self.cut:
-            self.later(0.001, source, ev.LinkUp(dest))
+        """Have a link that is down be dialled now, without the back-off."""
+        life = self.lives.get(source)
+        link = None if life is None else life.peers.links.get(dest)
+        if link is not None and link._line is None and (source, dest) not in self.cut:
+            link.dial()
 
     # ---- the shell
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
-        self._sequence += 1
-        heapq.heappush(self._queue, (self.now + delay, self._sequence, action))
+        self.loop.after(delay, action)
 
     def later(self, delay: float, name: str, event: ev.Event) -> None:
         """Feed `event` to this life of a node, `delay` seconds from now."""
-        life = self._lives[name]
-
-        def deliver() -> None:
-            if self._lives[name] == life and name in self.nodes:
-                self.feed(name, event)
-
-        self.at(delay, deliver)
+        self.lives[name].later(delay, self.lives[name].post, event)
 
     def wall(self, name: str) -> int:
         """What the machine's clock of a node says, in ms: `skew` may set it wrong."""
         return int(self.now * 1000) + 1_000_000 + self.skew.get(name, 0)
 
     def feed(self, name: str, event: ev.Event) -> None:
-        for effect in self.nodes[name].handle(self.now, event, self.wall(name)):
-            self._carry(name, effect)
+        if name in self.lives:
+            self.lives[name].handle(event)
 
     def _carry(self, name: str, effect: ev.Effect) -> None:
         match effect:
@@ -178,73 +323,34 @@ class Simulator:
                 self._send(name, peer, message)
             case ev.Reply(channel, message):
                 self._reply(name, channel, message)
-            case ev.SetTimer(id, after):
-                self._set_timer(name, id, after)
             case ev.Persist(token, writes):
                 self._persist(name, token, writes)
             case ev.Emit():
                 self.log.append((self.now, name, effect))
             case ev.Answer():
                 self.replies[effect.token] = effect  # type: ignore[assignment]
-
-    def _delay(self, source: str, dest: str) -> float:
-        """A drawn latency that keeps the order of one connection."""
-        arrival = self.now + self.random.uniform(*self.latency)
-        arrival = max(arrival, self._arrival.get((source, dest), 0.0) + 1e-6)
-        self._arrival[source, dest] = arrival
-        return arrival - self.now
+            case _:
+                self.lives[name].shell[type(effect)](effect)
 
     def _send(self, source: str, dest: str, message: Any) -> None:
-        if (source, dest) in self.cut or dest not in self.nodes:
-            self.later(0.0001, source, ev.SendFailed(dest, message.rid))
-            return
-        self._sequence += 1
-        channel = self._sequence
-        self._channels[channel] = (source, dest, self._lives[source], self._lives[dest])
-        self.later(self._delay(source, dest), dest, ev.Received(channel, source, message))
+        self.lives[source].shell[ev.Send](ev.Send(dest, message))
 
     def _reply(self, name: str, channel: int, message: Any) -> None:
-        if channel not in self._channels:
+        if channel < _BETWEEN_NODES:
             self.replies[channel] = message
-            return
-        source, dest, source_life, dest_life = self._channels.pop(channel)
-        same = self._lives[source] == source_life and self._lives[dest] == dest_life
-        if same and source in self.nodes and (source, dest) not in self.cut:
-            self.later(self._delay(dest, source), source, ev.Received(None, dest, message))
-
-    def _set_timer(self, name: str, id: str, after: float) -> None:
-        self._sequence += 1
-        mine = self._timers[name, id] = self._sequence
-        life = self._lives[name]
-
-        def fire() -> None:
-            if self._timers.get((name, id)) == mine and self._lives[name] == life:
-                self.feed(name, ev.TimerFired(id))
-
-        self.at(after, fire)
+        elif name in self.lives:
+            self.lives[name].shell[ev.Reply](ev.Reply(channel, message))
 
     def _persist(self, name: str, token: int, writes: tuple[ev.Write, ...]) -> None:
-        life = self._lives[name]
-
-        def commit() -> None:
-            if self._lives[name] == life and self.random.random() < self.disk_errors:
-                self.feed(name, ev.PersistFailed(token, "no space"))
-            elif self._lives[name] == life:
-                self.stores[name].commit(writes)
-                self.feed(name, ev.Persisted(token))
-
-        arrival = self.now + self.random.uniform(*self.fsync)
-        arrival = max(arrival, self._arrival.get((name, "disk"), 0.0) + 1e-6)
-        self._arrival[name, "disk"] = arrival
-        self.at(arrival - self.now, commit)
+        self.lives[name].shell[ev.Persist](ev.Persist(token, writes))
 
     def run(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._queue and self._queue[0][0] <= end:
-            when, _, action = heapq.heappop(self._queue)
-            self.now = when
-            action()
-        self.now = end
+        due, end = self.loop._due, self.now + seconds
+        while due and due[0][0] <= end:
+            when, _, action, arguments = heapq.heappop(due)
+            self.loop.now = max(when, self.now)
+            action(*arguments)
+        self.loop.now = end
 
     def wait(self, condition: Callable[[], bool], within: float) -> bool:
         """Run until `condition` holds; False when it does not in `within` s."""
@@ -284,6 +390,15 @@ class Simulator:
         answer: Any = self.replies[token]
         assert answer.error is None, answer.error
         return answer.result
+
+    def linked(self) -> bool:
+        """Whether every node has a link to every other that lives and is not cut off from it."""
+        return all(
+            link.up
+            for life in self.lives.values()
+            for peer, link in life.peers.links.items()
+            if peer in self.lives and (life.name, peer) not in self.cut
+        )
 
     def quiet(self) -> bool:
         """No hints left, and two clean exchanges on end between every pair."""

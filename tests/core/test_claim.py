@@ -11,6 +11,8 @@ from dynamesis.cluster.core.ring.strategies import figure_8
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 
 def clashes(owners: tuple[str, ...], width: int) -> int:
     """How many windows of `width` partitions, the wrap-around included, meet a node twice."""
@@ -48,7 +50,7 @@ def test_sixteen_partitions_on_five_nodes_do_not_clash_where_the_ring_closes() -
 step = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 10**6))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.sampled_from([16, 24, 32, 64]), st.integers(3, 7), st.lists(step, max_size=4))
 def test_joins_and_leaves_keep_it_balanced_and_apart_and_move_few(
     partitions: int, size: int, steps: list[tuple[int, int, int]]

@@ -50,7 +50,7 @@ def restart(sim: Simulator, name: str, store: DictStore | None = None) -> None:
         store.tables = sim.stores[name].tables
         sim.stores[name] = store
     sim.boot(name)
-    sim.until(lambda: sim.nodes[name].ready)
+    sim.until(lambda: sim.nodes[name].ready and sim.linked())
 
 
 def with_bad_disk(sim: Simulator, name: str) -> BadStore:

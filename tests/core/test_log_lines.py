@@ -101,7 +101,6 @@ def test_a_newcomer_logs_which_nodes_answered_before_it_serves() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.add("n6")
-    sim.boot("n6")
     sim.run(1)
     sim.admin("n1", "join", node="n6")
     sim.until(lambda: any(line["gained"] for line in lines(sim, "serves", "n6")), 60)

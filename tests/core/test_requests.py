@@ -168,6 +168,7 @@ def test_a_forward_in_doubt_is_never_tried_elsewhere(sim: Simulator) -> None:
 def test_a_forward_that_was_never_sent_is_tried_elsewhere(sim: Simulator) -> None:
     order = preference(sim)
     sim.crash(order[0])
+    sim.run(0.01)  # its peers have noticed
     reply = sim.put(order[4], KEY, b"v")
     assert isinstance(reply, PutReply)
     assert reply.worth.coordinator == order[1]

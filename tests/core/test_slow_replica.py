@@ -11,17 +11,20 @@ from simulator import Simulator
 
 def slow(sim: Simulator, node: str, seconds: float) -> list[Any]:
     """Every answer of `node` to its peers comes so late; what is asked of any node."""
-    delay, send = sim._delay, sim._send
+    reply, send = sim._reply, sim._send
     asked: list[Any] = []
 
-    def late(source: str, dest: str) -> float:
-        return delay(source, dest) + (seconds if source == node else 0.0)
+    def late(name: str, channel: int, message: Any) -> None:
+        if name == node:
+            sim.at(seconds, lambda: reply(name, channel, message))
+        else:
+            reply(name, channel, message)
 
     def noted(source: str, dest: str, message: Any) -> None:
         asked.append((dest, message))
         send(source, dest, message)
 
-    sim._delay, sim._send = late, noted  # type: ignore[method-assign]
+    sim._reply, sim._send = late, noted  # type: ignore[method-assign]
     return asked
 
 

@@ -76,7 +76,7 @@ def test_nothing_walks_back_and_nothing_is_eaten(seed: int) -> None:
 
 
 def test_the_load_reaps_in_the_middle_of_it_all() -> None:
-    for seed in range(3):
+    for seed in (1, 2, 3):
         sim = Deletes(seed).go(400).sim
         reaped = [when for when, _, e in sim.log if e.event == "reap"]
         wrote = [when for when, _, e in sim.log if e.event == "stored"]

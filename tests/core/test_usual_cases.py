@@ -39,6 +39,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from simulator import DictStore, Simulator
 
+from tests.examples import examples
+
 ACTORS = ("A", "B", "C")
 KEYS = (b"a", b"b", b"c", b"a/d")
 
@@ -184,7 +186,7 @@ class Trace:
 
 @pytest.mark.parametrize("durability", ["batched", "buffered"])
 @given(seed=st.integers(0, 1 << 32))
-@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(3), deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_a_node_without_short_cuts_does_the_same(durability: str, seed: int) -> None:
     usual = Trace(seed, General, durability=durability).everything
     with pytest.MonkeyPatch.context() as off:
@@ -211,7 +213,7 @@ PARAMS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("params", PARAMS, ids=str)
 @given(seed=st.integers(0, 1 << 32))
-@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(3), deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_a_node_without_short_ways_does_the_same(params: dict[str, Any], seed: int) -> None:
     usual = Trace(seed, **params).everything
     general = Trace(seed, General, **params).everything
@@ -246,7 +248,7 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
     for seed in range(12):
         Trace(seed)
     assert len(taken) == 11
-    assert min(taken.values()) >= 10, taken
+    assert min(taken.values()) >= 5, taken
 
 
 def test_a_planted_bug_has_no_short_ways() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.command_line import command_line
 
 #: the matrix of a campaign of which the one half is invalid and the other valid
 PLANTED_AND_CLEAN = """
@@ -29,8 +32,45 @@ matrix:
 MARK = "DYNAMESIS_TEST_MARK"
 
 
-class Run:
-    """One `dynamesis ...` in a folder of its own."""
+class Command:
+    """What a command line leaves behind: its output, and the folder of the test that it ran."""
+
+    folder: Path
+
+    def said(self) -> str:
+        raise NotImplementedError
+
+    def results(self) -> Path:
+        """The folder of the test that this run is or was."""
+        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
+        return self.folder / line.partition("results in ")[2]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The whole lines of the history so far; none before it was begun."""
+        file = self.results() / "history.jsonl"
+        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
+        return [json.loads(line) for line in lines]
+
+
+class Inside(Command):
+    """One `dynamesis ...` in the test's own process, which it has ended when it is made: for what
+    does not depend on the process around it, which takes a second to start."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        with contextlib.chdir(folder):
+            self.done = command_line(*arguments, together=True)
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self.done.returncode
+
+    def said(self) -> str:
+        return self.done.stdout
+
+
+class Run(Command):
+    """One `dynamesis ...` in a process and a folder of its own."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
@@ -74,17 +114,6 @@ class Run:
                 continue
         return found
 
-    def results(self) -> Path:
-        """The folder of the test that this run is or was."""
-        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
-        return self.folder / line.partition("results in ")[2]
-
-    def history(self) -> list[dict[str, Any]]:
-        """The whole lines of the history so far; none before it was begun."""
-        file = self.results() / "history.jsonl"
-        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
-        return [json.loads(line) for line in lines]
-
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something that must come about."""
         deadline = time.monotonic() + 300
@@ -111,6 +140,13 @@ class Run:
 
 
 Start = Callable[..., Run]
+Call = Callable[..., Inside]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """call("check", "folder") runs a command line in this process, in the folder of the test."""
+    return lambda *arguments: Inside(tmp_path, *arguments)
 
 
 @pytest.fixture

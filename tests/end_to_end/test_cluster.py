@@ -8,14 +8,14 @@ import signal
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import Call, Inside, Start
 
 pytestmark = pytest.mark.cluster
 
 
-def test_play(start: Start) -> None:
-    def do(*arguments: str, code: int = 0) -> Run:
-        run = start(*arguments)
+def test_play(start: Start, call: Call) -> None:
+    def do(*arguments: str, code: int = 0) -> Inside:
+        run = call(*arguments)
         assert run.wait() == code, run.said()
         return run
 
@@ -34,7 +34,7 @@ def test_play(start: Start) -> None:
     assert do("get", "shape").said().splitlines()[0] == "(nothing)"
 
     raw = os.fsdecode(b"a\xff\xfeb")
-    do("put", raw, raw)
+    assert start("put", raw, raw).wait() == 0  # bytes of a real command line
     assert do("get", raw).said().splitlines()[0] == "a\ufffd\ufffdb"
     do("delete", raw)
     assert do("explain", raw).said().startswith("partition ")
@@ -63,9 +63,9 @@ def test_play(start: Start) -> None:
     assert "dynamesis cluster" in do("status", code=4).said()
 
 
-def test_nodes_come_and_go(start: Start) -> None:
+def test_nodes_come_and_go(start: Start, call: Call) -> None:
     def do(*arguments: str, code: int = 0) -> str:
-        run = start(*arguments)
+        run = call(*arguments)
         assert run.wait() == code, run.said()
         return run.said()
 

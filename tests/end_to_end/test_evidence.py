@@ -1,4 +1,5 @@
-"""What a verdict rests on, and what a store may not refuse or keep: on real processes."""
+"""What a verdict rests on, and what a store may not refuse or keep: a whole test on processes, and
+the rest in virtual time."""
 
 from __future__ import annotations
 
@@ -8,35 +9,33 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
-
-pytestmark = pytest.mark.cluster
+from tests.end_to_end.conftest import Call, Command, Start
 
 BUGS = Path(__file__).with_name("bugs") / "evidence.py"
-SMALL = ("--workload", "register", "--links", "direct", "--nodes", "3", "--keys", "4")
+SMALL = ("--workload", "register", "--nodes", "3", "--keys", "4")
+SIMULATED = (*SMALL, "--world", "simulated")
 
 
-def results(run: Run) -> dict[str, Any]:
+def results(run: Command) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((run.results() / "results.json").read_bytes())
     return found
 
 
-def planted(start: Start, bug: str, *arguments: str) -> dict[str, Any]:
+def planted(call: Call, bug: str, *arguments: str) -> dict[str, Any]:
     """The results of a test with this bug, which must be invalid."""
-    run = start("test", *SMALL, "--bug", f"{BUGS}:{bug}", *arguments)
+    run = call("test", *SIMULATED, "--bug", f"{BUGS}:{bug}", *arguments)
     assert run.wait() == 1, run.said()
     return results(run)
 
 
 def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
-    start: Start, tmp_path: Path
+    call: Call, tmp_path: Path
 ) -> None:
     (tmp_path / "kill-all.yaml").write_text(
-        "faults:\n- {start: 0.3, stop: 3.9, member: kill.all, nodes: [n1, n2, n3]}\n"
+        "faults:\n- {start: 0.02, stop: 3.9, member: kill.all, nodes: [n1, n2, n3]}\n"
     )
-    run = start("test", "--workload", "register", "--schedule", "kill-all.yaml", "--links",
-                "direct", "--nodes", "3", "--keys", "3", "--rate", "40", "--time-limit", "4s",
-                "--seed", "3")  # fmt: skip
+    run = call("test", *SIMULATED, "--schedule", "kill-all.yaml", "--rate", "5", "--time-limit",
+               "4s", "--seed", "3")  # fmt: skip
     assert run.wait() == 3, run.said()
     assert "too little was acknowledged: " in run.said()
     told = results(run)["evidence"]
@@ -44,14 +43,28 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     assert [fault["took_effect"] for fault in told["faults"]] == [True]
 
 
-def test_a_load_of_300_ms_is_too_little(start: Start) -> None:
-    run = start("test", *SMALL, "--nemesis", "none", "--time-limit", "300ms", "--seed", "1")
+@pytest.mark.cluster
+def test_a_load_of_300_ms_is_too_little(call: Call) -> None:
+    run = call(
+        "test",
+        *SMALL,
+        "--links",
+        "direct",
+        "--nemesis",
+        "none",
+        "--time-limit",
+        "300ms",
+        "--seed",
+        "1",
+    )
     assert run.wait() == 3, run.said()
     assert "the floor is 50 operations and 20 writes" in run.said()
 
 
+@pytest.mark.cluster
 def test_a_valid_verdict_shows_what_it_rests_on(start: Start) -> None:
-    run = start("test", *SMALL, "--nemesis", "kill.one", "--time-limit", "4s", "--seed", "2")
+    run = start("test", *SMALL, "--links", "direct", "--nemesis", "kill.one", "--time-limit", "4s",
+                "--seed", "2")  # fmt: skip
     assert run.wait() == 0, run.said()
     told = results(run)["evidence"]
     (line,) = (line for line in run.said().splitlines() if line.startswith("  evidence: "))
@@ -69,30 +82,30 @@ def test_a_valid_verdict_shows_what_it_rests_on(start: Start) -> None:
 @pytest.mark.parametrize(
     ("bug", "code"), [("not_ready_now_and_then", "not-ready"), ("strange_refusals", "tired")]
 )
-def test_refusals_without_any_fault_are_unavailable(start: Start, bug: str, code: str) -> None:
-    found = planted(start, bug, "--nemesis", "none", "--time-limit", "2s", "--seed", "1")
+def test_refusals_without_any_fault_are_unavailable(call: Call, bug: str, code: str) -> None:
+    found = planted(call, bug, "--nemesis", "none", "--time-limit", "2s", "--seed", "1")
     assert set(found["anomalies"]) == {"unavailable"}
     whys = [anomaly["why"] for anomaly in found["checkers"]["ledger"]["anomalies"]]
     assert all(f"ended in {code}, although" in why for why in whys)
 
 
-def test_a_disk_that_was_mended_long_ago_excuses_nothing(start: Start, tmp_path: Path) -> None:
+def test_a_disk_that_was_mended_long_ago_excuses_nothing(call: Call, tmp_path: Path) -> None:
     (tmp_path / "full.yaml").write_text(
         "faults:\n- {start: 0.2, stop: 1.2, member: disk.full, kind: full, nodes: [n1, n2, n3]}\n"
     )
-    found = planted(start, "distrusts_its_disk", "--schedule", "full.yaml",
+    found = planted(call, "distrusts_its_disk", "--schedule", "full.yaml",
                     "--time-limit", "9s", "--seed", "1")  # fmt: skip
     assert "unavailable" in found["anomalies"]
     (why, *_) = (each["why"] for each in found["checkers"]["ledger"]["anomalies"])
     assert "ended in storage-write, although" in why
 
 
-def test_an_overload_that_never_ends_is_unavailable(start: Start, tmp_path: Path) -> None:
+def test_an_overload_that_never_ends_is_unavailable(call: Call, tmp_path: Path) -> None:
     (tmp_path / "burst.yaml").write_text(
         "faults:\n- {start: 1.0, stop: 2.0, member: load.burst, kind: burst, with: {puts: 400}, "
         "nodes: [n1, n2, n3]}\n"
     )
-    found = planted(start, "overloaded_for_good", "--schedule", "burst.yaml",
+    found = planted(call, "overloaded_for_good", "--schedule", "burst.yaml",
                     "--time-limit", "3s", "--seed", "1")  # fmt: skip
     assert set(found["anomalies"]) == {"unavailable"}
     (why, *_) = (each["why"] for each in found["checkers"]["ledger"]["anomalies"])
@@ -103,7 +116,7 @@ def test_an_overload_that_never_ends_is_unavailable(start: Start, tmp_path: Path
 @pytest.mark.parametrize(
     ("bug", "what"), [("leaked_slots", "requests"), ("busy_for_good", "keys_in_progress")]
 )
-def test_what_is_never_given_back_is_a_leak(start: Start, bug: str, what: str) -> None:
-    found = planted(start, bug, "--nemesis", "none", "--time-limit", "2s", "--seed", "1")
+def test_what_is_never_given_back_is_a_leak(call: Call, bug: str, what: str) -> None:
+    found = planted(call, bug, "--nemesis", "none", "--time-limit", "2s", "--seed", "1")
     assert set(found["anomalies"]) == {"leak"}
     assert all(each["data"][what] > 0 for each in found["checkers"]["leaks"]["anomalies"])

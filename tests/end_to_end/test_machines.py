@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import Call, Inside, Run, Start
 
 pytestmark = pytest.mark.cluster
 
@@ -43,10 +43,11 @@ def shell(folder: Path, command: str, **kwargs: object) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a valid test."""
+    """The folder of a valid test, in virtual time: it is judged again and again by processes."""
     folder = tmp_path_factory.mktemp("tested")
-    done = shell(folder, f"$D {' '.join(TEST)} --time-limit 1s --seed 3")
-    assert done.returncode == 0, done.stdout + done.stderr
+    asked = ("--workload", "register", "--nemesis", "none", "--nodes", "3", "--time-limit", "2s")
+    done = Inside(folder, "test", "--world", "simulated", *asked, "--seed", "3")
+    assert done.wait() == 0, done.said()
     return (folder / "store" / "latest").resolve()
 
 
@@ -61,8 +62,16 @@ WAYS = ["| true", "| head -c 1", "> /dev/full", ">&-", "2>&-", "<&-", "<&- >&- 2
 INVALID = next(iter(sorted((CORPUS / "bad").glob("*.jsonl"))))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("invalid", [False, True])
+def _by_turns(first: list[str], second: list[object]) -> list[object]:
+    """Each of `first` with one of `second` in turn; the other pairs at night."""
+    return [
+        pytest.param(one, other, marks=() if j == i % len(second) else pytest.mark.nightly)
+        for i, one in enumerate(first)
+        for j, other in enumerate(second)
+    ]
+
+
+@pytest.mark.parametrize(("way", "invalid"), _by_turns(WAYS, [False, True]))
 def test_who_reads_does_not_change_a_verdict(tested: Path, way: str, invalid: bool) -> None:
     history = INVALID if invalid else tested
     done = shell(tested, f"$D check {history} {way}")
@@ -70,14 +79,18 @@ def test_who_reads_does_not_change_a_verdict(tested: Path, way: str, invalid: bo
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("way", ["| true", "> /dev/full", ">&- 2>&-"])
-@pytest.mark.parametrize("command", ["--help", "--version", "list", "log {}"])
+@pytest.mark.parametrize(
+    ("command", "way"),
+    _by_turns(["--help", "--version", "list", "log {}"], ["| true", "> /dev/full", ">&- 2>&-"]),
+)
 def test_nor_does_it_change_any_other_command(tested: Path, command: str, way: str) -> None:
     done = shell(tested, f"$D {command.format(tested)} {way}")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("way", ["| head -1", "> /dev/full", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    "way", ["| head -1", pytest.param("> /dev/full", marks=pytest.mark.nightly), ">&- 2>&-"]
+)
 def test_a_test_ends_as_it_would(tmp_path: Path, way: str) -> None:
     done = shell(tmp_path, f"$D {' '.join(TEST)} --time-limit 1s --seed 3 {way}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,7 +121,12 @@ def test_a_pipe_that_does_not_block_gets_everything(tested: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "remedy"), [("-n 30", "ulimit -n"), ("-n 100", "ulimit -n"), ("-f 100", "ulimit -f")]
+    ("limit", "remedy"),
+    [
+        pytest.param("-n 30", "ulimit -n", marks=pytest.mark.nightly),
+        ("-n 100", "ulimit -n"),
+        ("-f 100", "ulimit -f"),
+    ],
 )
 def test_too_little_of_anything_is_reported_before_the_boot(
     tmp_path: Path, limit: str, remedy: str
@@ -254,22 +272,22 @@ def test_results_that_cannot_be_saved_do_not_hide_the_verdict(tmp_path: Path) ->
 DEEP = "[" * 20_000 + "]" * 20_000
 
 
-def test_yaml_without_end(tmp_path: Path) -> None:
+def test_yaml_without_end(call: Call, tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text(DEEP)
     (tmp_path / "deep.json").write_text('{"params": ' * 20_000 + "}" * 20_000)
     (tmp_path / "map.yaml").write_text("{a: " * 20_000 + "}" * 20_000)
     for file in ("deep.yaml", "map.yaml"):
-        for command in (f"campaign {file}", f"test --schedule {file}"):
-            done = shell(tmp_path, f"$D {command}")
-            assert done.returncode == 2, done.stderr
-            assert "nested too deep" in one_line(done.stderr)
+        for command in (("campaign", file), ("test", "--schedule", file)):
+            done = call(*command)
+            assert done.wait() == 2, done.said()
+            assert "nested too deep" in one_line(done.said())
     for file in ("deep.yaml", "deep.json"):
         done = shell(ROOT_FOLDER, f"{sys.executable} -m cluster --config {tmp_path / file}")
         assert done.returncode == 2
         assert "nested too deep" in one_line(done.stderr)
-    done = shell(tmp_path, f'$D test --param "$(echo weights={"[" * 20000})"')
-    assert done.returncode == 2, done.stderr
-    one_line(done.stderr)
+    done = call("test", "--param", f"weights={'[' * 20_000}")
+    assert done.wait() == 2, done.said()
+    one_line(done.said())
 
 
 def test_a_closed_terminal_ends_a_test_in_order(start: Start) -> None:
@@ -293,10 +311,12 @@ def test_nohup_is_respected(start: Start, tmp_path: Path) -> None:
     assert run.wait() == 0, run.said()
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("command", "up"),
-    [(("cluster", "--nodes", "3"), "nodes are up"), (("serve", "--port", "0"), "ctrl-C ends it")],
+    ("command", "up", "number"),
+    [
+        (("cluster", "--nodes", "3"), "nodes are up", signal.SIGHUP),
+        (("serve", "--port", "0"), "ctrl-C ends it", signal.SIGTERM),
+    ],
 )
 def test_so_does_it_end_what_is_kept_up(
     start: Start, tmp_path: Path, command: tuple[str, ...], up: str, number: int

@@ -6,16 +6,14 @@ import json
 
 import pytest
 
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Call
 
-pytestmark = pytest.mark.cluster
-
-SHORT = ("test", "--workload", "register", "--links", "direct", "--seed", "3")
+SHORT = ("test", "--workload", "register", "--seed", "3", "--world", "simulated")
 
 
-def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> None:
+def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
     zones = {"n1": "east", "n2": "east", "n3": "west", "n4": "west", "n5": "north"}
-    run = start(*SHORT, "--nemesis", "kill.one", "--time-limit", "4s", "--param",
+    run = call(*SHORT, "--nemesis", "kill.one", "--time-limit", "4s", "--param",
                 f"zones={json.dumps(zones)}", "--keys", "30")  # fmt: skip
     assert run.wait() == 0, run.said()
     folder = run.results()
@@ -23,7 +21,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> Non
     assert test["ring"]["zones"] == zones
     del test["ring"]["zones"]
     (folder / "test.json").write_text(json.dumps(test))
-    blind = start("check", str(folder))
+    blind = call("check", str(folder))
     assert blind.wait() == 1, "without the zones the same replicas are misplaced"
     assert "misplaced" in blind.said()
 
@@ -39,9 +37,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(start: Start) -> Non
         ("partitions", "--param: 'partitions' is not NAME=VALUE"),
     ],
 )
-def test_what_no_node_would_start_with_is_refused_before(
-    start: Start, given: str, said: str
-) -> None:
-    run = start(*SHORT, "--nemesis", "none", "--param", given)
+def test_what_no_node_would_start_with_is_refused_before(call: Call, given: str, said: str) -> None:
+    run = call(*SHORT, "--nemesis", "none", "--param", given)
     assert run.wait() == 2
     assert said in run.said()

@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
-
-pytestmark = pytest.mark.cluster
+from tests.end_to_end.conftest import Call, Command, Inside, Run, Start
 
 BUGS = Path(__file__).parent / "bugs" / "placement.py"
 #: replicas compare nothing, nodes are cut off: who is out of reach needs a hint
 HINTS = ("--workload", "register", "--nemesis", "cut", "--param", "anti_entropy_interval=0",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 #: partitions move under load, and reads must be fresh
-MOVES = ("--workload", "register", "--nemesis", "membership", "--strict", "--links", "direct",
+MOVES = ("--workload", "register", "--nemesis", "membership", "--strict",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 CASES = {
     "serve_before_transfer_ended": (MOVES, "early-ownership", "ownership"),
@@ -29,22 +27,27 @@ CASES = {
 }
 
 
-def finished(start: Start, *args: str) -> tuple[Run, dict[str, Any]]:
-    run = start("test", *args)
+def finished(begin: Start | Call, *args: str) -> tuple[Command, dict[str, Any]]:
+    run: Run | Inside = begin("test", *args)
     run.wait()
     return run, json.loads((run.results() / "results.json").read_text())
 
 
-@pytest.mark.parametrize("bug", [
-    pytest.param("serve_before_transfer_ended", marks=pytest.mark.nightly),
-    "no_hint_for_unreachable",
-    pytest.param("hands_off_what_was_first", marks=pytest.mark.nightly),
-    pytest.param("owners_change_at_once", marks=pytest.mark.nightly),
-    pytest.param("hint_taken_and_thrown_away", marks=pytest.mark.nightly),
-])  # fmt: skip
-def test_a_planted_bug_is_caught_by_the_logs(start: Start, bug: str) -> None:
+@pytest.mark.parametrize("bug", CASES)
+def test_a_planted_bug_is_caught_by_the_logs(call: Call, bug: str) -> None:
+    caught(call, bug, "--world", "simulated")
+
+
+@pytest.mark.cluster
+@pytest.mark.nightly
+@pytest.mark.parametrize("bug", CASES)
+def test_a_planted_bug_is_caught_by_the_logs_of_processes(start: Start, bug: str) -> None:
+    caught(start, bug)
+
+
+def caught(begin: Start | Call, bug: str, *more: str) -> None:
     args, anomaly, checker = CASES[bug]
-    run, results = finished(start, *args, "--bug", f"{BUGS}:{bug}")
+    run, results = finished(begin, *args, *more, "--bug", f"{BUGS}:{bug}")
     assert results["valid"] is False, run.said()
     assert anomaly in results["anomalies"]
     first = results["checkers"][checker]["anomalies"][0]
@@ -52,6 +55,15 @@ def test_a_planted_bug_is_caught_by_the_logs(start: Start, bug: str) -> None:
     assert first["why"].count(".") >= 1
 
 
+@pytest.mark.parametrize("case", ["ownership", "places"])
+def test_without_a_bug_the_same_is_valid_in_virtual_time(call: Call, case: str) -> None:
+    args = MOVES if case == "ownership" else HINTS
+    run, results = finished(call, *args, "--world", "simulated")
+    assert results["valid"] is True, run.said()
+    assert "skipped" not in results["checkers"][case]
+
+
+@pytest.mark.cluster
 @pytest.mark.parametrize(("args", "judged"), [
     pytest.param(MOVES, "ownership", marks=pytest.mark.nightly), (HINTS, "places"),
 ])  # fmt: skip
@@ -65,9 +77,9 @@ def test_without_a_bug_the_same_is_valid(start: Start, args: tuple[str, ...], ju
     assert phases == ["boot", "load", "heal", "quiesce", "final", "stop"]
 
 
-def test_what_a_test_without_anti_entropy_dumps_comes_before_its_reads(start: Start) -> None:
-    run, _ = finished(start, "--workload", "register", "--nemesis", "none", "--param",
-                      "anti_entropy_interval=0", "--links", "direct", "--time-limit", "1s",
+def test_what_a_test_without_anti_entropy_dumps_comes_before_its_reads(call: Call) -> None:
+    run, _ = finished(call, "--workload", "register", "--nemesis", "none", "--param",
+                      "anti_entropy_interval=0", "--world", "simulated", "--time-limit", "1s",
                       "--seed", "5")  # fmt: skip
     ops = run.history()
     quiesce = next(i for i, op in enumerate(ops) if op.get("value") == "quiesce")

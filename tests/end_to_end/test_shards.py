@@ -9,11 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Run, Start
+from tests.end_to_end.conftest import Call, Inside, Run, Start
 
 pytestmark = pytest.mark.cluster
 
-FILE = f"name: parts\ntime_limit: 2s{PLANTED_AND_CLEAN}budget: {{width: 0.6}}\n"
+FILE = """
+name: parts
+time_limit: 2s
+matrix:
+  workload: register
+  nemesis: none
+  config:
+  - {name: planted, nodes: 3, bug: merged-clock-siblings}
+  - {name: clean, nodes: 3}
+  seed: [1, 2]
+budget: {width: 0.6}
+"""
 #: seed 1 without a bug, and with it
 CLEAN, PLANTED = "register/none/clean/1", "register/none/planted/1"
 
@@ -23,18 +34,20 @@ def campaign(store: Path) -> tuple[Path, dict[str, Any]]:
     return folder, json.loads((folder / "campaign.json").read_text())
 
 
-def wait(run: Run, code: int) -> None:
+def wait(run: Run | Inside, code: int) -> None:
     assert run.wait() == code, run.said()
 
 
-def test_two_shards_are_as_one_run_and_a_rate_is_known(start: Start, tmp_path: Path) -> None:
+def test_two_shards_are_as_one_run_and_a_rate_is_known(
+    start: Start, call: Call, tmp_path: Path
+) -> None:
     (tmp_path / "parts.yaml").write_text(FILE)
-    only = ("--only", "1")
+    only = ("--only", "1", "--world", "simulated")
     shards = [start("campaign", "parts.yaml", *only, "--shard", f"{i}/2", "--store", f"s{i}")
               for i in (1, 2)]  # fmt: skip
     assert sorted(run.wait() for run in shards) == [0, 1], [run.said() for run in shards]
     (tmp_path / "s1").rename(tmp_path / "moved")
-    wait(start("merge", "moved", "s2", "--store", "all", "--junit", "all.xml"), 1)
+    wait(call("merge", "moved", "s2", "--store", "all", "--junit", "all.xml"), 1)
     folder, found = campaign(tmp_path / "all")
     assert {cell["cell"]: cell["verdict"] for cell in found["cells"]} == {
         PLANTED: "invalid", CLEAN: "valid"
@@ -72,15 +85,15 @@ def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_p
 
 def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None:
     (tmp_path / "parts.yaml").write_text(FILE)
-    flags = ("--only", "clean", "--budget", "runs=1")
-    run = start("campaign", "parts.yaml", *flags, "--junit", "out.xml")
+    flags = ("--only", "clean", "--world", "simulated")
+    run = start("campaign", "parts.yaml", *flags, "--budget", "runs=1", "--junit", "out.xml")
     wait(run, 3)
     _, found = campaign(tmp_path / "store")
     assert found["verdict"] == "unknown"
     assert list(found["omitted"]) == ["register/none/clean/2"]
     assert "not run: the budget of 1 runs was used up" in (tmp_path / "out.xml").read_text()
     assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.said()
-    more = start("campaign", "parts.yaml", "--only", "clean", "--resume", "--budget", "runs=2")
+    more = start("campaign", "parts.yaml", *flags, "--resume", "--budget", "runs=2")
     wait(more, 0)
 
 
@@ -102,9 +115,9 @@ def test_the_store_stays_within_its_bytes(start: Start, tmp_path: Path) -> None:
     assert sum(p.stat().st_size for p in new.parent.rglob("*") if p.is_file()) < 3_200_000
 
 
-def test_cells_run_in_the_simulated_world(start: Start, tmp_path: Path) -> None:
+def test_cells_run_in_the_simulated_world(start: Start, call: Call, tmp_path: Path) -> None:
     """A rerun of the same seed in the same world: there it is the very same test."""
-    (tmp_path / "parts.yaml").write_text(FILE.replace("links: direct, ", ""))
+    (tmp_path / "parts.yaml").write_text(FILE)
     run = start("campaign", "parts.yaml", "--only", "1", "--world", "simulated")
     wait(run, 1)
     folder, found = campaign(tmp_path / "store")
@@ -115,6 +128,6 @@ def test_cells_run_in_the_simulated_world(start: Start, tmp_path: Path) -> None:
     assert all("--world=simulated" in each["arguments"] for each in runs)
     tests = [json.loads((folder / each["folder"] / "test.json").read_text()) for each in runs]
     assert {test["spec"]["world"] for test in tests} == {"simulated"}
-    wrong = start("campaign", "parts.yaml", "--world", "dreamt")
+    wrong = call("campaign", "parts.yaml", "--world", "dreamt")
     wait(wrong, 2)
     assert "dreamt" in wrong.said()

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import Call, Command, Run, Start
 
 pytestmark = pytest.mark.cluster
 
@@ -50,7 +50,7 @@ def assert_files_keep_their_keys(run: Run) -> None:
     assert list(row["siblings"][0]) == ["value", "deleted"]
 
 
-def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
+def test_a_correct_store_under_cuts_is_valid(start: Start, call: Call) -> None:
     run = start("test", "--workload", "cart", "--nemesis", "cut", "--time-limit", "4s",
                 "--seed", "7", "--junit", "verdict.xml")  # fmt: skip
     assert run.wait() == 0, run.said()
@@ -83,18 +83,18 @@ def test_a_correct_store_under_cuts_is_valid(start: Start) -> None:
     page = re.sub(r"<script.*?</script>", "", (folder / "report.html").read_text(), flags=re.S)
     assert not re.search(r'(src|href)="(?!#|data:)', page), "the page needs nothing beside itself"
 
-    again = start("check", str(folder))
+    again = call("check", str(folder))
     assert again.wait() == 0
     assert again.said() == "valid\n"
 
 
-def test_a_planted_bug_is_invalid(start: Start) -> None:
+def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT,
                 "--time-limit", "4s", "--seed", "1", "--bug", "merged-clock-siblings")  # fmt: skip
     assert run.wait() == 1, run.said()
     assert any(line.startswith("invalid: ") for line in run.said().splitlines())
     assert re.search(r"^  false-sibling: \d+$", run.said(), re.MULTILINE)
-    again = start("check", str(run.results() / "history.jsonl"))
+    again = call("check", str(run.results() / "history.jsonl"))
     assert again.wait() == 1
     assert again.said().splitlines()[1] in run.said()
 
@@ -213,14 +213,15 @@ def test_without_toxiproxy_links_are_embedded_with_a_notice(
     assert any(op["f"] == "evidence" and op["value"]["bit"] for op in run.history())
 
 
-def test_a_stored_schedule_is_replayed(start: Start) -> None:
-    first = start("test", "--nemesis", "kill,pause", *DIRECT, "--time-limit", "4s", "--seed", "5")
+def test_a_stored_schedule_is_replayed(call: Call) -> None:
+    asked = ("--world", "simulated", "--time-limit", "4s", "--seed", "5")
+    first = call("test", "--nemesis", "kill,pause", *asked)
     assert first.wait() == 0, first.said()
     stored = first.results() / "schedule.yaml"
-    again = start("test", "--schedule", str(stored), *DIRECT, "--time-limit", "4s", "--seed", "5")
+    again = call("test", "--schedule", str(stored), *asked)
     assert again.wait() == 0, again.said()
 
-    def faults(run: Run) -> list[object]:
+    def faults(run: Command) -> list[object]:
         asked = [op for op in run.history() if op["process"] == "nemesis"]
         return [(op["f"], op["value"]) for op in asked if op["type"] == "invoke"]
 
@@ -235,20 +236,20 @@ def test_a_stored_schedule_is_replayed(start: Start) -> None:
     assert drawn == replayed
 
 
-def test_a_bug_from_outside_is_planted(start: Start) -> None:
+def test_a_bug_from_outside_is_planted(call: Call) -> None:
     spec = f"{EXAMPLES / 'own_bug.py'}:Overwrite"
-    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--bug", spec,
-                "--time-limit", "3s", "--seed", "1")  # fmt: skip
+    run = call("test", "--workload", "register", "--nemesis", "none", "--world", "simulated",
+               "--bug", spec, "--time-limit", "3s", "--seed", "1")  # fmt: skip
     assert run.wait() == 1, run.said()
     assert re.search(r"^  lost-write: \d+$", run.said(), re.MULTILINE)
     assert json.loads((run.results() / "test.json").read_text())["bugs"] == [spec]
 
 
-def test_a_port_that_is_taken_is_named(start: Start) -> None:
+def test_a_port_that_is_taken_is_named(call: Call) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         taken = 20_000 + probe.getsockname()[1] % 10_000
     with socket.create_server(("127.0.0.1", taken)):
-        run = start("test", "--nemesis", "none", *DIRECT, "--port-base", str(taken))
+        run = call("test", "--nemesis", "none", *DIRECT, "--port-base", str(taken))
         assert run.wait() == 4, run.said()
         assert f"port {taken}" in run.said()
         assert "Traceback" not in run.said()

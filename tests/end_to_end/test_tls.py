@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Call, Start
 
 pytestmark = pytest.mark.cluster
 
@@ -40,7 +40,7 @@ def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
         assert json.loads(log.read_text())["tls"]["cert"] == str(certificates / "node.pem")
 
 
-def test_a_cluster_to_play_with_is_encrypted(start: Start, certificates: Path) -> None:
+def test_a_cluster_to_play_with_is_encrypted(start: Start, call: Call, certificates: Path) -> None:
     cluster = start("cluster", "--nodes", "3", "--tls", str(certificates))
     cluster.until(lambda: "nodes are up" in cluster.said(), "it is up")
     for command, said in (
@@ -50,13 +50,13 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, certificates: Path) -
         (("status",), "n3    up"),
         (("repair",), "n1: compares with n2, n3"),
     ):
-        run = start(*command)
+        run = call(*command)
         assert run.wait() == 0, run.said()
         assert said in run.said()
     state = cluster.folder / "store" / "cluster.json"
     known = json.loads(state.read_text())
     state.write_text(json.dumps(known | {"authority": None}))
-    blind = start("get", "colour")
+    blind = call("get", "colour")
     assert blind.wait() == 4
     assert "unreachable" in blind.said()
     os.kill(cluster.process.pid, signal.SIGINT)
@@ -65,10 +65,10 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, certificates: Path) -
 
 @pytest.mark.parametrize("missing", ["node.pem", "node.key", "ca.pem"])
 def test_a_folder_that_lacks_a_file_is_wrong_usage(
-    start: Start, certificates: Path, missing: str
+    call: Call, certificates: Path, missing: str
 ) -> None:
     (certificates / missing).unlink()
-    run = start("test", "--links", "direct", "--nemesis", "none", "--tls", str(certificates))
+    run = call("test", "--links", "direct", "--nemesis", "none", "--tls", str(certificates))
     assert run.wait() == 2
     assert f"--tls: {certificates}" in run.said()
     assert missing in run.said()

@@ -13,7 +13,7 @@ import dynamesis.cluster.core.protocol.messages as messages
 import pytest
 from dynamesis.cluster.process.runtime import NodeRuntime
 
-from tests.end_to_end.conftest import Run, Start
+from tests.end_to_end.conftest import Call, Run, Start
 
 pytestmark = pytest.mark.cluster
 
@@ -128,11 +128,11 @@ def test_a_version_that_does_not_start_is_unknown(start: Start, tmp_path: Path) 
     assert "no libnew.so here" in run.said()
 
 
-def test_a_version_of_another_protocol_is_refused(start: Start, tmp_path: Path) -> None:
+def test_a_version_of_another_protocol_is_refused(call: Call, tmp_path: Path) -> None:
     spoken = messages.PROTOCOL
     change = {"core/protocol/messages.py": (f"PROTOCOL = {spoken}", f"PROTOCOL = {spoken + 1}")}
     checkout(tmp_path / "other", change)
-    run = start("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade")
+    run = call("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade")
     assert run.wait() == 2
     assert f"speaks protocol {spoken + 1} and this version {spoken}" in run.said()
     assert run.said().count("\n") == 1
@@ -148,8 +148,8 @@ def test_a_version_of_another_protocol_is_refused(start: Start, tmp_path: Path) 
         ((), "given by --target-version"),
     ],
 )
-def test_what_cannot_be_upgraded(arguments: tuple[str, ...], told: str, start: Start) -> None:
-    run = start("test", "--nemesis", "upgrade", *arguments)
+def test_what_cannot_be_upgraded(arguments: tuple[str, ...], told: str, call: Call) -> None:
+    run = call("test", "--nemesis", "upgrade", *arguments)
     assert run.wait() == 2, run.said()
     assert told in run.said()
     assert run.said().count("\n") == 1

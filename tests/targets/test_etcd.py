@@ -113,7 +113,16 @@ def test_reads_of_one_node_are_stale_where_it_is_cut_off(tmp_path: Path) -> None
 
 @installed
 @pytest.mark.cluster
-@pytest.mark.parametrize("workload", ["set", "counter", "append", "rw", "bank", "long-fork"])
+@pytest.mark.parametrize(
+    "workload",
+    [
+        *("set", "append"),
+        *(
+            pytest.param(each, marks=pytest.mark.nightly)
+            for each in ("counter", "rw", "bank", "long-fork")
+        ),
+    ],
+)
 def test_each_workload_is_spoken(tmp_path: Path, workload: str) -> None:
     result = run(tmp_path, [], workload=workload, time_limit=3)
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()

@@ -121,9 +121,9 @@ def test_with_wait_reads_are_stale_all_the_same(tmp_path: Path) -> None:
     ("appendfsync", "kill", "loses"),
     [
         ("always", "power", False),
-        ("everysec", "process", False),
+        pytest.param("everysec", "process", False, marks=pytest.mark.nightly),
         ("everysec", "power", True),
-        ("off", "process", True),
+        pytest.param("off", "process", True, marks=pytest.mark.nightly),
     ],
 )
 def test_a_lone_primary(tmp_path: Path, appendfsync: str, kill: str, loses: bool) -> None:
@@ -137,7 +137,13 @@ def test_a_lone_primary(tmp_path: Path, appendfsync: str, kill: str, loses: bool
 @pytest.mark.cluster
 @pytest.mark.parametrize(
     "workload",
-    ["register", "counter", "queue", "append", "rw", "bank", "unique-ids", "long-fork"],
+    [
+        *("register", "queue", "append"),
+        *(
+            pytest.param(each, marks=pytest.mark.nightly)
+            for each in ("counter", "rw", "bank", "unique-ids", "long-fork")
+        ),
+    ],
 )
 def test_each_workload_is_spoken(tmp_path: Path, workload: str) -> None:
     result = run(tmp_path, [], workload=workload, time_limit=2)

@@ -29,6 +29,8 @@ from plain_play import judge, play
 from plain_stores import RIGHT, Counters, LostIncrements
 from user_workload import VOTES, vote
 
+from tests.examples import examples
+
 DOCS = Path(__file__).parents[2] / "docs/workloads.md"
 NAMES = ["k0", "k1", "k2", "k3"]
 
@@ -69,7 +71,7 @@ def test_its_model_takes_the_options_that_it_gives(name):
     assert set(options) <= {field.name for field in dataclasses.fields(ModelOptions)}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.integers(0, 99), st.lists(st.tuples(st.sampled_from(["ok", "fail", "info"]), JSON)))
 @pytest.mark.parametrize("name", PLAIN)
 def test_no_answer_breaks_a_shared_script(name, seed, answers):

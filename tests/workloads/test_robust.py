@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from play import judge, play
 from stores import right_store
 
+from tests.examples import examples
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text("ab"),
     lambda inner: (
@@ -25,7 +27,7 @@ ENDINGS = st.lists(st.tuples(st.sampled_from(["ok", "ok", "fail", "info"]), SIBL
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.integers(0, 99), ENDINGS)
 def test_no_answer_breaks_a_script(name, seed, endings):
     workload = WORKLOADS[name]

@@ -9,6 +9,8 @@ from dynamesis.harness.generators.simulate import simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 LETTERS = st.sampled_from("abcd").map(gen.invoke)
 SECONDS = st.sampled_from([0.0, 1e-8, 3e-8, 1.0])
 RNGS = st.integers(0, 3).map(Rng)
@@ -64,7 +66,7 @@ def play(source, seed, concurrency):
     return simulate(gen.time_limit(2e-6, gen.limit(60, source)), complete, concurrency)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(SOURCES, st.integers(0, 9), st.integers(1, 3))
 def test_every_history_is_well_formed_and_decided_by_its_seed(source, seed, concurrency):
     history = play(source, seed, concurrency)
