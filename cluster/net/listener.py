@@ -18,6 +18,7 @@ from typing import get_args
 
 import msgspec
 from dynamesis.cluster.config.config import split_address
+from dynamesis.cluster.core.protocol.events import Reply
 from dynamesis.cluster.core.protocol.messages import (
     Ask,
     ClientQuestion,
@@ -32,7 +33,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.agreement import conflict, differences
-from dynamesis.cluster.net.stream import Stream, mismatch
+from dynamesis.cluster.net.stream import HIGH_WATER, Stream, mismatch
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
 
 #: connections that the kernel may hold while the node is stopped or busy
@@ -94,7 +95,10 @@ class Inbound(Stream):
         self.since = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
+        self._deliver = listener.deliver
         self._role = ""
+        #: what it may send: until it is greeted nothing
+        self._accepted: frozenset[type] = frozenset()
         self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -106,8 +110,13 @@ class Inbound(Stream):
         """Answer one question. Raises WireError if the answer is over the limit."""
         self.owed -= 1
         self.send(message)
+        if self._gathered > HIGH_WATER:  # not so much more before it is looked at
+            self._flush()
+
+    def _flush(self) -> None:
+        super()._flush()
         unsent = self.unsent
-        if unsent > self.counted or self.counted:
+        if (unsent or self.counted) and not self.closing:
             self._listener.unread(self, unsent)
 
     def on_open(self) -> None:
@@ -121,10 +130,13 @@ class Inbound(Stream):
         self.send(self._mine)
 
     def data_received(self, data: bytes) -> None:
+        if self.peer is not None:
+            super().data_received(data)
+            return
         taken = self.decoder.taken
         self.active = self._loop.time()
         super().data_received(data)
-        if self.peer is None and not self.closing:
+        if not self.closing and self.peer is None:
             pending = self.decoder.pending
             if pending and (not self.held or self.decoder.taken != taken):
                 self._frame_began()
@@ -148,9 +160,12 @@ class Inbound(Stream):
             self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
 
     def on_message(self, message: Message) -> None:
-        if not self._role:
+        if type(message) in self._accepted and not self._listener.stopping:
+            self.owed += 1
+            self._deliver(self, message)
+        elif not self._role:
             self._greet(message)
-        elif type(message) in self._listener.accepts[self._role]:
+        elif type(message) in self._accepted:
             self._take(message)
         else:
             self._refuse(
@@ -170,10 +185,12 @@ class Inbound(Stream):
 
     def pause_writing(self) -> None:
         # A connection that does not read its answers gets no more questions in.
+        super().pause_writing()
         if not self.closing and self.transport is not None:
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        super().resume_writing()
         if not self.closing and self.transport is not None:
             self.transport.resume_reading()
 
@@ -189,6 +206,7 @@ class Inbound(Stream):
             self.fault(problem)
         else:
             self._role = message.role
+            self._accepted = self._listener.accepts[message.role]
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
             if self._deadline is not None:
@@ -377,16 +395,16 @@ class Listener:
             await self._server.start_serving()
             self._look_at_readers()
 
-    def reply(self, channel: int, message: Message) -> None:
+    def carry(self, effect: Reply) -> None:
         """Answer on a connection; nothing if it is gone. An answer over the frame limit is
         logged and dropped, and its asker times out: what it asked for was done."""
-        inbound = self.channels.get(channel)
+        inbound = self.channels.get(effect.channel)
         if inbound is None:
             return
         try:
-            inbound.reply(message)
+            inbound.reply(effect.message)
         except WireError as error:
-            self.emit("frame-too-large", channel=channel, reason=str(error))
+            self.emit("frame-too-large", channel=effect.channel, reason=str(error))
 
     def objection(self, theirs: Hello) -> str:
         """The reason to refuse the sender of `theirs`; empty if there is none."""

@@ -35,6 +35,8 @@ class Stream(asyncio.Protocol):
         self._out_limit = out_limit
         self._out: list[bytes] = []
         self._gathered = 0
+        #: whether more than HIGH_WATER bytes wait for the kernel to take them
+        self.clogged = False
         self._reason = ""
         self._given_up = False
         self._loop: asyncio.AbstractEventLoop
@@ -65,6 +67,10 @@ class Stream(asyncio.Protocol):
         """Bytes that the kernel has not taken yet."""
         waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()
         return waiting + self._gathered
+
+    def holds(self, most: int) -> bool:
+        """Whether more than `most` bytes, at least HIGH_WATER, are unsent."""
+        return (self.clogged or self._gathered > HIGH_WATER) and self.unsent > most
 
     @property
     def delivered(self) -> int:
@@ -125,6 +131,12 @@ class Stream(asyncio.Protocol):
             self.on_message(message)
             if self.closing:
                 return
+
+    def pause_writing(self) -> None:
+        self.clogged = True
+
+    def resume_writing(self) -> None:
+        self.clogged = False
 
     def eof_received(self) -> None:
         try:

@@ -16,11 +16,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from dynamesis.cluster.core.protocol.events import Emit
 
 #: seconds
 FLUSH_AFTER = 0.1
@@ -80,15 +81,18 @@ class EventLog:
         self._wall = wall
         self._lines: list[bytes] = []
         #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields
-        self._events: list[tuple[int, int, str, dict[str, Any]]] = []
+        self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
         self._due = False
 
     def emit(self, event: str, **fields: Any) -> None:
         """Log one event. Bytes are shown as UTF-8, backslashed where they are not."""
-        self.log(event, fields)
+        self._log(event, fields)
 
-    def log(self, event: str, fields: dict[str, Any]) -> None:
-        """The same, from a dictionary that does not change any more."""
+    def carry(self, effect: Emit) -> None:
+        """The same, of a line of the core; its dictionary does not change any more."""
+        self._log(effect.event, effect.fields)
+
+    def _log(self, event: str, fields: Mapping[str, Any]) -> None:
         if event in LIMITED and not self._in_time(event):
             return
         if not self._due:

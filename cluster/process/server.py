@@ -129,13 +129,11 @@ class NodeServer:
         self._stop = asyncio.Event()
         self._born = time.monotonic()
         self._do: dict[type, Callable[[Any], None]] = {
-            Send: self._send,
-            Reply: self._reply,
             Persist: self._committer.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
             Answer: lambda effect: self._asked.pop(effect.token)(effect),
-            Emit: lambda effect: self._log.log(effect.event, effect.fields),
+            Emit: self._log.carry,
         }
         self._scraped = metrics.MetricsPort(self._metrics)
         self._network()
@@ -172,6 +170,7 @@ class NodeServer:
             reserved=ADMIN_RESERVED,
         )
         self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, dialling)
+        self._do |= {Send: self._peers.carry, Reply: self._data.carry}
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
@@ -207,25 +206,22 @@ class NodeServer:
 
     def post(self, event: Event) -> None:
         """Have the core handle `event`, after those before it."""
-        self._events.append(event)
+        events = self._events
         if self._handling or self._over:
+            events.append(event)
             return
         self._handling = True
-        events, do, handle = self._events, self._do, self._core.handle
+        do, handle = self._do, self._core.handle
         now, wall = self._now(), self._clock.ns() // 1_000_000
         try:
+            for effect in handle(now, event, wall):
+                do[type(effect)](effect)
             while events:
                 for effect in handle(now, events.popleft(), wall):
                     do[type(effect)](effect)
         except Exception as error:
             self._crash(error)
         self._handling = False
-
-    def _send(self, effect: Send) -> None:
-        self._peers.send(effect.peer, effect.message)  # type: ignore[arg-type]
-
-    def _reply(self, effect: Reply) -> None:
-        self._data.reply(effect.channel, effect.message)
 
     def _received(self, inbound: Inbound, message: Message) -> None:
         self.post(Received(inbound.channel, inbound.peer, message))
