@@ -33,8 +33,8 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.agreement import conflict, differences
-from dynamesis.cluster.net.stream import HIGH_WATER, Stream, mismatch
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError
+from dynamesis.cluster.net.stream import Stream, mismatch
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError, encode
 
 #: connections that the kernel may hold while the node is stopped or busy
 BACKLOG = 1024
@@ -109,9 +109,7 @@ class Inbound(Stream):
     def reply(self, message: Message) -> None:
         """Answer one question. Raises WireError if the answer is over the limit."""
         self.owed -= 1
-        self.send(message)
-        if self._gathered > HIGH_WATER:  # not so much more before it is looked at
-            self._flush()
+        self.send_frame(encode(message, self._out_limit))
 
     def _flush(self) -> None:
         super()._flush()

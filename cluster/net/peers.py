@@ -96,7 +96,7 @@ class Link:
             self._refuse(message.rid)
             return
         if self._up and self._stream is not None:
-            if self._stream.holds(LINK_BOUND):
+            if self._stream.clogged and self._stream.unsent > LINK_BOUND:
                 self._refuse(message.rid)
             else:
                 self._stream.send_frame(frame)
@@ -175,7 +175,7 @@ class Link:
         return True
 
     def _write(self, stream: Dialled, rid: int, frame: bytes) -> None:
-        if stream.holds(LINK_BOUND):
+        if stream.unsent > LINK_BOUND:
             self._refuse(rid)
         else:
             stream.send_frame(frame)

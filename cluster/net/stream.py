@@ -68,10 +68,6 @@ class Stream(asyncio.Protocol):
         waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()
         return waiting + self._gathered
 
-    def holds(self, most: int) -> bool:
-        """Whether more than `most` bytes, at least HIGH_WATER, are unsent."""
-        return (self.clogged or self._gathered > HIGH_WATER) and self.unsent > most
-
     @property
     def delivered(self) -> int:
         """Bytes that the kernel has taken."""
@@ -89,6 +85,8 @@ class Stream(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(frame)
         self._gathered += len(frame)
+        if self._gathered > HIGH_WATER:  # the kernel may as well begin with it
+            self._flush()
 
     def close(self, reason: str) -> None:
         """End the connection once what was sent has left."""

@@ -86,19 +86,17 @@ class EventLog:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Log one event. Bytes are shown as UTF-8, backslashed where they are not."""
-        self._log(event, fields)
+        self.carry(Emit(event, fields))
 
     def carry(self, effect: Emit) -> None:
         """The same, of a line of the core; its dictionary does not change any more."""
-        self._log(effect.event, effect.fields)
-
-    def _log(self, event: str, fields: Mapping[str, Any]) -> None:
+        event = effect.event
         if event in LIMITED and not self._in_time(event):
             return
         if not self._due:
             self._due = True
             self._loop.call_later(FLUSH_AFTER, self.flush)
-        self._events.append((self._wall(), time.monotonic_ns(), event, fields))
+        self._events.append((self._wall(), time.monotonic_ns(), event, effect.fields))
         if len(self._events) >= _BATCH:
             self._make_lines()
 
@@ -120,7 +118,10 @@ class EventLog:
         for wall, mono, event, fields in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             for name, value in fields.items():
-                if type(value) not in _PLAIN:
+                kind = type(value)
+                if kind is bytes:
+                    line[name] = value.decode("utf-8", "backslashreplace")
+                elif kind not in _PLAIN:
                     line[name] = printable(value)
             lines.append(line)
         self._lines.append(_encode_lines(lines))
@@ -178,5 +179,7 @@ def printable(value: Any) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
+        if len(value) == 1 and type(value[0]) is str:  # most often: one version
+            return value
         return [item if type(item) in _PLAIN else printable(item) for item in value]
     return value

@@ -92,7 +92,7 @@ class NodeServer:
             config.log,
             config.node,
             self._loop,
-            self._clock.ns,
+            lambda: self._clock.read(),
             config.log_size,
             config.log_files,
         )
@@ -212,7 +212,7 @@ class NodeServer:
             return
         self._handling = True
         do, handle = self._do, self._core.handle
-        now, wall = self._now(), self._clock.ns() // 1_000_000
+        now, wall = self._now(), self._clock.read() // 1_000_000
         try:
             for effect in handle(now, event, wall):
                 do[type(effect)](effect)
