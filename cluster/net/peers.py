@@ -15,7 +15,14 @@ from collections.abc import Callable
 from random import Random
 from typing import get_args
 
-from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, Send, SendFailed
+from dynamesis.cluster.core.protocol.events import (
+    Event,
+    LinkDown,
+    LinkUp,
+    Received,
+    Send,
+    SendFailed,
+)
 from dynamesis.cluster.core.protocol.messages import Answer, Hello, Message, Question
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode

@@ -120,14 +120,13 @@ class UsualPut:
         self._got.append((s.node, s.replica.durable))
         self._left = len(self._primaries) - 1
         key, state, request = put.key, self._state, put.request
+        me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
         for peer in self._primaries:
-            if peer != s.node:
-                s.runtime.call(
-                    peer,
-                    lambda rid: ReplicaPut(rid, key, state, None, "put", True, request),
-                    s.replica_timeout(peer),
-                    partial(self._acknowledged, peer),
-                )
+            if peer != me:
+                rid = runtime.number()
+                copy = ReplicaPut(rid, key, state, None, "put", True, request)
+                done = partial(self._acknowledged, peer)
+                runtime.sent(peer, rid, copy, timeout or s.replica_timeout(peer), done)
         self._progress()
 
     def _acknowledged(self, peer: str, outcome: Answer | Failure) -> None:

@@ -106,6 +106,11 @@ class TombstoneReaper:
             self._barriers.fall(split_object(row)[1])
         self.met(row, record)
 
+    def replaced(self, row: Row, record: Record, deleted: bool) -> None:
+        """As `changed`, for a record of which it is known whether any version is a tombstone."""
+        if deleted or self._tombstones or self._barriers.any_set:
+            self.changed(row, record)
+
     def met(self, row: Row, record: Record | None) -> None:
         """Note a tombstone, and since when it has not changed."""
         if self._after and record is not None and is_tombstone(record.state):

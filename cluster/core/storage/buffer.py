@@ -10,10 +10,11 @@ larger. A row that was acknowledged from memory stays here until a write of it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
-from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.core.protocol.events import Persist, Table, Write
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.row_keys import Row
 
@@ -158,11 +159,12 @@ class Buffer(Generic[T]):
 
     def write_through(self, row: Row, value: T, done: Done) -> None:
         """As `put` where nothing is kept in memory."""
-        unsaved = self._rows[row] = Unsaved(value, None, False)
-        write = Write(self._table, row, self._encode(value))
-        token = self._runtime.persist((write,), lambda reason: self._one_stored(token, row, reason))
+        runtime = self._runtime
+        token = runtime.number()
+        self._rows[row] = Unsaved(value, token, False)
         self._waiting[token] = [done]
-        unsaved.token = token
+        runtime.persists[token] = partial(self._one_stored, token, row)
+        runtime.effects.append(Persist(token, (Write(self._table, row, self._encode(value)),)))
 
     def _one_stored(self, token: int, row: Row, reason: str | None) -> None:
         """As `_stored`, for the usual case of one row."""
