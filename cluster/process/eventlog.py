@@ -121,7 +121,9 @@ class EventLog:
                 kind = type(value)
                 if kind is bytes:
                     line[name] = value.decode("utf-8", "backslashreplace")
-                elif kind not in _PLAIN:
+                elif kind not in _PLAIN and not (
+                    kind is list and len(value) == 1 and type(value[0]) is str
+                ):
                     line[name] = printable(value)
             lines.append(line)
         self._lines.append(_encode_lines(lines))
@@ -179,7 +181,5 @@ def printable(value: Any) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        if len(value) == 1 and type(value[0]) is str:  # most often: one version
-            return value
         return [item if type(item) in _PLAIN else printable(item) for item in value]
     return value

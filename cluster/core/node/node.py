@@ -76,7 +76,11 @@ class Node(Assembly):
                 self._answered(event.peer, event.message)  # type: ignore[union-attr, arg-type]
         else:
             self._other(event)
-        return runtime.drain()
+        if runtime.unsettled:
+            return runtime.drain()
+        effects = runtime.effects
+        runtime.effects = []
+        return effects
 
     def _answered(self, peer: str, message: Answer) -> None:
         # a late answer still shows that the peer is alive

@@ -68,7 +68,8 @@ class UsualGet:
             if peer == me:
                 s.replica.get(key, None, partial(self._received, peer))
             else:
-                rid, done = runtime.number(), partial(self._outcome, peer)
+                rid = runtime.sequence = runtime.sequence + 1
+                done = partial(self._outcome, peer)
                 question = ReplicaGet(rid, key, None)
                 runtime.sent(peer, rid, question, timeout or s.replica_timeout(peer), done)
 

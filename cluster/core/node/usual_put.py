@@ -123,7 +123,7 @@ class UsualPut:
         me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
         for peer in self._primaries:
             if peer != me:
-                rid = runtime.number()
+                rid = runtime.sequence = runtime.sequence + 1
                 copy = ReplicaPut(rid, key, state, None, "put", True, request)
                 done = partial(self._acknowledged, peer)
                 runtime.sent(peer, rid, copy, timeout or s.replica_timeout(peer), done)

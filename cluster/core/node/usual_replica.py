@@ -42,6 +42,7 @@ class UsualReplica:
         self._runtime = node.runtime
         self._trees = node.trees
         self._reaper = node.reaper
+        self._barriers = node.barriers
         self._identity = node.identity
         self._hints = node.hints
         self._durable = node.replica.durable
@@ -158,7 +159,9 @@ class UsualReplica:
             self._trees.changed(row, old, new)
         else:
             self._trees.replaced(row, old.hash, new.hash)
-        self._reaper.replaced(row, new, any_deleted(state))
+        reaper = self._reaper
+        if reaper.tombstones or self._barriers.names or any_deleted(state):
+            reaper.changed(row, new)
 
 
 def any_deleted(state: State) -> bool:

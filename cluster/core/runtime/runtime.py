@@ -90,6 +90,8 @@ class Runtime:
         #: when the shell's timer goes off, and the earliest that was asked for since it was set
         self._armed = float("inf")
         self._earliest = float("inf")
+        #: whether there is more to drain than effects
+        self.unsettled = False
         self._calls: dict[int, _Call] = {}
         #: token -> what to do once that is stored
         self.persists: dict[int, Callable[[str | None], None]] = {}
@@ -104,10 +106,12 @@ class Runtime:
 
     def drain(self) -> list[Effect]:
         """The effects since the last drain, in order."""
-        while self._soon:
-            self._soon.popleft()()
-        if self._earliest < self._armed:
-            self._arm()
+        if self.unsettled:
+            while self._soon:
+                self._soon.popleft()()
+            self.unsettled = False
+            if self._earliest < self._armed:
+                self._arm()
         effects, self.effects = self.effects, []
         return effects
 
@@ -173,9 +177,11 @@ class Runtime:
             lane.append(timer)
         if timer.due < self._earliest:
             self._earliest = timer.due
+            self.unsettled = True
 
     def soon(self, action: Callable[[], None]) -> None:
         """Run `action` at the end of this event, when its caller is done."""
+        self.unsettled = True
         self._soon.append(action)
 
     def cancel(self, timer: Timer) -> None:
@@ -197,6 +203,7 @@ class Runtime:
             self._take(timer)
             timer.run()
         self._earliest = float("-inf")  # look anew
+        self.unsettled = True
 
     def _first(self) -> Timer | _Call | None:
         """What is due first; what was cancelled is let go of."""
@@ -269,9 +276,16 @@ class Runtime:
         done: Callable[[Answer | Failure], None],
     ) -> None:
         """As `call`, with a question that has its number already."""
-        self.sequence += 1
-        call = self._calls[rid] = _Call(self, rid, peer, done, self.now + timeout, self.sequence)
-        self._wait(timeout, call)
+        number = self.sequence = self.sequence + 1
+        due = self.now + timeout
+        call = self._calls[rid] = _Call(self, rid, peer, done, due, number)
+        lane = self._lanes.get(timeout)
+        if lane and due >= self._earliest:  # as _wait, for the usual case
+            while lane and not lane[0].live:
+                lane.popleft()
+            lane.append(call)
+        else:
+            self._wait(timeout, call)
         self.effects.append(Send(peer, question))
 
     def finish(self, rid: int, outcome: Answer | Failure) -> bool:

@@ -160,7 +160,7 @@ class Buffer(Generic[T]):
     def write_through(self, row: Row, value: T, done: Done) -> None:
         """As `put` where nothing is kept in memory."""
         runtime = self._runtime
-        token = runtime.number()
+        token = runtime.sequence = runtime.sequence + 1
         self._rows[row] = Unsaved(value, token, False)
         self._waiting[token] = [done]
         runtime.persists[token] = partial(self._one_stored, token, row)
