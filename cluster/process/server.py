@@ -50,6 +50,7 @@ from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
+from dynamesis.cluster.process.memory import LARGE, Memory
 from dynamesis.cluster.process.wallclock import WallClock
 from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
@@ -61,6 +62,8 @@ EXIT_CRASHED = 70
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 #: descriptors that connections of administrators leave free: fewer than those of clients do
 ADMIN_RESERVED = 8
+#: of max_request_bytes, one in so many in progress are a flood
+_FLOOD = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
 #: seconds between the interpreter's thread switches: the committer must not hold the loop
@@ -71,6 +74,10 @@ COLLECT = (20_000, 20, 20)
 
 class Core(Protocol):
     """What cluster.core.node.node.Node is to the shell."""
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of values in progress."""
 
     def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
 
@@ -116,6 +123,7 @@ class NodeServer:
             self._log.emit("storage-put-aside", reason=damage)
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
+        self._memory = Memory(self._loop, params.max_request_bytes // _FLOOD)
         self._committer = Committer(self._engine, self._loop, self.post, alone)
         self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
@@ -191,6 +199,7 @@ class NodeServer:
         for peer, peer_address in self._known.items():
             if peer != self._config.node:
                 self._peers.add(peer, peer_address)
+        self._memory.start()
         gc.freeze()  # what is there now stays: no collection need look at it again
         gc.set_threshold(*COLLECT)
         await self._stop.wait()
@@ -225,6 +234,8 @@ class NodeServer:
 
     def _received(self, inbound: Inbound, message: Message) -> None:
         self.post(Received(inbound.channel, inbound.peer, message))
+        if inbound.decoder.length > LARGE:
+            self._memory.in_progress(self._core.value_bytes)
 
     def _set_timer(self, effect: SetTimer) -> None:
         self._cancel_timer(effect)

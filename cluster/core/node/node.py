@@ -56,6 +56,11 @@ class Node(Assembly):
             and not versioning.lww_buckets
         )
 
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of values in progress."""
+        return self.admission.bytes
+
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
         machine's clock shows, in ms since 1970; nothing relies on it but last-write-wins."""
