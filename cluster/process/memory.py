@@ -33,8 +33,8 @@ class _Info(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_size_t)
         for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+            *("heap", "chunks", "fast_chunks", "mapped", "mapped_bytes"),
+            *("unused", "fast_bytes", "used", "free", "end"),
         )
     ]
 
@@ -77,6 +77,6 @@ class Memory:
             self._flooded = False
             self._libc.mallopt(_M_MMAP_THRESHOLD, _NEVER)
         self._many = False
-        if self._libc.mallinfo2().fordblks > _FREE:
+        if self._libc.mallinfo2().free > _FREE:
             self._libc.malloc_trim(0)
         self._loop.call_later(_LOOK, self._look)

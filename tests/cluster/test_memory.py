@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 def mapped(memory: Memory) -> int:
     """How many pieces of memory the kernel gave one by one."""
-    return int(memory._libc.mallinfo2().hblks)
+    return int(memory._libc.mallinfo2().mapped)
 
 
 @in_loop

@@ -39,6 +39,7 @@ class UsualReplica:
         self._node = node
         self._me = node.params.node
         self.objects = node.objects
+        self._pending = node.objects.buffer.pending
         self._runtime = node.runtime
         self._trees = node.trees
         self._reaper = node.reaper
@@ -87,7 +88,7 @@ class UsualReplica:
     def get(self, channel: int, asked: ReplicaGet) -> bool:
         """Show the one record of a key, which is durable."""
         row = self.row(asked.key) if asked.hint_for is None else None
-        if row is None or not self.objects.saved(row) or self._hints.targets(asked.key):
+        if row is None or row in self._pending or self._hints.targets(asked.key):
             return False
         try:
             record = self.objects.get(row)

@@ -296,7 +296,7 @@ class Runtime:
         # its timer is kept until it is due: what waited for the answer need not be
         done, call.done, call.live = call.done, _ended, False
         if type(outcome) is str:
-            self.on_outcome(call.peer, outcome)  # type: ignore[arg-type]
+            self.on_outcome(call.peer, outcome)
         else:
             self.on_answer(call.peer)
         done(outcome)
