@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 import msgspec
 
 #: Raised by one whenever a message changes shape. A field more at its end, with a default, is no
-#: such change: who does not know it passes over it, and who misses it takes the default.
+#: such change: an older node passes over it, and takes part without it.
 PROTOCOL = 5
 
 #: a client's key; never a row, which names a record in a table (storage.row_keys)
