@@ -1,63 +1,76 @@
-"""The allocator of a node: what was freed stays for a moment, and not for longer."""
+"""The allocator of a node: what was freed stays for a moment, and not for longer. Each test has a
+process of its own, whose heap no other has used."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from dynamesis.cluster.process import memory as module
-from dynamesis.cluster.process.memory import LARGE, Memory
-from node_world import in_loop, until
-from test_overload import anonymous_bytes
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc" or not Path("/proc/self/status").exists(),
     reason="this is about glibc, and memory is read from /proc",
 )
+
+_COMMON = """
+import asyncio
+from dynamesis.cluster.process import memory as module
+from dynamesis.cluster.process.memory import LARGE, Memory
 MIB = 1 << 20
+module._LOOK = 0.05
 
+def anonymous():
+    lines = open("/proc/self/status", encoding="ascii")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
-def mapped(memory: Memory) -> int:
-    """How many pieces of memory the kernel gave one by one."""
-    return int(memory._libc.mallinfo2().mapped)
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+"""
 
-
-@in_loop
-async def test_what_is_free_goes_back_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LOOK", 0.05)
+_GIVEN_BACK = """
+async def main():
     memory = Memory(asyncio.get_running_loop(), 8 * MIB)
-    try:
-        before = anonymous_bytes(os.getpid())
-        values = [bytearray(b"v") * (2 * LARGE) for _ in range(200)]
-        assert anonymous_bytes(os.getpid()) - before > 40 * MIB
-        values.clear()
-        assert anonymous_bytes(os.getpid()) - before > 24 * MIB, "the heap keeps it"
-        memory.start()
-        await until(
-            lambda: anonymous_bytes(os.getpid()) - before < 16 * MIB, "it has been given back"
-        )
-    finally:
-        memory.in_progress(9 * MIB)  # as the rest of the tests found it
-
-
-@in_loop
-async def test_values_come_from_the_kernel_while_they_are_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "_LOOK", 0.05)
-    memory = Memory(asyncio.get_running_loop(), 8 * MIB)
-    memory.in_progress(8 * MIB)
-    before = mapped(memory)
-    few = bytearray(33 * MIB), bytearray(MIB)
-    assert mapped(memory) - before == 1, "one megabyte fits into the heap"
-    memory.in_progress(8 * MIB + 1)
-    before = mapped(memory)
-    many = [bytearray(8 * MIB) for _ in range(16)]
-    assert mapped(memory) - before >= 12, "the heap has no room for so many"
+    before = anonymous()
+    values = [bytearray(b"v") * (2 * LARGE) for _ in range(200)]
+    assert anonymous() - before > 40 * MIB
+    values.clear()
+    assert anonymous() - before > 24 * MIB, "the heap keeps it"
     memory.start()
-    await until(lambda: not memory._flooded, "they have been few for a while")
-    memory.in_progress(9 * MIB)
-    del few, many
+    await until(lambda: anonymous() - before < 16 * MIB)
+
+asyncio.run(main())
+"""
+
+_MANY = """
+async def main():
+    memory = Memory(asyncio.get_running_loop(), 8 * MIB)
+    mapped = lambda: memory._libc.mallinfo2().mapped
+    memory.in_progress(8 * MIB)
+    before = mapped()
+    few = [bytearray(MIB) for _ in range(4)]
+    assert mapped() == before, "they come from the heap"
+    memory.in_progress(8 * MIB + 1)
+    many = [bytearray(8 * MIB) for _ in range(16)]
+    assert mapped() - before >= 12, "the heap has no room for so many"
+    memory.start()
+    await until(lambda: not memory._flooded)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("script", [_GIVEN_BACK, _MANY], ids=["given back", "many"])
+def test_large_values_come_and_go(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMON + script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert not done.returncode, done.stdout
