@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import resource
 import sys
 from pathlib import Path
@@ -26,9 +25,6 @@ EXIT_ENVIRONMENT = 4
 #: open files that a node needs at least, and that it asks for
 _DESCRIPTORS = 64
 _MOST_DESCRIPTORS = 16_384
-#: glibc's number for the size (bytes) from which memory comes from the system, one by one
-_M_MMAP_THRESHOLD = -3
-_LARGE = 128 << 10
 
 
 def main(argv: list[str], make_core: MakeCore | None = None) -> int:
@@ -57,7 +53,6 @@ def main(argv: list[str], make_core: MakeCore | None = None) -> int:
             f"allowed: {_DESCRIPTORS} or more",
         )
     sys.setswitchinterval(SWITCH_INTERVAL)
-    _give_memory_back()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_live(config, make_core))
@@ -97,13 +92,6 @@ def _core(config: Config) -> MakeCore:
     from dynamesis.cluster import zoo
 
     return zoo.plant(config.bugs)
-
-
-def _give_memory_back() -> None:
-    """Have large values leave the memory when they are done with. Left alone, glibc raises
-    the size from which it does that, and keeps what a flood took. Elsewhere: nothing."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.stream import Stream
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, encode
 
 if TYPE_CHECKING:
     from dynamesis.cluster.net.listener import Listener
@@ -67,7 +67,10 @@ class Inbound(Stream):
         self.since = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
+        self._deliver = listener.deliver
         self._role = ""
+        #: what it may send: until it is greeted nothing
+        self._accepted: frozenset[type] = frozenset()
         self._mine = msgspec.structs.replace(listener.mine, nonce=guard.nonce())
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -78,9 +81,12 @@ class Inbound(Stream):
     def reply(self, message: Message) -> None:
         """Answer one question. Raises WireError if the answer is over the limit."""
         self.owed -= 1
-        self.send(message)
+        self.send_frame(encode(message, self._out_limit))
+
+    def _flush(self) -> None:
+        super()._flush()
         unsent = self.unsent
-        if unsent > self.counted or self.counted:
+        if (unsent or self.counted) and not self.closing:
             self._listener.unread(self, unsent)
 
     def on_open(self) -> None:
@@ -94,10 +100,13 @@ class Inbound(Stream):
         self.send(self._mine)
 
     def data_received(self, data: bytes) -> None:
+        if self.peer is not None:
+            super().data_received(data)
+            return
         taken = self.decoder.taken
         self.active = self._loop.time()
         super().data_received(data)
-        if self.peer is None and not self.closing:
+        if not self.closing and self.peer is None:
             pending = self.decoder.pending
             if pending and (not self.held or self.decoder.taken != taken):
                 self._frame_began()
@@ -121,9 +130,12 @@ class Inbound(Stream):
             self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
 
     def on_message(self, message: Message) -> None:
-        if not self._role:
+        if type(message) in self._accepted and not self._listener.stopping:
+            self.owed += 1
+            self._deliver(self, message)
+        elif not self._role:
             self._greet(message)
-        elif type(message) in self._listener.accepts[self._role]:
+        elif type(message) in self._accepted:
             self._take(message)
         else:
             self._refuse(
@@ -143,10 +155,12 @@ class Inbound(Stream):
 
     def pause_writing(self) -> None:
         # A connection that does not read its answers gets no more questions in.
+        super().pause_writing()
         if not self.closing and self.transport is not None:
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        super().resume_writing()
         if not self.closing and self.transport is not None:
             self.transport.resume_reading()
 
@@ -162,6 +176,7 @@ class Inbound(Stream):
             self.fault(problem)
         else:
             self._role = message.role
+            self._accepted = self._listener.accepts[message.role]
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
             if self._deadline is not None:

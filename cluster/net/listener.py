@@ -16,6 +16,7 @@ from collections.abc import Callable, Container
 from itertools import count
 
 from dynamesis.cluster.config.config import split_address
+from dynamesis.cluster.core.protocol.events import Reply
 from dynamesis.cluster.core.protocol.messages import (
     Hello,
     Message,
@@ -205,16 +206,16 @@ class Listener:
             await self._server.start_serving()
             self._look_at_readers()
 
-    def reply(self, channel: int, message: Message) -> None:
+    def carry(self, effect: Reply) -> None:
         """Answer on a connection; nothing if it is gone. An answer over the frame limit is
         logged and dropped, and its asker times out: what it asked for was done."""
-        inbound = self.channels.get(channel)
+        inbound = self.channels.get(effect.channel)
         if inbound is None:
             return
         try:
-            inbound.reply(message)
+            inbound.reply(effect.message)
         except WireError as error:
-            self.emit("frame-too-large", channel=channel, reason=str(error))
+            self.emit("frame-too-large", channel=effect.channel, reason=str(error))
 
     def objection(self, theirs: Hello) -> str:
         """The reason to refuse the sender of `theirs`; empty if there is none."""

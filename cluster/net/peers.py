@@ -15,7 +15,14 @@ from collections.abc import Callable
 from random import Random
 from typing import get_args
 
-from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
+from dynamesis.cluster.core.protocol.events import (
+    Event,
+    LinkDown,
+    LinkUp,
+    Received,
+    Send,
+    SendFailed,
+)
 from dynamesis.cluster.core.protocol.messages import Answer, Hello, Message, Question
 from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
@@ -34,10 +41,19 @@ class _LinkStream(Dialled):
     def __init__(self, link: Link, mine: Hello, secret: str | None) -> None:
         super().__init__(mine, NODE_LIMIT, NODE_LIMIT, secret)
         self._link = link
+        self._post, self._peer = link.post, link.peer
+        #: whether all that comes now are answers
+        self.link_is_up = False
+
+    def on_message(self, message: Message) -> None:
+        if self.link_is_up and type(message) in _ANSWERS:
+            self._post(Received(None, self._peer, message))
+        else:
+            super().on_message(message)
 
     def on_answer(self, message: Message) -> None:
         if type(message) in _ANSWERS:
-            self._link.post(Received(None, self._link.peer, message))
+            self._post(Received(None, self._peer, message))
         else:
             self.fault(f"{type(message).__name__} is not an answer")
 
@@ -87,7 +103,7 @@ class Link:
             self._refuse(message.rid)
             return
         if self._up and self._stream is not None:
-            if self._stream.unsent > LINK_BOUND:
+            if self._stream.clogged and self._stream.unsent > LINK_BOUND:
                 self._refuse(message.rid)
             else:
                 self._stream.send_frame(frame)
@@ -138,8 +154,8 @@ class Link:
             self._counts["hello_timeouts"] += error.silent
         return self._went_down(stream, reason)
 
-    def _went_up(self, stream: Dialled) -> None:
-        self._up = True
+    def _went_up(self, stream: _LinkStream) -> None:
+        self._up = stream.link_is_up = True
         self._counts["connects"] += 1
         self.emit("link-up", peer=self.peer)
         self.post(LinkUp(self.peer))
@@ -221,11 +237,15 @@ class Peers:
 
     def send(self, peer: str, message: Question) -> None:
         """Send, or post SendFailed: for want of a link, or of an address."""
-        link = self._links.get(peer)
+        self.carry(Send(peer, message))
+
+    def carry(self, effect: Send) -> None:
+        """The same, of an effect of the core."""
+        link, message = self._links.get(effect.peer), effect.message
         if link is None:
-            self._post(SendFailed(peer, message.rid))
+            self._post(SendFailed(effect.peer, message.rid))  # type: ignore[union-attr]
         else:
-            link.send(message)
+            link.send(message)  # type: ignore[arg-type]
 
     def status(self) -> dict[str, dict[str, int | str]]:
         return {peer: link.status() for peer, link in self._links.items()}

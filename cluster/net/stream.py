@@ -35,6 +35,8 @@ class Stream(asyncio.Protocol):
         self._out_limit = out_limit
         self._out: list[bytes] = []
         self._gathered = 0
+        #: whether more than HIGH_WATER bytes wait for the kernel to take them
+        self.clogged = False
         self._reason = ""
         self._given_up = False
         self._loop: asyncio.AbstractEventLoop
@@ -83,6 +85,8 @@ class Stream(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(frame)
         self._gathered += len(frame)
+        if self._gathered > HIGH_WATER:  # the kernel may as well begin with it
+            self._flush()
 
     def close(self, reason: str) -> None:
         """End the connection once what was sent has left."""
@@ -125,6 +129,12 @@ class Stream(asyncio.Protocol):
             self.on_message(message)
             if self.closing:
                 return
+
+    def pause_writing(self) -> None:
+        self.clogged = True
+
+    def resume_writing(self) -> None:
+        self.clogged = False
 
     def eof_received(self) -> None:
         try:

@@ -51,6 +51,8 @@ class Decoder:
         self.limit = limit
         #: messages that were complete
         self.taken = 0
+        #: bytes of the body of the last one
+        self.length = 0
         self._buffer = bytearray()
         self._start = 0
 
@@ -71,6 +73,7 @@ class Decoder:
             self._let_go()
             return None
         self._start = body + length
+        self.length = length
         self.taken += 1
         with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
             return _parse(frame)

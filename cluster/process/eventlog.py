@@ -16,11 +16,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from dynamesis.cluster.core.protocol.events import Emit
 
 #: seconds
 FLUSH_AFTER = 0.1
@@ -80,21 +81,22 @@ class EventLog:
         self._wall = wall
         self._lines: list[bytes] = []
         #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields
-        self._events: list[tuple[int, int, str, dict[str, Any]]] = []
+        self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
         self._due = False
 
     def emit(self, event: str, **fields: Any) -> None:
         """Log one event. Bytes are shown as UTF-8, backslashed where they are not."""
-        self.log(event, fields)
+        self.carry(Emit(event, fields))
 
-    def log(self, event: str, fields: dict[str, Any]) -> None:
-        """The same, from a dictionary that does not change any more."""
+    def carry(self, effect: Emit) -> None:
+        """The same, of a line of the core; its dictionary does not change any more."""
+        event = effect.event
         if event in LIMITED and not self._in_time(event):
             return
         if not self._due:
             self._due = True
             self._loop.call_later(FLUSH_AFTER, self.flush)
-        self._events.append((self._wall(), time.monotonic_ns(), event, fields))
+        self._events.append((self._wall(), time.monotonic_ns(), event, effect.fields))
         if len(self._events) >= _BATCH:
             self._make_lines()
 
@@ -116,7 +118,12 @@ class EventLog:
         for wall, mono, event, fields in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             for name, value in fields.items():
-                if type(value) not in PLAIN:
+                kind = type(value)
+                if kind is bytes:
+                    line[name] = value.decode("utf-8", "backslashreplace")
+                elif kind not in PLAIN and not (
+                    kind is list and len(value) == 1 and type(value[0]) is str
+                ):
                     line[name] = printable(value)
             lines.append(line)
         self._lines.append(_encode_lines(lines))

@@ -52,6 +52,7 @@ from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.interpreter import COLLECT, is_crash, resident_bytes
+from dynamesis.cluster.process.memory import LARGE, Memory
 from dynamesis.cluster.process.wallclock import WallClock
 from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
@@ -63,12 +64,18 @@ EXIT_CRASHED = 70
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 #: descriptors that connections of administrators leave free: fewer than those of clients do
 ADMIN_RESERVED = 8
+#: of max_request_bytes, one in so many in progress are a flood
+_FLOOD = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
 
 
 class Core(Protocol):
     """What cluster.core.node.node.Node is to the shell."""
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of values in progress."""
 
     def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
 
@@ -90,7 +97,7 @@ class NodeServer:
             config.log,
             config.node,
             self._loop,
-            self._clock.ns,
+            lambda: self._clock.read(),
             config.log_size,
             config.log_files,
         )
@@ -114,6 +121,7 @@ class NodeServer:
             self._log.emit("storage-put-aside", reason=damage)
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
+        self._memory = Memory(self._loop, params.max_request_bytes // _FLOOD)
         self._committer = Committer(self._engine, self._loop, self.post, alone)
         self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
@@ -127,13 +135,11 @@ class NodeServer:
         self._stop = asyncio.Event()
         self._born = time.monotonic()
         self._do: dict[type, Callable[[Any], None]] = {
-            Send: self._send,
-            Reply: self._reply,
             Persist: self._committer.persist,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
             Answer: lambda effect: self._asked.pop(effect.token)(effect),
-            Emit: lambda effect: self._log.log(effect.event, effect.fields),
+            Emit: self._log.carry,
         }
         self._scraped = metrics.MetricsPort(self._metrics)
         self._network()
@@ -170,6 +176,7 @@ class NodeServer:
             reserved=ADMIN_RESERVED,
         )
         self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, outbound)
+        self._do |= {Send: self._peers.carry, Reply: self._data.carry}
 
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
@@ -190,6 +197,7 @@ class NodeServer:
         for peer, peer_address in self._known.items():
             if peer != self._config.node:
                 self._peers.add(peer, peer_address)
+        self._memory.start()
         gc.freeze()  # what is there now stays: no collection need look at it again
         gc.set_threshold(*COLLECT)
         await self._stop.wait()
@@ -205,13 +213,16 @@ class NodeServer:
 
     def post(self, event: Event) -> None:
         """Have the core handle `event`, after those before it."""
-        self._events.append(event)
+        events = self._events
         if self._handling or self._over:
+            events.append(event)
             return
         self._handling = True
-        events, do, handle = self._events, self._do, self._core.handle
-        now, wall = self._now(), self._clock.ns() // 1_000_000
+        do, handle = self._do, self._core.handle
+        now, wall = self._now(), self._clock.read() // 1_000_000
         try:
+            for effect in handle(now, event, wall):
+                do[type(effect)](effect)
             while events:
                 for effect in handle(now, events.popleft(), wall):
                     do[type(effect)](effect)
@@ -219,14 +230,10 @@ class NodeServer:
             self._crash(error)
         self._handling = False
 
-    def _send(self, effect: Send) -> None:
-        self._peers.send(effect.peer, effect.message)  # type: ignore[arg-type]
-
-    def _reply(self, effect: Reply) -> None:
-        self._data.reply(effect.channel, effect.message)
-
     def _received(self, inbound: Inbound, message: Message) -> None:
         self.post(Received(inbound.channel, inbound.peer, message))
+        if inbound.decoder.length > LARGE:
+            self._memory.in_progress(self._core.value_bytes)
 
     def _set_timer(self, effect: SetTimer) -> None:
         self._cancel_timer(effect)

@@ -39,8 +39,8 @@ class WallClock:
         self._grain = 0
         self._since = 0
         self._frozen: int | None = None
-        #: whether it was set wrong
-        self._wrong = False
+        #: what `ns` asks: another one while it is wrong
+        self.read: Callable[[], int] = time_ns
 
     def set(
         self, offset_ms: int = 0, strobe_ms: int = 0, drift_ppm: int = 0, grain_ms: int = 0
@@ -55,12 +55,16 @@ class WallClock:
         self._grain = grain_ms * 1_000_000
         self._since, now = self._monotonic_ns(), self._time_ns()
         self._frozen = now if drift_ppm == -MOST_DRIFT else None
-        self._wrong = any((offset_ms, strobe_ms, drift_ppm, grain_ms))
+        wrong = any((offset_ms, strobe_ms, drift_ppm, grain_ms))
+        self.read = self._wrong_ns if wrong else self._time_ns
 
     def ns(self) -> int:
         """ns since 1970, as far as this node knows."""
+        return self.read()
+
+    def _wrong_ns(self) -> int:
         now = self._time_ns()
-        return now + self.error_ns(now) if self._wrong else now
+        return now + self.error_ns(now)
 
     def status(self) -> dict[str, int | list[int]]:
         """The time in ms, between which two moments (ns) of the machine's monotonic clock it was

@@ -31,6 +31,7 @@ class Committer:
     ) -> None:
         """`alone`: every batch is synced by itself, in a group of its own."""
         self._engine = engine
+        self._blocking = engine.blocking
         self._commit = _one_by_one if alone else commit
         self._loop = loop
         self._report = report
@@ -48,8 +49,13 @@ class Committer:
 
     def persist(self, batch: Persist) -> None:
         """Store `batch` after all before it; then report Persisted or PersistFailed."""
-        if not self._engine.blocking:
-            self._report(_commit_one(self._engine, batch))
+        if not self._blocking:
+            try:
+                self._engine.commit(batch.writes)
+            except StorageFailed as error:
+                self._report(PersistFailed(batch.token, str(error)))
+            else:
+                self._report(Persisted(batch.token))
             return
         self._waiting.append(batch)
         if not self._busy:

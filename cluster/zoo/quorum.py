@@ -75,8 +75,8 @@ class AckBeforeDurable(Node):
 
 class _AllAtOnce(Runtime):
     def persisted(self, token: int, reason: str | None = None) -> None:
-        for waiting in [token, *self._persists] if reason is None else [token]:
-            if waiting in self._persists:
+        for waiting in [token, *self.persists] if reason is None else [token]:
+            if waiting in self.persists:
                 super().persisted(waiting, reason)
 
 

@@ -53,6 +53,28 @@ def drain(decoder: Decoder) -> list[Message]:
     return messages
 
 
+class _EarlierReplicaPut(
+    msgspec.Struct, array_like=True, frozen=True, tag="ReplicaPut", tag_field="type"
+):
+    """A copy as nodes sent and took it that knew of no digest."""
+
+    rid: int
+    key: bytes
+    state: dict[str, Entry]
+    hint_for: str | None = None
+    why: str = "put"
+    durable: bool = True
+    request: str = ""
+
+
+def test_nodes_that_know_of_no_digest_send_and_take_copies() -> None:
+    earlier = _EarlierReplicaPut(5, b"k", STATE, None, "put", True, "r")
+    decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(earlier), type=Message)
+    assert decoded == ReplicaPut(5, b"k", STATE, None, "put", True, "r", 0)
+    sent = encode(ReplicaPut(5, b"k", STATE, None, "put", True, "r", 1 << 63))
+    assert msgspec.msgpack.decode(sent[4:], type=_EarlierReplicaPut) == earlier
+
+
 def test_every_kind_of_message_comes_back_as_it_was() -> None:
     decoder = Decoder(NODE_LIMIT)
     decoder.receive(b"".join(map(encode, SAMPLES)))

@@ -9,6 +9,7 @@ import pytest
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol import events as ev
 from dynamesis.cluster.core.protocol.messages import (
+    Key,
     Put,
     ReplicaPut,
     SyncKey,
@@ -20,8 +21,11 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeRoots,
     TreeRootsReply,
 )
+from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.storage.trees import Forest
 from dynamesis.cluster.net.wire import encode
+from hypothesis import given
+from hypothesis import strategies as st
 from simulator import Simulator
 
 
@@ -45,6 +49,29 @@ def truth(node: Node) -> dict[int, int]:
 
 def roots(node: Node) -> dict[int, int]:
     return node.trees._forest.roots()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2)), max_size=60))
+def test_trees_that_wait_until_they_are_looked_at_are_those_that_do_not(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    """Records that come, take the place of others and go, and a look now and then."""
+    waiting, eager = Forest(), Forest()
+    rows = [object_row(0, Key(b"a")), object_row(0, Key(b"b")), object_row(1, Key(b"c"))]
+    held: dict[Row, int] = {}
+    for which, new, what in steps:
+        row, old = rows[which], held.get(rows[which])
+        if what and old is not None and new:
+            waiting.replace(row, old, new)
+        else:
+            waiting.change(row, old, new or None)
+        eager.change(row, old, new or None)
+        held = {name: hash for name, hash in {**held, row: new}.items() if hash}
+        if not what:
+            assert waiting.roots() == eager.roots()
+    assert waiting.of(0).branches() == eager.of(0).branches()
+    assert waiting.roots() == eager.roots()
+    assert waiting.counts == eager.counts
 
 
 class TestOneLifeAndTheNext:

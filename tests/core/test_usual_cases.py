@@ -19,6 +19,7 @@ from dynamesis.cluster.core.node.usual_forward import UsualForward
 from dynamesis.cluster.core.node.usual_get import UsualGet
 from dynamesis.cluster.core.node.usual_put import UsualPut
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
+from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import (
     Entry,
     Get,
@@ -26,6 +27,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Key,
     Put,
     PutReply,
+    ReplicaPut,
     RequestOptions,
     State,
     Version,
@@ -34,6 +36,7 @@ from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.ring.sloppy_quorum import SloppyQuorum
 from dynamesis.cluster.core.storage.buffer import Buffer
+from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.versions import clock
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -249,6 +252,34 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
         Trace(seed)
     assert len(taken) == 11
     assert min(taken.values()) >= 5, taken
+
+
+def test_a_copy_is_stored_under_the_digest_that_came_with_it_only_if_it_is_all_there_is() -> None:
+    """A replica hashes what its coordinator has not: merges, and copies without a digest."""
+    sim = Simulator()
+    sim.put("n1", b"k", b"v")
+    sim.run(1)
+    name = next(n for n, node in sim.nodes.items() if node.replica.holds(Key(b"k")))
+    coordinator = next(n for n in sim.names if n != name)
+    replica, entry = sim.nodes[name].replica, Entry(1, ((1, Version(b"v")),))
+
+    def stored(state: State, digest: int) -> Record:
+        copy = ReplicaPut(1, Key(b"k"), state, None, "put", True, "", digest)
+        sim.feed(name, Received(99, coordinator, copy))
+        sim.run(1)
+        record = replica.own(Key(b"k"))
+        assert record is not None
+        return record
+
+    before = replica.own(Key(b"k"))
+    assert before is not None
+    merged = stored({"x": entry}, 7)
+    assert merged.state == {**before.state, "x": entry}
+    assert merged.hash == clock.digest(merged.state), "not what came alone"
+    alone = {**merged.state, "y": entry}
+    assert stored(alone, 7).hash == 7
+    later = {**alone, "z": entry}
+    assert stored(later, 0).hash == clock.digest(later)
 
 
 def test_a_planted_bug_has_no_short_ways() -> None:

@@ -69,6 +69,10 @@ class Detector:
         self._timeout = timeout
         self.on_same_name = on_same_name
         self.peers: dict[str, Peer] = {}
+        #: changes whenever a peer may be healthy that was not, or the other way round
+        self.changes = 0
+        #: until when some peer may be given longer
+        self.slow_until = 0.0
 
     def start(self) -> None:
         self._runtime.every(self._interval, self._probe)
@@ -76,7 +80,9 @@ class Detector:
     def watch(self, peers: Iterable[str]) -> None:
         """Probe these from now on as well."""
         for peer in peers:
-            self.peers.setdefault(peer, Peer())
+            if peer not in self.peers:
+                self.peers[peer] = Peer()
+                self.changes += 1
 
     def healthy(self, peer: str) -> bool:
         """True when it makes sense to ask `peer` (always true of this node itself)."""
@@ -91,6 +97,7 @@ class Detector:
     def link_up(self, peer: str) -> None:
         self.watch([peer])
         self.peers[peer].up = True
+        self.changes += 1
         self.contacted(peer)
         self._ping(peer)
 
@@ -100,12 +107,14 @@ class Detector:
         if known.up:
             self._runtime.emit("link-down", peer=peer, reason=reason)
         known.up = False
+        self.changes += 1
         known.failures += 1
 
     def late(self, peer: str) -> None:
         """`peer` answered a question that had been given up."""
         self.contacted(peer)
-        self.peers[peer].slow_until = self._runtime.now + _SLOW_FOR
+        self.slow_until = self._runtime.now + _SLOW_FOR
+        self.peers[peer].slow_until = self.slow_until
 
     def patience(self, peer: str) -> float:
         """How many times as long as usual to wait for an answer of `peer`."""
@@ -119,6 +128,7 @@ class Detector:
             known = self.peers[peer] = Peer()
         elif not known.silent:
             return
+        self.changes += 1
         if known.suspected:
             self._runtime.emit("peer-back", peer=peer)
         known.silent = 0
@@ -138,6 +148,7 @@ class Detector:
         known = self.peers[peer]
         known.timeouts += 1
         known.silent += 1
+        self.changes += 1
         if known.silent == _SUSPECT_AFTER:
             self._runtime.emit("peer-suspected", peer=peer)
 

@@ -219,7 +219,7 @@ class Dispatch:
         taken."""
         if self.usual is None or (options is not _USUAL and options != _USUAL):
             return None
-        return self._node.services.all_well(key)
+        return self.usual.primaries(key)
 
     def _put(self, put: Put, respond: Respond, hops: int) -> None:
         node, size = self._node, len(put.value)
@@ -273,7 +273,8 @@ class Dispatch:
     def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
         """Why a request is refused before anything of it is done; None if it is not."""
         node, p = self._node, self._node.params
-        if not node.serves:
+        view = node.placement
+        if not node.ready or view is None or p.node in view.closed:
             return Refusal(rid, "not-ready", node.why_not_ready(), _RETRY_AFTER)
         overload = node.admission.objection(len(value))
         if overload is not None:
@@ -297,8 +298,7 @@ class Dispatch:
         return Refusal(asked.rid, "overloaded", reason, queue.retry_after)
 
     def _refuse(self, kind: str, refusal: Refusal, respond: Respond) -> None:
-        self._node.stats.refused(refusal.code)
-        self._node.runtime.note("refused", code=refusal.code, kind=kind)
+        self._count_refusal(kind, refusal.code)
         respond(refusal)
 
     def _enter(self, kind: str, asked: Get | Put, size: int, respond: Respond) -> Respond:
@@ -306,18 +306,26 @@ class Dispatch:
         node, channel = self._node, self._channel
         queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
         queue.enter(channel, key, size)
-        respond = self._measured(kind, respond)
-        began = runtime.now
+        began, latencies, waiting = runtime.now, node.stats.latency[kind], self._open
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
+            now = runtime.now
             refused = type(message) is Refusal
-            queue.leave(channel, key, size, None if refused else runtime.now - began)
-            mine = self._open.get(channel)
+            queue.leave(channel, key, size, None if refused else now - began)
+            mine = waiting.get(channel)
             if mine is not None and mine.pop(rid, None) is not None and not mine:
-                del self._open[channel]
+                del waiting[channel]
+            if refused:
+                self._count_refusal(kind, message.code)  # type: ignore[union-attr]
+            else:
+                latencies.record(now, now - began)
             respond(message)
 
         return answer
+
+    def _count_refusal(self, kind: str, code: str) -> None:
+        self._node.stats.refused(code)
+        self._node.runtime.note("refused", code=code, kind=kind)
 
     def _measured(self, kind: str, respond: Respond) -> Respond:
         stats, runtime = self._node.stats, self._node.runtime
@@ -325,8 +333,7 @@ class Dispatch:
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
             if isinstance(message, Refusal):
-                stats.refused(message.code)
-                runtime.note("refused", code=message.code, kind=kind)
+                self._count_refusal(kind, message.code)
             else:
                 stats.latency[kind].record(runtime.now, runtime.now - began)
             respond(message)

@@ -25,6 +25,7 @@ from dynamesis.cluster.core.protocol.events import (
     Stopping,
     TimerFired,
 )
+from dynamesis.cluster.core.protocol.messages import Answer
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 
@@ -37,6 +38,8 @@ class Node(Assembly):
 
     def __init__(self, params: Params, store: Reader, entropy: int) -> None:
         super().__init__(params, store, entropy)
+        self.runtime.expect(params.request_timeout, params.replica_timeout)
+        self.runtime.on_answer = self.detector.contacted
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
         self._stopped = False
@@ -53,6 +56,11 @@ class Node(Assembly):
             and not versioning.lww_buckets
         )
 
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of values in progress."""
+        return self.admission.bytes
+
     def handle(self, now: float, event: Event, wall: int = 0) -> list[Effect]:
         """React to one event at `now` (seconds, never going back). `wall`: what the
         machine's clock shows, in ms since 1970; nothing relies on it but last-write-wins."""
@@ -66,20 +74,24 @@ class Node(Assembly):
             if kind is PersistFailed:
                 self._other(event)
         elif kind is Received:
-            self._received(event)  # type: ignore[arg-type]
+            channel = event.channel  # type: ignore[union-attr]
+            if channel is not None:
+                self.dispatch.asked(channel, event)  # type: ignore[arg-type]
+            else:
+                self._answered(event.peer, event.message)  # type: ignore[union-attr, arg-type]
         else:
             self._other(event)
-        return runtime.drain()
+        if runtime.unsettled:
+            return runtime.drain()
+        effects = runtime.effects
+        runtime.effects = []
+        return effects
 
-    def _received(self, event: Received) -> None:
-        if event.channel is not None:
-            self.dispatch.asked(event.channel, event)
-        elif event.peer is not None:
-            message = event.message
-            # a late answer still shows that the peer is alive
-            if not self.runtime.finish(message.rid, message):  # type: ignore[union-attr, arg-type]
-                self.runtime.note("late-answer", code=type(message).__name__, peer=event.peer)
-                self.detector.late(event.peer)
+    def _answered(self, peer: str, message: Answer) -> None:
+        # a late answer still shows that the peer is alive
+        if not self.runtime.finish(message.rid, message):
+            self.runtime.note("late-answer", code=type(message).__name__, peer=peer)
+            self.detector.late(peer)
 
     def _other(self, event: Event) -> None:
         match event:

@@ -51,7 +51,8 @@ class UsualForward:
         self._deadline = s.runtime.after(timeout, self._expire)
         first = self._rest.pop(0)
         s.runtime.note("forwarded", to=first)
-        self._call = s.runtime.call(first, lambda rid: ForwardPut(rid, 1, put), timeout, self._came)
+        self._call = rid = s.runtime.number()
+        s.runtime.sent(first, rid, ForwardPut(rid, 1, put), timeout, self._came)
 
     def _came(self, outcome: Answer | Failure) -> None:
         if self._general is None and type(outcome) is PutReply:

@@ -63,16 +63,15 @@ class UsualGet:
         s, key = self._s, self._get.key
         s.barriers.enter(key)
         self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
+        me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
         for peer in self._primaries:
-            if peer == s.node:
+            if peer == me:
                 s.replica.get(key, None, partial(self._received, peer))
             else:
-                s.runtime.call(
-                    peer,
-                    lambda rid: ReplicaGet(rid, key, None),
-                    s.replica_timeout(peer),
-                    partial(self._outcome, peer),
-                )
+                rid = runtime.sequence = runtime.sequence + 1
+                done = partial(self._outcome, peer)
+                question = ReplicaGet(rid, key, None)
+                runtime.sent(peer, rid, question, timeout or s.replica_timeout(peer), done)
 
     def _outcome(self, peer: str, outcome: Answer | Failure) -> None:
         if type(outcome) is ReplicaGetReply:

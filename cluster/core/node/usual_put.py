@@ -39,6 +39,7 @@ class UsualPut:
         "_answered",
         "_covers",
         "_deadline",
+        "_digest",
         "_dot",
         "_general",
         "_got",
@@ -103,7 +104,8 @@ class UsualPut:
             s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
         self._dot = clock.dot(actor, event)
         self._covers = clock.with_dot(context, actor, event)
-        new = Record(after, actor, clock.digest(after))
+        self._digest = clock.digest(after)
+        new = Record(after, actor, self._digest)
         line: dict[str, object] = {"why": "stamp", "hash": "", "dot": self._dot}
         if put.deleted:
             line["deleted"] = True
@@ -119,15 +121,14 @@ class UsualPut:
             return
         self._got.append((s.node, s.replica.durable))
         self._left = len(self._primaries) - 1
-        key, state, request = put.key, self._state, put.request
+        key, state, digest, request = put.key, self._state, self._digest, put.request
+        me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
         for peer in self._primaries:
-            if peer != s.node:
-                s.runtime.call(
-                    peer,
-                    lambda rid: ReplicaPut(rid, key, state, None, "put", True, request),
-                    s.replica_timeout(peer),
-                    partial(self._acknowledged, peer),
-                )
+            if peer != me:
+                rid = runtime.sequence = runtime.sequence + 1
+                copy = ReplicaPut(rid, key, state, None, "put", True, request, digest)
+                done = partial(self._acknowledged, peer)
+                runtime.sent(peer, rid, copy, timeout or s.replica_timeout(peer), done)
         self._progress()
 
     def _acknowledged(self, peer: str, outcome: Answer | Failure) -> None:

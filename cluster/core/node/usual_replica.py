@@ -11,6 +11,8 @@ bug has no short way, so that the bug acts.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.messages import (
     Key,
@@ -21,6 +23,7 @@ from dynamesis.cluster.core.protocol.messages import (
     State,
 )
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
+from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record
@@ -36,27 +39,56 @@ class UsualReplica:
         self._node = node
         self._me = node.params.node
         self.objects = node.objects
+        self._pending = node.objects.buffer.pending
         self._runtime = node.runtime
         self._trees = node.trees
         self._reaper = node.reaper
+        self._barriers = node.barriers
         self._identity = node.identity
         self._hints = node.hints
         self._durable = node.replica.durable
         self._partitions = node.params.partitions
         self._max_key = node.params.max_key
+        self._detector = node.detector
+        #: the placement that these are of: the partitions to be held here, and by partition its
+        #: primaries where all are healthy (None where not) and none is about to change
+        self._view: Placement | None = None
+        self._held: Set[int] = frozenset()
+        self._well: dict[int, tuple[str, ...] | None] = {}
+        #: as of which change of the peers' health
+        self._changes = -1
 
     def row(self, key: Key) -> Row | None:
         """The row of a key that this node is to hold; None if it is not."""
-        view = self._node.placement
-        if view is None or not 0 < len(key) <= self._max_key:
+        if self._node.placement is not self._view:
+            self._look_at_placement()
+        if not 0 < len(key) <= self._max_key:
             return None
         partition = partition_of(key, self._partitions)
-        return object_row(partition, key) if partition in view.held(self._me) else None
+        return object_row(partition, key) if partition in self._held else None
+
+    def primaries(self, key: Key) -> tuple[str, ...] | None:
+        """The primaries of `key`, if all are healthy and none is about to change: the places of a
+        request as usual; None otherwise."""
+        if self._node.placement is not self._view:
+            self._look_at_placement()
+        if self._detector.changes != self._changes:
+            self._changes = self._detector.changes
+            self._well = {}
+        partition = partition_of(key, self._partitions)
+        if partition not in self._well:
+            self._well[partition] = self._node.services.all_well(key)
+        return self._well[partition]
+
+    def _look_at_placement(self) -> None:
+        self._view = view = self._node.placement
+        self._held = frozenset() if view is None else view.held(self._me)
+        self._well = {}
 
     def get(self, channel: int, asked: ReplicaGet) -> bool:
         """Show the one record of a key, which is durable."""
         row = self.row(asked.key) if asked.hint_for is None else None
-        if row is None or not self.objects.saved(row) or self._hints.targets(asked.key):
+        if row is None or row in self._pending or self._hints.targets(asked.key):
             return False
         try:
             record = self.objects.get(row)
@@ -94,7 +126,10 @@ class UsualReplica:
         ):
             actor = None
             runtime.emit("record-behind", was=old.actor, key=asked.key)
-        new = Record(state, actor, clock.digest(state))
+        # where it leaves just what came, the coordinator has hashed that already
+        same = len(state) == len(asked.state)
+        digest = asked.digest if same and asked.digest else clock.digest(state)
+        new = Record(state, actor, digest)
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
@@ -118,8 +153,9 @@ class UsualReplica:
     ) -> None:
         """Replace the record of a row; done() once that is durable. `line`: what the event log
         is to have before what is stored."""
+        state = new.state
         line["hash"] = f"{new.hash:016x}"
-        line["holds"] = clock.dots(new.state)
+        line["holds"] = clock.dots(state)
         line["key"] = key
         self._runtime.log("stored", line)
         self.objects.buffer.write_through(row, new, done)
@@ -127,7 +163,18 @@ class UsualReplica:
             self._trees.changed(row, old, new)
         else:
             self._trees.replaced(row, old.hash, new.hash)
-        self._reaper.changed(row, new)
+        reaper = self._reaper
+        if reaper.tombstones or self._barriers.names or any_deleted(state):
+            reaper.changed(row, new)
+
+
+def any_deleted(state: State) -> bool:
+    """Whether any version of a state is a tombstone."""
+    for entry in state.values():
+        for _, version in entry.values:
+            if version.deleted:
+                return True
+    return False
 
 
 def followed(ours: State, theirs: State) -> State | None:

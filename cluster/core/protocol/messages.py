@@ -10,7 +10,8 @@ from typing import Any, Literal, NewType
 
 import msgspec
 
-#: Raised by one whenever a message changes shape.
+#: Raised by one whenever a message changes shape. A field more at its end, with a default, is no
+#: such change: an older node passes over it, and takes part without it.
 PROTOCOL = 5
 
 #: a client's key; never a row, which names a record in a table (storage.row_keys)
@@ -216,7 +217,8 @@ class ReplicaGetReply(_Base, frozen=True):
 class ReplicaPut(_Base, frozen=True):
     """Sync `state` into the record of `key`; on a fallback, into its hint for `hint_for`.
     `durable`: answer only once that is durable, however writes are acknowledged. `request`:
-    the client's, if it comes of one."""
+    the client's, if it comes of one. `digest`: of the state, where the sender has it (0: it
+    has not)."""
 
     rid: int
     key: Key
@@ -225,6 +227,7 @@ class ReplicaPut(_Base, frozen=True):
     why: str = "put"
     durable: bool = True
     request: str = ""
+    digest: int = 0
 
 
 class ReplicaPutReply(_Base, frozen=True):

@@ -17,7 +17,8 @@ class KeyBarriers:
 
     def __init__(self) -> None:
         self._busy: dict[bytes, int] = {}
-        self._set: dict[bytes, str] = {}
+        #: key -> the name of its barrier
+        self.names: dict[bytes, str] = {}
 
     def enter(self, key: Key) -> None:
         """Something that holds states of `key` in memory begins."""
@@ -38,23 +39,23 @@ class KeyBarriers:
         return key in self._busy
 
     def set(self, key: Key, name: str) -> None:
-        self._set[key] = name
+        self.names[key] = name
 
     def unbroken(self, key: Key, name: str) -> bool:
         """Whether the barrier of that name is set, and nothing has happened to `key` since."""
-        return self._set.get(key) == name
+        return self.names.get(key) == name
 
     @property
     def any_set(self) -> bool:
         """Whether there is any barrier that could fall."""
-        return bool(self._set)
+        return bool(self.names)
 
     def fall(self, key: Key) -> None:
-        if self._set:
-            self._set.pop(key, None)
+        if self.names:
+            self.names.pop(key, None)
 
     def clear(self, author: str) -> None:
         """Take down what `author` had set earlier; names are "author round"."""
-        old = [k for k, name in self._set.items() if name.partition(" ")[0] == author]
+        old = [k for k, name in self.names.items() if name.partition(" ")[0] == author]
         for key in old:
-            del self._set[key]
+            del self.names[key]

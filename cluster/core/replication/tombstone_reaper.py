@@ -87,7 +87,8 @@ class TombstoneReaper:
         self._retries = retries
         self._after = after
         self._timeout = timeout
-        self._tombstones: dict[Row, float] = {}
+        #: the rows whose versions are all tombstones, and since when
+        self.tombstones: dict[Row, float] = {}
         self._rounds = 0
         self._running = False
         self.reaped = 0
@@ -109,9 +110,9 @@ class TombstoneReaper:
     def met(self, row: Row, record: Record | None) -> None:
         """Note a tombstone, and since when it has not changed."""
         if self._after and record is not None and is_tombstone(record.state):
-            self._tombstones[row] = self._runtime.now
-        elif self._tombstones:
-            self._tombstones.pop(row, None)
+            self.tombstones[row] = self._runtime.now
+        elif self.tombstones:
+            self.tombstones.pop(row, None)
 
     # ---- the side that asks
 
@@ -121,7 +122,7 @@ class TombstoneReaper:
         if self._running or view is None:
             return
         due: dict[Key, int] = {}
-        for row, since in self._tombstones.items():
+        for row, since in self.tombstones.items():
             partition, key = split_object(row)
             if view.primaries(partition)[0] != self._node:
                 continue

@@ -101,6 +101,12 @@ class Services:
         most = max(usual, self.params.request_timeout / 2)
         return min(usual * self.detector.patience(peer), most)
 
+    def usual_timeout(self) -> float | None:
+        """`replica_timeout` of every peer; None where they differ."""
+        if self.detector.slow_until > self.runtime.now:
+            return None
+        return self.params.replica_timeout
+
     def timeout(self, options: RequestOptions) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout
 

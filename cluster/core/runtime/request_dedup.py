@@ -8,8 +8,9 @@ with another key or value, is neither: it is refused.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from dynamesis.cluster.core.protocol.messages import GetReply, Key, Put, PutReply, Refusal, State
@@ -35,77 +36,104 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     size: int
 
 
+class _Known(msgspec.Struct):
+    """What is known of one put: a hash of what it writes; those that wait for its answer while it
+    is in progress; whether it was answered, and with what if that is remembered."""
+
+    content: int
+    waiting: list[tuple[int, Respond]] | None
+    answered: bool = False
+    answer: PutReply | None = None
+    size: int = 0
+
+
 class RequestDedup:
     """Memory of the puts of late, bounded; it does not outlive the process."""
 
     def __init__(self) -> None:
-        #: what was answered; None where only that is remembered
-        self._answered: OrderedDict[str, PutReply | None] = OrderedDict()
-        #: the sizes of those that are remembered whole, oldest first
-        self._whole: OrderedDict[str, int] = OrderedDict()
+        #: those in progress, stamped or answered, by request id
+        self._known: dict[str, _Known] = {}
+        #: the ids of what was answered, oldest first, and of what is remembered whole
+        self._answered: deque[str] = deque()
+        self._whole: deque[str] = deque()
         self._whole_bytes = 0
-        self._stamped: OrderedDict[str, Stamp] = OrderedDict()
+        #: oldest first
+        self._stamped: dict[str, Stamp] = {}
         self._stamped_bytes = 0
-        self._waiting: dict[str, list[tuple[int, Respond]]] = {}
-        #: of each put that is in one of these: a hash of what it writes, and where
-        self._content: dict[str, int] = {}
 
     def begin(self, put: Put, respond: Respond) -> Respond | None:
         """The responder for a put that is new; None when a retry was dealt with here. A put
         without a request id is always new."""
-        if not put.request:
+        request = put.request
+        if not request:
             return respond
         content = _content(put)
-        if self._content.setdefault(put.request, content) != content:
+        known = self._known.get(request)
+        if known is None:
+            known = self._known[request] = _Known(content, None)
+        elif known.content != content:
             respond(_other(put))
             return None
-        if put.request in self._answered:
-            before = self._answered[put.request]
+        elif known.answered:
+            before = known.answer
             respond(_dropped(put.rid) if before is None else _numbered(before, put.rid))
             return None
-        waiting = self._waiting.get(put.request)
-        if waiting is not None:
-            waiting.append((put.rid, respond))
+        elif known.waiting is not None:
+            known.waiting.append((put.rid, respond))
             return None
-        self._waiting[put.request] = [(put.rid, respond)]
-        return lambda answer: self._end(put.request, answer)
+        known.waiting = [(put.rid, respond)]
+        return partial(self._end, request, known)
 
     def joined(self, request: str) -> bool:
         """Whether a retry waits for the same answer as the try that is in progress."""
-        return len(self._waiting.get(request, ())) > 1
+        known = self._known.get(request)
+        return known is not None and len(known.waiting or ()) > 1
 
     def waits(self, request: str) -> bool:
         """Whether a put of this id is in progress here."""
-        return request in self._waiting
+        known = self._known.get(request)
+        return known is not None and known.waiting is not None
 
-    def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
+    def _end(self, request: str, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)
-            self._remember(request, answer)
-        for rid, respond in self._waiting.pop(request):
-            respond(_numbered(answer, rid))
-        self._perhaps_unknown(request)
+            self._remember(request, known, answer)
+        waiting, known.waiting = known.waiting or [], None
+        for rid, respond in waiting:
+            respond(answer if answer.rid == rid else _numbered(answer, rid))
+        if not known.answered:
+            self._perhaps_unknown(request)
 
     def _perhaps_unknown(self, request: str) -> None:
         """What a put writes is remembered as long as anything else of it."""
-        held = (self._answered, self._stamped, self._waiting)
-        if not any(request in memory for memory in held):
-            self._content.pop(request, None)
+        known = self._known.get(request)
+        if known is None or known.answered or known.waiting is not None:
+            return
+        if request not in self._stamped:
+            del self._known[request]
 
-    def _remember(self, request: str, answer: PutReply) -> None:
+    def _remember(self, request: str, known: _Known, answer: PutReply) -> None:
         """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
         is known than that they took effect; of too many answers the oldest are forgotten."""
-        self._answered[request] = answer
-        size = self._whole[request] = _size(answer)
+        known.answered, known.answer = True, answer
+        size = known.size = _size(answer)
+        self._answered.append(request)
+        self._whole.append(request)
         self._whole_bytes += size
         while self._whole_bytes > _ANSWERED_BYTES:
-            oldest, size = self._whole.popitem(last=False)
-            self._whole_bytes -= size
-            self._answered[oldest] = None
+            self._drop_oldest()
         if len(self._answered) > _ANSWERED:
-            oldest, _ = self._answered.popitem(last=False)
-            self._whole_bytes -= self._whole.pop(oldest, 0)
+            oldest = self._answered.popleft()
+            if self._whole and self._whole[0] == oldest:
+                self._drop_oldest()
+            self._known[oldest].answered = False
             self._perhaps_unknown(oldest)
+
+    def _drop_oldest(self) -> None:
+        """Remember of the oldest whole answer only that there was one."""
+        known = self._known[self._whole.popleft()]
+        self._whole_bytes -= known.size
+        known.answer = None
 
     @property
     def remembered(self) -> tuple[int, int]:
@@ -115,11 +143,14 @@ class RequestDedup:
     def stamped(self, put: Put, state: State, covers: State) -> None:
         """`put` has its stamp now; forgotten once it is answered. Of the others, the
         oldest are forgotten first; a put without a request id is never asked for again."""
-        if not put.request:
+        request = put.request
+        if not request:
             return
-        self._forget(put.request)
-        self._content[put.request] = _content(put)
-        stamp = self._stamped[put.request] = Stamp(put.key, state, covers, len(put.value))
+        if request in self._stamped:
+            self._forget(request)
+        if request not in self._known:
+            self._known[request] = _Known(_content(put), None)
+        stamp = self._stamped[request] = Stamp(put.key, state, covers, len(put.value))
         self._stamped_bytes += stamp.size
         while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
             self._forget(next(iter(self._stamped)))
@@ -143,7 +174,10 @@ def _content(put: Put) -> int:
 
 
 def _size(answer: PutReply) -> int:
-    return len(answer.context) + sum([len(version.value) for version in answer.siblings])
+    size = len(answer.context)
+    if answer.siblings:
+        size += sum([len(version.value) for version in answer.siblings])
+    return size
 
 
 def _dropped(rid: int) -> Refusal:

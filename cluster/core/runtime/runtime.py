@@ -35,9 +35,11 @@ Failure = Literal["unsent", "lost", "timeout"]
 
 
 class Timer(msgspec.Struct):
-    """An action that waits for its time."""
+    """An action that waits until `due`; of those due together the first `number` is first."""
 
     action: Callable[[], None] | None
+    due: float
+    number: int
     live: bool = True
 
     def run(self) -> None:
@@ -52,10 +54,16 @@ class _Call(msgspec.Struct):
     rid: int
     peer: str
     done: Callable[[Answer | Failure], None]
+    due: float
+    number: int
     live: bool = True
 
     def run(self) -> None:
         self.runtime.finish(self.rid, "timeout")
+
+
+def _before(one: Timer | _Call, other: Timer | _Call) -> bool:
+    return (one.due, one.number) < (other.due, other.number)
 
 
 def _ended(outcome: Answer | Failure) -> None:
@@ -72,34 +80,46 @@ class Runtime:
         self.wall = 0
         #: of the client's request that is being worked on, its id
         self.request = ""
-        self._effects: list[Effect] = []
-        self._sequence = 0
+        #: since the last drain
+        self.effects: list[Effect] = []
+        #: the last number that was given to a timer, a call or a write
+        self.sequence = 0
         self._heap: list[tuple[float, int, Timer | _Call]] = []
+        #: delay -> what waits just that long, in the order in which it is due (see expect)
+        self._lanes: dict[float, deque[Timer | _Call]] = {}
+        #: when the shell's timer goes off, and the earliest that was asked for since it was set
         self._armed = float("inf")
+        self._earliest = float("inf")
+        #: whether there is more to drain than effects
+        self.unsettled = False
         self._calls: dict[int, _Call] = {}
-        self._persists: dict[int, Callable[[str | None], None]] = {}
+        #: token -> what to do once that is stored
+        self.persists: dict[int, Callable[[str | None], None]] = {}
         self._soon: deque[Callable[[], None]] = deque()
         #: event, code -> when it was last logged, and how often it has happened since
         self._noted: dict[tuple[str, Any], tuple[float, int]] = {}
         self.on_outcome = on_outcome
+        #: the same for an answer alone
+        self.on_answer: Callable[[str], None] = lambda peer: on_outcome(peer, None)
 
     # ---- towards the shell
 
     def drain(self) -> list[Effect]:
         """The effects since the last drain, in order."""
-        while self._soon:
-            self._soon.popleft()()
-        heap = self._heap
-        if heap and (heap[0][0] < self._armed or not heap[0][2].live):
-            self._arm()
-        effects, self._effects = self._effects, []
+        if self.unsettled:
+            while self._soon:
+                self._soon.popleft()()
+            self.unsettled = False
+            if self._earliest < self._armed:
+                self._arm()
+        effects, self.effects = self.effects, []
         return effects
 
     def reply(self, channel: int, message: Answer) -> None:
-        self._effects.append(Reply(channel, message))
+        self.effects.append(Reply(channel, message))
 
     def answer(self, token: int, result: Any = None, error: str | None = None) -> None:
-        self._effects.append(AdminAnswer(token, result, error))
+        self.effects.append(AdminAnswer(token, result, error))
 
     def emit(self, event: str, **fields: Any) -> None:
         """One line for the node's event log."""
@@ -109,7 +129,7 @@ class Runtime:
         """The same; `fields` is the line's from now on."""
         if self.request:
             fields["request"] = self.request
-        self._effects.append(Emit(event, fields))
+        self.effects.append(Emit(event, fields))
 
     def note(self, event: str, **fields: Any) -> None:
         """As `emit`, for what may happen at every request: at most one line a second of an event
@@ -137,13 +157,31 @@ class Runtime:
 
     def after(self, delay: float, action: Callable[[], None]) -> Timer:
         """Run `action` once, `delay` seconds from now, unless cancelled."""
-        timer = Timer(action)
-        self._sequence += 1
-        heapq.heappush(self._heap, (self.now + delay, self._sequence, timer))
+        self.sequence += 1
+        timer = Timer(action, self.now + delay, self.sequence)
+        self._wait(delay, timer)
         return timer
+
+    def expect(self, *delays: float) -> None:
+        """Many timers will have just these delays: no order need be found among those of one."""
+        for delay in delays:
+            self._lanes.setdefault(delay, deque())
+
+    def _wait(self, delay: float, timer: Timer | _Call) -> None:
+        lane = self._lanes.get(delay)
+        if lane is None:
+            heapq.heappush(self._heap, (timer.due, timer.number, timer))
+        else:
+            while lane and not lane[0].live:
+                lane.popleft()
+            lane.append(timer)
+        if timer.due < self._earliest:
+            self._earliest = timer.due
+            self.unsettled = True
 
     def soon(self, action: Callable[[], None]) -> None:
         """Run `action` at the end of this event, when its caller is done."""
+        self.unsettled = True
         self._soon.append(action)
 
     def cancel(self, timer: Timer) -> None:
@@ -161,30 +199,53 @@ class Runtime:
     def fire(self) -> None:
         """Run what is due. The shell has one timer for all of them."""
         self._armed = float("inf")
-        while self._heap and self._heap[0][0] <= self.now:
-            timer = heapq.heappop(self._heap)[2]
-            if timer.live:
-                timer.run()
+        while (timer := self._first()) is not None and timer.due <= self.now:
+            self._take(timer)
+            timer.run()
+        self._earliest = float("-inf")  # look anew
+        self.unsettled = True
 
-    def _arm(self) -> None:
+    def _first(self) -> Timer | _Call | None:
+        """What is due first; what was cancelled is let go of."""
         heap = self._heap
         while heap and not heap[0][2].live:
             heapq.heappop(heap)
-        if heap and heap[0][0] < self._armed:
-            self._armed = heap[0][0]
-            self._effects.append(SetTimer("next", max(0.0, self._armed - self.now)))
+        first = heap[0][2] if heap else None
+        for lane in self._lanes.values():
+            while lane and not lane[0].live:
+                lane.popleft()
+            if lane and (first is None or _before(lane[0], first)):
+                first = lane[0]
+        return first
+
+    def _take(self, timer: Timer | _Call) -> None:
+        """Wait no more for what is due first."""
+        if self._heap and self._heap[0][2] is timer:
+            heapq.heappop(self._heap)
+            return
+        for lane in self._lanes.values():
+            if lane and lane[0] is timer:
+                lane.popleft()
+                return
+
+    def _arm(self) -> None:
+        first = self._first()
+        self._earliest = float("inf")
+        if first is not None and first.due < self._armed:
+            self._armed = first.due
+            self.effects.append(SetTimer("next", max(0.0, self._armed - self.now)))
 
     # ---- storing
 
     def persist(self, writes: tuple[Write, ...], done: Callable[[str | None], None]) -> int:
         """Store `writes` atomically, then call done(None), or done(reason) if that failed."""
-        self._sequence += 1
-        self._persists[self._sequence] = done
-        self._effects.append(Persist(self._sequence, writes))
-        return self._sequence
+        self.sequence += 1
+        self.persists[self.sequence] = done
+        self.effects.append(Persist(self.sequence, writes))
+        return self.sequence
 
     def persisted(self, token: int, reason: str | None = None) -> None:
-        self._persists.pop(token)(reason)
+        self.persists.pop(token)(reason)
 
     # ---- asking peers
 
@@ -197,13 +258,35 @@ class Runtime:
     ) -> int:
         """Send question(rid) to `peer`; done(answer), or done(failure), exactly once, unless the
         call is forgotten. Returns rid."""
-        self._sequence += 1
-        rid = self._sequence
-        call = self._calls[rid] = _Call(self, rid, peer, done)
-        self._sequence += 1
-        heapq.heappush(self._heap, (self.now + timeout, self._sequence, call))
-        self._effects.append(Send(peer, question(rid)))
+        rid = self.number()
+        self.sent(peer, rid, question(rid), timeout, done)
         return rid
+
+    def number(self) -> int:
+        """The rid of the next question."""
+        self.sequence += 1
+        return self.sequence
+
+    def sent(
+        self,
+        peer: str,
+        rid: int,
+        question: Question,
+        timeout: float,
+        done: Callable[[Answer | Failure], None],
+    ) -> None:
+        """As `call`, with a question that has its number already."""
+        number = self.sequence = self.sequence + 1
+        due = self.now + timeout
+        call = self._calls[rid] = _Call(self, rid, peer, done, due, number)
+        lane = self._lanes.get(timeout)
+        if lane and due >= self._earliest:  # as _wait, for the usual case
+            while lane and not lane[0].live:
+                lane.popleft()
+            lane.append(call)
+        else:
+            self._wait(timeout, call)
+        self.effects.append(Send(peer, question))
 
     def finish(self, rid: int, outcome: Answer | Failure) -> bool:
         """End call `rid`; False when it had ended before (a late answer)."""
@@ -212,7 +295,10 @@ class Runtime:
             return False
         # its timer is kept until it is due: what waited for the answer need not be
         done, call.done, call.live = call.done, _ended, False
-        self.on_outcome(call.peer, outcome if isinstance(outcome, str) else None)
+        if type(outcome) is str:
+            self.on_outcome(call.peer, outcome)
+        else:
+            self.on_answer(call.peer)
         done(outcome)
         return True
 

@@ -7,7 +7,7 @@ right within a fifth at any scale, in slots of some seconds, so that old ones dr
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 
 _PER_DOUBLING = 4
 #: the upper bound of the first bucket, seconds, and the number of buckets (to about 100 s)
@@ -23,9 +23,7 @@ BOUNDS = tuple(_FIRST * 2 ** (i / _PER_DOUBLING) for i in range(_BUCKETS))
 
 def bucket(seconds: float) -> int:
     """The first bucket whose bound is not below `seconds`; the last one takes the rest."""
-    if seconds <= _FIRST:
-        return 0
-    return min(_BUCKETS - 1, math.ceil(_PER_DOUBLING * math.log2(seconds / _FIRST)))
+    return bisect_left(BOUNDS, seconds, 0, _BUCKETS - 1)
 
 
 class Latencies:
@@ -37,10 +35,12 @@ class Latencies:
         self.sum = 0.0
         self._slots = [[0] * _BUCKETS for _ in range(SLOTS)]
         self._slot = 0
+        self._slot_ends = SLOT
 
     def record(self, now: float, seconds: float) -> None:
         at = bucket(seconds)
-        self._turn(now)
+        if now >= self._slot_ends:
+            self._turn(now)
         self._slots[self._slot % SLOTS][at] += 1
         self.total[at] += 1
         self.sum += seconds
@@ -67,7 +67,8 @@ class Latencies:
             return
         for passed in range(max(self._slot + 1, slot - SLOTS + 1), slot + 1):
             self._slots[passed % SLOTS] = [0] * _BUCKETS
-        self._slot = max(slot, self._slot)
+        self._slot = slot
+        self._slot_ends = (slot + 1) * SLOT
 
 
 class Stats:

@@ -10,10 +10,11 @@ larger. A row that was acknowledged from memory stays here until a write of it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
-from dynamesis.cluster.core.protocol.events import Table, Write
+from dynamesis.cluster.core.protocol.events import Persist, Table, Write
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.row_keys import Row
 
@@ -58,22 +59,23 @@ class Buffer(Generic[T]):
         self._label = label
         self._memory = memory
         self._interval = interval
-        self._rows: dict[Row, Unsaved[T]] = {}
+        #: the rows that are not saved
+        self.pending: dict[Row, Unsaved[T]] = {}
         self._dirty: dict[Row, None] = {}
         self._waiting: dict[int, list[Done]] = {}
         self._armed = False
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.pending)
 
     def get(self, row: Row) -> Unsaved[T] | None:
-        return self._rows.get(row)
+        return self.pending.get(row)
 
     def rows(self, prefix: bytes, after: Row | None) -> dict[Row, T | None]:
         """What is not saved among the rows that begin with `prefix`, strictly after `after`."""
         return {
             row: unsaved.value
-            for row, unsaved in self._rows.items()
+            for row, unsaved in self.pending.items()
             if row.startswith(prefix) and (after is None or row > after)
         }
 
@@ -81,13 +83,13 @@ class Buffer(Generic[T]):
         """Store `value` (None: delete the row); done() once it is durable, or, where that
         was not asked for and there is room, at the end of this event."""
         if not self._memory:
-            unsaved = self._rows[row] = Unsaved(value, None, False)
+            unsaved = self.pending[row] = Unsaved(value, None, False)
             self._write_one(row, unsaved, done)
             return
-        old = self._rows.get(row)
+        old = self.pending.get(row)
         kept = old is not None and old.kept
-        early = not durable and (kept or len(self._rows) < self._memory)
-        unsaved = self._rows[row] = Unsaved(value, None, kept or early)
+        early = not durable and (kept or len(self.pending) < self._memory)
+        unsaved = self.pending[row] = Unsaved(value, None, kept or early)
         if early:
             self._dirty[row] = None
             self._arm()
@@ -108,7 +110,7 @@ class Buffer(Generic[T]):
     def when_kept(self, row: Row, done: Done) -> None:
         """done() once `row` may be shown: at once if it is durable or was
         acknowledged. Later writes of the row do not prolong the wait."""
-        unsaved = self._rows.get(row)
+        unsaved = self.pending.get(row)
         if unsaved is None or unsaved.kept:
             done(None)
         else:
@@ -116,7 +118,7 @@ class Buffer(Generic[T]):
 
     def when_saved(self, row: Row, done: Done) -> None:
         """done() once what `row` has now is durable: at once if it is."""
-        unsaved = self._rows.get(row)
+        unsaved = self.pending.get(row)
         if unsaved is None:
             done(None)
         elif unsaved.token is None:
@@ -126,7 +128,7 @@ class Buffer(Generic[T]):
 
     def promised(self, row: Row) -> bool:
         """Whether `row` was acknowledged from memory, and is only there."""
-        unsaved = self._rows.get(row)
+        unsaved = self.pending.get(row)
         return unsaved is not None and unsaved.kept
 
     def flush(self) -> None:
@@ -146,7 +148,7 @@ class Buffer(Generic[T]):
     def _write(self, rows: list[Row], done: Done) -> None:
         writes = []
         for row in rows:
-            value = self._rows[row].value
+            value = self.pending[row].value
             writes.append(Write(self._table, row, None if value is None else self._encode(value)))
             self._dirty.pop(row, None)
         token = self._runtime.persist(
@@ -154,34 +156,35 @@ class Buffer(Generic[T]):
         )
         self._waiting[token] = [done]
         for row in rows:
-            self._rows[row].token = token
+            self.pending[row].token = token
 
     def write_through(self, row: Row, value: T, done: Done) -> None:
         """As `put` where nothing is kept in memory."""
-        unsaved = self._rows[row] = Unsaved(value, None, False)
-        write = Write(self._table, row, self._encode(value))
-        token = self._runtime.persist((write,), lambda reason: self._one_stored(token, row, reason))
+        runtime = self._runtime
+        token = runtime.sequence = runtime.sequence + 1
+        self.pending[row] = Unsaved(value, token, False)
         self._waiting[token] = [done]
-        unsaved.token = token
+        runtime.persists[token] = partial(self._one_stored, token, row)
+        runtime.effects.append(Persist(token, (Write(self._table, row, self._encode(value)),)))
 
     def _one_stored(self, token: int, row: Row, reason: str | None) -> None:
         """As `_stored`, for the usual case of one row."""
         if reason is not None:
             self._stored(token, (row,), reason)
             return
-        unsaved = self._rows.get(row)
+        unsaved = self.pending.get(row)
         if unsaved is not None and unsaved.token == token:
-            del self._rows[row]
+            del self.pending[row]
         for done in self._waiting.pop(token):
             done(None)
 
     def _stored(self, token: int, rows: Sequence[Row], reason: str | None) -> None:
         for row in rows:
-            unsaved = self._rows.get(row)
+            unsaved = self.pending.get(row)
             if unsaved is None or unsaved.token != token:
                 continue
             if reason is None:
-                del self._rows[row]
+                del self.pending[row]
             else:
                 self._unsettle(row, unsaved)
         if reason is not None:
@@ -203,5 +206,5 @@ class Buffer(Generic[T]):
             self._dirty[row] = None
             self._arm()
         else:
-            del self._rows[row]
+            del self.pending[row]
             self._lost(row, unsaved.value)

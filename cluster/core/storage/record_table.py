@@ -77,6 +77,7 @@ class RecordTable:
         self.buffer = Buffer[Record](
             table, runtime, _encode, self._lost, memory, interval, lambda row: self.label(row)
         )
+        self._pending = self.buffer.pending
         self._memory = memory
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[Row, None] = {}
@@ -98,12 +99,17 @@ class RecordTable:
     def get(self, row: Row) -> Record | None:
         """The present record, durable or not. Raises ReadFailed; Damaged, once it has
         been reported."""
-        unsaved = self.buffer.get(row)
+        unsaved = self._pending.get(row)
         if unsaved is not None:
             return unsaved.value
         try:
             raw = self._store.get(self.table, row)
-            return None if raw is None else self._read(row, raw)
+            if raw is None:
+                return None
+            try:
+                return _decode(raw)
+            except msgspec.MsgspecError:
+                raise Damaged(self.table, row) from None
         except Damaged as damage:
             self._report(Row(damage.key))
             raise
@@ -149,7 +155,7 @@ class RecordTable:
 
     def saved(self, row: Row) -> bool:
         """Whether `row` is durable."""
-        return self.buffer.get(row) is None
+        return row not in self._pending
 
     @property
     def settled(self) -> bool:

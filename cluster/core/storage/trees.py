@@ -34,6 +34,8 @@ _START = Row(b"")
 #: rows and bytes that one slice of a scan takes, and seconds until the next one
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
+#: rows that wait to be put into the trees at most: so many take less than a millisecond
+_REPLACED = 128
 
 
 class _Mark(msgspec.Struct, array_like=True):
@@ -54,8 +56,29 @@ class Forest:
         #: partitions whose root may be another one than in `_roots`
         self._stale: dict[int, None] = {}
         self._held: list[int] | None = None
+        #: rows that took the place of others since the trees were last looked at: the hash that
+        #: the tree has, and the one of now
+        self._replaced: dict[Row, tuple[int, int]] = {}
+
+    def replace(self, row: Row, old: int, new: int) -> None:
+        """The hash of the record at `row` went from `old` to `new`. The trees get it when they are
+        looked at: a row that is written often costs them once."""
+        before = self._replaced.get(row)
+        self._replaced[row] = (old if before is None else before[0]), new
+        if len(self._replaced) >= _REPLACED:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Bring the trees up to date."""
+        replaced, self._replaced = self._replaced, {}
+        for row, (old, new) in replaced.items():
+            partition, key = split_object(row)
+            (self.trees.get(partition) or self.of(partition)).change(key, old, new)
+            self._stale[partition] = None
 
     def of(self, partition: int) -> Tree:
+        if self._replaced:
+            self._settle()
         tree = self.trees.get(partition)
         if tree is None:
             tree = self.trees[partition] = Tree()
@@ -63,6 +86,8 @@ class Forest:
 
     def change(self, row: Row, old: int | None, new: int | None) -> None:
         """The hash of the record at `row` went from `old` to `new` (None: no record)."""
+        if row in self._replaced:
+            self._settle()
         partition, key = split_object(row)
         if old is None or new is None:
             self.count(partition, (new is not None) - (old is not None))
@@ -94,6 +119,8 @@ class Forest:
 
     def roots(self) -> dict[int, int]:
         """The roots of the partitions that are not empty; not to be changed."""
+        if self._replaced:
+            self._settle()
         for partition in self._stale:
             root = self.trees[partition].root()
             if root:
@@ -183,9 +210,9 @@ class Trees:
     def replaced(self, row: Row, old: int, new: int) -> None:
         """As `changed`, by hashes, for a record that takes the place of another."""
         if self._serving is not None:
-            self._serving.change(row, old, new)
+            self._serving.replace(row, old, new)
         if self._coming is not None and row <= self._cursor:
-            self._coming.change(row, old, new)
+            self._coming.replace(row, old, new)
 
     def damaged(self, row: Row) -> None:
         """The record of a row was found damaged: without it the tree differs from those of

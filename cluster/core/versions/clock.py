@@ -195,7 +195,7 @@ def dots(state: State) -> list[Dot]:
     if len(state) == 1:
         ((actor, entry),) = state.items()
         if len(entry.values) == 1:
-            return [dot(actor, entry.values[0][0])]
+            return [f"{actor}:{entry.values[0][0]}"]  # type: ignore[list-item]
     names: list[Any] = []  # of type Dot: to say so for each would cost as much as to make it
     order = sorted(state) if len(state) > 1 else state
     for actor in order:

@@ -99,7 +99,9 @@ class Identity:
 
     def usable(self, actor: str) -> bool:
         """Whether a record may still be stamped under `actor`, which this node gave it."""
-        prefix = self._prefix
+        incarnation, prefix = self._named
+        if incarnation != self._row.incarnation:
+            prefix = self._prefix
         return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.stale
 
     def distrust(self) -> None:
@@ -168,7 +170,9 @@ class Identity:
         """See whether a clock from elsewhere knows an epoch that was not leased here."""
         if not clock:
             return
-        prefix = self._prefix
+        incarnation, prefix = self._named
+        if incarnation != self._row.incarnation:
+            prefix = self._prefix
         for actor in clock:
             if actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.leased:
                 self._begin_anew(f"another node knows {actor}, leased here is {self._row.leased:x}")
