@@ -2,7 +2,9 @@
 
 A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
-what was stamped and then refused goes on from its first stamp. A put under the id of another one,
+what was stamped and then refused goes on from its first stamp. A retry may come before the
+first try, which was slower: it looks in vain for who stamped that, and once the first try is
+here, both are answered by what comes of that. A put under the id of another one,
 with another key or value, is neither: it is refused.
 """
 
@@ -47,6 +49,8 @@ class RequestDedup:
         self._stamped: OrderedDict[str, Stamp] = OrderedDict()
         self._stamped_bytes = 0
         self._waiting: dict[str, list[tuple[int, Respond]]] = {}
+        #: of those in progress the retries of which no first try has come here: the first of each
+        self._seeking: dict[str, Respond] = {}
         #: of each put that is in one of these: a hash of what it writes, and where
         self._content: dict[str, int] = {}
 
@@ -66,8 +70,13 @@ class RequestDedup:
         waiting = self._waiting.get(put.request)
         if waiting is not None:
             waiting.append((put.rid, respond))
-            return None
+            if put.again or self._seeking.pop(put.request, None) is None:
+                return None
+            return lambda answer: self._end(put.request, answer)
         self._waiting[put.request] = [(put.rid, respond)]
+        if put.again and put.request not in self._stamped:
+            self._seeking[put.request] = respond
+            return lambda answer: self._sought(put.request, respond, answer)
         return lambda answer: self._end(put.request, answer)
 
     def joined(self, request: str) -> bool:
@@ -78,11 +87,20 @@ class RequestDedup:
         """Whether a put of this id is in progress here."""
         return request in self._waiting
 
+    def _sought(
+        self, request: str, seeker: Respond, answer: GetReply | PutReply | Refusal
+    ) -> None:
+        """A retry has ended. That it found nothing counts only where the first try has not come
+        meanwhile."""
+        if isinstance(answer, PutReply) or self._seeking.get(request) is seeker:
+            self._seeking.pop(request, None)
+            self._end(request, answer)
+
     def _end(self, request: str, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)
             self._remember(request, answer)
-        for rid, respond in self._waiting.pop(request):
+        for rid, respond in self._waiting.pop(request, ()):
             respond(_numbered(answer, rid))
         self._perhaps_unknown(request)
 
