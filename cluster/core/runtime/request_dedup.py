@@ -87,9 +87,7 @@ class RequestDedup:
         """Whether a put of this id is in progress here."""
         return request in self._waiting
 
-    def _sought(
-        self, request: str, seeker: Respond, answer: GetReply | PutReply | Refusal
-    ) -> None:
+    def _sought(self, request: str, seeker: Respond, answer: GetReply | PutReply | Refusal) -> None:
         """A retry has ended. That it found nothing counts only where the first try has not come
         meanwhile."""
         if isinstance(answer, PutReply) or self._seeking.get(request) is seeker:

@@ -38,7 +38,7 @@ from dynamesis.workloads import Workload
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 2
+VERSION = 3
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load

@@ -59,6 +59,16 @@ _TREES = ("TreeRoots", "TreeLeaves", "TreeKeys")
 
 #: every point by name
 POINTS: dict[str, Point] = {
+    "batch-fails": Point(
+        "a batch of records cannot be stored",
+        Persist,
+        (0.0, 0.3),
+        ("objects",),
+        "no space left",
+    ),
+    "hints-fail": Point(
+        "a batch of hints cannot be stored", Persist, (0.0, 0.3), ("hints",), "no space left"
+    ),
     "batch-late": Point("a batch of records is late", Persist, (0.02, 0.25), ("objects",)),
     "hints-late": Point("a batch of hints is late", Persist, (0.02, 0.8), ("hints",)),
     "meta-late": Point("identity or membership is stored late", Persist, (0.02, 0.8), ("meta",)),
