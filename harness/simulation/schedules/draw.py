@@ -89,10 +89,7 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     spec = _spec(seed, draws, workload)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
-    context = fault_context(options)
-    if any(option.startswith("quorums=") for option in spec.option):
-        context = replace(context, w=1)  # a request may ask for one copy: no node may forget it
-    faults = _faults(draws, context, names, spec.time_limit)
+    faults = _faults(draws, fault_context(options), names, spec.time_limit)
     if any(param.startswith("weights=") for param in spec.param) and any(
         event.f.endswith("-membership") for event in faults
     ):
