@@ -210,6 +210,7 @@ class RecordTable:
         except Damaged:
             old, why = None, f"{why}, healed"
         except ReadFailed:
+            self._runtime.emit("copy-refused", code="storage-read", **self.label(row))
             done("storage-read")
             return None
         came: dict[str, Any] = {}

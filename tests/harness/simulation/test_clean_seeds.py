@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dynamesis.checkers.verdict import Verdict
-from dynamesis.harness.simulation.play import play, replay
+from dynamesis.harness.simulation.play import outcome, play, replay
 from dynamesis.harness.simulation.schedules.draw import draw
 
 
@@ -44,3 +44,18 @@ def test_a_delete_that_one_node_had_is_gone_with_its_disk() -> None:
     results = replay(FORGOTTEN)
     assert results["anomalies"] == {}
     assert results["checkers"]["final"]["valid"] is True
+
+
+def test_a_schedule_without_writes_is_only_small() -> None:
+    """Transactions of which none depends on another: the checker of the model has nothing to judge,
+    as the one of evidence (found with seed 10241)."""
+    reads = """
+test: {world: simulated, workload: append, seed: 5, nodes: 3, time_limit: 2, concurrency: 1}
+operations:
+- {at: 0.1, client: 0, get: k0}
+- {at: 0.4, client: 0, get: k0}
+faults: []
+"""
+    results = replay(reads)
+    assert results["valid"] == "unknown"
+    assert outcome(results).verdict is Verdict.VALID
