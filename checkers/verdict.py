@@ -74,6 +74,9 @@ def no_truth_value(thing: object) -> NoReturn:
     )
 
 
+#: reasons for which a history is too small for its model, and for nothing else
+NOTHING_SUCCEEDED = "no transaction succeeded"
+NOTHING_INFERRED = "no dependency between transactions could be inferred"
 #: anomalies of one name that a checker describes; the rest are only counted
 DESCRIBED = 100
 

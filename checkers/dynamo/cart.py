@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.lost_writes import unjudged
+from dynamesis.checkers.dynamo.lost_writes import owed, unjudged
 from dynamesis.checkers.explain.describe import (
     contents,
     effect,
@@ -37,7 +37,7 @@ def check_cart(run: Run) -> CheckerResult:
     unable = unjudged(timeline)
     if unable is not None:
         return unable
-    settled = c.effective < (timeline.final or 0)
+    settled = owed(run)
     may_be_replaced = c.replaced_by(c.may_take_effect)
     truth = _by_key(c, settled & ~may_be_replaced & ~c.deletes)
     allowed = _by_key(c, c.may_take_effect & ~c.replaced_by(settled) & ~c.deletes)

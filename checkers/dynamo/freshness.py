@@ -11,7 +11,7 @@ drawn from the same N, and none of these has forgotten. So a get owes no write t
 A get that itself overlaps a change of the membership owes nothing: nodes know different
 layouts. A change is over once its evidence shows that all members agree on one settled layout
 (`detail.membership.settled`). And once the cluster is quiet, replicas agree: then every write is
-owed again.
+owed again, but for those that only nodes had that forgot (forgotten.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamesis.checkers.graph.causality import NEVER, Causality
-from dynamesis.checkers.history.pairing import Ints
+from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.timeline import Fault, Timeline
 
 
@@ -37,15 +37,16 @@ class Freshness:
     @classmethod
     def of(cls, timeline: Timeline, test: Mapping[str, Any]) -> Freshness:
         """What the faults and the quiet of a test leave of it."""
-        kinds = ("wipe", "kill", "disk") if _in_memory(test) else ("wipe",)
+        kinds = ("wipe", "kill", "disk") if in_memory(test) else ("wipe",)
         quiet = NEVER if not timeline.quiet or timeline.quiesced is None else timeline.quiesced
         moving = [_moves(fault) for fault in timeline.faults if _family(fault) == "membership"]
         forgetting = [_forgets(fault) for fault in timeline.faults if _is_forgetting(fault, kinds)]
-        forgetting += [(0, row) for row in timeline.found_dead if _in_memory(test)]
+        forgetting += [(0, row) for row in timeline.found_dead if in_memory(test)]
         return cls(tuple(moving), tuple(forgetting), quiet)
 
-    def owed(self, c: Causality, get: int, versions: Ints, missing: int) -> int:
-        """Of the versions of a key that a get lacks (bit i: the i-th), those that it owes."""
+    def owed(self, c: Causality, get: int, versions: Ints, missing: int, gone: Bools) -> int:
+        """Of the versions of a key that a get lacks (bit i: the i-th), those that it owes. `gone`:
+        by version, whether only nodes that forgot may have had it."""
         if not self.moving and not self.forgetting:
             return missing
         begun = int(c.history.pair[get])
@@ -54,14 +55,15 @@ class Freshness:
         kept = 0
         for place in _bits(missing):
             version = int(versions[place])
-            if self._owes(int(c.written[version]), int(c.ended[version]), begun):
+            written, ended = int(c.written[version]), int(c.ended[version])
+            if self._owes(written, ended, begun, bool(gone[version])):
                 kept |= 1 << place
         return kept
 
-    def _owes(self, written: int, acknowledged: int, begun: int) -> bool:
+    def _owes(self, written: int, acknowledged: int, begun: int, gone: bool) -> bool:
         """Whether a get begun then owes a write of these rows."""
         if acknowledged < self.quiet < begun:
-            return True
+            return not gone
         moved = any(_overlap(span, (written, acknowledged)) for span in self.moving)
         forgot = any(written <= end and start <= begun for start, end in self.forgetting)
         return not moved and not forgot
@@ -71,7 +73,7 @@ def _family(fault: Fault) -> str:
     return fault.kind.partition(".")[0]
 
 
-def _in_memory(test: Mapping[str, Any]) -> bool:
+def in_memory(test: Mapping[str, Any]) -> bool:
     """Whether a node may acknowledge what a kill takes from it."""
     params = test.get("params")
     buffered = isinstance(params, Mapping) and params.get("durability") == "buffered"

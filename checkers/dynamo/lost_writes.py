@@ -5,6 +5,9 @@ that took effect, give or take indeterminate ones. A version that took effect an
 covered by nothing final was lost, unless a delete above it may have taken effect; a final
 version below one that took effect came back from the dead.
 
+A version that may have been on nodes only that forgot since (forgotten.py) is as one that is
+indeterminate: neither it nor what it replaced is owed.
+
 Only what took effect before the final phase is judged, since an indeterminate write may
 land between two final reads. A key is judged for loss when its reads are conclusive: a get
 through a coordinator, or dumps of all its primaries. A cluster that did not get quiet may
@@ -16,6 +19,7 @@ whatever moves is still held where it comes from.
 from __future__ import annotations
 
 import numpy as np
+from dynamesis.checkers.dynamo.forgotten import may_be_forgotten
 from dynamesis.checkers.dynamo.lww import check_lww, is_lww
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import (
@@ -56,21 +60,21 @@ def check_final(run: Run) -> CheckerResult:
     c, timeline, test = run.order, run.timeline, run.test
     unable = unjudged(timeline)
     if unable is not None and timeline.quiet is False and timeline.dumped:
-        return _check_everywhere(c, timeline)
+        return _check_everywhere(c, timeline, owed(run))
     if unable is not None:
         return unable
     rows = _final_rows(c, timeline)
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
-    settled = c.effective < (timeline.final or 0)
+    settled = owed(run)
     if is_lww(test):
-        return _with_risen(c, timeline, check_lww(c, rows, settled, test), settled, places)
+        return _with_risen(c, check_lww(c, rows, settled, test), settled, places)
     lost = _lost(c, settled, c.sibling[places])
     conclusive = _conclusive_keys(c, rows, CheckedRing.of(test))
     judged = np.isin(c.key, conclusive)
     lost_versions = np.flatnonzero(lost & judged)
     back = _risen(c, settled, places)
     found = [_lost_write(c, v, rows) for v in lost_versions[:DESCRIBED].tolist()]
-    found += [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
+    found += [_resurrection(c, settled, place) for place in back[:DESCRIBED].tolist()]
     more = {
         kind: len(all_of) - DESCRIBED
         for kind, all_of in (("lost-write", lost_versions), ("resurrection", back))
@@ -80,24 +84,28 @@ def check_final(run: Run) -> CheckerResult:
     return judge(found, _unread_reason(c, unread), _details(c, rows), more)
 
 
-def _with_risen(
-    c: Causality, timeline: Timeline, result: CheckerResult, settled: Bools, places: Ints
-) -> CheckerResult:
+def _with_risen(c: Causality, result: CheckerResult, settled: Bools, places: Ints) -> CheckerResult:
     """What is replaced is dated earlier, and so comes back nowhere."""
     back = _risen(c, settled, places)
-    found = [_resurrection(c, timeline, place) for place in back[:DESCRIBED].tolist()]
+    found = [_resurrection(c, settled, place) for place in back[:DESCRIBED].tolist()]
     more = {"resurrection": len(back) - DESCRIBED} if len(back) > DESCRIBED else {}
     return judge(
         [*result.anomalies, *found], result.reasons, result.details, {**result.more, **more}
     )
 
 
-def _check_everywhere(c: Causality, timeline: Timeline) -> CheckerResult:
+def owed(run: Run) -> Bools:
+    """By version: whether it certainly took effect before the final phase, and is somewhere."""
+    c, timeline = run.order, run.timeline
+    took: Bools = c.effective < (timeline.final or 0)
+    return took & ~may_be_forgotten(c, timeline, run.test)
+
+
+def _check_everywhere(c: Causality, timeline: Timeline, settled: Bools) -> CheckerResult:
     """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
     parts = [final_rows(c.history, timeline, f) for f in ("get", "dump")]
     rows = np.sort(np.concatenate(parts))
     places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
-    settled = c.effective < (timeline.final or 0)
     lost = np.flatnonzero(_lost(c, settled, c.sibling[places]))
     found = [_lost_write(c, v, rows) for v in lost[:DESCRIBED].tolist()]
     more = {"lost-write": len(lost) - DESCRIBED} if len(lost) > DESCRIBED else {}
@@ -187,9 +195,9 @@ def _place(h: History, row: int) -> str:
     return f"{reading(h, row)}{who(h, row).replace(' by ', ' from ')}"
 
 
-def _resurrection(c: Causality, timeline: Timeline, place: int) -> Anomaly:
+def _resurrection(c: Causality, settled: Bools, place: int) -> Anomaly:
     h, row, version = c.history, int(c.owner[place]), int(c.sibling[place])
-    chain = _chain_down(c, version, timeline.final or 0)
+    chain = _chain_down(c, version, settled)
     how, rows = covering(c, chain)
     proof = tuple(sorted({*rows, *effect_rows(c, chain[0]), row}))
     why = (
@@ -201,8 +209,8 @@ def _resurrection(c: Causality, timeline: Timeline, place: int) -> Anomaly:
     return Anomaly("resurrection", why, h.keys[int(c.key[version])], proof, data, came)
 
 
-def _chain_down(c: Causality, version: int, before: int) -> list[int]:
-    """The shortest chain to `version` from one that took effect and covers it."""
+def _chain_down(c: Causality, version: int, settled: Bools) -> list[int]:
+    """The shortest chain to `version` from one that took effect (`settled`) and covers it."""
     order, starts = c.by_key
     key = int(c.key[version])
     of_key = order[starts[key] : starts[key + 1]]
@@ -213,7 +221,7 @@ def _chain_down(c: Causality, version: int, before: int) -> list[int]:
     chains, seen = [[version]], {version}
     for chain in chains:
         for child in children.get(chain[0], ()):
-            if c.effective[child] < before:
+            if settled[child]:
                 return [child, *chain]
             if child not in seen:
                 seen.add(child)

@@ -22,8 +22,8 @@ refused for good is not such a case: no node was asked.) An operation that gave 
 than PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
 where they are made late, or never, for a refusal.
 
-A simulated world may be late and refuse at random with no fault active (`unsteady` in test.json):
-until the heal it excuses what that causes (`UNSTEADY`).
+A simulated world may be late at random, or its disks fail, with no fault active (`unsteady` in
+test.json: "late", "storage"): until the heal that excuses what it causes (`UNSTEADY`).
 
 After the heal nothing excuses: a key of which no final read succeeded is unavailable.
 """
@@ -55,8 +55,12 @@ DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
 #: codes that clients and the harness give themselves; nothing was sent, or the client broke
 CLIENTS = ("closed", "context-evicted", "client-broke")
-#: codes that a world which is late and refuses at random causes by itself (test.json: `unsteady`)
-UNSTEADY = (*DELAYS, *QUORUMS, "overloaded", "not-ready", "storage-write")
+#: codes that a world which is late at random, or whose disks fail, causes by itself (test.json:
+#: `unsteady`)
+UNSTEADY = {
+    "late": (*DELAYS, *QUORUMS, "overloaded", "not-ready"),
+    "storage": (*QUORUMS, "storage-write", "not-ready"),
+}
 #: families of faults after which a node starts anew, and is not ready for a while
 RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
@@ -161,6 +165,7 @@ class _Judge:
         # a node that came may have left again, and answered meanwhile
         came = joined(timeline)
         self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
+        self.test = test
         self.needs = Needs(h, test)
         #: whether all copies are durable at once, if a node that holds one answers at all
         buffered = (test.get("params") or {}).get("durability") == "buffered"
@@ -168,7 +173,7 @@ class _Judge:
         #: whether that is known: no copy counts before it is durable
         self.all_durable = self.durable and isinstance(test.get("storage"), str)
         self.grace = float(test.get("grace", 5.0))
-        self.unsteady = test.get("unsteady") is True
+        self.unsteady = {code for why in _reasons(test) for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
         self.outages = outages(h, timeline, self.members)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
@@ -259,9 +264,22 @@ class _Judge:
         """Whether an operation asked for what its nodes do not promise."""
         need = self.needs.at(row)
         hasty = need.timeout is not None and need.timeout < PATIENT
-        if self.unsteady and code in UNSTEADY and row < self.timeline.phases.get("heal", NEVER):
+        if code in self.unsteady and row < self.timeline.phases.get("heal", NEVER):
+            return True
+        if code == "overloaded" and self.crowded(row):
             return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
+
+    def crowded(self, row: int) -> bool:
+        """Whether a node may have had as many requests in progress as the test allows it: those
+        that began lately. A request is in progress until all its replicas have answered."""
+        limit = (self.test.get("params") or {}).get("max_requests")
+        if not isinstance(limit, int):
+            return False
+        h, begin = self.h, int(self.h.pair[row])
+        first = int(np.searchsorted(h.time, h.time[begin] - int(PATIENT * 1e9)))
+        begun = (h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0)
+        return int(np.count_nonzero(begun[first:row])) >= limit
 
     def was_late(self, row: int) -> bool:
         """Whether a slow machine explains it: nothing came in time; or a quorum was lacking only
@@ -338,3 +356,10 @@ class _Judge:
         )
         faults = [f.started for f in self.timeline.active((begin, row))]
         return Anomaly(name, text, h.keys[h.key_of[row]], tuple(sorted({*faults, begin, row})))
+
+
+def _reasons(test: Mapping[str, Any]) -> Iterator[str]:
+    """Why a world is unsteady; true, of an earlier version: for all reasons."""
+    given = test.get("unsteady")
+    named = UNSTEADY if given is True else given if isinstance(given, list) else ()
+    return (why for why in named if isinstance(why, str))

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.forgotten import may_be_forgotten
 from dynamesis.checkers.dynamo.freshness import Freshness
 from dynamesis.checkers.dynamo.lww import Ranks, is_lww, timestamp
 from dynamesis.checkers.dynamo.request_needs import Needs
@@ -84,10 +85,10 @@ def check_coverage(run: Run) -> CheckerResult:
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    fresh = Freshness.of(timeline, given)
+    fresh, gone = Freshness.of(timeline, given), may_be_forgotten(c, timeline, given)
     for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
         if kind == "stale-read":
-            missing = fresh.owed(c, row, versions, missing)
+            missing = fresh.owed(c, row, versions, missing, gone)
             if strict and needs is not None:
                 missing = _owed(c, needs, versions, row, missing)
             if not missing:

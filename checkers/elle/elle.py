@@ -46,7 +46,15 @@ from dynamesis.checkers.graph.cycles import KINDS, PROCESS, REALTIME, WW, Cycle,
 from dynamesis.checkers.graph.explained import Explained
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, Verdict, judge
+from dynamesis.checkers.verdict import (
+    DESCRIBED,
+    NOTHING_INFERRED,
+    NOTHING_SUCCEEDED,
+    Anomaly,
+    CheckerResult,
+    Verdict,
+    judge,
+)
 
 #: the reason for an edge, given it and the names of its two transactions
 Explain = Callable[[Step, str, str], str]
@@ -230,7 +238,7 @@ def conclude(
     """Judge what was found. `implied`: versions that contradict one another do so by what the
     consistency model implies only."""
     if not np.any(t.status == OK):
-        return judge((), ["no transaction succeeded"])
+        return judge((), [NOTHING_SUCCEEDED])
     cycles = searched.found
     known: list[Finding | Cycle] = [*findings, *cycles.cycles]
     judged = [each for each in known if each.judged_as in query.illegal]
@@ -243,7 +251,7 @@ def conclude(
     }
     reasons = list(cycles.bounds)
     if not searched.dependencies:
-        reasons.append("no dependency between transactions could be inferred")
+        reasons.append(NOTHING_INFERRED)
     kept: dict[str, list[Finding | Cycle]] = {}
     for each in judged:
         kept.setdefault(each.name, []).append(each)

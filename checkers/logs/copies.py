@@ -2,7 +2,8 @@
 
 A put goes on after its answer until each of the key's N primaries has its copy, or another node a
 hint for it. The node that keeps one logs the write's id (`stored`, or `held` where it had that
-already: request, and hint_for). A coordinator that finds no node for a place logs that
+already: request, and hint_for). Where its disk then failed, so that it refused the write, it logs
+what was taken back (`undone`: hash, now). A coordinator that finds no node for a place logs that
 (`unplaced`: primary, and of the nodes that it might have asked, whether they were healthy). So a
 place of which no log shows anything lacks a copy that no node will hand off; without anti-entropy
 only a read repairs it.
@@ -131,12 +132,13 @@ class Dumps:
 
     def without(self, c: Causality, version: int, known: Kept) -> Iterator[int]:
         """The dumps of nodes that lack a version although they had it, or a hint was kept for
-        them, and no disk has forgotten."""
+        them, and no disk has forgotten. A node that no answer came from in time, nor from another
+        one for it (`unplaced`), may have ended with the copy before that was on its disk."""
         written = int(c.written[version])
         forgot = any(written <= end for _, end in self.fresh.forgetting)
         if self.removed[version] or c.deletes[version] or forgot:
             return
-        for node in sorted(known.copies | set(known.hints)):
+        for node in sorted((known.copies | set(known.hints)) - set(known.unplaced)):
             row = self.rows.get((int(c.key[version]), node))
             if row is not None and not self.covered[row][version]:
                 yield row
@@ -145,26 +147,57 @@ class Dumps:
 def kept_by_id(logs: Logs) -> dict[str, Kept]:
     """By id of a write."""
     found: dict[str, Kept] = {}
+    rows: dict[tuple[str, str, str | None], list[Event]] = {}
     for event in logs.events:
         id, what = event.get("request"), event["event"]
+        if what in ("stored", "held", "deleted"):
+            rows.setdefault(_row(event), []).append(event)
+        elif what == "undone" and event.get("hash") is not None:
+            _take_back(rows.get(_row(event), []), event)
         if not isinstance(id, str) or not id:
             continue
         one = found.setdefault(id, Kept())
         if event.get("why") in ("stamp", "retry"):
             one.stamped.add(event["node"])
-        if what in ("stored", "held"):
-            target = event.get("hint_for")
-            if event.get("durable") is not False:
-                one.durable.add(event["node"])
-            if target is None:
-                one.copies.add(event["node"])
-            else:
-                one.hints.setdefault(str(target), set()).add(event["node"])
-        elif what == "unplaced":
+        if what == "unplaced":
             one.unplaced[str(event.get("primary"))] = event
         elif what == "fewer-places" and isinstance(event.get("n"), int):
             one.places = event["n"]
+    for (node, _, target), lines in rows.items():
+        for event in lines:
+            id = event.get("request")
+            if isinstance(id, str) and id and event["event"] != "deleted":
+                _claim(found[id], node, target, event)
     return found
+
+
+def _row(event: Event) -> tuple[str, str, str | None]:
+    """Which record or hint of which node a line is about."""
+    target = event.get("hint_for")
+    return event["node"], str(event.get("key")), None if target is None else str(target)
+
+
+def _take_back(lines: list[Event], undone: Event) -> None:
+    """Leave out the last lines about a record or hint, of states that its disk refused: back to
+    the state that is there now, or to where it was deleted. A state of which the log has no line
+    does not show how many of them that are: only the one that was refused itself."""
+    states = [None if line["event"] == "deleted" else line.get("hash") for line in lines]
+    known = undone.get("now") in (None, *states)
+    while lines and lines[-1]["event"] != "deleted":
+        state = lines[-1].get("hash")
+        if state == undone.get("now") or (not known and state != undone.get("hash")):
+            return
+        lines.pop()
+
+
+def _claim(one: Kept, node: str, target: str | None, event: Event) -> None:
+    """A node has a copy, or a hint."""
+    if event.get("durable") is not False:
+        one.durable.add(node)
+    if target is None:
+        one.copies.add(node)
+    else:
+        one.hints.setdefault(target, set()).add(node)
 
 
 def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:

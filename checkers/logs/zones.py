@@ -28,7 +28,9 @@ BEFORE = 100_000_000
 #: ns within which no node that was asked can have been given up for its silence
 SOON = 400_000_000
 _HEALTH = {"link-up": True, "peer-back": True, "link-down": False, "peer-suspected": False}
-_TROUBLE = ("storage-error", "storage-unreadable")
+#: lines of a node that may have refused a hint; the last is logged once a second at most
+_TROUBLE = ("storage-error", "storage-unreadable", "copy-refused", "hint-refused")
+_SELDOM = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _stray(
 
 def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int) -> bool:
     """Whether by the logs a peer was healthy to a node all the time, and has logged whatever it
-    was asked."""
+    was asked, and refused nothing."""
     since = began - BEFORE
     if not logs.whole(coordinator, since, until) or not logs.whole(peer, since, until + WORKS):
         return False
@@ -123,7 +125,7 @@ def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int
                 return False
             up = _HEALTH[event["event"]]
     troubled = (
-        event["event"] in _TROUBLE and since <= event.get("mono", 0) <= until
+        event["event"] in _TROUBLE and since - _SELDOM <= event.get("mono", 0) <= until
         for event in logs.by_node[peer]
     )
     return up and not any(troubled)

@@ -6,6 +6,10 @@ still bring more. So the count of clean exchanges begins anew whenever a hint or
 transfer is seen, or a node does not answer: from the last such moment, every pair of
 replicas must finish two consecutive exchanges that found nothing to repair.
 
+A node that makes its hash trees anew as the wait begins has to end that. Where it does so again and
+again, on schedule, the trees that it has serve meanwhile, and nothing is outstanding: what
+a scan finds shows as a difference in the next exchange.
+
 An exchange is about every key that differs, so without load a pair is equal after a few.
 One that finds differences again and again will find them for ever: the wait ends there,
 not at the deadline.
@@ -78,16 +82,20 @@ class Watch:
     """Judges looks at the cluster, one after the other. `hopeless` once all that the last
     look still waited for are pairs whose exchanges repair and repair and come to no end:
     by pair, how many exchanges there were since the count began, and keys repaired. `idle`: the
-    pairs that it waited for and that have finished none since."""
+    pairs that it waited for and that have finished none since. `_reading`: by node that made its
+    trees anew at its first look, how often that had ended before."""
 
     pairs: set[tuple[str, str]]
     hopeless: dict[str, dict[str, int]] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     _base: dict[tuple[str, str], ExchangeView] = field(default_factory=dict)
+    _reading: dict[str, int | None] = field(default_factory=dict)
 
     def waiting(self, statuses: Statuses) -> JsonObject:
         """What is still outstanding at this look: {} when the cluster is quiet."""
         moving = _moving(statuses)
+        if reading := self._rebuilding(statuses):
+            moving["rebuilding"] = reading
         if moving:
             self._base, self.hopeless, self.idle = {}, {}, []
             return moving
@@ -104,6 +112,17 @@ class Watch:
         self.hopeless = vain if all(vain.values()) else {}
         self.idle = [f"{a}-{b}" for a, b in late if not self._ended((a, b), rounds)]
         return {"exchanges": [f"{a}-{b}" for a, b in late]} if late else {}
+
+    def _rebuilding(self, statuses: Statuses) -> list[str]:
+        """The nodes that have not ended what they read at their first look."""
+        found = []
+        for node, status in statuses.items():
+            if status is not None:
+                trees = status.trees or TreesView()
+                first = self._reading.setdefault(node, trees.rebuilds if trees.rebuilding else None)
+                if trees.rebuilding and trees.rebuilds == first:
+                    found.append(node)
+        return found
 
     def _ended(self, pair: tuple[str, str], rounds: Rounds) -> bool:
         return any(done["rounds"] for _, done in self._since(pair, rounds))
@@ -146,8 +165,6 @@ def _moving(statuses: Statuses) -> JsonObject:
     if len(set(versions.values())) > 1:
         found["membership"] = versions
     trees = {node: status.trees or TreesView() for node, status in known.items()}
-    if reading := [node for node, each in trees.items() if each.rebuilding]:
-        found["rebuilding"] = reading
     if without := [node for node, each in trees.items() if not each.complete]:
         found["treeless"] = without
     if hints := {node: status.hints for node, status in known.items() if status.hints}:

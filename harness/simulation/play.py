@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.checkers.verdict import Verdict
+from dynamesis.checkers.verdict import NOTHING_INFERRED, NOTHING_SUCCEEDED, Verdict
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import load
 from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
@@ -23,6 +23,8 @@ from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulat
 
 #: The checker that judges evidence.
 _EVIDENCE = "evidence"
+#: What the checker of a model has to object to a history of which only the size is wrong.
+_SMALL = frozenset((NOTHING_SUCCEEDED, NOTHING_INFERRED))
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,15 @@ def outcome(results: JsonObject) -> Played:
 
 
 def _only_small(results: JsonObject, figures: JsonObject) -> bool:
-    open_ = [name for name, each in results["checkers"].items() if each["valid"] == "unknown"]
+    open_ = {
+        name
+        for name, each in results["checkers"].items()
+        if each["valid"] == "unknown" and not {*each.get("reasons", ())} <= _SMALL
+    }
     reads = figures.get("final_reads", {})
     harmed = figures.get("nemesis_failed") or figures.get("heal_failed") or figures.get("died")
     return (
-        open_ == [_EVIDENCE]
+        open_ <= {_EVIDENCE}
         and not harmed
         and reads.get("asked", 0) > 0
         and reads.get("answered") == reads.get("asked")

@@ -79,10 +79,12 @@ class LinkView(View, frozen=True, kw_only=True):
 
 
 class TreesView(View, frozen=True, kw_only=True):
-    """The hash trees of a node: whether all are there, and whether they are being made."""
+    """The hash trees of a node: whether all are there, whether they are being made, and how often
+    that has ended."""
 
     complete: bool = True
     rebuilding: bool = False
+    rebuilds: int = 0
 
 
 class MoveView(View, frozen=True, kw_only=True):

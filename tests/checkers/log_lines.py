@@ -64,7 +64,7 @@ def quiet(at: float) -> Op:
     return op(at, type="info", process="harness", f="quiesce", value={"quiet": True})
 
 
-def fault(number: int, kind: str, start: float, stop: float, **value: Any) -> list[Op]:
+def fault(number: int, kind: str, start: float, stop: float, /, **value: Any) -> list[Op]:
     """A fault that bit."""
     given = {"fault": number, **value}
     return [

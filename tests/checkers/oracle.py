@@ -86,6 +86,10 @@ class Dynamo:
     def may_have_taken_effect(self, id: str) -> bool:
         return self.outcome(id) != "fail" or bool(self.shown_at(id))
 
+    def forgettable(self, id: str) -> bool:
+        """Whether only nodes that forgot may have had it: never, without faults."""
+        return False
+
     def of_reads(self) -> set[Finding]:
         found: set[Finding] = set()
         for r in self.bodies:
@@ -134,7 +138,7 @@ class Dynamo:
         covered = self.covered_at_the_end()
         for v in self.writes:
             key = self.key(self.writes[v])
-            if not self.took_effect_before(v, final):
+            if not self.took_effect_before(v, final) or self.forgettable(v):
                 continue
             if v not in covered and self.conclusive(key, gets, dumps):
                 found.add(("lost-write", key))

@@ -75,7 +75,7 @@ class Promises(Dynamo):
         ended = self.end.get(write, len(self.ops))
         quiet = [i for i, op in enumerate(self.ops) if op.f == "quiesce" and op.value["quiet"]]
         if any(ended < q < begun for q in quiet):
-            return True
+            return not self.forgettable(version)
         for start, op in enumerate(self.ops):
             number = op.value.get("fault") if isinstance(op.value, dict) else None
             if op.type == "invoke" and op.f == "start-membership":
@@ -91,6 +91,22 @@ class Promises(Dynamo):
                 if start <= begun and write <= min(stops, default=len(self.ops)):
                     return False
         return True
+
+    def forgettable(self, id: str) -> bool:
+        """Have as many nodes been wiped since it was begun as certainly had it (one, where nothing
+        else is known), the one that stamped it among them?"""
+        wiped = set()
+        for op in self.ops:
+            if op.type == "invoke" and op.f == "start-wipe":
+                stops = self.of_fault("stop-wipe", op.value["fault"])
+                ended = [i for i in stops if self.ops[i].type == "info"]
+                if self.writes[id] <= max(ended, default=len(self.ops)):
+                    wiped |= {*op.value["nodes"]}
+        worth = {}
+        if self.outcome(id) == "ok":
+            worth = self.ops[self.end[self.writes[id]]].worth or {}
+        stamped = worth.get("coordinator", min(wiped, default=None))
+        return len(wiped) >= worth.get("replicas", 1) and stamped in wiped
 
     def settled_at(self, proofs: list[int]) -> int:
         """The first evidence of a bite decides; it must show a layout that has settled."""

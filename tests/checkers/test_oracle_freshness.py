@@ -65,3 +65,25 @@ def test_stale_reads_agree_whatever_moves_and_forgets(program) -> None:
     told = verdict("coverage", ops, STRICT)
     assert named(told) == found
     assert told.counts() == told.details["counts"] == counts
+
+
+WORTH = st.lists(
+    st.sampled_from([None, *((n, node) for n in (1, 2) for node in (None, "n1", "n2"))]),
+    min_size=1,
+    max_size=6,
+)
+
+
+@LENIENT
+@given(st.tuples(st.lists(STEP, max_size=24), st.lists(FINAL, min_size=8, max_size=8)), WORTH)
+def test_lost_writes_and_resurrections_agree_whatever_forgets(program, claims) -> None:
+    ops = ran(program)
+    for number, op in enumerate(op for op in ops if op.type == "ok" and op.f in ("put", "delete")):
+        claim = claims[number % len(claims)]
+        if claim is not None:
+            replicas, coordinator = claim
+            op.worth = {"replicas": replicas, "coordinator": coordinator}
+            if coordinator is None:
+                del op.worth["coordinator"]
+    told = verdict("final", ops, STRICT)
+    assert named(told) == Promises(ops, PRIMARIES).at_the_end()

@@ -71,6 +71,8 @@ def test_one_in_another_zone_is_misplaced() -> None:
         line(12, NEAR, "start"),
         line(9, COORDINATOR, "start"),
         line(10.05, NEAR, "storage-error", table="hints", reason="full"),
+        line(10.05, NEAR, "copy-refused", key=KEY, code="storage-read", hint_for=DOWN),
+        line(9.5, NEAR, "hint-refused", target=DOWN, bytes=9),  # the next one within 1 s is counted
         line(13.1, NEAR, "stored", key=KEY, request="1.1", why="put", hash="aa", hint_for=DOWN),
     ],
 )

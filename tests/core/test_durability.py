@@ -326,6 +326,27 @@ def test_anti_entropy_heals_a_damaged_row(known: str) -> None:
     assert roots[0] == roots[1] == roots[2]
 
 
+@pytest.mark.parametrize("reader", ["n1", "n2", "n3"])
+def test_a_read_heals_a_damaged_row(reader: str) -> None:
+    """Found by simulate (seed 14301): without anti-entropy nothing else does, and a read repaired
+    only what had answered it."""
+    sim, store = filled()
+    damage(sim, "n2", store, b"k3")
+    assert [v.value for v in sim.get(reader, b"k3", r=2).siblings] == [b"v3"]
+    sim.run(1.0)
+    assert not store.damaged
+    assert [v.value for v in sim.get("n2", b"k3", r=3, sloppy=False).siblings] == [b"v3"]
+    assert sim.admin("n2", "status")["damaged"] == 0
+
+
+def test_a_copy_that_a_node_refuses_as_it_cannot_read_is_logged() -> None:
+    sim, store = filled()
+    store.unreadable = True
+    sim.put("n1", b"k3", b"w", w=2)
+    (refused,) = emitted(sim, "copy-refused")
+    assert (refused["key"], refused["code"]) == (b"k3", "storage-read")
+
+
 def test_a_healed_record_is_stamped_under_a_new_epoch() -> None:
     sim, store = filled()
     reply = sim.put("n2", b"k3", b"again", w=3)

@@ -136,6 +136,22 @@ def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:
     assert (line["key"], line["reason"], line["table"]) == (b"c", "disk full", "objects")
 
 
+def test_what_a_disk_refused_is_logged_as_undone_with_what_is_there_instead() -> None:
+    sim = Simulator(anti_entropy_interval=0)
+    first = primaries(sim)[0]
+    assert isinstance(sim.put(first, K, b"v"), PutReply)
+    sim.run(1)
+    (stored,) = lines(sim, "stored", first)
+    sim.disk_errors = 1.0
+    assert not isinstance(sim.put(first, K, b"w"), PutReply)
+    (undone,) = lines(sim, "undone", first)
+    lost = lines(sim, "stored", first)[-1]["hash"]
+    assert (undone["key"], undone["hash"], undone["now"]) == (K, lost, stored["hash"])
+    other = b"other"
+    assert not isinstance(sim.put(primaries(sim, other)[0], other, b"w"), PutReply)
+    assert lines(sim, "undone", primaries(sim, other)[0])[-1]["now"] is None
+
+
 def test_a_hint_that_could_not_be_stored_is_named_by_key_and_target() -> None:
     sim = Simulator()
     records = sim.nodes["n1"].hints.records

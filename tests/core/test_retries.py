@@ -38,6 +38,36 @@ def test_a_retry_while_the_first_is_in_progress_gets_the_same_answer(sim: Simula
     assert len(sim.get(name, KEY).siblings) == 1
 
 
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("retries", [1, 2])
+def test_a_first_try_that_is_overtaken_by_its_retry_is_stamped(
+    sim: Simulator, place: int, retries: int
+) -> None:
+    """Found by simulate (seed 2145): a first try that came while its retry looked for it was
+    refused as forgotten together with that."""
+    name = preference(sim)[place]
+    channels = [sim.ask(name, Put(i, "same", KEY, b"v", again=True)) for i in range(retries)]
+    channels.append(sim.ask(name, Put(9, "same", KEY, b"v")))
+    sim.until(lambda: all(c in sim.replies for c in channels))
+    assert {type(sim.replies[c]) for c in channels} == {PutReply}
+    assert len({sim.replies[c].context for c in channels}) == 1
+    sim.run(5)
+    assert len(sim.get(name, KEY).siblings) == 1
+    dedup = sim.nodes[name].services.dedup
+    assert not dedup._waiting
+    assert not dedup._seeking
+
+
+def test_a_first_try_that_is_forwarded_to_where_its_retry_seeks_is_stamped(sim: Simulator) -> None:
+    coordinator, asker = preference(sim)[0], preference(sim)[4]
+    retry = sim.ask(coordinator, Put(1, "same", KEY, b"v", again=True))
+    first = sim.ask(asker, Put(2, "same", KEY, b"v"))
+    sim.until(lambda: first in sim.replies)
+    assert isinstance(sim.replies[first], PutReply)
+    sim.until(lambda: retry in sim.replies)
+    assert len(sim.get(asker, KEY).siblings) == 1
+
+
 def test_a_retry_after_an_open_refusal_goes_on_from_the_first_stamp(sim: Simulator) -> None:
     lonely = preference(sim)[0]
     sim.isolate(lonely)

@@ -242,3 +242,19 @@ def test_nodes_that_can_be_asked_for_exchanges_are_after_each_look() -> None:
     assert asked.rounds == CLEAN
     outcome = asyncio.run(until_quiet(asked, asked, RING, deadline=0.05, interval=0.01))
     assert not outcome.quiet
+
+
+def test_trees_that_are_made_anew_again_and_again_are_waited_for_once() -> None:
+    """Found by simulate (seed 813): an expiry of trees that was a multiple of the pause between two
+    looks, so that a node made them anew at every second one."""
+
+    def look(rounds: int, rebuilds: int, rebuilding: bool) -> Any:
+        trees = {"complete": True, "rebuilding": rebuilding, "rebuilds": rebuilds}
+        exchanges = {"b": {"rounds": rounds, "clean": rounds}}
+        a = NodeStatus.of({"exchanges": exchanges, "trees": trees})
+        return a, status(0, 0, peer="a")
+
+    found = looks(look(1, 4, True), look(2, 4, True), look(3, 5, True))
+    assert found == [{"rebuilding": ["a"]}, {"rebuilding": ["a"]}, {"exchanges": ["a-b"]}]
+    found = looks(look(1, 4, False), look(2, 4, True), look(3, 5, False))
+    assert found == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]

@@ -47,6 +47,8 @@ class GetRequest:
         #: places that have yet to answer
         self._unanswered = len(self._plan.places)
         self._answers: dict[str, State] = {}
+        #: the primaries that cannot read their record
+        self._unreadable: dict[str, None] = {}
         self._shown: State = {}
         self._received: list[tuple[ReplicaSlot, list[Dot]]] = []
         self._fastest = ""
@@ -117,6 +119,8 @@ class GetRequest:
         self, place: ReplicaSlot, state: State | None, error: str | None, durable: bool = False
     ) -> None:
         if error is not None:
+            if error == "storage-read" and place.holder == place.primary:
+                self._unreadable[place.holder] = None
             if self._phase is Phase.OPEN and self._plan.replace(place):
                 self._s.runtime.note("place-replaced", code="get", to=place.holder)
                 self._ask(place)
@@ -205,10 +209,13 @@ class GetRequest:
     # ---- read repair
 
     def repair(self, merged: State) -> None:
-        """Bring the primaries that answered, and differ, up to the merged state of all answers."""
+        """Bring the primaries that answered, and differ, up to the merged state of all answers; and
+        those that cannot read what they have: a record that is damaged gives way to it."""
         for holder, state in self._answers.items():
             if self.is_stale(state, merged):
                 self.send_repair(holder, merged)
+        for holder in self._unreadable if merged else ():
+            self.send_repair(holder, merged)
 
     def is_stale(self, state: State, merged: State) -> bool:
         return state != merged

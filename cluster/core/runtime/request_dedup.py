@@ -2,7 +2,9 @@
 
 A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
-what was stamped and then refused goes on from its first stamp. A put under the id of another one,
+what was stamped and then refused goes on from its first stamp. A retry may come before the
+first try, which was slower: it looks in vain for who stamped that, and once the first try is
+here, both are answered by what comes of that. A put under the id of another one,
 with another key or value, is neither: it is refused.
 """
 
@@ -38,13 +40,15 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
 class _Known(msgspec.Struct):
     """What is known of one put: a hash of what it writes; those that wait for its answer while it
-    is in progress; whether it was answered, and with what if that is remembered."""
+    is in progress, and the first of them where only retries have come; whether it was answered,
+    and with what if that is remembered."""
 
     content: int
     waiting: list[tuple[int, Respond]] | None
     answered: bool = False
     answer: PutReply | None = None
     size: int = 0
+    seeker: Respond | None = None
 
 
 class RequestDedup:
@@ -80,8 +84,14 @@ class RequestDedup:
             return None
         elif known.waiting is not None:
             known.waiting.append((put.rid, respond))
-            return None
+            if put.again or known.seeker is None:
+                return None
+            known.seeker = None
+            return partial(self._end, request, known)
         known.waiting = [(put.rid, respond)]
+        if put.again and request not in self._stamped:
+            known.seeker = respond
+            return partial(self._sought, request, known, respond)
         return partial(self._end, request, known)
 
     def joined(self, request: str) -> bool:
@@ -94,10 +104,20 @@ class RequestDedup:
         known = self._known.get(request)
         return known is not None and known.waiting is not None
 
+    def _sought(
+        self, request: str, known: _Known, seeker: Respond, answer: GetReply | PutReply | Refusal
+    ) -> None:
+        """A retry has ended. That it found nothing counts only where the first try has not come
+        meanwhile."""
+        if isinstance(answer, PutReply) or known.seeker is seeker:
+            known.seeker = None
+            self._end(request, known, answer)
+
     def _end(self, request: str, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
         if isinstance(answer, PutReply):
             self._forget(request)
-            self._remember(request, known, answer)
+            if not known.answered:
+                self._remember(request, known, answer)
         waiting, known.waiting = known.waiting or [], None
         for rid, respond in waiting:
             respond(answer if answer.rid == rid else _numbered(answer, rid))

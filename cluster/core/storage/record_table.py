@@ -216,6 +216,7 @@ class RecordTable:
         except Damaged:
             old, why = None, f"{why}, healed"
         except ReadFailed:
+            self._runtime.emit("copy-refused", code="storage-read", **self.label(row))
             done("storage-read")
             return None
         came: dict[str, Any] = {}
@@ -323,14 +324,21 @@ class RecordTable:
         """Report that `row` went from `old` to `new`."""
         self.on_change(row, old, new)
 
+    def _undone(self, row: Row, record: Record | None, stored: Record | None) -> None:
+        """Log what a line `stored` or `deleted` was too early about."""
+        was, now = (None if each is None else f"{each.hash:016x}" for each in (record, stored))
+        self._runtime.emit("undone", hash=was, now=now, **self.label(row))
+
     def _lost(self, row: Row, record: Record | None) -> None:
         """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
         try:
             stored = self.get(row)
         except ReadFailed:
+            self._undone(row, record, None)
             self.announce(row, record, None)
             return
+        self._undone(row, record, stored)
         if stored is None and record is not None:
             self.on_undone(row)
         self.announce(row, record, stored)

@@ -89,10 +89,7 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
     liked = ("clock",) if workload.lww and wanted.nemeses is None and draws.chance(_DATED) else ()
-    context = fault_context(options)
-    if any(option.startswith("quorums=") for option in spec.option):
-        context = replace(context, w=1)  # a request may ask for one copy: no node may forget it
-    faults = draw_faults(draws, context, names, liked, spec.time_limit)
+    faults = draw_faults(draws, fault_context(options), names, liked, spec.time_limit)
     if any(param.startswith("weights=") for param in spec.param) and any(
         event.f.endswith("-membership") for event in faults
     ):

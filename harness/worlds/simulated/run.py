@@ -75,7 +75,7 @@ def simulate(
     cannot be simulated."""
     test, tweaks = facts(options), tweaks or Tweaks()
     if tweaks.unsteady:
-        test["unsteady"] = True
+        test["unsteady"] = list(tweaks.unsteady)
     with VirtualTime() as time:
         world = World(options, time.loop, tweaks, story)
         recorder = Recorder(None, clock=time.clock.monotonic_ns)

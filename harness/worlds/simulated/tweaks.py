@@ -29,8 +29,6 @@ from dynamesis.cluster.core.protocol.events import Effect, Persist, Reply, Send,
 Roll = Callable[[], float]
 #: seconds that a pair of nodes of each priority adds to a message
 _SLOW = (0.0, 0.004, 0.03, 0.2)
-#: s that a message or a sync takes where no request is refused for it
-_STEADY = 0.03
 #: messages among which the priorities change
 _STEPS = 4_000
 
@@ -59,6 +57,16 @@ _TREES = ("TreeRoots", "TreeLeaves", "TreeKeys")
 
 #: every point by name
 POINTS: dict[str, Point] = {
+    "batch-fails": Point(
+        "a batch of records cannot be stored",
+        Persist,
+        (0.0, 0.3),
+        ("objects",),
+        "no space left",
+    ),
+    "hints-fail": Point(
+        "a batch of hints cannot be stored", Persist, (0.0, 0.3), ("hints",), "no space left"
+    ),
     "batch-late": Point("a batch of records is late", Persist, (0.02, 0.25), ("objects",)),
     "hints-late": Point("a batch of hints is late", Persist, (0.02, 0.8), ("hints",)),
     "meta-late": Point("identity or membership is stored late", Persist, (0.02, 0.8), ("meta",)),
@@ -105,10 +113,14 @@ class Tweaks:
             raise ValueError(f"priorities is {self.priorities}; it must be 0 or more")
 
     @property
-    def unsteady(self) -> bool:
-        """Whether nodes may refuse requests for these tweaks alone, with no fault active."""
-        late = self.latency[1] > _STEADY or self.fsync[1] > _STEADY
-        return late or self.priorities > 0 or any(self.points.values())
+    def unsteady(self) -> tuple[str, ...]:
+        """For what nodes may refuse requests with no fault active: "late" for messages, timers or
+        batches that are so at random, "storage" for batches that fail. The speed of network and
+        disks alone explains no refusal: it is the same for all, and known."""
+        struck = [POINTS[name] for name, chance in self.points.items() if chance]
+        late = self.priorities > 0 or bool(struck)
+        fails = any(point.fails and point.effect is Persist for point in struck)
+        return (("late",) if late else ()) + (("storage",) if fails else ())
 
     @cached_property
     def _by_effect(self) -> dict[type, tuple[tuple[str, Point, float], ...]]:

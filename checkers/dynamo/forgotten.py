@@ -1,0 +1,86 @@
+"""Which writes a node may have forgotten that alone had them.
+
+A write that asks for a single copy, or that no client got an answer about, may lie on one node
+only. Where that forgets, by a wipe of its disk, an older copy of it, bits that flip, its removal
+from the cluster, or, where writes are acknowledged from memory, its end, the write is gone, and
+what it had replaced may be back. No store can do better; so neither is held against it.
+
+The answer to a write shows how many nodes had it (`worth`: replicas) and which one stamped it
+(`coordinator`); without that it is as many as the write needed. It may have been forgotten where
+at least so many nodes forgot after it was begun, the one that stamped it among them. An
+acknowledgement of two copies survives one node. That the other copies are made soon after
+the answer is not considered: nothing in the history shows when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.dynamo.freshness import in_memory
+from dynamesis.checkers.dynamo.request_needs import Needs
+from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.history.faults import Fault
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import OK, Bools
+from dynamesis.checkers.history.timeline import Timeline
+
+#: families of faults by which a node loses what is in its memory
+_ENDS = ("kill", "upgrade", "disk", "stop")
+
+
+def may_be_forgotten(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Bools:
+    """By version: whether all nodes that certainly had it may have forgotten it since."""
+    found: Bools = np.zeros(len(c), np.bool_)
+    forgotten = list(_forgotten(c.history, timeline, test or {}))
+    if not forgotten:
+        return found
+    needs = Needs(c.history, test or {}) if _has_needs(test or {}) else None
+    last = max(row for _, row in forgotten)
+    for version in np.flatnonzero(c.written <= last).tolist():
+        nodes = {node for node, row in forgotten if c.written[version] <= row}
+        copies, coordinator = _copies(c, version, needs)
+        found[version] = len(nodes) >= copies and coordinator in (None, *nodes)
+    return found
+
+
+def _has_needs(test: Mapping[str, Any]) -> bool:
+    return isinstance(test.get("r"), int) and isinstance(test.get("w"), int)
+
+
+def _copies(c: Causality, version: int, needs: Needs | None) -> tuple[int, str | None]:
+    """On how many nodes a version certainly was, and on which, as far as that is known."""
+    if c.outcome[version] != OK:
+        return 1, None
+    ended = int(c.ended[version])
+    worth = c.history.worth.get(ended, {})
+    replicas, coordinator = worth.get("replicas"), worth.get("coordinator")
+    if not isinstance(replicas, int):
+        replicas = 1 if needs is None else needs.at(ended).answers
+    return max(1, replicas), coordinator if isinstance(coordinator, str) else None
+
+
+def _forgotten(
+    h: History, timeline: Timeline, test: Mapping[str, Any]
+) -> Iterator[tuple[str, int]]:
+    """Each node that forgot, and the row up to which what was written may be gone from it."""
+    members = tuple(str(node) for node in test.get("nodes") or ())
+    volatile = in_memory(test)
+    for fault in timeline.faults:
+        if not fault.skipped:
+            row = NEVER if fault.stopped is None or fault.detail == "bit-flip" else fault.stopped
+            yield from ((node, row) for node in _forgetting(fault, volatile, members))
+    for row in timeline.found_dead if volatile else ():
+        value = h.value_of(row)
+        dead = value.get("nodes") if isinstance(value, dict) else None
+        yield from ((str(node), row) for node in (dead if isinstance(dead, list) else members))
+
+
+def _forgetting(fault: Fault, volatile: bool, members: tuple[str, ...]) -> tuple[str, ...]:
+    """The nodes that a fault makes forget; all, where it names none."""
+    if fault.family == "membership":
+        return fault.names("removes")
+    if fault.family == "wipe" or fault.detail == "bit-flip" or (volatile and fault.family in _ENDS):
+        return fault.nodes or members
+    return ()
