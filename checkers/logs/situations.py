@@ -115,7 +115,7 @@ SITUATIONS: dict[str, Situation] = {
     "retry-answered": Situation("a retry was answered from memory", "retry-answered"),
     "retry-joined": Situation("a retry met its first try, in progress", "retry-joined"),
     "retry-continued": Situation(
-        "a retry went on from the first try's stamp", "held", why("retry")
+        "a retry continued from the first try's stamp", "held", why("retry")
     ),
     "retry-sought": Situation("a retry was sought at the other nodes", "retry-sought"),
     "retry-forgotten": Situation(

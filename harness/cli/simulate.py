@@ -29,7 +29,7 @@ def run(
     schedules: Annotated[
         int | None, Option(help="How many schedules; 1000 when absent, without --time.")
     ] = None,
-    time: Annotated[str | None, Option(help="How long to go on instead: 60s, 10m, 2h.")] = None,
+    time: Annotated[str | None, Option(help="How long to run instead: 60s, 10m, 2h.")] = None,
     seed: Annotated[
         int | None, Option(help="Seed of the first schedule; drawn when absent.")
     ] = None,

@@ -74,7 +74,7 @@ class ProgressCounts:
 
 
 def alarm(op: Op) -> str | None:
-    """What is printed at once of an event: a process died that no fault ended."""
+    """What is printed immediately for an event: a process died that no fault ended."""
     if op.f == "found-dead":
         return "\n".join(
             f"{node} died by itself: {last}" for node, last in op.value["last"].items()

@@ -76,7 +76,7 @@ def one(given: SimulateFlags) -> Asked:
 
 
 def cores() -> int:
-    """How many processes this machine runs at once, as far as this one may use it."""
+    """How many processes this machine runs concurrently, as far as this one may use it."""
     return max(1, min(_MOST_JOBS, len(os.sched_getaffinity(0))))
 
 

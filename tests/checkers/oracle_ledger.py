@@ -12,7 +12,7 @@ from typing import Any
 from dynamesis.checkers.history.history import Op
 
 FOREVER = 10**9
-#: what a slow machine may cause at once, and what it may cause only after half a second
+#: what a slow machine may cause immediately, and what it may cause only after half a second
 SLOW = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 QUORUM = ("read-quorum", "write-quorum", "no-coordinator")
 #: which faults may be the cause of such a refusal
@@ -201,7 +201,7 @@ class Ledger:
         return sure and enough and self.ops[end].node in whole
 
     def kept_waiting(self, end: int) -> bool:
-        """Whether half a second passed before it was refused, unless as a write and for good."""
+        """Whether half a second passed before it was refused; a write may be refused forever."""
         op = self.ops[end]
         if op.error.code not in QUORUM:
             return False

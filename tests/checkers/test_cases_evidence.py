@@ -117,7 +117,7 @@ def test_the_case_of_a_fault_that_did_not_bite(
 
 
 def load(puts: int, failed: int = 0) -> list[Op]:
-    """A test whose load has so many puts, and so many that were refused for good."""
+    """A test whose load has so many puts, and so many that were refused permanently."""
     ops = [harness("phase", "load")]
     for number in range(puts + failed):
         op = Op(process=number, f="put", key="k", id=f"{number}.1", value=1, basis=None)

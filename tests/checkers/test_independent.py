@@ -1,4 +1,4 @@
-"""Histories of several things at once, values [key, value]."""
+"""Histories of several objects, values [key, value]."""
 
 from __future__ import annotations
 

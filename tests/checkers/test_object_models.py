@@ -100,7 +100,7 @@ def test_a_proof_has_what_a_picture_needs() -> None:
 
 
 def _crowd(count: int) -> list[tuple[Any, ...]]:
-    """Many exchanges open at once, and a read that none of them explains."""
+    """Many exchanges open at the same time, and a read that none of them explains."""
     begun = [(i, "invoke", "cas", [i % 4, (i * 3 + 1) % 4]) for i in range(count)]
     wrong = [(999, "invoke", "write", 7), (999, "info", "write", 7), *done(1000, "read", seen=7)]
     ends = [(i, "ok", "cas", [i % 4, (i * 3 + 1) % 4]) for i in range(count)]

@@ -34,7 +34,7 @@ CODES = (
 SHOWN = [Sibling("nobody's", 1)]
 GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
 
-#: (who, what, key, node, claims, ms that pass): who 0-2 are clients, 3-5 faults
+#: (actor, what, key, node, claims, ms that pass): actor 0-2 are clients, 3-5 faults
 STEP = st.tuples(
     st.integers(0, 5),
     st.integers(0, 9),
@@ -70,14 +70,14 @@ class Interpreter:
         self.ops.append(Op(time=self.now * 1_000_000, **fields))
         return self.ops[-1]
 
-    def step(self, who: int, what: int, key: int, node: int, claims: int, ms: int) -> None:
+    def step(self, actor: int, what: int, key: int, node: int, claims: int, ms: int) -> None:
         self.now += ms
-        if who >= 3:
-            self.trouble(who, what, node)
-        elif self.process[who] not in self.open:
-            self.invoke(self.process[who], what, KEYS[key], node, claims)
+        if actor >= 3:
+            self.trouble(actor, what, node)
+        elif self.process[actor] not in self.open:
+            self.invoke(self.process[actor], what, KEYS[key], node, claims)
         else:
-            self.complete(who, what, node, claims)
+            self.complete(actor, what, node, claims)
 
     def invoke(self, process: int, what: int, key: str, node: int, asks: int) -> None:
         put = {"id": f"w{len(self.ops)}", "value": 1, "basis": None} if what % 2 else {}
@@ -87,19 +87,19 @@ class Interpreter:
             process=process, f=f, key=key, node=asked, options=_options(asks), **put
         )
 
-    def complete(self, who: int, what: int, node: int, claims: int) -> None:
-        op = self.open.pop(self.process[who])
+    def complete(self, actor: int, what: int, node: int, claims: int) -> None:
+        op = self.open.pop(self.process[actor])
         end = {"process": op.process, "f": op.f, "key": op.key, "id": op.id, "node": op.node}
         if what < 2:
             error = OpError("timeout", False)
             self.event(type="info", error=error, **end)
-            self.process[who] += 3
+            self.process[actor] += 3
         elif what < 4:
             code, definite = CODES[(claims + what) % len(CODES)]
             unknown = not definite and op.f == "put"
             error = OpError(code, not unknown)
             self.event(type="info" if unknown else "fail", error=error, **end)
-            self.process[who] += 3 * unknown
+            self.process[actor] += 3 * unknown
         else:
             names = ("replicas", "primaries", "durable", "fallbacks")
             worth = dict(zip(names, _digits(claims), strict=True))

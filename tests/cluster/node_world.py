@@ -79,7 +79,7 @@ def gone(*pids: int) -> None:
 
 
 def with_proof(mine: Hello, theirs: Hello, secret: str = SECRET) -> Hello:
-    """`mine` as somebody says it who knows the secret."""
+    """`mine`, with the proof of a peer that has the secret."""
     mine = msgspec.structs.replace(mine, nonce=b"n" * 16)
     return msgspec.structs.replace(mine, proof=guard.proof(secret, "dialled", mine, theirs))
 

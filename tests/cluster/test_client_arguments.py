@@ -1,4 +1,4 @@
-"""What a client is asked for that cannot be right: told at once, and nothing is sent."""
+"""What a client is asked for that cannot be right: refused before anything is sent."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ async def test_a_refusal_becomes_its_exception() -> None:
     assert (error.message, error.node, error.retry_after) == ("full", "n1", 0.25)
 
 
-# ---- how it goes on
+# ---- how it continues
 
 
 @in_loop

@@ -1,4 +1,4 @@
-"""Who may speak to a node, from where, and what the wire shows of it."""
+"""Which peers a node accepts, from where, and what the wire shows of the secret."""
 
 from __future__ import annotations
 

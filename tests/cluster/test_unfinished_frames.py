@@ -1,4 +1,4 @@
-"""Frames that are begun and not finished: who hoards them pays, and everybody else is served."""
+"""Frames that are begun and not finished: their connections are closed, all others are served."""
 
 from __future__ import annotations
 

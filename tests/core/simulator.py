@@ -130,7 +130,7 @@ class Simulator:
         return copied
 
     def isolate(self, *side: str) -> None:
-        """Cut all links between `side` and the rest; both ends notice at once."""
+        """Cut all links between `side` and the rest; both ends notice immediately."""
         others = [name for name in self.names if name not in side]
         for a in side:
             for b in others:

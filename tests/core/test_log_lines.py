@@ -29,7 +29,7 @@ def primaries(sim: Simulator, key: bytes = K) -> tuple[str, ...]:
 
 
 def without(sim: Simulator, target: str) -> str:
-    """Put while a primary is out of reach; returns who kept the hint."""
+    """Put while a primary is out of reach; returns the node that kept the hint."""
     other = next(n for n in primaries(sim) if n != target)
     sim.isolate(target)
     sim.run(3)

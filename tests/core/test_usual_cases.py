@@ -222,7 +222,7 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the comparison above compares: requests that are usual to their end, and such that
-    went on in the general machine after their stamp or their first answers."""
+    continued in the general machine after their stamp or their first answers."""
     taken: Counter[str] = Counter()
 
     def counted(kind: type, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`dynamesis campaign` on real processes: what fails, what is interrupted, what goes on."""
+"""`dynamesis campaign` on real processes: what fails, what is interrupted, what continues."""
 
 from __future__ import annotations
 

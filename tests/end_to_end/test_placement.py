@@ -14,7 +14,7 @@ from tests.end_to_end.conftest import Run, Start
 pytestmark = pytest.mark.cluster
 
 BUGS = Path(__file__).parent / "bugs" / "placement.py"
-#: replicas compare nothing, nodes are cut off: who is out of reach needs a hint
+#: replicas compare nothing, nodes are cut off: a node out of reach needs a hint
 HINTS = ("--workload", "register", "--nemesis", "cut", "--param", "anti_entropy_interval=0",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 #: partitions move under load, and reads must be fresh

@@ -88,7 +88,7 @@ def test_nodes_are_upgraded_and_rolled_back_one_by_one(start: Start, tmp_path: P
         mixed.append(len(paths))
         return any(str(other) in path for path in paths) and len(paths) == 2
 
-    run.until(seen, "nodes of two versions at once")
+    run.until(seen, "nodes of two versions at the same time")
     assert run.wait() == 0, run.said()
     starts, proofs = values(run, "start-upgrade"), values(run, "evidence")
     assert starts[0]["versions"]["to"].startswith("other (")

@@ -110,7 +110,7 @@ CHANGE = strike(3, "start-membership", joins=["n11"], leaves=["n1"], removes=[])
 def test_nodes_are_a_row_of_states() -> None:
     assert list(states()) == ["n1", "n2", "n3", "n10"]
     assert states(KILL) == {**UP, "n2": "down"}
-    assert states(KILL, CUT) == {**UP, "n2": "down+cut"}, "who is with most others is not cut off"
+    assert states(KILL, CUT) == {**UP, "n2": "down+cut"}, "a node on the larger side is not cut off"
     assert states(KILL, CUT, strike(1, "stop-kill")) == {**UP, "n2": "cut"}
     died = strike(0, "found-dead", nodes=["n3"], last={"n3": "bye"})
     assert states(died)["n3"] == "died"

@@ -1,4 +1,4 @@
-"""Bugs that show only to clients who ask for more: `--bug tests/workloads/planted.py:NAME`.
+"""Bugs that show only to clients with unusual options: `--bug tests/workloads/planted.py:NAME`.
 
 Each breaks what an option of the workloads is there to reach (workloads.script.requests,
 workloads.script.modification, workloads.bulk); a load without that option finds nothing wrong.

@@ -2,7 +2,7 @@
 
 Three replicas hold, of every key, the versions that stand and the set of ids they know
 of: the definition of causal histories itself, not its encoding as version vectors. A
-write reaches some replicas at once and the others by `quiesce`; operations take a random
+write reaches some replicas immediately and the others by `quiesce`; operations take a random
 time, may fail, or end in doubt.
 """
 
@@ -204,7 +204,7 @@ class LastWriterWins(Store):
 
 
 class NeverReplaces(Store):
-    """Contexts are ignored: what was replaced goes on standing."""
+    """Contexts are ignored: what was replaced stays a version."""
 
     def write(self, record, context, new):
         return super().write(record, frozenset(), new)

@@ -1,5 +1,5 @@
 """What one client does, as a pure value: given the completion of its last operation, the
-next operation and the script that goes on from there.
+next operation and the script that continues from there.
 
 A client has one operation in flight at most, so this is all that a workload needs to define;
 `scripted` makes a generator of it, with a script of its own for every thread.

@@ -2,7 +2,7 @@
 
 A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
-what was stamped and then refused goes on from its first stamp. A put under the id of another one,
+what was stamped and then refused continues from its first stamp. A put under the id of another one,
 with another key or value, is neither: it is refused.
 """
 

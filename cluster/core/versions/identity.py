@@ -23,7 +23,7 @@ outside in, this is what makes sure of that:
   the shell. Peers remember how many lives of an incarnation they have met and send it
   back in every Pong, the first of them as soon as a link is up; and every incoming clock
   and context is looked at. A node that learns of a later life, or of an epoch that was not
-  leased here, proves that this disk is behind: a new incarnation begins at once.
+  leased here, proves that this disk is behind: a new incarnation begins immediately.
 
 What is left is a rollback below the files together with writes before any peer has
 answered; no node that is always writable could notice that in time.

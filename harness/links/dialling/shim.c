@@ -25,7 +25,7 @@ static void note(unsigned port) {
     int length = snprintf(line, sizeof line, "dial %u\n", port);
     int file = open(seen, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (file < 0) return;
-    if (write(file, line, length) < 0) { /* evidence only: the connection goes on */ }
+    if (write(file, line, length) < 0) { /* evidence only: the connection continues */ }
     close(file);
 }
 

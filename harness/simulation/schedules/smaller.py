@@ -22,7 +22,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 #: What a spec needs to be the same test.
 _KEPT = ("workload", "seed", "bug", "time_limit", "links", "concurrency", "nodes", "target",
          "nemesis", "schedule", "world")  # fmt: skip
-#: s that the load goes on after its last operation or fault
+#: s that the load continues after its last operation or fault
 _TAIL = 0.1
 
 

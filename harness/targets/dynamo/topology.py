@@ -48,8 +48,8 @@ class Topology:
 
     @property
     def bounds(self) -> JsonObject:
-        """How much a node may have in progress and in hints, and how much background work at
-        once."""
+        """How much a node may have in progress and in hints, and how much background work
+        concurrently."""
         limits = {field.name: field.default for field in fields(Params)} | dict(self.node_params)
         most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
         return most | {"background_slices": MOST}

@@ -25,7 +25,7 @@ KEYS = [b"key-%d" % i for i in range(20)]
 
 
 async def holds(client: Client, key: bytes) -> bool:
-    """Whether what was put is read; it need not be at once, while replicas are repaired."""
+    """Whether what was put is read; it need not be immediately, while replicas are repaired."""
     try:
         siblings = (await client.get(key)).siblings
     except DynamoError:

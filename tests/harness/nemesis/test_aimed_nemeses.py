@@ -135,7 +135,7 @@ def test_who_gives_up_partitions_is_cut_off_from_those_it_waits_for(tmp_path: Pa
             await until(lambda: gives(s))
             await s.do("start-cut", fault=2, **{**aim, "otherwise": "n4"})
             (giver,), peers = s.history[-1].value["grudge"]
-            assert giver != "n4", "who only joins gives up nothing"
+            assert giver != "n4", "a node that only joins gives up nothing"
             assert "n4" in peers
             await s.do("stop-cut", fault=2)
         await s.nemesis.heal_all()

@@ -431,7 +431,7 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         ):  # fmt: skip
             s.nemesis.observe(Op(type=type, f="put", key=key, worth={"coordinator": node}))
         done = await s.do("start-cut", fault=2, kind="refused", target="coordinator", **aim)
-        assert done.value["grudge"][0] == [other], "who coordinated the last put of the key"
+        assert done.value["grudge"][0] == [other], "the coordinator of the last put of the key"
         await s.do("stop-cut", fault=2)
         await until(s.all_hear_all)
 
