@@ -161,8 +161,8 @@ class Dynamo:
 
     def quiet(self) -> bool | None:
         """What the last word on it was."""
-        said = [op.value["quiet"] for op in self.ops if op.f == "quiesce"]
-        return said[-1] if said else None
+        answers = [op.value["quiet"] for op in self.ops if op.f == "quiesce"]
+        return answers[-1] if answers else None
 
     def unquiet(self) -> set[Finding]:
         """Of a cluster that did not get quiet: stuck, and lost where every node was dumped whole

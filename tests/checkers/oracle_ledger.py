@@ -24,7 +24,7 @@ CAUSES = {
 
 @dataclass
 class Trouble:
-    """One fault as the nemesis told it."""
+    """One fault as the nemesis reported it."""
 
     first: int
     last: int
@@ -37,7 +37,7 @@ class Trouble:
 
 
 class Ledger:
-    """What the nemesis told, against what clients were told."""
+    """The nemesis's reports, against the clients' answers."""
 
     def __init__(self, ops: list[Op], test, primaries) -> None:
         self.ops, self.test, self.primaries = ops, test, primaries
@@ -61,7 +61,7 @@ class Ledger:
         starts = [(i, op) for i, op in mine if op.f.startswith("start-")]
         stops = [i for i, op in mine if op.f.startswith("stop-")]
         complete = [i for i, op in starts[1:] if op.type == "info" and op.error is None]
-        bites = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
+        proven = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
         kind, value = starts[0][1].f.removeprefix("start-"), starts[0][1].value
         stopped = set(value.get("nodes", ())) if kind in ("kill", "pause") else set()
         groups = value.get("grudge", []) if kind.startswith("cut") else []
@@ -72,7 +72,7 @@ class Ledger:
         return Trouble(
             starts[0][0],
             stops[-1] if len(stops) > 1 else FOREVER,
-            min(complete + bites) if bites and understood else FOREVER,
+            min(complete + proven) if proven and understood else FOREVER,
             min([*stops[:1], *self.heals, FOREVER]),
             stopped,
             parted,

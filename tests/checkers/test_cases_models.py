@@ -76,7 +76,7 @@ def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("-m", "set", "--initial", "0"), "model set takes no initial"),
         (("--initial", "0"), "--at-least-once and --fifo need --model"),
@@ -86,8 +86,8 @@ def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
         (("-m", "bank", "--total-amount", "1/0"), "--total-amount: expected a number, got '1/0'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(arguments: tuple[str, ...], told: str) -> None:
+def test_options_that_make_no_sense_are_refused(arguments: tuple[str, ...], expected: str) -> None:
     code, output, errors = check(CASES / "register-initial-zero.edn", *arguments)
     assert (code, output) == (2, "")
-    assert told in errors
+    assert expected in errors
     assert errors.count("\n") == 1

@@ -91,7 +91,7 @@ def tree(form: Any) -> Any:
     if isinstance(form, list):
         return ("list", tuple(map(tree, form)))
     if isinstance(form, dict):
-        # a key that is no string is a word of its EDN text
+        # a key that is not a string is a word of its EDN text
         return ("map", frozenset((key_text(k), tree(v)) for k, v in form.items()))
     return ("int" if isinstance(form, int) else "float", repr(form))
 

@@ -30,8 +30,8 @@ def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> CheckerRes
 
 
 def test_what_arrives_as_it_was_kept_is_right() -> None:
-    told = verdict(kept("aa"), came("aa"), sent("aa"))
-    assert (told.verdict, told.details) == (Verdict.VALID, {"handed_off": 1})
+    result = verdict(kept("aa"), came("aa"), sent("aa"))
+    assert (result.verdict, result.details) == (Verdict.VALID, {"handed_off": 1})
     assert verdict(kept("aa"), came("aa", what="held"), sent("aa")).verdict is Verdict.VALID
 
 

@@ -17,8 +17,8 @@ def history(*events: tuple[str, str, Any]) -> History:
     return History.of([cut, *clients, cut])
 
 
-def done(f: str, asked: Any, told: Any) -> list[tuple[str, str, Any]]:
-    return [("invoke", f, asked), ("ok", f, told)]
+def done(f: str, asked: Any, answer: Any) -> list[tuple[str, str, Any]]:
+    return [("invoke", f, asked), ("ok", f, answer)]
 
 
 def test_each_key_of_a_set_is_a_set_of_its_own() -> None:
@@ -84,8 +84,10 @@ def keyed(*events: tuple[str, str, str | None, Any]) -> History:
     )
 
 
-def pair(f: str, key: str | None, asked: Any, told: Any) -> list[tuple[str, str, str | None, Any]]:
-    return [("invoke", f, key, asked), ("ok", f, key, told)]
+def pair(
+    f: str, key: str | None, asked: Any, answer: Any
+) -> list[tuple[str, str, str | None, Any]]:
+    return [("invoke", f, key, asked), ("ok", f, key, answer)]
 
 
 #: by model: what is done to key a, what shows something wrong of it, and what is right of b
@@ -132,7 +134,7 @@ RIGHT = {
 def test_the_field_key_is_heeded_by_every_model(model: str) -> None:
     did, wrong, other = BY_KEY[model]
     good = check_model(model, keyed(*did, *other, *RIGHT[model]))
-    assert not good.anomalies, "what stands in one key says nothing about another"
+    assert not good.anomalies, "one key proves nothing about another"
     bad = check_model(model, keyed(*did, *other, *wrong))
     assert bad.verdict is Verdict.INVALID
     assert {a.key for a in bad.anomalies} <= {"a", "x"}
@@ -165,8 +167,8 @@ def test_transactions_of_two_operations_are_no_pairs() -> None:
 
 
 def test_transactions_by_key_as_values() -> None:
-    def txn(key: int, asked: Any, told: Any) -> list[tuple[str, str, Any]]:
-        return done("txn", [key, asked], [key, told])
+    def txn(key: int, asked: Any, answer: Any) -> list[tuple[str, str, Any]]:
+        return done("txn", [key, asked], [key, answer])
 
     write = [["append", "x", 1]]
     right = [*txn(1, write, write), *txn(2, write, write)]

@@ -285,7 +285,7 @@ def test_banks(reads: list[dict[str, float]], test: dict[str, Any], found: dict[
     assert judged("bank", *events, test=test).counts() == found
 
 
-#: model, events, what it says of why it cannot judge
+#: model, events, the reason why it cannot judge
 UNKNOWN = [
     ("bank", done(0, "read", seen=[1, 2]), "index 1, field value: expected balances by account"),
     ("bank", done(0, "transfer", {"from": 1, "to": 2, "amount": 3}), "no read succeeded"),

@@ -178,7 +178,7 @@ def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: 
         assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {}), history_
 
 
-#: (model, operations added to what is valid, what the reason says)
+#: (model, operations added to a valid history, part of the reason)
 ODD: list[tuple[str, list, str]] = [
     ("set", done(1, "read", seen={"a": 1}), 'the list of elements read, got {"a":1}'),
     ("set", done(1, "read", seen="abc"), 'the list of elements read, got "abc"'),

@@ -62,6 +62,6 @@ FINAL = st.tuples(st.integers(0, 63), st.integers(6, 15))
 def test_stale_reads_agree_whatever_moves_and_forgets(program) -> None:
     ops = ran(program)
     found, counts, _ = Promises(ops, PRIMARIES).coverage()
-    told = verdict("coverage", ops, STRICT)
-    assert named(told) == found
-    assert told.counts() == told.details["counts"] == counts
+    result = verdict("coverage", ops, STRICT)
+    assert named(result) == found
+    assert result.counts() == result.details["counts"] == counts

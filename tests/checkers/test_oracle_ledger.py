@@ -29,9 +29,9 @@ CODES = (
     ("storage-read", True),
     ("unreachable", True),
     ("disconnected", False),
-    ("never-heard-of", True),
+    ("unknown-code", True),
 )
-SHOWN = [Sibling("nobody's", 1)]
+SHOWN = [Sibling("unwritten", 1)]
 GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
 
 #: (actor, what, key, node, claims, ms that pass): actor 0-2 are clients, 3-5 faults
@@ -110,27 +110,27 @@ class Interpreter:
 
     def trouble(self, fault: int, what: int, node: int) -> None:
         """The next event in the life of a fault: beginning, begun, bitten, ending, ended; of
-        some nobody says when they began. The nemesis does nothing else while it begins or
+        of some the beginning is missing. The nemesis does nothing else while it begins or
         ends one."""
         if self.at_work not in (None, fault):
             return
         stage, kind, hit = self.faults.get(fault, (0, FAULTS[(what + fault) % len(FAULTS)], node))
-        told = {"grudge": GROUPS[hit % 3]} if "cut" in kind else {"nodes": [NODES[hit % 3]]}
-        at_once = stage == 0 and what == 9
+        result = {"grudge": GROUPS[hit % 3]} if "cut" in kind else {"nodes": [NODES[hit % 3]]}
+        immediately = stage == 0 and what == 9
         if stage < 5:
             f, value = (
-                (f"start-{kind}", told),
-                (f"start-{kind}", told),
+                (f"start-{kind}", result),
+                (f"start-{kind}", result),
                 ("evidence", {"bit": what > 1}),
                 (f"stop-{kind}", {}),
                 (f"stop-{kind}", {}),
             )[stage]
-            how = "invoke" if stage in (0, 3) and not at_once else "info"
+            how = "invoke" if stage in (0, 3) and not immediately else "info"
             error = OpError("nemesis-failed", False) if stage == 1 and what == 0 else None
             value = {"fault": fault, **value}
             self.event(process="nemesis", type=how, f=f, value=value, error=error)
-        self.at_work = fault if stage in (0, 3) and not at_once else None
-        self.faults[fault] = (stage + 1 + at_once, kind, hit)
+        self.at_work = fault if stage in (0, 3) and not immediately else None
+        self.faults[fault] = (stage + 1 + immediately, kind, hit)
 
     def finish(self, healed: bool, finals) -> None:
         """Heals, and reads each of these keys once."""
@@ -184,7 +184,7 @@ def test_the_ledger_agrees(program) -> None:
     ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None
-    told = check_ledger(Run(history, test))
+    result = check_ledger(Run(history, test))
     oracle = Ledger(ops, test, PRIMARIES)
     unread = oracle.unread()
     counted = {row for rows in unread.values() for row in rows}
@@ -192,8 +192,8 @@ def test_the_ledger_agrees(program) -> None:
         "impossible-ack": oracle.impossible(),
         "unavailable": oracle.unavailable() - counted,
     }
-    of_keys = {a.key: a for a in told.anomalies if "codes" in a.data}
+    of_keys = {a.key: a for a in result.anomalies if "codes" in a.data}
     assert {key: counted & set(a.ops) for key, a in of_keys.items()} == unread
     for name, rows in by_name.items():
-        single = [a for a in told.anomalies if a.name == name and "codes" not in a.data]
+        single = [a for a in result.anomalies if a.name == name and "codes" not in a.data]
         assert {a.ops[-1] for a in single} == rows, name

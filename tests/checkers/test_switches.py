@@ -32,14 +32,14 @@ def test_each_partition_that_moves_once_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("one", "other", "expected"),
     [("lost", "gained", "n1 served it again at 2.000 s what it had ceased to serve at 1.000 s"),
      ("gained", "lost", "n1 ceased to at 2.000 s what it had begun to serve at 1.000 s")],
 )  # fmt: skip
-def test_one_that_goes_back_is_an_anomaly(one: str, other: str, said: str) -> None:
+def test_one_that_goes_back_is_an_anomaly(one: str, other: str, expected: str) -> None:
     (anomaly,) = verdict(serves(1, **{one: [0]}), serves(2, **{other: [0]})).anomalies
     assert anomaly.name == "early-ownership"
-    assert said in anomaly.why
+    assert expected in anomaly.why
     assert (anomaly.data["node"], anomaly.data["partition"]) == ("n1", 0)
 
 

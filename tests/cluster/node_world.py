@@ -1,4 +1,4 @@
-"""What tests of the shell stand on: a loop, deadlines, ports, and a node process."""
+"""What tests of the shell are built on: a loop, deadlines, ports, and a node process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real nodes whose disks are told to fail: each fault bites, is honest, and heals."""
+"""Real nodes with disk faults: each takes effect, is reported, and heals."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ async def _plain_talk_fails(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected"),
     [
         ({"cert": "no.pem"}, "no.pem, {key}: No such file"),
         ({"ca": "no.ca"}, "no.ca: No such file"),
@@ -276,7 +276,7 @@ async def _plain_talk_fails(address: str) -> None:
     ],
 )
 def test_a_certificate_that_is_none_is_an_error_of_the_environment(
-    tmp_path: Path, ports: Ports, tls: Tls, wrong: dict[str, str], said: str
+    tmp_path: Path, ports: Ports, tls: Tls, wrong: dict[str, str], expected: str
 ) -> None:
     other = certificate(shutil.which("openssl") or "", tmp_path / "other")
     (tmp_path / "other.key").write_bytes(other.key.read_bytes())
@@ -284,7 +284,7 @@ def test_a_certificate_that_is_none_is_an_error_of_the_environment(
     alone = NodeAlone(tmp_path, ports.take(), ports.take(), tls=files | wrong)
     with ended(alone):
         assert alone.start().wait(20) == 4
-        assert said.format(**files) in alone.errors.read_text()
+        assert expected.format(**files) in alone.errors.read_text()
 
 
 @pytest.mark.cluster

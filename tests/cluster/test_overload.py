@@ -17,7 +17,7 @@ BOUND = 8 * MIB
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Memory of a process that is no mapped file."""
+    """Memory of a process without its mapped files."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("RssAnon:"))
     return int(line.split()[1]) * 1024

@@ -222,7 +222,7 @@ def test_every_commit_that_returned_survives_a_kill_at_any_moment(folder: Path) 
         returned = _write_until_killed(folder, returned + 1, 1 + draw.randrange(60))
         engine = LmdbEngine(folder, 1 << 20)
         last = int(engine.get("meta", b"group") or b"-1")
-        assert last in (returned, returned + 1), "a commit is lost, or one nobody asked for"
+        assert last in (returned, returned + 1), "a commit is lost, or one was made up"
         for group, n in itertools.product(range(last + 1), range(3)):
             assert engine.get("objects", b"%d-%d" % (group, n)) == b"%d" % group * 300
         assert len(list(engine.scan("objects"))) == 3 * (last + 1), "half a group"

@@ -47,7 +47,7 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
             yield w
         finally:
             await w.cluster.stop_all()
-            assert sorted(w.exited) == sorted(w.spawned), "every process was reaped, and told of"
+            assert sorted(w.exited) == sorted(w.spawned), "every process was reaped, and reported"
             assert not any(map(alive, w.spawned))
 
 
@@ -194,7 +194,7 @@ async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_pa
                 await store.get(b"k")
             assert caught.value.definite
             await cluster.start("n2")
-            async with asyncio.timeout(120):  # until n2 tells n1 of the ring
+            async with asyncio.timeout(120):  # until n1 gets the ring from n2
                 while not ((await cluster.status("n1")) or {}).get("ready"):
                     await asyncio.sleep(0.01)
 

@@ -62,7 +62,7 @@ async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPa
         later.write(HALF_END)
         for _ in range(5):
             later.write(WHOLE)
-        await until(lambda: len(asked) == 6, "whoever came later is served")
+        await until(lambda: len(asked) == 6, "later connections are served")
         assert held(port) <= 4 * len(HALF)
         for raw in (*hoarders, later):
             raw.close()

@@ -267,11 +267,11 @@ def test_without_toxiproxy_auto_is_embedded_and_reports_it(
         raise EnvironmentFailed("no toxiproxy-server 2.12.0")
 
     monkeypatch.setattr("dynamesis.harness.links.provision.toxiproxy_server", nothing)
-    said: list[str] = []
+    notes: list[str] = []
     with reserve(1) as ports, ProcessGuard.start() as reaper:
-        links = LINKS["auto"].make(LinkContext(tmp_path, ports, reaper, said.append, print))
+        links = LINKS["auto"].make(LinkContext(tmp_path, ports, reaper, notes.append, print))
     assert isinstance(links, EmbeddedLinks)
-    assert said == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
+    assert notes == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
 
 
 def test_direct_links_go_straight_and_refuse_faults() -> None:

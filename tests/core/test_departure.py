@@ -1,4 +1,4 @@
-"""Whoever has gone brings nothing back: no value that was deleted and reaped meanwhile."""
+"""A node that has gone brings nothing back: no value that was deleted and reaped meanwhile."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def held_by(sim: Simulator, *names: str) -> list[bytes]:
 
 
 def forgetful(node: Node) -> None:
-    """A reaper that asks members only, in a cluster that has done with nobody and takes states
-    from anybody."""
+    """A reaper that asks members only, in a cluster that closes no node and takes states
+    from every node."""
     node.reaper.peers = lambda: [m for m in node.view.layout.members if m != node.params.node]
     node.reaper.fingerprint = lambda: node.view.layout.version
     node.dispatch._takes_part = lambda peer: True  # type: ignore[method-assign]

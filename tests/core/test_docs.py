@@ -15,7 +15,7 @@ SIZES = {1 << 20: "1 MiB", 4 << 20: "4 MiB", 64 << 20: "64 MiB", 1 << 30: "1 GiB
 UNTOLD = ("secret", "cluster", "seeds")
 
 
-def said(default: object) -> str:
+def spelled(default: object) -> str:
     if default is True:
         return "true"
     if default == ():
@@ -31,4 +31,4 @@ def test_every_parameter_is_explained(field: dataclasses.Field[object]) -> None:
     if field.default is dataclasses.MISSING or field.name in UNTOLD:
         return
     after = PAGE.split(f"`{field.name}`", 1)[1][:40]
-    assert said(field.default) in after, f"not {said(field.default)}, but {after!r}"
+    assert spelled(field.default) in after, f"not {spelled(field.default)}, but {after!r}"

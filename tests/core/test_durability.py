@@ -75,7 +75,7 @@ def slow_disks(sim: Simulator) -> None:
     sim.fsync = (0.1, 0.1)
 
 
-# ---- what an answer says of durability
+# ---- the durability that an answer reports
 
 
 @pytest.mark.parametrize("durability", ["each", "batched"])

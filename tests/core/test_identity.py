@@ -19,7 +19,7 @@ def coordinator(sim: Simulator) -> str:
 
 
 def everything(sim: Simulator) -> set[bytes]:
-    """What stands on every primary, once all is quiet; nothing if they do not agree."""
+    """What every primary holds, once all is quiet; nothing if they do not agree."""
     sim.wait(sim.quiet, 10)
     held = list(sim.holders(KEY).values())
     return held[0] if all(values == held[0] for values in held) else set()
@@ -31,7 +31,7 @@ def went_anew(sim: Simulator, name: str) -> list[str]:
 
 def after_a_restore(intact: bool) -> set[bytes]:
     """Blind writes at one node; then a copy of its disk from between them is put back, and
-    it writes again before it has heard from anybody."""
+    it writes again before any peer has answered."""
     sim = Simulator()
     name = coordinator(sim)
     sim.put(name, KEY, b"before")

@@ -107,13 +107,15 @@ def test_a_newcomer_logs_which_nodes_answered_before_it_serves() -> None:
     sim.until(lambda: any(line["gained"] for line in lines(sim, "serves", "n6")), 60)
     gained = {p for line in lines(sim, "serves", "n6") for p in line["gained"]}
     ready = {p for line in lines(sim, "ready-for", "n6") for p in line["partitions"]}
-    heard = {(line["peer"], p) for line in lines(sim, "exchange", "n6") for p in line["partitions"]}
+    exchanged = {
+        (line["peer"], p) for line in lines(sim, "exchange", "n6") for p in line["partitions"]
+    }
     moving = [line for line in lines(sim, "layout", "n6") if "target" in line]
     assert moving
     assert gained <= ready
     for line in lines(sim, "transfer-ready", "n6"):
         assert line["sources"]
-        assert {(peer, line["partition"]) for peer in line["sources"]} <= heard
+        assert {(peer, line["partition"]) for peer in line["sources"]} <= exchanged
 
 
 def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:

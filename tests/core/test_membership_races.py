@@ -169,18 +169,18 @@ def test_a_hint_whose_target_has_gone_does_not_end_as_a_second_copy_on_one_disk(
 
 
 def test_a_node_that_has_closed_itself_takes_no_partition_from_who_does_not_know() -> None:
-    # found by the storm: it was asked to join again by a node that had not heard yet, fetched a
-    # partition from another such, and its only owner gave the rows up to it; then nobody
+    # found by the storm: it was asked to join again by a node without the news, fetched a
+    # partition from another such, and its only owner gave the rows up to it; then no node
     # took them back
     sim = Simulator(partitions=16, n=1, r=1, w=1)
     for key in KEYS:
         sim.put("n1", key, b"v")
     sim.admin("n1", "leave", node="n5")
     settle(sim, "n1", "n2", "n3", "n4")
-    # the others hear nothing of what n5 knows
-    heard = {name: sim.nodes[name].gossip._learn for name in sim.names}
+    # the others receive nothing of what n5 knows
+    learn = {name: sim.nodes[name].gossip._learn for name in sim.names}
     for name in ("n1", "n2", "n3", "n4"):
-        sim.nodes[name].gossip._learn = lambda layout, requests, name=name: heard[name](  # type: ignore[method-assign, misc]
+        sim.nodes[name].gossip._learn = lambda layout, requests, name=name: learn[name](  # type: ignore[method-assign, misc]
             layout, {id: c for id, c in requests.items() if c.kind != "close"}
         )
     sim.until(lambda: not sim.nodes["n5"].takes_part())
@@ -188,7 +188,7 @@ def test_a_node_that_has_closed_itself_takes_no_partition_from_who_does_not_know
     sim.run(5)
     assert sim.nodes["n5"].trees.objects == 0
     for name in ("n1", "n2", "n3", "n4"):
-        sim.nodes[name].gossip._learn = heard[name]  # type: ignore[method-assign]
+        sim.nodes[name].gossip._learn = learn[name]  # type: ignore[method-assign]
     settle(sim, "n1", "n2", "n3", "n4")
     sim.until(sim.quiet, 60)
     assert all([v.value for v in sim.get("n1", key).siblings] == [b"v"] for key in KEYS)

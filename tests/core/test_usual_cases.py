@@ -263,5 +263,5 @@ def test_a_put_goes_on_where_its_primaries_are_others_by_now() -> None:
     plan.begun_with(("n1", "n4", "n2"))
     assert [place.holder for place in plan.places] == ["n1", "n4", "n2"]
     assert plan.replace(plan.places[1])
-    assert plan.places[1].holder == "n3", "a primary of now may stand in, once"
+    assert plan.places[1].holder == "n3", "a primary of now may take a place, once"
     assert not plan.replace(plan.places[2])

@@ -41,7 +41,7 @@ class Run:
         """The exit code, once it has ended."""
         return self.process.wait(timeout=500)
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text("utf-8")
 
     def processes(self) -> list[str]:
@@ -66,7 +66,7 @@ class Run:
 
     def results(self) -> Path:
         """The folder of the test that this run is or was."""
-        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
+        (line,) = (line for line in self.printed().splitlines() if line.startswith("seed "))
         return self.folder / line.partition("results in ")[2]
 
     def history(self) -> list[dict[str, Any]]:
@@ -79,14 +79,14 @@ class Run:
         """Wait for something that must come about."""
         deadline = time.monotonic() + 300
         while not condition():
-            assert time.monotonic() < deadline, f"never came: {what}\n{self.said()}"
+            assert time.monotonic() < deadline, f"never came: {what}\n{self.printed()}"
             time.sleep(0.05)
 
     def until_loaded(self) -> None:
         """Wait until clients have got answers, and a fault is active."""
 
         def loaded() -> bool:
-            if "seed " not in self.said() or not (self.results() / "history.jsonl").exists():
+            if "seed " not in self.printed() or not (self.results() / "history.jsonl").exists():
                 return False
             kinds = {(op["f"], op["type"]) for op in self.history()}
             return any(t == "ok" for _, t in kinds) and any(f[:5] == "start" for f, _ in kinds)

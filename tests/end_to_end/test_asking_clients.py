@@ -72,7 +72,7 @@ QUICK = ("r_ignored", "body_of_before", "stamped_again")
 def test_a_bug_shows_to_clients_who_ask(start: Start, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     run = start("test", *arguments, "--seed", "5", "--bug", f"{BUGS}:{bug}")
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     assert anomaly in json.loads((run.results() / "results.json").read_text())["anomalies"]
 
 
@@ -80,7 +80,7 @@ def test_a_bug_shows_to_clients_who_ask(start: Start, bug: str) -> None:
 @pytest.mark.parametrize("bug", SHOWN)
 def test_the_same_test_without_the_bug_is_valid(start: Start, bug: str) -> None:
     run = start("test", *SHOWN[bug][0], "--seed", "5")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
 
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
@@ -103,7 +103,7 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
         "recreate=0.5", "old=0.1",
     )  # fmt: skip
     run = start("test", *BRIEF, "--workload", "register", *asked, "--seed", "7", "--strict")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     pairs = list(operations(run))
     done = [(begun["options"], end) for begun, end in pairs if "options" in begun]
     answered = [(options, end) for options, end in done if end["type"] == "ok"]
@@ -132,7 +132,7 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
 def test_a_key_is_created_again_as_its_tombstone_falls_due(start: Start) -> None:
     asked = options("distribution=uniform", "recreate=0.9")
     run = start("test", *REBORN, "--time-limit", "8s", *asked, "--seed", "5")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     deleted: dict[str, int] = {}
     gaps = []
     for begun, end in operations(run):

@@ -24,7 +24,7 @@ def results(run: Run) -> dict[str, Any]:
 def planted(start: Start, bug: str, *arguments: str) -> dict[str, Any]:
     """The results of a test with this bug, which must be invalid."""
     run = start("test", *SMALL, "--bug", f"{BUGS}:{bug}", *arguments)
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     return results(run)
 
 
@@ -37,29 +37,29 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     run = start("test", "--workload", "register", "--schedule", "kill-all.yaml", "--links",
                 "direct", "--nodes", "3", "--keys", "3", "--rate", "40", "--time-limit", "4s",
                 "--seed", "3")  # fmt: skip
-    assert run.wait() == 3, run.said()
-    assert "too little was acknowledged: " in run.said()
-    told = results(run)["evidence"]
-    assert told["acknowledged"] < told["floor"]["acknowledged"]
-    assert [fault["took_effect"] for fault in told["faults"]] == [True]
+    assert run.wait() == 3, run.printed()
+    assert "too little was acknowledged: " in run.printed()
+    evidence = results(run)["evidence"]
+    assert evidence["acknowledged"] < evidence["floor"]["acknowledged"]
+    assert [fault["took_effect"] for fault in evidence["faults"]] == [True]
 
 
 def test_a_load_of_300_ms_is_too_little(start: Start) -> None:
     run = start("test", *SMALL, "--nemesis", "none", "--time-limit", "300ms", "--seed", "1")
-    assert run.wait() == 3, run.said()
-    assert "the floor is 50 operations and 20 writes" in run.said()
+    assert run.wait() == 3, run.printed()
+    assert "the floor is 50 operations and 20 writes" in run.printed()
 
 
 def test_a_valid_verdict_shows_what_it_rests_on(start: Start) -> None:
     run = start("test", *SMALL, "--nemesis", "kill.one", "--time-limit", "4s", "--seed", "2")
-    assert run.wait() == 0, run.said()
-    told = results(run)["evidence"]
-    (line,) = (line for line in run.said().splitlines() if line.startswith("  evidence: "))
-    assert f"{told['acknowledged']} of {told['tried']} operations acknowledged" in line
-    assert told["final_reads"]["asked"] == told["final_reads"]["answered"] >= 4
-    assert told["compared"] == {"keys": 8, "replicas": 24, "most_replicas": 3}
-    assert told["operations"]["put"]["during_faults"] > 0
-    assert all(fault["took_effect"] for fault in told["faults"])
+    assert run.wait() == 0, run.printed()
+    evidence = results(run)["evidence"]
+    (line,) = (line for line in run.printed().splitlines() if line.startswith("  evidence: "))
+    assert f"{evidence['acknowledged']} of {evidence['tried']} operations acknowledged" in line
+    assert evidence["final_reads"]["asked"] == evidence["final_reads"]["answered"] >= 4
+    assert evidence["compared"] == {"keys": 8, "replicas": 24, "most_replicas": 3}
+    assert evidence["operations"]["put"]["during_faults"] > 0
+    assert all(fault["took_effect"] for fault in evidence["faults"])
     assert "evidence" in (run.results() / "report.html").read_text()
     sizes = [op["value"] for op in run.history() if op["f"] == "sizes"][-3:]
     counted = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")

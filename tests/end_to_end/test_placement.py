@@ -45,7 +45,7 @@ def finished(start: Start, *args: str) -> tuple[Run, dict[str, Any]]:
 def test_a_planted_bug_is_caught_by_the_logs(start: Start, bug: str) -> None:
     args, anomaly, checker = CASES[bug]
     run, results = finished(start, *args, "--bug", f"{BUGS}:{bug}")
-    assert results["valid"] is False, run.said()
+    assert results["valid"] is False, run.printed()
     assert anomaly in results["anomalies"]
     first = results["checkers"][checker]["anomalies"][0]
     assert first["name"] == anomaly
@@ -57,7 +57,7 @@ def test_a_planted_bug_is_caught_by_the_logs(start: Start, bug: str) -> None:
 ])  # fmt: skip
 def test_without_a_bug_the_same_is_valid(start: Start, args: tuple[str, ...], judged: str) -> None:
     run, results = finished(start, *args)
-    assert results["valid"] is True, run.said()
+    assert results["valid"] is True, run.printed()
     checker = results["checkers"][judged]
     assert "skipped" not in checker
     assert max(checker["details"].values()) > 50
@@ -71,6 +71,6 @@ def test_what_a_test_without_anti_entropy_dumps_comes_before_its_reads(start: St
                       "--seed", "5")  # fmt: skip
     ops = run.history()
     quiesce = next(i for i, op in enumerate(ops) if op.get("value") == "quiesce")
-    told = [op["f"] for op in ops[quiesce:] if op["f"] in ("dump", "get") and op["type"] == "ok"]
-    assert told[0] == "dump"
-    assert told.index("get") > 0
+    reads = [op["f"] for op in ops[quiesce:] if op["f"] in ("dump", "get") and op["type"] == "ok"]
+    assert reads[0] == "dump"
+    assert reads.index("get") > 0

@@ -35,7 +35,7 @@ def campaign(store: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def wait(run: Run, code: int) -> None:
-    assert run.wait() == code, run.said()
+    assert run.wait() == code, run.printed()
 
 
 def test_two_shards_are_as_one_run_and_a_rate_is_known(start: Start, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_two_shards_are_as_one_run_and_a_rate_is_known(start: Start, tmp_path: P
     only = ("--only", "1")
     shards = [start("campaign", "parts.yaml", *only, "--shard", f"{i}/2", "--store", f"s{i}")
               for i in (1, 2)]  # fmt: skip
-    assert sorted(run.wait() for run in shards) == [0, 1], [run.said() for run in shards]
+    assert sorted(run.wait() for run in shards) == [0, 1], [run.printed() for run in shards]
     (tmp_path / "s1").rename(tmp_path / "moved")
     wait(start("merge", "moved", "s2", "--store", "all", "--junit", "all.xml"), 1)
     folder, found = campaign(tmp_path / "all")
@@ -75,7 +75,7 @@ def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_p
     wait(merged, 3)
     _, found = campaign(tmp_path / "all")
     assert [row["state"] for row in found["shards"]] == ["complete", "died"]
-    assert "shard 2/2 died: 1 of 1 tests were not run" in merged.said()
+    assert "shard 2/2 died: 1 of 1 tests were not run" in merged.printed()
     wait(start("campaign", "parts.yaml", *only, "--resume", "--store", "all"), 0)
     _, found = campaign(tmp_path / "all")
     assert [cell["verdict"] for cell in found["cells"]] == ["valid", "valid"]
@@ -90,7 +90,7 @@ def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None
     assert found["verdict"] == "unknown"
     assert list(found["omitted"]) == ["register/none/clean/2"]
     assert "not run: the budget of 1 runs was used up" in (tmp_path / "out.xml").read_text()
-    assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.said()
+    assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.printed()
     more = start("campaign", "parts.yaml", "--only", "clean", "--resume", "--budget", "runs=2")
     wait(more, 0)
 
@@ -128,4 +128,4 @@ def test_cells_run_in_the_simulated_world(start: Start, tmp_path: Path) -> None:
     assert {test["spec"]["world"] for test in tests} == {"simulated"}
     wrong = start("campaign", "parts.yaml", "--world", "dreamt")
     wait(wrong, 2)
-    assert "dreamt" in wrong.said()
+    assert "dreamt" in wrong.printed()

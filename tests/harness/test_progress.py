@@ -59,13 +59,13 @@ def test_a_fault_is_active_from_its_completion_to_its_end() -> None:
 
 
 def test_plain_lines_come_with_changes_and_every_two_seconds() -> None:
-    said: list[str] = []
-    plain = PlainView(said.append, ProgressCounts())
+    lines: list[str] = []
+    plain = PlainView(lines.append, ProgressCounts())
     for op in (phase(0, "boot"), phase(S, "load"), *(done(S + i * S // 10) for i in range(50))):
         plain.observe(op)
     plain.observe(fault(6 * S, "start-cut", 0))
     plain.observe(phase(6 * S, "heal"))
-    assert [shown.split()[0] for shown in said] == ["boot", "load", "load", "load", "load", "heal"]
+    assert [shown.split()[0] for shown in lines] == ["boot", "load", "load", "load", "load", "heal"]
 
 
 def test_the_console_decides_the_view() -> None:

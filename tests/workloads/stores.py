@@ -1,6 +1,6 @@
 """Simulated stores, correct and wrong, that play against a workload in virtual time.
 
-Three replicas hold, of every key, the versions that stand and the set of ids they know
+Three replicas hold, of every key, the current versions and the set of ids they know
 of: the definition of causal histories itself, not its encoding as version vectors. A
 write reaches some replicas immediately and the others by `quiesce`; operations take a random
 time, may fail, or end in doubt.
@@ -30,14 +30,14 @@ STRICT = {
 
 @dataclass(frozen=True)
 class Record:
-    """What stands of a key, newest last, and every id that is known of it."""
+    """The current versions of a key, newest last, and every id that is known of it."""
 
     standing: tuple[Sibling, ...] = ()
     known: frozenset[str] = frozenset()
 
 
 def sync(a: Record, b: Record) -> Record:
-    """What stands on both sides, and what stands on one and is not known to the other."""
+    """The versions current on both sides, and those on one that the other does not know."""
     ids = {s.id for s in a.standing}, {s.id for s in b.standing}
     kept = [s for s in a.standing if s.id in ids[1] or s.id not in b.known]
     new = [s for s in b.standing if s.id not in ids[0] and s.id not in a.known]
@@ -110,8 +110,8 @@ class Store:
             self.replicate(name, op.key, record)
 
     def write(self, record: Record, context: frozenset[str], new: Sibling) -> Record:
-        stands = tuple(s for s in record.standing if s.id not in context)
-        return Record((*stands, new), record.known | context | {new.id})
+        uncovered = tuple(s for s in record.standing if s.id not in context)
+        return Record((*uncovered, new), record.known | context | {new.id})
 
     def replicate(self, name: str, key: str, record: Record) -> None:
         self.replicas[name][key] = sync(self.replicas[name].get(key, Record()), record)
@@ -144,7 +144,7 @@ class Store:
 @dataclass
 class LastStands(Store):
     """Correct where the last writer wins: a version is dated after all that its coordinator
-    or its writer knows of, and of several the latest stands."""
+    or its writer knows of, and of several the latest stays."""
 
     dates: dict[str, int] = field(default_factory=dict)
 
@@ -190,14 +190,14 @@ class DatedByWall(LastStands):
 
 
 class StandsByArrival(LastStands):
-    """Of several versions the one that a replica heard of last stands."""
+    """Of several versions the one that a replica received last stays."""
 
     def settle(self, record):
         return Record(record.standing[-1:], record.known)
 
 
 class LastWriterWins(Store):
-    """A write replaces whatever stands, whether its writer had seen it or not."""
+    """A write replaces all versions, whether its writer had seen them or not."""
 
     def write(self, record, context, new):
         return super().write(record, record.known, new)

@@ -149,7 +149,7 @@ def test_a_key_is_created_again_when_its_tombstone_falls_due():
     assert early.graves == (grave,)
     op, due = rest.next(0, get, grave.due)
     assert (op.key, due.graves) == ("k", ())
-    # what is written meanwhile by the client itself is no grave any more
+    # what is written meanwhile by the client itself is not a tombstone any more
     _, written = rest.next(0, ended(5, "put", 6 * SECOND, id="0.7"), grave.due - 1)
     assert written.graves == ()
 

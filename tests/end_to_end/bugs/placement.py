@@ -14,7 +14,7 @@ def serve_before_transfer_ended(node: Node) -> None:
     """A newcomer claims to be ready as soon as it receives the layout that adds it."""
     changed = node.transfers.layout_changed
 
-    def at_once() -> None:
+    def immediately() -> None:
         changed()
         node.runtime.after(0.0, claim)
 
@@ -23,7 +23,7 @@ def serve_before_transfer_ended(node: Node) -> None:
             if partition in node.transfers.incoming():
                 node.membership.mark_ready(partition)
 
-    node.transfers.layout_changed = at_once  # type: ignore[method-assign]
+    node.transfers.layout_changed = immediately  # type: ignore[method-assign]
 
 
 def owners_change_at_once(node: Node) -> None:
@@ -81,8 +81,8 @@ def hands_off_what_was_first(node: Node) -> None:
 
     give = hints._give
 
-    def older(to: str, key: bytes, state: State, told: Any) -> None:
-        give(to, key, first.get((to, key), state), told)
+    def older(to: str, key: bytes, state: State, answered: Any) -> None:
+        give(to, key, first.get((to, key), state), answered)
 
     hints.records.on_change = remember
     hints._give = older  # type: ignore[method-assign]

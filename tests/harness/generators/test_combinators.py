@@ -183,12 +183,12 @@ def test_reserve_gives_each_source_its_threads():
 
 
 def test_on_threads_hides_the_other_threads_and_their_events():
-    heard = []
-    inner = gen.trace("t", heard.append, [A, B])
+    traced = []
+    inner = gen.trace("t", traced.append, [A, B])
     quick(gen.any(gen.on_threads(lambda t: t == 1, inner), gen.on_threads(lambda t: t == 0, C)))
-    told = [line for line in heard if "update" in line]
-    assert len(told) == 2
-    assert all("process=1" in line for line in told)
+    updates = [line for line in traced if "update" in line]
+    assert len(updates) == 2
+    assert all("process=1" in line for line in updates)
 
 
 def test_process_limit_bounds_how_many_processes_are_used_up():

@@ -226,7 +226,7 @@ def test_errors_of_the_server_are_raised_and_not_swallowed(binary: Path, tmp_pat
         async with open_bed(binary, tmp_path) as bed:
             api.bind(bed.links._servers["n1"].port)
             with pytest.raises(api.NotFound):
-                api.Consumer.get("/proxies/nobody")
+                api.Consumer.get("/proxies/missing")
             with pytest.raises(api.ApiError, match="409"):
                 api.Toxiproxy().create("127.0.0.1:1", "n1-n2", listen="127.0.0.1:0")
 

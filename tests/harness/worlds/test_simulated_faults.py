@@ -144,7 +144,7 @@ def test_a_black_hole_in_one_direction(wires: Any) -> None:
     assert not wire.b.reasons
     assert wire.route.counts.bitten == 1
     other = wires(BlackHole("downstream"))
-    assert not other.a.came  # half-open: it was taken, and hears nothing
+    assert not other.a.came  # half-open: it was accepted, and receives nothing
     assert other.line.opened
 
 
