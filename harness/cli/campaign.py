@@ -49,7 +49,7 @@ def run(
         Option(help="Run the tests on the workers of this Dask scheduler.", metavar="ADDRESS"),
     ] = None,
     resume: Annotated[
-        bool, Option("--resume", help="Go on with the last campaign of this name.")
+        bool, Option("--resume", help="Continue the last campaign of this name.")
     ] = False,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show what would be run and pruned, and do nothing.")

@@ -101,15 +101,15 @@ class Ledger:
     def need(self, i: int) -> int:
         return self.least(i)["replicas"]
 
-    def who_is_asked(self, i: int) -> set[str]:
+    def asked_nodes(self, i: int) -> set[str]:
         return set(self.primaries[self.ops[i].key][: self.n(i)])
 
     def is_strict(self, i: int) -> bool:
         sloppy = (self.ops[self.begin[i]].options or {}).get("sloppy")
         return not (self.test["sloppy"] if sloppy is None else sloppy)
 
-    def who_counts(self, i: int) -> set[str]:
-        return self.who_is_asked(i) if self.is_strict(i) else set(self.test["nodes"])
+    def counted_nodes(self, i: int) -> set[str]:
+        return self.asked_nodes(i) if self.is_strict(i) else set(self.test["nodes"])
 
     def hasty(self, i: int) -> bool:
         """Whether it gave its nodes less time than they have of their own accord."""
@@ -164,10 +164,10 @@ class Ledger:
             if op.type != "ok" or op.f not in ("get", "put"):
                 continue
             could, worth = self.can_answer(end), op.worth or {}
-            least, primaries = self.least(end), len(could & self.who_is_asked(end))
+            least, primaries = self.least(end), len(could & self.asked_nodes(end))
             replicas = worth.get("replicas", least["replicas"])
             if (
-                len(could & self.who_counts(end)) < least["replicas"]
+                len(could & self.counted_nodes(end)) < least["replicas"]
                 or primaries < least["primaries"]
                 or any(worth.get(name, number) < number for name, number in least.items())
                 or worth.get("primaries", 0) > primaries
@@ -196,8 +196,8 @@ class Ledger:
         sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
         touched = {n for t in near for n in t.stops} | {n for t in near for p in t.parts for n in p}
         whole = set(self.test["nodes"]) - touched
-        enough = len(whole & self.who_counts(end)) >= self.need(end)
-        enough &= len(whole & self.who_is_asked(end)) >= self.least(end)["primaries"]
+        enough = len(whole & self.counted_nodes(end)) >= self.need(end)
+        enough &= len(whole & self.asked_nodes(end)) >= self.least(end)["primaries"]
         return sure and enough and self.ops[end].node in whole
 
     def kept_waiting(self, end: int) -> bool:

@@ -63,7 +63,7 @@ def test_a_counter_that_wraps_is_wrong(tmp_path: Path) -> None:
     assert "gave -2; possible were 18446744073709551614 to 18446744073709551614" in output
 
 
-def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
+def test_the_initial_value_may_be_in_test_json(tmp_path: Path) -> None:
     events = ["invoke", "read", "null"], ["ok", "read", "0"], ["invoke", "write", "7"]
     lines = [
         f'{{"index":{i},"time":{i},"type":"{type}","process":0,"f":"{f}","value":{value}}}'

@@ -232,7 +232,7 @@ def test_gzip_cut_off_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [100, 60_000])
-def test_events_across_the_bounds_of_what_is_read_at_once(size: int) -> None:
+def test_events_across_the_bounds_of_what_is_read_at_a_time(size: int) -> None:
     """More than one block of bytes, in lines, and with a form over lines amid them."""
     lines = []
     for i in range(size // 2):

@@ -149,7 +149,7 @@ def test_keys_on_some_operations_only_are_unknown(model: str) -> None:
     assert f"index {len(did) + len(other)}, field key: expected a key" in results.reasons()[0]
 
 
-def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
+def test_a_key_of_which_nothing_was_promised_is_not_a_reason() -> None:
     did, _, other = BY_KEY["set-full"]
     assert check_model("set-full", keyed(*did, *other, *RIGHT["set-full"])).verdict is Verdict.VALID
     assert check_model("set-full", keyed(*other)).verdict is Verdict.UNKNOWN
@@ -159,7 +159,7 @@ def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
     )
 
 
-def test_transactions_of_two_operations_are_no_pairs() -> None:
+def test_transactions_of_two_operations_are_not_pairs() -> None:
     two = [["append", "x", 1], ["append", "x", 2]]
     read = [["r", "x", None], ["r", "x", None]]
     ops = [*pair("txn", None, two, two), *pair("txn", None, read, [["r", "x", [1, 2]]] * 2)]

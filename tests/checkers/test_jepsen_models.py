@@ -329,7 +329,7 @@ def test_what_became_of_the_elements_of_a_set() -> None:
 TRANSFER = {"from": "a", "to": "b", "amount": 9}
 
 
-def test_transfers_are_no_reads() -> None:
+def test_transfers_are_not_reads() -> None:
     balances = {"a": 3, "b": 4}
     events = [*done(0, "read", seen=balances), *done(0, "transfer", TRANSFER)]
     assert judged("bank", *events, *done(0, "read", seen=balances)).verdict is Verdict.VALID

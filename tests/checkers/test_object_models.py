@@ -72,7 +72,7 @@ def test_newer_logs_and_history_txt_are_read(tmp_path: Path) -> None:
         ("INFO  jepsen.util - 9\t:ok\t:write\t3", "line 11, field process"),
     ],
 )
-def test_a_line_that_is_no_event_is_refused(tmp_path: Path, line: str, why: str) -> None:
+def test_a_line_that_is_not_an_event_is_refused(tmp_path: Path, line: str, why: str) -> None:
     with pytest.raises(HistoryError, match=r"etcd\.log") as caught:
         read_text(tmp_path, "etcd.log", LOG + line + "\n")
     assert why in str(caught.value)

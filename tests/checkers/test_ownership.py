@@ -98,7 +98,7 @@ def test_what_a_later_life_reports_is_not_judged() -> None:
     assert verdict(again, CLAIMS[2], CLAIMS[1]).verdict is Verdict.VALID
 
 
-def test_who_owned_it_before_may_serve_it() -> None:
+def test_its_former_owner_may_serve_it() -> None:
     kept = next(p for p in range(4) if "n2" in NOW.holders(p) and "n2" in THEN.holders(p))
     back = line(3, "n2", "serves", layout=2, gained=[kept], lost=[])
     assert verdict(back).details == {"claims": 0}

@@ -70,7 +70,7 @@ def test_a_coordinator_without_a_node_to_ask_is_excused(left: Any, valid: bool) 
     [(P, 1.5, True), (X, 1.5, True), (SPARE, 1.5, True), (Q, 1.5, False), (X, 9.0, False),
      (X, 0.5, False)],
 )  # fmt: skip
-def test_a_kill_excuses_only_who_may_have_lost_the_line(
+def test_a_kill_excuses_only_nodes_that_may_have_lost_the_line(
     node: str, start: float, valid: bool
 ) -> None:
     """One that was down before the write began has lost nothing of it."""

@@ -39,7 +39,7 @@ def test_both_rings_place_every_key_alike(reported: tuple[dict[str, Any], int], 
         assert ours.holders(p) == nodes.primaries(p)
 
 
-def test_zones_change_who_should_hold_a_key() -> None:
+def test_zones_change_the_holders_of_a_key() -> None:
     owners = ["n1", "n2", "n3", "n4"] * 4
     zones = {"n1": "east", "n2": "east", "n3": "east", "n4": "west"}
     test = {"n": 3, "ring": {"owners": owners, "n": 3, "zones": zones}}

@@ -123,7 +123,7 @@ def test_a_bound_on_siblings_need_not_be_whole() -> None:
     assert judged("bounds", *read, bounds={"siblings": 2.0}).counts() == {}
 
 
-def test_an_event_of_a_node_that_does_not_take_part_is_no_evidence() -> None:
+def test_an_event_of_a_node_that_does_not_take_part_does_not_count_as_evidence() -> None:
     ops = [*PUT, QUIET, FINAL, *EMPTY]
     results = check(History.of(ops), {"nodes": ["n2", "n3"]})
     assert results.verdict is Verdict.UNKNOWN

@@ -48,7 +48,7 @@ def test_another_layout_or_life_begins_anew(between: Event) -> None:
     assert verdict(serves(1, lost=[0]), between, serves(2, gained=[0])).verdict is Verdict.VALID
 
 
-def test_what_a_layout_itself_changes_is_no_switch() -> None:
+def test_what_a_layout_itself_changes_is_not_a_switch() -> None:
     """A node that missed a layout loses with the next one what that had moved, and may take it
     over again under this."""
     late = [layout(1, 4), serves(1, lost=[0], layout=4), serves(2, gained=[0], layout=4)]

@@ -38,7 +38,7 @@ def test_touches_end_at_the_observation() -> None:
     assert shown.data["last_touched"]["n1"]["request"] == "1.1"
 
 
-def test_a_read_and_the_order_to_repair_are_no_touches() -> None:
+def test_a_read_and_the_order_to_repair_are_not_touches() -> None:
     h = history(put("1.1", 1, 2), get(3, 4))
     noise = [
         line(2.1, "n1", "read", key="k", answers={}),
@@ -117,7 +117,7 @@ def test_a_copy_that_nothing_took_is_reported_as_such() -> None:
     assert "It was stored on n1 by stamp; n1 by nothing that it logged." in shown.why
 
 
-def test_who_answered_a_read_with_what_is_reported_by_ids() -> None:
+def test_answers_of_replicas_to_a_read_is_reported_by_ids() -> None:
     h = history(put("1.1", 1, 2), get(3, 4, node="n2"))
     shown = explained(
         h,

@@ -121,7 +121,7 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
 
 
 @pytest.mark.parametrize("value", [None, "n3", ["n3"], {"exits": 70}, {"exits": {"n3": True}}])
-def test_who_was_found_dead_need_not_be_healthy(value: Any) -> None:
+def test_a_node_found_dead_need_not_be_healthy(value: Any) -> None:
     found = Op(type="info", process="nemesis", f="found-dead", value=value)
     judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
     assert (judged.verdict, judged.counts()) == (Verdict.UNKNOWN, {})

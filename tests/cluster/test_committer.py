@@ -78,7 +78,7 @@ async def test_a_batch_that_cannot_be_stored_takes_no_other_with_it() -> None:
 
 
 @in_loop
-async def test_an_engine_that_does_not_block_is_committed_at_once(tmp_path: Path) -> None:
+async def test_an_engine_that_does_not_block_is_committed_immediately(tmp_path: Path) -> None:
     outcomes: list[Outcome] = []
     threads = threading.active_count()
     engine = ENGINES["memory"](tmp_path, 0)
@@ -90,7 +90,7 @@ async def test_an_engine_that_does_not_block_is_committed_at_once(tmp_path: Path
 
 
 @in_loop
-async def test_an_engine_that_breaks_is_no_storage_failure(tmp_path: Path) -> None:
+async def test_an_engine_that_breaks_is_not_a_storage_failure(tmp_path: Path) -> None:
     class Broken(HeldEngine):
         def commit(self, writes: Sequence[Write]) -> None:
             raise ZeroDivisionError("a bug in the engine")

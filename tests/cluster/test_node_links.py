@@ -170,7 +170,7 @@ async def test_what_waited_for_a_dial_that_failed_was_certainly_not_sent() -> No
 
 
 @in_loop
-async def test_a_peer_that_was_just_tried_fails_at_once() -> None:
+async def test_a_peer_that_was_just_tried_fails_immediately() -> None:
     async with world(listening=False) as w:
         seen: list[Event] = []
 

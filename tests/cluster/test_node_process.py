@@ -244,7 +244,7 @@ async def test_an_answer_over_the_frame_limit_is_not_sent(node: NodeAlone) -> No
 
 
 @in_loop
-async def test_who_does_not_read_its_answers_is_not_read_either(node: NodeAlone) -> None:
+async def test_a_client_that_does_not_read_is_not_read_either(node: NodeAlone) -> None:
     node.start()
     await node.ready()
     async with Client([node.address]) as store:
@@ -264,7 +264,7 @@ async def test_who_does_not_read_its_answers_is_not_read_either(node: NodeAlone)
 
 
 @in_loop
-async def test_who_asks_for_more_than_it_takes_is_cut_off(node: NodeAlone) -> None:
+async def test_a_client_that_asks_for_more_than_it_takes_is_cut_off(node: NodeAlone) -> None:
     node.start()
     await node.ready()
     async with Client([node.address]) as store:

@@ -51,7 +51,7 @@ def test_deleting_what_is_not_there_is_no_error(opened: Engine) -> None:
     assert list(opened.scan("objects")) == []
 
 
-def test_a_scan_goes_on_while_rows_come_and_go(opened: Engine) -> None:
+def test_a_scan_continues_while_rows_come_and_go(opened: Engine) -> None:
     opened.commit([put(b"%04d" % n, b"x") for n in range(1000)])
     scan = opened.scan("objects")
     first = [next(scan)[0] for _ in range(10)]
@@ -154,7 +154,7 @@ def test_a_bit_flipped_on_the_disk_hits_one_row_only(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["half of it is gone", "rubbish"])
-def test_a_file_that_is_no_database_is_refused(folder: Path, damage: str) -> None:
+def test_a_file_that_is_not_a_database_is_refused(folder: Path, damage: str) -> None:
     engine = LmdbEngine(folder, MAP)
     engine.commit([put(b"%d" % n, bytes(1000)) for n in range(100)])
     engine.close()

@@ -179,7 +179,7 @@ async def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_path: Path) -> None:
+async def test_a_wiped_founder_that_is_alone_waits_for_a_peer_with_the_ring(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         cluster = w.cluster
         await cluster.start_all()
@@ -207,7 +207,7 @@ async def test_a_ctrl_c_in_the_terminal_is_not_for_nodes(tmp_path: Path) -> None
 
 
 @in_loop
-async def test_all_killed_at_once_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_all_killed_together_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.cluster.start_all()
         acknowledged: list[bytes] = []

@@ -46,7 +46,7 @@ def held(port: Listener) -> int:
 
 
 @in_loop
-async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hoarders_pay_and_not_later_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HALF_BOUND", 4 * len(HALF))
     async with listening() as (port, address, asked):
         hoarders = []

@@ -107,7 +107,7 @@ def test_a_frame_that_no_one_overtakes_arrives_too(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_bytes_that_are_no_frames_pass(tmp_path: Path) -> None:
+def test_bytes_that_are_not_frames_pass(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Frames(drop=0, direction="upstream")})
         peer = await w.dial("n1", "n2")

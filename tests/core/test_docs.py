@@ -11,7 +11,7 @@ from dynamesis.cluster.core.protocol.params import Params
 PAGE = (Path(__file__).parents[2] / "docs" / "node.md").read_text(encoding="utf-8")
 FIELDS = [f for f in dataclasses.fields(Params) if f.name not in ("node", "members")]
 SIZES = {1 << 20: "1 MiB", 4 << 20: "4 MiB", 64 << 20: "64 MiB", 1 << 30: "1 GiB"}
-#: what has no default worth telling
+#: what has no default to document
 UNTOLD = ("secret", "cluster", "seeds")
 
 

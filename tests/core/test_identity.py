@@ -122,15 +122,15 @@ def names(identity: Identity, count: int) -> set[str]:
     return {str(actor) for actor in found}
 
 
-def test_twins_from_one_clone_never_name_the_same_actor() -> None:
+def test_lives_from_one_clone_never_name_the_same_actor() -> None:
     disk = DictStore()
     _, original = life(disk, 1)
     names(original, 10)
     clone = DictStore()
     clone.tables["meta"] = dict(disk.tables["meta"])
-    _, twin = life(clone, 2, intact=False)
-    assert not names(original, 400) & names(twin, 400)
-    assert not any(twin.usable(actor) for actor in names(original, 3))
+    _, copy = life(clone, 2, intact=False)
+    assert not names(original, 400) & names(copy, 400)
+    assert not any(copy.usable(actor) for actor in names(original, 3))
 
 
 @pytest.mark.parametrize("epoch", [1024, 1025])

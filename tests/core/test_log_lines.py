@@ -58,7 +58,7 @@ def test_a_hint_is_named_alike_where_it_is_kept_handed_off_and_received() -> Non
     assert sent["hash"] == kept[-1]["hash"] == came[-1]["incoming"]
 
 
-def test_a_place_that_no_one_takes_is_reported_with_who_was_left() -> None:
+def test_a_place_that_no_one_takes_is_reported_with_the_nodes_left() -> None:
     sim = Simulator(members=3)
     target = primaries(sim)[2]
     sim.crash(target)
@@ -86,7 +86,7 @@ def test_a_copy_that_was_no_news_is_reported() -> None:
     assert {line["node"] for line in lines(sim, "held")} >= set(primaries(sim)[1:])
 
 
-def test_a_get_reports_who_answered_with_which_versions() -> None:
+def test_a_get_reports_which_node_answered_with_which_versions() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.run(0.5)

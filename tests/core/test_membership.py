@@ -158,7 +158,7 @@ def _primaries(sim: Simulator, key: bytes) -> tuple[str, ...]:
     return view.primaries(view.partition(key))
 
 
-def test_a_newcomer_killed_in_mid_transfer_goes_on(loaded: Simulator) -> None:
+def test_a_newcomer_killed_in_mid_transfer_continues(loaded: Simulator) -> None:
     loaded.add("n6")
     loaded.latency = (0.02, 0.05)
     loaded.admin("n2", "join", node="n6")
@@ -189,7 +189,7 @@ def test_the_claimant_may_be_the_one_to_go(loaded: Simulator) -> None:
     settle(loaded, "n2", "n3", "n4", "n5")
 
 
-def test_two_joins_asked_at_once_on_two_sides_of_a_cut_both_come_true(loaded: Simulator) -> None:
+def test_two_joins_asked_together_on_two_sides_of_a_cut_both_come_true(loaded: Simulator) -> None:
     loaded.add("n6")
     loaded.add("n7")
     loaded.isolate("n1", "n2", "n6")

@@ -208,7 +208,7 @@ class TestSloppyQuorum:
         assert reply.code == "read-quorum"
         assert isinstance(sim.get(order[2], KEY, notfound_ok=True), GetReply)
 
-    def test_pw_is_judged_on_who_answered_not_on_the_plan(self, sim: Simulator) -> None:
+    def test_pw_is_judged_on_the_answers_not_on_the_plan(self, sim: Simulator) -> None:
         order = preference(sim)
         # n-th primaries that take the connection and never answer
         for silent in order[1:3]:

@@ -256,7 +256,7 @@ def test_a_planted_bug_has_no_short_ways() -> None:
     assert all(node.dispatch.usual is not None for node in Simulator().nodes.values())
 
 
-def test_a_put_goes_on_where_its_primaries_are_others_by_now() -> None:
+def test_a_put_continues_where_its_primaries_are_others_by_now() -> None:
     """Found by `dynamesis simulate`, seed 170 with refused batches: a put that was usual until a
     layout changed ended its node."""
     plan = SloppyQuorum(("n1", "n2", "n3", "n4"), 3, lambda _: True, True, lambda _: None, None)

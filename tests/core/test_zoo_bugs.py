@@ -193,7 +193,7 @@ def one_hint_replaces_another(sim: Simulator) -> bool:
     return len(hints.targets(K)) == 1
 
 
-def hint_goes_to_who_is_no_member(sim: Simulator) -> bool:
+def hint_goes_to_a_ghost(sim: Simulator) -> bool:
     return bool(_node(sim).hints.destinations("n9", K) == ("n9",))
 
 
@@ -372,7 +372,7 @@ def hints_are_not_found_again(sim: Simulator) -> bool:
     return not _node(sim, holder).hints.count()
 
 
-def who_leaves_takes_hints_along(sim: Simulator) -> bool:
+def leaver_takes_hints_along(sim: Simulator) -> bool:
     holder, away = _holder(sim)
     sim.admin(next(n for n in sim.names if n not in (holder, away)), "leave", node=holder)
     sim.run(1)
@@ -423,7 +423,7 @@ SHOWN: dict[str, Look] = {
     "ack-before-durable": answers_before_the_disk,
     "hint-early-delete": silence_is_taken_for_thanks,
     "hints-forgotten": hints_are_not_found_again,
-    "decommission-drops-hints": who_leaves_takes_hints_along,
+    "decommission-drops-hints": leaver_takes_hints_along,
     "handoff-overwrites": what_comes_replaces,
     "ghost-member": removed_comes_back,
     "lone-ring": founds_alone,
@@ -444,7 +444,7 @@ SHOWN: dict[str, Look] = {
     "doomstone": named_as_before_it_was_forgotten,
     "hard-delete": delete_leaves_nothing,
     "hint-key-collision": one_hint_replaces_another,
-    "hint-to-ghost": hint_goes_to_who_is_no_member,
+    "hint-to-ghost": hint_goes_to_a_ghost,
     "torn-hint": a_damaged_hint_stays,
     "half-open-slot": no_exchange_after_one_that_failed,
     "one-bad-value": one_damaged_row_ends_a_scan,

@@ -69,7 +69,7 @@ QUICK = ("r_ignored", "body_of_before", "stamped_again")
 @pytest.mark.parametrize(
     "bug", [*QUICK, *(pytest.param(b, marks=pytest.mark.nightly) for b in SHOWN if b not in QUICK)]
 )
-def test_a_bug_shows_to_clients_who_ask(start: Start, bug: str) -> None:
+def test_a_bug_shows_to_clients_that_ask(start: Start, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     run = start("test", *arguments, "--seed", "5", "--bug", f"{BUGS}:{bug}")
     assert run.wait() == 1, run.printed()

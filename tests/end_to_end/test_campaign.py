@@ -43,7 +43,7 @@ def journal(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def test_a_planted_bug_fails_and_the_rest_goes_on(start: Start, tmp_path: Path) -> None:
+def test_a_planted_bug_fails_and_the_rest_continues(start: Start, tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text(TWO)
     run = start("campaign", "two.yaml", "--jobs", "2", "--junit", "verdict.xml")
     assert run.wait() == 1, run.printed()
@@ -65,7 +65,7 @@ def test_a_planted_bug_fails_and_the_rest_goes_on(start: Start, tmp_path: Path) 
     assert log.count("ended with") == 3
 
 
-def test_an_interrupted_campaign_goes_on(start: Start, tmp_path: Path) -> None:
+def test_an_interrupted_campaign_continues(start: Start, tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     first = start("campaign", "long.yaml")
 

@@ -99,7 +99,7 @@ def test_an_interrupt_ends_a_hunt_in_order(start: Start, tmp_path: Path) -> None
 
 
 @pytest.mark.nightly
-def test_a_hunt_that_is_killed_leaves_files_that_the_next_goes_on_with(
+def test_a_hunt_that_is_killed_leaves_files_that_the_next_continues_with(
     start: Start, tmp_path: Path
 ) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)

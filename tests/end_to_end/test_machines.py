@@ -63,7 +63,7 @@ INVALID = next(iter(sorted((CORPUS / "bad").glob("*.jsonl"))))
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("invalid", [False, True])
-def test_who_reads_does_not_change_a_verdict(tested: Path, way: str, invalid: bool) -> None:
+def test_the_reader_does_not_change_a_verdict(tested: Path, way: str, invalid: bool) -> None:
     history = INVALID if invalid else tested
     done = shell(tested, f"$D check {history} {way}")
     assert done.returncode == (1 if invalid else 0), done.stderr
@@ -140,7 +140,7 @@ def homeless() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in unset}
 
 
-#: A user without an entry in passwd, who may read all (the interpreter may lie in the home of
+#: A user without an entry in passwd that may read all (the interpreter may lie in the home of
 #: root) and write nothing of others.
 STRANGER = (
     "setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
@@ -169,7 +169,7 @@ def test_a_user_without_home_or_name(tmp_path: Path, tested: Path) -> None:
 
 
 @needs_setpriv
-def test_a_user_who_may_write_nowhere(tmp_path: Path) -> None:
+def test_a_user_that_may_write_nowhere(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     environment = homeless()
     done = shell(tmp_path, f"{STRANGER} $D {' '.join(TEST)}", env=environment)

@@ -112,7 +112,7 @@ def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) 
     assert run.processes() == []
 
 
-def test_a_second_interrupt_stops_at_once(start: Start) -> None:
+def test_a_second_interrupt_stops_immediately(start: Start) -> None:
     run = start("test", "--nemesis", "pause.majority", "--time-limit", "60s", "--seed", "5")
     run.until_loaded()
     run.process.send_signal(signal.SIGINT)
@@ -138,7 +138,7 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
     assert cut_off.stat().st_size > 0
 
 
-def test_what_dies_by_itself_is_reported_at_once(start: Start) -> None:
+def test_what_dies_by_itself_is_reported_immediately(start: Start) -> None:
     run = start("test", "--nemesis", "none", "--time-limit", "60s", "--seed", "5")
     run.until(lambda: "seed " in run.printed() and "load" in phases(run), "the load phase")
     os.kill(run.pid("n3/config.json"), signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_load_drivers_perform_and_log(start: Start) -> None:
         assert re.search(rf"driver-{number} .*performed \d+ operations of threads {threads}", log)
 
 
-def test_two_at_once_do_not_disturb_each_other(start: Start) -> None:
+def test_two_concurrent_ones_do_not_disturb_each_other(start: Start) -> None:
     arguments = ("test", "--workload", "register", "--nemesis", "kill.one", "--time-limit", "3s")
     runs = [start(*arguments, "--seed", str(seed)) for seed in (1, 2)]
     assert [run.wait() for run in runs] == [0, 0], [run.printed() for run in runs]

@@ -142,7 +142,7 @@ class Store:
 
 
 @dataclass
-class LastStands(Store):
+class LastWriteStays(Store):
     """Correct where the last writer wins: a version is dated after all that its coordinator
     or its writer knows of, and of several the latest stays."""
 
@@ -182,14 +182,14 @@ class LastStands(Store):
         return Record((latest,) if latest else (), record.known)
 
 
-class DatedByWall(LastStands):
+class DatedByWall(LastWriteStays):
     """A version has the date of its coordinator's clock, whatever it follows on."""
 
     def date(self, wall, known):
         return wall
 
 
-class StandsByArrival(LastStands):
+class LastArrivalStays(LastWriteStays):
     """Of several versions the one that a replica received last stays."""
 
     def settle(self, record):
@@ -317,4 +317,4 @@ class StoresRefused(Store):
 
 def right_store(workload, seed):
     """A correct store for a workload."""
-    return (LastStands if workload.lww else Store)(Rng(seed))
+    return (LastWriteStays if workload.lww else Store)(Rng(seed))

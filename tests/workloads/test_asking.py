@@ -103,7 +103,7 @@ def ended(index, f, time=0, **fields):
     return Op(index=index, type="ok", process=0, f=f, key="k", time=time, **fields)
 
 
-def test_a_write_goes_on_from_all_that_the_answer_before_showed():
+def test_a_write_continues_from_all_that_the_answer_before_showed():
     seen = []
 
     def modify(rng, what):

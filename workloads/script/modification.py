@@ -178,7 +178,7 @@ class ReadModifyWrite:
         return cls(load.rng, keys, modify, OperationMix.of(load), setting=load.setting)
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
-        """Go on from `last`, or begin another cycle."""
+        """Continue from `last`, or begin another cycle."""
         if last is None or last.key is None:
             return self._begin(process)
         writes, rng = self.rng.chance(self.shares.after(last))
@@ -253,8 +253,8 @@ class ReadModifyWrite:
         return op, replace(self, rng=rng, serial=self.serial + 1, wrote=wrote)
 
     def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
-        """What `known` rests on, or by mistake what is known of another key does: of its
-        twin, if that is known."""
+        """What `known` rests on, or by mistake what is known of another key: of its
+        colocated key, if that is known."""
         mistaken, rng = rng.chance(self.shares.foreign)
         others = [name for name in self.known if name != key]
         if not mistaken or not others:

@@ -92,7 +92,7 @@ class PutRequest:
         answered: bool,
         deadline: Timer,
     ) -> None:
-        """Go on where this node has stamped: with the places of `plan`, the stamped state and
+        """Continue where this node has stamped: with the places of `plan`, the stamped state and
         what the answer covers, the nodes that have it (and whether durably), and the copies
         under way."""
         self._plan, self._state, self._covers = plan, state, covers
@@ -105,7 +105,7 @@ class PutRequest:
             self._phase = advance(self._phase, Phase.ANSWERED)
 
     def take_over_forwarded(self, plan: SloppyQuorum, deadline: Timer, call: int) -> None:
-        """Go on where this node has handed the put to a primary of `plan`, by this call."""
+        """Continue where this node has handed the put to a primary of `plan`, by this call."""
         self._plan, self._deadline, self._call = plan, deadline, call
 
     def forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:

@@ -284,7 +284,9 @@ def test_another_version_or_number_of_shards_is_refused(
     assert expected in refused(capsys, one.path, two.path)
 
 
-def test_what_is_no_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_campaign_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no such folder" in refused(capsys, tmp_path / "none")
     (tmp_path / "empty").mkdir()
     assert "no plan.json" in refused(capsys, tmp_path / "empty")

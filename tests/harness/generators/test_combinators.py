@@ -362,6 +362,6 @@ class Never:
         return self
 
 
-def test_a_generator_that_can_never_go_on_is_a_deadlock():
+def test_a_generator_that_can_never_continue_is_a_deadlock():
     with pytest.raises(Deadlock, match="waits for ever at 10 ns"):
         perfect([A, Never()])

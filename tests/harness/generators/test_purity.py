@@ -1,4 +1,4 @@
-"""Asking and telling a generator changes nothing in it, and the seed decides everything."""
+"""Calls of a generator change nothing in it, and the seed decides everything."""
 
 import msgspec
 import pytest

@@ -152,7 +152,7 @@ def test_when_all_fails_every_step_is_named_and_the_way_out(tmp_path: Path) -> N
         assert words in message
 
 
-def test_of_two_at_once_one_works_and_the_other_finds_the_result(
+def test_of_two_concurrent_ones_one_works_and_the_other_finds_the_result(
     tmp_path: Path, release: tuple[str, Path]
 ) -> None:
     url, folder = release

@@ -160,7 +160,7 @@ def test_a_foreign_server_on_the_api_port_is_not_taken_for_ours(
     asyncio.run(scenario())
 
 
-def test_a_program_that_is_no_toxiproxy_fails_the_start(tmp_path: Path) -> None:
+def test_a_program_that_is_not_a_toxiproxy_fails_the_start(tmp_path: Path) -> None:
     async def scenario() -> None:
         with reserve(20) as ports, ProcessGuard.start() as reaper:
             bed = Bed(Path("/bin/false"), tmp_path, ports, reaper)

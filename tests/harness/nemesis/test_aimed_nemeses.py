@@ -124,7 +124,7 @@ async def gives(s: Scene) -> bool:
     return any(each["state"] == "giving up" and each["waiting_for"] for each in moving)
 
 
-def test_who_gives_up_partitions_is_cut_off_from_those_it_waits_for(tmp_path: Path) -> None:
+def test_a_node_that_gives_up_partitions_is_cut_off_from_those_it_waits_for(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         aim: Any = {"target": "giver", "key": "k", "otherwise": "n2", "kind": "refused"}
         await s.do("start-cut", fault=0, **aim)
@@ -158,7 +158,7 @@ def test_partitions_move_to_a_newcomer_and_back(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_leaver_that_is_hardly_out_comes_back_or_has_gone_for_good(tmp_path: Path) -> None:
+def test_a_leaver_that_is_hardly_out_comes_back_or_has_gone_permanently(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         async with load(s):
             for fault in range(2):

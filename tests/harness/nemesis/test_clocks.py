@@ -68,7 +68,7 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Pat
 
 @pytest.mark.parametrize("faketime", ENGINES)
 @pytest.mark.parametrize("grain", [15, 1000])
-def test_a_clock_goes_on_in_steps_until_it_is_healed(
+def test_a_clock_continues_in_steps_until_it_is_healed(
     tmp_path: Path, grain: int, faketime: Path | None
 ) -> None:
     async def scenario(s: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Disks that fail under real nodes: each fault takes effect, is proved, and ends when it is lifted."""
+"""Disks that fail under real nodes: each fault takes effect, is proved, and ends when lifted."""
 
 from __future__ import annotations
 

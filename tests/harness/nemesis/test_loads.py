@@ -51,7 +51,7 @@ def test_a_node_under_load_reports_it_until_it_is_over(tmp_path: Path, kind: str
     run(tmp_path, scenario)
 
 
-def test_load_on_a_node_that_dies_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_load_on_a_node_that_dies_continues_when_it_is_back(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         value: dict[str, Any] = {"kind": "burst", "nodes": ["n1"], "with": {"puts": 300}}
         await s.cluster.kill("n1")

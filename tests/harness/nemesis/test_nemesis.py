@@ -98,7 +98,7 @@ def test_a_wiped_node_has_lost_its_data(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_paused_process_is_stopped_and_goes_on_as_the_same(tmp_path: Path) -> None:
+def test_a_paused_process_is_stopped_and_continues_as_the_same(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n3")
         await s.do("start-pause", fault=0, nodes=["n3"])

@@ -185,7 +185,7 @@ def test_the_holder_of_hints_is_hit_right_after_a_node_was_away() -> None:
     assert hit.at - back.at <= 0.1 * (back.at - away.at) + 1
 
 
-def test_a_bout_comes_and_goes_in_its_period_with_the_same_victims() -> None:
+def test_an_interval_comes_and_goes_in_its_period_with_the_same_victims() -> None:
     events = plan(["kill.loop"], CONTEXT, 3, 10.0)[:6]
     assert [event.f for event in events] == ["start-kill", "stop-kill"] * 3
     assert len({tuple(event.value["nodes"]) for event in events[::2]}) == 1
@@ -249,7 +249,7 @@ def test_in_memory_storage_a_kill_is_a_wipe() -> None:
                 assert event.value.get("nodes", [context.forgetful]) == [context.forgetful]
 
 
-def test_who_is_removed_is_the_one_who_forgets_and_never_leaves() -> None:
+def test_the_removed_node_is_the_one_that_forgets_and_never_leaves() -> None:
     for seed in range(10):
         for event in plan(["membership"], CONTEXT, seed, 30.0):
             among = event.value["among"]

@@ -173,7 +173,7 @@ def test_a_connection_ends_after_so_many_bytes(wires: Any) -> None:
     assert wire.b.reasons
 
 
-def test_a_narrow_link_takes_its_time(wires: Any) -> None:
+def test_a_link_of_low_bandwidth_takes_its_time(wires: Any) -> None:
     wire = wires(Bandwidth(rate_kbps=1))
     began = wire.loop.now
     wire.ask(1, 2, 3)

@@ -84,7 +84,7 @@ async def test_nodes_and_administrators_must_know_the_secret(tmp_path: Path, por
 
 @pytest.mark.cluster
 @in_loop
-async def test_a_proof_that_was_overheard_is_worth_nothing(tmp_path: Path, ports: Ports) -> None:
+async def test_a_proof_that_was_overheard_proves_nothing(tmp_path: Path, ports: Ports) -> None:
     alone = NodeAlone(tmp_path, ports.take(), ports.take())
     with ended(alone):
         alone.start()

@@ -176,7 +176,7 @@ def test_a_name_that_was_closed_is_never_taken_again() -> None:
         membership.request("join", "n9")
 
 
-def test_who_left_or_was_removed_takes_part_until_closed() -> None:
+def test_a_node_that_left_or_was_removed_takes_part_until_closed() -> None:
     layout = first_layout(("n1", "n2", "n3"), 16, Rules(2))
     requests = {
         id: Change(id, kind, node)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def test_a_retry_while_the_first_is_in_progress_gets_the_same_answer(sim: Simula
     assert len(sim.get(name, KEY).siblings) == 1
 
 
-def test_a_retry_after_an_open_refusal_goes_on_from_the_first_stamp(sim: Simulator) -> None:
+def test_a_retry_after_an_open_refusal_continues_from_the_first_stamp(sim: Simulator) -> None:
     lonely = preference(sim)[0]
     sim.isolate(lonely)
     sim.run(0.1)
@@ -53,7 +53,7 @@ def again(sim: Simulator, name: str, request: str = "same") -> object:
     return sim.call(name, Put(9, request, KEY, b"v", again=True))
 
 
-def test_what_is_sent_again_goes_on_from_the_stamp_wherever_that_was_made(sim: Simulator) -> None:
+def test_what_is_sent_again_continues_from_the_stamp_wherever_that_was_made(sim: Simulator) -> None:
     order = preference(sim)
     coordinator, asker = order[0], order[4]
     sim.isolate(coordinator)
