@@ -199,7 +199,7 @@ def read_campaign(file: Path, overrides: Mapping[str, Any] | None = None) -> Cam
     try:
         return read(file.read_text(encoding="utf-8"), str(file), overrides or {})
     except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError(f"{file} cannot be read ({failure})") from failure
+        raise UsageError(f"{file} cannot be read ({failure}); name a campaign's file") from failure
     except YamlError as malformed:
         raise UsageError(str(malformed)) from malformed
 

@@ -24,7 +24,7 @@ def run(
     quiet: Quiet = False,
     plain: Plain = False,
 ) -> int:
-    """Run the failures that a hunt has kept again.
+    """Replay the failures that a hunt has kept.
 
     Exit code 1 while one still fails, 0 when all pass.
     """

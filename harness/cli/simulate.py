@@ -19,8 +19,8 @@ Exhaust = Annotated[
     bool,
     Option(
         "--exhaust",
-        help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
-        "many, evenly spread.",
+        help="Play all sequences of up to 3 faults and 3 requests; with --schedules only so "
+        "many of them, evenly spread.",
     ),
 ]
 
@@ -72,7 +72,7 @@ def run(
     )  # fmt: skip
     if exhaust:
         if replay is not None:
-            raise UsageError("--replay: plays one schedule; it does not go with --exhaust")
+            raise UsageError("--replay: plays one schedule; leave --exhaust out")
         return run_exhaust(given)
     if replay is not None:
         return run_replay(replay, one(given))

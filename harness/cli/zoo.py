@@ -58,7 +58,7 @@ def run(
         from dynamesis.harness.zoo.simulated import run_simulated_zoo
 
         if storm or time_limit is not None:
-            raise UsageError("--simulate: goes without --storm and --time-limit")
+            raise UsageError("--simulate: goes without --storm and --time-limit; leave them out")
         return run_simulated_zoo(
             visit.specimens(), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),

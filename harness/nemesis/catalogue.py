@@ -224,7 +224,8 @@ def possible(
         members = packages[name].members
         able = [member for member in members if member.why_not(context) is None]
         if members and not able:
-            raise Impossible(f"{name} cannot be done here: {_why_not(members, context)}")
+            why = _why_not(members, context)
+            raise Impossible(f"{name} cannot be done here: {why}; leave it out")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
     if "wipe" in families:
@@ -247,5 +248,5 @@ def _known(names: Iterable[str], packages: Mapping[str, Package]) -> tuple[str, 
         if name not in packages:
             raise Impossible(f"no nemesis is called {name!r}; there are: {', '.join(PACKAGES)}")
     if "none" in names and len(names) > 1:
-        raise Impossible(f"none goes with nothing else, and {','.join(names)} has more")
+        raise Impossible("none excludes every other nemesis; write none alone, or drop it")
     return names

@@ -71,7 +71,7 @@ def one(given: SimulateFlags) -> Asked:
     """The same for a single schedule, which has its own seed. Raises UsageError."""
     for name in ("schedules", "time", "seed", "jobs"):
         if getattr(given, name) is not None:
-            raise UsageError(f"--{name}: does not go with --replay, which plays one schedule")
+            raise UsageError(f"--{name}: does not go with --replay, which plays one; leave it out")
     return asked(given)
 
 

@@ -59,7 +59,7 @@ BAD = [
     ("test.json", '{"command": 5, "time_limit": 5}', "command"),
     ("test.json", "", "(file)"),
     ("results.json", "{", "results.json"),
-    ("results.json", '{"valid": true}', "nothing to shrink"),
+    ("results.json", '{"valid": true}', "give the folder of an invalid test"),
     ("results.json", "[" * 100_000, "results.json"),
     ("schedule.yaml", "faults: [", "schedule.yaml"),
     ("schedule.yaml", "- 1", "faults"),

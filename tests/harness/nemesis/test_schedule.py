@@ -271,7 +271,7 @@ def test_none_does_nothing() -> None:
     ("names", "context", "complaint"),
     [
         (["cutt"], CONTEXT, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
-        (["none", "cut"], CONTEXT, "none goes with nothing else"),
+        (["none", "cut"], CONTEXT, "write none alone, or drop it"),
         (
             ["cut"],
             FaultContext(FIVE, frozenset(), "n1"),
