@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dynamesis.harness.bench import run as bench_run
@@ -74,5 +77,32 @@ def test_both_systems_are_measured(
 
 def test_no_request_id_of_an_earlier_case_comes_again() -> None:
     # seen: a case over a running system was refused, as the node remembers the names of requests
-    names = {LoadConnection("bench")._name for _ in range(50)}
-    assert len(names) == 50
+    async def names() -> set[str]:
+        return {LoadConnection("bench")._name for _ in range(50)}
+
+    assert len(asyncio.run(names())) == 50
+
+
+@pytest.mark.cluster
+def test_a_case_over_what_another_has_left_adds_no_siblings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # seen: each case added a sibling of 1 MiB, until the node refused with too-many-siblings
+    monkeypatch.setattr(bench_run, "TURNS", 1)
+    monkeypatch.setattr(bench_run, "TURN", 0.1)
+    monkeypatch.setattr(bench_run, "_case", six_times(bench_run._case))
+    only = "get-memory-1-1048576-3-direct"
+    file = tmp_path / "figures.json"
+    assert run(["bench", "node", "--only", only, "--json", str(file)]) == 0
+    assert len(json.loads(file.read_text())["cases"]) == 1
+
+
+def six_times(
+    case: Callable[..., Awaitable[bench_run.Row]],
+) -> Callable[..., Awaitable[bench_run.Row]]:
+    async def repeated(*arguments: Any) -> bench_run.Row:
+        for _ in range(5):
+            await case(*arguments)
+        return await case(*arguments)
+
+    return repeated
