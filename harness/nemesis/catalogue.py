@@ -239,7 +239,7 @@ def _why_not(members: Iterable[Member], context: FaultContext) -> str:
     reasons = Counter(str(member.why_not(context)) for member in members)
     (reason, _), *others = reasons.most_common()
     rest = sum(count for _, count in others)
-    return f"it {reason}" + (f" ({rest} of its members: other reasons)" if rest else "")
+    return f"it {reason}" + (f" ({rest} more: other reasons)" if rest else "")
 
 
 def _known(names: Iterable[str], packages: Mapping[str, Package]) -> tuple[str, ...]:
