@@ -1,4 +1,4 @@
-"""A test whose every text was chosen by an enemy of whoever reads its report: markup, what ends
+"""A test whose every text was chosen to break its report: markup, what ends
 a script, control characters, 1 MB strings, in names, keys, values, ids, errors and logs."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ One table, read by tests/test_imports.py; the one in docs/architecture.md is wha
 
 from __future__ import annotations
 
-#: room -> (what it is for, the rooms that it imports from). A module that stands directly in a
+#: room -> (what it is for, the rooms that it imports from). A module directly in a
 #: package, such as checkers.verdict, belongs to the room of that package.
 ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     # ---- checkers: a history goes in, a verdict comes out

@@ -1,4 +1,4 @@
-"""Who may import whom (tests/rooms.py), read from the source of every module."""
+"""Which room may import from which (tests/rooms.py), read from the source of every module."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def room_of(module: str) -> str:
 
 
 def imported(source: str) -> Iterator[str]:
-    """Every module that the source names in an import, wherever it stands."""
+    """Every module that the source names in an import, at any level."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

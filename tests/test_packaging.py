@@ -1,4 +1,4 @@
-"""The installed package is one, `dynamesis`, and stands in nobody's way."""
+"""The installed package is one, `dynamesis`, and hides no other package."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
-from dynamesis.workloads.script.colocated_keys import together, twin
+from dynamesis.workloads.script.colocated_keys import colocated_key, together
 from dynamesis.workloads.script.final_reads import each_once, on_each
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
 from dynamesis.workloads.script.script import Script, scripted
@@ -78,8 +78,8 @@ class Workload:
     spread: int = 1
     #: whether these lie in one partition
     packed: bool = False
-    #: how many of them have a twin beside them
-    twins: int = 0
+    #: how many of them have a colocated key beside them
+    colocated: int = 0
     #: whether its keys lie where the last writer wins
     lww: bool = False
     #: instead of `script`: what all clients do together
@@ -129,7 +129,7 @@ class Workload:
             used = tuple(name for key in used for name in together(key, self.spread))
         elif self.spread > 1:
             used = tuple(f"{key}.{i}" for key in used for i in range(self.spread))
-        return (*used, *(twin(key) for key in used[: self.twins]))
+        return (*used, *(colocated_key(key) for key in used[: self.colocated]))
 
     def configure(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """Every option's value: the given one, else the default. Raises ValueError for a

@@ -2,7 +2,7 @@
 
 Every partition of the ring then holds something, so that whatever moves, rebuilds or
 compares partitions has something to lose: transfers on a membership change, Merkle trees
-with more than one leaf in use, hints for many keys at once. Catches what is left behind
+with more than one leaf in use, hints for many keys together. Catches what is left behind
 (lost-write, divergence) and what is not cleaned up (misplaced).
 
 Nodes compare partitions by 32 leaves at a time and delete what they no longer own by 256
@@ -24,7 +24,7 @@ from dynamesis.workloads.script.script import Script
 SPREAD = 100
 
 
-#: ... where all of them lie in one partition: more than are compared, or deleted, at once.
+#: ... where all of them lie in one partition: more than are compared, or deleted, in one request.
 CROWD = 300
 
 FILL = Option(0.0, (0.0, 1.0), "share of the keys that are written first, once each")

@@ -1,7 +1,7 @@
-"""Nine operations in ten on one key, from clients that read, go on from their own last
+"""Nine operations in ten on one key, from clients that read, continue from their own last
 write, or write blindly.
 
-The writers of one key interleave at all of its replicas at once, which is where a store
+The writers of one key interleave at all of its replicas concurrently, which is where a store
 must keep the most apart: a hundred interleaved writes of two clients leave two siblings,
 not a hundred (sibling_explosion in riak_test). Catches repair that overwrites what was
 written meanwhile (lost-write), false siblings, and replicas that never agree.

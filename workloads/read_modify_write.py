@@ -65,7 +65,7 @@ REGISTER = Workload(
     description="unique values, written with the context that was read or blindly: catches "
     "lost writes, false siblings, altered values",
     script=_script,
-    twins=8,
+    colocated=8,
     check=check_contexts,
     options={
         "distribution": DISTRIBUTION,

@@ -1,11 +1,11 @@
-"""Clients that look at once at what they wrote, and look again.
+"""Clients that read what they wrote immediately, and read again.
 
 A client writes a key in the knowledge of all that it has seen of it, reads it, reads it
-again, and goes on to another key. That is what the session guarantees of Terry et al.
+again, and moves to another key. That is what the session guarantees of Terry et al.
 (1994) speak of: read your writes, monotonic reads, monotonic writes, writes follow reads.
 Dynamo promises none of them unless R + W > N without sloppy quorum; so their breaches are
 counted, and stale reads are an anomaly only where the configuration promises freshness.
-Catches too what is lost or resurrected between a write and the reads that follow at once,
+Catches too what is lost or resurrected between a write and the reads that follow directly,
 before any repair has run.
 """
 
@@ -64,7 +64,7 @@ def _script(load: Load) -> Script:
 
 SESSIONS = Workload(
     name="sessions",
-    description="write, read at once, read again: catches stale reads and counts what breaks "
+    description="write, read immediately, read again: catches stale reads and counts what breaks "
     "the session guarantees",
     script=_script,
     options={

@@ -24,6 +24,7 @@ from dynamesis.checkers.dynamo.lww import check_lww, is_lww
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import (
     at,
+    by_node,
     contents,
     covering,
     effect,
@@ -31,7 +32,6 @@ from dynamesis.checkers.explain.describe import (
     listed,
     name,
     reading,
-    who,
 )
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
@@ -192,7 +192,7 @@ def _place(h: History, row: int) -> str:
     """A read with the node that answered; a dump names its node itself."""
     if h.replica[h.pair[row]] >= 0:
         return reading(h, row)
-    return f"{reading(h, row)}{who(h, row).replace(' by ', ' from ')}"
+    return f"{reading(h, row)}{by_node(h, row).replace(' by ', ' from ')}"
 
 
 def _resurrection(c: Causality, settled: Bools, place: int) -> Anomaly:

@@ -75,9 +75,9 @@ def _missing(
             short.setdefault(tuple(members), []).append(row)
     for listing, rows in short.items():
         gone = [name for name in stay if name not in listing]
-        who = listed([str(h.value_of(row).get("node")) for row in rows])
+        reporters = listed([str(h.value_of(row).get("node")) for row in rows])
         why = (
-            f"{who}: no other members than {listed(listing)} at {at(h, rows[0])}, but no "
+            f"{reporters}: no other members than {listed(listing)} at {at(h, rows[0])}, but no "
             f"administrator asked {listed(gone)} to leave.{_changes(h, timeline, set(listing))}"
         )
         during = (timeline.phases.get("load", 0), rows[0])
@@ -90,10 +90,10 @@ def _ghosts(h: History, timeline: Timeline, answers: list[int]) -> Iterator[Anom
     for name in sorted(removed - _asked(timeline, "joins")):
         rows = [row for row in answers if name in _members(h, row)]
         if rows:
-            who = listed([str(h.value_of(row).get("node")) for row in rows])
+            reporters = listed([str(h.value_of(row).get("node")) for row in rows])
             why = (
-                f"{name} is a member still, or again, as far as {who} know at {at(h, rows[0])}, "
-                f"although all is quiet.{_changes(h, timeline, {name})}"
+                f"{name} is a member still, or again, by the views of {reporters} at "
+                f"{at(h, rows[0])}, although all is quiet.{_changes(h, timeline, {name})}"
             )
             during = (timeline.phases.get("load", 0), rows[0])
             yield Anomaly("split-membership", why, None, (rows[0],), {"removed": name}, during)
@@ -128,9 +128,9 @@ def _view(h: History, row: int) -> dict[str, object]:
 
 def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, object]]:
     """The views in conflict, as prose and as data: the rows of a group have the same view."""
-    who = [listed([str(h.value_of(row).get("node")) for row in rows]) for rows in groups]
+    reporters = [listed([str(h.value_of(row).get("node")) for row in rows]) for rows in groups]
     views = [_view(h, rows[0]) for rows in groups]
-    data = {nodes: view["members"] for nodes, view in zip(who, views, strict=True)}
+    data = {nodes: view["members"] for nodes, view in zip(reporters, views, strict=True)}
     if len({canonical(view["members"]) for view in views}) > 1:
         views_of = [f"{nodes} have {_names(members)}" for nodes, members in data.items()]
         why = f"disagree on the members: {'; '.join(views_of)}."
@@ -139,9 +139,9 @@ def _disagreement(h: History, groups: list[list[int]]) -> tuple[str, dict[str, o
     differ = [p for p, of_all in enumerate(zip_longest(*owners)) if len({*map(str, of_all)}) > 1]
     owned = [
         f"{nodes} have {listed([f'{p} is of {_owner(own, p)}' for p in differ])}"
-        for nodes, own in zip(who, owners, strict=True)
+        for nodes, own in zip(reporters, owners, strict=True)
     ]
-    why = f"disagree on who owns which partition: {'; '.join(owned)}."
+    why = f"disagree on the owners of partitions: {'; '.join(owned)}."
     return why, {"partitions": differ}
 
 

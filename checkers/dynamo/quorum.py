@@ -18,7 +18,7 @@ whatever the cluster's health, is not counted (`_of_client`). A fault excuses on
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
 when they are at least three and more than one in a hundred, and so does a lack of a quorum
 that showed only after WAITED: nodes were asked, and answered too late. (A write that was
-refused for good is not such a case: no node was asked.) An operation that gave the nodes less
+refused permanently is not such a case: no node was asked.) An operation that gave the nodes less
 than PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
 where they are made late, or never, for a refusal.
 
@@ -167,7 +167,7 @@ class _Judge:
         self.members = tuple(dict.fromkeys((*(test.get("nodes") or ring.members), *came)))
         self.test = test
         self.needs = Needs(h, test)
-        #: whether all copies are durable at once, if a node that holds one answers at all
+        #: whether all copies are durable immediately, if a node that holds one answers at all
         buffered = (test.get("params") or {}).get("durability") == "buffered"
         self.durable = test.get("storage") != "memory" and not buffered
         #: whether that is known: no copy counts before it is durable

@@ -34,7 +34,7 @@ from dynamesis.checkers.graph.cycles import (
 from dynamesis.checkers.graph.reach import strong_components
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 
-#: elements compared at once
+#: elements compared at a time
 _BLOCK = 2_000_000
 
 

@@ -24,7 +24,7 @@ from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze, thaw
 
-#: rows decoded at once
+#: rows decoded at a time
 _CHUNK = 20_000
 #: an element or value that is not there: a read of nil
 NIL = np.iinfo(np.int64).min

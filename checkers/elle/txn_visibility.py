@@ -23,7 +23,7 @@ from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.graph.reach import reachable
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 
-#: pairs of reads compared at once
+#: pairs of reads compared at a time
 _BLOCK = 1_000_000
 
 

@@ -27,7 +27,7 @@ def at(h: History, row: int) -> str:
     return f"{h.seconds(row):.3f} s (index {row})"
 
 
-def who(h: History, row: int) -> str:
+def by_node(h: History, row: int) -> str:
     """By which node or replica an event was answered, as a clause; empty if not known."""
     number = h.replica[row] if h.replica[row] >= 0 else h.node[row]
     return f" by {h.nodes[number]}" if number >= 0 else ""
@@ -62,9 +62,9 @@ def fate(c: Causality, version: int) -> str:
     subject = f"{what}{name(c, version)}"
     end = int(c.ended[version])
     if c.outcome[version] == OK:
-        return f"{subject} was acknowledged at {at(h, end)}{who(h, end)}"
+        return f"{subject} was acknowledged at {at(h, end)}{by_node(h, end)}"
     if c.outcome[version] == FAIL:
-        return f"{subject} was refused at {at(h, end)}{who(h, end)}"
+        return f"{subject} was refused at {at(h, end)}{by_node(h, end)}"
     return f"{subject} was sent at {at(h, int(c.written[version]))} and its outcome never known"
 
 

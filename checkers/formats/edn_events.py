@@ -21,7 +21,7 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.op import JsonObject
 
-#: bytes read at once. What is not plain sends no more than this the slow way.
+#: bytes read at a time. What is not plain sends no more than this through the slow path.
 _CHUNK = 1 << 19
 _OPENED = re.compile(rb"[\s,]*(?:[\[(][\s,]*)*(?=[{#])")
 _CLOSES = {"[": "]", "(": ")"}

@@ -1,6 +1,6 @@
 """A history in JSON: an array of events, as elle-cli reads it, or one event a line.
 
-Events are decoded all at once. The line of an event is looked up only when a message must
+Events are decoded in one pass. The line of an event is looked up only when a message must
 name it.
 """
 

@@ -6,7 +6,7 @@
     G-nonadjacent  several rw, never two in a row: what snapshot isolation forbids
     G2-item        any other with rw
 
-Each family is a question about paths, asked of the whole graph at once and without a bound:
+Each family is a question about paths, asked of the whole graph in one search without a bound:
 strong components of the ww and wr edges (G0, G1c), an rw edge whose end leads back to its
 beginning without another (G-single: `reach`), strong components of a graph whose nodes are
 doubled by whether the last edge was rw (G-nonadjacent), an rw edge within a strong component

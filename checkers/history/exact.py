@@ -26,7 +26,7 @@ Number = int | Fraction
 _DIGITS = 4000
 #: digits that distinguish any float of 64 bits from all others
 _FLOAT_DIGITS = 17
-#: bytes of a number that is read at once
+#: bytes of a number that is read at a time
 _SHORT = 20
 _RATIO = re.compile(r"[+-]?[0-9]+/[0-9]+")
 _DECIMAL = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)M?")

@@ -20,7 +20,7 @@ from dynamesis.checkers.history.wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
 
-#: bytes decoded at once: enough for speed, and little memory
+#: bytes decoded at a time: enough for speed, and little memory
 _CHUNK = 8 << 20
 
 _decoder = msgspec.json.Decoder(Line)

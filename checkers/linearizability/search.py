@@ -19,9 +19,9 @@ operations that are open and in the order. What loses no order and keeps them fe
   is kept.
 
 The search is *thrifty* at first: it puts operations of unknown outcome into the order only where
-nothing goes on without, and keeps few configurations. So it may miss an order. Where it gets stuck
-it goes back, some events, then ever further, and does that part without thrift; stuck for good is
-only what was done without thrift from the beginning.
+nothing continues without, and keeps few configurations. So it may miss an order. Where it
+gets stuck it goes back, some events, then ever further, and does that part without thrift; only
+what was searched without thrift from the beginning counts as without an order.
 
 The time is O(n c p) for c configurations and p open operations; c is small where writes are
 read, and may be exponential in p. So there is a budget, of configurations visited.
@@ -83,7 +83,7 @@ def search(
 
 @dataclass(frozen=True)
 class _Saved:
-    """All that a search needs to go on from an event."""
+    """All that a search needs to continue from an event."""
 
     at: int
     configs: dict[Config, Path]
@@ -119,7 +119,7 @@ class _Search:
         self._needed = self._last_wanted()
 
     def run(self) -> Outcome:
-        """Search to the end, to where no order goes on, or to the budget."""
+        """Search to the end, to where no order continues, or to the budget."""
         try:
             stuck = self._run()
         except _Exhausted:
@@ -209,7 +209,7 @@ class _Search:
         return (self._writes if s.kind == WRITE else self._extends)[s.after]
 
     def _forget(self, number: int) -> None:
-        """The step is in the order for good: its bit is given to another."""
+        """The step's place in the order is final: its bit is given to another."""
         s, bit = self._steps[number], self._bit.pop(number)
         del self._step_of[bit]
         heappush(self._slots, bit.bit_length() - 1)

@@ -1,6 +1,6 @@
 """lost-hint, by the nodes' event logs: every place of an acknowledged write has a copy or a hint.
 
-A put goes on after its answer until each of the key's N primaries has its copy, or another node a
+A put continues after its answer until each of the key's N primaries has its copy, or another node a
 hint for it. The node that keeps one logs the write's id (`stored`, or `held` where it had that
 already: request, and hint_for). Where its disk then failed, so that it refused the write, it logs
 what was taken back (`undone`: hash, now). A coordinator that finds no node for a place logs that

@@ -5,8 +5,8 @@ Under a layout that moves partitions each newcomer must end an exchange, begun u
 with every node that owns the partition still and was not removed. Nodes log the layouts that they
 receive (`layout`: version, owners, target, gone), the exchanges that ended well (`exchange`:
 peer, layout, partitions), the partitions that they claim to be ready for (`ready-for`,
-`transfer-ready`) and what they begin to serve (`serves`: gained). Who was a newcomer, and which
-exchanges it needed, is worked out here from the owners alone.
+`transfer-ready`) and what they begin to serve (`serves`: gained). Which node was a newcomer, and
+which exchanges it needed, is worked out here from the owners alone.
 
 What a life of a node began after a layout was made cannot show is not judged: the exchanges
 may be in the lost last lines of the life before.

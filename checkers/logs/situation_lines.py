@@ -139,7 +139,7 @@ def resumed(event: Event, before: Before) -> bool:
 
 def by_fallback(event: Event, before: Before) -> bool:
     answers = event.get("answers")
-    return isinstance(answers, Mapping) and any(" for " in str(who) for who in answers)
+    return isinstance(answers, Mapping) and any(" for " in str(holder) for holder in answers)
 
 
 def stale(event: Event, before: Before) -> bool:

@@ -59,7 +59,7 @@ SITUATIONS: dict[str, Situation] = {
         "a place of a put went to a fallback", "place-replaced", is_any("code", "put")
     ),
     "put-stamped-by-fallback": Situation(
-        "no primary could be reached: a fallback stamped", "stored", why("stamp", hint=True)
+        "no primary could be reached: a fallback coordinated", "stored", why("stamp", hint=True)
     ),
     "put-unplaced": Situation("a place of a put got neither copy nor hint", "unplaced"),
     "put-fewer-places": Situation("a put asked for fewer than N places", "fewer-places"),
@@ -117,7 +117,7 @@ SITUATIONS: dict[str, Situation] = {
     "retry-answered": Situation("a retry was answered from memory", "retry-answered"),
     "retry-joined": Situation("a retry met its first try, in progress", "retry-joined"),
     "retry-continued": Situation(
-        "a retry went on from the first try's stamp", "held", why("retry")
+        "a retry continued from the first try's stamp", "held", why("retry")
     ),
     "retry-sought": Situation("a retry was sought at the other nodes", "retry-sought"),
     "retry-forgotten": Situation(
@@ -131,7 +131,7 @@ SITUATIONS: dict[str, Situation] = {
         "a copy that came replaced concurrent versions", "stored", superseded
     ),
     "tombstone-written": Situation("a key was deleted", "stored", has("deleted")),
-    "epoch-renewed": Situation("a key was stamped under a new epoch", "epoch-renewed"),
+    "epoch-renewed": Situation("a key got a version under a new epoch", "epoch-renewed"),
     "incarnation-copied-disk": Situation(
         "a disk was taken for an old copy at the start",
         "new-incarnation",

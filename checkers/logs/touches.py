@@ -91,8 +91,8 @@ def _answers(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explanati
         ids = {str(e["dot"]): str(e.get("request")) for e in events if "dot" in e}
         answers = line.get("answers")
         spelled = [
-            f"{who} with {listed([ids.get(dot, dot) for dot in dots])}"
-            for who, dots in (answers.items() if isinstance(answers, Mapping) else ())
+            f"{holder} with {listed([ids.get(dot, dot) for dot in dots])}"
+            for holder, dots in (answers.items() if isinstance(answers, Mapping) else ())
         ]
         why = f" The get at index {row} was answered by {line['node']} from {', '.join(spelled)}."
         return Explanation(why, {"answers": dict(line)})

@@ -2,8 +2,8 @@
 
 `cas-register`: `read`, `write` of a value, `cas` of [from, to]. Where no operation is a cas and
 each value is written once, the zones of `register` judge without search; else `linearize`
-searches. `mutex`: `acquire` and `release`, a register that is free or held. Who holds it is
-not asked, since a client that crashed goes on under another number.
+searches. `mutex`: `acquire` and `release`, a register that is free or held. The holder is
+not checked, since a client that crashed continues under another number.
 
 An operation that failed had no effect, whatever the reason: a failed cas shows nothing of the
 value then, for a store also fails what it cannot do.

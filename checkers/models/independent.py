@@ -1,4 +1,4 @@
-"""Histories of several things at once, each of which is judged by itself.
+"""Histories of several objects, each of which is judged by itself.
 
 Operations name their thing by the field `key`, or, as jepsen.independent writes them, by
 values [key, value]. Each key is a history of its own: what one of them shows proves nothing

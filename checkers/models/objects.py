@@ -109,7 +109,8 @@ def _details(objects: Mapping[Any, Object], keys: Mapping[str, Outcome]) -> dict
 def _beyond(name: str, budget: int, outcome: Outcome) -> str:
     return (
         f"key {name}: the search for an order was given up after {outcome.visited} configurations "
-        f"(BUDGET {budget} a key, and four times that in all): too many operations are open at once"
+        f"(BUDGET {budget} a key, and four times that in all): "
+        "too many operations are open at the same time"
     )
 
 

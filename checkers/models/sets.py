@@ -205,7 +205,7 @@ def _lost(s: Sets, element: int, read: int, known: int) -> Anomaly:
     acknowledged = known == s.acknowledged[element]
     when = f"acknowledged at index {known}" if acknowledged else f"shown by the read at {known}"
     rows = {int(s.added[element]), known, int(s.end[read])}
-    why = f"{s.spelled(element)} was {when}, but the read at index {s.end[read]} lacks it for good."
+    why = f"{s.spelled(element)} was {when}, but not in the read at index {s.end[read]} or later."
     return Anomaly("lost-element", why, None, tuple(sorted(rows)))
 
 

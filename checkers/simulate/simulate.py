@@ -2,7 +2,7 @@
 
 It keeps each key on N replicas as dotted version vectors (Preguica et al. 2012) and lets
 clients' operations overlap: an operation is invoked, later takes effect, later still
-completes, or never does. A put reaches some replicas at once and the rest late; in the
+completes, or never does. A put reaches some replicas immediately and the rest late; in the
 end everything meets, and the final reads show it. A correct run must be valid however it
 was drawn; each `fault` breaks one rule, and the checkers must notice.
 """
@@ -188,7 +188,7 @@ class Store:
         return merged
 
     def _write(self, client: SimulatedClient, op: Op) -> SimulatedRecord:
-        """Stamp at one replica, reach a second at once and the third late. The answer shows
+        """Stamp at one replica, reach a second immediately and the third late. The answer shows
         the new version where its context may be used: a vector alone would cover
         concurrent siblings of the same actor too."""
         replicas = self._replicas[op.key or ""]

@@ -25,7 +25,7 @@ effect. What is at fault by itself, such as a key of the wrong type, is a BadReq
 anything is sent. A request that certainly reached no node goes to the next one, and so does a
 get whose connection ended, since it changes nothing. Anything else is tried again `retries`
 times, under the same request id, and a put that is in doubt is marked so when it is sent again:
-the node that stamped it goes on from that stamp, and none stamps it a second time. What is in
+the node that stamped it continues from that stamp, and none stamps it a second time. What is in
 doubt then is raised as it was at first.
 """
 

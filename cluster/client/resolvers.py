@@ -1,6 +1,6 @@
 """Ways to make one value of siblings, for `Client.update`.
 
-Two replicas, or two clients, may merge the same siblings at once and in any order, and
+Two replicas, or two clients, may merge the same siblings concurrently and in any order, and
 their results become siblings in turn. It ends well where merging is a join: commutative,
 associative, idempotent (Shapiro et al., "Conflict-free Replicated Data Types", 2011).
 All of these are. A tombstone beside a value gives way to it, as in the paper's shopping

@@ -162,7 +162,7 @@ class ClientDriven:
             self._fetched = float("-inf")
 
     def _stale(self) -> bool:
-        """Whether to fetch: not again at once, however wrong the map seems to be."""
+        """Whether to fetch: not again immediately, however wrong the map seems to be."""
         now = asyncio.get_running_loop().time()
         return now - self._fetched > self._refresh and now - self._tried > BACKOFF[1]
 

@@ -178,7 +178,7 @@ class Connection:
         timeout: float = 5.0,
         again: bool = False,
     ) -> PutResult:
-        """Write a version. `request` names this write for good: the same write sent again
+        """Write a version. `request` identifies this write: the same write sent again
         carries the same, and `again` if an earlier try may have had an effect. Raises
         DynamoError."""
         reply = _as(

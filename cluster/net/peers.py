@@ -3,7 +3,7 @@
 A link is down, dialling or up. While it is being dialled, messages wait, for as long as a
 dial may take; if it fails they are handed back as certainly not sent. So are messages to
 a link that is down and was tried a moment ago, and to one that is clogged: the core then
-turns to another node at once instead of waiting. What was written on a link that breaks
+turns to another node immediately instead of waiting. What was written on a link that breaks
 is in doubt, and the core knows that from LinkDown.
 """
 

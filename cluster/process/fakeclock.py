@@ -4,7 +4,7 @@ The library is preloaded into the node, and adds to every reading of wall time w
 in a file. It looks there each time, for some 10 us: with its cache, the shortest of which
 lasts up to two seconds, a strobe would often not be seen at all. Monotonic time, by which
 everything waits, is left alone: hence a drift is not a rate of the library's, which would
-stretch every wait too, but many small steps. A frozen clock, or one that goes on in steps,
+stretch every wait too, but many small steps. A frozen clock, or one that advances in steps,
 is a date in that file instead of a difference.
 
 The file is replaced by rename, so that no reader sees half of it.

@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def follow() -> None:
-    """End by SIGKILL with the process that the environment names, if it names one; at once
+    """End by SIGKILL with the process that the environment names, if it names one; immediately
     if that has ended already. What this process starts inherits nothing of it."""
     parent = os.environ.pop(PARENT, "")
     if not parent.isdecimal():

@@ -100,7 +100,7 @@ class NodeProcess:
             await asyncio.sleep(LOOK)
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` seconds, and at once to a paused process: it would
+        """SIGTERM; SIGKILL after `grace` seconds, and immediately to a paused process: it would
         first have to work off all that waits for it."""
         paused = self.state == "paused"
         if not paused:

@@ -82,7 +82,7 @@ class WallClock:
 
     @property
     def steps(self) -> bool:
-        """Whether it is frozen, for good or until its next step."""
+        """Whether it is frozen, permanently or until its next step."""
         return self._frozen is not None or self._grain > 0
 
     def error_ns(self, now: int | None = None) -> int:

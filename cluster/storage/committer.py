@@ -96,7 +96,7 @@ class Committer:
 
 
 def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
-    """Commit all batches of a group at once; if that fails one by one, so that a batch that
+    """Commit all batches of a group in one transaction; if it fails, one by one: a batch that
     cannot be stored takes no other with it."""
     if len(group) == 1:
         return [_commit_one(engine, group[0])]

@@ -6,7 +6,7 @@ port, one fault at a time:
 - full: every commit fails, nothing of it is stored;
 - torn-tail: every commit fails, after its first half was stored;
 - read-error: every read fails;
-- slow-fsync: what a commit stores is there at once, and acknowledged `seconds` later;
+- slow-fsync: what a commit stores is there immediately, and acknowledged `seconds` later;
 - lost-writes: it is there only `seconds` later, and acknowledged then; a kill meanwhile
   loses it, as it loses what a disk's cache held and was not synced;
 - bit-flip: a bit in each of `rows` stored objects, and as many hints, is flipped, until

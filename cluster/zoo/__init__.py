@@ -188,7 +188,7 @@ BUGS: dict[str, Bug] = {
     ),
     "pw-on-plan": Bug(
         quorum.PwOnPlan,
-        "PW is judged on the plan, not on who answered",
+        "PW is judged on the plan, not on the nodes that answered",
         nemesis="pause",
         workload="register",
         anomalies=("impossible-ack",),
@@ -240,7 +240,7 @@ BUGS: dict[str, Bug] = {
     ),
     "no-linger": Bug(
         repair.NoLinger,
-        "who answers a read late is not repaired",
+        "a replica that answers a read late is not repaired",
         nemesis="wipe.one",
         workload="bulk",
         anomalies=("divergence", "misplaced"),

@@ -82,7 +82,7 @@ class _Expiring(Trees):
 
 
 class AaeExpiredTree(Node):
-    """An old tree is thrown away at once, and made anew when its turn comes."""
+    """An old tree is thrown away immediately, and made anew when its turn comes."""
 
     parts = Parts(trees=_Expiring)
 

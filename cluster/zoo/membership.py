@@ -78,7 +78,7 @@ class _Rivals(Membership):
 
 
 class DoubleClaim(Node):
-    """Every member plans, and one that has a plan takes none that does not go on from it."""
+    """Every member plans, and one that has a plan takes none that does not continue from it."""
 
     parts = Parts(membership=_Rivals)
 
@@ -124,7 +124,7 @@ class BannedForever(Node):
 
 
 class LoneRing(Node):
-    """A node that finds no cluster at once founds one of its own."""
+    """A node that finds no cluster immediately bootstraps one of its own."""
 
     def start(self, intact: bool) -> None:
         super().start(intact)

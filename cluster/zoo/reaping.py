@@ -61,6 +61,6 @@ class _WithoutTombstones(RecordTable):
 
 
 class HardDelete(Node):
-    """Each replica deletes for good, and nothing marks an old value as deleted."""
+    """Each replica deletes physically, and nothing marks an old value as deleted."""
 
     parts = Parts(objects=_WithoutTombstones)

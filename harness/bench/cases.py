@@ -17,7 +17,7 @@ IN_FLIGHT = (1, 16, 64, 256)
 SIZES = (100, 10 << 10, 1 << 20)
 NODES = (3, 5, 9)
 LINKS: tuple[LinksName, ...] = ("direct", "toxiproxy")
-#: values of one case that may be under way at once, bytes: the node refuses more
+#: values of one case under way at the same time, bytes: the node refuses more
 _UNDER_WAY = 16 << 20
 
 

@@ -1,4 +1,4 @@
-"""Runs the cases: both systems are up at once and take turns, so that a machine that is busy
+"""Runs the cases: both systems are up together and take turns, so that a machine that is busy
 with other things disturbs both alike; each figure is the median of the turns.
 
 The CPU time of all node processes an operation hardly depends on what else the machine does;

@@ -1,5 +1,5 @@
 """What has been run, one line a run, on disk before anything follows from it: a campaign
-that was interrupted, or killed, goes on where it was."""
+that was interrupted, or killed, continues where it was."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Journal:
             self._read()
 
     def add(self, run: CellRun) -> None:
-        """Write a run down, for good."""
+        """Writes a run down and syncs it."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(run)) + "\n")
             file.flush()
@@ -63,7 +63,7 @@ class Journal:
         self.runs.append(run)
 
     def _read(self) -> None:
-        """What a kill cut off is cut off for good: that run is repeated."""
+        """Drops a last line that a kill cut short: that run is repeated."""
         self.runs = read_runs(self._path)
         content = self._path.read_bytes()
         if not content.endswith(b"\n"):

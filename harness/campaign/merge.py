@@ -134,9 +134,9 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
                 )
     by_shard: dict[Shard, Part] = {}
     for part in ordered:
-        if (twin := by_shard.setdefault(part.plan.shard, part)) is not part:
+        if (other := by_shard.setdefault(part.plan.shard, part)) is not part:
             raise UsageError(
-                f"{twin.path} and {part.path} are both shard {part.plan.shard}; leave one out"
+                f"{other.path} and {part.path} are both shard {part.plan.shard}; leave one out"
             )
     for part in ordered:
         _runs_of_its_own(part)

@@ -100,7 +100,7 @@ def run_campaign(
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
     if stopped:
-        console.print("interrupted; go on with the same command and --resume")
+        console.print("interrupted; continue with the same command and --resume")
     return CODES[results["verdict"]]
 
 
@@ -177,7 +177,7 @@ def _journal(folder: Folder) -> Journal:
 
 
 def _plan(folder: Folder, whole: Campaign, shard: Shard, only: str | None, file: Path) -> Plan:
-    """The plan of this folder, written before anything is run. What goes on has begun when the
+    """The plan of this folder, written before anything is run. What continues has begun when the
     first part of it did."""
     with suppress(DamagedFolder):
         if (found := read_plan(folder)) is not None:
@@ -199,7 +199,7 @@ def read_campaign(file: Path, overrides: Mapping[str, Any] | None = None) -> Cam
     try:
         return read(file.read_text(encoding="utf-8"), str(file), overrides or {})
     except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError(f"{file} cannot be read ({failure})") from failure
+        raise UsageError(f"{file} cannot be read ({failure}); name a campaign's file") from failure
     except YamlError as malformed:
         raise UsageError(str(malformed)) from malformed
 

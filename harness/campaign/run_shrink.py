@@ -101,7 +101,7 @@ def _stored(folder: Folder) -> tuple[JsonObject, list[Any], frozenset[str]]:
                 f"run the test again, and shrink its folder"
             )
     if results.get("valid") is not False:
-        raise UsageError(f"{folder.path}: this test was not invalid; there is nothing to shrink")
+        raise UsageError(f"{folder.path}: was not invalid; give the folder of an invalid test")
     return test, _faults(schedule), frozenset(results.get("anomalies", ()))
 
 

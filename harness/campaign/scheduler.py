@@ -118,9 +118,9 @@ class Scheduler:
                 self._repeat(cell, runs)
 
     def _repeat(self, cell: Cell, runs: Sequence[CellRun]) -> None:
-        """Add as many reruns as can run at once, at the end, so that a budget which ends has rates
-        of all that failed: the same world and seed, and the same faults, which the folder of the
-        first run has kept."""
+        """Add as many reruns as can run concurrently, at the end, so that a budget which ends has
+        rates of all that failed: the same world and seed, and the same faults, which the folder
+        of the first run has kept."""
         first = runs[0]
         if first.verdict != "invalid" or first.folder is None:
             return

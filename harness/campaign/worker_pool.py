@@ -69,7 +69,7 @@ class Ended:
 
 
 class Pool(Protocol):
-    """Runs tests, some at once: WorkerPool on this machine, DaskPool on others."""
+    """Runs tests, some concurrently: WorkerPool on this machine, DaskPool on others."""
 
     @property
     def running(self) -> list[Task]: ...
@@ -109,7 +109,7 @@ class WorkerPool:
 
     @property
     def size(self) -> int:
-        """How many tests run at once."""
+        """How many tests run concurrently."""
         return len(self._workers)
 
     @property
@@ -132,7 +132,7 @@ class WorkerPool:
         return [end for worker in readable if (end := self._receive(worker)) is not None]
 
     def stop(self) -> None:
-        """Have every test end in order; a second time, at once."""
+        """Have every test end in order; a second time, immediately."""
         for worker in self._workers:
             if worker.task is not None and worker.process.pid is not None:
                 os.kill(worker.process.pid, signal.SIGTERM)

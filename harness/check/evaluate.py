@@ -242,7 +242,9 @@ def read(path: Path, fmt: Format | None = None) -> History:
     except HistoryError as malformed:
         raise UsageError(str(malformed)) from malformed
     except OSError as unreadable:
-        raise UsageError(f"{path}: {unreadable.strerror}") from unreadable
+        raise UsageError(f"{path}: {unreadable.strerror}; name a file or folder to read") from (
+            unreadable
+        )
 
 
 def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -> None:

@@ -24,7 +24,7 @@ def run(
             metavar="CAMPAIGN",
         ),
     ],
-    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     only: Annotated[
         str | None,
         Option(help="Only cells with these workloads, nemeses, configs, seeds; by comma."),
@@ -49,7 +49,7 @@ def run(
         Option(help="Run the tests on the workers of this Dask scheduler.", metavar="ADDRESS"),
     ] = None,
     resume: Annotated[
-        bool, Option("--resume", help="Go on with the last campaign of this name.")
+        bool, Option("--resume", help="Continue the last campaign of this name.")
     ] = False,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show what would be run and pruned, and do nothing.")
@@ -83,7 +83,7 @@ def _pool(dask: str | None, jobs: int) -> Callable[[], AbstractContextManager[Po
     if dask is None:
         return None
     if jobs != 1:
-        raise UsageError("--jobs: with --dask as many tests run at once as there are workers")
+        raise UsageError("--jobs: with --dask as many tests run concurrently as there are workers")
     from dynamesis.harness.dask.pool import dask_pool
 
     return partial(dask_pool, dask)

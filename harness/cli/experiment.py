@@ -19,7 +19,7 @@ def run(
         float, Option(help="How much is done: 1 is as documented, 0.1 a quick look.")
     ] = 1.0,
 ) -> int:
-    """Run an experiment of the Dynamo paper again.
+    """Repeat an experiment of the Dynamo paper.
 
     Its figures are shown beside the paper's.
     """
@@ -38,7 +38,7 @@ def run(
         return VALID
     experiment = EXPERIMENTS[one_of("NAME", name, EXPERIMENTS)]
     if not 0 < effort <= 100:
-        raise UsageError(f"--effort: {effort:g}; it is more than 0 and at most 100")
+        raise UsageError(f"--effort: {effort:g} is out of range; allowed: above 0, to 100")
     for flag, file in (("--json", json), ("--plot", plot)):
         if file is not None:
             writable_file(flag, file)

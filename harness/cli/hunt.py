@@ -23,7 +23,7 @@ def run(
         str | None, Option(help="How long it lasts: 10m, 2h; without an end when absent.")
     ] = None,
     runs: Annotated[int | None, Option(help="Runs of any kind, in all.")] = None,
-    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     seed: Annotated[int | None, Option(help="Decides what is drawn; drawn when absent.")] = None,
     world: Annotated[
         str | None,

@@ -15,7 +15,7 @@ def run(
         Argument(help="Folders or files of failures, as a hunt keeps them.", metavar="PATH..."),
     ],
     replays: Annotated[int, Option(help="Runs of each; one in simulation.")] = 5,
-    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     update: Annotated[
         bool, Option("--update", help="Note the rates in the files of the failures.")
     ] = False,
@@ -24,7 +24,7 @@ def run(
     quiet: Quiet = False,
     plain: Plain = False,
 ) -> int:
-    """Run the failures that a hunt has kept again.
+    """Replay the failures that a hunt has kept.
 
     Exit code 1 while one still fails, 0 when all pass.
     """

@@ -19,8 +19,8 @@ Exhaust = Annotated[
     bool,
     Option(
         "--exhaust",
-        help="Play all sequences of up to 3 faults and 3 requests; of them with --schedules so "
-        "many, evenly spread.",
+        help="Play all sequences of up to 3 faults and 3 requests; with --schedules only so "
+        "many of them, evenly spread.",
     ),
 ]
 
@@ -29,7 +29,7 @@ def run(
     schedules: Annotated[
         int | None, Option(help="How many schedules; 1000 when absent, without --time.")
     ] = None,
-    time: Annotated[str | None, Option(help="How long to go on instead: 60s, 10m, 2h.")] = None,
+    time: Annotated[str | None, Option(help="How long to run instead: 60s, 10m, 2h.")] = None,
     seed: Annotated[
         int | None, Option(help="Seed of the first schedule; drawn when absent.")
     ] = None,
@@ -72,7 +72,7 @@ def run(
     )  # fmt: skip
     if exhaust:
         if replay is not None:
-            raise UsageError("--replay: plays one schedule; it does not go with --exhaust")
+            raise UsageError("--replay: plays one schedule; leave --exhaust out")
         return run_exhaust(given)
     if replay is not None:
         return run_replay(replay, one(given))

@@ -16,7 +16,7 @@ def run(
     ] = None,
     seeds: Annotated[int, Option(help="How many seeds each bug is tried with.")] = 3,
     seed: Annotated[int, Option(help="The first of the seeds.")] = 1,
-    jobs: Annotated[int, Option(help="Tests at once.")] = 1,
+    jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     storm: Annotated[
         bool,
         Option("--storm", help="One campaign that knows nothing of the bug, until it is caught."),
@@ -58,7 +58,7 @@ def run(
         from dynamesis.harness.zoo.simulated import run_simulated_zoo
 
         if storm or time_limit is not None:
-            raise UsageError("--simulate: goes without --storm and --time-limit")
+            raise UsageError("--simulate: goes without --storm and --time-limit; leave them out")
         return run_simulated_zoo(
             visit.specimens(), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),

@@ -64,7 +64,7 @@ class DaskPool:
 
     @property
     def size(self) -> int:
-        """How many tests run at once: one a worker."""
+        """How many tests run concurrently: one a worker."""
         return max(1, len(self._workers))
 
     @property
@@ -114,7 +114,7 @@ class DaskPool:
         return sorted(self._workers - busy)
 
     def _look(self) -> None:
-        """Who is there now? What a lost worker had is given to another."""
+        """Updates the list of workers. The tests of a lost worker are given to others."""
         if time.monotonic() - self._asked >= _LOOK:
             self._asked = time.monotonic()
             self._workers = self._present()
@@ -138,7 +138,7 @@ class DaskPool:
         except Exception as gone:  # Dask has an exception for each way of it
             raise EnvironmentFailed(
                 f"--dask: the scheduler at {self.address} is gone ({gone or type(gone).__name__}); "
-                "start it again, and go on with --resume"
+                "start it again, and continue with --resume"
             ) from gone
         if found:
             self._alone_since = None
@@ -147,7 +147,7 @@ class DaskPool:
         elif time.monotonic() - self._alone_since > _ALONE:
             raise EnvironmentFailed(
                 f"--dask: no worker is left at {self.address}; start some (dask worker "
-                f"{self.address}), and go on with --resume"
+                f"{self.address}), and continue with --resume"
             )
         return found
 

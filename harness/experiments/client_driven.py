@@ -153,7 +153,7 @@ class _Load:
 
     def put(self, kind: str, clients: list[Client]) -> Callable[[int], Awaitable[None]]:
         async def act(worker: int) -> None:
-            own = self._random.randrange(worker, KEYS, CLIENTS)  # no two write one key at once
+            own = self._random.randrange(worker, KEYS, CLIENTS)  # no two write one key
             key = b"key-%d" % own
             done = await clients[worker].put(key, b"v" * 100, context=self._contexts[key])
             self._contexts[key] = done.context

@@ -16,7 +16,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: s of load, operations a second, and tests a row
 SECONDS, RATE, TESTS = 20.0, 100.0, 3
-#: clients for each cart that is in use: below 1, seldom two at once
+#: clients for each cart that is in use: below 1, seldom two at a time
 WRITERS = ((1, 400), (4, 2000), (4, 400), (4, 100), (10, 40), (20, 5))
 #: families of faults, and how many clients and carts meet them
 FAULTS = ("none", "kill", "pause", "cut", "cut,kill,pause")

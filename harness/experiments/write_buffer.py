@@ -1,7 +1,7 @@
 """`write-buffer`: figure 5 of the paper, and what it costs.
 
 Writes that are acknowledged from memory are compared with writes that are synced first, by their
-latencies at 99.9%. Then every node is killed at once, and what was acknowledged and is gone is
+latencies at 99.9%. Then all nodes are killed together, and what was acknowledged and is gone is
 counted: the durability that the paper trades.
 """
 
@@ -72,7 +72,7 @@ def run(scale: Scale, say: Say) -> Findings:
             f"synced writes take {ratio:.2f} times as long at 99.9% as buffered ones; in the paper "
             "about 5 times",
             f"{NODES} nodes on one machine and one disk, lmdb, {CLIENTS} clients in a closed loop; "
-            "lost: acknowledged puts that no node has after all were killed at once",
+            "lost: acknowledged puts that no node has after all were killed together",
         ],
         figures={"p999_ratio": round(ratio, 3)},
     )

@@ -123,7 +123,7 @@ class UntilOk(Wrapper):
 
 
 def until_ok(source: Source) -> Generator:
-    """Operations until one of them ends in ok. Several threads may try at once."""
+    """Operations until one of them ends in ok. Several threads may try concurrently."""
     return UntilOk(lift(source))
 
 

@@ -1,7 +1,7 @@
 """Given operations at given times, with the contexts of earlier ones of them.
 
 What a script draws depends on everything that came before it. A schedule that is to lose an
-operation and keep the others needs them written out: who does what, when, and which
+operation and keep the others needs them written out: which process does what, when, and which
 operation's context goes with it. Without that operation, or without its answer, a write goes
 out without a context.
 """

@@ -16,7 +16,7 @@ A Schedule is a generator beside the threads that carry out its operations. Driv
                                schedule = schedule.completed(event)
 
 `ask` may be repeated at will: it changes nothing. An operation it returns is due now.
-A client process whose operation ended in info is retired: its thread goes on under the
+A client process whose operation ended in info is retired: its thread continues under the
 old number + concurrency, as in Jepsen, so that a process has one operation at a time.
 """
 

@@ -77,7 +77,7 @@ def _ending(op: Op, type: str, latency: int = LATENCY) -> Op:
 
 
 def quick(source: Source, concurrency: int = 2) -> list[Op]:
-    """Everything is ok at once."""
+    """Everything is ok immediately."""
     return simulate(source, lambda op: _ending(op, "ok", latency=0), concurrency)
 
 

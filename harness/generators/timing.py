@@ -180,7 +180,7 @@ class CycleTimes:
 
 def cycle_times(*turns: tuple[float, Source]) -> Generator:
     """turns[0][1] for turns[0][0] seconds, then the next, and round again, until the one
-    whose turn it is is exhausted. Each goes on where it was; all get every event."""
+    whose turn it is is exhausted. Each continues where it was; all get every event."""
     ends, total = [], 0
     for seconds, _ in turns:
         total += ns(seconds)

@@ -113,7 +113,7 @@ def load(file: Path) -> Failure:
     try:
         return read(file.read_text(encoding="utf-8"), file.stem, str(file))
     except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError(f"{file} cannot be read ({failure})") from failure
+        raise UsageError(f"{file} cannot be read ({failure}); name a failure's file") from failure
     except YamlError as malformed:
         raise UsageError(str(malformed)) from malformed
 

@@ -2,7 +2,8 @@
 
 A round has every combination of the campaign, many times in simulation, where a test takes a
 moment, then once on processes. A failure is compared with those that are known. One that is new is
-saved at once, so that no kill loses it, then shrunk and saved again; one that is known is counted.
+saved immediately, so that no kill loses it, then shrunk and saved again; a known one is
+counted.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def run_replay(
 
             def interrupt() -> None:
                 runs.interrupted = True
-                known[PROCESSES].stop()  # both worlds have one pool, whose second stop is at once
+                known[PROCESSES].stop()  # both worlds share a pool; its second stop does not wait
 
             with interrupting(interrupt):
                 for file, failure in zip(files, failures, strict=True):

@@ -77,7 +77,7 @@ class SimulatedWorld:
         return self._faults.pop(outcome.number)
 
     def stop(self) -> None:
-        """What runs ends by itself in a moment; a second time, at once."""
+        """What runs ends by itself in a moment; a second time, immediately."""
         if self._stopped:
             for each in self._workers:
                 each.process.kill()
@@ -99,7 +99,7 @@ class SimulatedWorld:
 
 @contextmanager
 def simulated_world(jobs: int) -> Iterator[TrialWorld]:
-    """A world with so many workers. They are forked at once, before anything else has threads."""
+    """A world with so many workers. They are forked first, before anything else has threads."""
     context = multiprocessing.get_context("fork")
     workers = []
     for number in range(jobs):

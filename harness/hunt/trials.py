@@ -1,4 +1,4 @@
-"""Where the tests of a hunt run: on processes, several at once.
+"""Where the tests of a hunt run: on processes, several concurrently.
 
 A world takes trials and gives back how they ended. What runs them (processes, virtual time) is
 behind it, so that drawing, shrinking and replaying are written once.
@@ -47,7 +47,7 @@ class TrialOutcome:
 
 
 class TrialWorld(Protocol):
-    """Runs trials, some at once."""
+    """Runs trials, some concurrently."""
 
     @property
     def name(self) -> str: ...
@@ -73,7 +73,7 @@ class TrialWorld(Protocol):
         ...
 
     def stop(self) -> None:
-        """Have every trial end in order; a second time, at once."""
+        """Have every trial end in order; a second time, immediately."""
         ...
 
 

@@ -54,7 +54,7 @@ class LinkFault:
 
 @dataclass(frozen=True)
 class RefusedLink(LinkFault):
-    """Connections are reset, new ones refused at once; none is stale at heal."""
+    """Connections are reset, new ones refused immediately; none is stale at heal."""
 
     kind = "refused"
     strength = 90

@@ -135,8 +135,8 @@ class MessageLinks:
     # ---- what is carried
 
     def carry(self, source: str, dest: str, reply: bool, size: int, deliver: Deliver) -> None:
-        """Carry a message of `size` bytes; `deliver` is called for each copy that arrives, at
-        once if nothing is in the way."""
+        """Carry a message of `size` bytes; `deliver` is called for each copy that arrives,
+        immediately if nothing is in the way."""
         name = route_name(dest, source) if reply else route_name(source, dest)
         carried = self._routes.get(name)
         if carried is None:

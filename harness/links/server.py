@@ -1,7 +1,7 @@
 """One toxiproxy-server process and the routes it carries.
 
 Everything here blocks, and is called from one thread only. Faults are set by making
-a proxy anew: changing the toxics of a live proxy can deadlock the server for good
+a proxy anew: changing the toxics of a live proxy can deadlock the server
 (Shopify/toxiproxy issue 558). A server that does not answer is killed, started
 again and given its routes and faults back.
 """
@@ -28,7 +28,7 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: s until a server must have answered after its start
 _START = 10.0
-#: A process that ends at once, or does not answer, is started so many times in all: a
+#: A process that ends immediately, or does not answer, is started so many times in all: a
 #: busy machine has been seen to lose one, and a whole test is too much to lose with it.
 _ATTEMPTS = 3
 

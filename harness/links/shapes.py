@@ -2,7 +2,7 @@
 
 A shape reads what comes from one side and hands it on to the other, the way a fault
 wants it. When it returns, the other side gets the end too, and only that direction
-closes: half-close is exact. `Broken` resets both sides at once.
+closes: half-close is exact. `Broken` resets both sides at the same time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dynamesis.harness.links.faults import (
 )
 
 _PIECE = 65536
-#: What announces a longer frame is not a frame: the bytes go on as they are.
+#: What announces a longer frame is not a frame: the bytes continue as they are.
 _LONGEST = 64 << 20
 #: Bytes that a direction may hold back before it stops reading.
 _HELD = 8 << 20

@@ -77,7 +77,10 @@ def up(path: Path) -> LocalCluster | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     except (ValueError, TypeError, RecursionError) as malformed:
-        raise UsageError(f"{path}: not written by `dynamesis cluster` ({malformed})") from malformed
+        raise UsageError(
+            f"{path}: not written by `dynamesis cluster` ({malformed}); "
+            "remove it, or name another --store"
+        ) from malformed
     except PermissionError:
         pass  # another user's process, but it lives
     return found
@@ -134,7 +137,7 @@ def change(store: Path, kind: str, node: str) -> None:
         )
     asked, answer = answers.popitem()
     if isinstance(answer, str):
-        raise UsageError(answer)
+        raise UsageError(f"NODE: {answer}; dynamesis status shows the members")
     print(f"{kind} {node}: {asked} has passed it on; dynamesis status shows how far it is")
 
 

@@ -117,7 +117,7 @@ MEMBERS: tuple[Member, ...] = (
            several=True),
     Member("kill.majority", "SIGKILL more than half", draws.kill(draws.MAJORITY), least=3, weight=1,
            several=True),
-    Member("kill.all", "SIGKILL all nodes at once", draws.kill(draws.ALL), weight=1, several=True),
+    Member("kill.all", "SIGKILL all nodes together", draws.kill(draws.ALL), weight=1, several=True),
     Member("kill.primaries", "SIGKILL the primaries of a key",
            draws.aimed(KillFault, "primaries"), weight=1, several=True, needs=_AIMED),
     Member("kill.hint-holder", "SIGKILL a node, and after it the holder of its hints",
@@ -157,9 +157,9 @@ MEMBERS: tuple[Member, ...] = (
     _clock("strobe", "wall clocks jump to and fro many times a second"),
     _clock("drift", "wall clocks run too fast or too slow"),
     _clock("freeze", "wall clocks are frozen"),
-    _clock("coarse", "wall clocks go on in steps"),
-    _load("burst", "more puts at once than a node takes", puts=(200, 400)),
-    _load("large-values", "large values, several at once", bytes=(1 << 16, 1 << 19)),
+    _clock("coarse", "wall clocks advance in steps"),
+    _load("burst", "more concurrent puts than a node takes", puts=(200, 400)),
+    _load("large-values", "several large values at a time", bytes=(1 << 16, 1 << 19)),
     _load("slow-readers", "slow readers: connections that request and do not read", gets=(60, 120)),
     Member("upgrade.one", "start a node in another version, and roll it back",
            draws.upgrade(draws.victim)),
@@ -172,8 +172,8 @@ MEMBERS: tuple[Member, ...] = (
     _change("join", "a new node joins", joins=1),
     _change("leave", "a node leaves", leaves=1),
     _change("remove", "SIGKILL a node and remove it as dead", removes=1),
-    _change("replace", "a new node joins and another leaves, at once", joins=1, leaves=1),
-    _change("two", "two nodes join at once", joins=2),
+    _change("replace", "a new node joins while another leaves", joins=1, leaves=1),
+    _change("two", "two nodes join concurrently", joins=2),
     _change("away-and-back", "a new node joins and leaves again", joins=1, back=500),
     _change("leave-and-back", "a node leaves, and joins again when it is hardly out",
             leaves=1, back=1000),
@@ -224,7 +224,8 @@ def possible(
         members = packages[name].members
         able = [member for member in members if member.why_not(context) is None]
         if members and not able:
-            raise Impossible(f"{name} cannot be done here: {_why_not(members, context)}")
+            why = _why_not(members, context)
+            raise Impossible(f"{name} cannot be done here: {why}; leave it out")
         kept |= dict.fromkeys(able)
     families = dict.fromkeys(member.family for member in kept)
     if "wipe" in families:
@@ -238,7 +239,7 @@ def _why_not(members: Iterable[Member], context: FaultContext) -> str:
     reasons = Counter(str(member.why_not(context)) for member in members)
     (reason, _), *others = reasons.most_common()
     rest = sum(count for _, count in others)
-    return f"it {reason}" + (f" ({rest} of its members: for other reasons)" if rest else "")
+    return f"it {reason}" + (f" ({rest} more: other reasons)" if rest else "")
 
 
 def _known(names: Iterable[str], packages: Mapping[str, Package]) -> tuple[str, ...]:
@@ -247,5 +248,5 @@ def _known(names: Iterable[str], packages: Mapping[str, Package]) -> tuple[str, 
         if name not in packages:
             raise Impossible(f"no nemesis is called {name!r}; there are: {', '.join(PACKAGES)}")
     if "none" in names and len(names) > 1:
-        raise Impossible(f"none goes with nothing else, and {','.join(names)} has more")
+        raise Impossible("none excludes every other nemesis; write none alone, or drop it")
     return names

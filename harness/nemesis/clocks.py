@@ -1,5 +1,5 @@
-"""Wall clocks that are wrong: set off at once, on and off again and again, too fast or too
-slow, frozen, or going on in coarse steps.
+"""Wall clocks that are wrong: set off in one jump, on and off again and again, too fast or too
+slow, frozen, or advancing in coarse steps.
 
 The clock of a node is made wrong, and read over its admin port. Where the reading comes with two
 moments of the machine's monotonic clock, before and after it, the proof is that the node's clock
@@ -110,13 +110,13 @@ class BadClock:
 
 
 def _is_coarse(readings: set[int], grain: int) -> bool:
-    """Whether enough different readings show that a clock goes on in steps of so many ms."""
+    """Whether enough different readings show that a clock advances in steps of so many ms."""
     return grain > 0 and len(readings) >= _READINGS and not any(wall % grain for wall in readings)
 
 
 def _offset_ns() -> tuple[int, int]:
     """By how many ns, at least and at most, this machine's sound wall clock is ahead of its
-    monotonic one: the two are never read at once, and a busy machine may run others between."""
+    monotonic one: no call reads both, and a busy machine may run others between."""
 
     now = clock()
 

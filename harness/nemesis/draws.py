@@ -1,7 +1,7 @@
 """How the members of the catalogue draw their faults from the seed.
 
 What a draw returns is all that a fault is: which nodes or links, and how. Faults aimed at
-what is only known when they strike (who holds a hint?) name their target instead, and
+what is only known when they strike (which node holds a hint?) name their target instead, and
 harness.nemesis.targets finds it then.
 """
 

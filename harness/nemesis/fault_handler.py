@@ -56,7 +56,7 @@ class FaultHandler(Protocol[F]):
 
 
 def proven(bit: bool, **detail: Any) -> Look:
-    """A proof that was there at once."""
+    """A proof that was there from the start."""
 
     async def look() -> Proof:
         return Proof(bit, True, detail)

@@ -2,8 +2,8 @@
 
 A change is not taken back. It ends by itself, once all members agree on a settled layout
 that has the nodes that joined and lacks those that left; its proof is that layout. A leaver
-that then holds nothing any more is stopped for good; a dead node is not started again.
-Where a change cannot be requested at once, since no node runs, it is requested later.
+that then holds nothing any more is stopped and stays down; a dead node is not started again.
+Where a change cannot be requested immediately, since no node runs, it is requested later.
 
 With `back` a change is followed by its contrary, `after_ms` later: a newcomer leaves again,
 so that its partitions move away and back; a leaver that is hardly out joins again,
@@ -170,7 +170,7 @@ class MembershipFaults:
         return any(view is not None and node not in view.members for view in views.values())
 
     async def _carry_out(self, change: MembershipChange) -> None:
-        """Request the change, all of one kind at once, wait for it, and stop the leavers."""
+        """Request the change, all of one kind together, wait for it, and stop the leavers."""
         kinds = {"join": change.joins, "leave": change.leaves, "remove": change.removes}
         for kind, nodes in kinds.items():
             await asyncio.gather(*(self._until_accepted(kind, node) for node in nodes))
@@ -181,7 +181,7 @@ class MembershipFaults:
                     try:
                         await self._accepted(kind, node)
                     except ValueError:
-                        # as a member already; or for good: the cluster is done with its name
+                        # as a member already; or finally: the cluster has closed its name
                         if node in self._returning and await self._agreed([], [node]):
                             raise
         for node in change.leaves:

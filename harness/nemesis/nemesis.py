@@ -177,7 +177,7 @@ class Nemesis:
             self._record_proof(number, self._watches.pop(number).seen)
 
     async def heal_all(self) -> None:
-        """Take back every fault in the ledger: let what is paused go on, heal all links,
+        """Take back every fault in the ledger: let what is paused continue, heal all links,
         start what is down, see changes of the membership through. In this order, since
         proxies in front of a paused node can get stuck. May be repeated. Raises RuntimeError
         if a node would not start, or a change not come about."""

@@ -128,7 +128,7 @@ class Cut:
 class BadLink:
     """Links that carry, but badly. What resets or stalls is felt by the nodes; what is late
     or in pieces shows in a greeting through the link; what happens to frames is counted by
-    the links. Where nodes do not report (`reporting`), it is who dials through the link."""
+    the links. Where nodes do not report (`reporting`), the peers' own connections are."""
 
     def __init__(self, observed: Observed, routes: RouteFaults, reporting: bool = True) -> None:
         self._observed = observed

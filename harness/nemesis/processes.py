@@ -202,7 +202,7 @@ class Pause:
 
 
 async def _each(nodes: Iterable[str], act: Callable[[str], Awaitable[T]]) -> dict[str, T]:
-    """Act on all nodes at once, to the end, before the first failure is raised."""
+    """Act on all nodes together, to the end, before the first failure is raised."""
     nodes = list(nodes)
     results = await asyncio.gather(*(act(node) for node in nodes), return_exceptions=True)
     done: dict[str, T] = {}

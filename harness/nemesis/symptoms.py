@@ -104,7 +104,7 @@ def _segments(sock: socket.socket) -> int:
 
 
 def _quiet(received: bytes) -> float:
-    """s of silence after which the greeting is over: at once where it is not a whole frame and
+    """s of silence after which the greeting is over: immediately where it is not a whole frame and
     none is announced, since then it is unknown how much is to come."""
     return 0.05 if received and _missing(received) is None else _GREETING
 
@@ -166,7 +166,7 @@ SOCKETS = SocketProbes()
 
 
 async def turns_away(address: str, ours: set[Connection]) -> str | None:
-    """How a connection to this host:port that sends one byte ends, if at once: "refuses" or
+    """How a connection to this host:port that sends one byte ends, if immediately: "refuses" or
     "resets". It is added to `ours`."""
     host, port = address.split(":")
     try:

@@ -1,5 +1,5 @@
 """Rolling upgrades: nodes are started in another version of the store, one after the other, and
-later rolled back one after the other, while clients go on.
+later rolled back one after the other, while clients continue.
 
 Nodes of two versions are in one cluster then. The proof is which version each of them was started
 in, and with which peers it has a link, so that it shows where the versions do not understand each

@@ -26,7 +26,7 @@ _PYTHON = sys.executable
 
 
 def end_with(parent: int) -> None:
-    """End by SIGKILL as soon as `parent` has ended; at once if it has ended already."""
+    """End by SIGKILL as soon as `parent` has ended; immediately if it has ended already."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

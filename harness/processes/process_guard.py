@@ -53,7 +53,7 @@ class ProcessGuard:
             self._send(f"add {pid} {start}")
 
     def drop(self, pid: int) -> None:
-        """Forget `pid`: it was reaped, or it may go on."""
+        """Forget `pid`: it was reaped, or it may continue."""
         self._send(f"drop {pid}")
 
     def close(self) -> None:

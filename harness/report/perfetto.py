@@ -65,7 +65,7 @@ def _event(
     at: int, kind: int, track: int, name: str = "", category: str = "",
     notes: Annotations | None = None, out: Iterable[int] = (), into: Iterable[int] = (),
 ) -> bytes:  # fmt: skip
-    """A TrackEvent: `out` are the flows that go on from it, `into` those that end in it."""
+    """A TrackEvent: `out` are the flows that continue from it, `into` those that end in it."""
     content = number(9, kind) + number(11, track)
     content += block(23, name) if name else b""
     content += block(22, category) if category else b""

@@ -17,7 +17,7 @@ LISTED, VALUE = 20, 120
 
 
 def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
-    """What the cited operations did, in order: {row, at (s), who, did, ended}. An operation of
+    """What the cited operations did, in order: {row, at (s), process, did, ended}. An operation of
     which both events are cited is one row."""
     begun: dict[int, None] = {}
     for row in sorted(r for r in ops if 0 <= r < len(h)):
@@ -27,12 +27,12 @@ def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
 
 
 def _operation(h: History, row: int) -> JsonObject:
-    process = h.name_of(int(h.process[row]))
-    who = f"process {process}" if isinstance(process, int) else str(process)
+    name = h.name_of(int(h.process[row]))
+    process = f"process {name}" if isinstance(name, int) else str(name)
     return {
         "row": row,
         "at": f"{h.seconds(row):.3f} s",
-        "who": short(who, 24),
+        "process": short(process, 24),
         "did": _did(h, row),
         "ended": _ended(h, row),
     }

@@ -42,7 +42,7 @@ def logging_to(path: Path, workers: bool = False) -> Iterator[None]:
 
 
 class _Lossy(logging.FileHandler):
-    """A log is not evidence: where it cannot be written, the test goes on without it."""
+    """A log is not evidence: where it cannot be written, the test continues without it."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):

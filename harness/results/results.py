@@ -2,7 +2,7 @@
 
 Every file is written whole under another name and then renamed, so that a reader never
 sees half of one; only history.jsonl and the logs grow in place. The `latest` links are
-replaced by rename too: two tests at once never see each other's link missing.
+replaced by rename too: concurrent tests never see each other's link missing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Folder:
         return value if isinstance(value, dict) else {}
 
     def peek_json(self, name: str) -> JsonObject:
-        """The same for callers that go on without it: {} when it is damaged, too."""
+        """The same for callers that continue without it: {} when it is damaged, too."""
         try:
             return self.load_json(name)
         except DamagedFolder:

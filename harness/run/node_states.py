@@ -1,7 +1,7 @@
 """What state each node is in while a test runs: by the faults that are active now.
 
 A fault that has ended leaves no state behind, and a change of the membership that is done shows
-only in who is there: who joined is up, who left or was removed has gone.
+only in which nodes there are: a node that joined is up, one that left or was removed has gone.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class ProgressCounts:
 
     def left(self, now: int) -> float | None:
         """Seconds of load to come, at `now`; None once it is over, or where it has no limit. What
-        follows ends when the store is quiet: there is no saying when."""
+        follows ends when the store is quiet: when is unknown."""
         if self.limit is None or self.phase not in ("", "boot", "load"):
             return None
         spent = 0 if self._loading is None else now - self._loading
@@ -74,7 +74,7 @@ class ProgressCounts:
 
 
 def alarm(op: Op) -> str | None:
-    """What is printed at once of an event: a process died that no fault ended."""
+    """What is printed immediately for an event: a process died that no fault ended."""
     if op.f == "found-dead":
         return "\n".join(
             f"{node} died by itself: {last}" for node, last in op.value["last"].items()

@@ -1,6 +1,6 @@
 """Writes the history while the test runs.
 
-One event a line, flushed at once, numbered without gaps and stamped by one monotonic
+One event a line, flushed immediately, numbered without gaps and stamped by one monotonic
 clock: whatever becomes of the harness, what is in the file has happened in this
 order.
 """

@@ -155,7 +155,7 @@ class Runner:
 
     async def _watch(self) -> None:
         """See to it that no process dies unnoticed: the history names a node, which stays
-        down until the heal phase; links are replaced at once, since no fault ends them."""
+        down until the heal phase; links are replaced immediately, since no fault ends them."""
         while True:
             try:
                 if self.folder is not None:
@@ -182,7 +182,7 @@ class Runner:
 
     async def _heal(self) -> None:
         """A node that will not come back is the store's failing, not the harness's: the
-        test goes on, and the cluster will not get quiet."""
+        test continues, and the cluster will not get quiet."""
         self._phase("heal")
         try:
             await self.parts.nemesis.heal_all()
@@ -295,7 +295,7 @@ class Runner:
         return await dump_all(store.nodes, store.dumps, where, keys, store.decode, recorder)
 
     async def _read_all(self) -> None:
-        """Read every key once. The processes go on as they are: a number that was retired never
+        """Read every key once. The processes continue as they are: a number that was retired never
         comes back."""
         reads = friendly_exceptions(validate(self.parts.final(self.parts.keys)))
         interpreter = Interpreter(self.recorder, self.parts.clients, self.interrupt)

@@ -56,7 +56,9 @@ def _events(path: Path) -> Iterator[Op]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as failure:
-        raise UsageError(f"--replay: {path}: {failure.strerror}") from failure
+        raise UsageError(
+            f"--replay: {path}: {failure.strerror}; give the folder of a test"
+        ) from failure
     decoder = msgspec.json.Decoder(Op)
     for number, line in enumerate(lines, 1):
         try:

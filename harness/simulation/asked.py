@@ -71,12 +71,12 @@ def one(given: SimulateFlags) -> Asked:
     """The same for a single schedule, which has its own seed. Raises UsageError."""
     for name in ("schedules", "time", "seed", "jobs"):
         if getattr(given, name) is not None:
-            raise UsageError(f"--{name}: does not go with --replay, which plays one schedule")
+            raise UsageError(f"--{name}: does not go with --replay, which plays one; leave it out")
     return asked(given)
 
 
 def cores() -> int:
-    """How many processes this machine runs at once, as far as this one may use it."""
+    """How many processes this machine runs concurrently, as far as this one may use it."""
     return max(1, min(_MOST_JOBS, len(os.sched_getaffinity(0))))
 
 

@@ -150,7 +150,9 @@ def _asked(given: SimulateFlags) -> Asked:
     """Raises UsageError for flags of a swarm that do not go with all schedules there are."""
     for name in ("seed", "workload", "nemesis", "pytest"):
         if getattr(given, name) is not None:
-            raise UsageError(f"--{name}: does not go with --exhaust, which plays all words")
+            raise UsageError(
+                f"--{name}: does not go with --exhaust, which plays all words; leave it out"
+            )
     if given.schedules is None and given.time is None:
         given = replace(given, schedules=ALL)
     return asked(replace(given, seed=1))

@@ -323,7 +323,7 @@ class _Process:
             await asyncio.sleep(_LOOK)
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` s, and at once to a paused process."""
+        """SIGTERM; SIGKILL after `grace` s, and immediately to a paused process."""
         if self.state != "paused":
             self.send(signal.SIGTERM)
             loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ CLIENT, PEERS = "client", "peers"
 #: The port that clients dial.
 CLIENT_PORT = "client"
 
-#: (who dials, node, name of the port) -> host:port
+#: (dialling node or client, node, name of the port) -> host:port
 Resolve = Callable[[str, str, str], str]
 
 

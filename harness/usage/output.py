@@ -52,7 +52,7 @@ def _fill(number: int, mode: int) -> None:
 
 def _tolerant(number: int, former: TextIO | None) -> TextIO:
     """A text stream for this descriptor, with the encoding of the one before it. Every line is
-    written when it is complete: a pipe is read while the command goes on (`serve`, `cluster`,
+    written when it is complete: a pipe is read while the command continues (`serve`, `cluster`,
     `test | tee`)."""
     encoding = "utf-8" if former is None else former.encoding
     raw = _Dropping(number, "wb", closefd=False)

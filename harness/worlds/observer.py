@@ -85,4 +85,4 @@ class ConsoleObserver(Observer):
             self.message(f"again   {command}")
 
     def aborted(self, folder: Path, command: str) -> None:
-        self._console.print(f"stopped at once; judge what there is with: {command}")
+        self._console.print(f"stopped immediately; judge what there is with: {command}")

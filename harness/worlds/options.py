@@ -151,13 +151,13 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     except ValueError as unknown:
         raise UsageError(f"--target: {unknown}") from unknown
     if spec.bin is not None and not target.takes_bin:
-        raise UsageError(f"--bin: target {target.name} takes none")
+        raise UsageError(f"--bin: target {target.name} takes none; leave it out")
     try:
         target = target.with_options(target_options(target, spec.target_option))
     except ValueError as wrong:
         raise UsageError(f"--target-option: {wrong}") from wrong
     if spec.target_version is not None and not target.takes_version:
-        raise UsageError(f"--target-version: target {target.name} takes none")
+        raise UsageError(f"--target-version: target {target.name} takes none; leave it out")
     workload = spec.workload
     if workload is None:
         if not target.workloads:
@@ -166,7 +166,9 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     nodes = target.nodes if spec.nodes is None else spec.nodes
     for name, flag in spec.flags().items():
         if flag.target not in (None, spec.target) and getattr(spec, name) != flag.default:
-            raise UsageError(f"{flag.option}: only target {flag.target} has it, not {target.name}")
+            raise UsageError(
+                f"{flag.option}: only target {flag.target} has it, not {target.name}; leave it out"
+            )
     full = replace(
         spec,
         target=absolute(spec.target),

@@ -55,7 +55,7 @@ def _import_checkers() -> None:
 
 
 async def run_until_stopped(runner: Runner) -> None:
-    """The first SIGINT or SIGTERM ends the test in order, the second at once."""
+    """The first SIGINT or SIGTERM ends the test in order, the second immediately."""
     task = asyncio.current_task()
     assert task is not None
 

@@ -34,7 +34,7 @@ _CLIENTS = tuple(
 _DELETES = ("--option=deletes=0.3", "--option=recreate=0.5", "--option=retries=0.5")
 _REAPED = ("--keys=20", "--rate=150", "--option=distribution=uniform", "--option=recreate=0.9")
 #: What a storm tries one after the other, by workload, nemesis and more options,
-#: noted as flags; it knows nothing of any bug. First everything at once. Then fewer faults
+#: noted as flags; it knows nothing of any bug. First all faults together. Then fewer faults
 #: at a time, which therefore come more often; in clusters in which little hides: one copy of
 #: a key has no replica that could heal it, three nodes own it all, eleven all write to it, without
 #: anti-entropy nothing is healed behind the readers' backs; and what nodes and clients do

@@ -49,7 +49,7 @@ async def main() -> None:
                 await cluster.kill("n5")
                 await open_loop(all_, 4 * RATE, b"v" * 1000, 3.0)
                 await cluster.start("n5")
-                # what a process costs to start is no work of nodes
+                # starting a process is not counted as work of the nodes
                 await open_loop(all_, RATE, b"v" * 1000, 1.0)
                 collect(all_)
                 await open_loop(all_, RATE, b"v" * 1000, SECONDS)

@@ -23,11 +23,11 @@ from dynamesis.harness.processes.ports import reserve
 NODES = tuple(f"n{i}" for i in range(1, 6))
 ROUNDS = 40
 KEYS = 50
-#: a machine that stands still for a while is no reason to give up
+#: a machine that stalls for a while does not end the measurement
 PATIENT = {"replica_timeout": 20.0, "request_timeout": 30.0}
 
 Took = dict[tuple[str, str], list[float]]
-#: who asked -> of each put, whether it had to be forwarded
+#: client -> of each put, whether it had to be forwarded
 forwarded: dict[str, list[bool]] = {}
 
 

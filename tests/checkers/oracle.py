@@ -21,11 +21,11 @@ class Dynamo:
         self.end: dict[int, int] = {}
         waiting: dict[object, int] = {}
         for i, op in enumerate(ops):
-            who = (op.process, op.f, op.key, op.replica) if op.f == "dump" else op.process
+            waiter = (op.process, op.f, op.key, op.replica) if op.f == "dump" else op.process
             if op.type == "invoke":
-                waiting[who] = i
-            elif who in waiting:
-                self.end[waiting.pop(who)] = i
+                waiting[waiter] = i
+            elif waiter in waiting:
+                self.end[waiting.pop(waiter)] = i
         self.begin = {end: begin for begin, end in self.end.items()}
         self.writes = {
             op.id: i
@@ -165,8 +165,8 @@ class Dynamo:
 
     def quiet(self) -> bool | None:
         """What the last word on it was."""
-        said = [op.value["quiet"] for op in self.ops if op.f == "quiesce"]
-        return said[-1] if said else None
+        answers = [op.value["quiet"] for op in self.ops if op.f == "quiesce"]
+        return answers[-1] if answers else None
 
     def unquiet(self) -> set[Finding]:
         """Of a cluster that did not get quiet: stuck, and lost where every node was dumped whole

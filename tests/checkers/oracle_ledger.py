@@ -12,7 +12,7 @@ from typing import Any
 from dynamesis.checkers.history.history import Op
 
 FOREVER = 10**9
-#: what a slow machine may cause at once, and what it may cause only after half a second
+#: what a slow machine may cause immediately, and what it may cause only after half a second
 SLOW = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 QUORUM = ("read-quorum", "write-quorum", "no-coordinator")
 #: which faults may be the cause of such a refusal
@@ -24,7 +24,7 @@ CAUSES = {
 
 @dataclass
 class Trouble:
-    """One fault as the nemesis told it."""
+    """One fault as the nemesis reported it."""
 
     first: int
     last: int
@@ -37,7 +37,7 @@ class Trouble:
 
 
 class Ledger:
-    """What the nemesis told, against what clients were told."""
+    """The nemesis's reports, against the clients' answers."""
 
     def __init__(self, ops: list[Op], test, primaries) -> None:
         self.ops, self.test, self.primaries = ops, test, primaries
@@ -61,7 +61,7 @@ class Ledger:
         starts = [(i, op) for i, op in mine if op.f.startswith("start-")]
         stops = [i for i, op in mine if op.f.startswith("stop-")]
         complete = [i for i, op in starts[1:] if op.type == "info" and op.error is None]
-        bites = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
+        proven = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
         kind, value = starts[0][1].f.removeprefix("start-"), starts[0][1].value
         stopped = set(value.get("nodes", ())) if kind in ("kill", "pause") else set()
         groups = value.get("grudge", []) if kind.startswith("cut") else []
@@ -72,7 +72,7 @@ class Ledger:
         return Trouble(
             starts[0][0],
             stops[-1] if len(stops) > 1 else FOREVER,
-            min(complete + bites) if bites and understood else FOREVER,
+            min(complete + proven) if proven and understood else FOREVER,
             min([*stops[:1], *self.heals, FOREVER]),
             stopped,
             parted,
@@ -101,15 +101,15 @@ class Ledger:
     def need(self, i: int) -> int:
         return self.least(i)["replicas"]
 
-    def who_is_asked(self, i: int) -> set[str]:
+    def asked_nodes(self, i: int) -> set[str]:
         return set(self.primaries[self.ops[i].key][: self.n(i)])
 
     def is_strict(self, i: int) -> bool:
         sloppy = (self.ops[self.begin[i]].options or {}).get("sloppy")
         return not (self.test["sloppy"] if sloppy is None else sloppy)
 
-    def who_counts(self, i: int) -> set[str]:
-        return self.who_is_asked(i) if self.is_strict(i) else set(self.test["nodes"])
+    def counted_nodes(self, i: int) -> set[str]:
+        return self.asked_nodes(i) if self.is_strict(i) else set(self.test["nodes"])
 
     def hasty(self, i: int) -> bool:
         """Whether it gave its nodes less time than they have of their own accord."""
@@ -164,10 +164,10 @@ class Ledger:
             if op.type != "ok" or op.f not in ("get", "put"):
                 continue
             could, worth = self.can_answer(end), op.worth or {}
-            least, primaries = self.least(end), len(could & self.who_is_asked(end))
+            least, primaries = self.least(end), len(could & self.asked_nodes(end))
             replicas = worth.get("replicas", least["replicas"])
             if (
-                len(could & self.who_counts(end)) < least["replicas"]
+                len(could & self.counted_nodes(end)) < least["replicas"]
                 or primaries < least["primaries"]
                 or any(worth.get(name, number) < number for name, number in least.items())
                 or worth.get("primaries", 0) > primaries
@@ -196,12 +196,12 @@ class Ledger:
         sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
         touched = {n for t in near for n in t.stops} | {n for t in near for p in t.parts for n in p}
         whole = set(self.test["nodes"]) - touched
-        enough = len(whole & self.who_counts(end)) >= self.need(end)
-        enough &= len(whole & self.who_is_asked(end)) >= self.least(end)["primaries"]
+        enough = len(whole & self.counted_nodes(end)) >= self.need(end)
+        enough &= len(whole & self.asked_nodes(end)) >= self.least(end)["primaries"]
         return sure and enough and self.ops[end].node in whole
 
     def kept_waiting(self, end: int) -> bool:
-        """Whether half a second passed before it was refused, unless as a write and for good."""
+        """Whether half a second passed before it was refused; a write may be refused forever."""
         op = self.ops[end]
         if op.error.code not in QUORUM:
             return False

@@ -196,7 +196,7 @@ class Queues(Paired):
         return [i for i in every if self.ops[i].value == value and self.outcome(i) != "fail"]
 
     def strange(self) -> Counter[str]:
-        """Deliveries that cannot be told apart from others only by a most generous matching."""
+        """Deliveries that only a most generous matching cannot distinguish from others."""
         found: Counter[str] = Counter()
         taken: Counter[Any] = Counter()
         for _, end, _, value in self.deliveries():

@@ -1,7 +1,7 @@
 """Single objects by brute force, from docs/checkers.md: every order of the operations is tried.
 
 A specification gives what an operation makes of a state, or IMPOSSIBLE. Nothing is remembered
-and nothing is left out but what is no order at all."""
+and only what cannot be an order is left out."""
 
 from __future__ import annotations
 

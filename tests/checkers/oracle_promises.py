@@ -110,9 +110,9 @@ class Promises(Dynamo):
 
     def settled_at(self, proofs: list[int]) -> int:
         """The first evidence of a bite decides; it must show a layout that has settled."""
-        bites = [i for i in proofs if self.ops[i].value["bit"]]
-        shown = [self.ops[i].value.get("detail", {}).get("membership", {}) for i in bites[:1]]
-        return bites[0] if [view.get("settled") for view in shown] == [True] else len(self.ops)
+        proven = [i for i in proofs if self.ops[i].value["bit"]]
+        shown = [self.ops[i].value.get("detail", {}).get("membership", {}) for i in proven[:1]]
+        return proven[0] if [view.get("settled") for view in shown] == [True] else len(self.ops)
 
     def of_fault(self, f: str, number: object) -> list[int]:
         return [i for i, op in enumerate(self.ops) if op.f == f and op.value["fault"] == number]
@@ -195,7 +195,7 @@ class Promises(Dynamo):
         return found
 
     def may_lose(self, version: str, deletes: list[str]) -> bool:
-        """Is there one of these deletes of which nobody can say that it is dated earlier?"""
+        """Whether one of these deletes is not provably dated earlier."""
         stamps = self.stamp(version), [self.stamp(d) for d in deletes]
         return any(None in (stamps[0], s) or s >= stamps[0] for s in stamps[1])
 
@@ -272,14 +272,14 @@ class Promises(Dynamo):
         return {node for node, lacks in lacking.items() if lacks}
 
     def is_split(self) -> bool:
-        """Do two nodes, asked once all was quiet, tell other members or owners?"""
+        """Whether two nodes report different members or owners after quiescence."""
         quiet = [i for i, op in enumerate(self.ops) if op.f == "quiesce"]
-        told = [
+        views = [
             (set(op.value["members"]), op.value["owners"])
             for i, op in enumerate(self.ops)
             if op.f == "membership" and i > quiet[-1]
         ]
-        return any(one != other for one, other in permutations(told, 2))
+        return any(one != other for one, other in permutations(views, 2))
 
 
 class LastWins(Promises):
@@ -293,6 +293,6 @@ class LastWins(Promises):
         return {name: due - beaten for name, due in super().missed(read).items()}
 
     def certainly(self, later: str, earlier: str) -> bool:
-        """Was one written after the other, by what the store told?"""
+        """Whether one was written after the other, by the store's answers."""
         stamps = self.stamp(later), self.stamp(earlier)
         return None not in stamps and stamps[0] > stamps[1]

@@ -272,7 +272,7 @@ class RwRegister(Base):
         return [] if t.last_write(key) is None else [t.last_write(key)]
 
     def _pairs(self, key: Any, scope: str, same: bool) -> set[tuple[Any, Any]]:
-        """What the order of a process, or real time, says of versions."""
+        """The order of versions that a process's order, or real time, implies."""
         low, up = ({"met": self._met, "write": self._wrote}[part] for part in SCOPES[scope])
         pairs: set[tuple[Any, Any]] = set()
         for a, b in product(self.alive, repeat=2):

@@ -17,7 +17,7 @@ from oracle_txn import Txn, transactions
 
 Pairs = set[tuple[int, int]]
 
-#: model -> (what VIS contains beside who reads from whom, transitive, prefix-closed)
+#: model -> (what VIS contains beside the reads-from relation, transitive, prefix-closed)
 MODELS = {
     "read-atomic": ((), False, False),
     "causal-cerone": ((), True, False),

@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
         (None, []),
     ],
 )
-def test_sides_are_who_cannot_reach_the_same_others(grudge, expected) -> None:
+def test_sides_are_nodes_that_cannot_reach_the_same_others(grudge, expected) -> None:
     assert sides(grudge) == expected
 
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace as replaced
 
 from tests.checkers.test_corpus import HISTORIES, beside
 
-#: prefix of a file in histories/unknown -> what the reason says
+#: prefix of a file in histories/unknown -> part of the reason
 REASONS = {
     "died": "n3 was found dead at",
     "heal-failed": "not everything was healed at",
@@ -30,13 +30,13 @@ REASONS = {
     "unread-a-dump": "1 of 3 final dumps did not come back (n2)",
     "unread-a-final-read": "1 final reads did not come back: k",
 }
-#: what stands in a history beside its operations, and what is said of it
+#: events of a history beside its operations, and the checker's reasons
 BESIDE: dict[str, tuple[list[Op], str]] = {}
 
 
 def nemesis(f: str, error: str | None = None, **value: Any) -> Op:
-    told = None if error is None else OpError("nemesis-failed", False, error)
-    return Op(type="info", process="nemesis", f=f, value=value, error=told)
+    reported = None if error is None else OpError("nemesis-failed", False, error)
+    return Op(type="info", process="nemesis", f=f, value=value, error=reported)
 
 
 def harness(f: str, value: Any) -> Op:
@@ -65,7 +65,7 @@ def whole(model: str, kind: str) -> History:
 
 
 def with_events(history: History, events: list[Op]) -> History:
-    """The events, and then the history; without phases it is no test."""
+    """The events, and then the history; without phases they are not a whole test."""
     ops = [*events, *history.ops()]
     shifted = [replaced(op, index=i, time=op.time, basis=op.basis) for i, op in enumerate(ops)]
     return History.of(shifted)
@@ -76,19 +76,19 @@ def with_events(history: History, events: list[Op]) -> History:
 )
 def test_what_rests_on_too_little_is_unknown_for_the_reason_it_is_named_for(path: Path) -> None:
     results = check(read_history(path), beside(path))
-    (said,) = (text for prefix, text in REASONS.items() if path.stem.startswith(prefix))
+    (reason_part,) = (text for prefix, text in REASONS.items() if path.stem.startswith(prefix))
     assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})
-    assert any(said in reason for reason in results.reasons())
+    assert any(reason_part in reason for reason in results.reasons())
 
 
 @pytest.mark.parametrize("name", BESIDE)
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"dynamo"}))
 def test_every_model_is_unknown_for_it_and_none_is_spared(model: str, name: str) -> None:
-    events, said = BESIDE[name]
+    events, reason_part = BESIDE[name]
     assert check_model(model, whole(model, "ok")).verdict is Verdict.VALID
     judged = check_model(model, with_events(whole(model, "ok"), events))
     assert judged.verdict is Verdict.UNKNOWN
-    assert any(said in reason for reason in judged.reasons())
+    assert any(reason_part in reason for reason in judged.reasons())
     assert check_model(model, with_events(whole(model, "bad"), events)).verdict is Verdict.INVALID
 
 
@@ -107,17 +107,17 @@ def test_the_case_of_a_fault_that_did_not_bite(
 ) -> None:
     path = HISTORIES / "cases" / "set-fault-did-not-bite.jsonl"
     assert run(["check", "-m", "set-full", "-v", str(path)]) == 3
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"{path}\tunknown"
-    assert "no cut fault is known to have taken effect" in said[2]
-    assert said[3].startswith("  evidence: 2 of 2 operations acknowledged: add 1 (")
+    reason_part = capsys.readouterr().out.splitlines()
+    assert reason_part[0] == f"{path}\tunknown"
+    assert "no cut fault is known to have taken effect" in reason_part[2]
+    assert reason_part[3].startswith("  evidence: 2 of 2 operations acknowledged: add 1 (")
     bitten = tmp_path / "bitten.jsonl"
     bitten.write_text(path.read_text().replace('"bit":false', '"bit":true'))
     assert run(["check", "-m", "set-full", str(bitten)]) == 0
 
 
 def load(puts: int, failed: int = 0) -> list[Op]:
-    """A test whose load has so many puts, and so many that were refused for good."""
+    """A test whose load has so many puts, and so many that were refused permanently."""
     ops = [harness("phase", "load")]
     for number in range(puts + failed):
         op = Op(process=number, f="put", key="k", id=f"{number}.1", value=1, basis=None)
@@ -170,8 +170,8 @@ def test_a_share_must_have_been_acknowledged(failed: int, valid: Any) -> None:
 def test_the_figures_of_a_whole_test() -> None:
     path = HISTORIES / "ok" / "unavailable-within-the-grace-after-a-burst.jsonl"
     history = read_history(path)
-    told = figures(Run(history, beside(path)))
-    assert told == {
+    reported = figures(Run(history, beside(path)))
+    assert reported == {
         "tried": 2,
         "acknowledged": 1,
         "writes": 1,

@@ -62,7 +62,7 @@ def test_a_counter_that_wraps_is_wrong(tmp_path: Path) -> None:
     assert "gave -2; possible were 18446744073709551614 to 18446744073709551614" in output
 
 
-def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
+def test_the_initial_value_may_be_in_test_json(tmp_path: Path) -> None:
     events = ["invoke", "read", "null"], ["ok", "read", "0"], ["invoke", "write", "7"]
     lines = [
         f'{{"index":{i},"time":{i},"type":"{type}","process":0,"f":"{f}","value":{value}}}'
@@ -75,7 +75,7 @@ def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("-m", "set", "--initial", "0"), "model set takes no initial"),
         (("--initial", "0"), "--at-least-once and --fifo need --model"),
@@ -85,8 +85,8 @@ def test_the_initial_value_may_stand_in_test_json(tmp_path: Path) -> None:
         (("-m", "bank", "--total-amount", "1/0"), "--total-amount: expected a number, got '1/0'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(arguments: tuple[str, ...], told: str) -> None:
+def test_options_that_make_no_sense_are_refused(arguments: tuple[str, ...], expected: str) -> None:
     code, output, errors = check(CASES / "register-initial-zero.edn", *arguments)
     assert (code, output) == (2, "")
-    assert told in errors
+    assert expected in errors
     assert errors.count("\n") == 1

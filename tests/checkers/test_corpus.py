@@ -60,9 +60,9 @@ def named(path: Path) -> set[str]:
 
 
 def beside(path: Path) -> dict[str, Any] | None:
-    """What test.json says of a history."""
-    told = path.with_suffix(".test.json")
-    return json.loads(told.read_text()) if told.exists() else None
+    """The test.json beside a history, if any."""
+    test_json = path.with_suffix(".test.json")
+    return json.loads(test_json.read_text()) if test_json.exists() else None
 
 
 def judged(path: Path) -> Results:

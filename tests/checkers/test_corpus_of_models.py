@@ -1,6 +1,6 @@
 """Every hand-made history in tests/histories/models gets exactly the anomalies it is named for.
 
-They stand as bad/MODEL/ANOMALIES-variant.edn and ok/MODEL/ANOMALY-variant.edn, the latter with
+They are named bad/MODEL/ANOMALIES-variant.edn and ok/MODEL/ANOMALY-variant.edn, the latter with
 the anomaly that they nearly show. Comments at the top are options of the model."""
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def named(path: Path) -> set[str]:
 
 
 def judged(path: Path) -> Results:
-    told: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for line in path.read_text().splitlines():
         if line.startswith("; "):
             name, value = line[2:].split(": ")
-            told[name.replace("-", "_")] = READ[name](value)
-    return check_model(path.parent.name, read_any(path), ModelOptions(**told))
+            options[name.replace("-", "_")] = READ[name](value)
+    return check_model(path.parent.name, read_any(path), ModelOptions(**options))
 
 
 #: option -> its value, from text

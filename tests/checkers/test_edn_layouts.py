@@ -94,7 +94,7 @@ def tree(form: Any) -> Any:
     if isinstance(form, list):
         return ("list", tuple(map(tree, form)))
     if isinstance(form, dict):
-        # a key that is no string is a word of its EDN text
+        # a key that is not a string is a word of its EDN text
         return ("map", frozenset((key_text(k), tree(v)) for k, v in form.items()))
     return ("int" if isinstance(form, int) else "float", repr(form))
 
@@ -235,7 +235,7 @@ def test_gzip_cut_off_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [100, 60_000])
-def test_events_across_the_bounds_of_what_is_read_at_once(size: int) -> None:
+def test_events_across_the_bounds_of_what_is_read_at_a_time(size: int) -> None:
     """More than one block of bytes, in lines, and with a form over lines amid them."""
     lines = []
     for i in range(size // 2):

@@ -1,4 +1,4 @@
-"""Anomalies tell the faults active meanwhile, and what last touched their key on each node."""
+"""Anomalies name the faults active meanwhile, and what last touched their key on each node."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_a_lost_write_reports_where_it_was_stored_and_what_came_next_there() -> 
         stored("n2", "read-repair"),
         stored("n2", "put", "3.1"),
     ]
-    told, other = with_touches(results, touches(log, results)).anomalies
-    assert told.why == (
+    explained, other = with_touches(results, touches(log, results)).anomalies
+    assert explained.why == (
         "3.1 is gone. It was stored on n1 by stamp, n2 by put, n3 by put (a hint for n4); its key "
         "was touched next on n1 by put of 5.0, n2 by read-repair, n3 by nothing. "
         "Last touched on n1 by put, n2 by put, n3 by put."
     )
-    assert told.data["copies"]["n2"]["next"]["why"] == "read-repair"
-    assert told.data["copies"]["n3"]["next"] is None
+    assert explained.data["copies"]["n2"]["next"]["why"] == "read-repair"
+    assert explained.data["copies"]["n3"]["next"] is None
     assert "copies" not in other.data
 
 
@@ -75,9 +75,9 @@ def test_names_given_twice_are_reported() -> None:
         stamped("n3", "5.0", "c:1"),
         stamped("n3", "6.0", "c:2"),
     ]
-    told, other = with_touches(results, touches(log, results)).anomalies
-    assert told.data["doubles"] == ["a:1 was the name of 3.1 on n1 and 4.0 on n2"]
-    assert " In the nodes' logs a:1 was the name of 3.1 on n1 and 4.0 on n2. Last" in told.why
+    explained, other = with_touches(results, touches(log, results)).anomalies
+    assert explained.data["doubles"] == ["a:1 was the name of 3.1 on n1 and 4.0 on n2"]
+    assert " In the nodes' logs a:1 was the name of 3.1 on n1 and 4.0 on n2. Last" in explained.why
     both = [
         "a:1 was the name of 3.1 on n1 and 4.0 on n2",
         "5.0 was stamped as a:2 on n2 and c:1 on n3",
@@ -98,7 +98,7 @@ def test_only_what_an_anomaly_is_about_is_reported() -> None:
     assert theirs not in why("divergence", lacking={"4.0": ["n3"]})
     assert ours in why("false-sibling")
     assert theirs in why("false-sibling")
-    assert ours not in why("duplicate-dot", dot="a:1"), "it says so itself"
+    assert ours not in why("duplicate-dot", dot="a:1"), "its own text names it"
     assert "No node's log has it stored, unless" in why("lost-write", id="5.5")
     assert "No node's log" not in why("lost-write", id="3.1")
 
@@ -128,8 +128,8 @@ def test_faults_are_reported_as_data_and_in_words(
 ) -> None:
     anomaly = Anomaly("lost-write", "3.1 is gone.", "k", ops, during=during)
     results = with_faults(Results({"final": judge([anomaly])}), timeline(HISTORY))
-    [told] = results.anomalies
-    assert told.data.get("faults") == faults
-    assert ("Faults active meanwhile: " in told.why) == bool(faults)
-    assert ("cut n1 | n2 (index 2)" in told.why) == (faults is not None and 2 in faults)
+    [explained] = results.anomalies
+    assert explained.data.get("faults") == faults
+    assert ("Faults active meanwhile: " in explained.why) == bool(faults)
+    assert ("cut n1 | n2 (index 2)" in explained.why) == (faults is not None and 2 in faults)
     assert with_faults(results, timeline(HISTORY)) == results

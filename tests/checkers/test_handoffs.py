@@ -30,8 +30,8 @@ def verdict(*lines: Any, ops: Any = (), among: Logs | None = None) -> CheckerRes
 
 
 def test_what_arrives_as_it_was_kept_is_right() -> None:
-    told = verdict(kept("aa"), came("aa"), sent("aa"))
-    assert (told.verdict, told.details) == (Verdict.VALID, {"handed_off": 1})
+    result = verdict(kept("aa"), came("aa"), sent("aa"))
+    assert (result.verdict, result.details) == (Verdict.VALID, {"handed_off": 1})
     assert verdict(kept("aa"), came("aa", what="held"), sent("aa")).verdict is Verdict.VALID
 
 
@@ -72,7 +72,7 @@ def test_all_destinations_must_have_it() -> None:
 def test_the_end_of_a_log_that_a_kill_cut_off_excuses_unless_it_was_down_all_the_time(
     down: float, valid: bool
 ) -> None:
-    """What arrived just before the kill may be acknowledged after it: links are slow."""
+    """What arrived just before the kill may be acknowledged after it: links have latency."""
     cut = [kept("aa"), sent("aa"), line(0.2, "n3", "link-up"), line(8, "n3", "start")]
     killed = fault(1, "kill", down, 7, nodes=["n3"])
     assert verdict(*cut, ops=killed).verdict.json is valid

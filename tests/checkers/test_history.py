@@ -53,25 +53,25 @@ EVENTS = [
 #: what is wrong, in which event, with what in place of its value, which field, what is expected
 ODD = {
     "unknown phase": (0, "loud", "value", "expected a phase, boot, load"),
-    "phase that is no name": (0, {"phase": "load"}, "value", "expected a phase"),
+    "phase that is not a name": (0, {"phase": "load"}, "value", "expected a phase"),
     "phase twice": (7, "load", "value", "a phase after load, got load"),
     "phases out of order": (7, "boot", "value", "a phase after load, got boot"),
-    "start that says nothing": (1, None, "value", "expected an object"),
+    "start without a value": (1, None, "value", "expected an object"),
     "start without a number": (1, {"kind": "refused"}, "value.fault", "got none"),
     "start with a word for a number": (1, {"fault": "x"}, "value.fault", "got 'x'"),
     "start with true for a number": (1, {"fault": True}, "value.fault", "got True"),
     "evidence for no fault": (2, {"bit": True}, "value.fault", "got none"),
     "evidence for another fault": (2, {"fault": 99, "bit": True}, "value.fault", "got 99"),
-    "evidence that is no object": (2, 5, "value", "expected an object, got 5"),
+    "evidence that is not an object": (2, 5, "value", "expected an object, got 5"),
     "evidence without bit": (2, {"fault": 7}, "value.bit", "got none"),
     "evidence with words for bit": (2, {"fault": 7, "bit": "yes"}, "value.bit", "got 'yes'"),
     "stop of a fault that never began": (3, {"fault": 8}, "value.fault", "got 8"),
     "stop without a number": (3, {}, "value.fault", "got none"),
     "quiet in words": (4, {"quiet": "yes"}, "value.quiet", "got 'yes'"),
-    "quiescence that says nothing": (4, {"seconds": 2}, "value.quiet", "got none"),
-    "quiescence that is no object": (4, True, "value", "expected an object, got True"),
-    "view of nobody": (5, {"members": ["n1"]}, "value.node", "names its node"),
-    "sizes that are no object": (6, [1], "value.node", "names its node"),
+    "quiescence without quiet": (4, {"seconds": 2}, "value.quiet", "got none"),
+    "quiescence that is not an object": (4, True, "value", "expected an object, got True"),
+    "view without a node": (5, {"members": ["n1"]}, "value.node", "names its node"),
+    "sizes that are not an object": (6, [1], "value.node", "names its node"),
     "dumped in words": (8, "x", "value", "by node"),
     "dumped in numbers": (8, {"n1": 1}, "value", "by node"),
 }
@@ -150,7 +150,7 @@ def test_history_of_ops_is_the_same_as_of_the_file(tmp_path: Path) -> None:
 
 
 def test_operations_are_paired() -> None:
-    """Dumps of two replicas are open side by side; events of the nemesis stand alone."""
+    """Dumps of two replicas are open side by side; events of the nemesis have no pair."""
     assert History.of(OPS).pair.tolist() == [-1, 2, 1, 4, 3, 6, 5, -1, 11, 10, 9, 8]
 
 
@@ -183,8 +183,8 @@ BROKEN = {
     "time of many digits": (changed(3, b'"time":20', b'"time":%d' % 10**40), 3, "time", "<= 92"),
     "index of 71 bits": (changed(3, b'"index":2', b'"index":%d' % 2**70), 3, "index", "<= 92"),
     "process of 81 bits": (changed(2, b'"process":3', b'"process":%d' % 2**80), 2, "process", ""),
-    "key that is no UTF-8": (changed(2, b"k7", b"k\xff"), 2, "(line)", "can't decode byte 0xff"),
-    "value that is no UTF-8": (changed(2, b"sku", b"\xfd"), 2, "(line)", "can't decode byte 0xfd"),
+    "key that is not UTF-8": (changed(2, b"k7", b"k\xff"), 2, "(line)", "can't decode byte 0xff"),
+    "value that is not UTF-8": (changed(2, b"sku", b"\xfd"), 2, "(line)", "can't decode byte 0xfd"),
     "nested deep": (changed(2, b'"id"', b'"x":' + b"[" * 200_000), 2, "(line)", "recursion"),
     "f a number": (changed(2, b'"f":"put"', b'"f":3'), 2, "f", "expected `str`, got `int`"),
     "unknown type": (changed(3, b'"ok"', b'"okay"'), 3, "type", "invoke, ok, fail, info"),

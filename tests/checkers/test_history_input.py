@@ -198,7 +198,7 @@ def test_the_round_trip_is_judged_the_same(shown: str, valid: bool, tmp_path: Pa
         assert results.counts() == check_model("set", first).counts()
 
 
-def test_a_name_that_is_no_keyword_is_written_as_a_string(tmp_path: Path) -> None:
+def test_a_name_that_is_not_a_keyword_is_written_as_a_string(tmp_path: Path) -> None:
     ops = [
         Op(type="invoke", process=0, f="odd name", value=1),
         Op(type="ok", process=0, f="odd name"),
@@ -256,7 +256,7 @@ def test_the_smallest_of_64_bits_is_a_value(tmp_path: Path) -> None:
     assert check_model("register", read(tmp_path, text, "b.json")).verdict is Verdict.VALID
 
 
-def test_what_cannot_be_decoded_is_no_string(tmp_path: Path) -> None:
+def test_what_cannot_be_decoded_is_not_a_string(tmp_path: Path) -> None:
     text = events(("invoke", "add", "1e999"), ("ok", "add", ...), ("invoke", "read", ...))
     text = text[:-1] + ',{"type":"ok","f":"read","process":0,"value":1e999}]'
     history = read(tmp_path, text, "a.json")

@@ -1,4 +1,4 @@
-"""Histories of several things at once, values [key, value]."""
+"""Histories of several objects, values [key, value]."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def history(*events: tuple[str, str, Any]) -> History:
     return History.of([cut, *clients, cut])
 
 
-def done(f: str, asked: Any, told: Any) -> list[tuple[str, str, Any]]:
-    return [("invoke", f, asked), ("ok", f, told)]
+def done(f: str, asked: Any, answer: Any) -> list[tuple[str, str, Any]]:
+    return [("invoke", f, asked), ("ok", f, answer)]
 
 
 def test_each_key_of_a_set_is_a_set_of_its_own() -> None:
@@ -84,8 +84,10 @@ def keyed(*events: tuple[str, str, str | None, Any]) -> History:
     )
 
 
-def pair(f: str, key: str | None, asked: Any, told: Any) -> list[tuple[str, str, str | None, Any]]:
-    return [("invoke", f, key, asked), ("ok", f, key, told)]
+def pair(
+    f: str, key: str | None, asked: Any, answer: Any
+) -> list[tuple[str, str, str | None, Any]]:
+    return [("invoke", f, key, asked), ("ok", f, key, answer)]
 
 
 #: by model: what is done to key a, what shows something wrong of it, and what is right of b
@@ -132,7 +134,7 @@ RIGHT = {
 def test_the_field_key_is_heeded_by_every_model(model: str) -> None:
     did, wrong, other = BY_KEY[model]
     good = check_model(model, keyed(*did, *other, *RIGHT[model]))
-    assert not good.anomalies, "what stands in one key says nothing about another"
+    assert not good.anomalies, "one key proves nothing about another"
     bad = check_model(model, keyed(*did, *other, *wrong))
     assert bad.verdict is Verdict.INVALID
     assert {a.key for a in bad.anomalies} <= {"a", "x"}
@@ -147,7 +149,7 @@ def test_keys_on_some_operations_only_are_unknown(model: str) -> None:
     assert f"index {len(did) + len(other)}, field key: expected a key" in results.reasons()[0]
 
 
-def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
+def test_a_key_of_which_nothing_was_promised_is_not_a_reason() -> None:
     did, _, other = BY_KEY["set-full"]
     assert check_model("set-full", keyed(*did, *other, *RIGHT["set-full"])).verdict is Verdict.VALID
     assert check_model("set-full", keyed(*other)).verdict is Verdict.UNKNOWN
@@ -157,7 +159,7 @@ def test_a_key_of_which_nothing_was_promised_is_no_reason() -> None:
     )
 
 
-def test_transactions_of_two_operations_are_no_pairs() -> None:
+def test_transactions_of_two_operations_are_not_pairs() -> None:
     two = [["append", "x", 1], ["append", "x", 2]]
     read = [["r", "x", None], ["r", "x", None]]
     ops = [*pair("txn", None, two, two), *pair("txn", None, read, [["r", "x", [1, 2]]] * 2)]
@@ -165,8 +167,8 @@ def test_transactions_of_two_operations_are_no_pairs() -> None:
 
 
 def test_transactions_by_key_as_values() -> None:
-    def txn(key: int, asked: Any, told: Any) -> list[tuple[str, str, Any]]:
-        return done("txn", [key, asked], [key, told])
+    def txn(key: int, asked: Any, answer: Any) -> list[tuple[str, str, Any]]:
+        return done("txn", [key, asked], [key, answer])
 
     write = [["append", "x", 1]]
     right = [*txn(1, write, write), *txn(2, write, write)]

@@ -285,7 +285,7 @@ def test_banks(reads: list[dict[str, float]], test: dict[str, Any], found: dict[
     assert judged("bank", *events, test=test).counts() == found
 
 
-#: model, events, what it says of why it cannot judge
+#: model, events, the reason why it cannot judge
 UNKNOWN = [
     ("bank", done(0, "read", seen=[1, 2]), "index 1, field value: expected balances by account"),
     ("bank", done(0, "transfer", {"from": 1, "to": 2, "amount": 3}), "no read succeeded"),
@@ -329,7 +329,7 @@ def test_what_became_of_the_elements_of_a_set() -> None:
 TRANSFER = {"from": "a", "to": "b", "amount": 9}
 
 
-def test_transfers_are_no_reads() -> None:
+def test_transfers_are_not_reads() -> None:
     balances = {"a": 3, "b": 4}
     events = [*done(0, "read", seen=balances), *done(0, "transfer", TRANSFER)]
     assert judged("bank", *events, *done(0, "read", seen=balances)).verdict is Verdict.VALID

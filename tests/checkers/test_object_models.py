@@ -72,7 +72,7 @@ def test_newer_logs_and_history_txt_are_read(tmp_path: Path) -> None:
         ("INFO  jepsen.util - 9\t:ok\t:write\t3", "line 11, field process"),
     ],
 )
-def test_a_line_that_is_no_event_is_refused(tmp_path: Path, line: str, why: str) -> None:
+def test_a_line_that_is_not_an_event_is_refused(tmp_path: Path, line: str, why: str) -> None:
     with pytest.raises(HistoryError, match=r"etcd\.log") as caught:
         read_text(tmp_path, "etcd.log", LOG + line + "\n")
     assert why in str(caught.value)
@@ -100,7 +100,7 @@ def test_a_proof_has_what_a_picture_needs() -> None:
 
 
 def _crowd(count: int) -> list[tuple[Any, ...]]:
-    """Many exchanges open at once, and a read that none of them explains."""
+    """Many exchanges open at the same time, and a read that none of them explains."""
     begun = [(i, "invoke", "cas", [i % 4, (i * 3 + 1) % 4]) for i in range(count)]
     wrong = [(999, "invoke", "write", 7), (999, "info", "write", 7), *done(1000, "read", seen=7)]
     ends = [(i, "ok", "cas", [i % 4, (i * 3 + 1) % 4]) for i in range(count)]

@@ -111,7 +111,7 @@ def history_of(ops: list[Op]) -> Any:
 
 
 @pytest.mark.parametrize("model", GOOD)
-def test_events_of_nemesis_and_harness_are_no_operations(model: str) -> None:
+def test_events_of_nemesis_and_harness_are_not_operations(model: str) -> None:
     events, options = GOOD[model]
     others = [("nemesis", "info", "start-odd"), ("harness", "info", "phase", "main")]
     assert judged(model, *others, *events, *others, **options).verdict is Verdict.VALID
@@ -157,7 +157,7 @@ def test_where_nothing_succeeded_nothing_is_valid(model: str, end: str) -> None:
 
 
 @pytest.mark.parametrize("model", GOOD)
-def test_what_never_ended_is_no_evidence(model: str) -> None:
+def test_what_never_ended_does_not_count_as_evidence(model: str) -> None:
     events, options = GOOD[model]
     begun = [(10 * i, *event[1:]) for i, event in enumerate(events) if event[1] == "invoke"]
     results = judged(model, *begun, **options)
@@ -167,7 +167,9 @@ def test_what_never_ended_is_no_evidence(model: str) -> None:
 @pytest.mark.parametrize(
     "model", ["register", "cas-register", "set", "set-full", "counter", "long-fork", "queue"]
 )
-def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: str) -> None:
+def test_reads_without_a_write_and_writes_without_a_read_do_not_count_as_evidence(
+    model: str,
+) -> None:
     events, options = GOOD[model]
     nothing = {"register": None, "set": [], "set-full": [], "counter": 0}.get(model)
     lone = done(1, "read", seen=nothing) if model != "long-fork" else done(
@@ -178,7 +180,7 @@ def test_reads_without_a_write_and_writes_without_a_read_are_no_evidence(model: 
         assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {}), history_
 
 
-#: (model, operations added to what is valid, what the reason says)
+#: (model, operations added to a valid history, part of the reason)
 ODD: list[tuple[str, list, str]] = [
     ("set", done(1, "read", seen={"a": 1}), 'the list of elements read, got {"a":1}'),
     ("set", done(1, "read", seen="abc"), 'the list of elements read, got "abc"'),

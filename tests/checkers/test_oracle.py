@@ -57,11 +57,13 @@ def test_dynamo_agrees_on_simulated_stores(seed: int, fault: str | None, operati
 @LENIENT
 @given(PROGRAMS, st.sampled_from([True, False, None]), st.sampled_from([None, True, False]))
 def test_a_cluster_that_may_not_be_quiet_agrees(program, quiet, dumped) -> None:
-    """`quiet`: what the history says of it, if anything; `dumped`: whether every node was dumped
-    whole, if the history tells."""
+    """`quiet`: the history's entry, if any; `dumped`: whether every node was dumped whole, if the
+    history has it."""
     ops = run(program)
-    [said] = [op for op in ops if op.f == "quiesce"]
-    said.f, said.value = ("quiesce", {"quiet": quiet}) if quiet is not None else ("note", None)
+    [quiesce] = [op for op in ops if op.f == "quiesce"]
+    quiesce.f, quiesce.value = (
+        ("quiesce", {"quiet": quiet}) if quiet is not None else ("note", None)
+    )
     if dumped is not None:
         ops.append(Op(type="info", f="dumped", value={"n1": True, "n2": dumped}))
     oracle = Dynamo(ops, PRIMARIES)
@@ -139,15 +141,15 @@ def test_the_distance_of_a_register_agrees_with_trying_all_orders(ops: list[Op])
     distance = check_register(History.of(ops)).details.get("distance")
     if distance is None:
         return
-    told = distance["x"]
+    measured = distance["x"]
     smallest = next((k for k in range(2, len(ops) + 1) if linearizable(ops, k)), None)
     if smallest is None:
-        assert told == {"delta_ms": None, "k": None}
+        assert measured == {"delta_ms": None, "k": None}
         return
-    assert told.get("k") == (2 if smallest == 2 else None)
-    assert told.get("k_at_least", 2) <= smallest
+    assert measured.get("k") == (2 if smallest == 2 else None)
+    assert measured.get("k_at_least", 2) <= smallest
     shifts = [steps for steps in range(len(ops) + 1) if linearizable(ops, 1, steps)]
-    assert told["delta_ms"] == shifts[0]
+    assert measured["delta_ms"] == shifts[0]
 
 
 @LENIENT

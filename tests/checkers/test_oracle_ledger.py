@@ -29,12 +29,12 @@ CODES = (
     ("storage-read", True),
     ("unreachable", True),
     ("disconnected", False),
-    ("never-heard-of", True),
+    ("unknown-code", True),
 )
-SHOWN = [Sibling("nobody's", 1)]
+SHOWN = [Sibling("unwritten", 1)]
 GROUPS = ([["n1"], ["n2", "n3"]], [["n2"], ["n3"]], [["n1", "n3"], ["n2"]])
 
-#: (who, what, key, node, claims, ms that pass): who 0-2 are clients, 3-5 faults
+#: (actor, what, key, node, claims, ms that pass): actor 0-2 are clients, 3-5 faults
 STEP = st.tuples(
     st.integers(0, 5),
     st.integers(0, 9),
@@ -70,14 +70,14 @@ class Interpreter:
         self.ops.append(Op(time=self.now * 1_000_000, **fields))
         return self.ops[-1]
 
-    def step(self, who: int, what: int, key: int, node: int, claims: int, ms: int) -> None:
+    def step(self, actor: int, what: int, key: int, node: int, claims: int, ms: int) -> None:
         self.now += ms
-        if who >= 3:
-            self.trouble(who, what, node)
-        elif self.process[who] not in self.open:
-            self.invoke(self.process[who], what, KEYS[key], node, claims)
+        if actor >= 3:
+            self.trouble(actor, what, node)
+        elif self.process[actor] not in self.open:
+            self.invoke(self.process[actor], what, KEYS[key], node, claims)
         else:
-            self.complete(who, what, node, claims)
+            self.complete(actor, what, node, claims)
 
     def invoke(self, process: int, what: int, key: str, node: int, asks: int) -> None:
         put = {"id": f"w{len(self.ops)}", "value": 1, "basis": None} if what % 2 else {}
@@ -87,19 +87,19 @@ class Interpreter:
             process=process, f=f, key=key, node=asked, options=_options(asks), **put
         )
 
-    def complete(self, who: int, what: int, node: int, claims: int) -> None:
-        op = self.open.pop(self.process[who])
+    def complete(self, actor: int, what: int, node: int, claims: int) -> None:
+        op = self.open.pop(self.process[actor])
         end = {"process": op.process, "f": op.f, "key": op.key, "id": op.id, "node": op.node}
         if what < 2:
             error = OpError("timeout", False)
             self.event(type="info", error=error, **end)
-            self.process[who] += 3
+            self.process[actor] += 3
         elif what < 4:
             code, definite = CODES[(claims + what) % len(CODES)]
             unknown = not definite and op.f == "put"
             error = OpError(code, not unknown)
             self.event(type="info" if unknown else "fail", error=error, **end)
-            self.process[who] += 3 * unknown
+            self.process[actor] += 3 * unknown
         else:
             names = ("replicas", "primaries", "durable", "fallbacks")
             worth = dict(zip(names, _digits(claims), strict=True))
@@ -110,27 +110,27 @@ class Interpreter:
 
     def trouble(self, fault: int, what: int, node: int) -> None:
         """The next event in the life of a fault: beginning, begun, bitten, ending, ended; of
-        some nobody says when they began. The nemesis does nothing else while it begins or
+        of some the beginning is missing. The nemesis does nothing else while it begins or
         ends one."""
         if self.at_work not in (None, fault):
             return
         stage, kind, hit = self.faults.get(fault, (0, FAULTS[(what + fault) % len(FAULTS)], node))
-        told = {"grudge": GROUPS[hit % 3]} if "cut" in kind else {"nodes": [NODES[hit % 3]]}
-        at_once = stage == 0 and what == 9
+        result = {"grudge": GROUPS[hit % 3]} if "cut" in kind else {"nodes": [NODES[hit % 3]]}
+        immediately = stage == 0 and what == 9
         if stage < 5:
             f, value = (
-                (f"start-{kind}", told),
-                (f"start-{kind}", told),
+                (f"start-{kind}", result),
+                (f"start-{kind}", result),
                 ("evidence", {"bit": what > 1}),
                 (f"stop-{kind}", {}),
                 (f"stop-{kind}", {}),
             )[stage]
-            how = "invoke" if stage in (0, 3) and not at_once else "info"
+            how = "invoke" if stage in (0, 3) and not immediately else "info"
             error = OpError("nemesis-failed", False) if stage == 1 and what == 0 else None
             value = {"fault": fault, **value}
             self.event(process="nemesis", type=how, f=f, value=value, error=error)
-        self.at_work = fault if stage in (0, 3) and not at_once else None
-        self.faults[fault] = (stage + 1 + at_once, kind, hit)
+        self.at_work = fault if stage in (0, 3) and not immediately else None
+        self.faults[fault] = (stage + 1 + immediately, kind, hit)
 
     def finish(self, healed: bool, finals) -> None:
         """Heals, and reads each of these keys once."""
@@ -184,7 +184,7 @@ def test_the_ledger_agrees(program) -> None:
     ops = run(steps, finals)
     history = History.of(ops)
     assert first_problem(history) is None
-    told = check_ledger(Run(history, test))
+    result = check_ledger(Run(history, test))
     oracle = Ledger(ops, test, PRIMARIES)
     unread = oracle.unread()
     counted = {row for rows in unread.values() for row in rows}
@@ -192,8 +192,8 @@ def test_the_ledger_agrees(program) -> None:
         "impossible-ack": oracle.impossible(),
         "unavailable": oracle.unavailable() - counted,
     }
-    of_keys = {a.key: a for a in told.anomalies if "codes" in a.data}
+    of_keys = {a.key: a for a in result.anomalies if "codes" in a.data}
     assert {key: counted & set(a.ops) for key, a in of_keys.items()} == unread
     for name, rows in by_name.items():
-        single = [a for a in told.anomalies if a.name == name and "codes" not in a.data]
+        single = [a for a in result.anomalies if a.name == name and "codes" not in a.data]
         assert {a.ops[-1] for a in single} == rows, name

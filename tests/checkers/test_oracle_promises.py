@@ -27,15 +27,15 @@ def verdict(name: str, ops: list[Op], test) -> CheckerResult:
     return CHECKERS[name](Run(history, test))
 
 
-def named(told: CheckerResult) -> set[tuple[str, str | None]]:
-    return {(anomaly.name, anomaly.key) for anomaly in told.anomalies}
+def named(result: CheckerResult) -> set[tuple[str, str | None]]:
+    return {(anomaly.name, anomaly.key) for anomaly in result.anomalies}
 
 
 def compare_coverage(ops: list[Op], primaries, oracle=Promises, **more) -> None:
     found, counts, k = oracle(ops, primaries).coverage()
-    told = verdict("coverage", ops, {**STRICT, **more})
-    assert named(told) == found
-    assert told.counts() == told.details["counts"] == counts
+    result = verdict("coverage", ops, {**STRICT, **more})
+    assert named(result) == found
+    assert result.counts() == result.details["counts"] == counts
     assert verdict("staleness", ops, {**STRICT, **more}).details["k"] == k
 
 
@@ -78,17 +78,17 @@ def test_cart_agrees(program) -> None:
         for sibling in op.siblings or []:
             if not isinstance(sibling.value, dict):
                 sibling.value = as_cart(sibling.value or 0)
-    told = verdict("cart", ops, {**TEST, "workload": "cart"})
+    result = verdict("cart", ops, {**TEST, "workload": "cart"})
     oracle = Promises(ops, PRIMARIES)
-    assert named(told) == oracle.cart()
-    assert told.details["removed_items_back_by_merge"] == oracle.returned()
+    assert named(result) == oracle.cart()
+    assert result.details["removed_items_back_by_merge"] == oracle.returned()
 
 
 STAMPS = st.lists(st.integers(0, 4), min_size=30, max_size=30)
 
 
 def stamped(program, stamps: list[int]) -> list[Op]:
-    """What a program does to a store that tells by what it orders some of the writes."""
+    """Runs a program on a store that reports the timestamps of some of its writes."""
     ops = run(program)
     done = [op for op in ops if op.type == "ok" and op.f in ("put", "delete")]
     for op, stamp in zip(done, stamps, strict=False):
@@ -106,21 +106,21 @@ def test_coverage_agrees_where_the_last_writer_wins(program, stamps: list[int]) 
 @given(PROGRAMS, STAMPS, st.sampled_from([None, 0, 3e-6, 9e-6]))
 def test_lww_agrees(program, stamps: list[int], reap: float | None) -> None:
     ops = stamped(program, stamps)
-    told = verdict("final", ops, {**TEST, "reconcile": "lww", "reap": reap})
+    result = verdict("final", ops, {**TEST, "reconcile": "lww", "reap": reap})
     oracle = Promises(ops, PRIMARIES)
-    assert named(told) == oracle.lww(reap)
-    assert told.details["acknowledged_writes_discarded"] == oracle.discarded()
+    assert named(result) == oracle.lww(reap)
+    assert result.details["acknowledged_writes_discarded"] == oracle.discarded()
 
 
-#: (node, hints kept, handed off, given up, held), as often as somebody asked
+#: (node, hints kept, handed off, given up, held), one entry a status request
 HINTS = st.lists(st.tuples(*[st.integers(0, 3)] * 5), max_size=4)
 
 
 @LENIENT
 @given(PROGRAMS, HINTS)
-def test_hints_agree(program, told) -> None:
+def test_hints_agree(program, result) -> None:
     ops = run(program)
-    for node, *counts in told:
+    for node, *counts in result:
         names = ("kept", "handed_off", "given_up", "held")
         value = {f"hints_{name}": count for name, count in zip(names, counts, strict=True)}
         ops.append(Op(type="info", f="sizes", value={"node": f"n{node}", **value}))

@@ -29,8 +29,8 @@ TWO = [stored(P), stored(Q)]
 
 
 def test_a_copy_on_each_place_is_right() -> None:
-    told = verdict([*TWO, stored(X)])
-    assert (told.verdict, told.details) == (Verdict.VALID, {"writes": 1})
+    result = verdict([*TWO, stored(X)])
+    assert (result.verdict, result.details) == (Verdict.VALID, {"writes": 1})
 
 
 @pytest.mark.parametrize("what", ["stored", "held"])
@@ -59,10 +59,10 @@ def test_another_write_of_the_key_means_nothing_of_this() -> None:
 @pytest.mark.parametrize(("left", "valid"), [({}, True), ({SPARE: False}, True),
                                              ({SPARE: True}, False)])  # fmt: skip
 def test_a_coordinator_without_a_node_to_ask_is_excused(left: Any, valid: bool) -> None:
-    said = line(1.6, P, "unplaced", key="k", request="1.1", primary=X, left=left, failed=[X])
-    told = verdict([*TWO, said])
-    assert told.verdict.json is valid
-    assert all(f"It could have gone to {SPARE}" in a.why for a in told.anomalies)
+    logged = line(1.6, P, "unplaced", key="k", request="1.1", primary=X, left=left, failed=[X])
+    result = verdict([*TWO, logged])
+    assert result.verdict.json is valid
+    assert all(f"It could have gone to {SPARE}" in a.why for a in result.anomalies)
 
 
 def undone(node: str, at: float, hash: str | None, now: str | None, **more: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_a_hint_that_a_disk_refused_takes_none_back_that_was_handed_off() -> Non
     [(P, 1.5, True), (X, 1.5, True), (SPARE, 1.5, True), (Q, 1.5, False), (X, 9.0, False),
      (X, 0.5, False)],
 )  # fmt: skip
-def test_a_kill_excuses_only_who_may_have_lost_the_line(
+def test_a_kill_excuses_only_nodes_that_may_have_lost_the_line(
     node: str, start: float, valid: bool
 ) -> None:
     """One that was down before the write began has lost nothing of it."""
@@ -114,8 +114,8 @@ def test_a_coordinator_that_was_paused_is_not_judged() -> None:
 
 
 def test_a_request_for_fewer_places_is_owed_no_more() -> None:
-    said = line(1, P, "fewer-places", key="k", request="1.1", n=2)
-    assert verdict([*TWO, said]).verdict is Verdict.VALID
+    logged = line(1, P, "fewer-places", key="k", request="1.1", n=2)
+    assert verdict([*TWO, logged]).verdict is Verdict.VALID
 
 
 def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> None:
@@ -123,8 +123,8 @@ def test_a_change_of_the_membership_is_not_judged_but_what_comes_after_is() -> N
     assert verdict(TWO, change).details == {"writes": 0}
     earlier = fault(1, "membership", 0.3, 0.4, joins=[], leaves=["n9"])
     layout = line(0.4, P, "layout", version=2, members=[], owners=TEST["ring"]["owners"], gone=[])
-    said = check_logs(Run(history(put("1.1", 1, 1.2), earlier), TEST), logs(*TWO, layout))
-    assert said.verdicts["places"].details["writes"] == 1
+    logged = check_logs(Run(history(put("1.1", 1, 1.2), earlier), TEST), logs(*TWO, layout))
+    assert logged.verdicts["places"].details["writes"] == 1
 
 
 def test_logs_that_say_nothing_leave_it_skipped() -> None:
@@ -143,9 +143,9 @@ HINTED = [*TWO, stored(SPARE, hint_for=X)]
 def test_a_dump_before_the_repairing_reads_must_show_what_was_handed_off(
     shown: list[str], valid: bool
 ) -> None:
-    told = verdict(HINTED, dump(45, X, *shown), dump(45, P, "1.1"))
-    assert told.verdict.json is valid
-    for anomaly in told.anomalies:
+    result = verdict(HINTED, dump(45, X, *shown), dump(45, P, "1.1"))
+    assert result.verdict.json is valid
+    for anomaly in result.anomalies:
         assert anomaly.name == "lost-hint"
         assert f"a hint for {X} was kept by {SPARE}" in anomaly.why
         assert "before any read could repair it" in anomaly.why
@@ -179,5 +179,5 @@ def test_a_coordinator_whose_stamp_is_lost_with_the_end_of_its_log_is_known_by_t
     for named, judged in ((P, 0), (Q, 1), (None, 0)):
         worth = {} if named is None else {"worth": {"coordinator": named}}
         h = history(put("1.1", 1, 1.2, **worth), kill)
-        said = check_logs(Run(h, TEST), logs(*only)).verdicts["places"]
-        assert said.details == {"writes": judged}
+        logged = check_logs(Run(h, TEST), logs(*only)).verdicts["places"]
+        assert logged.details == {"writes": judged}

@@ -23,8 +23,8 @@ def test_the_last_copy_that_no_client_sent_is_when_a_key_converged() -> None:
             (3500, "n1", "stored", "b", "read-repair"),
         )
     ]
-    told = repairs(Run(_healed(True)), events, BEGAN)
-    assert told == {
+    found = repairs(Run(_healed(True)), events, BEGAN)
+    assert found == {
         "keys": 2,
         "by": {"anti-entropy": 1, "hint": 2},
         "s": {"p50": 0.525, "p99": 0.794, "p100": 0.8},
@@ -50,9 +50,9 @@ def test_a_fault_that_ended_before_the_heal_is_what_keys_recover_from() -> None:
         ]
     )
     copy = {"mono": BEGAN + 900_000_000, "node": "n1", "event": "stored", "key": "a", "why": "hint"}
-    told = repairs(Run(history), [copy], BEGAN)
-    assert told is not None
-    assert told["slowest"]["a"]["s"] == 0.4
+    found = repairs(Run(history), [copy], BEGAN)
+    assert found is not None
+    assert found["slowest"]["a"]["s"] == 0.4
 
 
 def _healed(quiet: bool) -> History:

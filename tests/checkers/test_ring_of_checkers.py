@@ -15,7 +15,7 @@ ZONES = st.dictionaries(st.sampled_from(NODES), st.sampled_from(["a", "b", "c"])
 
 @st.composite
 def rings(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
-    """What a node tells of its ring, with or without zones, and N."""
+    """A node's view of its ring, with or without zones, and N."""
     n = draw(st.integers(1, 4))
     ring: dict[str, Any] = {"owners": draw(st.lists(st.sampled_from(NODES), min_size=1))}
     if draw(st.booleans()):
@@ -29,8 +29,8 @@ def rings(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
 
 
 @given(rings(), st.text())
-def test_both_rings_place_every_key_alike(told: tuple[dict[str, Any], int], key: str) -> None:
-    ring, n = told
+def test_both_rings_place_every_key_alike(reported: tuple[dict[str, Any], int], key: str) -> None:
+    ring, n = reported
     ours = CheckedRing.of_node(ring, n)
     nodes = NodesRing(ring["owners"], n, ring.get("zones"), ring.get("zone_replicas"))
     partition = nodes.partition(key.encode())
@@ -39,7 +39,7 @@ def test_both_rings_place_every_key_alike(told: tuple[dict[str, Any], int], key:
         assert ours.holders(p) == nodes.primaries(p)
 
 
-def test_zones_change_who_should_hold_a_key() -> None:
+def test_zones_change_the_holders_of_a_key() -> None:
     owners = ["n1", "n2", "n3", "n4"] * 4
     zones = {"n1": "east", "n2": "east", "n3": "east", "n4": "west"}
     test = {"n": 3, "ring": {"owners": owners, "n": 3, "zones": zones}}

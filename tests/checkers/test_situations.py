@@ -1,4 +1,4 @@
-"""Situations, counted in hand-made lines: those that a line is by what stands before it."""
+"""Situations, counted in hand-made lines: those that depend on the lines before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be judged is skipped or unknown, and says why; and what just can is judged."""
+"""What cannot be judged is skipped or unknown, with a reason; what just can is judged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def judged(name: str, *ops: Op, **test: Any) -> CheckerResult:
     return check(History.of([LOAD, *ops]), {"n": 3, **test}).verdicts[name]
 
 
-#: checker, events, test.json, whether it is skipped or unknown, and what it says
+#: checker, events, test.json, whether it is skipped or unknown, and part of its reason
 LEFT = [
     ("cart", [*PUT, QUIET, FINAL, *EMPTY], {"workload": "set"}, "skipped", "not the cart"),
     ("cart", [*PUT, UNQUIET, FINAL, *EMPTY], {"workload": "cart"}, "skipped", "not get quiet"),
@@ -66,7 +66,7 @@ def test_what_cannot_be_judged_gives_the_reason(
 
 
 def named(id: str, dot: Any, key: str = "k", f: str = "put") -> list[Op]:
-    """An acknowledged write, and what it says it was stamped."""
+    """An acknowledged write, and the dot of its answer."""
     process = int(id.partition(".")[0])
     write: dict[str, Any] = {"process": process, "f": f, "key": key, "id": id}
     done = Op(type="ok", **write, worth={"dot": dot})
@@ -123,7 +123,7 @@ def test_a_bound_on_siblings_need_not_be_whole() -> None:
     assert judged("bounds", *read, bounds={"siblings": 2.0}).counts() == {}
 
 
-def test_an_event_of_a_node_that_does_not_take_part_is_no_evidence() -> None:
+def test_an_event_of_a_node_that_does_not_take_part_does_not_count_as_evidence() -> None:
     ops = [*PUT, QUIET, FINAL, *EMPTY]
     results = check(History.of(ops), {"nodes": ["n2", "n3"]})
     assert results.verdict is Verdict.UNKNOWN

@@ -32,14 +32,14 @@ def test_each_partition_that_moves_once_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("one", "other", "expected"),
     [("lost", "gained", "n1 served it again at 2.000 s what it had ceased to serve at 1.000 s"),
      ("gained", "lost", "n1 ceased to at 2.000 s what it had begun to serve at 1.000 s")],
 )  # fmt: skip
-def test_one_that_goes_back_is_an_anomaly(one: str, other: str, said: str) -> None:
+def test_one_that_goes_back_is_an_anomaly(one: str, other: str, expected: str) -> None:
     (anomaly,) = verdict(serves(1, **{one: [0]}), serves(2, **{other: [0]})).anomalies
     assert anomaly.name == "early-ownership"
-    assert said in anomaly.why
+    assert expected in anomaly.why
     assert (anomaly.data["node"], anomaly.data["partition"]) == ("n1", 0)
 
 
@@ -48,7 +48,7 @@ def test_another_layout_or_life_begins_anew(between: Event) -> None:
     assert verdict(serves(1, lost=[0]), between, serves(2, gained=[0])).verdict is Verdict.VALID
 
 
-def test_what_a_layout_itself_changes_is_no_switch() -> None:
+def test_what_a_layout_itself_changes_is_not_a_switch() -> None:
     """A node that missed a layout loses with the next one what that had moved, and may take it
     over again under this."""
     late = [layout(1, 4), serves(1, lost=[0], layout=4), serves(2, gained=[0], layout=4)]

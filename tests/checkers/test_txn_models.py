@@ -126,7 +126,7 @@ def test_a_cycle_is_explained_edge_by_edge() -> None:
     assert [step["kind"] for step in anomaly.data["cycle"]] in (["wr", "rw"], ["rw", "wr"])
 
 
-def test_a_history_that_is_no_list_append_is_unknown_by_index_and_field() -> None:
+def test_a_history_that_is_not_list_append_is_unknown_by_index_and_field() -> None:
     bad = History.of([Op(process=0, f="txn", value=[["cas", "x", 1]])])
     verdict = check_list_append(bad)
     assert verdict.verdict is Verdict.UNKNOWN
@@ -245,7 +245,7 @@ def overlapping(txns: list[list], first: int) -> list[Op]:
     return begun + done
 
 
-def test_a_read_that_is_no_prefix_and_then_one_that_is() -> None:
+def test_a_read_that_is_not_a_prefix_and_then_one_that_is() -> None:
     """Equal lengths must not pass for equal lists."""
     history = together("ax1", "ax2", "rx12", "rx21 rx12")
     assert "internal" in names(check_list_append(history))
@@ -402,7 +402,7 @@ def test_malformed_micro_operations_are_unknown(model: str, mops: object) -> Non
         assert check_model(model, History.of(ops)).verdict is Verdict.UNKNOWN
 
 
-def test_a_read_of_what_was_aborted_later_is_no_aborted_read() -> None:
+def test_a_read_of_what_was_aborted_later_is_not_an_aborted_read() -> None:
     history = events("0 invoke rx", "0 ok rx1", "1 invoke ax1", "1 fail ax1")
     assert names(check_list_append(history)) == {"phantom"}
 

@@ -1,4 +1,4 @@
-"""A history without evidence is unknown, and says why."""
+"""A history without evidence is unknown, with a reason."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def results(*ops: Op) -> Results:
 
 
 def lasting(ns: int, *between: Op, **start: Any) -> list[Op]:
-    """A cut of that length, after another one that bit."""
+    """A cut of that length, after another one that took effect."""
     bitten = [nemesis("start-cut", fault=1), nemesis("evidence", fault=1, bit=True)]
     begin = replaced(nemesis("start-cut", fault=2, member="cut.one", **start), time=LONG)
     end = replaced(nemesis("stop-cut", fault=2), time=LONG + ns)
@@ -67,11 +67,11 @@ def lasting(ns: int, *between: Op, **start: Any) -> list[Op]:
 
 def timed(*ops: Op) -> Results:
     """The verdict where events without time happen when the one before them did."""
-    now, told = 0, []
+    now, result = 0, []
     for op in ops:
         now = max(now, op.time)
-        told.append(replaced(op, time=now))
-    return results(*told)
+        result.append(replaced(op, time=now))
+    return results(*result)
 
 
 def test_a_whole_little_test_is_valid() -> None:
@@ -121,7 +121,7 @@ def test_what_ended_of_its_own_error_is_an_anomaly_and_all_else_unknown(
 
 
 @pytest.mark.parametrize("value", [None, "n3", ["n3"], {"exits": 70}, {"exits": {"n3": True}}])
-def test_who_was_found_dead_need_not_be_healthy(value: Any) -> None:
+def test_a_node_found_dead_need_not_be_healthy(value: Any) -> None:
     found = Op(type="info", process="nemesis", f="found-dead", value=value)
     judged = results(*put(), found, *QUIET, *get("0.1"), STOP)
     assert (judged.verdict, judged.counts()) == (Verdict.UNKNOWN, {})
@@ -180,10 +180,10 @@ def test_a_fault_lifted_before_its_effect_needs_none() -> None:
 
 
 def test_a_fault_that_met_no_node_needs_no_effect_if_another_of_its_kind_has() -> None:
-    nobody = nemesis("evidence", fault=2, bit=False, detail={"felt": {}, "nobody": True})
-    judged = timed(*put(), *lasting(LONG, nobody), *QUIET, *get("0.1"), STOP)
+    no_target = nemesis("evidence", fault=2, bit=False, detail={"felt": {}, "nobody": True})
+    judged = timed(*put(), *lasting(LONG, no_target), *QUIET, *get("0.1"), STOP)
     assert judged.verdict is Verdict.VALID
-    alone = [nemesis("start-cut", fault=2), nobody]
+    alone = [nemesis("start-cut", fault=2), no_target]
     judged = timed(*put(), *alone, *QUIET, *get("0.1"), STOP)
     assert "no cut fault is known to have taken effect" in judged.reasons()[0]
 
@@ -218,7 +218,7 @@ def test_a_fault_that_found_no_node_needs_no_effect() -> None:
 def test_without_evidence_it_is_unknown(ops: list[Op], reason: str) -> None:
     judged = results(*ops)
     assert judged.verdict is Verdict.UNKNOWN
-    assert any(reason in said for said in judged.reasons())
+    assert any(reason in reported for reported in judged.reasons())
 
 
 def test_evidence_is_matched_by_the_number_of_the_fault() -> None:
@@ -263,9 +263,9 @@ def test_invalid_outranks_unknown_and_skipped_decides_nothing() -> None:
 
 
 def test_results_are_plain_data() -> None:
-    told = results(*put(), *get("9.9")).to_dict()
-    assert told["valid"] is False
-    assert told["anomalies"] == {"phantom": 1}
-    assert list(told["checkers"]) == list(CHECKERS)
-    [phantom] = told["checkers"]["reads"]["anomalies"]
+    result = results(*put(), *get("9.9")).to_dict()
+    assert result["valid"] is False
+    assert result["anomalies"] == {"phantom": 1}
+    assert list(result["checkers"]) == list(CHECKERS)
+    [phantom] = result["checkers"]["reads"]["anomalies"]
     assert phantom["ops"] == [3]

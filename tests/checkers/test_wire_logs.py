@@ -31,7 +31,7 @@ def verdict(*lines: Event, upgrade: bool = False) -> CheckerResult:
     return check_logs(Run(h, TEST), logs(*lines)).verdicts["wire"]
 
 
-def test_a_frame_of_a_peer_that_is_no_message_is_an_anomaly() -> None:
+def test_a_frame_of_a_peer_that_is_not_a_message_is_an_anomaly() -> None:
     found = verdict(bad_frame(1), bad_frame(2), bad_frame(3, peer="n2"))
     assert found.verdict is Verdict.INVALID
     assert [each.data["frames"] for each in found.anomalies] == [2, 1]

@@ -1,4 +1,4 @@
-"""What tests of the shell stand on: a loop, deadlines, ports, and a node process."""
+"""What tests of the shell are built on: a loop, deadlines, ports, and a node process."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def gone(*pids: int) -> None:
 
 
 def with_proof(mine: Hello, theirs: Hello, secret: str = SECRET) -> Hello:
-    """`mine` as somebody says it who knows the secret."""
+    """`mine`, with the proof of a peer that has the secret."""
     mine = msgspec.structs.replace(mine, nonce=b"n" * 16)
     return msgspec.structs.replace(mine, proof=guard.proof(secret, "dialled", mine, theirs))
 

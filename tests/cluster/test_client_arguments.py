@@ -1,4 +1,4 @@
-"""What a client is asked for that cannot be right: told at once, and nothing is sent."""
+"""What a client is asked for that cannot be right: refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Recording:
     """A script that answers everything and remembers it."""
 
     def __init__(self) -> None:
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
 
     async def __call__(self, speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
+        await speaker.read_message()
         while True:
-            message = await speaker.hear()
-            self.heard.append(message)
+            message = await speaker.read_message()
+            self.received.append(message)
             if isinstance(message, Put):
                 speaker.say(PutReply(message.rid, b"", WORTH))
             elif isinstance(message, Get):
@@ -84,7 +84,7 @@ async def test_what_is_of_the_wrong_type_is_never_sent(message: str) -> None:
         assert message in caught.value.message
         assert (caught.value.code, caught.value.definite) == ("bad-request", True)
         await store.get("k")
-    assert [type(heard) for heard in node.heard] == [Get]
+    assert [type(received) for received in node.received] == [Get]
 
 
 @in_loop
@@ -92,7 +92,7 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
     node = Recording()
     async with scripted(node) as address, Client([address]) as store:
         await store.put("größe", bytearray(b"v"))
-    (put,) = node.heard
+    (put,) = node.received
     assert isinstance(put, Put)
     assert (put.key, put.value) == ("größe".encode(), b"v")
 
@@ -137,8 +137,8 @@ async def test_a_closed_client_reports_it(client_driven: bool) -> None:
 async def test_what_is_under_way_when_a_client_is_closed_is_in_doubt() -> None:
     async def silent(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        assert isinstance(await speaker.hear(), Put)
+        await speaker.read_message()
+        assert isinstance(await speaker.read_message(), Put)
         store.close()
         await asyncio.sleep(5)
 
@@ -158,8 +158,8 @@ async def test_a_client_that_is_closed_while_it_dials_leaves_no_connection() -> 
         await asyncio.sleep(0.05)
         speaker.say(HELLO)
         try:
-            await speaker.hear()
-            await speaker.hear()
+            await speaker.read_message()
+            await speaker.read_message()
         except AssertionError:
             hung_up.set()
 
@@ -180,8 +180,8 @@ async def test_a_longer_timeout_of_a_request_is_waited_for() -> None:
 
     async def slow(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(get := await speaker.hear(), Get):
+        await speaker.read_message()
+        while isinstance(get := await speaker.read_message(), Get):
             await asyncio.sleep(0.4)
             speaker.say(GetReply(get.rid, (), b"", WORTH))
 
@@ -189,7 +189,7 @@ async def test_a_longer_timeout_of_a_request_is_waited_for() -> None:
         await store.get(b"k", options=RequestOptions(timeout=60.0))  # from here on it is connected
         with pytest.raises(InDoubt, match="no answer within"):
             await store.get(b"k")
-        # the first answer is still on its way, and is nobody's
+        # the first answer is still on its way, and is dropped
         await store.get(b"k", options=RequestOptions(timeout=60.0))
 
 
@@ -239,5 +239,5 @@ async def test_an_update_merges_then_changes_and_what_that_raises_comes_through(
             await store.update(b"k", union)
         with pytest.raises(BadRequest, match="value must be bytes, not int"):
             await store.update(b"k", lambda siblings: 7)  # type: ignore[arg-type, return-value]
-    puts = [message for message in node.heard if isinstance(message, Put)]
+    puts = [message for message in node.received if isinstance(message, Put)]
     assert [(put.value, put.context) for put in puts] == [(b"8", b"c")]

@@ -101,9 +101,9 @@ async def test_maps_that_send_all_elsewhere_do_not_loop() -> None:
 
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
+        await speaker.read_message()
         while True:
-            message = await speaker.hear()
+            message = await speaker.read_message()
             asked.append(message)
             if isinstance(message, Locate):
                 speaker.say(LocateReply(message.rid, 1, (("n1",),) * 4))
@@ -127,8 +127,8 @@ async def test_what_was_refused_for_now_is_tried_again_under_the_same_request_id
 
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(put := await speaker.hear(), Put):
+        await speaker.read_message()
+        while isinstance(put := await speaker.read_message(), Put):
             names.append(put.request)
             if len(names) < 3:
                 speaker.say(Refusal(put.rid, "overloaded", "later", 0.01))
@@ -149,14 +149,14 @@ async def test_what_was_refused_for_now_is_tried_again_under_the_same_request_id
 
 @in_loop
 async def test_a_put_in_doubt_is_sent_again_as_such_until_a_node_knows_it() -> None:
-    """And stays in doubt, as it was at first, when nobody does."""
+    """It stays in doubt, as at first, where no node does."""
     puts: list[Put] = []
     refusals = ["unreachable", "timeout", "overloaded", "forgotten"]
 
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(put := await speaker.hear(), Put):
+        await speaker.read_message()
+        while isinstance(put := await speaker.read_message(), Put):
             puts.append(put)
             if len(puts) <= len(refusals):
                 speaker.say(Refusal(put.rid, refusals[len(puts) - 1], "", 0.01))
@@ -182,8 +182,8 @@ async def test_a_get_in_doubt_is_simply_asked_again() -> None:
     async def script(speaker: Speaker) -> None:
         nonlocal gets
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(get := await speaker.hear(), Get):
+        await speaker.read_message()
+        while isinstance(get := await speaker.read_message(), Get):
             gets += 1
             if gets < 3:
                 speaker.say(Refusal(get.rid, "timeout", "slow"))
@@ -201,13 +201,13 @@ async def test_a_get_whose_connection_ends_goes_to_the_next_node() -> None:
 
     async def hangs_up(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        await speaker.hear()
+        await speaker.read_message()
+        await speaker.read_message()
 
     async def answers(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(get := await speaker.hear(), Get):
+        await speaker.read_message()
+        while isinstance(get := await speaker.read_message(), Get):
             speaker.say(GetReply(get.rid, (), b"", QuorumInfo(2, 2, 0, 0, "n2")))
 
     async with scripted(hangs_up) as first, scripted(answers) as second:

@@ -58,7 +58,7 @@ class Speaker:
     def say(self, message: Message) -> None:
         self._writer.write(encode(message))
 
-    async def hear(self) -> Message:
+    async def read_message(self) -> Message:
         while (message := self._decoder.next()) is None:
             data = await self._reader.read(65536)
             assert data, "the client hung up"
@@ -148,8 +148,8 @@ async def test_another_cluster_is_not_talked_to() -> None:
 async def test_the_connection_ends_after_the_request() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        assert isinstance(await speaker.hear(), Put)
+        await speaker.read_message()
+        assert isinstance(await speaker.read_message(), Put)
         speaker.hang_up()
 
     async with scripted(script) as address:
@@ -174,23 +174,23 @@ async def test_the_answer_does_not_come() -> None:
 async def test_the_node_gives_the_reason_of_hanging_up() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        await speaker.hear()
-        speaker.say(Refusal(0, "bad-request", "a frame is no message"))
+        await speaker.read_message()
+        await speaker.read_message()
+        speaker.say(Refusal(0, "bad-request", "a frame is not a message"))
         speaker.hang_up()
 
     async with scripted(script) as address:
         error = await fails(address)
     assert (error.code, error.definite) == ("disconnected", False)
-    assert "a frame is no message" in error.message
+    assert "a frame is not a message" in error.message
 
 
 @in_loop
 async def test_an_answer_of_the_wrong_kind_proves_nothing() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        put = await speaker.hear()
+        await speaker.read_message()
+        put = await speaker.read_message()
         assert isinstance(put, Put)
         speaker.say(Pong(put.rid))
         await asyncio.sleep(5)
@@ -236,8 +236,8 @@ def test_an_unknown_error_is_not_definite() -> None:
 async def test_a_refusal_becomes_its_exception() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        put = await speaker.hear()
+        await speaker.read_message()
+        put = await speaker.read_message()
         assert isinstance(put, Put)
         speaker.say(Refusal(put.rid, "overloaded", "full", 0.25))
         await asyncio.sleep(5)
@@ -248,15 +248,15 @@ async def test_a_refusal_becomes_its_exception() -> None:
     assert (error.message, error.node, error.retry_after) == ("full", "n1", 0.25)
 
 
-# ---- how it goes on
+# ---- how it continues
 
 
 @in_loop
 async def test_answers_find_their_questions_in_any_order() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        gets = [await speaker.hear() for _ in range(3)]
+        await speaker.read_message()
+        gets = [await speaker.read_message() for _ in range(3)]
         for get in reversed(gets):
             assert isinstance(get, Get)
             speaker.say(GetReply(get.rid, (Version(get.key),), b"", WORTH))
@@ -274,16 +274,16 @@ async def test_answers_find_their_questions_in_any_order() -> None:
 async def test_a_node_that_does_not_serve_is_left_for_the_next() -> None:
     async def stopping(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        while isinstance(put := await speaker.hear(), Put):
+        await speaker.read_message()
+        while isinstance(put := await speaker.read_message(), Put):
             speaker.say(Refusal(put.rid, "stopping", "bye"))
 
     names: list[str] = []
 
     async def serving(speaker: Speaker) -> None:
         speaker.say(Hello("n2", "dynamesis"))
-        await speaker.hear()
-        while isinstance(put := await speaker.hear(), Put):
+        await speaker.read_message()
+        while isinstance(put := await speaker.read_message(), Put):
             names.append(put.request)
             speaker.say(PutReply(put.rid, b"", WORTH))
 
@@ -306,8 +306,8 @@ async def test_what_is_in_doubt_is_not_repeated() -> None:
     async def script(speaker: Speaker) -> None:
         nonlocal puts
         speaker.say(HELLO)
-        await speaker.hear()
-        await speaker.hear()
+        await speaker.read_message()
+        await speaker.read_message()
         puts += 1
 
     async with (
@@ -324,8 +324,8 @@ async def test_what_is_in_doubt_is_not_repeated() -> None:
 async def test_it_reconnects() -> None:
     async def script(speaker: Speaker) -> None:
         speaker.say(HELLO)
-        await speaker.hear()
-        put = await speaker.hear()
+        await speaker.read_message()
+        put = await speaker.read_message()
         assert isinstance(put, Put)
         speaker.say(PutReply(put.rid, b"", WORTH))
 

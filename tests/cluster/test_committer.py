@@ -71,14 +71,14 @@ async def test_a_batch_that_cannot_be_stored_takes_no_other_with_it() -> None:
     for token, key in ((1, b"a"), (2, b"bad"), (3, b"c")):
         committer.persist(batch(token, key))
     engine.gate.release(4)
-    await until(lambda: committer.idle, "all is told")
+    await until(lambda: committer.idle, "all is reported")
     assert outcomes == [Persisted(1), PersistFailed(2, "bad key"), Persisted(3)]
     assert [engine.get("objects", key) for key in (b"a", b"bad", b"c")] == [b"v", None, b"v"]
     committer.close()
 
 
 @in_loop
-async def test_an_engine_that_does_not_block_is_committed_at_once(tmp_path: Path) -> None:
+async def test_an_engine_that_does_not_block_is_committed_immediately(tmp_path: Path) -> None:
     outcomes: list[Outcome] = []
     threads = threading.active_count()
     engine = ENGINES["memory"](tmp_path, 0)
@@ -90,7 +90,7 @@ async def test_an_engine_that_does_not_block_is_committed_at_once(tmp_path: Path
 
 
 @in_loop
-async def test_an_engine_that_breaks_is_no_storage_failure(tmp_path: Path) -> None:
+async def test_an_engine_that_breaks_is_not_a_storage_failure(tmp_path: Path) -> None:
     class Broken(HeldEngine):
         def commit(self, writes: Sequence[Write]) -> None:
             raise ZeroDivisionError("a bug in the engine")
@@ -101,7 +101,7 @@ async def test_an_engine_that_breaks_is_no_storage_failure(tmp_path: Path) -> No
     outcomes: list[Outcome] = []
     committer = Committer(Broken(), loop, outcomes.append)
     committer.persist(batch(1, b"a"))
-    await until(lambda: seen, "the loop hears of it")
+    await until(lambda: seen, "the loop is notified")
     assert isinstance(seen[0], ZeroDivisionError)
     assert outcomes == []
     committer.close()

@@ -1,5 +1,5 @@
 """Readers that do not read and connections without end: what is too much is cut off by name, and
-everybody else, the administrator first, is served."""
+all others, the administrator first, are served."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ async def test_what_may_differ_is_logged_and_served(tmp_path: Path, ports: Ports
 
 
 @in_loop
-async def test_a_key_that_is_no_text_or_too_long_is_at_fault_itself(
+async def test_a_key_that_is_not_text_or_too_long_is_at_fault_itself(
     tmp_path: Path, ports: Ports
 ) -> None:
     with ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
@@ -211,10 +211,10 @@ async def test_two_processes_under_one_name_see_it_and_so_do_their_peers(
     tmp_path: Path, ports: Ports
 ) -> None:
     one, two = pair(tmp_path, ports)
-    twin_folder = tmp_path / "twin"
-    twin_folder.mkdir()
-    twin = NodeAlone(
-        twin_folder,
+    clone_folder = tmp_path / "clone"
+    clone_folder.mkdir()
+    clone = NodeAlone(
+        clone_folder,
         ports.take(),
         ports.take(),
         members=["n1", "n2"],
@@ -224,8 +224,8 @@ async def test_two_processes_under_one_name_see_it_and_so_do_their_peers(
         await one.ready()
         await two.ready()
         assert (await one.ask("status"))["same_name"] == []
-        with up(twin):
-            for node in (one, two, twin):
+        with up(clone):
+            for node in (one, two, clone):
                 await until(lambda node=node: node.events("same-name"), "it is logged")
                 assert node.events("same-name")[0]["name"] == "n1"
                 assert "stop one of them" in node.events("same-name")[0]["reason"]

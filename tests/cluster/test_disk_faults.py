@@ -1,4 +1,4 @@
-"""Real nodes whose disks are told to fail: each fault bites, is honest, and heals."""
+"""Real nodes with disk faults: each takes effect, is reported, and heals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_disk_that_takes_nothing_is_reported_to_the_client(
 
 
 @in_loop
-async def test_a_disk_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+async def test_a_disk_that_cannot_be_read_differs_from_an_empty_one(tmp_path: Path) -> None:
     async with faulty(tmp_path) as (node, store):
         await node.ask("disk", fault="read-error")
         with pytest.raises(DynamoError, match="read-quorum"):

@@ -1,4 +1,4 @@
-"""What the shell tells the core of its storage and of the time: on real files and processes."""
+"""The storage and time that the shell gives the core: on real files and processes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ STAY = ("n2", "n3", "n4")
 
 class Load:
     """Writers that each count up on keys of their own, with the context of their last put.
-    What must stand at the end is known exactly: the last number acknowledged."""
+    The value at the end is known exactly: the last number acknowledged."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -59,10 +59,10 @@ async def settled(cluster: Cluster, members: tuple[str, ...]) -> None:
 
 @in_loop
 async def test_two_join_and_two_leave_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
-    everybody = (*FOUNDERS, "n6", "n7")
-    with reserve(2 * len(everybody)) as ports:
-        listen = {node: f"127.0.0.1:{ports.take()}" for node in everybody}
-        admin = {node: f"127.0.0.1:{ports.take()}" for node in everybody}
+    every_node = (*FOUNDERS, "n6", "n7")
+    with reserve(2 * len(every_node)) as ports:
+        listen = {node: f"127.0.0.1:{ports.take()}" for node in every_node}
+        admin = {node: f"127.0.0.1:{ports.take()}" for node in every_node}
         peers = {a: {b: listen[b] for b in FOUNDERS if b != a} for a in FOUNDERS}
         spec = ClusterSpec(FOUNDERS, tmp_path, listen, admin, peers)
         cluster = unwatched(spec)
@@ -76,7 +76,7 @@ async def test_two_join_and_two_leave_under_load_and_nothing_is_lost(tmp_path: P
                     back = dict.fromkeys(cluster.nodes, listen[node])
                     await cluster.add(node, listen[node], admin[node], others, back)
                     await cluster.ask("n2", "join", node=node)
-                await settled(cluster, everybody)
+                await settled(cluster, every_node)
                 for node in ("n1", "n5"):
                     await cluster.ask("n3", "leave", node=node)
                 await settled(cluster, (*STAY, "n6", "n7"))

@@ -29,12 +29,12 @@ PEER = Hello("n2", "dynamesis")
 
 
 class Peer:
-    """Accepts; greets with `hello` if there is one; keeps what it is told."""
+    """Accepts; greets with `hello` if there is one; keeps what it receives."""
 
     def __init__(self, port: int, hello: Hello | None = PEER) -> None:
         self.address = f"127.0.0.1:{port}"
         self.hello = hello
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
         self.writers: list[asyncio.StreamWriter] = []
         self.reads = True
         self._port = port
@@ -52,7 +52,7 @@ class Peer:
             while self.reads and (data := await reader.read(65536)):
                 decoder.receive(data)
                 while (message := decoder.next()) is not None:
-                    self.heard.append(message)
+                    self.received.append(message)
 
     def say(self, *data: Message | bytes) -> None:
         for each in data:
@@ -123,8 +123,8 @@ async def test_it_dials_answers_hello_and_carries_both_ways() -> None:
         w.peers.send("n2", Ping(1))  # waits for the dial
         await w.until_event(LinkUp("n2"))
         w.peers.send("n2", Ping(2))
-        await until(lambda: len(w.peer.heard) == 3, "both are there")
-        assert w.peer.heard == [Hello("n1", "dynamesis", PROTOCOL, "node"), Ping(1), Ping(2)]
+        await until(lambda: len(w.peer.received) == 3, "both are there")
+        assert w.peer.received == [Hello("n1", "dynamesis", PROTOCOL, "node"), Ping(1), Ping(2)]
         w.peer.say(Pong(1), Pong(2))
         await w.until_event(Received(None, "n2", Pong(1)), Received(None, "n2", Pong(2)))
         status = w.link()
@@ -140,7 +140,7 @@ async def test_a_link_that_breaks_is_dialled_again() -> None:
         await until(lambda: w.events.count(LinkUp("n2")) == 2, "it is up again")
         assert [type(event) for event in w.events] == [LinkUp, LinkDown, LinkUp]
         w.peers.send("n2", Ping(1))
-        await until(lambda: Ping(1) in w.peer.heard, "it carries again")
+        await until(lambda: Ping(1) in w.peer.received, "it carries again")
         assert w.link()["connects"] == 2
 
 
@@ -164,13 +164,13 @@ async def test_what_waited_for_a_dial_that_failed_was_certainly_not_sent() -> No
         assert w.events.index(refused(2)) < w.events.index(first_down)
         assert first_down.reason == "no HELLO within 0.3 s"
         assert w.link()["hello_timeouts"] >= 1
-        assert w.peer.heard == []
+        assert w.peer.received == []
         w.peer.hello = PEER
         await w.until_event(LinkUp("n2"))
 
 
 @in_loop
-async def test_a_peer_that_was_just_tried_fails_at_once() -> None:
+async def test_a_peer_that_was_just_tried_fails_immediately() -> None:
     async with world(listening=False) as w:
         seen: list[Event] = []
 
@@ -190,7 +190,7 @@ async def _never_up(hello: Hello | None, then: Callable[[World], None], reason: 
         await until(lambda: w.downs(), "it is down")
         assert reason in w.downs()[0]
         assert LinkUp("n2") not in w.events
-        assert Ping(1) not in w.peer.heard
+        assert Ping(1) not in w.peer.received
 
 
 @in_loop
@@ -253,4 +253,4 @@ async def test_a_message_over_the_frame_limit_is_not_sent() -> None:
         assert w.events[-1] == refused(1)
         assert w.log[-1][0] == "frame-too-large"
         w.peers.send("n2", Ping(2))
-        await until(lambda: Ping(2) in w.peer.heard, "the link lives")
+        await until(lambda: Ping(2) in w.peer.received, "the link lives")

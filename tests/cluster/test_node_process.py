@@ -65,7 +65,7 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("greeting", "reason"),
     [
         (Hello("", "other", role="client"), "this is cluster 'other', not 'dynamesis'"),
         (
@@ -77,12 +77,12 @@ async def test_the_accepting_side_speaks_first(node: NodeAlone) -> None:
     ],
 )
 @in_loop
-async def test_a_wrong_greeting_is_refused(node: NodeAlone, said: Message, reason: str) -> None:
+async def test_a_wrong_greeting_is_refused(node: NodeAlone, greeting: Message, reason: str) -> None:
     node.start()
     await node.ready()
     raw = await Raw.dial(node.address)
     assert isinstance(await raw.read(), Hello)
-    raw.say(said)
+    raw.say(greeting)
     refusal = await raw.read()
     assert isinstance(refusal, Refusal)
     assert (refusal.rid, refusal.code) == (0, "bad-request")
@@ -94,7 +94,7 @@ async def test_a_wrong_greeting_is_refused(node: NodeAlone, said: Message, reaso
 
 
 @pytest.mark.parametrize(
-    ("mine", "address", "said", "reason"),
+    ("mine", "address", "greeting", "reason"),
     [
         (CLIENT, "address", ReplicaGet(5, b"k"), "ReplicaGet is not for a client here"),
         (CLIENT, "address", Ask(5, "status"), "Ask is not for a client here"),
@@ -105,12 +105,12 @@ async def test_a_wrong_greeting_is_refused(node: NodeAlone, said: Message, reaso
 )
 @in_loop
 async def test_what_a_role_may_not_say_is_refused_and_no_more(
-    node: NodeAlone, mine: Hello, address: str, said: Message, reason: str
+    node: NodeAlone, mine: Hello, address: str, greeting: Message, reason: str
 ) -> None:
     node.start()
     await node.ready()
     raw = await Raw.greeted(getattr(node, address), mine)
-    raw.say(said)
+    raw.say(greeting)
     assert await raw.read() == Refusal(5, "bad-request", reason)
     if mine.role == "node":
         raw.say(Ping(6))
@@ -244,7 +244,7 @@ async def test_an_answer_over_the_frame_limit_is_not_sent(node: NodeAlone) -> No
 
 
 @in_loop
-async def test_who_does_not_read_its_answers_is_not_read_either(node: NodeAlone) -> None:
+async def test_a_client_that_does_not_read_is_not_read_either(node: NodeAlone) -> None:
     node.start()
     await node.ready()
     async with Client([node.address]) as store:
@@ -264,7 +264,7 @@ async def test_who_does_not_read_its_answers_is_not_read_either(node: NodeAlone)
 
 
 @in_loop
-async def test_who_asks_for_more_than_it_takes_is_cut_off(node: NodeAlone) -> None:
+async def test_a_client_that_asks_for_more_than_it_takes_is_cut_off(node: NodeAlone) -> None:
     node.start()
     await node.ready()
     async with Client([node.address]) as store:

@@ -17,7 +17,7 @@ BOUND = 8 * MIB
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Memory of a process that is no mapped file."""
+    """Memory of a process without its mapped files."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("RssAnon:"))
     return int(line.split()[1]) * 1024
@@ -26,7 +26,7 @@ def anonymous_bytes(pid: int) -> int:
 async def flood(
     address: str, puts: int, size: int, timeout: float = 30.0
 ) -> tuple[int, list[Unavailable]]:
-    """Send so many puts at once; how many were taken, and the refusals."""
+    """Send so many puts concurrently; how many were taken, and the refusals."""
     connection = await Connection.open(address)
     value = bytes(size)
     outcomes = await asyncio.gather(
@@ -96,10 +96,10 @@ async def test_promises_of_large_frames_do_not_fill_the_memory(tmp_path: Path) -
         crowd = [await Raw.greeted(node.address, CLIENT) for _ in range(80)]
         for raw in crowd:
             raw.write(half)
-        await until(lambda: node.events("bad-frame"), "somebody is cut off")
+        await until(lambda: node.events("bad-frame"), "one connection is closed")
         await until(
             lambda: len(node.events("bad-frame")) >= 80 - HALF_BOUND // (2 * MIB) - 1,
-            "all are cut off who went over the bound",
+            "all connections over the bound are closed",
         )
         assert anonymous_bytes(process.pid) - before < 2 * HALF_BOUND
         async with Client([node.address]) as client:

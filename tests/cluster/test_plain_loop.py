@@ -12,7 +12,7 @@ import pytest
 from dynamesis.cluster.client.client import Client
 from dynamesis.harness.processes.ports import Ports, reserve
 from node_world import NodeAlone, ended, in_loop, until
-from test_guard import certificate
+from test_auth import certificate
 
 pytestmark = pytest.mark.cluster
 

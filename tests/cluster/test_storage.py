@@ -53,7 +53,7 @@ def test_deleting_what_is_not_there_is_no_error(opened: Engine) -> None:
     assert list(opened.scan("objects")) == []
 
 
-def test_a_scan_goes_on_while_rows_come_and_go(opened: Engine) -> None:
+def test_a_scan_continues_while_rows_come_and_go(opened: Engine) -> None:
     opened.commit([put(b"%04d" % n, b"x") for n in range(1000)])
     scan = opened.scan("objects")
     first = [next(scan)[0] for _ in range(10)]
@@ -156,7 +156,7 @@ def test_a_bit_flipped_on_the_disk_hits_one_row_only(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["half of it is gone", "rubbish"])
-def test_a_file_that_is_no_database_is_refused(folder: Path, damage: str) -> None:
+def test_a_file_that_is_not_a_database_is_refused(folder: Path, damage: str) -> None:
     engine = LmdbEngine(folder, MAP)
     engine.commit([put(b"%d" % n, bytes(1000)) for n in range(100)])
     engine.close()
@@ -224,7 +224,7 @@ def test_every_commit_that_returned_survives_a_kill_at_any_moment(folder: Path) 
         returned = _write_until_killed(folder, returned + 1, 1 + draw.randrange(60))
         engine = LmdbEngine(folder, 1 << 20)
         last = int(engine.get("meta", b"group") or b"-1")
-        assert last in (returned, returned + 1), "a commit is lost, or one nobody asked for"
+        assert last in (returned, returned + 1), "a commit is lost, or one was made up"
         for group, n in itertools.product(range(last + 1), range(3)):
             assert engine.get("objects", b"%d-%d" % (group, n)) == b"%d" % group * 300
         assert len(list(engine.scan("objects"))) == 3 * (last + 1), "half a group"

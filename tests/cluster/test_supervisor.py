@@ -48,7 +48,7 @@ async def world(folder: Path, **changes: Any) -> AsyncIterator[World]:
             yield w
         finally:
             await w.cluster.stop_all()
-            assert sorted(w.exited) == sorted(w.spawned), "every process was reaped, and told of"
+            assert sorted(w.exited) == sorted(w.spawned), "every process was reaped, and reported"
             assert not any(map(alive, w.spawned))
 
 
@@ -180,7 +180,7 @@ async def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_path: Path) -> None:
+async def test_a_wiped_founder_that_is_alone_waits_for_a_peer_with_the_ring(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         cluster = w.cluster
         await cluster.start_all()
@@ -195,7 +195,7 @@ async def test_a_wiped_founder_that_is_alone_waits_for_who_knows_the_ring(tmp_pa
                 await store.get(b"k")
             assert caught.value.definite
             await cluster.start("n2")
-            async with asyncio.timeout(120):  # until n2 tells n1 of the ring
+            async with asyncio.timeout(120):  # until n1 gets the ring from n2
                 while not ((await cluster.status("n1")) or {}).get("ready"):
                     await asyncio.sleep(0.01)
 
@@ -208,7 +208,7 @@ async def test_a_ctrl_c_in_the_terminal_is_not_for_nodes(tmp_path: Path) -> None
 
 
 @in_loop
-async def test_all_killed_at_once_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_all_killed_together_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.cluster.start_all()
         acknowledged: list[bytes] = []

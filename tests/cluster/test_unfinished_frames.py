@@ -1,4 +1,4 @@
-"""Frames that are begun and not finished: who hoards them pays, and everybody else is served."""
+"""Frames that are begun and not finished: their connections are closed, all others are served."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def held(port: Listener) -> int:
 
 
 @in_loop
-async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hoarders_pay_and_not_later_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HALF_BOUND", 4 * len(HALF))
     async with listening() as (port, address, asked):
         hoarders = []
@@ -64,7 +64,7 @@ async def test_hoarders_pay_and_not_who_comes_later(monkeypatch: pytest.MonkeyPa
         later.write(HALF_END)
         for _ in range(5):
             later.write(WHOLE)
-        await until(lambda: len(asked) == 6, "whoever came later is served")
+        await until(lambda: len(asked) == 6, "later connections are served")
         assert held(port) <= 4 * len(HALF)
         for raw in (*hoarders, later):
             raw.close()

@@ -1,4 +1,4 @@
-"""A real node's wall clock, told to be wrong."""
+"""A real node's wall clock, set wrong."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_clock_is_off_as_it_was_set_and_right_again() -> None:
     clock.set(drift_ppm=-1_000_000)
     shown = clock.ns()
     wait_until(lambda: off(clock) < -0.01, "it has fallen behind")
-    assert clock.ns() == shown, "it stands still"
+    assert clock.ns() == shown, "it is frozen"
     clock.set(offset_ms=10_000, grain_ms=1000)
     assert clock.ns() % 1_000_000_000 == 0
     assert off(clock) == pytest.approx(9.5, abs=0.6)
@@ -57,8 +57,8 @@ async def test_a_version_and_the_log_bear_the_time_of_a_wrong_clock(tmp_path: Pa
         await node.ready()
         with pytest.raises(AdminError, match="offset_ms: 'x'; allowed"):
             await node.ask("clock", offset_ms="x")
-        told = await node.ask("clock", offset_ms=-86_400_000)
-        assert told["wall"] < time.time_ns() // 1_000_000 - 80_000_000
+        answer = await node.ask("clock", offset_ms=-86_400_000)
+        assert answer["wall"] < time.time_ns() // 1_000_000 - 80_000_000
         async with Client([node.address]) as store:
             await store.put(b"k", b"v")
             assert (await store.get(b"k")).values == (b"v",)

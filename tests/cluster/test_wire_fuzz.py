@@ -1,4 +1,4 @@
-"""A million frames that nobody should send: mutated, cut, joined, or made of nothing."""
+"""A million frames that no correct peer sends: mutated, cut, joined, or made of nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAMES = [encode(message) for message in SAMPLES]
 
 def mutated(draw: random.Random) -> bytes:
     """A frame, or two, with some bytes changed, gone, doubled or new; the length usually
-    still tells the truth, so that what is inside is looked at."""
+    is still right, so that the inside is parsed."""
     body = bytearray(draw.choice(FRAMES)[4:])
     for _ in range(draw.randrange(1, 6)):
         at = draw.randrange(len(body) + 1)

@@ -21,7 +21,7 @@ NODES = ("n1", "n2", "n3")
 
 
 class Echo:
-    """A node: says HELLO, then gives every byte back, and remembers what came. With a
+    """A node: sends HELLO, then gives every byte back, and remembers what came. With a
     `farewell`, it answers the first bytes with that instead, and closes."""
 
     def __init__(self) -> None:
@@ -151,12 +151,12 @@ class World:
 MakeLinks = Callable[[Path, Ports, ProcessGuard, Callable[[dict[str, Any]], None]], Links]
 
 
-def make_toxiproxy(folder: Path, ports: Ports, reaper: ProcessGuard, hear: Any) -> Links:
-    return ToxiproxyLinks(toxiproxy_server(print), folder, ports, reaper, hear)
+def make_toxiproxy(folder: Path, ports: Ports, reaper: ProcessGuard, report: Any) -> Links:
+    return ToxiproxyLinks(toxiproxy_server(print), folder, ports, reaper, report)
 
 
-def make_embedded(folder: Path, ports: Ports, reaper: ProcessGuard, hear: Any) -> Links:
-    return EmbeddedLinks(folder, reaper, hear)
+def make_embedded(folder: Path, ports: Ports, reaper: ProcessGuard, report: Any) -> Links:
+    return EmbeddedLinks(folder, reaper, report)
 
 
 IMPLEMENTATIONS: dict[str, MakeLinks] = {"toxiproxy": make_toxiproxy, "embedded": make_embedded}

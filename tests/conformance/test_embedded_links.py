@@ -107,7 +107,7 @@ def test_a_frame_that_no_one_overtakes_arrives_too(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_bytes_that_are_no_frames_pass(tmp_path: Path) -> None:
+def test_bytes_that_are_not_frames_pass(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Frames(drop=0, direction="upstream")})
         peer = await w.dial("n1", "n2")
@@ -267,11 +267,11 @@ def test_without_toxiproxy_auto_is_embedded_and_reports_it(
         raise EnvironmentFailed("no toxiproxy-server 2.12.0")
 
     monkeypatch.setattr("dynamesis.harness.links.provision.toxiproxy_server", nothing)
-    said: list[str] = []
+    notes: list[str] = []
     with reserve(1) as ports, ProcessGuard.start() as reaper:
-        links = LINKS["auto"].make(LinkContext(tmp_path, ports, reaper, said.append, print))
+        links = LINKS["auto"].make(LinkContext(tmp_path, ports, reaper, notes.append, print))
     assert isinstance(links, EmbeddedLinks)
-    assert said == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
+    assert notes == ["no toxiproxy-server 2.12.0\nSo this test uses embedded links."]
 
 
 def test_direct_links_go_straight_and_refuse_faults() -> None:

@@ -77,7 +77,7 @@ def test_black_hole_accepts_and_keeps_silent(world: OpenWorld) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole()})
         peer = await w.dial("n1", "n2")
-        peer.write(b"anybody there?")
+        peer.write(b"a request")
         assert await peer.is_silent()
         assert w.nodes["n2"].received == b""
         await w.links.heal()
@@ -116,8 +116,8 @@ def test_one_way_downstream_gets_through_but_gets_nothing_back(world: OpenWorld)
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole("downstream")})
         peer = await w.dial("n1", "n2")
-        peer.write(b"heard")
-        await until(lambda: w.nodes["n2"].received == b"heard", "n2 heard the request")
+        peer.write(b"first")
+        await until(lambda: w.nodes["n2"].received == b"first", "n2 received the request")
         assert await peer.is_silent()
 
     run(world, scenario)
@@ -271,7 +271,7 @@ def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling
 
     async def scenario(w: World) -> None:
         for round in range(5):
-            # a connection that the kernel took and nobody else has yet may get through once
+            # a connection that only the kernel has accepted yet may get through once
             # all is healed, so each round speaks its own words
             words = b"through %d?" % round
             dials = [asyncio.create_task(try_through(w)) for _ in range(40)]

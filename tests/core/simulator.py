@@ -310,7 +310,7 @@ class Simulator:
         self.lives[name].later(delay, self.lives[name].post, event)
 
     def wall(self, name: str) -> int:
-        """What the machine's clock of a node says, in ms: `skew` may set it wrong."""
+        """The reading of a node's wall clock, in ms: `skew` may set it wrong."""
         return int(self.now * 1000) + 1_000_000 + self.skew.get(name, 0)
 
     def feed(self, name: str, event: ev.Event) -> None:
@@ -427,7 +427,7 @@ def idle_runtime() -> Runtime:
 
 
 def alone(node: str) -> Membership:
-    """What a node knows of the membership that has heard of nobody, and gossips with nobody."""
+    """The membership as a node knows it that has met no peer, and gossips with none."""
     return Membership(
         node,
         Rules(3),

@@ -11,11 +11,11 @@ from dynamesis.cluster.core.protocol.params import Params
 PAGE = (Path(__file__).parents[2] / "docs" / "node.md").read_text(encoding="utf-8")
 FIELDS = [f for f in dataclasses.fields(Params) if f.name not in ("node", "members")]
 SIZES = {1 << 20: "1 MiB", 4 << 20: "4 MiB", 64 << 20: "64 MiB", 1 << 30: "1 GiB"}
-#: what has no default worth telling
+#: what has no default to document
 UNTOLD = ("secret", "cluster", "seeds")
 
 
-def said(default: object) -> str:
+def spelled(default: object) -> str:
     if default is True:
         return "true"
     if default == ():
@@ -31,4 +31,4 @@ def test_every_parameter_is_explained(field: dataclasses.Field[object]) -> None:
     if field.default is dataclasses.MISSING or field.name in UNTOLD:
         return
     after = PAGE.split(f"`{field.name}`", 1)[1][:40]
-    assert said(field.default) in after, f"not {said(field.default)}, but {after!r}"
+    assert spelled(field.default) in after, f"not {spelled(field.default)}, but {after!r}"

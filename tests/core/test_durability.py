@@ -75,7 +75,7 @@ def slow_disks(sim: Simulator) -> None:
     sim.fsync = (0.1, 0.1)
 
 
-# ---- what an answer says of durability
+# ---- the durability that an answer reports
 
 
 @pytest.mark.parametrize("durability", ["each", "batched"])
@@ -381,7 +381,7 @@ def test_a_coordinator_with_a_damaged_row_leaves_the_put_to_another() -> None:
     assert sim.holders(b"k3")["n1"] == {b"v3", b"beside"}
 
 
-def test_a_read_error_is_no_not_found() -> None:
+def test_a_read_error_is_not_taken_for_a_not_found() -> None:
     """A disk that does not answer loses nothing and heals nothing: replicas that only fail
     to read must not be taken for empty ones, nor their records be begun again."""
     sim, store = filled()

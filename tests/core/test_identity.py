@@ -19,7 +19,7 @@ def coordinator(sim: Simulator) -> str:
 
 
 def everything(sim: Simulator) -> set[bytes]:
-    """What stands on every primary, once all is quiet; nothing if they do not agree."""
+    """What every primary holds, once all is quiet; nothing if they do not agree."""
     sim.wait(sim.quiet, 10)
     held = list(sim.holders(KEY).values())
     return held[0] if all(values == held[0] for values in held) else set()
@@ -31,7 +31,7 @@ def went_anew(sim: Simulator, name: str) -> list[str]:
 
 def after_a_restore(intact: bool) -> set[bytes]:
     """Blind writes at one node; then a copy of its disk from between them is put back, and
-    it writes again before it has heard from anybody."""
+    it writes again before any peer has answered."""
     sim = Simulator()
     name = coordinator(sim)
     sim.put(name, KEY, b"before")
@@ -122,15 +122,15 @@ def names(identity: Identity, count: int) -> set[str]:
     return {str(actor) for actor in found}
 
 
-def test_twins_from_one_clone_never_name_the_same_actor() -> None:
+def test_lives_from_one_clone_never_name_the_same_actor() -> None:
     disk = DictStore()
     _, original = life(disk, 1)
     names(original, 10)
     clone = DictStore()
     clone.tables["meta"] = dict(disk.tables["meta"])
-    _, twin = life(clone, 2, intact=False)
-    assert not names(original, 400) & names(twin, 400)
-    assert not any(twin.usable(actor) for actor in names(original, 3))
+    _, copy = life(clone, 2, intact=False)
+    assert not names(original, 400) & names(copy, 400)
+    assert not any(copy.usable(actor) for actor in names(original, 3))
 
 
 @pytest.mark.parametrize("epoch", [1024, 1025])

@@ -103,8 +103,8 @@ def test_exchanges_that_find_nothing_hash_nothing(monkeypatch: pytest.MonkeyPatc
     assert len(folds) == 3, "one branch at each replica of the key"
 
 
-def test_an_exchange_that_rests_goes_on_once_though_nothing_is_shed_any_more() -> None:
-    """Found by `dynamesis simulate`, seed 1072: it went on twice, ended twice, and the node with
+def test_an_exchange_that_rests_continues_once_though_nothing_is_shed_any_more() -> None:
+    """Found by `dynamesis simulate`, seed 1072: it continued twice, ended twice, and the node with
     it."""
     sim = Simulator(3, seed=4, n=3, anti_entropy_interval=0.5)
     sim.isolate("n3")

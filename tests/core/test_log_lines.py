@@ -29,7 +29,7 @@ def primaries(sim: Simulator, key: bytes = K) -> tuple[str, ...]:
 
 
 def without(sim: Simulator, target: str) -> str:
-    """Put while a primary is out of reach; returns who kept the hint."""
+    """Put while a primary is out of reach; returns the node that kept the hint."""
     other = next(n for n in primaries(sim) if n != target)
     sim.isolate(target)
     sim.run(3)
@@ -58,7 +58,7 @@ def test_a_hint_is_named_alike_where_it_is_kept_handed_off_and_received() -> Non
     assert sent["hash"] == kept[-1]["hash"] == came[-1]["incoming"]
 
 
-def test_a_place_that_no_one_takes_is_reported_with_who_was_left() -> None:
+def test_a_place_that_no_one_takes_is_reported_with_the_nodes_left() -> None:
     sim = Simulator(members=3)
     target = primaries(sim)[2]
     sim.crash(target)
@@ -86,7 +86,7 @@ def test_a_copy_that_was_no_news_is_reported() -> None:
     assert {line["node"] for line in lines(sim, "held")} >= set(primaries(sim)[1:])
 
 
-def test_a_get_reports_who_answered_with_which_versions() -> None:
+def test_a_get_reports_which_node_answered_with_which_versions() -> None:
     sim = Simulator()
     sim.put("n1", K, b"v")
     sim.run(0.5)
@@ -106,13 +106,15 @@ def test_a_newcomer_logs_which_nodes_answered_before_it_serves() -> None:
     sim.until(lambda: any(line["gained"] for line in lines(sim, "serves", "n6")), 60)
     gained = {p for line in lines(sim, "serves", "n6") for p in line["gained"]}
     ready = {p for line in lines(sim, "ready-for", "n6") for p in line["partitions"]}
-    heard = {(line["peer"], p) for line in lines(sim, "exchange", "n6") for p in line["partitions"]}
+    exchanged = {
+        (line["peer"], p) for line in lines(sim, "exchange", "n6") for p in line["partitions"]
+    }
     moving = [line for line in lines(sim, "layout", "n6") if "target" in line]
     assert moving
     assert gained <= ready
     for line in lines(sim, "transfer-ready", "n6"):
         assert line["sources"]
-        assert {(peer, line["partition"]) for peer in line["sources"]} <= heard
+        assert {(peer, line["partition"]) for peer in line["sources"]} <= exchanged
 
 
 def test_rows_that_could_not_be_stored_are_named_by_their_keys() -> None:

@@ -51,7 +51,7 @@ def check_ownership(sim: Simulator, *members: str) -> None:
 
 
 def check_holders(sim: Simulator) -> None:
-    """Every key is held by its primaries and by nobody else."""
+    """Every key is held by its primaries and by no other node."""
     view = sim.nodes["n1"].view
     for key in KEYS:
         assert sorted(sim.holders(key)) == sorted(view.primaries(view.partition(key)))
@@ -158,7 +158,7 @@ def _primaries(sim: Simulator, key: bytes) -> tuple[str, ...]:
     return view.primaries(view.partition(key))
 
 
-def test_a_newcomer_killed_in_mid_transfer_goes_on(loaded: Simulator) -> None:
+def test_a_newcomer_killed_in_mid_transfer_continues(loaded: Simulator) -> None:
     loaded.add("n6")
     loaded.latency = (0.02, 0.05)
     loaded.admin("n2", "join", node="n6")
@@ -189,7 +189,7 @@ def test_the_claimant_may_be_the_one_to_go(loaded: Simulator) -> None:
     settle(loaded, "n2", "n3", "n4", "n5")
 
 
-def test_two_joins_asked_at_once_on_two_sides_of_a_cut_both_come_true(loaded: Simulator) -> None:
+def test_two_joins_asked_together_on_two_sides_of_a_cut_both_come_true(loaded: Simulator) -> None:
     loaded.add("n6")
     loaded.add("n7")
     loaded.isolate("n1", "n2", "n6")
@@ -242,7 +242,7 @@ def test_no_cluster_shrinks_below_n() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_no_acknowledged_write_is_lost_while_two_join_and_two_leave(seed: int) -> None:
     sim = Simulator(seed=seed)
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     acked: dict[bytes, set[bytes]] = {key: set() for key in KEYS[:40]}
     refused = 0
     steps = [
@@ -255,14 +255,14 @@ def test_no_acknowledged_write_is_lost_while_two_join_and_two_leave(seed: int) -
         for at, action in steps:
             if at == i:
                 action()
-        key = dice.choice(sorted(acked))
+        key = rng.choice(sorted(acked))
         value = b"%d" % i
-        reply = sim.put(dice.choice(["n2", "n3", "n4"]), key, value)
+        reply = sim.put(rng.choice(["n2", "n3", "n4"]), key, value)
         if isinstance(reply, PutReply):
             acked[key].add(value)
         else:
             refused += 1
-        sim.run(dice.uniform(0, 0.02))
+        sim.run(rng.uniform(0, 0.02))
     settle(sim, "n2", "n3", "n4", "n6", "n7")
     sim.until(sim.quiet, 120)
     assert refused == 0

@@ -12,7 +12,7 @@ from simulator import Simulator, alone
 from test_membership import KEYS, check_holders, settle
 
 
-def test_two_leaves_asked_at_once_do_not_shrink_the_cluster_below_n() -> None:
+def test_two_leaves_asked_together_do_not_shrink_the_cluster_below_n() -> None:
     sim = Simulator(4)
     sim.admin("n2", "leave", node="n4")
     sim.admin("n3", "leave", node="n2")
@@ -45,7 +45,7 @@ def test_a_leaver_that_dies_can_be_removed() -> None:
     check_holders(sim)
 
 
-def test_a_remove_counts_although_a_leave_was_asked_at_once() -> None:
+def test_a_remove_counts_although_a_leave_was_asked_concurrently() -> None:
     layout = first_layout(("n1", "n2", "n3", "n6"), 16, Rules(3))
     requests = {
         "1": Change("1", "remove", "n6"),
@@ -168,19 +168,19 @@ def test_a_hint_whose_target_has_gone_does_not_end_as_a_second_copy_on_one_disk(
     assert len(sim.holders(key)) > 1
 
 
-def test_a_node_that_has_closed_itself_takes_no_partition_from_who_does_not_know() -> None:
-    # found by the storm: it was asked to join again by a node that had not heard yet, fetched a
-    # partition from another such, and its only owner gave the rows up to it; then nobody
+def test_a_node_that_has_closed_itself_takes_no_partition_from_a_node_without_the_news() -> None:
+    # found by the storm: it was asked to join again by a node without the news, fetched a
+    # partition from another such, and its only owner gave the rows up to it; then no node
     # took them back
     sim = Simulator(partitions=16, n=1, r=1, w=1)
     for key in KEYS:
         sim.put("n1", key, b"v")
     sim.admin("n1", "leave", node="n5")
     settle(sim, "n1", "n2", "n3", "n4")
-    # the others hear nothing of what n5 knows
-    heard = {name: sim.nodes[name].gossip._learn for name in sim.names}
+    # the others receive nothing of what n5 knows
+    learn = {name: sim.nodes[name].gossip._learn for name in sim.names}
     for name in ("n1", "n2", "n3", "n4"):
-        sim.nodes[name].gossip._learn = lambda layout, requests, name=name: heard[name](  # type: ignore[method-assign, misc]
+        sim.nodes[name].gossip._learn = lambda layout, requests, name=name: learn[name](  # type: ignore[method-assign, misc]
             layout, {id: c for id, c in requests.items() if c.kind != "close"}
         )
     sim.until(lambda: not sim.nodes["n5"].takes_part())
@@ -188,7 +188,7 @@ def test_a_node_that_has_closed_itself_takes_no_partition_from_who_does_not_know
     sim.run(5)
     assert sim.nodes["n5"].trees.objects == 0
     for name in ("n1", "n2", "n3", "n4"):
-        sim.nodes[name].gossip._learn = heard[name]  # type: ignore[method-assign]
+        sim.nodes[name].gossip._learn = learn[name]  # type: ignore[method-assign]
     settle(sim, "n1", "n2", "n3", "n4")
     sim.until(sim.quiet, 60)
     assert all([v.value for v in sim.get("n1", key).siblings] == [b"v"] for key in KEYS)

@@ -1,7 +1,7 @@
 """Random load while nodes join, leave, are removed, killed, wiped, restarted with an old view
 and cut off, all at random; then everything is healed, and judged by brute force: no
 acknowledged write is lost, no deleted value walks back, all agree on one ring that is
-balanced within one partition, and nobody else holds anything.
+balanced within one partition, and no other node holds anything.
 
 At most one disk is lost at a time: another one only after all has been quiet.
 """
@@ -151,7 +151,7 @@ class Storm(Deletes):
             self.wrong.append(f"unbalanced: {counts}")
         for name, node in sim.nodes.items():
             if name not in members and (node.trees.objects or node.hints.count()):
-                self.wrong.append(f"{name} is no member and holds something")
+                self.wrong.append(f"{name} is not a member and holds something")
         for key in KEYS:
             held, primaries = sorted(sim.holders(key)), sorted(view.primaries(view.partition(key)))
             if held and held != primaries:

@@ -86,7 +86,7 @@ class TestWaiting:
         assert not sim.nodes["n1"].admission.requests
         assert not sim.nodes["n1"].admission.queue.units
 
-    def test_a_put_for_which_a_retry_waits_goes_on_without_its_first_client(self) -> None:
+    def test_a_put_for_which_a_retry_waits_continues_without_its_first_client(self) -> None:
         sim = Simulator()
         key = next(
             k for k in (b"k%d" % i for i in range(99)) if not sim.nodes["n1"].replica.holds(k)

@@ -82,7 +82,7 @@ def test_n_in_a_request_asks_so_many_primaries(sim: Simulator) -> None:
 
 
 def test_a_get_reports_how_many_copies_are_durable() -> None:
-    """In memory only, and then not; a not-found is no copy."""
+    """In memory only, and then not; a not-found does not count as a copy."""
     sim = Simulator(durability="buffered", durable_replicas=0, buffer_interval=0.2)
     name = preference(sim)[0]
     assert sim.get(name, KEY, r=3).worth.durable == 0
@@ -101,8 +101,8 @@ def test_a_put_reports_under_which_dot_it_was_stamped(sim: Simulator) -> None:
         sim.boot(order[0])
         sim.run(0.5)
     assert len(set(dots)) == 4
-    told = [emit.fields for _, _, emit in sim.log if emit.event == "stored"]
-    assert [fields["dot"] for fields in told if fields["why"] == "stamp"] == dots
+    stored_lines = [emit.fields for _, _, emit in sim.log if emit.event == "stored"]
+    assert [fields["dot"] for fields in stored_lines if fields["why"] == "stamp"] == dots
     sim.nodes[order[2]].objects.remove(sim.nodes[order[2]].replica.row(KEY), lambda code: None)
     sim.run(0.1)
     assert [name for _, name, emit in sim.log if emit.event == "deleted"][-1] == order[2]
@@ -209,7 +209,7 @@ class TestSloppyQuorum:
         assert reply.code == "read-quorum"
         assert isinstance(sim.get(order[2], KEY, notfound_ok=True), GetReply)
 
-    def test_pw_is_judged_on_who_answered_not_on_the_plan(self, sim: Simulator) -> None:
+    def test_pw_is_judged_on_the_answers_not_on_the_plan(self, sim: Simulator) -> None:
         order = preference(sim)
         # n-th primaries that take the connection and never answer
         for silent in order[1:3]:

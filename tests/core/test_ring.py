@@ -39,7 +39,7 @@ ZONES = dict(zip(NODES, ("east", "west", "north") * 2, strict=True))
 
 
 class TestZones:
-    def test_primaries_stand_in_distinct_zones_and_so_do_their_successors(self) -> None:
+    def test_primaries_are_in_distinct_zones_and_so_do_their_successors(self) -> None:
         ring = Ring(claim(NODES, 64, 4, zones=ZONES), 3, ZONES)
         for p in range(64):
             assert {ZONES[node] for node in ring.primaries(p)} == {"east", "west", "north"}

@@ -202,7 +202,7 @@ class TestSlices:
         assert len(sim.stores["n3"].tables["objects"]) > 300
         return sim
 
-    def test_a_big_store_is_scanned_in_slices_while_writes_go_on(self) -> None:
+    def test_a_big_store_is_scanned_in_slices_while_writes_continue(self) -> None:
         sim = self.big()
         pages = Counter[str]()
         sim.crash("n3")

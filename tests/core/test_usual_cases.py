@@ -227,7 +227,7 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the comparison above compares: requests that are usual to their end, and such that
-    went on in the general machine after their stamp or their first answers."""
+    continued in the general machine after their stamp or their first answers."""
     taken: Counter[str] = Counter()
 
     def counted(kind: type, name: str) -> None:
@@ -289,12 +289,12 @@ def test_a_planted_bug_has_no_short_ways() -> None:
     assert all(node.dispatch.usual is not None for node in Simulator().nodes.values())
 
 
-def test_a_put_goes_on_where_its_primaries_are_others_by_now() -> None:
+def test_a_put_continues_where_its_primaries_are_others_by_now() -> None:
     """Found by `dynamesis simulate`, seed 170 with refused batches: a put that was usual until a
     layout changed ended its node."""
     plan = SloppyQuorum(("n1", "n2", "n3", "n4"), 3, lambda _: True, True, lambda _: None, None)
     plan.begun_with(("n1", "n4", "n2"))
     assert [place.holder for place in plan.places] == ["n1", "n4", "n2"]
     assert plan.replace(plan.places[1])
-    assert plan.places[1].holder == "n3", "a primary of now may stand in, once"
+    assert plan.places[1].holder == "n3", "a primary of now may take a place, once"
     assert not plan.replace(plan.places[2])

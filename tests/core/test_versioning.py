@@ -122,7 +122,7 @@ class TestPlainVectors:
         event = vector.next_event(state, actor)
         return vector.update(context, Version(value, at=at), state, actor, event)
 
-    def test_versions_in_line_replace_each_other_and_concurrent_ones_stand(self) -> None:
+    def test_versions_in_line_replace_each_other_and_concurrent_ones_stay(self) -> None:
         one = self.put({}, {}, b"1", "A", 1)
         two = self.put(one, vector.context_of(one), b"2", "A", 2)
         assert standing(vector.sync(one, two)) == [b"2"]

@@ -85,8 +85,8 @@ def older_wins(sim: Simulator) -> bool:
     both, node = _two_dates(), _node(sim)
     older = {"a": both["a"], "@": Entry(5)}
     newer = {"b": both["b"], "@": Entry(9)}
-    stands = node.versioning.lww.settle(node.objects.combine(newer, older, "handoff"))
-    return "b" not in {actor for actor, entry in stands.items() if entry.values}
+    kept = node.versioning.lww.settle(node.objects.combine(newer, older, "handoff"))
+    return "b" not in {actor for actor, entry in kept.items() if entry.values}
 
 
 def acknowledged_without_a_primary(sim: Simulator) -> bool:
@@ -153,7 +153,7 @@ def unreadable_is_absent(sim: Simulator) -> bool:
         return False
 
 
-def nobody_can_object(sim: Simulator) -> bool:
+def no_objections(sim: Simulator) -> bool:
     agreed: list[Any] = []
     question = Reap(0, "fence", "n1 1", _node(sim).view.layout.version, {b"never written": 1})
     _node(sim).reaper.put(_owner(sim, b"never written"), question, agreed.extend)
@@ -193,7 +193,7 @@ def one_hint_replaces_another(sim: Simulator) -> bool:
     return len(hints.targets(K)) == 1
 
 
-def hint_goes_to_who_is_no_member(sim: Simulator) -> bool:
+def hint_goes_to_a_ghost(sim: Simulator) -> bool:
     return bool(_node(sim).hints.destinations("n9", K) == ("n9",))
 
 
@@ -316,7 +316,7 @@ def gives_an_earlier_answer(sim: Simulator) -> bool:
 
 
 def _forwarder(sim: Simulator) -> str:
-    """A node that must forward a put of K, and to whom."""
+    """A node that must forward a put of K, and the node it forwards to."""
     view = _node(sim).view
     return next(name for name in sim.names if name not in view.primaries(view.partition(K)))
 
@@ -358,7 +358,7 @@ def silence_is_taken_for_thanks(sim: Simulator) -> bool:
 
 
 def _holder(sim: Simulator) -> tuple[str, str]:
-    """(a node that holds a hint, for whom): that one is cut off."""
+    """(a node that holds a hint, the hint's target): the target is cut off."""
     away = _owner(sim)
     sim.isolate(away)
     sim.put(next(name for name in sim.names if name != away), K, b"v")
@@ -372,7 +372,7 @@ def hints_are_not_found_again(sim: Simulator) -> bool:
     return not _node(sim, holder).hints.count()
 
 
-def who_leaves_takes_hints_along(sim: Simulator) -> bool:
+def leaver_takes_hints_along(sim: Simulator) -> bool:
     holder, away = _holder(sim)
     sim.admin(next(n for n in sim.names if n not in (holder, away)), "leave", node=holder)
     sim.run(1)
@@ -423,7 +423,7 @@ SHOWN: dict[str, Look] = {
     "ack-before-durable": answers_before_the_disk,
     "hint-early-delete": silence_is_taken_for_thanks,
     "hints-forgotten": hints_are_not_found_again,
-    "decommission-drops-hints": who_leaves_takes_hints_along,
+    "decommission-drops-hints": leaver_takes_hints_along,
     "handoff-overwrites": what_comes_replaces,
     "ghost-member": removed_comes_back,
     "lone-ring": founds_alone,
@@ -440,11 +440,11 @@ SHOWN: dict[str, Look] = {
     "repair-equal": repairs_what_is_equal,
     "no-linger": late_ones_stay_stale,
     "error-is-notfound": unreadable_is_absent,
-    "reap-at-w": nobody_can_object,
+    "reap-at-w": no_objections,
     "doomstone": named_as_before_it_was_forgotten,
     "hard-delete": delete_leaves_nothing,
     "hint-key-collision": one_hint_replaces_another,
-    "hint-to-ghost": hint_goes_to_who_is_no_member,
+    "hint-to-ghost": hint_goes_to_a_ghost,
     "torn-hint": a_damaged_hint_stays,
     "half-open-slot": no_exchange_after_one_that_failed,
     "one-bad-value": one_damaged_row_ends_a_scan,

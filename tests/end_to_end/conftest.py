@@ -91,7 +91,7 @@ class Run(Command):
         """The exit code, once it has ended."""
         return self.process.wait(timeout=500)
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text("utf-8")
 
     def processes(self) -> list[str]:
@@ -118,14 +118,14 @@ class Run(Command):
         """Wait for something that must come about."""
         deadline = time.monotonic() + 300
         while not condition():
-            assert time.monotonic() < deadline, f"never came: {what}\n{self.said()}"
+            assert time.monotonic() < deadline, f"never came: {what}\n{self.printed()}"
             time.sleep(0.05)
 
     def until_loaded(self) -> None:
         """Wait until clients have got answers, and a fault is active."""
 
         def loaded() -> bool:
-            if "seed " not in self.said() or not (self.results() / "history.jsonl").exists():
+            if "seed " not in self.printed() or not (self.results() / "history.jsonl").exists():
                 return False
             kinds = {(op["f"], op["type"]) for op in self.history()}
             return any(t == "ok" for _, t in kinds) and any(f[:5] == "start" for f, _ in kinds)

@@ -88,7 +88,7 @@ def test_a_bug_shows_to_clients_who_ask(call: Call, bug: str) -> None:
 def test_a_bug_of_processes_shows_to_clients_who_ask(start: Start, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     run = start("test", *arguments, "--seed", "5", "--bug", f"{BUGS}:{bug}")
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     assert anomaly in json.loads((run.results() / "results.json").read_text())["anomalies"]
 
 
@@ -97,7 +97,7 @@ def test_a_bug_of_processes_shows_to_clients_who_ask(start: Start, bug: str) -> 
 @pytest.mark.parametrize("bug", SHOWN)
 def test_the_same_test_without_the_bug_is_valid(start: Start, bug: str) -> None:
     run = start("test", *SHOWN[bug][0], "--seed", "5")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
 
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
@@ -152,7 +152,7 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
 def test_a_key_is_created_again_as_its_tombstone_falls_due(start: Start) -> None:
     asked = options("distribution=uniform", "recreate=0.9")
     run = start("test", *REBORN, "--time-limit", "8s", *asked, "--seed", "5")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     deleted: dict[str, int] = {}
     gaps = []
     for begun, end in operations(run):

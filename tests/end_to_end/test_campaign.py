@@ -1,4 +1,4 @@
-"""`dynamesis campaign` on real processes: what fails, what is interrupted, what goes on."""
+"""`dynamesis campaign` on real processes: what fails, what is interrupted, what continues."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def journal(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def test_a_planted_bug_fails_and_the_rest_goes_on(start: Start, tmp_path: Path) -> None:
+def test_a_planted_bug_fails_and_the_rest_continues(start: Start, tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text(TWO)
     run = start("campaign", "two.yaml", "--jobs", "2", "--junit", "verdict.xml",
                 "--world", "simulated")  # fmt: skip
@@ -58,9 +58,9 @@ def test_a_planted_bug_fails_and_the_rest_goes_on(start: Start, tmp_path: Path) 
     assert any(argument.startswith("--schedule=") for argument in again["arguments"])
     assert "--seed=1" in again["arguments"]
 
-    assert "register/none/planted/1: invalid" in run.said().replace("`", "")
+    assert "register/none/planted/1: invalid" in run.printed().replace("`", "")
     assert (run.folder / "verdict.xml").read_text() == (folder(run) / "junit.xml").read_text()
-    # what the workers logged stands in the log of the campaign, and nothing twice
+    # what the workers logged is in the log of the campaign, and nothing twice
     log = (folder(run) / "campaign.log").read_text()
     assert {"job-1", "job-2"} <= {line.split()[3] for line in log.splitlines()}
     assert log.count("ended with") == 3
@@ -73,11 +73,11 @@ def test_an_interrupted_campaign_goes_on(start: Start, call: Call, tmp_path: Pat
     def second_loads() -> bool:
         return len(journal(first)) == 1 and "faults: pause.one" in output(first, 2)
 
-    first.until(lambda: "campaign long" in first.said(), "the beginning")
+    first.until(lambda: "campaign long" in first.printed(), "the beginning")
     first.until(second_loads, "the load of the second test")
     first.process.send_signal(signal.SIGINT)
-    assert first.wait() == 3, first.said()
-    assert "interrupted" in first.said()
+    assert first.wait() == 3, first.printed()
+    assert "interrupted" in first.printed()
     assert first.processes() == []
     assert [row["verdict"] for row in journal(first)] == ["valid"]
 
@@ -85,11 +85,11 @@ def test_an_interrupted_campaign_goes_on(start: Start, call: Call, tmp_path: Pat
     (tmp_path / "long.yaml").write_text(changed)
     refused = call("campaign", "long.yaml", "--resume")
     assert refused.wait() == 2
-    assert "has changed" in refused.said()
+    assert "has changed" in refused.printed()
 
     (tmp_path / "long.yaml").write_text(LONG)
     second = start("campaign", "long.yaml", "--resume")
-    assert second.wait() == 0, second.said()
+    assert second.wait() == 0, second.printed()
     assert [row["verdict"] for row in journal(second)] == ["valid", "valid"]
     assert "2 valid" in (folder(second) / "summary.md").read_text()
     assert len(list((tmp_path / "store/campaigns/long").iterdir())) == 2  # one, and its link
@@ -98,7 +98,7 @@ def test_an_interrupted_campaign_goes_on(start: Start, call: Call, tmp_path: Pat
 def test_a_killed_campaign_leaves_no_process(start: Start, tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     run = start("campaign", "long.yaml", "--only", "pause.one")
-    run.until(lambda: "campaign long" in run.said(), "the beginning")
+    run.until(lambda: "campaign long" in run.printed(), "the beginning")
     run.until(lambda: "load" in output(run, 1), "the load")
     assert "cluster --config" in " ".join(run.processes())
     run.process.send_signal(signal.SIGKILL)
@@ -117,7 +117,7 @@ def test_a_test_that_cannot_run_does_not_stop_the_rest(start: Start, tmp_path: P
     run = start("campaign", "mixed.yaml", PATH=str(empty), XDG_CACHE_HOME=str(empty),
                 PIP_NO_INDEX="1", HTTPS_PROXY="http://127.0.0.1:9",
                 https_proxy="http://127.0.0.1:9")  # fmt: skip
-    assert run.wait() == 4, run.said()
+    assert run.wait() == 4, run.printed()
     assert [row["verdict"] for row in journal(run)] == ["error", "valid"]
     assert "--links embedded" in journal(run)[0]["why"][-1]
 

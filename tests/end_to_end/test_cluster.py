@@ -20,47 +20,47 @@ def test_play(start: Start, call: Call) -> None:
         return run
 
     cluster = start("cluster", "--nodes", "3")
-    cluster.until(lambda: "3 nodes are up" in cluster.said(), "the cluster")
+    cluster.until(lambda: "3 nodes are up" in cluster.printed(), "the cluster")
 
     first = do("put", "colour", "red")
     do("put", "colour", "blue")
-    both = do("get", "colour", "--node", "n2").said().splitlines()
+    both = do("get", "colour", "--node", "n2").printed().splitlines()
     assert sorted(both[:2]) == ["blue", "red"]
     do("put", "colour", "violet", "--context", both[2].removeprefix("context: "))
-    assert do("get", "colour").said().splitlines()[0] == "violet"
-    assert first.said().splitlines()[1].startswith("context: ")
-    do("delete", "colour", "--context", do("get", "colour").said().split()[-1])
-    assert do("get", "colour").said().splitlines()[0] == "(deleted)"
-    assert do("get", "shape").said().splitlines()[0] == "(nothing)"
+    assert do("get", "colour").printed().splitlines()[0] == "violet"
+    assert first.printed().splitlines()[1].startswith("context: ")
+    do("delete", "colour", "--context", do("get", "colour").printed().split()[-1])
+    assert do("get", "colour").printed().splitlines()[0] == "(deleted)"
+    assert do("get", "shape").printed().splitlines()[0] == "(nothing)"
 
     raw = os.fsdecode(b"a\xff\xfeb")
     assert start("put", raw, raw).wait() == 0  # bytes of a real command line
     assert do("get", raw).said().splitlines()[0] == "a\ufffd\ufffdb"
     do("delete", raw)
-    assert do("explain", raw).said().startswith("partition ")
+    assert do("explain", raw).printed().startswith("partition ")
 
-    assert [line.split()[:2] for line in do("status").said().splitlines()[1:]] == [
+    assert [line.split()[:2] for line in do("status").printed().splitlines()[1:]] == [
         ["n1", "up"],
         ["n2", "up"],
         ["n3", "up"],
     ]
 
-    shown = json.loads(do("get", "colour", "--json").said())
+    shown = json.loads(do("get", "colour", "--json").printed())
     assert [sibling["deleted"] for sibling in shown["siblings"]] == [True]
     assert bytes.fromhex(shown["context"])
-    assert json.loads(do("status", "--json").said())["n1"]["ready"] is True
-    assert json.loads(do("explain", "colour", "--json").said())["n1"]["primaries"]
+    assert json.loads(do("status", "--json").printed())["n1"]["ready"] is True
+    assert json.loads(do("explain", "colour", "--json").printed())["n1"]["primaries"]
 
     do("put", "colour", "x", "--context", "00", code=2)
-    assert "up already" in do("cluster", code=4).said()
+    assert "up already" in do("cluster", code=4).printed()
 
-    assert "allowed: n1, n2, n3" in do("join", "n9", code=2).said()
+    assert "allowed: n1, n2, n3" in do("join", "n9", code=2).printed()
     os.kill(cluster.pid("n2/config.json"), signal.SIGKILL)
-    cluster.until(lambda: "n2 died: ended with exit code -9" in cluster.said(), "its death")
-    assert do("get", "colour").said().splitlines()[0] == "(deleted)"
+    cluster.until(lambda: "n2 died: ended with exit code -9" in cluster.printed(), "its death")
+    assert do("get", "colour").printed().splitlines()[0] == "(deleted)"
     cluster.process.send_signal(signal.SIGTERM)
     assert cluster.wait() == 0
-    assert "dynamesis cluster" in do("status", code=4).said()
+    assert "dynamesis cluster" in do("status", code=4).printed()
 
 
 def test_nodes_come_and_go(start: Start, call: Call) -> None:
@@ -76,7 +76,7 @@ def test_nodes_come_and_go(start: Start, call: Call) -> None:
         cluster.until(lambda: states() | state == states(), f"{state}")
 
     cluster = start("cluster", "--nodes", "4", "--spare", "1", "--storage", "memory")
-    cluster.until(lambda: "5 nodes are up" in cluster.said(), "the cluster")
+    cluster.until(lambda: "5 nodes are up" in cluster.printed(), "the cluster")
     assert states() == {"n1": "up", "n2": "up", "n3": "up", "n4": "up", "n5": "spare"}
 
     do("put", "colour", "red")

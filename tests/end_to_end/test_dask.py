@@ -107,8 +107,8 @@ def test_verdicts_are_those_of_a_campaign_alone(
     (tmp_path / "spread.yaml").write_text(CAMPAIGN)
     cluster.add(2)
     run = start("campaign", "spread.yaml", "--dask", cluster.address, "--plain")
-    assert run.wait() == 1, run.said()
-    assert "about" in run.said()  # how long it still takes
+    assert run.wait() == 1, run.printed()
+    assert "about" in run.printed()  # how long it still takes
     spread = verdicts(run)
     assert [verdict for _, verdict in sorted(spread.items())] == ["valid"] * 2 + ["invalid"] * 2
     [latest] = (tmp_path / "store/campaigns").glob("*/latest")
@@ -118,7 +118,7 @@ def test_verdicts_are_those_of_a_campaign_alone(
         assert (folder.parent / "latest").resolve() == folder.resolve()
     assert not list((tmp_path / "dask").glob("w*/*/dynamesis-*"))  # nothing stays on the workers
     alone = start("campaign", "spread.yaml", "--store", "alone")
-    assert alone.wait() == 1, alone.said()
+    assert alone.wait() == 1, alone.printed()
     [latest] = (tmp_path / "alone/campaigns").glob("*/latest")
     found = json.loads((latest / "campaign.json").read_text())
     assert {cell["cell"]: cell["verdict"] for cell in found["cells"]} == spread
@@ -140,7 +140,7 @@ def test_a_worker_that_is_killed_costs_one_test_which_another_runs(
     lost.send_signal(signal.SIGKILL)
     lost.wait()
     run.until(lambda: not alive(children), "the end of all that the worker had started")
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     assert set(verdicts(run).values()) == {"valid", "invalid"}
     assert [cell["tried"] for cell in cells(run).values()] == [1, 1]
     log = next((tmp_path / "store/campaigns").glob("*/latest/campaign.log")).read_text()
@@ -165,8 +165,8 @@ def test_an_interrupt_ends_the_tests_on_the_workers(
     worker = cluster.workers[0].pid
     assert below(worker)
     run.process.send_signal(signal.SIGINT)
-    assert run.wait() == 3, run.said()
-    assert "--resume" in run.said()
+    assert run.wait() == 3, run.printed()
+    assert "--resume" in run.printed()
     run.until(lambda: not below(worker), "the end of the test")
 
 
@@ -189,7 +189,7 @@ def test_a_cluster_of_distributeds_own(start: Start, tmp_path: Path) -> None:
         n_workers=2, threads_per_worker=4, dashboard_address=None, host="127.0.0.1"
     ) as local:
         run = start("campaign", "spread.yaml", "--dask", local.scheduler_address)
-        assert run.wait() == 1, run.said()
+        assert run.wait() == 1, run.printed()
     assert sorted(verdicts(run).values()) == ["invalid", "valid"]
 
 
@@ -198,8 +198,8 @@ def test_no_scheduler_is_one_line(start: Start, tmp_path: Path) -> None:
     with reserve(1) as ports:
         port = ports.take()
         run = start("campaign", "spread.yaml", "--dask", f"tcp://127.0.0.1:{port}", "-q")
-        assert run.wait() == 4, run.said()
-    [line] = run.said().splitlines()
+        assert run.wait() == 4, run.printed()
+    [line] = run.printed().splitlines()
     assert f"tcp://127.0.0.1:{port}" in line
     assert "dask scheduler" in line
 
@@ -208,8 +208,8 @@ def test_no_scheduler_is_one_line(start: Start, tmp_path: Path) -> None:
 def test_no_worker_is_one_line(start: Start, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "spread.yaml").write_text(CAMPAIGN)
     run = start("campaign", "spread.yaml", "--dask", cluster.address, "-q")
-    assert run.wait() == 4, run.said()
-    [line] = run.said().splitlines()
+    assert run.wait() == 4, run.printed()
+    [line] = run.printed().splitlines()
     assert cluster.address in line
     assert "dask worker" in line or "dask scheduler" in line
 
@@ -221,6 +221,6 @@ def test_the_extra_is_named_where_it_is_missing(start: Start, tmp_path: Path) ->
     (hidden / "distributed.py").write_text("raise ImportError('no module named distributed')\n")
     path = os.pathsep.join([str(hidden), os.environ.get("PYTHONPATH", "")])
     run = start("campaign", "spread.yaml", "--dask", "tcp://127.0.0.1:1", "-q", PYTHONPATH=path)
-    assert run.wait() == 4, run.said()
-    [line] = run.said().splitlines()
+    assert run.wait() == 4, run.printed()
+    [line] = run.printed().splitlines()
     assert "pip install 'dynamesis[dask]'" in line

@@ -34,8 +34,8 @@ matrix:
 SMALL = ("--world", "processes", "--replays", "2", "--tries", "1")
 
 
-def printed(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run.said())
+def as_json(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.printed())
     return found
 
 
@@ -44,8 +44,8 @@ def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_
     (tmp_path / "small.yaml").write_text(HUNT)
     failures = FailureFolder(tmp_path / "failures")
     first = start("hunt", "small.yaml", *SMALL, "--runs", "6", "--jobs", "2", "--json")
-    assert first.wait() == 1, first.said()
-    [row] = printed(first)["failures"]
+    assert first.wait() == 1, first.printed()
+    [row] = as_json(first)["failures"]
     [failure] = failures.all()
     assert (row["new"], row["name"]) == (True, failure.name)
     assert "lost-write" in failure.anomalies
@@ -53,7 +53,7 @@ def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_
     assert failure.struck == row["struck"] >= 2
     assert failure.rate is not None
     assert (failure.rate.failed, failure.rate.runs) == (2, 2)
-    assert printed(first)["runs"]["processes"] == {
+    assert as_json(first)["runs"]["processes"] == {
         "invalid": 6,
         "error": 0,
         "unknown": 0,
@@ -62,21 +62,21 @@ def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_
 
     # what is known is replayed before anything is drawn
     second = start("hunt", "small.yaml", *SMALL, "--runs", "2", "--json")
-    assert second.wait() == 1, second.said()
-    [row] = printed(second)["failures"]
+    assert second.wait() == 1, second.printed()
+    [row] = as_json(second)["failures"]
     assert (row["struck"], row["new"]) == (0, False)
     assert row["replayed"]["runs"] == 2
     assert failures.all() == [failure]
 
     again = start("replay", "failures", "--replays", "2")
-    assert again.wait() == 1, again.said()
-    assert "still fails, 2 of 2 runs (34% to 100%)" in again.said()
+    assert again.wait() == 1, again.printed()
+    assert "still fails, 2 of 2 runs (34% to 100%)" in again.printed()
     file = failures.file(failure.name)
     before = file.read_text()
     file.write_text(before.replace("  bug: [self-merge]\n", ""))
     fixed = start("replay", "failures", "--replays", "2", "--json")
-    assert fixed.wait() == 0, fixed.said()
-    [row] = printed(fixed)["failures"]
+    assert fixed.wait() == 0, fixed.printed()
+    [row] = as_json(fixed)["failures"]
     assert (row["verdict"], row["failed"], row["runs"], row["low"]) == ("valid", 0, 2, 0.0)
     assert 0.6 < row["high"] < 0.7
     assert again.processes() == fixed.processes() == []
@@ -88,9 +88,9 @@ def test_an_interrupt_ends_a_hunt_in_order(start: Start, tmp_path: Path) -> None
     runs = tmp_path / "store/hunts/small/latest/runs"
     hunt.until(lambda: (runs / "000003").is_dir(), "the third run")
     hunt.process.send_signal(signal.SIGINT)
-    assert hunt.wait() in (0, 3), hunt.said()
-    assert "valid 2" in hunt.said()
-    assert "0 failures met" in hunt.said()
+    assert hunt.wait() in (0, 3), hunt.printed()
+    assert "valid 2" in hunt.printed()
+    assert "0 failures met" in hunt.printed()
     assert hunt.processes() == []
     assert list(runs.iterdir()) == []  # what was valid leaves nothing
     summary = json.loads((runs.parent / "hunt.json").read_text())
@@ -99,7 +99,7 @@ def test_an_interrupt_ends_a_hunt_in_order(start: Start, tmp_path: Path) -> None
 
 
 @pytest.mark.nightly
-def test_a_hunt_that_is_killed_leaves_files_that_the_next_goes_on_with(
+def test_a_hunt_that_is_killed_leaves_files_that_the_next_continues_with(
     start: Start, tmp_path: Path
 ) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)
@@ -112,7 +112,7 @@ def test_a_hunt_that_is_killed_leaves_files_that_the_next_goes_on_with(
     assert failure.rate is None
     killed.until(lambda: killed.processes() == [], "the end of all processes")
     after = start("hunt", "small.yaml", *SMALL, "--runs", "3", "--json")
-    assert after.wait() == 1, after.said()
+    assert after.wait() == 1, after.printed()
     [shrunk] = failures.all()
     assert (shrunk.name, shrunk.faults) == (failure.name, ())
     assert shrunk.rate is not None
@@ -121,8 +121,8 @@ def test_a_hunt_that_is_killed_leaves_files_that_the_next_goes_on_with(
 def test_a_machine_on_which_nothing_runs_ends_a_hunt(start: Start, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(BROKEN)
     hunt = start("hunt", "small.yaml", *SMALL, "-q", "--time", "4m")
-    assert hunt.wait() == 4, hunt.said()
-    [line] = hunt.said().splitlines()
+    assert hunt.wait() == 4, hunt.printed()
+    [line] = hunt.printed().splitlines()
     assert "5 tests in a row ended in an error" in line
 
 
@@ -133,15 +133,15 @@ def test_what_is_found_in_simulation_is_shrunk_and_replayed_there(
     failures = FailureFolder(tmp_path / "failures")
     arguments = ("--simulated", "3", "--replays", "2", "--seed", "5", "--runs", "7", "--json")
     hunt = start("hunt", "small.yaml", *arguments)
-    assert hunt.wait() == 1, hunt.said()
+    assert hunt.wait() == 1, hunt.printed()
     # three in simulation, one to shrink, one to see, then one on processes, and the next round
-    assert printed(hunt)["runs"]["simulated"]["invalid"] >= 5
-    assert printed(hunt)["runs"]["processes"]["invalid"] == 1
+    assert as_json(hunt)["runs"]["simulated"]["invalid"] >= 5
+    assert as_json(hunt)["runs"]["processes"]["invalid"] == 1
     [failure] = failures.all()  # on processes it is the same bug
     assert (failure.world, failure.faults, failure.struck) == ("simulated", (), 5)
     again = start("replay", "failures", "--json")
-    assert again.wait() == 1, again.said()
-    [row] = printed(again)["failures"]
+    assert again.wait() == 1, again.printed()
+    [row] = as_json(again)["failures"]
     assert (row["failed"], row["runs"]) == (1, 1)
     assert (tmp_path / row["folder"] / "report.html").exists()
 
@@ -152,6 +152,6 @@ def test_two_hunts_with_one_seed_draw_the_same_tests(start: Start, tmp_path: Pat
     arguments = ("--world", "simulated", "--runs", "1", "--seed", "5", "-q")
     for name in ("one", "two"):
         run = start("hunt", "small.yaml", *arguments, "--failures", name)
-        assert run.wait() == 1, run.said()
+        assert run.wait() == 1, run.printed()
     [one], [two] = FailureFolder(tmp_path / "one").all(), FailureFolder(tmp_path / "two").all()
     assert one == two

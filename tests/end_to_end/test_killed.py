@@ -36,7 +36,7 @@ def closely(condition: Callable[[], bool], run: Run) -> None:
     """Wait without ever looking away for long: phases are short."""
     deadline = time.monotonic() + 300
     while not condition() and run.process.poll() is None:
-        assert time.monotonic() < deadline, run.said()
+        assert time.monotonic() < deadline, run.printed()
         time.sleep(0.005)
 
 

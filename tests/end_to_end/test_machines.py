@@ -110,11 +110,11 @@ def test_a_pipe_that_does_not_block_gets_everything(tested: Path) -> None:
     os.close(writing)
     time.sleep(1.0)  # it is full by then; were it not, this would show nothing
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
+        printed = pipe.read()
     assert process.wait(timeout=300) == 0
     whole = subprocess.run([SCRIPT, "log", str(tested)], capture_output=True, check=True).stdout
-    assert said == whole
-    assert len(said) > 2 * 4096
+    assert printed == whole
+    assert len(printed) > 2 * 4096
 
 
 # ---- limits
@@ -158,7 +158,7 @@ def homeless() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in unset}
 
 
-#: A user without an entry in passwd, who may read all (the interpreter may lie in the home of
+#: A user without an entry in passwd that may read all (the interpreter may lie in the home of
 #: root) and write nothing of others.
 STRANGER = (
     "setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
@@ -187,7 +187,7 @@ def test_a_user_without_home_or_name(tmp_path: Path, tested: Path) -> None:
 
 
 @needs_setpriv
-def test_a_user_who_may_write_nowhere(tmp_path: Path) -> None:
+def test_a_user_that_may_write_nowhere(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     environment = homeless()
     done = shell(tmp_path, f"{STRANGER} $D {' '.join(TEST)}", env=environment)
@@ -226,14 +226,14 @@ def test_a_disk_that_fills_up_in_the_middle(start: Start, tmp_path: Path) -> Non
         run = start(*TEST, "--time-limit", "120s", "--store", "disk/store")
         run.until(lambda: operations(run) > 20, "operations")
         fill(disk)
-        assert run.wait() == 4, run.said()
+        assert run.wait() == 4, run.printed()
         assert run.processes() == []
-        said = run.said().splitlines()
-        assert "unknown" in said, "what stands is judged"
-        assert sum("dynamesis test: " in line for line in said) == 1, run.said()
+        printed = run.printed().splitlines()
+        assert "unknown" in printed, "what was written is judged"
+        assert sum("dynamesis test: " in line for line in printed) == 1, run.printed()
         (disk / "fill").unlink()
         again = start("check", str(run.results()))
-        assert again.wait() == 3, again.said()
+        assert again.wait() == 3, again.printed()
         assert operations(run) > 20
 
 
@@ -295,8 +295,8 @@ def test_a_closed_terminal_ends_a_test_in_order(start: Start) -> None:
                 "--seed", "5")  # fmt: skip
     run.until_loaded()
     run.process.send_signal(signal.SIGHUP)
-    assert run.wait() == 3, run.said()
-    assert "unknown" in run.said().splitlines()
+    assert run.wait() == 3, run.printed()
+    assert "unknown" in run.printed().splitlines()
     assert run.processes() == []
 
 
@@ -308,7 +308,7 @@ def test_nohup_is_respected(start: Start, tmp_path: Path) -> None:
         signal.signal(signal.SIGHUP, before)
     run.until(lambda: operations(run) > 0, "operations")
     run.process.send_signal(signal.SIGHUP)
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_so_does_it_end_what_is_kept_up(
 ) -> None:
     (tmp_path / "store").mkdir()
     run = start(*command)
-    run.until(lambda: up in run.said(), "it")
+    run.until(lambda: up in run.printed(), "it")
     run.process.send_signal(number)
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     assert run.processes() == []
 
 
@@ -337,5 +337,5 @@ def test_so_does_it_end_a_campaign(start: Start, tmp_path: Path) -> None:
     run.until(lambda: any("config.json" in each for each in run.processes()), "nodes")
     run.process.send_signal(signal.SIGHUP)
     run.wait()
-    assert "interrupted" in run.said()
+    assert "interrupted" in run.printed()
     assert run.processes() == []

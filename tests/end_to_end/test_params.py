@@ -1,4 +1,4 @@
-"""`--param`: what nodes are told beyond the flags, and that the judge hears of it."""
+"""`--param`: parameters of nodes beyond the flags, which the checkers use too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
     zones = {"n1": "east", "n2": "east", "n3": "west", "n4": "west", "n5": "north"}
     run = call(*SHORT, "--nemesis", "kill.one", "--time-limit", "4s", "--param",
                 f"zones={json.dumps(zones)}", "--keys", "30")  # fmt: skip
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.expected()
     folder = run.results()
     test = json.loads((folder / "test.json").read_text())
     assert test["ring"]["zones"] == zones
@@ -23,11 +23,11 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
     (folder / "test.json").write_text(json.dumps(test))
     blind = call("check", str(folder))
     assert blind.wait() == 1, "without the zones the same replicas are misplaced"
-    assert "misplaced" in blind.said()
+    assert "misplaced" in blind.expected()
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ("zonez=1", "--param: 'zonez'; allowed keys: partitions, "),
         ("n=2", "--param: n has a flag of its own, --n"),
@@ -40,4 +40,4 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
 def test_what_no_node_would_start_with_is_refused_before(call: Call, given: str, said: str) -> None:
     run = call(*SHORT, "--nemesis", "none", "--param", given)
     assert run.wait() == 2
-    assert said in run.said()
+    assert expected in run.expected()

@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end.conftest import Call, Command, Inside, Run, Start
 
 BUGS = Path(__file__).parent / "bugs" / "placement.py"
-#: replicas compare nothing, nodes are cut off: who is out of reach needs a hint
+#: replicas compare nothing, nodes are cut off: a node out of reach needs a hint
 HINTS = ("--workload", "register", "--nemesis", "cut", "--param", "anti_entropy_interval=0",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 #: partitions move under load, and reads must be fresh
@@ -69,7 +69,7 @@ def test_without_a_bug_the_same_is_valid_in_virtual_time(call: Call, case: str) 
 ])  # fmt: skip
 def test_without_a_bug_the_same_is_valid(start: Start, args: tuple[str, ...], judged: str) -> None:
     run, results = finished(start, *args)
-    assert results["valid"] is True, run.said()
+    assert results["valid"] is True, run.printed()
     checker = results["checkers"][judged]
     assert "skipped" not in checker
     assert max(checker["details"].values()) > 50
@@ -83,6 +83,6 @@ def test_what_a_test_without_anti_entropy_dumps_comes_before_its_reads(call: Cal
                       "--seed", "5")  # fmt: skip
     ops = run.history()
     quiesce = next(i for i, op in enumerate(ops) if op.get("value") == "quiesce")
-    told = [op["f"] for op in ops[quiesce:] if op["f"] in ("dump", "get") and op["type"] == "ok"]
-    assert told[0] == "dump"
-    assert told.index("get") > 0
+    reads = [op["f"] for op in ops[quiesce:] if op["f"] in ("dump", "get") and op["type"] == "ok"]
+    assert reads[0] == "dump"
+    assert reads.index("get") > 0

@@ -1,4 +1,4 @@
-"""`dynamesis serve`: the store, all of it, nothing else, and for nobody else."""
+"""`dynamesis serve`: the store, all of it, nothing else, and on loopback only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 
 
 def get(run: Run, path: str, method: str = "GET", host: str | None = None) -> tuple[int, str]:
-    port = int(run.said().partition("127.0.0.1:")[2].partition("/")[0])
+    port = int(run.printed().partition("127.0.0.1:")[2].partition("/")[0])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=100)
     connection.request(method, path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
@@ -38,7 +38,7 @@ def test_serve(start: Start, tmp_path: Path) -> None:
     (test / "out").symlink_to(tmp_path / "secret")
 
     run = start("serve", "--port", "0")
-    run.until(lambda: "ctrl-C" in run.said(), "the address")
+    run.until(lambda: "ctrl-C" in run.printed(), "the address")
     status, page = get(run, "/")
     assert status == 200
     assert "&lt;cart&gt;" in page
@@ -52,9 +52,9 @@ def test_serve(start: Start, tmp_path: Path) -> None:
     assert get(run, "/cart-cut/1/report.html", host="evil.example:80")[0] == 403
     assert get(run, "/cart-cut/1/report.html", "PUT")[0] == 501
 
-    taken = run.said().partition("127.0.0.1:")[2].partition("/")[0]
+    taken = run.printed().partition("127.0.0.1:")[2].partition("/")[0]
     second = start("serve", "--port", taken)
     assert second.wait() == 4
-    assert taken in second.said()
+    assert taken in second.printed()
     run.process.send_signal(signal.SIGINT)
     assert run.wait() == 0

@@ -45,7 +45,7 @@ def test_two_shards_are_as_one_run_and_a_rate_is_known(
     only = ("--only", "1", "--world", "simulated")
     shards = [start("campaign", "parts.yaml", *only, "--shard", f"{i}/2", "--store", f"s{i}")
               for i in (1, 2)]  # fmt: skip
-    assert sorted(run.wait() for run in shards) == [0, 1], [run.said() for run in shards]
+    assert sorted(run.wait() for run in shards) == [0, 1], [run.printed() for run in shards]
     (tmp_path / "s1").rename(tmp_path / "moved")
     wait(call("merge", "moved", "s2", "--store", "all", "--junit", "all.xml"), 1)
     folder, found = campaign(tmp_path / "all")
@@ -77,7 +77,7 @@ def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_p
     wait(merged, 3)
     _, found = campaign(tmp_path / "all")
     assert [row["state"] for row in found["shards"]] == ["complete", "died"]
-    assert "shard 2/2 died: 1 of 1 tests were not run" in merged.said()
+    assert "shard 2/2 died: 1 of 1 tests were not run" in merged.printed()
     wait(start("campaign", "parts.yaml", *only, "--resume", "--store", "all"), 0)
     _, found = campaign(tmp_path / "all")
     assert [cell["verdict"] for cell in found["cells"]] == ["valid", "valid"]
@@ -130,4 +130,4 @@ def test_cells_run_in_the_simulated_world(start: Start, call: Call, tmp_path: Pa
     assert {test["spec"]["world"] for test in tests} == {"simulated"}
     wrong = call("campaign", "parts.yaml", "--world", "dreamt")
     wait(wrong, 2)
-    assert "dreamt" in wrong.said()
+    assert "dreamt" in wrong.printed()

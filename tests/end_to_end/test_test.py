@@ -53,11 +53,11 @@ def assert_files_keep_their_keys(run: Run) -> None:
 def test_a_correct_store_under_cuts_is_valid(start: Start, call: Call) -> None:
     run = start("test", "--workload", "cart", "--nemesis", "cut", "--time-limit", "4s",
                 "--seed", "7", "--junit", "verdict.xml")  # fmt: skip
-    assert run.wait() == 0, run.said()
-    said = run.said().splitlines()
-    assert "valid" in said
+    assert run.wait() == 0, run.printed()
+    printed = run.printed().splitlines()
+    assert "valid" in printed
     assert "again   dynamesis test --workload=cart --nemesis=cut --seed=7 --time-limit=4s " \
-        "--junit=verdict.xml" in said  # fmt: skip
+        "--junit=verdict.xml" in printed  # fmt: skip
     assert phases(run) == ["boot", "load", "heal", "quiesce", "final", "stop"]
 
     folder = run.results()
@@ -85,7 +85,7 @@ def test_a_correct_store_under_cuts_is_valid(start: Start, call: Call) -> None:
 
     again = call("check", str(folder))
     assert again.wait() == 0
-    assert again.said() == "valid\n"
+    assert again.printed() == "valid\n"
 
 
 def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
@@ -96,7 +96,7 @@ def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
     assert re.search(r"^  false-sibling: \d+$", run.said(), re.MULTILINE)
     again = call("check", str(run.results() / "history.jsonl"))
     assert again.wait() == 1
-    assert again.said().splitlines()[1] in run.said()
+    assert again.printed().splitlines()[1] in run.printed()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -104,21 +104,21 @@ def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) 
     run = start("test", "--nemesis", "kill,pause", *DIRECT, "--time-limit", "60s", "--seed", "5")
     run.until_loaded()
     run.process.send_signal(number)
-    assert run.wait() == 3, run.said()
+    assert run.wait() == 3, run.printed()
     assert phases(run) == ["boot", "load", "heal", "stop"]
-    assert "unknown" in run.said().splitlines()
-    assert "final reads" in run.said()
+    assert "unknown" in run.printed().splitlines()
+    assert "final reads" in run.printed()
     assert (run.results() / "results.json").exists()
     assert run.processes() == []
 
 
-def test_a_second_interrupt_stops_at_once(start: Start) -> None:
+def test_a_second_interrupt_stops_immediately(start: Start) -> None:
     run = start("test", "--nemesis", "pause.majority", "--time-limit", "60s", "--seed", "5")
     run.until_loaded()
     run.process.send_signal(signal.SIGINT)
     run.until(lambda: run.process.poll() is not None or "heal" in phases(run), "the heal phase")
     run.process.send_signal(signal.SIGINT)
-    assert run.wait() == 3, run.said()
+    assert run.wait() == 3, run.printed()
     assert run.processes() == []
 
 
@@ -138,14 +138,14 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
     assert cut_off.stat().st_size > 0
 
 
-def test_what_dies_by_itself_is_reported_at_once(start: Start) -> None:
+def test_what_dies_by_itself_is_reported_immediately(start: Start) -> None:
     run = start("test", "--nemesis", "none", "--time-limit", "60s", "--seed", "5")
-    run.until(lambda: "seed " in run.said() and "load" in phases(run), "the load phase")
+    run.until(lambda: "seed " in run.printed() and "load" in phases(run), "the load phase")
     os.kill(run.pid("n3/config.json"), signal.SIGKILL)
     os.kill(run.pid("toxiproxy-server"), signal.SIGKILL)
     run.until(lambda: {"found-dead", "links-restarted"} <= {op["f"] for op in run.history()}, "it")
-    assert "n3 died by itself: ended with exit code -9" in run.said()
-    assert "restarted: it had ended with exit code -9" in run.said()
+    assert "n3 died by itself: ended with exit code -9" in run.printed()
+    assert "restarted: it had ended with exit code -9" in run.printed()
     assert "heal" not in phases(run)
     run.process.send_signal(signal.SIGINT)
     run.wait()
@@ -163,26 +163,26 @@ def test_a_node_that_fails_of_itself_is_a_finding(start: Start, tmp_path: Path) 
     )
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--nodes", "3",
                 "--bug", f"{bug}:brittle", "--time-limit", "2s", "--seed", "5")  # fmt: skip
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     results = json.loads((run.results() / "results.json").read_text())
     assert results["anomalies"]["crash"] >= 1
-    assert "ended by an error of its own (exit code 70)" in run.said()
-    assert "KeyError: 'a tombstone of " in run.said()
+    assert "ended by an error of its own (exit code 70)" in run.printed()
+    assert "KeyError: 'a tombstone of " in run.printed()
 
 
 def test_load_drivers_perform_and_log(start: Start) -> None:
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--drivers", "2",
                 "--time-limit", "2s", "--seed", "5")  # fmt: skip
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     log = (run.results() / "harness.log").read_text("utf-8")
     for number, threads in (1, "0, 2, 4, 6, 8"), (2, "1, 3, 5, 7, 9"):
         assert re.search(rf"driver-{number} .*performed \d+ operations of threads {threads}", log)
 
 
-def test_two_at_once_do_not_disturb_each_other(start: Start) -> None:
+def test_two_concurrent_ones_do_not_disturb_each_other(start: Start) -> None:
     arguments = ("test", "--workload", "register", "--nemesis", "kill.one", "--time-limit", "3s")
     runs = [start(*arguments, "--seed", str(seed)) for seed in (1, 2)]
-    assert [run.wait() for run in runs] == [0, 0], [run.said() for run in runs]
+    assert [run.wait() for run in runs] == [0, 0], [run.printed() for run in runs]
     assert runs[0].results() != runs[1].results()
 
 
@@ -194,10 +194,10 @@ def test_no_toxiproxy_names_every_step(
                 TOXIPROXY_SERVER="/nowhere/toxiproxy-server",
                 PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
-    assert run.wait() == 4, run.said()
+    assert run.wait() == 4, run.printed()
     for step in ("$TOXIPROXY_SERVER", "the PATH", "the cache", "the release", "Go", "--links"):
-        assert step in run.said()
-    assert "Traceback" not in run.said()
+        assert step in run.printed()
+    assert "Traceback" not in run.printed()
 
 
 def test_without_toxiproxy_links_are_embedded_with_a_notice(
@@ -207,8 +207,8 @@ def test_without_toxiproxy_links_are_embedded_with_a_notice(
     run = start("test", "--nemesis", "cut.one", "--time-limit", "3s", "--seed", "7",
                 PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
-    assert run.wait() == 0, run.said()
-    assert "embedded links" in run.said()
+    assert run.wait() == 0, run.printed()
+    assert "embedded links" in run.printed()
     assert json.loads((run.results() / "test.json").read_text())["links_used"] == "embedded"
     assert any(op["f"] == "evidence" and op["value"]["bit"] for op in run.history())
 

@@ -1,4 +1,4 @@
-"""Everything encrypted, with certificates made as the documentation says."""
+"""Everything encrypted, with certificates made by the documented commands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def certificates(tmp_path: Path) -> Path:
 def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
     run = start("test", "--workload", "register", "--nemesis", "kill.one", "--links", "embedded",
                 "--time-limit", "4s", "--seed", "3", "--tls", str(certificates))  # fmt: skip
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     assert json.loads((run.results() / "test.json").read_text())["tls"] is True
     for log in (run.results() / "nodes").glob("*/config.json"):
         assert json.loads(log.read_text())["tls"]["cert"] == str(certificates / "node.pem")
@@ -42,8 +42,8 @@ def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
 
 def test_a_cluster_to_play_with_is_encrypted(start: Start, call: Call, certificates: Path) -> None:
     cluster = start("cluster", "--nodes", "3", "--tls", str(certificates))
-    cluster.until(lambda: "nodes are up" in cluster.said(), "it is up")
-    for command, said in (
+    cluster.until(lambda: "nodes are up" in cluster.printed(), "it is up")
+    for command, printed in (
         (("put", "colour", "red"), "replicas, coordinated by"),
         (("get", "colour"), "red"),
         (("explain", "colour"), "red"),
@@ -58,7 +58,7 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, call: Call, certifica
     state.write_text(json.dumps(known | {"authority": None}))
     blind = call("get", "colour")
     assert blind.wait() == 4
-    assert "unreachable" in blind.said()
+    assert "unreachable" in blind.printed()
     os.kill(cluster.process.pid, signal.SIGINT)
     assert cluster.wait() == 0
 
@@ -70,5 +70,5 @@ def test_a_folder_that_lacks_a_file_is_wrong_usage(
     (certificates / missing).unlink()
     run = call("test", "--links", "direct", "--nemesis", "none", "--tls", str(certificates))
     assert run.wait() == 2
-    assert f"--tls: {certificates}" in run.said()
-    assert missing in run.said()
+    assert f"--tls: {certificates}" in run.printed()
+    assert missing in run.printed()

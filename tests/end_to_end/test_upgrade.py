@@ -88,8 +88,8 @@ def test_nodes_are_upgraded_and_rolled_back_one_by_one(start: Start, tmp_path: P
         mixed.append(len(paths))
         return any(str(other) in path for path in paths) and len(paths) == 2
 
-    run.until(seen, "nodes of two versions at once")
-    assert run.wait() == 0, run.said()
+    run.until(seen, "nodes of two versions at the same time")
+    assert run.wait() == 0, run.printed()
     starts, proofs = values(run, "start-upgrade"), values(run, "evidence")
     assert starts[0]["versions"]["to"].startswith("other (")
     assert starts[0]["versions"]["from"].startswith("this (")
@@ -113,9 +113,9 @@ def test_a_version_that_speaks_differently_is_caught(start: Start, tmp_path: Pat
     checkout(tmp_path / "other", change)
     run = start("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade.rolling",
                 "--time-limit", "8s", "--seed", "3")  # fmt: skip
-    assert run.wait() == 1, run.said()
-    assert "not-understood" in run.said()
-    assert "ReplicaPut" in run.said()
+    assert run.wait() == 1, run.printed()
+    assert "not-understood" in run.printed()
+    assert "ReplicaPut" in run.printed()
 
 
 def test_a_version_that_does_not_start_is_unknown(start: Start, tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_a_version_that_does_not_start_is_unknown(start: Start, tmp_path: Path) 
     checkout(tmp_path / "other", change)
     run = start("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade.one",
                 "--time-limit", "5s", "--seed", "3")  # fmt: skip
-    assert run.wait() == 3, run.said()
-    assert "in version other (" in run.said()
-    assert "no libnew.so here" in run.said()
+    assert run.wait() == 3, run.printed()
+    assert "in version other (" in run.printed()
+    assert "no libnew.so here" in run.printed()
 
 
 def test_a_version_of_another_protocol_is_refused(call: Call, tmp_path: Path) -> None:
@@ -134,12 +134,12 @@ def test_a_version_of_another_protocol_is_refused(call: Call, tmp_path: Path) ->
     checkout(tmp_path / "other", change)
     run = call("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade")
     assert run.wait() == 2
-    assert f"speaks protocol {spoken + 1} and this version {spoken}" in run.said()
-    assert run.said().count("\n") == 1
+    assert f"speaks protocol {spoken + 1} and this version {spoken}" in run.printed()
+    assert run.printed().count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--target-version", "none"), "is not there"),
         (("--target-version", "."), "neither bin/python"),
@@ -160,14 +160,14 @@ def test_another_store_has_two_versions_too(start: Start, tmp_path: Path) -> Non
     (tmp_path / "two.py").write_text(PLAIN.format(example="dynamesis.examples.kv_http.target"))
     flags = ("--target", "two.py:Two", "--links", "embedded", "--time-limit", "6s", "--seed", "5")
     run = start("test", *flags, "--target-version", "2.0", "--nemesis", "upgrade.one,kill.one")
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     assert values(run, "start-upgrade")[0]["versions"] == {"from": "1.0", "to": "2.0"}
     refused = start("test", *flags, "--target-version", "3.0", "--nemesis", "upgrade")
     assert refused.wait() == 2
-    assert "there is no version 3.0" in refused.said()
+    assert "there is no version 3.0" in refused.printed()
     broken = start("test", *flags, "--target-version", "broken", "--nemesis", "upgrade.one")
-    assert broken.wait() == 3, broken.said()
-    assert "in version broken: node" in broken.said()
+    assert broken.wait() == 3, broken.printed()
+    assert "in version broken: node" in broken.printed()
 
 
 @pytest.mark.nightly
@@ -179,7 +179,7 @@ def test_a_schedule_has_upgrades_and_replays_them(start: Start, tmp_path: Path) 
     )
     run = start("test", *SMALL, "--target-version", "other", "--schedule", "schedule.yaml",
                 "--time-limit", "5s")  # fmt: skip
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     (began,) = values(run, "start-upgrade")
     assert began["nodes"] == ["n2", "n1"]
     assert began["versions"]["to"] == "other (same code)"

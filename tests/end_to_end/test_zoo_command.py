@@ -14,8 +14,8 @@ pytestmark = pytest.mark.cluster
 def test_a_bug_is_caught_and_its_pair_is_not(start: Start) -> None:
     run = start("zoo", "--only", "merged-clock-siblings", "--seeds", "1", "--jobs", "2",
                 "--time-limit", "3s", "--markdown", "zoo.md", "--json", "zoo.json")  # fmt: skip
-    assert run.wait() == 0, run.said()
-    assert "1 of 1 caught" in run.said()
+    assert run.wait() == 0, run.printed()
+    assert "1 of 1 caught" in run.printed()
     found = json.loads((run.folder / "zoo.json").read_text())
     (bug,) = found["bugs"]
     assert bug["caught"]
@@ -29,8 +29,8 @@ def test_a_bug_is_caught_and_its_pair_is_not(start: Start) -> None:
 
 
 def test_what_escapes_is_reported_with_exit_code_1(start: Start) -> None:
-    """A load too short for clocks of ten actors: nothing is said that was not seen."""
+    """A load too short for clocks of ten actors: nothing is reported that was not seen."""
     run = start("zoo", "--only", "prune-clock", "--seeds", "1", "--jobs", "2",
                 "--time-limit", "200ms")  # fmt: skip
-    assert run.wait() == 1, run.said()
-    assert "0 of 1 caught" in run.said()
+    assert run.wait() == 1, run.printed()
+    assert "0 of 1 caught" in run.printed()

@@ -66,7 +66,7 @@ class FakeSystem:
         return None
 
     def last_words(self, node: str) -> str:
-        return f"{node} said nothing"
+        return f"{node} logged nothing"
 
     async def status(self, node: str) -> NodeStatus | None:
         answer = self.statuses(node)
@@ -149,7 +149,7 @@ class FakeNemesis:
         return msgspec.structs.replace(op, type="info")
 
     def look(self, record: Callable[[Op], Op]) -> None:
-        """Nobody ever dies."""
+        """No process ever dies."""
 
     async def heal_all(self) -> None:
         self.calls.append("heal_all")

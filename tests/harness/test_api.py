@@ -225,7 +225,7 @@ class TestTestSpec:
         assert TestSpec.of({"option": {"blind": 0.5}}).option == ("blind=0.5",)
 
     @pytest.mark.parametrize(
-        ("given", "told"),
+        ("given", "expected"),
         [
             ({"nodes": 0}, "--nodes: 0 is out of range; allowed: 1 to 100"),
             ({"nodes": "few"}, "--nodes: 'few' is not an integer"),
@@ -234,6 +234,6 @@ class TestTestSpec:
             ({"wrokload": "cart"}, "did you mean workload"),
         ],
     )
-    def test_what_is_wrong(self, given: dict[str, object], told: str) -> None:
-        with pytest.raises(dynamesis.UsageError, match=re.escape(told)):
+    def test_what_is_wrong(self, given: dict[str, object], expected: str) -> None:
+        with pytest.raises(dynamesis.UsageError, match=re.escape(expected)):
             TestSpec.of(given)

@@ -1,4 +1,4 @@
-"""What the command line says to whoever gets it wrong: one line, with what would be right."""
+"""Usage errors of the command line: one line, with what would be right."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LINE = '{"index":0,"time":1,"type":"invoke","process":0,"f":"get","key":"k"}\n'
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line of complaint that these arguments bring."""
     assert run(arguments) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("dynamesis")
-    assert said.err.count("\n") == 1
-    return said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("dynamesis")
+    assert printed.err.count("\n") == 1
+    return printed.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("tset",), ("tset", "test")),
         (("test", "--wrokload", "cart"), ("--wrokload", "--workload")),
@@ -42,10 +42,22 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--option", "blind"), ("--option", "'blind'", "NAME=VALUE")),
         (("test", "--option", "blind=2"), ("--option", "blind", "'2'", "0 to 1")),
         (("test", "--option", "blnd=1"), ("--option", "cart", "blnd", "distribution", "blind")),
-        (("test", "--option", "blind=0", "--option", "blind=1"), ("--option", "blind", "twice")),
+        (
+            ("test", "--option", "blind=0", "--option", "blind=1"),
+            ("--option", "blind", "twice; give it once"),
+        ),
         (("test", "--clocks", "sundial"), ("--clocks", "in-process", "faketime")),
         (("test", "--nemesis", "kut"), ("--nemesis", "kut", "did you mean cut", "pause")),
-        (("test", "--nemesis", "cut,none"), ("--nemesis", "none")),
+        (("test", "--nemesis", "cut,none"), ("--nemesis", "write none alone, or drop it")),
+        (
+            ("test", "--target-version", "x", "--target", "redis"),
+            ("--target-version", "leave it out"),
+        ),
+        (("test", "--target", "redis", "--strict"), ("--strict", "leave it out")),
+        (("experiment", "staleness", "--effort", "0"), ("--effort", "allowed: above 0, to 100")),
+        (("simulate", "--replay", "x", "--exhaust"), ("--replay", "leave --exhaust out")),
+        (("simulate", "--replay", "x", "--jobs", "2"), ("--jobs", "leave it out")),
+        (("zoo", "--simulate", "--storm"), ("--simulate", "leave them out")),
         (("test", "--nemesis", "cut", "--links", "direct"), ("--nemesis", "links")),
         (("test", "--links", "string"), ("--links", "toxiproxy")),
         (("test", "--storage", "tape"), ("--storage", "lmdb", "memory")),
@@ -58,8 +70,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--nodes", "five"), ("--nodes", "integer")),
         (("test", "--nodes", "0"), ("--nodes", "1 to 100")),
         (("test", "--nodes", "21"), ("--nodes", "1 to 20 on processes", "--world simulated")),
-        (("test", "--nodes", "2"), ("--n", "3 copies", "--nodes is 2")),
-        (("test", "--r", "4"), ("--r", "3 copies")),
+        (("test", "--nodes", "2"), ("--n", "3 copies", "--nodes is 2", "lower --n")),
+        (("test", "--r", "4"), ("--r", "3 copies", "allowed: 1 to 3")),
         (("test", "--w", "0"), ("--w", "1 to")),
         (("test", "--time-limit", "10"), ("--time-limit", "10s")),
         (("test", "--time-limit", "0s"), ("--time-limit",)),
@@ -103,15 +115,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     ],
 )
 def test_wrong_usage(
-    arguments: tuple[str, ...], told: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], expected: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     complaint = refused(capsys, *arguments)
-    for word in told:
+    for word in expected:
         assert word in complaint
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("", ("line 1", "empty")),
         (LINE + "{oops\n", ("line 2", "JSON")),
@@ -123,17 +135,17 @@ def test_wrong_usage(
     ],
 )
 def test_a_malformed_history(
-    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str, expected: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(content)
     complaint = refused(capsys, "check", str(tmp_path))
-    for word in (str(path), *told):
+    for word in (str(path), *expected):
         assert word in complaint
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("def wrong(node): pass\ndef _hidden(node): pass\n", ("'bug'", "there are: wrong")),
         ("bug = 7\n", ("'bug'", "none")),
@@ -142,17 +154,17 @@ def test_a_malformed_history(
     ],
 )
 def test_a_bug_from_outside_that_is_none(
-    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str, expected: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.py"
     path.write_text(content)
     complaint = refused(capsys, "test", "--bug", f"{path}:bug")
-    for word in ("--bug", str(path), *told):
+    for word in ("--bug", str(path), *expected):
         assert word in complaint
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("faults:\n- {start: 1, member: kut.one}\n", ("line 2", "member", "kut.one", "cut.one")),
         ("faults:\n- {start: 1, member: kill.one, nodes: [n9]}\n", ("line 2", "nodes", "n5")),
@@ -160,12 +172,12 @@ def test_a_bug_from_outside_that_is_none(
     ],
 )
 def test_a_schedule_that_makes_no_sense(
-    content: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str, expected: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(content)
     complaint = refused(capsys, "test", "--schedule", str(path))
-    for word in ("--schedule", str(path), *told):
+    for word in ("--schedule", str(path), *expected):
         assert word in complaint
 
 
@@ -272,9 +284,9 @@ def test_foreign_histories_get_a_line_each(
     assert run(["check", "-m", "list-append", str(good), str(bad)]) == 1
     assert capsys.readouterr().out == f"{good}\ttrue\n{bad}\tfalse\n"
     assert run(["check", "-m", "list-append", str(worse), str(good)]) == 2
-    said = capsys.readouterr()
-    assert said.out == f"{good}\ttrue\n"
-    assert f"{worse}, line 1, field type" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == f"{good}\ttrue\n"
+    assert f"{worse}, line 1, field type" in printed.err
     assert run(["check", "-m", "list-append", str(worse), str(bad)]) == 1
     assert run(["check", "-m", "list-append", "-v", str(bad)]) == 1
     assert "7" in capsys.readouterr().out.partition("\n")[2]

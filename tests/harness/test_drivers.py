@@ -17,24 +17,24 @@ from dynamesis.harness.run.drivers import Performer, start_drivers
 
 
 class Echo:
-    """Answers with the process that it runs in, and with what it was told before."""
+    """Answers with the process that it runs in, and with what it got before."""
 
     def __init__(self, thread: int) -> None:
         self.thread = thread
-        self.told: list[object] = []
+        self.seen: list[object] = []
 
     async def open(self, addresses) -> None:
-        self.told.append(addresses)
+        self.seen.append(addresses)
 
     async def invoke(self, op: Op) -> Op:
         if op.f == "break":
             raise ValueError("broken on purpose")
         if op.f == "wait":
             await asyncio.sleep(60)
-        return msgspec.structs.replace(op, type="ok", value=[os.getpid(), self.thread, self.told])
+        return msgspec.structs.replace(op, type="ok", value=[os.getpid(), self.thread, self.seen])
 
     def recorded(self, index: int) -> None:
-        self.told.append(index)
+        self.seen.append(index)
 
     async def close(self) -> None:
         logging.getLogger("echo").info("thread %d closed", self.thread)
@@ -72,10 +72,10 @@ def test_threads_are_shared_out_among_processes(
         assert len(pids) == processes
         assert os.getpid() not in pids
 
-    said = drive(tmp_path, drivers, 3, act)
-    assert said.count("performed") == processes
+    logged = drive(tmp_path, drivers, 3, act)
+    assert logged.count("performed") == processes
     for number in range(processes):
-        assert f"driver-{number + 1} dynamesis.harness.run.drivers: performed" in said
+        assert f"driver-{number + 1} dynamesis.harness.run.drivers: performed" in logged
 
 
 def test_without_drivers_it_is_all_done_here(tmp_path: Path) -> None:

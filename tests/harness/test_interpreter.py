@@ -164,7 +164,7 @@ def test_threads_work_at_the_same_time(tmp_path: Path) -> None:
 def test_a_nemesis_that_is_given_up_keeps_its_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else nobody could read the history: an event of the nemesis names its fault."""
+    """An event of the nemesis names its fault, or the history could not be read."""
     monkeypatch.setattr("dynamesis.harness.run.interpreter.DRAIN", 0.02)
     path = tmp_path / "history.jsonl"
     value = {"fault": 0, "kind": "jump", "with": {"offset_ms": 5}, "nodes": ["n1"]}

@@ -34,15 +34,19 @@ def log(node: str, event: str, **fields: Any) -> dict[str, Any]:
 
 CLAIM = log("n5", "ready-for", layout=2, partitions=[0])
 BEGIN = [log("n5", "start"), log("n5", "layout", **LAYOUT)]
-HEARD = [log("n5", "exchange", peer=peer, layout=2, partitions=[0]) for peer in ("n1", "n2", "n3")]
+RECEIVED = [
+    log("n5", "exchange", peer=peer, layout=2, partitions=[0]) for peer in ("n1", "n2", "n3")
+]
 
 
-@pytest.mark.parametrize(("heard", "valid"), [(HEARD, True), (HEARD[:2], False), ([], False)])
+@pytest.mark.parametrize(
+    ("received", "valid"), [(RECEIVED, True), (RECEIVED[:2], False), ([], False)]
+)
 def test_a_claim_that_nothing_supports_makes_a_test_invalid(
-    tmp_path: Path, heard: list[dict[str, Any]], valid: bool
+    tmp_path: Path, received: list[dict[str, Any]], valid: bool
 ) -> None:
     test = json.loads(Path(f"{OK}.test.json").read_text()) | {"began": 0, "n": 3}
-    history = folder(tmp_path, *BEGIN, *heard, CLAIM)
+    history = folder(tmp_path, *BEGIN, *received, CLAIM)
     results = judge(history, test)
     assert results["valid"] is valid
     assert set(results["anomalies"]) == (set() if valid else {"early-ownership"})

@@ -48,7 +48,7 @@ def test_only_while_it_is_busy() -> None:
     assert patience.over
 
 
-def test_it_sees_who_else_wants_to_run() -> None:
+def test_it_sees_other_runnable_processes() -> None:
     loops = [
         subprocess.Popen([sys.executable, "-S", "-c", "while 1: pass"])
         for _ in range(4 * (os.cpu_count() or 1) + 4)

@@ -60,13 +60,13 @@ def test_a_fault_is_active_from_its_completion_to_its_end() -> None:
 
 
 def test_plain_lines_come_with_changes_and_every_two_seconds() -> None:
-    said: list[str] = []
-    plain = PlainView(said.append, ProgressCounts())
+    lines: list[str] = []
+    plain = PlainView(lines.append, ProgressCounts())
     for op in (phase(0, "boot"), phase(S, "load"), *(done(S + i * S // 10) for i in range(50))):
         plain.observe(op)
     plain.observe(fault(6 * S, "start-cut", 0))
     plain.observe(phase(6 * S, "heal"))
-    assert [shown.split()[0] for shown in said] == ["boot", "load", "load", "load", "load", "heal"]
+    assert [shown.split()[0] for shown in lines] == ["boot", "load", "load", "load", "load", "heal"]
 
 
 def test_the_console_decides_the_view() -> None:
@@ -111,7 +111,7 @@ CHANGE = strike(3, "start-membership", joins=["n11"], leaves=["n1"], removes=[])
 def test_nodes_are_a_row_of_states() -> None:
     assert list(states()) == ["n1", "n2", "n3", "n10"]
     assert states(KILL) == {**UP, "n2": "down"}
-    assert states(KILL, CUT) == {**UP, "n2": "down+cut"}, "who is with most others is not cut off"
+    assert states(KILL, CUT) == {**UP, "n2": "down+cut"}, "a node on the larger side is not cut off"
     assert states(KILL, CUT, strike(1, "stop-kill")) == {**UP, "n2": "cut"}
     died = strike(0, "found-dead", nodes=["n3"], last={"n3": "bye"})
     assert states(died)["n3"] == "died"

@@ -113,7 +113,7 @@ def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
     assert asyncio.run(until_quiet(system, system, None, deadline=9, interval=0)).quiet
 
 
-def test_idle_is_who_has_no_request_in_progress_and_repairs_nothing_more() -> None:
+def test_a_node_is_idle_that_has_no_request_in_progress_and_repairs_nothing_more() -> None:
     def idle_after(*looks: tuple[int, int]) -> int:
         asked: list[str] = []
 

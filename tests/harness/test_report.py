@@ -1,4 +1,4 @@
-"""What is told of a verdict, on the terminal, as a page, and as JUnit XML."""
+"""A verdict on the terminal, as a page, and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNKNOWN: dict[str, Any] = {
     "anomalies": {},
     "checkers": {
         "final": {"valid": "unknown", "reasons": ["no final reads"]},
-        "stuck": {"valid": "unknown", "reasons": ["no final reads", "nobody says"]},
+        "stuck": {"valid": "unknown", "reasons": ["no final reads", "no status"]},
     },
 }
 HISTORY_LINES = """\
@@ -58,7 +58,7 @@ HISTORY_LINES = """\
 SIMULATED = b"".join(map(encode, Store(1, 50, keys=3, clients=2).ops())).decode()
 
 
-def told(results: dict[str, Any], short: bool = False, **options: Any) -> str:
+def printed(results: dict[str, Any], short: bool = False, **options: Any) -> str:
     console = Console(file=io.StringIO(), highlight=False, **options)
     print_results(console, results, short=short)
     assert isinstance(console.file, io.StringIO)
@@ -67,8 +67,8 @@ def told(results: dict[str, Any], short: bool = False, **options: Any) -> str:
 
 def test_an_invalid_verdict_names_each_anomaly_with_its_first_proof() -> None:
     spoken = "invalid: the store broke its promises: lost-write 120 times.\n3.1 <is> gone.\n"
-    assert told(INVALID) == f"{spoken}\n  lost-write: 120\n    3.1 <is> gone\n"
-    assert told(INVALID, short=True) == spoken
+    assert printed(INVALID) == f"{spoken}\n  lost-write: 120\n    3.1 <is> gone\n"
+    assert printed(INVALID, short=True) == spoken
 
 
 def test_what_is_read_aloud_has_no_references() -> None:
@@ -78,19 +78,19 @@ def test_what_is_read_aloud_has_no_references() -> None:
 
 
 def test_an_unknown_verdict_gives_each_reason_once() -> None:
-    assert told(UNKNOWN) == "unknown\n  no final reads\n  nobody says\n"
+    assert printed(UNKNOWN) == "unknown\n  no final reads\n  no status\n"
 
 
 def test_a_valid_verdict_is_one_word() -> None:
-    assert told({"valid": True, "anomalies": {}, "checkers": {}}) == "valid\n"
+    assert printed({"valid": True, "anomalies": {}, "checkers": {}}) == "valid\n"
 
 
 def test_long_proofs_are_wrapped_only_for_a_terminal() -> None:
     results = {**INVALID, "checkers": {"final": {"anomalies": [{**LOST, "why": "word " * 40}]}}}
-    assert max(map(len, told(results).splitlines())) > 80
+    assert max(map(len, printed(results).splitlines())) > 80
     # as the commands do it: their other lines are not wrapped
     terminal = {"force_terminal": True, "width": 80, "color_system": None, "soft_wrap": True}
-    wrapped = told(results, **terminal)
+    wrapped = printed(results, **terminal)
     assert max(map(len, wrapped.splitlines())) <= 80
     assert wrapped.partition("lost-write: 120")[2].count("word") == 40
 
@@ -115,7 +115,7 @@ def test_neither_terminal_nor_xml_gets_control_characters() -> None:
     why = "7\x07\x1b[31m\x00\ufffe\ud83d of <k>\U0001f600é gone"
     odd = {**INVALID, "checkers": {"final": {"valid": False, "anomalies": [{**LOST, "why": why}]}}}
     shown = r"7\x07\x1b[31m\x00\ufffe\ud83d of <k>" + "\U0001f600é gone"
-    assert shown in told(odd)
+    assert shown in printed(odd)
     (failure,) = ET.fromstring(junit({}, odd)).findall("testcase/failure")
     assert failure.text == f"lost-write: {shown}"
 
@@ -152,10 +152,10 @@ def test_the_page_shows_which_situations_were_reached(tmp_path: Path) -> None:
 
 
 def test_a_verdict_ends_with_how_many_situations_were_reached() -> None:
-    shown = told({**INVALID, "stats": {"situations": REACHED}})
+    shown = printed({**INVALID, "stats": {"situations": REACHED}})
     assert "2 of 3 situations reached" in shown
-    assert "situations" not in told({**INVALID, "stats": {}})
-    assert "situations" not in told({**INVALID, "stats": {"situations": REACHED}}, short=True)
+    assert "situations" not in printed({**INVALID, "stats": {}})
+    assert "situations" not in printed({**INVALID, "stats": {"situations": REACHED}}, short=True)
 
 
 def test_long_values_are_folded_under_a_summary(tmp_path: Path) -> None:

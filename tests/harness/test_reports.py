@@ -81,7 +81,7 @@ def test_what_a_status_lacks_is_nothing_outstanding(without: str) -> None:
     assert NodeStatus.of({**STATUS, **nulls}).membership is None
 
 
-def test_a_figure_that_is_no_number_is_not_reported() -> None:
+def test_a_figure_that_is_not_a_number_is_not_reported() -> None:
     assert NodeStatus.of(dict.fromkeys(SIZES, "many")).sizes == {}
     with pytest.raises(ValueError, match="hints"):
         NodeStatus.of({"hints": "many"})

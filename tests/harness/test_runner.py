@@ -76,11 +76,11 @@ class Rig:
         async def go() -> None:
             runner: Runner
 
-            def hear(op: Op) -> None:
+            def on_event(op: Op) -> None:
                 if op.f == "phase" and op.value == interrupt_at:
                     runner.interrupt.set()
 
-            with Recorder(self.folder / HISTORY, hear) as recorder:
+            with Recorder(self.folder / HISTORY, on_event) as recorder:
                 runner = Runner(RunnerParts(**self.parts), self.folder, recorder, self.test)
                 await runner.run()
 
@@ -123,10 +123,10 @@ def test_sizes_are_reported_before_and_after_the_wait_for_quiet(tmp_path: Path) 
     rig = Rig(tmp_path)
     quiet = rig.system.statuses
     rig.system.statuses = lambda node: {**(quiet(node) or {}), "requests": 3, "hint_bytes": 70}
-    told = [(op.f, op.value) for op in rig.run() if op.f in ("sizes", "quiesce")]
+    reported = [(op.f, op.value) for op in rig.run() if op.f in ("sizes", "quiesce")]
     sizes = [("sizes", {"node": n, "requests": 3, "hint_bytes": 70}) for n in ("n1", "n2", "n3")]
-    assert [*told[:3], *told[4:]] == sizes * 2
-    assert told[3][0] == "quiesce"
+    assert [*reported[:3], *reported[4:]] == sizes * 2
+    assert reported[3][0] == "quiesce"
 
 
 def test_a_process_that_was_retired_before_the_dumps_does_not_come_back(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_where_nodes_compare_nothing_keys_are_dumped_read_and_dumped_again(
     tmp_path: Path, anti_entropy: bool
 ) -> None:
     rig = Rig(tmp_path, anti_entropy=anti_entropy)
-    told = rig.system.statuses
-    rig.system.statuses = lambda node: {**(told(node) or {}), "requests": 0, "read_repairs": 0}
+    reported = rig.system.statuses
+    rig.system.statuses = lambda node: {**(reported(node) or {}), "requests": 0, "read_repairs": 0}
     history = [op for op in rig.run() if op.type == "invoke" or op.f in ("phase", "quiesce")]
     names = [(op.f, op.key or op.value) for op in history if op.f != "quiesce"]
     waiting = names[names.index(("phase", "quiesce")) : names.index(("phase", "final"))]

@@ -81,7 +81,7 @@ def test_what_a_command_asks_for_goes_where_the_table_has_it() -> None:
 @installed
 @pytest.mark.cluster
 def test_registers_are_linearizable_under_cuts_kills_and_pauses(tmp_path: Path) -> None:
-    """A cut of one direction of one pair as well: each is proved by who dials through it."""
+    """A cut of one direction of one pair as well: each is proved by the dialling node."""
     faults = [
         {"start": 0.5, "stop": 2.0, "member": "kill.one", "nodes": ["n1"]},
         {"start": 2.5, "stop": 4.0, "member": "pause.one", "nodes": ["n2"]},

@@ -226,7 +226,7 @@ def test_a_store_that_is_asked_by_commands(tmp_path: Path) -> None:
     limits = ["--nemesis=none", "--time-limit=8s", "--rate=5", "--keys=1", "--concurrency=2"]
     flags = ["--target=target.py:Store", "--links=embedded", *limits]
     done = run(tmp_path / "mine", "dynamesis.harness", "test", *flags)
-    assert done.returncode in (0, 3), done.stdout + done.stderr  # so few are no evidence
+    assert done.returncode in (0, 3), done.stdout + done.stderr  # so few do not count as evidence
     lines = (tmp_path / "mine/store/latest/history.jsonl").read_text().splitlines()
     events = [event for event in map(json.loads, lines) if event["type"] == "ok"]
     written = {event["value"] for event in events if event["f"] == "write"}

@@ -116,7 +116,7 @@ def test_listed_merges_hold_under_cuts_and_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_who_reads_the_winner_alone_loses_acknowledged_writes(tmp_path: Path) -> None:
+def test_a_client_of_the_winner_alone_loses_acknowledged_writes(tmp_path: Path) -> None:
     result = run(
         tmp_path,
         workload="set",

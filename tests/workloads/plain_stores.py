@@ -54,7 +54,7 @@ class PlainStore:
         return done
 
     def recorded(self, event: Op) -> None:
-        """The history goes on: nothing to learn from."""
+        """The history continues: nothing to learn from."""
 
     def draw(self, n: int) -> int:
         value, self.rng = self.rng.below(n)

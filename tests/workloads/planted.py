@@ -1,4 +1,4 @@
-"""Bugs that show only to clients who ask for more: `--bug tests/workloads/planted.py:NAME`.
+"""Bugs that show only to clients with unusual options: `--bug tests/workloads/planted.py:NAME`.
 
 Each breaks what an option of the workloads is there to reach (workloads.script.requests,
 workloads.script.modification, workloads.bulk); a load without that option finds nothing wrong.
@@ -66,7 +66,7 @@ def r_ignored(node: Node) -> None:
 
 
 def body_of_before(node: Node) -> None:
-    """A put that is to return what stands then returns what stood before it."""
+    """A put that is to return the current versions returns those before it."""
 
     class Early(PutRequest):
         def finish(self, reply: Any) -> None:
@@ -80,7 +80,7 @@ def body_of_before(node: Node) -> None:
 
 
 def stamped_again(node: Node) -> None:
-    """A put that is sent again is a new one: nobody remembers that it was stamped."""
+    """A put that is sent again is a new one: no node remembers that it was stamped."""
 
     class Forgetful(PutRequest):
         def __init__(self, services: Any, put: Any, *given: Any, **more: Any) -> None:
@@ -117,9 +117,9 @@ def eaten(node: Node) -> None:
     reaper = node.reaper
     asked = reaper.asked
 
-    def later(question: Any, told: Any) -> None:
+    def later(question: Any, on_answer: Any) -> None:
         if question.round != "reap":
-            asked(question, told)
+            asked(question, on_answer)
             return
         view = reaper.settled()
 
@@ -129,7 +129,7 @@ def eaten(node: Node) -> None:
                     node.objects.remove(node.replica.row(key), reaper._forgotten)
 
         node.runtime.after(0.15, forget)
-        told(list(question.keys))
+        on_answer(list(question.keys))
 
     reaper.asked = later  # type: ignore[method-assign]
 
@@ -164,7 +164,7 @@ def one_slice(node: Node) -> None:
 
 
 def far_behind(node: Node) -> None:
-    """A context that is far behind what stands is taken for one that was cut: it covers all."""
+    """A context far behind the current versions is taken for a truncated one: it covers all."""
     far = 10
 
     for records in (node.objects, node.hints.records):

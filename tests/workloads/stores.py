@@ -1,8 +1,8 @@
 """Simulated stores, correct and wrong, that play against a workload in virtual time.
 
-Three replicas hold, of every key, the versions that stand and the set of ids they know
+Three replicas hold, of every key, the current versions and the set of ids they know
 of: the definition of causal histories itself, not its encoding as version vectors. A
-write reaches some replicas at once and the others by `quiesce`; operations take a random
+write reaches some replicas immediately and the others by `quiesce`; operations take a random
 time, may fail, or end in doubt.
 """
 
@@ -30,14 +30,14 @@ STRICT = {
 
 @dataclass(frozen=True)
 class Record:
-    """What stands of a key, newest last, and every id that is known of it."""
+    """The current versions of a key, newest last, and every id that is known of it."""
 
     standing: tuple[Sibling, ...] = ()
     known: frozenset[str] = frozenset()
 
 
 def sync(a: Record, b: Record) -> Record:
-    """What stands on both sides, and what stands on one and is not known to the other."""
+    """The versions current on both sides, and those on one that the other does not know."""
     ids = {s.id for s in a.standing}, {s.id for s in b.standing}
     kept = [s for s in a.standing if s.id in ids[1] or s.id not in b.known]
     new = [s for s in b.standing if s.id not in ids[0] and s.id not in a.known]
@@ -110,8 +110,8 @@ class Store:
             self.replicate(name, op.key, record)
 
     def write(self, record: Record, context: frozenset[str], new: Sibling) -> Record:
-        stands = tuple(s for s in record.standing if s.id not in context)
-        return Record((*stands, new), record.known | context | {new.id})
+        uncovered = tuple(s for s in record.standing if s.id not in context)
+        return Record((*uncovered, new), record.known | context | {new.id})
 
     def replicate(self, name: str, key: str, record: Record) -> None:
         self.replicas[name][key] = sync(self.replicas[name].get(key, Record()), record)
@@ -142,9 +142,9 @@ class Store:
 
 
 @dataclass
-class LastStands(Store):
+class LastWriteStays(Store):
     """Correct where the last writer wins: a version is dated after all that its coordinator
-    or its writer knows of, and of several the latest stands."""
+    or its writer knows of, and of several the latest stays."""
 
     dates: dict[str, int] = field(default_factory=dict)
 
@@ -182,29 +182,29 @@ class LastStands(Store):
         return Record((latest,) if latest else (), record.known)
 
 
-class DatedByWall(LastStands):
+class DatedByWall(LastWriteStays):
     """A version has the date of its coordinator's clock, whatever it follows on."""
 
     def date(self, wall, known):
         return wall
 
 
-class StandsByArrival(LastStands):
-    """Of several versions the one that a replica heard of last stands."""
+class LastArrivalStays(LastWriteStays):
+    """Of several versions the one that a replica received last stays."""
 
     def settle(self, record):
         return Record(record.standing[-1:], record.known)
 
 
 class LastWriterWins(Store):
-    """A write replaces whatever stands, whether its writer had seen it or not."""
+    """A write replaces all versions, whether its writer had seen them or not."""
 
     def write(self, record, context, new):
         return super().write(record, record.known, new)
 
 
 class NeverReplaces(Store):
-    """Contexts are ignored: what was replaced goes on standing."""
+    """Contexts are ignored: what was replaced stays a version."""
 
     def write(self, record, context, new):
         return super().write(record, frozenset(), new)
@@ -317,4 +317,4 @@ class StoresRefused(Store):
 
 def right_store(workload, seed):
     """A correct store for a workload."""
-    return (LastStands if workload.lww else Store)(Rng(seed))
+    return (LastWriteStays if workload.lww else Store)(Rng(seed))

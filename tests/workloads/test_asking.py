@@ -103,7 +103,7 @@ def ended(index, f, time=0, **fields):
     return Op(index=index, type="ok", process=0, f=f, key="k", time=time, **fields)
 
 
-def test_a_write_goes_on_from_all_that_the_answer_before_showed():
+def test_a_write_continues_from_all_that_the_answer_before_showed():
     seen = []
 
     def modify(rng, what):
@@ -149,7 +149,7 @@ def test_a_key_is_created_again_when_its_tombstone_falls_due():
     assert early.graves == (grave,)
     op, due = rest.next(0, get, grave.due)
     assert (op.key, due.graves) == ("k", ())
-    # what is written meanwhile by the client itself is no grave any more
+    # what is written meanwhile by the client itself is not a tombstone any more
     _, written = rest.next(0, ended(5, "put", 6 * SECOND, id="0.7"), grave.due - 1)
     assert written.graves == ()
 

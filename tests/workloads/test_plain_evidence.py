@@ -107,7 +107,7 @@ def counted(name, **options):
     return history, figures(Run(History.of(history), metadata(name, **options)))
 
 
-def test_a_transaction_that_only_reads_is_no_write():
+def test_a_transaction_that_only_reads_is_not_a_write():
     for name in ("append", "rw", "long-fork"):
         history, found = counted(name)
         final_row = next(op.index for op in history if op.f == "phase" and op.value == "heal")

@@ -1,4 +1,4 @@
-"""Scripts go on whatever a store answers, and with any number of keys and clients."""
+"""Scripts continue whatever a store answers, and with any number of keys and clients."""
 
 import pytest
 from dynamesis.checkers.history.op import Op, OpError, Sibling

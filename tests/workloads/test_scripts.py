@@ -14,7 +14,7 @@ from dynamesis.harness.generators.simulate import simulate
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.append import as_transactions
 from dynamesis.workloads.cart import change_cart, merge
-from dynamesis.workloads.script.colocated_keys import twin
+from dynamesis.workloads.script.colocated_keys import colocated_key
 from dynamesis.workloads.script.final_reads import ATTEMPTS, final_reads
 from dynamesis.workloads.script.modification import (
     REMEMBERED,
@@ -110,7 +110,7 @@ def test_read_modify_write_step_by_step():
     assert (op.id, op.basis) == ("8.1", 13)
 
 
-def test_a_chained_write_goes_on_from_the_put_before():
+def test_a_chained_write_continues_from_the_put_before():
     _, rest = script(chained=1.0).next(0, None)
     op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[]))
     op, rest = rest.next(0, ended(3, "ok", 0, "put", id=op.id))
@@ -124,7 +124,7 @@ def test_a_blind_write_has_a_null_basis():
     assert op == Op(f="put", key="k", id="0.0", value=0, basis=None)
 
 
-def test_a_stale_write_goes_on_from_what_was_known_before():
+def test_a_stale_write_continues_from_what_was_known_before():
     _, rest = script(stale=1.0).next(0, None)
     op, rest = rest.next(0, ended(1, "ok", 0, "get", siblings=[Sibling("9.9", 1)]))
     op, rest = rest.next(0, ended(3, "fail", 0, "put", id=op.id))
@@ -146,18 +146,18 @@ def test_a_mistaken_write_comes_with_the_context_of_another_key():
     assert (op.f, op.key, op.basis) == ("put", "b", 1)
 
 
-def test_twins_lie_in_one_partition_of_every_ring():
+def test_colocated_keys_lie_in_one_partition_of_every_ring():
     for key in ("k0", "k1", "cart/7"):
-        halves = [int.from_bytes(md5(name.encode()).digest()) for name in (key, twin(key))]
-        assert key != twin(key)
+        halves = [int.from_bytes(md5(name.encode()).digest()) for name in (key, colocated_key(key))]
+        assert key != colocated_key(key)
         for partitions in (16, 64, 1024, 4096):
             first, second = (half * partitions >> 128 for half in halves)
             assert first == second
 
 
-def test_the_mistaken_context_is_that_of_the_twin_where_it_is_known():
+def test_the_mistaken_context_is_that_of_the_colocated_key_where_it_is_known():
     rest = script(foreign=1.0)
-    for index, key in enumerate(("a", "b", twin("k"), "c", "k")):
+    for index, key in enumerate(("a", "b", colocated_key("k"), "c", "k")):
         op, rest = rest.next(0, Op(index=index, type="ok", process=0, f="get", key=key))
     assert (op.key, op.basis) == ("k", 2)
 
@@ -180,7 +180,7 @@ def cart(*items):
     return {"add": "x", "items": list(items)}
 
 
-def test_a_cart_merges_its_siblings_by_union_and_ignores_what_is_no_cart():
+def test_a_cart_merges_its_siblings_by_union_and_ignores_what_is_not_a_cart():
     siblings = (
         Sibling("1.0", cart("a", "b")),
         Sibling("2.0", cart("b", "c")),

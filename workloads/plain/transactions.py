@@ -59,7 +59,7 @@ class TransactionScript:
 
 
 def read_groups(keys: Sequence[str], size: int) -> Iterable[Op]:
-    """Transactions that read every key, so many at once."""
+    """Transactions that read every key, so many concurrently."""
     for start in range(0, len(keys), size):
         group = keys[start : start + size]
         yield gen.invoke("txn", value=[["r", key, None] for key in group])

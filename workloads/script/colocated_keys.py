@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import md5
 from itertools import count, islice
 
-#: Leading bits that twins share: enough for rings of up to 4096 partitions.
+#: Leading bits that colocated keys share: enough for rings of up to 4096 partitions.
 BITS = 12
 
 
@@ -25,7 +25,7 @@ def _leading(key: str, bits: int = BITS) -> int:
 
 
 @lru_cache(maxsize=1024)
-def twin(key: str) -> str:
+def colocated_key(key: str) -> str:
     """The first of `key`.0, `key`.1, ... that lies where `key` does."""
     wanted = _leading(key)
     return next(name for i in count() if _leading(name := f"{key}.{i}") == wanted)
@@ -41,5 +41,5 @@ def together(key: str, many: int) -> tuple[str, ...]:
 
 
 def akin(key: str, other: str) -> bool:
-    """Whether both are twins of one key, by their names."""
+    """Whether both are colocated with one key, by their names."""
     return key.partition(".")[0] == other.partition(".")[0]

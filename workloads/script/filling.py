@@ -2,7 +2,7 @@
 
 What moves, compares or rebuilds partitions works in batches, and only what fills several of
 them shows what becomes of the second. The clients share the keys out among themselves; then
-each goes on with what it has to do.
+each continues with what it has to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Filling:
     then: ReadModifyWrite
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
-        """Write the next key, or go on."""
+        """Write the next key, or continue."""
         if not self.keys:
             return self.then.next(process, last, now)
         serial = self.then.serial

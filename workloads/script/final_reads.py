@@ -49,14 +49,14 @@ class FinalReads:
 
 
 def final_reads(keys: Iterable[str], f: str = "get") -> Generator:
-    """One ok `f` of every key, as many at once as there are clients, each key tried at
+    """One ok `f` of every key, as many concurrently as there are clients, each key tried at
     most ATTEMPTS times."""
     return each_once(gen.invoke(f, key=key) for key in keys)
 
 
 def each_once(reads: Iterable[Op]) -> Generator:
-    """Each of these operations (harness.generators.invoke) until it is ok, as many at once as there
-    are clients, each tried at most ATTEMPTS times."""
+    """Each of these operations (harness.generators.invoke) until it is ok, as many concurrently
+    as there are clients, each tried at most ATTEMPTS times."""
     return gen.clients(FinalReads(tuple(reads)))
 
 

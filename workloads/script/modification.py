@@ -1,7 +1,7 @@
 """The one thing that clients of Dynamo do: read, change, write back with the context.
 
 A cycle is a get, and upon its ok a write whose basis is that get. But a store that is
-always writeable is written to by clients that have not read: because they are going on from
+always writeable is written to by clients that have not read: because they continue from
 their own last write, because what they know is old, because the get failed, or because
 they never ask. Each is a share of the cycles. What is written is the workload's part: a
 pure function.
@@ -86,7 +86,7 @@ class Known:
 @dataclass(frozen=True)
 class OperationMix:
     """OperationMix of cycles that are blind, or begin with a write on what was known before
-    (`stale`); of ok writes that another follows on at once (`chained`); of failed gets upon
+    (`stale`); of ok writes that are followed directly by another (`chained`); of failed gets upon
     which is written all the same (`unread`); of writes with another key's context, by a
     mistake that a store must refuse (`foreign`), or with the oldest that is known (`old`);
     of ok deletes that are undone when their tombstones fall due (`recreate`)."""
@@ -114,7 +114,7 @@ class OperationMix:
 _MEANINGS = {
     "blind": "share of cycles that write without a context",
     "stale": "share of cycles that write on what was known before, without reading",
-    "chained": "share of ok writes that another one follows on at once",
+    "chained": "share of ok writes that are followed directly by another",
     "unread": "share of failed gets upon which is written all the same",
     "foreign": "share of writes with the context of another key, which must be refused",
     "old": "share of writes with the oldest context of their key that the client has",
@@ -179,7 +179,7 @@ class ReadModifyWrite:
         return cls(load.rng, keys, modify, OperationMix.of(load), setting=load.setting)
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
-        """Go on from `last`, or begin another cycle."""
+        """Continue from `last`, or begin another cycle."""
         if last is None or last.key is None:
             return self._begin(process)
         writes, rng = self.rng.chance(self.shares.after(last))
@@ -254,8 +254,8 @@ class ReadModifyWrite:
         return op, successor(self, rng=rng, serial=self.serial + 1, wrote=wrote)
 
     def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
-        """What `known` rests on, or by mistake what is known of another key does: of its
-        twin, if that is known."""
+        """What `known` rests on, or by mistake what is known of another key: of its
+        colocated key, if that is known."""
         mistaken, rng = rng.chance(self.shares.foreign)
         others = [name for name in self.known if name != key]
         if not mistaken or not others:

@@ -33,7 +33,7 @@ _MEANINGS = {
     "timeouts": "share of operations that give the nodes 2 ms to 1 s to answer",
     "bodies": "share of writes that ask for all that is there after them (return_body)",
     "retries": "share of writes that are sent again, under one id, as long as they are in doubt",
-    "hedges": "share of writes that are sent twice, under one id, the second time at once",
+    "hedges": "share of writes that are sent twice, under one id, the second time immediately",
     "direct": "share of operations for which the client itself looks for a primary",
 }
 

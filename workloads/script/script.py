@@ -1,5 +1,5 @@
 """What one client does, as a pure value: given the completion of its last operation, the
-next operation and the script that goes on from there.
+next operation and the script that continues from there.
 
 A client has one operation in flight at most, so this is all that a workload needs to define;
 `scripted` makes a generator of it, with a script of its own for every thread.
@@ -49,7 +49,7 @@ class _Performing:
 
 
 @dataclass(frozen=True)
-class _Unbegun:
+class _UnstartedScript:
     """Becomes a performance once it knows its thread, of which its randomness depends."""
 
     rng: Rng
@@ -69,4 +69,4 @@ class _Unbegun:
 def scripted(rng: Rng, make: Callable[[Rng, int], Script]) -> Generator:
     """A script for every client thread, which `make` makes of a random stream of its own
     and the thread's number."""
-    return gen.clients(gen.each_thread(_Unbegun(rng, make)))
+    return gen.clients(gen.each_thread(_UnstartedScript(rng, make)))

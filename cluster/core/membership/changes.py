@@ -71,7 +71,7 @@ def gone(layout: Layout, requests: Requests) -> set[str]:
 
 
 def closed(requests: Requests) -> set[str]:
-    """The nodes that the cluster is done with, for good."""
+    """The nodes that the cluster has closed: it takes nothing from them any more."""
     return {change.node for change in requests.values() if change.kind == "close"}
 
 

@@ -1,4 +1,4 @@
-"""Going for good: until when a node that has left, or was removed, takes part.
+"""Decommission: until when a node that has left, or was removed, takes part.
 
 A node that leaves may still hold the only copy of a write, and hands it off (transfers, hints).
 As long as it may, it takes part: its states are merged, and no tombstone is forgotten

@@ -1,4 +1,4 @@
-"""Gossip: every second with a random peer, and at once with all when there is news
+"""Gossip: every second with a random peer, and immediately with all when there is news
 (section 4.8.1). What travels is the whole membership; it is small, and merging it in any
 order gives the same."""
 

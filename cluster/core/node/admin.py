@@ -56,7 +56,7 @@ class DumpedRow(TypedDict):
 
 
 class DumpPage(TypedDict):
-    """Some rows, and where to go on: [table, row], None at the end."""
+    """Some rows, and where to continue: [table, row], None at the end."""
 
     rows: list[DumpedRow]
     next: list[Row | str | None] | None
@@ -236,7 +236,7 @@ class Admin:
 
     def exchange(self, args: Arguments) -> dict[str, ExchangeStatus]:
         """Hand hints off, and begin an exchange with every healthy peer with which none is under
-        way: what the node does every so often it does now. Both go on after the answer. Without
+        way: what the node does every so often it does now. Both continue after the answer. Without
         anti-entropy there are no exchanges."""
         if self._node.params.anti_entropy_interval:
             self._node.anti_entropy.begin_all()
@@ -245,7 +245,7 @@ class Admin:
 
     def repair(self, args: Arguments) -> dict[str, ExchangeStatus]:
         """Read every record, so that what is damaged shows; begin an exchange with every
-        healthy peer; hand hints off. All that begins now, and goes on after the answer."""
+        healthy peer; hand hints off. All that begins now, and continues after the answer."""
         self._node.trees.rebuild()
         self._node.anti_entropy.begin_all()
         self._node.hints.hand_off()

@@ -254,7 +254,7 @@ class Dispatch:
     def _put_as_usual(self, put: Put, seen: SeenVersions, respond: Respond, hops: int) -> bool:
         """Coordinate or forward a put by the short way; False, with nothing done, where that is
         not to be taken. Coordinated, it waits for no node on behalf of a client that has gone: it
-        is stamped at once."""
+        is stamped immediately."""
         services = self._node.services
         primaries = None if put.again else self._as_usual(put.key, put.options)
         if self.usual is None or primaries is None:

@@ -4,7 +4,7 @@ and the first hop.
 
 Then there is nothing to plan: hand it to the primary that is likely to answer soonest, and its
 answer to the client. As soon as anything else happens (a refusal, a failure, time is up) the
-put goes on as a `PutRequest` from exactly where it is.
+put continues as a `PutRequest` from exactly where it is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class UsualForward:
         if seen.fastest in primaries:
             self._rest.remove(seen.fastest)
             self._rest.insert(0, seen.fastest)
-        #: what goes on with it once something unusual has happened
+        #: what continues with it once something unusual has happened
         self._general: PutRequest | None = None
 
         #: the call by which it was forwarded; 0 while it is not

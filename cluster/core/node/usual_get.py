@@ -3,7 +3,7 @@ all that answer show the same.
 
 Then there is nothing to plan, merge or repair: ask the primaries, answer after R, leave
 once all have answered. As soon as anything else happens (an answer differs or fails, time
-is up) the get goes on as a `GetRequest` from exactly where it is.
+is up) the get continues as a `GetRequest` from exactly where it is.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class UsualGet:
         self._get = get
         self._respond = respond
         self._primaries = primaries
-        #: what goes on with it once something unusual has happened
+        #: what continues with it once something unusual has happened
         self._general: GetRequest | None = None
         self._answered = False
         self._shown: State = {}

@@ -4,7 +4,7 @@ try.
 
 Then there is nothing to plan: stamp, persist, send the others their copies, answer after W,
 leave once all have answered. As soon as anything else happens (a copy fails, the disk
-fails, time is up) the put goes on as a `PutRequest` from exactly where it is.
+fails, time is up) the put continues as a `PutRequest` from exactly where it is.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class UsualPut:
         self._respond = respond
         self._hops = hops
         self._primaries = primaries
-        #: what goes on with it once something unusual has happened
+        #: what continues with it once something unusual has happened
         self._general: PutRequest | None = None
         self._answered = False
         #: the nodes that have the version, and whether durably

@@ -84,7 +84,7 @@ class AntiEntropy:
         `exchange`: the class of an exchange; `partners`: peer -> the partitions to compare with
         it; `version`: of the layout under which they are; `window`: how many keys an exchange
         may have under way; `pause`: seconds that it rests before it
-        goes on; `on_synced(peer, partitions, version, begun)` is called after each
+        continues; `on_synced(peer, partitions, version, begun)` is called after each
         exchange without an error."""
         self.runtime = runtime
         self.barriers = barriers
@@ -312,7 +312,7 @@ class Exchange:
         except Damaged:
             record = None  # what the peer has takes its place
         except ReadFailed:
-            # not at once: the caller that begins the next key has not returned yet
+            # not immediately: the caller that begins the next key has not returned yet
             self._owner.runtime.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state
@@ -342,7 +342,7 @@ class Exchange:
         else:
             self._error = error
         if self._resting:
-            return  # it goes on when it has rested, once: also where nothing is shed any more
+            return  # it continues when it has rested, once: also where nothing is shed any more
         pause = self._owner.pause()
         if not pause:
             self._next()

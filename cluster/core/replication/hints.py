@@ -179,7 +179,7 @@ class Hints:
             fields = {"hash": f"{sent.hash:016x}", "to": list(to)}
             self._runtime.emit("handed-off", target=target, key=key, **fields)
             if not self._in_flight and not self._going_on:
-                # not at once: what this node keeps itself is answered before the scan is over
+                # not immediately: what this node keeps itself is answered before the scan is over
                 self._going_on = True
                 self._runtime.after(0.0, self._go_on)
         else:

@@ -4,8 +4,8 @@ A tombstone is what keeps the values below it dead. Once it is forgotten, any co
 a value that turns up, from a hint, a late message, a stale replica, is news, and lives
 again. So it may only be forgotten when there is no such copy. The first primary of a key
 whose record holds nothing but tombstones, unchanged for `reap_after` seconds, asks all that
-take part (members, and those that have gone and may still hold something: departure) in
-three rounds, and goes on only with what all agree to:
+take part (members, and those that have gone and may still hold something: decommission) in
+three rounds, and continues only with what all agree to:
 
 1. *Fence.* Every primary holds the record with just this hash, durable; no other node holds
    one; none has a hint for the key, or a request for it under way, or remembers a stamp

@@ -1,7 +1,7 @@
 """Moving partitions (section 4.9): newcomers fetch what they will own, former owners
 give up what they no longer own.
 
-Both are anti-entropy, so both can be stopped at any instant and go on from what is
+Both are anti-entropy, so both can be stopped at any instant and continue from what is
 there. A newcomer is ready once it has finished an exchange, begun under this layout,
 with every node that owns the partition now; writes reach it meanwhile. A former owner
 deletes only once it has finished an exchange with every new owner: whatever it held,

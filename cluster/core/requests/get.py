@@ -76,7 +76,7 @@ class GetRequest:
         deadline: Timer,
         repairs: bool,
     ) -> None:
-        """Go on where the primaries `got` have answered, all with `shown`, and whether durably."""
+        """Continue where the primaries `got` have answered with `shown`, and whether durably."""
         self._plan, self._deadline, self._repairs = plan, deadline, repairs
         self._taken_over = {place.holder: place for place in plan.places}
         for node, durable in got:

@@ -33,7 +33,7 @@ _NEXT = tuple(ALLOWED[phase] for phase in Phase)
 
 
 class WrongPhase(RuntimeError):
-    """A defect of the request: it would answer twice, or leave admission twice."""
+    """An internal error of the request: it would answer twice, or leave admission twice."""
 
 
 def advance(now: Phase, to: Phase) -> Phase:

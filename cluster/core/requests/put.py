@@ -1,10 +1,10 @@
 """A put: find a coordinator, stamp once, persist, replicate the stamped object, answer
-after W, and go on until every place has its copy or its hint (sections 4.5, 4.6, 5).
+after W, and continue until every place has its copy or its hint (sections 4.5, 4.6, 5).
 
 One of the key's primaries coordinates; any other node forwards. Only where no primary can
 be reached does a fallback stamp, into a hint. A forward whose outcome is in doubt is never
 tried elsewhere: the version might be stamped twice. For the same reason a put that is sent
-again (`again`) is never stamped: the node that stamped the first try goes on from that
+again (`again`) is never stamped: the node that stamped the first try continues from that
 stamp, and if no node that can be reached remembers one, the put stays in doubt.
 
 Where replicas acknowledge from memory, the coordinator asks some of them, itself last of
@@ -93,7 +93,7 @@ class PutRequest:
         answered: bool,
         deadline: Timer,
     ) -> None:
-        """Go on where this node has stamped: with the places of `plan`, the stamped state and
+        """Continue where this node has stamped: with the places of `plan`, the stamped state and
         what the answer covers, the nodes that have it (and whether durably), and the copies
         under way."""
         self._plan, self._state, self._covers = plan, state, covers
@@ -106,7 +106,7 @@ class PutRequest:
             self._phase = advance(self._phase, Phase.ANSWERED)
 
     def take_over_forwarded(self, plan: SloppyQuorum, deadline: Timer, call: int) -> None:
-        """Go on where this node has handed the put to a primary of `plan`, by this call."""
+        """Continue where this node has handed the put to a primary of `plan`, by this call."""
         self._plan, self._deadline, self._call = plan, deadline, call
 
     def forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
@@ -186,7 +186,7 @@ class PutRequest:
         self._call = 0
 
     def abandon(self) -> None:
-        """The client has gone: wait for no other node. What was stamped here goes on; so does a
+        """The client has gone: wait for no other node. What was stamped here continues; so does a
         put for which a retry waits."""
         seeks = self._first_try is not None and self._first_try.unanswered
         waits = self._call or seeks
@@ -251,7 +251,7 @@ class PutRequest:
         done: Callable[[str | None], None],
         durable: bool,
     ) -> None:
-        """Stamp the version here, or go on from the stamp of an earlier try."""
+        """Stamp the version here, or continue from the stamp of an earlier try."""
         put = self._put
         if before is not None:
             self._state, self._covers = before.state, before.covers

@@ -7,7 +7,7 @@ partitions as possible change hands; any N + 1 consecutive ones are distinct too
 neighbours lie in different zones.
 
 A first ring is found by depth-first search. A ring that follows another begins with it,
-hands over what is too much, and is then improved by exchanging owners (exchange.py).
+hands over what is too much, and is then improved by exchanging owners (ring_optimizer.py).
 Every node computes the same ring from the same arguments.
 """
 

@@ -1,8 +1,8 @@
 """What work a node takes on: requests up to a bound, background work as the readers allow
 (section 6.5).
 
-Requests in progress are bounded in number and in bytes; what is above is refused at
-once, with a time to come back. A request counts until its last replica has answered or
+Requests in progress are bounded in number and in bytes; what is above is refused
+immediately, with a time to come back. A request counts until its last replica has answered or
 timed out, not only until its client has its answer. Replicas' traffic is exempt: to
 refuse it would turn overload into hints and repairs, and so into more of it.
 
@@ -87,7 +87,7 @@ class Admission:
     @property
     def pause(self) -> float:
         """Seconds that a background activity rests before its next messages: so much that clients
-        who ask meanwhile hardly notice it."""
+        hardly notice it meanwhile."""
         return _PAUSE if self.queue.in_use(self._runtime.now) else 0.0
 
     def adjust(self) -> None:

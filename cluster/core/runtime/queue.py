@@ -1,4 +1,4 @@
-"""The queue of a node's clients: who may add to it, and how long it may become.
+"""The queue of a node's clients: which requests enter it, and how long it may become.
 
 A node has no queue of its own: what it has taken and not answered is the queue, wherever it waits
 (for the processor, the disk, other replicas). It is bounded by delay, after the idea of CoDel
@@ -83,14 +83,14 @@ class ClientQueue:
             return self._too_slow(f"from {connections} connections")
         return None
 
-    def _too_slow(self, who: str) -> str:
+    def _too_slow(self, share: str) -> str:
         return (
             f"answers take {1e3 * self._last:.0f} ms (queue_target "
-            f"{1e3 * self._target:.0f} ms), {self.units} units are in progress {who}"
+            f"{1e3 * self._target:.0f} ms), {self.units} units are in progress {share}"
         )
 
     def in_use(self, now: float) -> bool:
-        """Whether clients ask, or asked a moment ago."""
+        """Whether clients send requests, or sent one a moment ago."""
         return self.units > 0 or now - self._began < _RECENT
 
     @property

@@ -1,6 +1,6 @@
 """The write buffer: rows that were given to a table and are not durable yet (section 6.1).
 
-Without room in memory (`memory` 0) every row is handed to the shell at once, and is
+Without room in memory (`memory` 0) every row is handed to the shell immediately, and is
 acknowledged only when it is durable. With room, a row that need not be durable is
 acknowledged as soon as it is here, and goes to the disk with the others of its interval:
 a key that is written often is stored once. A full buffer is as slow as the disk, never
@@ -108,7 +108,7 @@ class Buffer(Generic[T]):
         unsaved.token = token
 
     def when_kept(self, row: Row, done: Done) -> None:
-        """done() once `row` may be shown: at once if it is durable or was
+        """done() once `row` may be shown: immediately if it is durable or was
         acknowledged. Later writes of the row do not prolong the wait."""
         unsaved = self.pending.get(row)
         if unsaved is None or unsaved.kept:

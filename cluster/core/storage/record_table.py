@@ -264,7 +264,7 @@ class RecordTable:
 
     def actor_for(self, row: Row, old: Record | None, context: State) -> str:
         """The actor to stamp `row` with. A new epoch begins where there is no record,
-        where none was stamped yet, and where a client knows more of the actor than the record
+        where there is none yet, and where a client knows more of the actor than the record
         does."""
         self._identity.look_at(context)
         if (

@@ -8,7 +8,7 @@ it is unknown what a crash cut off, and the trees are made anew from the records
 
 Making them anew goes in slices of a few milliseconds, between which the node does its
 work. The scan moves a cursor through the rows in order: a change behind the cursor goes
-into the new trees at once, one ahead of it will be met there. At boot there are no trees
+into the new trees immediately, one ahead of it will be met there. At boot there are no trees
 until the scan ends, and no exchange is begun or answered; on schedule (hash trees cannot
 see a row that rotted on disk, a scan can) the old ones serve until then.
 """

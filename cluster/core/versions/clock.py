@@ -11,7 +11,7 @@ two operations of Preguica et al., "Dotted version vectors" (2012):
 Unlike the compact set of that paper, where an actor's standing versions are always its
 newest ones, the dots are written out. The reason is the context that a put's answer
 hands out: it covers the put's own dot and what its basis covered, but not a concurrent
-version that the same actor stamped just before. Such a context has a hole, and so has
+version that the same actor assigned just before. Such a context has a hole, and so has
 the state that a put with it leaves behind. A vector alone would have to cover too much
 (and lose the concurrent version) or too little (and keep the writer's own older one).
 """

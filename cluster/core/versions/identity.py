@@ -18,12 +18,12 @@ outside in, this is what makes sure of that:
   the original; the shell can (`Started.intact`: the very files that the last life of this
   node wrote, and that no other process has open). Unless it vouches for them, a new
   incarnation begins before the first write. This needs no peer, so a node that is alone
-  stays writable. Twins share a node id but never an actor.
+  stays writable. Copies share a node id but never an actor.
 - *A rollback below the files*, such as a virtual machine set back to a snapshot, deceives
   the shell. Peers remember how many lives of an incarnation they have met and send it
   back in every Pong, the first of them as soon as a link is up; and every incoming clock
   and context is looked at. A node that learns of a later life, or of an epoch that was not
-  leased here, proves that this disk is behind: a new incarnation begins at once.
+  leased here, proves that this disk is behind: a new incarnation begins immediately.
 
 What is left is a rollback below the files together with writes before any peer has
 answered; no node that is always writable could notice that in time.
@@ -78,7 +78,7 @@ class Identity:
         return int.from_bytes(blake2b(seed, digest_size=6).digest(), "big")
 
     def recover(self, intact: bool, ready: Callable[[], None]) -> None:
-        """Go on from what an earlier life left behind, if it is `intact`; lease a first
+        """Continue from what an earlier life left behind, if it is `intact`; lease a first
         block, then ready(). Raises ReadFailed."""
         try:
             raw = self._store.get("meta", _ROW)

@@ -3,7 +3,7 @@
 Each has its own actors, so no version is lost; but they cut each other's links by turns. Neither
 can see the other: its peers can. A process that ended is not met again, since what an earlier
 connection still carries is thrown away once the node has dialled anew. So where two lives are met
-by turns, twice each, both go on. (Once each is not enough: a disk that was set back below the
+by turns, twice each, both continue. (Once each is not enough: a disk that was set back below the
 files counts its lives again from an earlier number.) Peers log it, and answer it in every Pong, so
 that both processes log it too.
 """

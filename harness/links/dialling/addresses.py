@@ -104,7 +104,7 @@ class DestinationDialling(AddressDialling):
     pairs = False
     notes = (
         "one proxy in front of each node: what is dialled to it is cut from all its peers at "
-        "once, never from one alone; what it dials itself goes on",
+        "once, never from one alone; what it dials itself continues",
     )
 
     def __init__(self, context: DiallingContext) -> None:

@@ -13,7 +13,7 @@ import contextlib
 import socket
 import sys
 
-#: bytes read at once
+#: bytes read at a time
 _PIECE = 1 << 16
 
 

@@ -3,7 +3,7 @@
  * DYNAMESIS_DIALS names a file of lines "ADDRESS PORT ADDRESS PORT" (IPv4): what is dialled, and
  * where the connection goes instead. It is read at each connect(), so that it may be replaced
  * while the node runs, without locks and without memory from the heap: any thread may call, also
- * in a child after fork(). What stands in no line is dialled as it is. IPv4, IPv4 in IPv6, and
+ * in a child after fork(). An address in no line is dialled as it is. IPv4, IPv4 in IPv6, and
  * ::1 where the line has 127.0.0.1; TCP only. FILE.seen gets a line for each connection that
  * went elsewhere. */
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@ static void note(unsigned port) {
     int length = snprintf(line, sizeof line, "dial %u\n", port);
     int file = open(seen, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (file < 0) return;
-    if (write(file, line, length) < 0) { /* evidence only: the connection goes on */ }
+    if (write(file, line, length) < 0) { /* evidence only: the connection continues */ }
     close(file);
 }
 
@@ -36,7 +36,7 @@ __attribute__((constructor)) static void load(void) {
     snprintf(seen, sizeof seen, "%s.seen", path);
 }
 
-/* Puts where address:port leads into *to and *to_port; 0 if it stands in no line. */
+/* Puts where address:port leads into *to and *to_port; 0 if it is in no line. */
 static int find(struct in_addr address, in_port_t port, struct in_addr *to, in_port_t *to_port) {
     char text[16384], from[32], into[32];
     unsigned from_port, into_port;

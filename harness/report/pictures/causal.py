@@ -140,9 +140,9 @@ def _graph(scene: Scene) -> DiGraph:
     graph = DiGraph()
     for version in scene.writes:
         row = int(c.written[version])
-        graph.add_node(("w", version), at=row, who=_actor(scene, row))
+        graph.add_node(("w", version), at=row, actor=_actor(scene, row))
     for row in scene.reads:
-        graph.add_node(("r", row), at=row, who=_actor(scene, row))
+        graph.add_node(("r", row), at=row, actor=_actor(scene, row))
         shown = {int(v) for v in c.sibling[c.owner == row]}
         for version in scene.writes:
             if version in shown and c.written[version] < row:
@@ -171,18 +171,17 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
     from networkx import lexicographical_topological_sort
 
     order = list(lexicographical_topological_sort(graph, key=lambda n: graph.nodes[n]["at"]))
-    columns: dict[str, int] = {}
-    for node in order:
-        columns.setdefault(graph.nodes[node]["who"], len(columns))
+    actor_of = {node: graph.nodes[node]["actor"] for node in order}
+    columns = {actor: i for i, actor in enumerate(dict.fromkeys(actor_of.values()))}
     place = {
-        node: (GUTTER + COLUMN * columns[graph.nodes[node]["who"]] + COLUMN / 2, 40 + ROW * i + 26)
+        node: (GUTTER + COLUMN * columns[actor_of[node]] + COLUMN / 2, 40 + ROW * i + 26)
         for i, node in enumerate(order)
     }
     width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
     drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
-    for who, i in columns.items():
+    for actor, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
-        drawing.text(x, 16, short(who, 24), "bold", "middle")
+        drawing.text(x, 16, short(actor, 24), "bold", "middle")
         drawing.line(x, 24, x, height - 26)
     for a, b, edge in graph.edges(data=True):
         _edge(drawing, place, place[a], place[b], edge["bad"])

@@ -50,11 +50,11 @@ def _reason(step: Mapping[str, Any]) -> str:
 def _operation(drawing: Drawing, h: History | None, i: int, row: int, top: float) -> None:
     drawing.rect(LEFT, top, BOX_WIDTH, BOX, "box")
     drawing.text(LEFT + 12, top + 18, f"T{i + 1}", "bold")
-    drawing.text(LEFT + 44, top + 18, _who(h, row), "soft")
+    drawing.text(LEFT + 44, top + 18, _process(h, row), "soft")
     drawing.text(LEFT + 44, top + 35, _did(h, row))
 
 
-def _who(h: History | None, row: int) -> str:
+def _process(h: History | None, row: int) -> str:
     if h is None or not 0 <= row < len(h):
         return f"index {row}"
     return f"process {h.name_of(int(h.process[row]))}, index {row}, {h.seconds(row):.3f} s"

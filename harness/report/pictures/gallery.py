@@ -60,7 +60,7 @@ class Gallery:
         self.beside = None if logs is None else Beside(logs, run, ring, keys)
 
     def pictures(self, anomaly: Mapping[str, Any]) -> Iterator[Picture]:
-        """Each picture that applies, the most telling first."""
+        """Each picture that applies, the most relevant first."""
         drawn: set[str] = set()
         for kind, caption, draw in self._kinds():
             if kind == "operations" and drawn:

@@ -34,7 +34,7 @@ def node_picture(beside: Beside, anomaly: Mapping[str, Any], shown: Any) -> Draw
     lanes: dict[str, list[tuple[Event, str]]] = {}
     for event in events:
         lanes.setdefault(event["node"], []).append((event, _state(event, id, dots, heirs)))
-    kept = {node: _telling(lane) for node, lane in sorted(lanes.items())}
+    kept = {node: _relevant(lane) for node, lane in sorted(lanes.items())}
     return _draw(beside, kept, id)
 
 
@@ -56,7 +56,7 @@ def _state(event: Event, id: str, dots: set[str], heirs: set[str]) -> str:
     return "replaced" if heirs & set(holds) else "lacks"
 
 
-def _telling(lane: Sequence[tuple[Event, str]]) -> list[tuple[Event, str]]:
+def _relevant(lane: Sequence[tuple[Event, str]]) -> list[tuple[Event, str]]:
     """The marks at which the state of a copy changes, and the first and last beside them."""
     chosen: list[int] = []
     before: dict[object, str] = {}

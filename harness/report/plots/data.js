@@ -97,7 +97,7 @@ function describe(d, k) {
   const name = (table, i) => (i >= 0 && d.names[table][i] !== undefined ? d.names[table][i] : "?");
   const took = d.took[k] < 0 ? "never ended" : `after ${(d.took[k] / 1e3).toFixed(3)} ms`;
   const node = d.node[k] >= 0 ? ` by ${name("node", d.node[k])}` : "", key = d.key[k] >= 0 ? ` of ${name("key", d.key[k])}` : "";
-  return { row: d.row[k], at: `${(d.start[k] / 1e6).toFixed(6)} s`, who: name("process", d.process[k]),
+  return { row: d.row[k], at: `${(d.start[k] / 1e6).toFixed(6)} s`, process: name("process", d.process[k]),
     did: `${d.words[k] || name("f", d.f[k])}${key}`,
     ended: `${OUTCOMES[d.outcome[k]]}${node} ${took}${d.took[k] < 0 ? "" : ` (index ${d.row[k] + d.end[k]})`}` };
 }

@@ -84,7 +84,7 @@ class Figures {
     return () => made.forEach((one, i) => one.glyph.setv({ fill_color: css(OUTCOMES[i]) }));
   }
 
-  // The bar at a place of the timeline, to `chosen`: (operation, how many the bar stands for).
+  // The bar at a place of the timeline, to `chosen`: (operation, how many the bar counts).
   tapped(x, y) {
     const b = this.drawn.bars, near = ((this.range.end - this.range.start) / 1000) * 3;
     let best = -1, nearest = near;

@@ -2,7 +2,7 @@
 const SHOWN = 40;
 
 function cells(row, op, go) {
-  for (const field of ["at", "who", "did", "ended"]) row.insertCell().textContent = op[field];
+  for (const field of ["at", "process", "did", "ended"]) row.insertCell().textContent = op[field];
   const button = document.createElement("button");
   button.type = "button"; button.textContent = `index ${op.row}`; button.addEventListener("click", go);
   row.insertCell().append(button);
@@ -29,7 +29,7 @@ async function main() {
 
   function chosen(k, many) {
     const op = describe(data, k), more = many > 1 ? ` (the first of ${many} that lie here; zoom in to part them)` : "";
-    get("chosen").textContent = `index ${op.row}, ${op.at}, process ${op.who}: ${op.did}: ${op.ended}${more}`;
+    get("chosen").textContent = `index ${op.row}, ${op.at}, process ${op.process}: ${op.did}: ${op.ended}${more}`;
   }
   figs.chosen = chosen;
 

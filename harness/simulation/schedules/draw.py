@@ -80,7 +80,10 @@ def draw(seed: int, wanted: SwarmScope = SwarmScope()) -> SimulatedSchedule:
             return _draw(seed, RandomStream(rng.split(attempt)), wanted)
         except (UsageError, Impossible) as senseless:
             problem = senseless
-    raise UsageError(f"nothing can be drawn: {problem}")
+    raise UsageError(
+        "--workload, --nemesis, --bug, --param: no schedule can be drawn for all that is given "
+        f"({problem}); leave one out"
+    )
 
 
 def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedule:

@@ -87,7 +87,7 @@ def _fewer(
     items: Callable[[], list[int]],
     drop: Callable[[SimulatedSchedule, set[int]], SimulatedSchedule],
 ) -> bool:
-    """Delta debugging: drops ever smaller parts. After a success it goes on at the same place,
+    """Delta debugging: drops ever smaller parts. After a success it continues at the same place,
     since what lies before has been tried."""
     changed = False
     size = len(items())

@@ -21,13 +21,13 @@ from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
 from dynamesis.harness.nemesis.loads import EXTRA
 
-#: requests that a node takes at once in a test with such load: a burst must go over it
+#: requests that a node takes at a time in a test with such load: a burst must go over it
 MOST_REQUESTS = 128
 #: s between two bursts, and before a node that failed is tried again
 PAUSE = 0.2
 #: s for one put
 PATIENCE = 3.0
-#: large values under way at once
+#: large values under way at the same time
 _LARGE = 4
 #: bytes of what slow readers ask for
 ASKED = 192 << 10
@@ -79,7 +79,7 @@ class LoadGenerator:
             await asyncio.sleep(PAUSE)
 
     async def _puts(self, node: str, puts: int, value: bytes, ended: Counter[str]) -> None:
-        """So many at once, on one connection."""
+        """So many concurrent puts, on one connection."""
         connection = await self._open(node)
         try:
             async with asyncio.TaskGroup() as group:

@@ -48,8 +48,8 @@ class Topology:
 
     @property
     def bounds(self) -> JsonObject:
-        """How much a node may have in progress and in hints, and how much background work at
-        once."""
+        """How much a node may have in progress and in hints, and how much background work
+        concurrently."""
         limits = {field.name: field.default for field in fields(Params)} | dict(self.node_params)
         most = {size: limits[f"max_{size}"] for size in SIZES if f"max_{size}" in limits}
         return most | {"background_slices": MOST}
@@ -60,11 +60,15 @@ def topology_of(values: Mapping[str, Any]) -> Topology:
     UsageError for the first value or combination that makes no sense."""
     n, nodes = values["n"], values["nodes"]
     if n > nodes:
-        raise UsageError(f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}")
+        raise UsageError(
+            f"--n: {n} copies need at least {n} nodes, and --nodes is {nodes}; "
+            "lower --n, or raise --nodes"
+        )
     for flag in ("r", "w"):
         if values[flag] > n:
             raise UsageError(
-                f"--{flag}: {values[flag]} answers cannot come from {n} copies (--n {n})"
+                f"--{flag}: {values[flag]} answers cannot come from {n} copies (--n {n}); "
+                f"allowed: 1 to {n}"
             )
     tls = values["tls"]
     built = Topology(
@@ -99,7 +103,9 @@ def _param(given: str) -> tuple[str, Any]:
     except yaml.YAMLError as malformed:
         raise UsageError(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
     except RecursionError:
-        raise UsageError(f"--param: {name}: its value is nested too deep") from None
+        raise UsageError(
+            f"--param: {name}: its value is nested too deep; write a plain value"
+        ) from None
 
 
 def _certificates(folder: Path) -> Tls:

@@ -4,7 +4,8 @@ etcd advertises one URL a node, the same to all peers, and its connections carry
 one proxy in front of a node cuts nothing, since what is not taken from a stream is posted the
 other way. But Go's HTTP client asks a forward proxy wherever $HTTP_PROXY names one and the
 address is not of this machine. So nodes advertise addresses of 192.0.2.0/24 (RFC 5737, never
-routed), and each has a forward proxy of its own, which knows the pair by who asks and for what.
+routed), and each has a forward proxy of its own, which knows the pair by its client and by the
+address asked for.
 
 This module runs alone, by path: `python -I -S forward.py TABLE COMMAND...` becomes the command,
 with the forward proxy beside it as a child that ends with it. TABLE is a JSON object: address that

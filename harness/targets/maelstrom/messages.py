@@ -26,8 +26,8 @@ class BrokenProtocol(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """`node`: which node printed it: `src`, or one that passes on what a client asked it for, in
-    that client's name, so that the answer goes to the client at once (Maelstrom's Raft does so);
+    """`node`: which node printed it: `src`, or one that passes on what a client asked for, in
+    that client's name, so that the answer goes straight to the client (Maelstrom's Raft does so);
     `size`: bytes on the wire"""
 
     node: str

@@ -133,8 +133,8 @@ class Router:
     # ---- the harness itself
 
     def post(self, node: str, body: Body) -> asyncio.Future[Body]:
-        """Ask a node in the name of the harness, past all links, at once; the answer may never
-        come."""
+        """Ask a node in the name of the harness, past all links, without delay; the answer may
+        never come."""
         self._numbered += 1
         number = self._numbered
         asked: asyncio.Future[Body] = asyncio.get_running_loop().create_future()

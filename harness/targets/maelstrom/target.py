@@ -56,7 +56,7 @@ class MaelstromTarget(Target):
     options: Mapping[str, TargetOption] = {
         "latency": TargetOption("0", "ms that a message between nodes takes, on average"),
         "latency-dist": TargetOption("constant", "how latencies are spread", tuple(LATENCIES)),
-        "topology": TargetOption("grid", "who is whose neighbour in broadcast", tuple(TOPOLOGIES)),
+        "topology": TargetOption("grid", "a node's neighbours in broadcast", tuple(TOPOLOGIES)),
         "disk": TargetOption(
             "no", "whether programs keep what they know on disk: if so, any may be killed",
             ("no", "yes"),

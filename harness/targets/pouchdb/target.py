@@ -100,7 +100,7 @@ class PouchDBTarget(Target):
 
 
 async def _replicates(node: NodeSite, source: str, site: Site) -> bool:
-    """Have a node replicate from another for good; it goes on by itself when it starts again."""
+    """Have a node replicate from another continuously, also after it starts again."""
     path = f"/_replicator/from-{source}"
     status, _ = await ask(node, "GET", path)
     if status == 404:

@@ -1,7 +1,7 @@
 """Target `redis`: a primary, its replicas and as many Sentinels; or a lone primary.
 
 Replication is asynchronous: what a primary has acknowledged and not passed on when it is cut off or
-dies is gone after a fail-over, and a primary that is cut off goes on to acknowledge until it is
+dies is gone after a fail-over, and a primary that is cut off continues to acknowledge until it is
 found and made a replica. That is by design (redis.io, "High availability with Redis Sentinel"),
 and this target shows it. `wait=N` has clients wait for replicas (WAIT), `mode=alone` has no
 replicas, and `appendfsync` is what a node keeps of its own.

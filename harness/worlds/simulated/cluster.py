@@ -62,7 +62,7 @@ class SimulatedProcess:
         await asyncio.sleep(_GONE)
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` s, and at once to a paused one."""
+        """SIGTERM; SIGKILL after `grace` s, and immediately to a paused one."""
         if self.state == "running":
             try:
                 async with asyncio.timeout(grace):

@@ -44,7 +44,7 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
 
 
 async def _run(runner: Runner) -> None:
-    """The first SIGINT or SIGTERM ends the test in order, the second at once."""
+    """The first SIGINT or SIGTERM ends the test in order, the second immediately."""
     task = asyncio.current_task()
     assert task is not None
 

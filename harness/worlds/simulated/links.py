@@ -12,7 +12,7 @@ from dynamesis.harness.worlds.simulated.network import Network
 
 
 class SimulatedLinks:
-    """Faults take effect at once: there is no process in between."""
+    """Faults take effect immediately: there is no process in between."""
 
     name = "simulated"
     kinds = frozenset(FAULTS)

@@ -32,7 +32,7 @@ class Process(Protocol):
     running: bool
 
     def hold(self, action: Callable[..., None], *args: Any) -> None:
-        """Do this once it goes on, if it ever does."""
+        """Do this once it continues, if it ever does."""
 
 
 class End(Protocol):

@@ -136,7 +136,7 @@ class NodeLife:
     # ---- time
 
     def hold(self, action: Callable[..., None], *args: Any) -> None:
-        """Do this now, or once the process goes on; not at all if it is dead."""
+        """Do this now, or once the process continues; not at all if it is dead."""
         if self.running:
             action(*args)
         elif self.exit_code is None:
@@ -322,14 +322,14 @@ class NodeLife:
         return self
 
     def receive(self, line: Wire, message: Message) -> None:
-        """network.End: a question came, or who asks."""
+        """network.End: a request came, or the greeting of a peer."""
         if not line.role:
             self._greet(line, message)
         elif type(message) is Hello:
             self._refuse(line, 0, "bad-request", "Hello is not for this connection")
         elif self._stopping and isinstance(message, _NEW_WORK):
             self._refuse(line, message.rid, "stopping", "this node is shutting down")
-        elif line.unsent <= HIGH_WATER:  # who does not read gets no more questions in
+        elif line.unsent <= HIGH_WATER:  # a peer that does not read gets no more requests in
             line.owed += 1
             self.post(Received(line.channel, line.peer, message))
 

@@ -135,7 +135,7 @@ class PeerLink:
             self.dial()
 
     def _may_dial(self) -> bool:
-        """Dial at once, unless it has only just been tried."""
+        """Dial immediately, unless it has only just been tried."""
         if self._node.loop.now - self._last_dial < BACKOFF[0]:
             return False
         self.dial()

@@ -34,7 +34,7 @@ from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 from dynamesis.workloads.script.used_keys import UsedKeys
 
-# what goes wrong in a test is in its history; who wants to read more, sets logging up
+# what goes wrong in a test is in its history; set logging up to read more
 logging.getLogger("dynamesis").addHandler(logging.NullHandler())
 
 #: when the garbage collector looks while a test runs: seldom, since little of it is cycles

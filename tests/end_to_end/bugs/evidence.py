@@ -25,7 +25,7 @@ def overloaded_for_good(node: Node) -> None:
 
 
 def not_ready_now_and_then(node: Node) -> None:
-    """One put in seven is told that the node is not ready."""
+    """One put in seven is refused as `not-ready`."""
     admit, numbers = node.dispatch._admit, count(1)
 
     def seldom(rid: int, *asked: Any) -> Refusal | None:

@@ -11,10 +11,10 @@ from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot
 
 
 def serve_before_transfer_ended(node: Node) -> None:
-    """A newcomer says that it is ready as soon as it hears that it is to be one."""
+    """A newcomer claims to be ready as soon as it receives the layout that adds it."""
     changed = node.transfers.layout_changed
 
-    def at_once() -> None:
+    def immediately() -> None:
         changed()
         node.runtime.after(0.0, claim)
 
@@ -23,11 +23,11 @@ def serve_before_transfer_ended(node: Node) -> None:
             if partition in node.transfers.incoming():
                 node.membership.mark_ready(partition)
 
-    node.transfers.layout_changed = at_once  # type: ignore[method-assign]
+    node.transfers.layout_changed = immediately  # type: ignore[method-assign]
 
 
 def owners_change_at_once(node: Node) -> None:
-    """Who makes the layouts ends one without waiting for its newcomers."""
+    """The claimant ends a layout without waiting for its newcomers."""
     node.membership.all_ready = lambda layout: True  # type: ignore[method-assign]
 
 
@@ -50,7 +50,7 @@ def no_hint_for_unreachable(node: Node) -> None:
 
 
 def hint_taken_and_thrown_away(node: Node) -> None:
-    """Who is to keep a hint says that it does, and does not."""
+    """A fallback acknowledges a hint and drops it."""
     put = node.replica.put
 
     def forget(
@@ -81,8 +81,8 @@ def hands_off_what_was_first(node: Node) -> None:
 
     give = hints._give
 
-    def older(to: str, key: bytes, state: State, told: Any) -> None:
-        give(to, key, first.get((to, key), state), told)
+    def older(to: str, key: bytes, state: State, answered: Any) -> None:
+        give(to, key, first.get((to, key), state), answered)
 
     hints.records.on_change = remember
     hints._give = older  # type: ignore[method-assign]

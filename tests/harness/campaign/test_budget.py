@@ -65,7 +65,7 @@ def test_reruns_end_when_the_rate_is_known_or_the_budget() -> None:
     wide = Budget(reruns=100, width=0.6)
     counts = [due(runs("invalid", *["invalid"] * n), wide) for n in range(5)]
     assert counts == [100, 99, 98, 0, 0], "3 of 3 is 44% to 100%"
-    assert due(runs("invalid", *["unknown"] * 99), wide) == 1, "they are no knowledge, but cost"
+    assert due(runs("invalid", *["unknown"] * 99), wide) == 1, "they add no knowledge, but cost"
     assert due(runs("invalid", *["unknown"] * 100), wide) == 0
     assert due(runs("invalid", "valid", "valid", "valid"), Budget(reruns=3)) == 0
 
@@ -143,9 +143,9 @@ def test_a_budget_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for wrong in ("bytes: lots", "width: 3", "width: yes", "bytes: true", "reruns: x"):
         path.write_text(head + "budget:\n  " + wrong + "\n")
         assert run(["campaign", str(path), "--store", str(tmp_path / "s")]) == 2
-        said = capsys.readouterr().err
-        assert f"mine.yaml, line 4: {wrong.partition(':')[0]}: " in said
-        assert said.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert f"mine.yaml, line 4: {wrong.partition(':')[0]}: " in printed
+        assert printed.count("\n") == 1
 
 
 def night(root: Path, name: str, *verdicts: tuple[int, str]) -> Path:
@@ -224,10 +224,10 @@ def test_a_dry_run_lists_and_does_nothing(
     before = sorted(store.rglob("*"))
     assert run(["campaign", str(path), "--store", str(store), "--dry-run", "--budget",
                 "bytes=12kB", "--shard", "1/2"]) == 0  # fmt: skip
-    said = capsys.readouterr().out
-    assert "1 tests would be run" in said
-    assert "/none/default/1" in said
-    assert "prune" in said
-    assert str(old / "runs/0001") in said.replace("\n", "")
-    assert "runs/0002" not in said
+    printed = capsys.readouterr().out
+    assert "1 tests would be run" in printed
+    assert "/none/default/1" in printed
+    assert "prune" in printed
+    assert str(old / "runs/0001") in printed.replace("\n", "")
+    assert "runs/0002" not in printed
     assert sorted(store.rglob("*")) == before

@@ -1,4 +1,4 @@
-"""A campaign's file: the cells it stands for, and what is said of one that is wrong."""
+"""A campaign's file: its cells, and the messages about a wrong one."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", ("empty", "matrix")),
         ("a: [", ("not YAML",)),
@@ -112,21 +112,21 @@ def test_what_a_cell_is_run_with(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_and_where(
-    text: str, told: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, expected: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     assert run(["campaign", str(path), "--store", str(tmp_path / "store")]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    for word in (str(path), *told):
-        assert word in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    for word in (str(path), *expected):
+        assert word in printed.err
     assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("/no/such.yaml",), ("/no/such.yaml",)),
         (("FILE", "--jobs", "0"), ("--jobs", "1 to")),
@@ -137,7 +137,7 @@ def test_what_is_wrong_and_where(
 )
 def test_wrong_usage(
     arguments: tuple[str, ...],
-    told: tuple[str, ...],
+    expected: tuple[str, ...],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -145,9 +145,9 @@ def test_wrong_usage(
     path.write_text(HEAD + MATRIX)
     given = [str(path) if each == "FILE" else each for each in arguments]
     assert run(["campaign", *given, "--store", str(tmp_path / "store")]) == 2
-    said = capsys.readouterr().err
-    for word in told:
-        assert word in said
+    printed = capsys.readouterr().err
+    for word in expected:
+        assert word in printed
 
 
 ROOT = Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""What a campaign makes of its runs: nothing hides a failure, and what is new is told."""
+"""What a campaign makes of its runs: nothing hides a failure, and what is new is reported."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_the_verdict_of_the_whole(runs: tuple[str, ...], verdict: str) -> None:
 
 def test_an_interrupted_campaign_is_never_valid() -> None:
     campaign = Campaign("mine", "2s", 2.0, {"default": {}}, CELLS)
-    for told, verdict in (("valid", "unknown"), ("error", "error"), ("invalid", "invalid")):
-        found = collect(campaign, [ran(1, 1, told)], "2026-01-01", 60.0, interrupted=True)
+    for outcome, verdict in (("valid", "unknown"), ("error", "error"), ("invalid", "invalid")):
+        found = collect(campaign, [ran(1, 1, outcome)], "2026-01-01", 60.0, interrupted=True)
         assert found["verdict"] == verdict
         assert summary(found, news(found, None), None).startswith(
             f"# Campaign mine: {verdict}, interrupted"

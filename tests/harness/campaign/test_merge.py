@@ -56,10 +56,10 @@ def test_a_shard_that_is_none(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(FILE)
     assert run(["campaign", "mine.yaml", f"--shard={text}"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "--shard" in said
-    assert "such as 2/3" in said
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "--shard" in printed
+    assert "such as 2/3" in printed
     assert not (tmp_path / "store").exists()
 
 
@@ -85,7 +85,7 @@ class Machine:
         (self.path / at).mkdir(parents=True)
         (self.path / at / "report.html").write_text(f"{cell.name} {number}")
         (self.path / at / "schedule.yaml").write_text("faults: []\n")
-        (self.path / f"runs/{number:04}/output.txt").write_text("said\n")
+        (self.path / f"runs/{number:04}/output.txt").write_text("output\n")
         (self.path / f"runs/{number:04}/x/latest").symlink_to("2026")
         more = (f"--schedule={self.path.resolve()}/runs/0001/x/2026/schedule.yaml",)
         arguments = ("test", *(more if rerun else ()))
@@ -140,7 +140,7 @@ def test_three_shards_are_one_campaign(tmp_path: Path) -> None:
         path.name for path in folder.iterdir()
     }
     site = json.loads((folder / "nightly.json").read_text())
-    assert len(site["nights"]) == 1, "shards are no nights"
+    assert len(site["nights"]) == 1, "a shard does not count as a night"
 
 
 def test_files_that_a_run_names_are_those_of_the_merged_campaign(tmp_path: Path) -> None:
@@ -178,10 +178,10 @@ def test_a_missing_shard_is_named_and_never_valid(
     assert [row["state"] for row in found["shards"]] == ["complete", "missing", "complete"]
     assert {cell["cell"] for cell in found["cells"] if cell["verdict"] == "not run"} >= lost
     assert set(found["omitted"]) == lost
-    told = f"shard 2/3 is missing: {len(lost)} of {len(lost)} tests were not run"
-    assert told in capsys.readouterr().out.replace("\n", " ")
-    assert told in (folder / "summary.md").read_text()
-    assert told in (folder / "index.html").read_text()
+    expected = f"shard 2/3 is missing: {len(lost)} of {len(lost)} tests were not run"
+    assert expected in capsys.readouterr().out.replace("\n", " ")
+    assert expected in (folder / "summary.md").read_text()
+    assert expected in (folder / "index.html").read_text()
     suite = ET.parse(tmp_path / "j.xml").getroot()
     assert suite.get("errors") == str(len(lost) + 1)
     errors = {case.get("name") for case in suite if case.find("error") is not None}
@@ -233,9 +233,9 @@ def test_shards_without_a_cell_lack_nothing(tmp_path: Path) -> None:
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     store = ["--store", str(Path(str(arguments[0])) / "no-store")]
     assert run(["merge", *map(str, arguments), *store]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed
 
 
 def test_the_same_shard_twice_is_refused(
@@ -243,14 +243,14 @@ def test_the_same_shard_twice_is_refused(
 ) -> None:
     one = Machine(tmp_path / "m1", "1/2").all().end()
     shutil.copytree(one.path, tmp_path / "copy")
-    said = refused(capsys, one.path, tmp_path / "copy")
-    assert f"{one.path} and {tmp_path / 'copy'} are both shard 1/2" in said
+    printed = refused(capsys, one.path, tmp_path / "copy")
+    assert f"{one.path} and {tmp_path / 'copy'} are both shard 1/2" in printed
     latest = one.path.parent / "latest"
     assert run(["merge", str(one.path), str(latest), "--store", str(tmp_path / "all")]) == 3
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (("2s", "3s"), "hash of its tests"),
         (("cart, register", "cart"), "number of tests"),
@@ -258,31 +258,35 @@ def test_the_same_shard_twice_is_refused(
     ],
 )
 def test_another_campaign_is_refused(
-    change: tuple[str, str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: tuple[str, str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = Machine(tmp_path / "m1", "1/2").all().end()
     two = Machine(tmp_path / "m2", "2/2", FILE.replace(*change)).all().end()
-    said = refused(capsys, one.path, two.path)
-    assert f"{two.path} (shard 2/2) is not of the same campaign as {one.path} (shard 1/2)" in said
-    assert told in said
+    printed = refused(capsys, one.path, two.path)
+    assert (
+        f"{two.path} (shard 2/2) is not of the same campaign as {one.path} (shard 1/2)" in printed
+    )
+    assert expected in printed
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [("version", "9.9", "dynamesis 9.9"), ("shard", "2/4", "shards is 4, not 2"),
      ("only", "cart", "--only is cart")],
 )  # fmt: skip
 def test_another_version_or_number_of_shards_is_refused(
-    key: str, value: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    key: str, value: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = Machine(tmp_path / "m1", "1/2").all().end()
     two = Machine(tmp_path / "m2", "2/2").all().end()
     plan = json.loads((two.path / "plan.json").read_text())
     (two.path / "plan.json").write_text(json.dumps(plan | {key: value}))
-    assert told in refused(capsys, one.path, two.path)
+    assert expected in refused(capsys, one.path, two.path)
 
 
-def test_what_is_no_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_campaign_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no such folder" in refused(capsys, tmp_path / "none")
     (tmp_path / "empty").mkdir()
     assert "no plan.json" in refused(capsys, tmp_path / "empty")

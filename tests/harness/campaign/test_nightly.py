@@ -80,7 +80,7 @@ def test_the_site_has_failures_before_the_matrix_and_the_zoo() -> None:
     assert "<svg" in page
 
 
-def test_one_night_is_no_trend_and_damage_is_passed_over() -> None:
+def test_one_night_is_not_a_trend_and_damage_is_passed_over() -> None:
     now = night("2", "valid")
     new = news(now, None)
     assert "<svg" not in index(now, new)

@@ -59,7 +59,7 @@ BAD = [
     ("test.json", '{"command": 5, "time_limit": 5}', "command"),
     ("test.json", "", "(file)"),
     ("results.json", "{", "results.json"),
-    ("results.json", '{"valid": true}', "nothing to shrink"),
+    ("results.json", '{"valid": true}', "give the folder of an invalid test"),
     ("results.json", "[" * 100_000, "results.json"),
     ("schedule.yaml", "faults: [", "schedule.yaml"),
     ("schedule.yaml", "- 1", "faults"),
@@ -67,13 +67,13 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "said"), BAD)
+@pytest.mark.parametrize(("name", "content", "expected"), BAD)
 def test_a_stored_test_that_cannot_be_shrunk_is_refused(
-    tmp_path: Path, name: str, content: str, said: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, content: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for file, text in {**GOOD, name: content}.items():
         (tmp_path / file).write_text(text)
     assert run(["shrink", str(tmp_path)]) == USAGE
-    told = capsys.readouterr().err
-    assert said in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert expected in printed
+    assert "Traceback" not in printed

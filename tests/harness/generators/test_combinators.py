@@ -184,12 +184,12 @@ def test_reserve_gives_each_source_its_threads():
 
 
 def test_on_threads_hides_the_other_threads_and_their_events():
-    heard = []
-    inner = gen.trace("t", heard.append, [A, B])
+    traced = []
+    inner = gen.trace("t", traced.append, [A, B])
     quick(gen.any(gen.on_threads(lambda t: t == 1, inner), gen.on_threads(lambda t: t == 0, C)))
-    told = [line for line in heard if "update" in line]
-    assert len(told) == 2
-    assert all("process=1" in line for line in told)
+    updates = [line for line in traced if "update" in line]
+    assert len(updates) == 2
+    assert all("process=1" in line for line in updates)
 
 
 def test_process_limit_bounds_how_many_processes_are_used_up():
@@ -388,6 +388,6 @@ class Never:
         return self
 
 
-def test_a_generator_that_can_never_go_on_is_a_deadlock():
+def test_a_generator_that_can_never_continue_is_a_deadlock():
     with pytest.raises(Deadlock, match="waits for ever at 10 ns"):
         perfect([A, Never()])

@@ -53,7 +53,7 @@ def test_without_an_answer_there_is_no_context() -> None:
     assert [op.basis for op in history if op.f == "put" and op.type == "invoke"] == [None]
 
 
-def test_a_client_goes_on_under_another_number_when_an_outcome_is_unknown() -> None:
+def test_a_client_continues_under_another_number_when_an_outcome_is_unknown() -> None:
     def unknown(op: Op) -> Op:
         return msgspec.structs.replace(op, type="info", time=op.time + LATENCY)
 

@@ -1,4 +1,4 @@
-"""Asking and telling a generator changes nothing in it, and the seed decides everything."""
+"""Calls of a generator change nothing in it, and the seed decides everything."""
 
 import msgspec
 import pytest
@@ -47,7 +47,7 @@ def unchanged(schedule, transition, argument):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_op_and_update_leave_every_state_as_it_was(name):
-    """Walk a whole run; at each state ask twice and tell twice, and compare what the state
+    """Walk a whole run; at each state call `op` and `update` twice, and compare what the state
     looks like before and after."""
     schedule, busy, now = start(SOURCES[name], concurrency=2), [], 0
     for index in range(200):

@@ -1,4 +1,4 @@
-"""A faulty generator is told all that is wrong with it, at the step where it happened."""
+"""A faulty generator gets the list of all problems, at the step where they happened."""
 
 from dataclasses import dataclass
 

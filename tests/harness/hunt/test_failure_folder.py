@@ -103,8 +103,8 @@ def test_a_kill_leaves_whole_files_and_the_next_hunt_clears_what_lies_about(tmp_
 
 def test_different_bugs_of_two_branches_merge(tmp_path: Path) -> None:
     def git(*arguments: str) -> None:
-        who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+        author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
 
     folder = FailureFolder(tmp_path / "failures")
     git("init", "-q", "-b", "main")

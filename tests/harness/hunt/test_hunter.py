@@ -1,4 +1,4 @@
-"""What a hunt makes of its runs, in a world of its own that answers at once."""
+"""What a hunt makes of its runs, in a world of its own that answers immediately."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import (
 var (
 	lock  sync.Mutex
 	up    = map[string]bool{}
-	heard = map[string]int{}
+	received = map[string]int{}
 )
 
 func serve(address string, answer func(net.Conn)) {
@@ -46,7 +46,7 @@ func main() {
 	name, host := os.Args[1], os.Args[2]
 	for _, word := range os.Args[5:] {
 		peer, address, _ := strings.Cut(word, "=")
-		up[peer], heard[peer] = false, 0
+		up[peer], received[peer] = false, 0
 		go func() {
 			for {
 				answered := ask(name, address)
@@ -61,7 +61,7 @@ func main() {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		if caller := strings.TrimSpace(line); caller != "" {
 			lock.Lock()
-			heard[caller]++
+			received[caller]++
 			lock.Unlock()
 			conn.Write([]byte("yes\n"))
 		}
@@ -69,6 +69,6 @@ func main() {
 	serve(host+":"+os.Args[4], func(conn net.Conn) {
 		lock.Lock()
 		defer lock.Unlock()
-		json.NewEncoder(conn).Encode(map[string]any{"up": up, "heard": heard})
+		json.NewEncoder(conn).Encode(map[string]any{"up": up, "received": received})
 	})
 }

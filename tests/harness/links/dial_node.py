@@ -2,7 +2,7 @@
 
     python dial_node.py ID HOST PEER_PORT CLIENT_PORT PEER=HOST:PORT...
 
-Whoever connects to its client port gets {"up": {peer: bool}, "heard": {peer: requests}}.
+A connection to its client port gets {"up": {peer: bool}, "received": {peer: requests}}.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ class Node:
         self.name = name
         self.peers = peers
         self.up = dict.fromkeys(peers, False)
-        self.heard = dict.fromkeys(peers, 0)
+        self.received = dict.fromkeys(peers, 0)
 
     async def run(self, host: str, peer_port: int, client_port: int) -> None:
         await asyncio.start_server(self.serve, host, peer_port)
-        await asyncio.start_server(self.tell, host, client_port)
+        await asyncio.start_server(self.send, host, client_port)
         await asyncio.gather(*map(self.ask, self.peers))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             name = (await reader.readline()).decode().strip()
             if name:
-                self.heard[name] += 1
+                self.received[name] += 1
                 writer.write(b"yes\n")
         except OSError:
             pass
         writer.close()
 
-    async def tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(json.dumps({"up": self.up, "heard": self.heard}).encode())
+    async def send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(json.dumps({"up": self.up, "received": self.received}).encode())
         writer.close()
 
     async def ask(self, peer: str) -> None:

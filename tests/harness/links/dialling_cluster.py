@@ -42,16 +42,16 @@ class Cluster:
         states = await self.states()
         return {(a, b) for a, b in PAIRS if states[a]["up"][b]}
 
-    async def heard(self) -> dict[tuple[str, str], int]:
+    async def received(self) -> dict[tuple[str, str], int]:
         """(a, b) -> requests of a that have reached b."""
         states = await self.states()
-        return {(a, b): states[b]["heard"][a] for a, b in PAIRS}
+        return {(a, b): states[b]["received"][a] for a, b in PAIRS}
 
     async def hearing(self) -> set[tuple[str, str]]:
         """The pairs (a, b) such that b receives requests of a, over some time."""
-        before = await self.heard()
+        before = await self.received()
         await asyncio.sleep(0.8)
-        after = await self.heard()
+        after = await self.received()
         return {pair for pair in PAIRS if after[pair] > before[pair]}
 
     async def _state(self, node: str) -> dict[str, Any]:

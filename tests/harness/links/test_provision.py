@@ -81,9 +81,9 @@ def test_a_binary_of_another_version_is_passed_over(
 ) -> None:
     monkeypatch.setenv("TOXIPROXY_SERVER", str(server(tmp_path / "old", "2.9.0")))
     on_path = server(tmp_path / "tools" / "toxiproxy-server")
-    said: list[str] = []
-    assert toxiproxy_server(said.append, NOWHERE) == on_path
-    assert "2.9.0" in said[0]
+    notes: list[str] = []
+    assert toxiproxy_server(notes.append, NOWHERE) == on_path
+    assert "2.9.0" in notes[0]
 
 
 def test_a_download_is_checked_kept_and_found_again(release: tuple[str, Path]) -> None:
@@ -152,7 +152,7 @@ def test_when_all_fails_every_step_is_named_and_the_way_out(tmp_path: Path) -> N
         assert words in message
 
 
-def test_of_two_at_once_one_works_and_the_other_finds_the_result(
+def test_of_two_concurrent_ones_one_works_and_the_other_finds_the_result(
     tmp_path: Path, release: tuple[str, Path]
 ) -> None:
     url, folder = release

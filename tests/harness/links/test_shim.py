@@ -46,7 +46,7 @@ async def main():
     assert await reader.read(9) == b"the other"
     writer.close()
 asyncio.run(main())
-# what stands in no line is dialled as it is
+# an address in no line is dialled as it is
 own = socket.create_server(("127.0.0.1", 0))
 socket.create_connection(own.getsockname()).close()
 """

@@ -160,7 +160,7 @@ def test_a_foreign_server_on_the_api_port_is_not_taken_for_ours(
     asyncio.run(scenario())
 
 
-def test_a_program_that_is_no_toxiproxy_fails_the_start(tmp_path: Path) -> None:
+def test_a_program_that_is_not_a_toxiproxy_fails_the_start(tmp_path: Path) -> None:
     async def scenario() -> None:
         with reserve(20) as ports, ProcessGuard.start() as reaper:
             bed = Bed(Path("/bin/false"), tmp_path, ports, reaper)
@@ -226,7 +226,7 @@ def test_errors_of_the_server_are_raised_and_not_swallowed(binary: Path, tmp_pat
         async with open_bed(binary, tmp_path) as bed:
             api.bind(bed.links._servers["n1"].port)
             with pytest.raises(api.NotFound):
-                api.Consumer.get("/proxies/nobody")
+                api.Consumer.get("/proxies/missing")
             with pytest.raises(api.ApiError, match="409"):
                 api.Toxiproxy().create("127.0.0.1:1", "n1-n2", listen="127.0.0.1:0")
 

@@ -25,7 +25,7 @@ KEYS = [b"key-%d" % i for i in range(20)]
 
 
 async def holds(client: Client, key: bytes) -> bool:
-    """Whether what was put is read; it need not be at once, while replicas are repaired."""
+    """Whether what was put is read; it need not be immediately, while replicas are repaired."""
     try:
         siblings = (await client.get(key)).siblings
     except DynamoError:
@@ -56,11 +56,11 @@ class Scene:
         op = Op(type="invoke", process="nemesis", f=f, value=action_from_value(f, value))
         return self.record(await self.nemesis.invoke(op, self.record))
 
-    def said(self, f: str) -> list[dict[str, Any]]:
+    def values_of(self, f: str) -> list[dict[str, Any]]:
         return [op.value for op in self.history if op.f == f]
 
     async def members(self) -> list[list[str]]:
-        """What each node that takes part says."""
+        """The members by each node that takes part."""
         cluster = self.cluster
         return [(await cluster.ring(node))["members"] for node in cluster.nodes]
 

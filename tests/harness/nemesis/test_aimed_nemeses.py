@@ -44,7 +44,7 @@ async def load(s: Scene) -> AsyncIterator[None]:
 
 
 def proofs(s: Scene) -> dict[int, dict[str, Any]]:
-    return {proof["fault"]: proof for proof in s.said("evidence")}
+    return {proof["fault"]: proof for proof in s.values_of("evidence")}
 
 
 def test_a_node_dies_while_it_is_stopped(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_node_dies_in_the_middle_of_its_shutdown_or_is_down_before(
             await s.do("stop-kill", fault=0)
         await s.nemesis.heal_all()
         assert proofs(s)[0]["bit"]
-        assert not s.said("found-dead")
+        assert not s.values_of("found-dead")
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario)
@@ -124,18 +124,18 @@ async def gives(s: Scene) -> bool:
     return any(each["state"] == "giving up" and each["waiting_for"] for each in moving)
 
 
-def test_who_gives_up_partitions_is_cut_off_from_those_it_waits_for(tmp_path: Path) -> None:
+def test_a_node_that_gives_up_partitions_is_cut_off_from_those_it_waits_for(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         aim: Any = {"target": "giver", "key": "k", "otherwise": "n2", "kind": "refused"}
         await s.do("start-cut", fault=0, **aim)
-        assert s.history[-1].value["grudge"] == [["n2"], ["n1", "n3"]], "nobody gives up any"
+        assert s.history[-1].value["grudge"] == [["n2"], ["n1", "n3"]], "no node gives up any"
         await s.do("stop-cut", fault=0)
         async with load(s):
             await s.do("start-membership", fault=1, **{**CHANGE, "joins": 1, "back": False})
             await until(lambda: gives(s))
             await s.do("start-cut", fault=2, **{**aim, "otherwise": "n4"})
             (giver,), peers = s.history[-1].value["grudge"]
-            assert giver != "n4", "who only joins gives up nothing"
+            assert giver != "n4", "a node that only joins gives up nothing"
             assert "n4" in peers
             await s.do("stop-cut", fault=2)
         await s.nemesis.heal_all()
@@ -158,7 +158,7 @@ def test_partitions_move_to_a_newcomer_and_back(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_leaver_that_is_hardly_out_comes_back_or_has_gone_for_good(tmp_path: Path) -> None:
+def test_a_leaver_that_is_hardly_out_comes_back_or_has_gone_permanently(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         async with load(s):
             for fault in range(2):
@@ -190,7 +190,7 @@ def test_a_removed_node_joins_again_under_its_name_with_nothing(tmp_path: Path) 
             await s.do("start-kill", fault=2, nodes=["n3"])
             await s.do("stop-kill", fault=2)
         await s.nemesis.heal_all()
-        assert not s.said("found-dead")
+        assert not s.values_of("found-dead")
         await s.check("n1", "n2", "n3", "n4")
 
     run(tmp_path, scenario)

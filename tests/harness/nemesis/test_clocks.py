@@ -55,11 +55,11 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Pat
         assert await is_right(s, "n3")
         await s.do("stop-clock", fault=0)
         await s.nemesis.heal_all()
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         (wanted, *_) = SETTINGS[kind].values()
         for node in nodes:
-            assert proof["detail"]["skew_ms"][node] * wanted > 0, "the way it was told to go"
+            assert proof["detail"]["skew_ms"][node] * wanted > 0, "in the requested direction"
             assert await is_right(s, node)
         await s.check("n1", "n2", "n3")
 
@@ -68,7 +68,7 @@ def test_a_clock_is_wrong_and_set_right(tmp_path: Path, kind: str, faketime: Pat
 
 @pytest.mark.parametrize("faketime", ENGINES)
 @pytest.mark.parametrize("grain", [15, 1000])
-def test_a_clock_goes_on_in_steps_until_it_is_healed(
+def test_a_clock_continues_in_steps_until_it_is_healed(
     tmp_path: Path, grain: int, faketime: Path | None
 ) -> None:
     async def scenario(s: Scene) -> None:
@@ -84,7 +84,7 @@ def test_a_clock_goes_on_in_steps_until_it_is_healed(
         assert status["clock"]["wall"] % grain == 0
         await s.do("stop-clock", fault=0)
         await s.nemesis.heal_all()
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         assert all(wall % grain == 0 for wall in proof["detail"]["readings"]["n1"])
         assert await is_right(s, "n1")

@@ -15,7 +15,7 @@ def nodes(size: int) -> Nodes:
     return tuple(f"n{i}" for i in range(1, size + 1))
 
 
-def hears(grudge: Grudge, node: str, all_nodes: Nodes) -> set[str]:
+def reachable(grudge: Grudge, node: str, all_nodes: Nodes) -> set[str]:
     return set(all_nodes) - {a for a, b in unreached(grudge) if b == node}
 
 
@@ -74,18 +74,18 @@ def test_both_ways_takes_both_routes_and_one_way_half_of_each() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_in_a_ring_each_reaches_a_majority_and_no_two_the_same(size: int, seed: int) -> None:
     grudge, _ = cuts.majorities_ring(nodes(size), Rng(seed))
-    heard = [frozenset(hears(grudge, node, nodes(size))) for node in nodes(size)]
-    assert all(len(majority) > size / 2 for majority in heard)
-    assert len(set(heard)) == size
-    assert all(len(majority) < size for majority in heard)
+    majorities = [frozenset(reachable(grudge, node, nodes(size))) for node in nodes(size)]
+    assert all(len(majority) > size / 2 for majority in majorities)
+    assert len(set(majorities)) == size
+    assert all(len(majority) < size for majority in majorities)
 
 
 @pytest.mark.parametrize("size", range(3, 10))
 def test_a_bridge_reaches_all_and_the_sides_do_not_reach_each_other(size: int) -> None:
     grudge, _ = cuts.bridge(nodes(size), Rng(size))
-    everybody = set(nodes(size))
-    heard = {node: hears(grudge, node, nodes(size)) for node in nodes(size)}
-    bridges = [node for node in nodes(size) if heard[node] == everybody]
+    every_node = set(nodes(size))
+    majorities = {node: reachable(grudge, node, nodes(size)) for node in nodes(size)}
+    bridges = [node for node in nodes(size) if majorities[node] == every_node]
     assert len(bridges) == 1
     assert unreached(grudge) == {(b, a) for a, b in unreached(grudge)}
 

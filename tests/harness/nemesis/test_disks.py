@@ -1,4 +1,4 @@
-"""Disks that fail under real nodes: each fault bites, says so, and is over when it is lifted."""
+"""Disks that fail under real nodes: each fault takes effect, is proved, and ends when lifted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_bad_disk_takes_effect_and_is_mended(tmp_path: Path, kind: str) -> Non
 
         await until(bitten)
         await s.do("stop-disk", fault=0)
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         assert proof["detail"]["bites"]["n1"] > 0
         status = await s.cluster.status("n1")
@@ -66,7 +66,7 @@ def test_bits_flip_once_there_are_any(tmp_path: Path) -> None:
 
         await until(flipped)
         await s.do("stop-disk", fault=0)
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         assert proof["detail"]["bites"]["n1"] > 0
 
@@ -85,7 +85,7 @@ def test_the_power_fails_under_writes_that_wait_to_be_synced(tmp_path: Path) -> 
         s.nemesis.look(s.record)
         after = {node: cluster._process(node).pid for node in cluster.nodes}
         assert [node for node in before if before[node] != after[node]] == ["n1"]
-        assert not s.said("found-dead")
+        assert not s.values_of("found-dead")
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario, starts=("start-disk",))
@@ -100,7 +100,7 @@ def test_a_disk_of_a_paused_node_is_mended_by_the_heal(tmp_path: Path) -> None:
         status = await s.cluster.status("n1")
         assert status is not None
         assert status["disk"]["fault"] == "none"
-        assert not s.said("evidence")[0]["bit"], "nobody wrote"
+        assert not s.values_of("evidence")[0]["bit"], "nothing was written"
 
     run(tmp_path, scenario, starts=("start-disk",))
 
@@ -110,7 +110,7 @@ def test_a_node_with_a_bad_disk_that_died_is_named(tmp_path: Path) -> None:
         await s.do("start-disk", fault=0, kind="full", nodes=["n1"])
         await s.cluster.kill("n1")
         await s.nemesis.heal_all()
-        assert [said["nodes"] for said in s.said("found-dead")] == [["n1"]]
+        assert [values_of["nodes"] for values_of in s.values_of("found-dead")] == [["n1"]]
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario, starts=("start-disk",))
@@ -127,7 +127,7 @@ def test_a_node_gets_its_old_disk_back_and_learns_what_it_missed(tmp_path: Path)
         await s.do("start-wipe", fault=1, nodes=["n1"], disk="restored")
         assert s.cluster.state("n1") == "down"
         await s.do("stop-wipe", fault=1)
-        proofs = {proof["fault"]: proof for proof in s.said("evidence")}
+        proofs = {proof["fault"]: proof for proof in s.values_of("evidence")}
         assert proofs[0]["detail"]["copied"] == proofs[1]["detail"]["restored"] == ["n1"]
         assert proofs[0]["bit"]
         assert proofs[1]["bit"]

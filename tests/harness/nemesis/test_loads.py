@@ -1,4 +1,4 @@
-"""Extra load on real nodes: it shows in what they say, ends when it is lifted, and stands in
+"""Extra load on real nodes: it shows in their status, ends when it is lifted, and is in
 no dump."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def test_a_node_under_load_reports_it_until_it_is_over(tmp_path: Path, kind: str
 
         await until(seen)
         await s.do("stop-load", fault=0)
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"], proof
 
         async def idle() -> bool:
@@ -51,7 +51,7 @@ def test_a_node_under_load_reports_it_until_it_is_over(tmp_path: Path, kind: str
     run(tmp_path, scenario)
 
 
-def test_load_on_a_node_that_dies_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_load_on_a_node_that_dies_continues_when_it_is_back(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         value: dict[str, Any] = {"kind": "burst", "nodes": ["n1"], "with": {"puts": 300}}
         await s.cluster.kill("n1")
@@ -63,7 +63,7 @@ def test_load_on_a_node_that_dies_goes_on_when_it_is_back(tmp_path: Path) -> Non
 
         await until(seen)
         await s.nemesis.heal_all()
-        assert s.said("evidence")[0]["bit"]
+        assert s.values_of("evidence")[0]["bit"]
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario)

@@ -20,7 +20,7 @@ def test_newcomers_get_their_share_and_leavers_go_empty_handed(tmp_path: Path) -
         await s.do("start-membership", fault=0, **{**CHANGE, "joins": 2})
         assert s.history[-1].value["joins"] == ["n4", "n5"]
         await s.nemesis.heal_all()
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         view = proof["detail"]["membership"]
         assert view["settled"]
@@ -32,7 +32,7 @@ def test_newcomers_get_their_share_and_leavers_go_empty_handed(tmp_path: Path) -
         await s.nemesis.heal_all()
         assert s.cluster.state("n2") == "down"
         await s.check("n1", "n3", "n4", "n5", "n6")
-        assert [stop["fault"] for stop in s.said("stop-membership")] == [0, 1]
+        assert [stop["fault"] for stop in s.values_of("stop-membership")] == [0, 1]
         assert Ledger(tmp_path / "ledger").open() == {}
 
     run(tmp_path, scenario)
@@ -45,9 +45,12 @@ def test_a_dead_node_is_removed_and_not_started_again(tmp_path: Path) -> None:
         await s.do("stop-kill", fault=0)
         await s.nemesis.heal_all()
         assert s.cluster.state("n3") == "down"
-        assert {proof["fault"]: proof["bit"] for proof in s.said("evidence")} == {0: True, 1: True}
+        assert {proof["fault"]: proof["bit"] for proof in s.values_of("evidence")} == {
+            0: True,
+            1: True,
+        }
         await s.check("n1", "n2", "n4")
-        assert not s.said("found-dead")
+        assert not s.values_of("found-dead")
 
     run(tmp_path, scenario, size=4)
 
@@ -57,9 +60,9 @@ def test_a_change_that_no_node_can_learn_yet_comes_about_after_the_heal(tmp_path
         await s.do("start-pause", fault=0, nodes=["n1"])
         await s.do("start-kill", fault=1, nodes=["n2", "n3"])
         await s.do("start-membership", fault=2, **{**CHANGE, "joins": 1})
-        assert s.said("evidence")[0]["fault"] == 0
+        assert s.values_of("evidence")[0]["fault"] == 0
         await s.nemesis.heal_all()
-        assert all(proof["bit"] for proof in s.said("evidence"))
+        assert all(proof["bit"] for proof in s.values_of("evidence"))
         await s.check("n1", "n2", "n3", "n4")
 
     run(tmp_path, scenario)
@@ -98,10 +101,10 @@ def test_a_node_on_its_way_back_is_not_removed_again(
         async def is_over() -> bool:
             done = await s.do("start-membership", fault=next(faults), **remove)
             assert done.value["skipped"]
-            return bool(s.said("evidence"))
+            return bool(s.values_of("evidence"))
 
         await until(is_over)
-        (proof,) = s.said("evidence")
+        (proof,) = s.values_of("evidence")
         assert proof["bit"]
         assert "n3 was a member and has gone" in proof["detail"]["back"]["n3"]
         await s.nemesis.heal_all()

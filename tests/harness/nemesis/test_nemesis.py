@@ -1,4 +1,4 @@
-"""Every fault on real processes and links: that it bites, that it says so, that it heals."""
+"""Every fault on real processes and links: it takes effect, is proved, and heals."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ def test_a_cut_takes_effect_and_heals(tmp_path: Path, kind: str) -> None:
         await s.do("start-cut", fault=0, kind=kind, grudge=[["n1"], ["n2", "n3"]])
         for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")):
             await until(partial(unreached, s, *pair))
-        assert await s.hears("n2", "n3")
+        assert await s.reaches("n2", "n3")
         await s.do("stop-cut", fault=0)
         assert s.proofs()[0]["bit"]
         assert set(s.proofs()[0]["detail"]["felt"]) == {"n1-n2", "n1-n3", "n2-n1", "n3-n1"}
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
 
 async def unreached(s: Scene, a: str, b: str) -> bool:
-    return not await s.hears(a, b)
+    return not await s.reaches(a, b)
 
 
 def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge={"n1": ["n2"]})
         await until(lambda: unreached(s, "n1", "n2"))
-        assert await s.hears("n1", "n3")
-        assert await s.hears("n2", "n3")
+        assert await s.reaches("n1", "n3")
+        assert await s.reaches("n2", "n3")
         await s.do("stop-cut", fault=0)
         assert s.proofs()[0]["bit"]
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -79,7 +79,7 @@ def test_a_killed_process_is_gone_and_comes_back_with_its_data(tmp_path: Path) -
         await s.do("stop-kill", fault=0)
         assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"gone": {"n2": pid}}}
         assert s.system.state("n2") == "running"
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -93,12 +93,12 @@ def test_a_wiped_node_has_lost_its_data(tmp_path: Path) -> None:
         await s.do("stop-wipe", fault=0)
         assert s.proofs()[0]["detail"] == {"gone": {"n1": pid}, "wiped": ["n1"]}
         assert not (tmp_path / "n1" / "old").exists()
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
 
-def test_a_paused_process_is_stopped_and_goes_on_as_the_same(tmp_path: Path) -> None:
+def test_a_paused_process_is_stopped_and_continues_as_the_same(tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n3")
         await s.do("start-pause", fault=0, nodes=["n3"])
@@ -106,7 +106,7 @@ def test_a_paused_process_is_stopped_and_goes_on_as_the_same(tmp_path: Path) -> 
         await s.do("stop-pause", fault=0)
         assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"stopped": ["n3"]}}
         assert s.system.pid("n3") == pid
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -117,11 +117,11 @@ def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
         await s.do("start-cut", fault=1, kind="black-hole", grudge=[["n1", "n2"], ["n3"]])
         await until(lambda: unreached(s, "n2", "n3"))
         await s.do("stop-cut", fault=0)
-        await until(lambda: s.hears("n1", "n2"))
+        await until(lambda: s.reaches("n1", "n2"))
         await until(lambda: unreached(s, "n1", "n3"))
         await s.do("stop-cut", fault=1)
         assert {fault: proof["bit"] for fault, proof in s.proofs().items()} == {0: True, 1: True}
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -131,15 +131,15 @@ def test_a_pause_takes_effect_when_the_node_that_was_down_is_back(tmp_path: Path
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-pause", fault=1, nodes=["n1"])
         await s.do("stop-kill", fault=0)
-        await until(partial(told, s, 1))
+        await until(partial(proved, s, 1))
         await s.do("stop-pause", fault=1)
         assert s.proofs()[1] == {"fault": 1, "bit": True, "detail": {"stopped": ["n1"]}}
 
     run(tmp_path, scenario)
 
 
-async def told(s: Scene, fault: int) -> bool:
-    """The proof of this fault is complete, and told with the next thing that is done."""
+async def proved(s: Scene, fault: int) -> bool:
+    """The proof of this fault is complete, and recorded with the next action."""
     return s.nemesis._watches[fault].over
 
 
@@ -151,7 +151,7 @@ def test_a_paused_node_can_be_killed_and_comes_back_paused(tmp_path: Path) -> No
         await s.do("stop-kill", fault=1)
         assert s.system.state("n1") == "paused"
         await s.do("stop-pause", fault=0)
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -166,7 +166,7 @@ def test_a_node_that_two_faults_hold_down_comes_up_after_both(tmp_path: Path) ->
         assert s.system.state("n1") == "down"
         assert not s.proofs()[2]["bit"], "a process that is down cannot be paused"
         await s.do("stop-kill", fault=1)
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -192,14 +192,14 @@ def test_heal_all_takes_back_everything_and_may_be_repeated(tmp_path: Path) -> N
         await s.do("start-kill", fault=1, nodes=["n1"])
         await s.do("start-pause", fault=2, nodes=["n2"])
         await s.nemesis.heal_all()
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
         ended = [op.f for op in s.history if op.f.startswith("stop-")]
         assert ended == ["stop-cut", "stop-kill", "stop-pause"]
         assert Ledger(tmp_path / "ledger").open() == {}
         before = len(s.history)
         await s.nemesis.heal_all()
         assert len(s.history) == before
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -225,7 +225,7 @@ def test_a_fault_half_injected_is_healed_by_the_ledger(tmp_path: Path) -> None:
         assert s.system.state("n1") == "down"
         assert list(Ledger(tmp_path / "ledger").open()) == [0]
         await s.nemesis.heal_all()
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
         assert Ledger(tmp_path / "ledger").open() == {}
 
     run(tmp_path, scenario)
@@ -242,7 +242,7 @@ def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None
             "exits": {"n3": -9},
             "last": {"n3": "ended with exit code -9"},
         }
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -334,7 +334,7 @@ def test_bad_links_show_and_heal(
             await until_over(s.nemesis._watches[fault])
             await s.do("stop-link", fault=fault)
             assert s.proofs()[fault]["bit"], (kind, fields)
-            await until(s.all_hear_all)
+            await until(s.all_reach_all)
 
     run(tmp_path, scenario, links)
 
@@ -431,9 +431,9 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         ):  # fmt: skip
             s.nemesis.observe(Op(type=type, f="put", key=key, worth={"coordinator": node}))
         done = await s.do("start-cut", fault=2, kind="refused", target="coordinator", **aim)
-        assert done.value["grudge"][0] == [other], "who coordinated the last put of the key"
+        assert done.value["grudge"][0] == [other], "the coordinator of the last put of the key"
         await s.do("stop-cut", fault=2)
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -445,7 +445,7 @@ def test_where_no_one_answers_the_target_is_the_one_named_otherwise(tmp_path: Pa
         done = await s.do("start-cut", fault=1, kind="refused", **aim)
         assert done.value["grudge"] == [["n2"], ["n1", "n3"]]
         await s.nemesis.heal_all()
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)
 
@@ -478,6 +478,6 @@ def test_a_graceful_stop_ends_the_process_and_it_comes_back(tmp_path: Path) -> N
         assert s.system._processes["n1"].returncode == -signal.SIGTERM
         await s.do("stop-kill", fault=0)
         assert s.proofs()[0]["bit"]
-        await until(s.all_hear_all)
+        await until(s.all_reach_all)
 
     run(tmp_path, scenario)

@@ -21,7 +21,7 @@ from dynamesis.harness.nemesis.faults import action_from_value
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 ALL_KINDS = frozenset(FAULTS)
-ARENA = FaultContext.draw(FIVE, ALL_KINDS, seed=7)
+CONTEXT = FaultContext.draw(FIVE, ALL_KINDS, seed=7)
 
 
 def event(at: int, f: str, value: dict[str, Any]) -> Event:
@@ -129,7 +129,7 @@ def test_a_whole_plan() -> None:
 
 
 def test_the_plan_of_a_month_can_still_be_read() -> None:
-    events = plan(("storm",), ARENA, 7, 30 * 24 * 3600)
+    events = plan(("storm",), CONTEXT, 7, 30 * 24 * 3600)
     assert 1000 < len(events) < 100_000
     assert max(event.at for event in events) > 29 * 24 * 3_600_000
 
@@ -141,8 +141,8 @@ def test_a_timeline_keeps_its_times_and_waits_for_the_nemesis() -> None:
         event(5, "start-kill", {"fault": 1}),
     )
     source = gen.clients([gen.sleep(0.001), gen.invoke("w")], FaultTimeline(events))
-    told = [(op.time, op.type, op.process, op.f) for op in perfect(source, concurrency=1)]
-    assert told == [
+    actions = [(op.time, op.type, op.process, op.f) for op in perfect(source, concurrency=1)]
+    assert actions == [
         (0, "invoke", "nemesis", "start-cut"),
         (10, "ok", "nemesis", "start-cut"),
         (1_000_000, "invoke", 0, "w"),
@@ -163,14 +163,14 @@ def test_a_timeline_counts_from_when_it_is_first_asked() -> None:
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
-    plans = [plan(["cut", "pause"], ARENA, seed, 10.0) for seed in (1, 1, 2)]
+    plans = [plan(["cut", "pause"], CONTEXT, seed, 10.0) for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
 
 
 def test_the_more_families_the_longer_the_pauses() -> None:
     def busy(names: list[str]) -> float:
         """How many faults are active at a time, on average."""
-        events, total = plan(names, ARENA, 3, 300.0), 0
+        events, total = plan(names, CONTEXT, 3, 300.0), 0
         events = tuple(event for event in events if event.f != "start-membership")
         for event in events:
             total += event.at if event.f.startswith("stop-") else -event.at
@@ -182,15 +182,15 @@ def test_the_more_families_the_longer_the_pauses() -> None:
 
 
 def test_the_holder_of_hints_is_hit_right_after_a_node_was_away() -> None:
-    away, back, hit, _ = plan(["kill.hint-holder"], ARENA, 3, 10.0)[:4]
+    away, back, hit, _ = plan(["kill.hint-holder"], CONTEXT, 3, 10.0)[:4]
     assert [away.f, back.f, hit.f] == ["start-kill", "stop-kill", "start-kill"]
     assert hit.value["target"] == "hint-holder"
     assert away.value["nodes"] != [hit.value["otherwise"]]
     assert hit.at - back.at <= 0.1 * (back.at - away.at) + 1
 
 
-def test_a_bout_comes_and_goes_in_its_period_with_the_same_victims() -> None:
-    events = plan(["kill.loop"], ARENA, 3, 10.0)[:6]
+def test_an_interval_comes_and_goes_in_its_period_with_the_same_victims() -> None:
+    events = plan(["kill.loop"], CONTEXT, 3, 10.0)[:6]
     assert [event.f for event in events] == ["start-kill", "stop-kill"] * 3
     assert len({tuple(event.value["nodes"]) for event in events[::2]}) == 1
 
@@ -198,7 +198,7 @@ def test_a_bout_comes_and_goes_in_its_period_with_the_same_victims() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_no_two_faults_hold_one_process_at_a_time(seed: int) -> None:
     held: dict[str, int] = {}
-    for event in plan(["kill", "pause", "wipe"], ARENA, seed, 30.0):
+    for event in plan(["kill", "pause", "wipe"], CONTEXT, seed, 30.0):
         fault = event.value["fault"]
         if event.f.startswith("start-"):
             for node in event.value.get("nodes", ()):
@@ -213,7 +213,7 @@ def test_no_two_faults_hold_one_process_at_a_time(seed: int) -> None:
 def test_every_package_breaks_something_in_time_and_stops_what_it_started(
     name: str, limit: float
 ) -> None:
-    events = plan([name], ARENA, 5, limit)
+    events = plan([name], CONTEXT, 5, limit)
     starts = [event for event in events if event.f.startswith("start-")]
     assert starts
     assert all(0 < event.at < limit * 1000 for event in events)
@@ -227,7 +227,7 @@ def test_every_package_breaks_something_in_time_and_stops_what_it_started(
 
 def test_in_ten_seconds_each_family_breaks_something_three_times_or_so() -> None:
     starts = [
-        sum(event.f == "start-cut" for event in plan(["cut"], ARENA, seed, 10.0))
+        sum(event.f == "start-cut" for event in plan(["cut"], CONTEXT, seed, 10.0))
         for seed in range(50)
     ]
     assert min(starts) >= 2
@@ -241,41 +241,41 @@ def test_only_one_node_ever_loses_its_memory() -> None:
         for event in plan(["wipe.one"], FaultContext.draw(FIVE, ALL_KINDS, 7), seed, 30.0)
         for node in event.value.get("nodes", ())
     }
-    assert victims == {ARENA.forgetful}
+    assert victims == {CONTEXT.forgetful}
 
 
 def test_in_memory_storage_a_kill_is_a_wipe() -> None:
     for frail in ("volatile", "buffered"):
-        arena = FaultContext.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
+        context = FaultContext.draw(FIVE, ALL_KINDS, 7, **{frail: True})  # type: ignore[arg-type]
         for seed in range(10):
-            names = ["kill", "wipe"] if arena.volatile else ["kill", "disk.lost-writes"]
-            for event in plan(names, arena, seed, 30.0):
-                assert event.value.get("nodes", [arena.forgetful]) == [arena.forgetful]
+            names = ["kill", "wipe"] if context.volatile else ["kill", "disk.lost-writes"]
+            for event in plan(names, context, seed, 30.0):
+                assert event.value.get("nodes", [context.forgetful]) == [context.forgetful]
 
 
-def test_who_is_removed_is_the_one_who_forgets_and_never_leaves() -> None:
+def test_the_removed_node_is_the_one_that_forgets_and_never_leaves() -> None:
     for seed in range(10):
-        for event in plan(["membership"], ARENA, seed, 30.0):
+        for event in plan(["membership"], CONTEXT, seed, 30.0):
             among = event.value["among"]
-            assert (among == [ARENA.forgetful]) == (event.value["removes"] == 1)
-            assert event.value["removes"] or ARENA.forgetful not in among
+            assert (among == [CONTEXT.forgetful]) == (event.value["removes"] == 1)
+            assert event.value["removes"] or CONTEXT.forgetful not in among
 
 
 def test_ports_are_kept_for_as_many_as_may_join() -> None:
-    assert newcomers(plan(["cut"], ARENA, 1, 10.0)) == 0
-    assert newcomers(plan(["membership.two"], ARENA, 1, 3.0)) in (2, 4)
-    assert newcomers(plan(["membership.two"], ARENA, 1, 300.0)) == 5
+    assert newcomers(plan(["cut"], CONTEXT, 1, 10.0)) == 0
+    assert newcomers(plan(["membership.two"], CONTEXT, 1, 3.0)) in (2, 4)
+    assert newcomers(plan(["membership.two"], CONTEXT, 1, 300.0)) == 5
 
 
 def test_none_does_nothing() -> None:
-    assert plan(["none"], ARENA, 1, 10.0) == ()
+    assert plan(["none"], CONTEXT, 1, 10.0) == ()
 
 
 @pytest.mark.parametrize(
-    ("names", "arena", "complaint"),
+    ("names", "context", "complaint"),
     [
-        (["cutt"], ARENA, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
-        (["none", "cut"], ARENA, "none goes with nothing else"),
+        (["cutt"], CONTEXT, "no nemesis is called 'cutt'; there are: none, cut, link, kill"),
+        (["none", "cut"], CONTEXT, "write none alone, or drop it"),
         (
             ["cut"],
             FaultContext(FIVE, frozenset(), "n1"),
@@ -319,10 +319,10 @@ def test_none_does_nothing() -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(
-    names: list[str], arena: FaultContext, complaint: str
+    names: list[str], context: FaultContext, complaint: str
 ) -> None:
     with pytest.raises(Impossible) as error:
-        possible(names, arena)
+        possible(names, context)
     assert complaint in str(error.value)
 
 
@@ -342,7 +342,7 @@ def test_every_member_is_a_package_and_belongs_to_a_family() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_no_disk_is_put_back_that_was_not_copied(seed: int) -> None:
     copied: set[str] = set()
-    for event in plan(["storm"], ARENA, seed, 10.0):
+    for event in plan(["storm"], CONTEXT, seed, 10.0):
         if event.value.get("disk") == "copied":
             copied.update(event.value["nodes"])
         if event.value.get("disk") == "restored":
@@ -356,12 +356,12 @@ def test_what_needs_a_node_that_forgets_beside_a_wipe_is_left_out_unless_it_is_n
         (["wipe", "membership", "membership.rejoin"], {"membership.rejoin"}),
         (["membership"], {"membership.remove", "membership.rejoin"}),
     ):
-        kept = possible(names, ARENA)["membership"]
+        kept = possible(names, CONTEXT)["membership"]
         assert {member.name for member in kept if member.forgets} == wanted
 
 
 def test_a_node_that_stopped_is_soon_killed() -> None:
-    stop, start, kill = plan(["kill.after-stop"], ARENA, 3, 10.0)[:3]
+    stop, start, kill = plan(["kill.after-stop"], CONTEXT, 3, 10.0)[:3]
     assert stop.value["signal"] == "SIGTERM"
     assert start.f == "stop-kill"
     assert kill.value["nodes"] == stop.value["nodes"]
@@ -374,7 +374,7 @@ def test_two_lives_of_a_wiped_node_and_of_its_old_disk_begin_apart() -> None:
         ("wipe.coordinator", [None]),
         ("wipe.old-coordinator", ["copied", "restored"]),
     ):
-        starts = [e.value for e in plan([name], ARENA, 3, 10.0) if e.f == "start-wipe"]
+        starts = [e.value for e in plan([name], CONTEXT, 3, 10.0) if e.f == "start-wipe"]
         assert [value.get("disk") for value in starts[: len(disks)]] == disks
         assert starts[len(disks) - 1]["apart"]
-        assert {*starts[0]["nodes"]} == {ARENA.forgetful}
+        assert {*starts[0]["nodes"]} == {CONTEXT.forgetful}

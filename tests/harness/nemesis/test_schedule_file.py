@@ -9,7 +9,7 @@ from dynamesis.harness.nemesis.faults import action_from_value
 from dynamesis.harness.nemesis.schedule_file import dump, load
 from dynamesis.harness.results.yaml_document import YamlError
 
-ARENA = FaultContext.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
+CONTEXT = FaultContext.draw(("n1", "n2", "n3", "n4", "n5"), frozenset(FAULTS), seed=7)
 
 
 def event(at: int, f: str, value: dict[str, Any]) -> Event:
@@ -32,12 +32,12 @@ faults:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_written_is_read_back(seed: int) -> None:
-    events = plan(["storm"], ARENA, seed, 30.0)
-    assert load(dump(events), "it.yaml", ARENA) == events
+    events = plan(["storm"], CONTEXT, seed, 30.0)
+    assert load(dump(events), "it.yaml", CONTEXT) == events
 
 
 def test_a_schedule_written_by_hand() -> None:
-    assert load(WRITTEN, "mine.yaml", ARENA) == (
+    assert load(WRITTEN, "mine.yaml", CONTEXT) == (
         event(
             250,
             "start-cut",
@@ -84,7 +84,7 @@ def test_a_schedule_written_by_hand() -> None:
 
 
 def test_what_is_dumped_can_be_read_by_people() -> None:
-    events = load(WRITTEN, "mine.yaml", ARENA)[:2]
+    events = load(WRITTEN, "mine.yaml", CONTEXT)[:2]
     assert dump(events) == (
         "faults:\n"
         "- start: 0.25\n"
@@ -178,15 +178,15 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
 )
 def test_what_makes_no_sense_is_refused_with_line_and_key(text: str, complaint: str) -> None:
     with pytest.raises(YamlError) as error:
-        load(text, "s.yaml", ARENA)
+        load(text, "s.yaml", CONTEXT)
     assert str(error.value).startswith(complaint)
 
 
 def test_what_the_links_cannot_do_is_refused() -> None:
-    arena = FaultContext(ARENA.nodes, frozenset({"refused"}), "n1")
+    context = FaultContext(CONTEXT.nodes, frozenset({"refused"}), "n1")
     text = "faults:\n- {start: 1, member: cut, kind: black-hole, grudge: [[n1], [n2]]}"
     with pytest.raises(YamlError, match="allowed: refused"):
-        load(text, "s.yaml", arena)
+        load(text, "s.yaml", context)
 
 
 def test_names_of_link_faults_are_accepted_and_files_keep_the_kinds() -> None:
@@ -194,7 +194,7 @@ def test_names_of_link_faults_are_accepted_and_files_keep_the_kinds() -> None:
     for name, kind in (("latency", "slow"), ("slicer", "torn"), ("reset", "reset")):
         for given in (name, kind):
             text = f"faults:\n- {{start: 1, member: link.{given}, kind: {given}, links: [n1-n2]}}"
-            (read,) = load(text, "s.yaml", ARENA)
+            (read,) = load(text, "s.yaml", CONTEXT)
             assert read.value == {
                 "fault": 0, "member": f"link.{kind}", "kind": kind, "links": ["n1-n2"]
             }  # fmt: skip
@@ -202,6 +202,6 @@ def test_names_of_link_faults_are_accepted_and_files_keep_the_kinds() -> None:
 
 def test_both_names_of_a_member_are_the_same_nemesis() -> None:
     for name, alias in (("link.limit_data", "link.cut-off"), ("link.bandwidth", "link.narrow")):
-        events = plan([name], ARENA, 3, 10.0)
-        assert events == plan([alias], ARENA, 3, 10.0)
+        events = plan([name], CONTEXT, 3, 10.0)
+        assert events == plan([alias], CONTEXT, 3, 10.0)
         assert {event.value["member"] for event in events} == {alias}

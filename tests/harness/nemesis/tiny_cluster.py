@@ -141,14 +141,14 @@ class Scene:
         """The evidence so far, by fault."""
         return {op.value["fault"]: op.value for op in self.history if op.f == "evidence"}
 
-    async def hears(self, a: str, b: str) -> bool:
+    async def reaches(self, a: str, b: str) -> bool:
         """Whether a gets answers from b at present."""
         status = await self.system.status(a)
         return status is not None and status.peers[b].up
 
-    async def all_hear_all(self) -> bool:
+    async def all_reach_all(self) -> bool:
         nodes = self.system.nodes
-        return all([await self.hears(a, b) for a in nodes for b in nodes if a != b])
+        return all([await self.reaches(a, b) for a in nodes for b in nodes if a != b])
 
 
 def everything(of: Any) -> Capabilities:
@@ -175,7 +175,7 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
             await asyncio.gather(*map(system.start, nodes))
             nemesis = Nemesis(everything(system), system.links, folder / "ledger")
             scene = Scene(system, system.links, nemesis)
-            await until(scene.all_hear_all)
+            await until(scene.all_reach_all)
             yield scene
         finally:
             system.kill_all()

@@ -1,5 +1,5 @@
 """A node as small as can be, for tests of nemeses: it asks its peers all the time, counts
-what goes wrong, and tells that to whoever connects to its admin port.
+what goes wrong, and reports that on its admin port.
 
     python tiny_node.py ID PORT ADMIN_PORT DATA_FOLDER PEER=HOST:PORT...
 """
@@ -35,7 +35,7 @@ class Node:
 
     async def run(self, port: int, admin: int) -> None:
         await asyncio.start_server(self._serve, "127.0.0.1", port)
-        await asyncio.start_server(self._tell, "127.0.0.1", admin)
+        await asyncio.start_server(self._send, "127.0.0.1", admin)
         (self.data / "stored").write_text("something")
         await asyncio.gather(*map(self._ask_for_ever, self.peers))
 
@@ -49,7 +49,7 @@ class Node:
         finally:
             writer.close()
 
-    async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hints = int((self.data / "hints").read_text()) if (self.data / "hints").exists() else 0
         writer.write(json.dumps({"peers": self.peers, "hints": hints}).encode())
         writer.close()

@@ -11,7 +11,7 @@ from dynamesis.harness.simulation.schedules.draw import draw
 @pytest.mark.parametrize(
     "seed",
     [
-        151,  # impossible-ack: a primary that a request did not ask stood in for one that it did
+        151,  # impossible-ack: a primary that a request did not ask answered for one that it did
         206,  # unknown: a node came back under a name that the cluster was done with meanwhile
         801,  # unavailable: answers were held back at random, with no fault active
         955,  # divergence: keys were read before nodes had their links again

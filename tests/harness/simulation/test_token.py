@@ -27,7 +27,7 @@ def test_there_and_back(seed: int, wanted: SwarmScope) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "sim-", "nonsense", "sim-aaaaaaaaaaaaaaa", "sim-!!!!"])
-def test_what_is_no_token_is_refused(damaged: str) -> None:
+def test_what_is_not_a_token_is_refused(damaged: str) -> None:
     with pytest.raises(UsageError, match="--replay"):
         decode(damaged, SwarmScope())
 

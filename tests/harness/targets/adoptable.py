@@ -1,4 +1,4 @@
-"""A cluster that somebody else runs: started by a test, with shell commands as its owner has."""
+"""A cluster that the harness does not run: a test starts it, with its owner's shell commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster that runs, tested by --target adopt: three key-value servers of somebody else's."""
+"""A cluster that runs, tested by --target adopt: three key-value servers that are not ours."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_black_hole_in_one_direction(wires: Any) -> None:
     assert not wire.b.reasons
     assert wire.route.counts.bitten == 1
     other = wires(BlackHole("downstream"))
-    assert not other.a.came  # half-open: it was taken, and hears nothing
+    assert not other.a.came  # half-open: it was accepted, and receives nothing
     assert other.line.opened
 
 
@@ -173,7 +173,7 @@ def test_a_connection_ends_after_so_many_bytes(wires: Any) -> None:
     assert wire.b.reasons
 
 
-def test_a_narrow_link_takes_its_time(wires: Any) -> None:
+def test_a_link_of_low_bandwidth_takes_its_time(wires: Any) -> None:
     wire = wires(Bandwidth(rate_kbps=1))
     began = wire.loop.now
     wire.ask(1, 2, 3)

@@ -117,11 +117,11 @@ def test_a_load_of_ones_own_takes_the_place_of_the_drawn_one() -> None:
 
 
 def test_the_story_has_every_message() -> None:
-    told = simulate(options(), story=True)
-    assert simulate(options(), story=True).messages == told.messages
-    kinds = {sighting.what for sighting in told.messages}
+    ended = simulate(options(), story=True)
+    assert simulate(options(), story=True).messages == ended.messages
+    kinds = {sighting.what for sighting in ended.messages}
     assert {"sent", "received", "stored"} <= kinds
-    sent = [each for each in told.messages if each.what == "sent"]
+    sent = [each for each in ended.messages if each.what == "sent"]
     assert {"client", "n1"} <= {each.source for each in sent}
     assert simulate(options()).messages == ()
 

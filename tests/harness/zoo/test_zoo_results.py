@@ -44,10 +44,10 @@ def ran(cell: str, verdict: str, seconds: float = 10.0, **anomalies: int) -> Cel
 
 
 def outcome(campaign: Campaign, *runs: CellRun, stormy: bool = False) -> dict[str, Any]:
-    told = {"start": "2026-01-01", "seconds": 60.0, "interrupted": False, "command": "zoo"}
+    more = {"start": "2026-01-01", "seconds": 60.0, "interrupted": False, "command": "zoo"}
     planted = {planted_in(cell) for cell in campaign.cells}
     specimens = [each for each in ALL if each.name in planted]
-    return collect(specimens, campaign, runs, stormy, **told)
+    return collect(specimens, campaign, runs, stormy, **more)
 
 
 def test_bugs_that_share_a_test_share_its_pair() -> None:

@@ -1,4 +1,4 @@
-"""g-counter and pn-counter: a sum for each node, of which everybody keeps the newest.
+"""g-counter and pn-counter: a sum for each node, of which every node keeps the newest.
 
 --wrong: what was added is sent once and added again wherever it arrives, so that a message that is
 lost or doubled makes the sum wrong.

@@ -1,4 +1,4 @@
-"""broadcast and g-set: everybody sends all that it has to all neighbours, again and again.
+"""broadcast and g-set: every node sends all that it has to all neighbours, again and again.
 
 --wrong: each value is sent once, and whether it arrives is not known. --disk: a value is written to
 a file before it is acknowledged, and read from it at the start.

@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 class Node:
-    """`on`: what answers a message of each type, from its body and who sent it; None: nothing."""
+    """`on`: what answers a message of each type, from its body and its sender; None: nothing."""
 
     def __init__(self) -> None:
         self.id = ""

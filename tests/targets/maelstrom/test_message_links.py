@@ -21,7 +21,7 @@ async def made() -> MessageLinks:
 
 
 def arrives(links: MessageLinks, a: str, b: str, reply: bool = False) -> int:
-    """How many copies of a message arrive at once."""
+    """How many copies of a message arrive at the same time."""
     came: list[int] = []
     links.carry(a, b, reply, 10, lambda: came.append(1))
     return len(came)

@@ -1,4 +1,4 @@
-"""Who may speak to a node, from where, and what the wire shows of it."""
+"""Which peers a node accepts, from where, and what the wire shows of the secret."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_nodes_and_administrators_must_know_the_secret(tmp_path: Path, por
 
 @pytest.mark.cluster
 @in_loop
-async def test_a_proof_that_was_overheard_is_worth_nothing(tmp_path: Path, ports: Ports) -> None:
+async def test_a_proof_that_was_overheard_proves_nothing(tmp_path: Path, ports: Ports) -> None:
     alone = NodeAlone(tmp_path, ports.take(), ports.take())
     with ended(alone):
         alone.start()
@@ -268,7 +268,7 @@ async def _plain_talk_fails(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected"),
     [
         ({"cert": "no.pem"}, "no.pem, {key}: No such file"),
         ({"ca": "no.ca"}, "no.ca: No such file"),
@@ -277,7 +277,7 @@ async def _plain_talk_fails(address: str) -> None:
     ],
 )
 def test_a_certificate_that_is_none_is_an_error_of_the_environment(
-    tmp_path: Path, ports: Ports, tls: Tls, wrong: dict[str, str], said: str
+    tmp_path: Path, ports: Ports, tls: Tls, wrong: dict[str, str], expected: str
 ) -> None:
     other = certificate(shutil.which("openssl") or "", tmp_path / "other")
     (tmp_path / "other.key").write_bytes(other.key.read_bytes())
@@ -285,7 +285,7 @@ def test_a_certificate_that_is_none_is_an_error_of_the_environment(
     alone = NodeAlone(tmp_path, ports.take(), ports.take(), tls=files | wrong)
     with ended(alone):
         assert alone.start().wait(20) == 4
-        assert said.format(**files) in alone.errors.read_text()
+        assert expected.format(**files) in alone.errors.read_text()
 
 
 @pytest.mark.cluster

@@ -1,4 +1,4 @@
-"""What an explanation names: where a version was last seen, and whom a fault concerned."""
+"""What an explanation names: where a version was last seen, and the nodes of a fault."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("told", FAULTS)
-def test_a_fault_is_reported_with_member_and_nodes(told: str) -> None:
-    value: dict[str, Any] = FAULTS[told]
-    assert concerned(Fault(1, "cut", 249, value=value)) == told
+@pytest.mark.parametrize("expected", FAULTS)
+def test_a_fault_is_reported_with_member_and_nodes(expected: str) -> None:
+    value: dict[str, Any] = FAULTS[expected]
+    assert concerned(Fault(1, "cut", 249, value=value)) == expected
 
 
 @pytest.mark.parametrize(

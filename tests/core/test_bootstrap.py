@@ -77,7 +77,7 @@ def test_wiped_founders_that_are_cut_off_together_wait_for_the_others(
     assert serves(sim, lost[0])
 
 
-def test_one_who_knows_the_ring_is_enough() -> None:
+def test_one_peer_with_the_ring_is_enough() -> None:
     sim = wiped("n1", "n2", apart=("n1", "n2", "n4"))
     assert sim.nodes["n1"].view.layout.members == REST
     assert serves(sim, "n1")

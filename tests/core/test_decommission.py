@@ -1,4 +1,4 @@
-"""Whoever has gone brings nothing back: no value that was deleted and reaped meanwhile."""
+"""A node that has gone brings nothing back: no value that was deleted and reaped meanwhile."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def held_by(sim: Simulator, *names: str) -> list[bytes]:
 
 
 def forgetful(node: Node) -> None:
-    """A reaper that asks members only, in a cluster that has done with nobody and takes states
-    from anybody."""
+    """A reaper that asks members only, in a cluster that closes no node and takes states
+    from every node."""
     node.reaper.peers = lambda: [m for m in node.view.layout.members if m != node.params.node]
     node.reaper.fingerprint = lambda: node.view.layout.version
     node.dispatch._takes_part = lambda peer: True  # type: ignore[method-assign]
@@ -176,7 +176,7 @@ def test_a_name_that_was_closed_is_never_taken_again() -> None:
         membership.request("join", "n9")
 
 
-def test_who_left_or_was_removed_takes_part_until_closed() -> None:
+def test_a_node_that_left_or_was_removed_takes_part_until_closed() -> None:
     layout = first_layout(("n1", "n2", "n3"), 16, Rules(2))
     requests = {
         id: Change(id, kind, node)  # type: ignore[arg-type]

@@ -27,9 +27,9 @@ def test_an_anomaly_reports_what_last_touched_its_key(tmp_path: Path) -> None:
     test = json.loads(Path(f"{BAD}.test.json").read_text())
     [anomaly] = judge(Path(f"{BAD}.jsonl"), test)["checkers"]["replicas"]["anomalies"]
     history = folder(tmp_path, stored("elsewhere", 1), stored(anomaly["key"], 2), '{"mono": 3, "no')
-    [told] = judge(history, test)["checkers"]["replicas"]["anomalies"]
-    assert told["why"] == f"{anomaly['why']} Last touched on n1 by handoff."
-    assert told["data"]["last_touched"]["n1"]["mono"] == 2
+    [shown] = judge(history, test)["checkers"]["replicas"]["anomalies"]
+    assert shown["why"] == f"{anomaly['why']} Last touched on n1 by handoff."
+    assert shown["data"]["last_touched"]["n1"]["mono"] == 2
 
 
 def test_a_log_that_makes_no_sense_costs_no_verdict(tmp_path: Path) -> None:

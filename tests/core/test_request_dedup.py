@@ -83,7 +83,7 @@ def again(sim: Simulator, name: str, request: str = "same") -> object:
     return sim.call(name, Put(9, request, KEY, b"v", again=True))
 
 
-def test_what_is_sent_again_goes_on_from_the_stamp_wherever_that_was_made(sim: Simulator) -> None:
+def test_what_is_sent_again_continues_from_the_stamp_wherever_that_was_made(sim: Simulator) -> None:
     order = preference(sim)
     coordinator, asker = order[0], order[4]
     sim.isolate(coordinator)
@@ -99,7 +99,7 @@ def test_what_is_sent_again_goes_on_from_the_stamp_wherever_that_was_made(sim: S
 
 
 def test_what_is_sent_again_is_never_stamped_however_often_and_wherever(sim: Simulator) -> None:
-    """Nobody remembers it: it never came, or whoever stamped it has forgotten."""
+    """No node remembers it: it never came, or its coordinator has forgotten it."""
     order = preference(sim)
     sim.call(order[0], Put(1, "same", KEY, b"v"))
     sim.crash(order[0])
