@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 from dynamesis.cluster.config.config import Config, ConfigError, load
+from dynamesis.cluster.process.core_protocol import MakeCore
 from dynamesis.cluster.process.interpreter import SWITCH_INTERVAL, loop_factory
 from dynamesis.cluster.process.parent import follow, follow_stdin
-from dynamesis.cluster.process.server import MakeCore, NodeServer
+from dynamesis.cluster.process.server import NodeServer
 from dynamesis.cluster.storage.base import StorageFailed
 from dynamesis.cluster.storage.belonging import OtherDisk
 

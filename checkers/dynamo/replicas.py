@@ -173,8 +173,8 @@ def _judge_key(
     mine = {node: dumps[node] for node in primaries if node in dumps}
     found = []
     if len({content for _, content in mine.values()}) > 1 and _differ(c.history, mine):
-        who = "nodes" if alike else "primaries"
-        found.append(_divergence(c, run.timeline, key, mine, who))
+        holders = "nodes" if alike else "primaries"
+        found.append(_divergence(c, run.timeline, key, mine, holders))
     if alike:
         return found
     found += [
@@ -182,11 +182,11 @@ def _judge_key(
         for node, (row, content) in dumps.items()
         if content and node not in primaries
     ]
-    holders = [row for row, content in mine.values() if content]
+    full = [row for row, content in mine.values() if content]
     found += [
-        _misplaced(c, key, row, f"its primary {node} lacks it", holders[0])
+        _misplaced(c, key, row, f"its primary {node} lacks it", full[0])
         for node, (row, content) in mine.items()
-        if holders and not content
+        if full and not content
     ]
     return found
 
@@ -207,7 +207,11 @@ def _differ(h: History, dumps: Mapping[str, tuple[int, Content]]) -> bool:
 
 
 def _divergence(
-    c: Causality, timeline: Timeline, key: int, dumps: Mapping[str, tuple[int, Content]], who: str
+    c: Causality,
+    timeline: Timeline,
+    key: int,
+    dumps: Mapping[str, tuple[int, Content]],
+    holders: str,
 ) -> Anomaly:
     """The proof is one dump of each differing content."""
     h = c.history
@@ -227,7 +231,7 @@ def _divergence(
     what = "different versions" if lacking else "the same ids with different values"
     which = lacking or {i: [] for content in differing for i, _, _ in content}
     when = "although the cluster was quiet" if timeline.quiet else "when the wait for quiet ended"
-    why = f"the {who} of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
+    why = f"the {holders} of {h.keys[key]} hold {what} {when}: {held}.{_written(c, which)}"
     data = {"lacking": {h.ids[i]: nodes for i, nodes in lacking.items()}}
     return Anomaly("divergence", why, h.keys[key], rows, data, (*_begun(c, which), *rows))
 

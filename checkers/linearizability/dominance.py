@@ -1,4 +1,4 @@
-"""Which configurations of a search are superfluous: what goes on from them goes on from another.
+"""Which configurations of a search are superfluous: what follows from them follows from another.
 
 Steps are bits. `reads` are the open ones that read; `unknown` those of unknown outcome, which never
 return: of two configurations that differ in them alone, the one that spent fewer is kept.
@@ -33,7 +33,7 @@ def undominated(configs: dict[Config, Path], reads: int, unknown: int) -> dict[C
 
 
 def dominates(one: Config, other: Config, reads: int, unknown: int) -> bool:
-    """Whether whatever goes on from `other` goes on from `one` too; their states are equal."""
+    """Whether whatever follows from `other` follows from `one` too; their states are equal."""
     _, used, free = one
     _, spent, loose = other
     if spent & reads & ~used or used & unknown & ~spent:

@@ -119,7 +119,7 @@ class Inbound(Stream):
             self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
 
     def _look_at_frame(self) -> None:
-        """Cut off who does not finish a frame. Looks again as long as one is unfinished."""
+        """Cut off a client that does not finish a frame; look again while one is unfinished."""
         self._watch = None
         if not self.held or self.closing:
             return

@@ -1,6 +1,6 @@
 """How the memory of large values is taken and given back: glibc's allocator, set while it runs.
 
-A value above LARGE can come from the kernel by itself, and go back to it at once: then a flood
+A value above LARGE can come from the kernel by itself, and go back to it immediately: then a flood
 leaves nothing behind, and every page of every copy costs a fault. Or it comes from the heap, which
 keeps what was freed: then a megabyte costs no more than its copies. A node keeps a heap as long as
 the values in progress are few, takes them one by one from the kernel while they are many, and gives
@@ -41,7 +41,7 @@ class _Info(ctypes.Structure):
 
 class Memory:
     """The allocator of this process. `most`: bytes of values in progress above which memory is
-    given back at once."""
+    given back immediately."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self._loop = loop

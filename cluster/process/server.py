@@ -20,7 +20,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from dynamesis.cluster.config import tls
 from dynamesis.cluster.config.config import Config, ConfigError, split_address
@@ -29,7 +29,6 @@ from dynamesis.cluster.core.protocol.events import (
     Answer,
     CancelTimer,
     ClientGone,
-    Effect,
     Emit,
     Event,
     Persist,
@@ -43,13 +42,14 @@ from dynamesis.cluster.core.protocol.events import (
 )
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
 from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.peers import Peers
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
+from dynamesis.cluster.process.core_protocol import MakeCore
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.interpreter import COLLECT, is_crash, resident_bytes
 from dynamesis.cluster.process.memory import LARGE, Memory
@@ -68,19 +68,6 @@ ADMIN_RESERVED = 8
 _FLOOD = 8
 #: seconds that a graceful stop waits for requests in progress
 DRAIN = 3.0
-
-
-class Core(Protocol):
-    """What cluster.core.node.node.Node is to the shell."""
-
-    @property
-    def value_bytes(self) -> int:
-        """Bytes of values in progress."""
-
-    def handle(self, now: float, event: Event, wall: int) -> list[Effect]: ...
-
-
-MakeCore = Callable[[Params, Reader, int], Core]
 
 
 class NodeServer:

@@ -19,8 +19,8 @@ from dynamesis.cluster.process import node_folders
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.fakeclock import FakeClock
 from dynamesis.cluster.process.node_folders import CLOCK, CONFIG, STDERR, last_lines
+from dynamesis.cluster.process.node_questions import ClusterQuestions
 from dynamesis.cluster.process.process import NodeProcess
-from dynamesis.cluster.process.questions import ClusterQuestions
 from dynamesis.cluster.process.runtime import NodeRuntime
 
 #: seconds for a node to be ready, and for a cluster to be linked up

@@ -65,7 +65,7 @@ def quiet(at: float) -> Op:
 
 
 def fault(number: int, kind: str, start: float, stop: float, /, **value: Any) -> list[Op]:
-    """A fault that bit."""
+    """A fault that took effect."""
     given = {"fault": number, **value}
     return [
         op(start, process="nemesis", f=f"start-{kind}", value=given),

@@ -55,8 +55,8 @@ def test_a_process_that_ends_forgets_what_is_in_memory(
     more: dict[str, Any], node: str, found: dict[str, int]
 ) -> None:
     killed = fault(1, "kill", 5, 9, nodes=[node])
-    told = counts(put("1.1", 1, 1.2, **worth(1)), killed, NOTHING, test={**TEST, **more})
-    assert told == found
+    judged = counts(put("1.1", 1, 1.2, **worth(1)), killed, NOTHING, test={**TEST, **more})
+    assert judged == found
 
 
 @pytest.mark.parametrize(("faults", "found"), [(WIPED, {}), ([], LOST)])
@@ -92,5 +92,5 @@ def test_a_read_of_a_quiet_cluster_does_not_owe_it_either() -> None:
 def test_a_cart_without_it_is_whole(replicas: int, found: dict[str, int]) -> None:
     write = put("1.1", 1, 1.2, **worth(replicas))
     write[0].value = {"add": "tea", "items": ["tea"]}
-    told = counts(write, WIPED, NOTHING, test={**TEST, "workload": "cart"}, name="cart")
-    assert told == found
+    judged = counts(write, WIPED, NOTHING, test={**TEST, "workload": "cart"}, name="cart")
+    assert judged == found

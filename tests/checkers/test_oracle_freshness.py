@@ -62,9 +62,9 @@ FINAL = st.tuples(st.integers(0, 63), st.integers(6, 15))
 def test_stale_reads_agree_whatever_moves_and_forgets(program) -> None:
     ops = ran(program)
     found, counts, _ = Promises(ops, PRIMARIES).coverage()
-    told = verdict("coverage", ops, STRICT)
-    assert named(told) == found
-    assert told.counts() == told.details["counts"] == counts
+    judged = verdict("coverage", ops, STRICT)
+    assert named(judged) == found
+    assert judged.counts() == judged.details["counts"] == counts
 
 
 WORTH = st.lists(
@@ -85,5 +85,5 @@ def test_lost_writes_and_resurrections_agree_whatever_forgets(program, claims) -
             op.worth = {"replicas": replicas, "coordinator": coordinator}
             if coordinator is None:
                 del op.worth["coordinator"]
-    told = verdict("final", ops, STRICT)
-    assert named(told) == Promises(ops, PRIMARIES).at_the_end()
+    judged = verdict("final", ops, STRICT)
+    assert named(judged) == Promises(ops, PRIMARIES).at_the_end()

@@ -38,7 +38,7 @@ def delayed(*spans: tuple[int, int]) -> History:
         ([(0, 1000)] * 4 + [(1100, 2100), (2200, 3200)], "processes", 6),
     ],
 )
-def test_delays_that_few_stalls_explain_are_no_refusals(
+def test_delays_that_few_stalls_explain_do_not_count(
     spans: list[tuple[int, int]], world: str, found: int
 ) -> None:
     test = json.loads(BAD.read_text("utf-8")) | {"world": world}

@@ -46,5 +46,5 @@ def test_a_node_with_a_limit_refuses_what_is_beyond_it(limit: int | None, found:
            error=OpError("overloaded", True, "")),
     ]  # fmt: skip
     params = {} if limit is None else {"params": {"max_requests": limit}}
-    told = CHECKERS["ledger"](Run(history(asked, refused), {**TEST, **params}))
-    assert told.counts() == found
+    judged = CHECKERS["ledger"](Run(history(asked, refused), {**TEST, **params}))
+    assert judged.counts() == found

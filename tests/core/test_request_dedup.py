@@ -68,7 +68,7 @@ def test_a_first_try_that_is_forwarded_to_where_its_retry_seeks_is_stamped(sim: 
     assert len(sim.get(asker, KEY).siblings) == 1
 
 
-def test_a_retry_after_an_open_refusal_goes_on_from_the_first_stamp(sim: Simulator) -> None:
+def test_a_retry_after_an_open_refusal_continues_from_the_first_stamp(sim: Simulator) -> None:
     lonely = preference(sim)[0]
     sim.isolate(lonely)
     sim.run(0.1)

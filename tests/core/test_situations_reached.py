@@ -237,7 +237,7 @@ def moving() -> Simulator:
     sim.ask("n1", Put(1, "", b"k", b"v", b"", False, RequestOptions()))
     sim.add("n6")
     sim.run(1)
-    # as a node sends that has not heard yet that it takes no part
+    # as a node sends that does not know yet that it takes no part
     sim.feed("n1", Received(10**6, "n6", ReplicaPut(1, b"k", {}, None)))
     sim.crash("n2")
     for number in range(40):
@@ -279,7 +279,7 @@ def test_few_are_rare() -> None:
 def test_a_quiet_cluster_reaches_none_but_those_of_its_start() -> None:
     sim = Simulator()
     sim.run(3)
-    # who founded first has its first exchanges refused by who did not yet
+    # the node that bootstrapped first has its first exchanges refused by those that have not yet
     early = {"exchange-failed", "exchange-refused", "exchange-resumed"}
     begun = +reached(sim)
     assert set(begun) - early == {"ring-founded", "trees-rebuilt"}

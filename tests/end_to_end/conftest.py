@@ -37,12 +37,12 @@ class Command:
 
     folder: Path
 
-    def said(self) -> str:
+    def printed(self) -> str:
         raise NotImplementedError
 
     def results(self) -> Path:
         """The folder of the test that this run is or was."""
-        (line,) = (line for line in self.said().splitlines() if line.startswith("seed "))
+        (line,) = (line for line in self.printed().splitlines() if line.startswith("seed "))
         return self.folder / line.partition("results in ")[2]
 
     def history(self) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ class Inside(Command):
         """The exit code."""
         return self.done.returncode
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.done.stdout
 
 

@@ -73,11 +73,11 @@ SIMULATED = [
 
 
 @pytest.mark.parametrize("bug", SIMULATED)
-def test_a_bug_shows_to_clients_who_ask(call: Call, bug: str) -> None:
+def test_a_bug_shows_to_asking_clients(call: Call, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     world = ("--world", "simulated", "--seed", "5")
     run = call("test", *arguments, *world, "--bug", f"{BUGS}:{bug}")
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     assert anomaly in json.loads((run.results() / "results.json").read_text())["anomalies"]
     assert call("test", *arguments, *world).wait() == 0, "the same test without the bug is valid"
 
@@ -85,7 +85,7 @@ def test_a_bug_shows_to_clients_who_ask(call: Call, bug: str) -> None:
 @pytest.mark.cluster
 @pytest.mark.nightly
 @pytest.mark.parametrize("bug", SHOWN)
-def test_a_bug_of_processes_shows_to_clients_who_ask(start: Start, bug: str) -> None:
+def test_a_bug_of_processes_shows_to_asking_clients(start: Start, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
     run = start("test", *arguments, "--seed", "5", "--bug", f"{BUGS}:{bug}")
     assert run.wait() == 1, run.printed()
@@ -122,7 +122,7 @@ def test_what_is_asked_for_reaches_the_nodes(start: Start) -> None:
     )  # fmt: skip
     run = start("test", *BRIEF, "--links", "direct", "--workload", "register", *asked, "--seed",
                 "7", "--strict")  # fmt: skip
-    assert run.wait() == 0, run.said()
+    assert run.wait() == 0, run.printed()
     pairs = list(operations(run))
     done = [(begun["options"], end) for begun, end in pairs if "options" in begun]
     answered = [(options, end) for options, end in done if end["type"] == "ok"]

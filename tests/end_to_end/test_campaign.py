@@ -47,7 +47,7 @@ def test_a_planted_bug_fails_and_the_rest_continues(start: Start, tmp_path: Path
     (tmp_path / "two.yaml").write_text(TWO)
     run = start("campaign", "two.yaml", "--jobs", "2", "--junit", "verdict.xml",
                 "--world", "simulated")  # fmt: skip
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     found = json.loads((folder(run) / "campaign.json").read_text())
     assert [cell["verdict"] for cell in found["cells"]] == ["invalid", "valid"]
     planted = found["cells"][0]
@@ -66,7 +66,7 @@ def test_a_planted_bug_fails_and_the_rest_continues(start: Start, tmp_path: Path
     assert log.count("ended with") == 3
 
 
-def test_an_interrupted_campaign_goes_on(start: Start, call: Call, tmp_path: Path) -> None:
+def test_an_interrupted_campaign_continues(start: Start, call: Call, tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     first = start("campaign", "long.yaml")
 
@@ -131,10 +131,10 @@ def test_a_failing_schedule_is_shrunk(call: Call) -> None:
     flags = ("--workload", "register", "--world", "simulated", "--nodes", "3", "--time-limit",
              "3s", "--bug", "merged-clock-siblings", "--seed", "1")  # fmt: skip
     test = call("test", *flags, "--nemesis", "pause.one")
-    assert test.wait() == 1, test.said()
+    assert test.wait() == 1, test.printed()
     shrunk = call("shrink", str(test.results()), "--tries", "1")
-    assert shrunk.wait() == 0, shrunk.said()
-    assert "0 of" in shrunk.said()
+    assert shrunk.wait() == 0, shrunk.printed()
+    assert "0 of" in shrunk.printed()
     assert "faults: []" in (test.results() / "shrunk.yaml").read_text()
     nothing = call("shrink", str(test.folder))
     assert nothing.wait() == 2

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 def test_play(start: Start, call: Call) -> None:
     def do(*arguments: str, code: int = 0) -> Inside:
         run = call(*arguments)
-        assert run.wait() == code, run.said()
+        assert run.wait() == code, run.printed()
         return run
 
     cluster = start("cluster", "--nodes", "3")
@@ -35,7 +35,7 @@ def test_play(start: Start, call: Call) -> None:
 
     raw = os.fsdecode(b"a\xff\xfeb")
     assert start("put", raw, raw).wait() == 0  # bytes of a real command line
-    assert do("get", raw).said().splitlines()[0] == "a\ufffd\ufffdb"
+    assert do("get", raw).printed().splitlines()[0] == "a\ufffd\ufffdb"
     do("delete", raw)
     assert do("explain", raw).printed().startswith("partition ")
 
@@ -66,8 +66,8 @@ def test_play(start: Start, call: Call) -> None:
 def test_nodes_come_and_go(start: Start, call: Call) -> None:
     def do(*arguments: str, code: int = 0) -> str:
         run = call(*arguments)
-        assert run.wait() == code, run.said()
-        return run.said()
+        assert run.wait() == code, run.printed()
+        return run.printed()
 
     def states() -> dict[str, str]:
         return {line.split()[0]: line.split()[1] for line in do("status").splitlines()[1:]}

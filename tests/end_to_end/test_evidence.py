@@ -24,7 +24,7 @@ def results(run: Command) -> dict[str, Any]:
 def planted(call: Call, bug: str, *arguments: str) -> dict[str, Any]:
     """The results of a test with this bug, which must be invalid."""
     run = call("test", *SIMULATED, "--bug", f"{BUGS}:{bug}", *arguments)
-    assert run.wait() == 1, run.said()
+    assert run.wait() == 1, run.printed()
     return results(run)
 
 
@@ -36,11 +36,11 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     )
     run = call("test", *SIMULATED, "--schedule", "kill-all.yaml", "--rate", "5", "--time-limit",
                "4s", "--seed", "3")  # fmt: skip
-    assert run.wait() == 3, run.said()
-    assert "too little was acknowledged: " in run.said()
-    told = results(run)["evidence"]
-    assert told["acknowledged"] < told["floor"]["acknowledged"]
-    assert [fault["took_effect"] for fault in told["faults"]] == [True]
+    assert run.wait() == 3, run.printed()
+    assert "too little was acknowledged: " in run.printed()
+    judged = results(run)["evidence"]
+    assert judged["acknowledged"] < judged["floor"]["acknowledged"]
+    assert [fault["took_effect"] for fault in judged["faults"]] == [True]
 
 
 @pytest.mark.cluster
@@ -57,22 +57,22 @@ def test_a_load_of_300_ms_is_too_little(call: Call) -> None:
         "--seed",
         "1",
     )
-    assert run.wait() == 3, run.said()
-    assert "the floor is 50 operations and 20 writes" in run.said()
+    assert run.wait() == 3, run.printed()
+    assert "the floor is 50 operations and 20 writes" in run.printed()
 
 
 @pytest.mark.cluster
 def test_a_valid_verdict_shows_what_it_rests_on(start: Start) -> None:
     run = start("test", *SMALL, "--links", "direct", "--nemesis", "kill.one", "--time-limit", "4s",
                 "--seed", "2")  # fmt: skip
-    assert run.wait() == 0, run.said()
-    told = results(run)["evidence"]
-    (line,) = (line for line in run.said().splitlines() if line.startswith("  evidence: "))
-    assert f"{told['acknowledged']} of {told['tried']} operations acknowledged" in line
-    assert told["final_reads"]["asked"] == told["final_reads"]["answered"] >= 4
-    assert told["compared"] == {"keys": 8, "replicas": 24, "most_replicas": 3}
-    assert told["operations"]["put"]["during_faults"] > 0
-    assert all(fault["took_effect"] for fault in told["faults"])
+    assert run.wait() == 0, run.printed()
+    judged = results(run)["evidence"]
+    (line,) = (line for line in run.printed().splitlines() if line.startswith("  evidence: "))
+    assert f"{judged['acknowledged']} of {judged['tried']} operations acknowledged" in line
+    assert judged["final_reads"]["asked"] == judged["final_reads"]["answered"] >= 4
+    assert judged["compared"] == {"keys": 8, "replicas": 24, "most_replicas": 3}
+    assert judged["operations"]["put"]["during_faults"] > 0
+    assert all(fault["took_effect"] for fault in judged["faults"])
     assert "evidence" in (run.results() / "report.html").read_text()
     sizes = [op["value"] for op in run.history() if op["f"] == "sizes"][-3:]
     counted = ("requests", "request_bytes", "unsent", "owed", "keys_in_progress")

@@ -47,7 +47,7 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tested")
     asked = ("--workload", "register", "--nemesis", "none", "--nodes", "3", "--time-limit", "2s")
     done = Inside(folder, "test", "--world", "simulated", *asked, "--seed", "3")
-    assert done.wait() == 0, done.said()
+    assert done.wait() == 0, done.printed()
     return (folder / "store" / "latest").resolve()
 
 
@@ -72,7 +72,7 @@ def _by_turns(first: list[str], second: list[object]) -> list[object]:
 
 
 @pytest.mark.parametrize(("way", "invalid"), _by_turns(WAYS, [False, True]))
-def test_who_reads_does_not_change_a_verdict(tested: Path, way: str, invalid: bool) -> None:
+def test_the_reader_does_not_change_a_verdict(tested: Path, way: str, invalid: bool) -> None:
     history = INVALID if invalid else tested
     done = shell(tested, f"$D check {history} {way}")
     assert done.returncode == (1 if invalid else 0), done.stderr
@@ -279,15 +279,15 @@ def test_yaml_without_end(call: Call, tmp_path: Path) -> None:
     for file in ("deep.yaml", "map.yaml"):
         for command in (("campaign", file), ("test", "--schedule", file)):
             done = call(*command)
-            assert done.wait() == 2, done.said()
-            assert "nested too deep" in one_line(done.said())
+            assert done.wait() == 2, done.printed()
+            assert "nested too deep" in one_line(done.printed())
     for file in ("deep.yaml", "deep.json"):
         done = shell(ROOT_FOLDER, f"{sys.executable} -m cluster --config {tmp_path / file}")
         assert done.returncode == 2
         assert "nested too deep" in one_line(done.stderr)
     done = call("test", "--param", f"weights={'[' * 20_000}")
-    assert done.wait() == 2, done.said()
-    one_line(done.said())
+    assert done.wait() == 2, done.printed()
+    one_line(done.printed())
 
 
 def test_a_closed_terminal_ends_a_test_in_order(start: Start) -> None:

@@ -15,7 +15,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
     zones = {"n1": "east", "n2": "east", "n3": "west", "n4": "west", "n5": "north"}
     run = call(*SHORT, "--nemesis", "kill.one", "--time-limit", "4s", "--param",
                 f"zones={json.dumps(zones)}", "--keys", "30")  # fmt: skip
-    assert run.wait() == 0, run.expected()
+    assert run.wait() == 0, run.printed()
     folder = run.results()
     test = json.loads((folder / "test.json").read_text())
     assert test["ring"]["zones"] == zones
@@ -37,7 +37,9 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
         ("partitions", "--param: 'partitions' is not NAME=VALUE"),
     ],
 )
-def test_what_no_node_would_start_with_is_refused_before(call: Call, given: str, said: str) -> None:
+def test_what_no_node_would_start_with_is_refused_before(
+    call: Call, given: str, expected: str
+) -> None:
     run = call(*SHORT, "--nemesis", "none", "--param", given)
     assert run.wait() == 2
-    assert expected in run.expected()
+    assert expected in run.printed()

@@ -48,7 +48,7 @@ def test_a_planted_bug_is_caught_by_the_logs_of_processes(start: Start, bug: str
 def caught(begin: Start | Call, bug: str, *more: str) -> None:
     args, anomaly, checker = CASES[bug]
     run, results = finished(begin, *args, *more, "--bug", f"{BUGS}:{bug}")
-    assert results["valid"] is False, run.said()
+    assert results["valid"] is False, run.printed()
     assert anomaly in results["anomalies"]
     first = results["checkers"][checker]["anomalies"][0]
     assert first["name"] == anomaly
@@ -59,7 +59,7 @@ def caught(begin: Start | Call, bug: str, *more: str) -> None:
 def test_without_a_bug_the_same_is_valid_in_virtual_time(call: Call, case: str) -> None:
     args = MOVES if case == "ownership" else HINTS
     run, results = finished(call, *args, "--world", "simulated")
-    assert results["valid"] is True, run.said()
+    assert results["valid"] is True, run.printed()
     assert "skipped" not in results["checkers"][case]
 
 

@@ -35,7 +35,7 @@ def campaign(store: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def wait(run: Run | Inside, code: int) -> None:
-    assert run.wait() == code, run.said()
+    assert run.wait() == code, run.printed()
 
 
 def test_two_shards_are_as_one_run_and_a_rate_is_known(
@@ -92,7 +92,7 @@ def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None
     assert found["verdict"] == "unknown"
     assert list(found["omitted"]) == ["register/none/clean/2"]
     assert "not run: the budget of 1 runs was used up" in (tmp_path / "out.xml").read_text()
-    assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.said()
+    assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.printed()
     more = start("campaign", "parts.yaml", *flags, "--resume", "--budget", "runs=2")
     wait(more, 0)
 

@@ -91,9 +91,9 @@ def test_a_correct_store_under_cuts_is_valid(start: Start, call: Call) -> None:
 def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
     run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT,
                 "--time-limit", "4s", "--seed", "1", "--bug", "merged-clock-siblings")  # fmt: skip
-    assert run.wait() == 1, run.said()
-    assert any(line.startswith("invalid: ") for line in run.said().splitlines())
-    assert re.search(r"^  false-sibling: \d+$", run.said(), re.MULTILINE)
+    assert run.wait() == 1, run.printed()
+    assert any(line.startswith("invalid: ") for line in run.printed().splitlines())
+    assert re.search(r"^  false-sibling: \d+$", run.printed(), re.MULTILINE)
     again = call("check", str(run.results() / "history.jsonl"))
     assert again.wait() == 1
     assert again.printed().splitlines()[1] in run.printed()
@@ -216,10 +216,10 @@ def test_without_toxiproxy_links_are_embedded_with_a_notice(
 def test_a_stored_schedule_is_replayed(call: Call) -> None:
     asked = ("--world", "simulated", "--time-limit", "4s", "--seed", "5")
     first = call("test", "--nemesis", "kill,pause", *asked)
-    assert first.wait() == 0, first.said()
+    assert first.wait() == 0, first.printed()
     stored = first.results() / "schedule.yaml"
     again = call("test", "--schedule", str(stored), *asked)
-    assert again.wait() == 0, again.said()
+    assert again.wait() == 0, again.printed()
 
     def faults(run: Command) -> list[object]:
         asked = [op for op in run.history() if op["process"] == "nemesis"]
@@ -240,8 +240,8 @@ def test_a_bug_from_outside_is_planted(call: Call) -> None:
     spec = f"{EXAMPLES / 'own_bug.py'}:Overwrite"
     run = call("test", "--workload", "register", "--nemesis", "none", "--world", "simulated",
                "--bug", spec, "--time-limit", "3s", "--seed", "1")  # fmt: skip
-    assert run.wait() == 1, run.said()
-    assert re.search(r"^  lost-write: \d+$", run.said(), re.MULTILINE)
+    assert run.wait() == 1, run.printed()
+    assert re.search(r"^  lost-write: \d+$", run.printed(), re.MULTILINE)
     assert json.loads((run.results() / "test.json").read_text())["bugs"] == [spec]
 
 
@@ -250,6 +250,6 @@ def test_a_port_that_is_taken_is_named(call: Call) -> None:
         taken = 20_000 + probe.getsockname()[1] % 10_000
     with socket.create_server(("127.0.0.1", taken)):
         run = call("test", "--nemesis", "none", *DIRECT, "--port-base", str(taken))
-        assert run.wait() == 4, run.said()
-        assert f"port {taken}" in run.said()
-        assert "Traceback" not in run.said()
+        assert run.wait() == 4, run.printed()
+        assert f"port {taken}" in run.printed()
+        assert "Traceback" not in run.printed()

@@ -43,7 +43,7 @@ def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
 def test_a_cluster_to_play_with_is_encrypted(start: Start, call: Call, certificates: Path) -> None:
     cluster = start("cluster", "--nodes", "3", "--tls", str(certificates))
     cluster.until(lambda: "nodes are up" in cluster.printed(), "it is up")
-    for command, printed in (
+    for command, shown in (
         (("put", "colour", "red"), "replicas, coordinated by"),
         (("get", "colour"), "red"),
         (("explain", "colour"), "red"),
@@ -51,8 +51,8 @@ def test_a_cluster_to_play_with_is_encrypted(start: Start, call: Call, certifica
         (("repair",), "n1: compares with n2, n3"),
     ):
         run = call(*command)
-        assert run.wait() == 0, run.said()
-        assert said in run.said()
+        assert run.wait() == 0, run.printed()
+        assert shown in run.printed()
     state = cluster.folder / "store" / "cluster.json"
     known = json.loads(state.read_text())
     state.write_text(json.dumps(known | {"authority": None}))

@@ -148,11 +148,11 @@ def test_a_version_of_another_protocol_is_refused(call: Call, tmp_path: Path) ->
         ((), "given by --target-version"),
     ],
 )
-def test_what_cannot_be_upgraded(arguments: tuple[str, ...], told: str, call: Call) -> None:
+def test_what_cannot_be_upgraded(arguments: tuple[str, ...], expected: str, call: Call) -> None:
     run = call("test", "--nemesis", "upgrade", *arguments)
-    assert run.wait() == 2, run.said()
-    assert told in run.said()
-    assert run.said().count("\n") == 1
+    assert run.wait() == 2, run.printed()
+    assert expected in run.printed()
+    assert run.printed().count("\n") == 1
 
 
 @pytest.mark.nightly

@@ -26,7 +26,7 @@ IMPORTS = "from dynamesis import Anomaly, CheckerResult, Verdict\n"
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
-    """The model of docs/your-store.md, as it stands there."""
+    """The model of docs/your-store.md, as it is there."""
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.S)
     [code] = [block for block in blocks if "def never_negative" in block]
     (tmp_path / "model.py").write_text(code)

@@ -67,7 +67,7 @@ def test_the_lost_write_and_what_took_its_place_are_drawn(lost: Path, tmp_path: 
     assert len(arrows) == len(words)
 
 
-def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> None:
+def test_lines_without_a_message_are_skipped(tmp_path: Path) -> None:
     good = {"sent": 5, "from": "client", "to": "n1", "key": "k", "words": "put 1.0",
             "request": "1.0", "received": 9}  # fmt: skip
     lines = ["", "{", "[]", '{"sent":"x"}', json.dumps({**good, "key": "other"}),

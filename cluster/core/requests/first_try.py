@@ -1,7 +1,7 @@
 """A put that is sent again: finding the node that stamped the first try.
 
 Every node that may have stamped it is asked, and none of them stamps: one that remembers the stamp
-goes on from it; where none does, the put stays in doubt.
+continues from it; where none does, the put stays in doubt.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Buffer(Generic[T]):
             self.when_saved(row, done)
 
     def when_saved(self, row: Row, done: Done) -> None:
-        """done() once what `row` has now is durable: at once if it is."""
+        """done() once what `row` has now is durable: immediately if it is."""
         unsaved = self.pending.get(row)
         if unsaved is None:
             done(None)

@@ -59,7 +59,7 @@ def _states(faults: tuple[Fault, ...], span: Any) -> Iterator[JsonObject]:
 
 
 def joined(states: list[JsonObject]) -> list[JsonObject]:
-    """States by node and time, those that follow on one another at once as one."""
+    """States by node and time, those without a gap between them as one."""
     found: list[JsonObject] = []
     for each in sorted(states, key=lambda s: (s["node"], s["state"], s["from"])):
         last = found[-1] if found else None

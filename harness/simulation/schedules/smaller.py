@@ -25,7 +25,7 @@ _KEPT = ("workload", "seed", "bug", "time_limit", "links", "concurrency", "nodes
          "nemesis", "schedule", "world")  # fmt: skip
 #: Keys that are tried alone.
 _KEYS = 6
-#: s that the load goes on after its last operation or fault
+#: s that the load lasts after its last operation or fault
 _TAIL = 0.1
 
 

@@ -17,7 +17,7 @@ from dynamesis.cluster.client.admin import AdminError
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
-from dynamesis.cluster.process.questions import ANSWER_WITHIN, STATUS_WITHIN
+from dynamesis.cluster.process.node_questions import ANSWER_WITHIN, STATUS_WITHIN
 from dynamesis.cluster.process.supervisor import READY_WITHIN, Cluster
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
 from dynamesis.harness.worlds.simulated.log import SimulatedLog

@@ -125,7 +125,7 @@ PLANNED = (
 
 
 def test_a_whole_plan() -> None:
-    assert plan(["cut", "kill", "link"], ARENA, seed=10, limit=4.0) == PLANNED
+    assert plan(["cut", "kill", "link"], CONTEXT, seed=10, limit=4.0) == PLANNED
 
 
 def test_the_plan_of_a_month_can_still_be_read() -> None:

@@ -67,7 +67,7 @@ def test_medians_are_those_of_what_was_caught_and_alarms_count_once() -> None:
     assert "seeds 7, 9" in page
 
 
-def test_nothing_caught_is_no_reason_to_fail() -> None:
+def test_a_zoo_that_catches_nothing_does_not_fail() -> None:
     results = collected((OTTER,), [Catch("otter", None, 1, 60.0)], command="dynamesis zoo")
     assert results["median"] is None
     assert "0 of 1 caught" in markdown(results)
