@@ -3,8 +3,8 @@
 A client that got no answer, or a refusal that leaves the outcome open, may retry under
 the same request id. What was answered is answered again; what is in progress is joined;
 what was stamped and then refused continues from its first stamp. A retry may come before the
-first try, which was slower: it looks in vain for a node that stamped that, and once the first try is
-here, both are answered by what comes of that. A put under the id of another one,
+first try, which was slower: it looks in vain for a node that stamped that, and once the first
+try is here, both are answered by what comes of that. A put under the id of another one,
 with another key or value, is neither: it is refused.
 """
 
