@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from heapq import heappush
+from heapq import heapify, heappush
 from random import Random
 from typing import Any, Protocol
 
@@ -169,6 +169,11 @@ class Way:
             process.hold(self._arrive, message)
 
 
+def _arrives(action: Callable[..., None] | None) -> bool:
+    """Whether this is a message that arrives."""
+    return getattr(action, "__func__", None) is Way._arrive
+
+
 class Wire:
     """One connection on a route."""
 
@@ -292,9 +297,24 @@ class Network:
         self.odd = self.perturber.rare or self.perturber.priorities is not None
 
     def calm(self) -> None:
-        """From now on only latency decides how long a message takes."""
+        """From now on only latency decides how long a message takes, also one that was held back
+        and is on its way: else it would come when all counts as quiet."""
         self.perturber.calm()
-        self.odd = False
+        if self.odd:
+            self.odd = False
+            self._hasten()
+
+    def _hasten(self) -> None:
+        """Have what is on its way arrive within the latency, in the order in which it would."""
+        soon, due = self.loop.now + self.least + self.spread, self.loop.due
+        late = sorted(each for each in due if each[0] > soon and _arrives(each[2]))
+        kept = [each for each in due if each[0] <= soon or not _arrives(each[2])]
+        for place, (_, number, action, args) in enumerate(late):
+            arrival = soon + place * NEXT
+            action.__self__.last = arrival  # type: ignore[union-attr]
+            kept.append((arrival, number, action, args))
+        heapify(kept)
+        due[:] = kept
 
     def hop(self, source: str, dest: str = "") -> float:
         """s that the next message from one node to another takes."""

@@ -41,7 +41,8 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net.listener import READER_BOUND
 from dynamesis.cluster.net.stream import HIGH_WATER
-from dynamesis.cluster.process.server import DRAIN, EXIT_CRASHED, Core, MakeCore
+from dynamesis.cluster.process.core_protocol import Core, MakeCore
+from dynamesis.cluster.process.server import DRAIN, EXIT_CRASHED
 from dynamesis.cluster.process.wallclock import WallClock
 from dynamesis.harness.worlds.simulated.administration import Administration
 from dynamesis.harness.worlds.simulated.batches import Batches

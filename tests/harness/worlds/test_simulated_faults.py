@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.cluster.core.protocol.events import Write
-from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Message
+from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Message, ReplicaPut
 from dynamesis.cluster.storage.base import Corrupt, ReadError, StorageFailed
 from dynamesis.harness.links.base import LinkRoute
 from dynamesis.harness.links.faults import (
@@ -76,9 +76,9 @@ class Server(Talker):
 class Pair:
     """A network of one route, from a to b."""
 
-    def __init__(self, fault: LinkFault | None = None) -> None:
+    def __init__(self, fault: LinkFault | None = None, tweaks: Tweaks | None = None) -> None:
         self.loop = VirtualLoop()
-        self.network = Network(self.loop, Random(1), Tweaks(), story=False)
+        self.network = Network(self.loop, Random(1), tweaks or Tweaks(), story=False)
         self.network.add(LinkRoute("a", "b", "127.0.0.1:1", "127.0.0.1:2"))
         self.route = self.network.routes["a-b"]
         self.a, self.b = Talker(self.loop), Server(self.loop)
@@ -105,8 +105,8 @@ class Pair:
 def wires() -> Iterator[Any]:
     made: list[Pair] = []
 
-    def make(fault: LinkFault | None = None) -> Pair:
-        made.append(Pair(fault))
+    def make(fault: LinkFault | None = None, tweaks: Tweaks | None = None) -> Pair:
+        made.append(Pair(fault, tweaks))
         return made[-1]
 
     yield make
@@ -119,6 +119,21 @@ def test_messages_of_a_connection_keep_their_order(wires: Any) -> None:
     wire.ask(*range(1, 100))
     assert wire.b.rids == list(range(1, 100))
     assert wire.a.came
+
+
+def test_what_is_held_back_comes_at_the_heal_in_its_order(wires: Any) -> None:
+    # seen: a copy that was held during the load came when the cluster had become quiet (seed 12412)
+    wire = wires(tweaks=Tweaks(points={"copy-held": 1.0}))
+    for rid in range(1, 6):
+        wire.line.up.send(ReplicaPut(rid, Key(b"k"), {}))
+    wire.line.up.send(Get(6, Key(b"k")))
+    wire.run(0.04)
+    assert len(wire.b.came) < 6
+    wire.network.calm()
+    wire.run(0.01)
+    assert [message.rid for _, message in wire.b.came] == [1, 2, 3, 4, 5, 6]
+    wire.ask(7)
+    assert wire.b.came[-1][1].rid == 7
 
 
 def test_a_refused_link_takes_no_connection_and_ends_those_there_are(wires: Any) -> None:
