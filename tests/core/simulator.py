@@ -25,6 +25,7 @@ from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.storage.base import StorageFailed
 from dynamesis.harness.links.base import LinkRoute, route_name
 from dynamesis.harness.links.faults import RefusedLink
+from dynamesis.harness.worlds.simulated.batches import Batches
 from dynamesis.harness.worlds.simulated.log import SimulatedLog
 from dynamesis.harness.worlds.simulated.loop import VirtualLoop
 from dynamesis.harness.worlds.simulated.network import Network
@@ -86,6 +87,17 @@ class Disk:
         self._sim.stores[self._name].commit(tuple(writes))
 
 
+class SlowBatches(Batches):
+    """Syncs take what the simulator has them take now."""
+
+    def __init__(self, life: Life, alone: bool) -> None:
+        super().__init__(life, (0.0, 0.0), alone)
+        self._sim = life.sim
+
+    def _sync_time(self) -> float:
+        return self._sim.random.uniform(*self._sim.fsync)
+
+
 class Life(NodeLife):
     """A life that is up as soon as it is made, and whose effects all pass through the simulator.
     An error of the core is one of the test."""
@@ -107,6 +119,8 @@ class Life(NodeLife):
         )
         self._numbers = count(_BETWEEN_NODES)
         self._wall = lambda: sim.wall(name) * 1_000_000
+        self._batches = SlowBatches(self, params.durability == "each")
+        self._do[ev.Persist] = self._batches.persist
         self.shell, self._do = self._do, dict.fromkeys(self._do, self._effect)
 
     def begin(self) -> None:
@@ -121,9 +135,6 @@ class Life(NodeLife):
 
     def _crash(self, error: Exception) -> None:
         raise error
-
-    def fsync(self) -> float:
-        return self.sim.random.uniform(*self.sim.fsync)
 
     def post(self, event: ev.Event) -> None:
         self.sim.feed(self.name, event)
@@ -345,9 +356,10 @@ class Simulator:
         self.lives[name].shell[ev.Persist](ev.Persist(token, writes))
 
     def run(self, seconds: float) -> None:
-        due, end = self.loop._due, self.now + seconds
+        due, end = self.loop.due, self.now + seconds
         while due and due[0][0] <= end:
             when, _, action, arguments = heapq.heappop(due)
+            assert action is not None, "no task runs here, so none waits"
             self.loop.now = max(when, self.now)
             action(*arguments)
         self.loop.now = end
