@@ -77,7 +77,7 @@ def tuning(workload: Workload, given: Iterable[str]) -> dict[str, Value]:
         if not equals:
             raise UsageError(f"--option: {each!r} is not NAME=VALUE")
         if name in chosen:
-            raise UsageError(f"--option: {name} is given twice")
+            raise UsageError(f"--option: {name} is given twice; give it once")
         chosen[name] = value
     try:
         return workload.configure(chosen)

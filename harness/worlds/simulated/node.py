@@ -1,5 +1,4 @@
-"""One life of a simulated node: the shell around a core, as cluster.process.server is for a real
-one.
+"""One life of a simulated node: the shell of a core, as cluster.process.server is for a real one.
 
 The core is the same, and so is what the shell does for it: events one at a time, links kept up,
 batches committed in groups, a log that loses its last moments, a wall clock that can be wrong, a

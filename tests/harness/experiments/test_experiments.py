@@ -102,7 +102,7 @@ def test_list_shows_all_and_what_is_none_is_refused(capsys: pytest.CaptureFixtur
     assert run(["experiment", "figure-9"]) == 2
     assert "there is no 'figure-9'; allowed: client-driven" in capsys.readouterr().err
     assert run(["experiment", "load-balance", "--effort", "0"]) == 2
-    assert "--effort: 0; it is more than 0" in capsys.readouterr().err
+    assert "--effort: 0 is out of range; allowed: above 0, to 100" in capsys.readouterr().err
 
 
 def test_a_plot_of_one_point_and_of_equal_values_can_be_drawn() -> None:
