@@ -68,17 +68,6 @@ def test_a_first_try_that_is_forwarded_to_where_its_retry_seeks_is_stamped(sim: 
     assert len(sim.get(asker, KEY).siblings) == 1
 
 
-def test_a_retry_after_an_open_refusal_continues_from_the_first_stamp(sim: Simulator) -> None:
-    lonely = preference(sim)[0]
-    sim.isolate(lonely)
-    sim.run(0.1)
-    assert isinstance(sim.call(lonely, Put(1, "same", KEY, b"v")), Refusal)
-    sim.heal()
-    sim.run(0.1)
-    assert isinstance(sim.call(lonely, Put(2, "same", KEY, b"v")), PutReply)
-    assert len(sim.get(lonely, KEY).siblings) == 1
-
-
 def again(sim: Simulator, name: str, request: str = "same") -> object:
     return sim.call(name, Put(9, request, KEY, b"v", again=True))
 
