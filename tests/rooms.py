@@ -380,12 +380,25 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "commands for a local cluster",
         ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
     ),
+    "harness.cli.stored": (
+        "commands that read what tests and campaigns stored",
+        (
+            *("harness.campaign", "harness.check", "harness.report", "harness.results"),
+            *("harness.run", "harness.serve", "harness.usage"),
+        ),
+    ),
     "harness.cli": (
         "commands: flags in, exit code out",
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *("harness.cli.local", "harness.dask", "harness.experiments", "harness.hunt"),
+            *(
+                "harness.cli.local",
+                "harness.cli.stored",
+                "harness.dask",
+                "harness.experiments",
+                "harness.hunt",
+            ),
             *("harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.simulation"),

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PLOTS = ("data.js", "figures.js", "page.js", "page.css")
-FOLDERS = ("checkers", "cluster", "examples", "harness", "workloads")
+FOLDERS = ("checkers", "cluster", "docs", "examples", "harness", "workloads")
 
 
 def test_every_folder_is_listed() -> None:
@@ -58,6 +58,8 @@ def test_the_wheel_has_one_top_level_package_and_is_typed(wheel: Path) -> None:
     folders = (ROOT / "examples", ROOT / "examples/kv_http")
     examples = {path.name for folder in folders for path in folder.iterdir() if path.is_file()}
     assert examples <= {name.rpartition("/")[2] for name in names if "/examples/" in name}
+    manual = {f"dynamesis/{path.relative_to(ROOT)}" for path in (ROOT / "docs").rglob("*.md")}
+    assert manual <= set(names)
 
 
 @pytest.mark.nightly

@@ -420,6 +420,26 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"  {name} " in shown or f"  {name}\n" in shown
 
 
+def test_docs_lists_and_prints_the_manual(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["docs", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    pages = {row["name"]: row for row in listed}
+    assert {"your-store", "cli", "targets/redis"} <= set(pages)
+    assert pages["your-store"]["title"] == "Your store: from nothing to a verdict"
+    text = Path(pages["your-store"]["file"]).read_text("utf-8")
+    for name in ("your-store", "your-store.md", "docs/your-store.md"):
+        assert run(["docs", name]) == 0
+        assert capsys.readouterr().out == text
+    assert run(["docs"]) == 0
+    shown = capsys.readouterr().out
+    assert [name for name in pages if f"  {name} " not in shown] == []
+
+
+def test_docs_refuses_a_page_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["docs", "your-stor"]) == 2
+    assert "did you mean your-store?" in capsys.readouterr().err
+
+
 def test_the_help_shows_a_whole_sentence_for_each_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

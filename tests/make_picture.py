@@ -2,7 +2,7 @@
 
     dynamesis test --workload cart --nemesis none --bug self-merge --time-limit 5s --seed 7 \\
         | tee output.txt
-    python docs/make_picture.py output.txt docs/failing-test.svg
+    python tests/make_picture.py output.txt docs/failing-test.svg
 
 The last line of the output, the command that repeats the test, becomes the prompt.
 """

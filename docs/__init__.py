@@ -1,0 +1,1 @@
+"""The manual, as `dynamesis docs` lists it and the wheel carries it."""

@@ -1,0 +1,1 @@
+"""Commands that read what tests and campaigns stored: report, export, log, merge, serve."""
