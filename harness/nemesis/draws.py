@@ -7,6 +7,7 @@ harness.nemesis.targets finds it then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -111,6 +112,22 @@ def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], 
     """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
     nodes, rng = victim(rng, context)
     return [KillFault(nodes=nodes, signal="SIGTERM"), KillFault(nodes=nodes)], rng
+
+
+def kill_again(most: int, least_ms: int, most_ms: int) -> Draw:
+    """A node is killed, and up to `most` times more, `least_ms` to `most_ms` after it was started
+    again: short gaps are as likely as long ones, power of two by power of two."""
+
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
+        nodes, rng = victim(rng, context)
+        count, rng = rng.between(1, most)
+        gaps: list[int] = []
+        for _ in range(count):
+            exponent, rng = rng.uniform(math.log(least_ms), math.log(most_ms))
+            gaps.append(round(math.exp(exponent)))
+        return [KillFault(nodes=nodes, again_ms=gaps)], rng
+
+    return draw
 
 
 def pause(pick: Pick) -> Draw:
