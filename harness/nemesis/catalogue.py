@@ -155,6 +155,8 @@ MEMBERS: tuple[Member, ...] = (
     _disk("bit-flip", "bits of stored objects flip", rows=(1, 20)),
     _disk("lost-writes", "the power fails: what is not synced yet is lost", seconds=(20, 200)),
     _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
+    Member("disk.primaries", "the disks of the primaries of a key cannot be read, or are full",
+           draws.aimed_disk("primaries", ("read-error", "read-error", "full")), needs=_AIMED),
     _clock("jump", "wall clocks jump, ahead or back"),
     _clock("strobe", "wall clocks jump to and fro many times a second"),
     _clock("drift", "wall clocks run too fast or too slow"),

@@ -259,6 +259,17 @@ def disk(kind: str, **ranges: tuple[int, int]) -> Draw:
     return draw
 
 
+def aimed_disk(target: str, kinds: tuple[str, ...]) -> Draw:
+    """The disks of a target that is found when the fault strikes fail, in one of these ways."""
+
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
+        key, otherwise, rng = _aim(rng, context)
+        kind, rng = rng.choice(kinds)
+        return [DiskFault(target=target, key=key, otherwise=otherwise, kind=kind)], rng
+
+    return draw
+
+
 def clock(kind: str) -> Draw:
     """Clocks of some nodes are wrong, up to all of them: by 0.13 s to 70 min, running at 5 to
     50 per cent too fast or too slow, not running, or in steps of 15 ms to 1 s."""

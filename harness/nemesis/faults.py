@@ -108,7 +108,7 @@ class WipeFault(FaultValue, frozen=True, kw_only=True):
     apart: bool = False
 
 
-class DiskFault(FaultValue, frozen=True, kw_only=True):
+class DiskFault(AimedFault, frozen=True, kw_only=True):
     """Disks fail. `kind` and `settings` (times in s): harness.nemesis.disks.DISK_FAULTS."""
 
     family = "disk"

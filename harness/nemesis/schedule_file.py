@@ -140,6 +140,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "apart": lambda place, context: place.boolean(),
     },
     "disk": _NODES
+    | _TARGET
     | {
         "kind": lambda place, context: place.one_of(DISK_FAULTS),
         "with": lambda place, context: place.value(),
@@ -164,7 +165,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "kill": (("nodes",), tuple(_TARGET)),
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
-    "disk": (("kind", "nodes"),),
+    "disk": (("kind", "nodes"), ("kind", *_TARGET)),
     "clock": (("kind", "nodes", "with"),),
     "load": (("kind", "nodes", "with"),),
     "upgrade": (("nodes",),),
