@@ -370,6 +370,16 @@ def test_a_node_is_killed_again_soon_after_each_start() -> None:
     assert hidden.nodes((stopped.time - 1, stopped.time)) == {"n2"}
 
 
+def test_some_clients_meet_a_node_in_the_first_moments_of_a_life() -> None:
+    kill = {"start": 0.3, "stop": 0.5, "member": "kill.one", "nodes": ["n2"]}
+    ended = simulate(with_faults([kill], concurrency=8, rate=100))
+    (stopped,) = notes(ended, "stop-kill")
+    served = [op.time for op in ended.history
+              if op.type == "ok" and op.node == "n2" and isinstance(op.process, int)
+              and stopped.time < op.time < stopped.time + 300_000_000]  # fmt: skip
+    assert served
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_every_fault_takes_effect_and_is_taken_back(member: str) -> None:
     ended = simulate(options(nemesis=member, seed=2, time_limit=4.0))
