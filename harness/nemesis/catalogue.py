@@ -157,6 +157,8 @@ MEMBERS: tuple[Member, ...] = (
     _disk("slow-fsync", "a disk takes long to sync", seconds=(20, 400)),
     Member("disk.primaries", "the disks of the primaries of a key cannot be read, or are full",
            draws.aimed_disk("primaries", ("read-error", "read-error", "full")), needs=_AIMED),
+    Member("disk.power", "the power fails at the primaries of a key: what is not synced is lost",
+           draws.aimed_disk("primaries", ("lost-writes",), (20, 400)), several=True, needs=_AIMED),
     _clock("jump", "wall clocks jump, ahead or back"),
     _clock("strobe", "wall clocks jump to and fro many times a second"),
     _clock("drift", "wall clocks run too fast or too slow"),

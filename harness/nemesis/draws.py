@@ -259,13 +259,18 @@ def disk(kind: str, **ranges: tuple[int, int]) -> Draw:
     return draw
 
 
-def aimed_disk(target: str, kinds: tuple[str, ...]) -> Draw:
-    """The disks of a target that is found when the fault strikes fail, in one of these ways."""
+def aimed_disk(target: str, kinds: tuple[str, ...], ms: tuple[int, int] | None = None) -> Draw:
+    """The disks of a target that is found when the fault strikes fail, in one of these ways; `ms`:
+    how long each takes to sync, at least and at most."""
 
     def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         key, otherwise, rng = _aim(rng, context)
         kind, rng = rng.choice(kinds)
-        return [DiskFault(target=target, key=key, otherwise=otherwise, kind=kind)], rng
+        fault = DiskFault(target=target, key=key, otherwise=otherwise, kind=kind)
+        if ms is not None:
+            drawn, rng = rng.between(*ms)
+            fault = msgspec.structs.replace(fault, settings={"seconds": drawn / 1000})
+        return [fault], rng
 
     return draw
 
