@@ -228,6 +228,12 @@ def check_crashes(run: Run) -> CheckerResult:
     return judge(found[:DESCRIBED], more=more)
 
 
+def members_answered(h: History, timeline: Timeline) -> list[tuple[int, str, frozenset[str]]]:
+    """What nodes answered about the members after the wait for quiet: row, node, members."""
+    rows = [row for row in _answers(h, "membership") if row > (timeline.quiesced or 0)]
+    return [(row, str(h.value_of(row).get("node")), frozenset(_members(h, row))) for row in rows]
+
+
 def _answers(h: History, f: str) -> list[int]:
     rows: list[int] = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows(f)).tolist()
     return [row for row in rows if isinstance(h.value_of(row), dict)]

@@ -38,8 +38,9 @@ class Endings:
             elif family in ENDING or fault.detail == "lost-writes":
                 done = fault.started if fault.begun is None else fault.begun
                 spans.append((begun, int(h.time[done]), frozenset(names(fault))))
-                # its power fails at the end; or the nodes are started anew once more
-                if fault.stopped is not None and family in ("disk", "upgrade"):
+                # its power fails at the end; or the nodes are ended, or started anew, once more
+                again = family in ("disk", "upgrade") or fault.fields.get("again_ms")
+                if fault.stopped is not None and again:
                     at = int(h.time[fault.stopped])
                     spans.append((begun, at, frozenset(names(fault))))
         for row in timeline.found_dead:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.logs.changes import check_changes
 from dynamesis.checkers.logs.copies import check_places
 from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
@@ -27,6 +28,7 @@ LogChecker = Callable[[Run, Logs], CheckerResult]
 LOG_CHECKERS: dict[str, LogChecker] = {
     "ownership": check_ownership,
     "switches": check_switches,
+    "changes": check_changes,
     "places": check_places,
     "zones": check_zones,
     "handoffs": check_handoffs,

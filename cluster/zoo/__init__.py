@@ -86,11 +86,11 @@ BUGS: dict[str, Bug] = {
     "lazy-epoch": Bug(
         versions.LazyEpoch,
         "epochs are used before the disk knows that they are",
-        nemesis="kill.one,link.slow",
+        nemesis="kill.again",
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
-            *_FORGETFUL,
+            *("--keys=5", "--rate=300", "--option=blind=1"),
             "--param=durability=buffered",
             "--param=buffer_interval=2",
             "--time-limit=30s",

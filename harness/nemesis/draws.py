@@ -7,6 +7,7 @@ harness.nemesis.targets finds it then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -111,6 +112,22 @@ def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], 
     """Two acts on one node: what it wrote down when it stopped is out of date when it dies."""
     nodes, rng = victim(rng, context)
     return [KillFault(nodes=nodes, signal="SIGTERM"), KillFault(nodes=nodes)], rng
+
+
+def kill_again(most: int, least_ms: int, most_ms: int) -> Draw:
+    """A node is killed, and up to `most` times more, `least_ms` to `most_ms` after it was started
+    again: short gaps are as likely as long ones, power of two by power of two."""
+
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
+        nodes, rng = victim(rng, context)
+        count, rng = rng.between(1, most)
+        gaps: list[int] = []
+        for _ in range(count):
+            exponent, rng = rng.uniform(math.log(least_ms), math.log(most_ms))
+            gaps.append(round(math.exp(exponent)))
+        return [KillFault(nodes=nodes, again_ms=gaps)], rng
+
+    return draw
 
 
 def pause(pick: Pick) -> Draw:
@@ -238,6 +255,22 @@ def disk(kind: str, **ranges: tuple[int, int]) -> Draw:
             drawn, rng = rng.between(low, high)
             settings[setting] = drawn / 1000 if setting == "seconds" else drawn
         return [DiskFault(kind=kind, settings=settings, nodes=nodes)], rng
+
+    return draw
+
+
+def aimed_disk(target: str, kinds: tuple[str, ...], ms: tuple[int, int] | None = None) -> Draw:
+    """The disks of a target that is found when the fault strikes fail, in one of these ways; `ms`:
+    how long each takes to sync, at least and at most."""
+
+    def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
+        key, otherwise, rng = _aim(rng, context)
+        kind, rng = rng.choice(kinds)
+        fault = DiskFault(target=target, key=key, otherwise=otherwise, kind=kind)
+        if ms is not None:
+            drawn, rng = rng.between(*ms)
+            fault = msgspec.structs.replace(fault, settings={"seconds": drawn / 1000})
+        return [fault], rng
 
     return draw
 

@@ -77,6 +77,7 @@ class KillFault(AimedFault, frozen=True, kw_only=True):
     signal: SIGKILL where none is given
     pause_ms: SIGSTOP first, and so much later the signal
     grace_ms: SIGTERM first, and SIGKILL so much later
+    again_ms: once they are started again, SIGKILL so much later, and another start; for each
     """
 
     family = "kill"
@@ -84,6 +85,7 @@ class KillFault(AimedFault, frozen=True, kw_only=True):
     signal: Literal["SIGKILL", "SIGTERM"] | None = None
     pause_ms: int | None = None
     grace_ms: int | None = None
+    again_ms: list[int] = []
 
 
 class PauseFault(AimedFault, frozen=True, kw_only=True):
@@ -106,7 +108,7 @@ class WipeFault(FaultValue, frozen=True, kw_only=True):
     apart: bool = False
 
 
-class DiskFault(FaultValue, frozen=True, kw_only=True):
+class DiskFault(AimedFault, frozen=True, kw_only=True):
     """Disks fail. `kind` and `settings` (times in s): harness.nemesis.disks.DISK_FAULTS."""
 
     family = "disk"

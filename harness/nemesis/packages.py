@@ -27,6 +27,8 @@ FAMILY_NEEDS: dict[str, tuple[str, ...]] = {
     "upgrade": ("versions",),
     "membership": ("membership",),
 }
+#: The members that end a process with what its disk has not synced.
+_POWER = ("disk.lost-writes", "disk.power")
 #: How many nodes may join in one test: each needs its own ports.
 NEWCOMERS = 5
 
@@ -195,13 +197,13 @@ class Member:
         if self.kinds and not self.kinds & context.kinds:
             kinds = " or ".join(sorted(map(name_of, self.kinds)))
             return f"needs links that can do {kinds}: use --links embedded"
-        disks = ("wipe.old-disk", "wipe.old-coordinator", "disk.lost-writes")
+        disks = ("wipe.old-disk", "wipe.old-coordinator", *_POWER)
         if context.volatile and self.name in disks:
             return "needs storage that outlives the process: use another --storage than memory"
         return None
 
     def _destroys(self, context: FaultContext) -> str | None:
-        ends = self.family in ("kill", "upgrade") or self.name == "disk.lost-writes"
+        ends = self.family in ("kill", "upgrade") or self.name in _POWER
         deadly = context.frail and ends
         if deadly and self.several:
             return (

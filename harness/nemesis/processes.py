@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -59,7 +59,8 @@ class Holds:
 class Kill:
     """SIGKILL, or the signal of the fault. `pause_ms`: SIGSTOP, and SIGKILL so much later, while
     what was sent to the node waits unread; `grace_ms`: SIGTERM, and SIGKILL so much later, in
-    the middle of the shutdown. The proof is that the kernel has given the process up."""
+    the middle of the shutdown; `again_ms`: SIGKILL once more, so much after each start. The proof
+    is that the kernel has given the process up."""
 
     processes: Processes
     holds: Holds
@@ -70,7 +71,18 @@ class Kill:
         return proven(bool(down), gone={node: pids[node] for node in down})
 
     async def lift(self, number: int, fault: KillFault) -> None:
-        await _each(fault.nodes, lambda node: self.holds.release(number, node))
+        await _each(fault.nodes, lambda node: self._start(number, node, fault.again_ms))
+
+    async def _start(self, number: int, node: str, again_ms: Sequence[int]) -> None:
+        """Give a node back; end and start it anew so many ms after each start."""
+        await self.holds.release(number, node)
+        for gap in again_ms:
+            await asyncio.sleep(gap / 1000)
+            if self.processes.state(node) != "running":
+                return  # another fault has it
+            self.holds.take(number, node, "down")
+            await self.processes.kill(node)
+            await self.holds.release(number, node)
 
     async def _end(self, number: int, node: str, fault: KillFault) -> int | None:
         """The pid that is gone, as far as it is known."""

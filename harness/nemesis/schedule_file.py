@@ -116,6 +116,9 @@ _BACK: dict[str, Read] = {
 _DELAY: dict[str, Read] = dict.fromkeys(
     ("pause_ms", "grace_ms"), lambda place, context: place.integer(0, 60_000)
 )
+_AGAIN: dict[str, Read] = {
+    "again_ms": lambda place, context: [each.integer(0, 60_000) for each in place.sequence()]
+}
 
 #: The fields of a fault of each family, beside start, stop and member.
 _FIELDS: dict[str, dict[str, Read]] = {
@@ -129,7 +132,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "with": lambda place, context: place.value(),
         "links": lambda place, context: place.some_of(_routes(context)),
     },
-    "kill": _NODES | _TARGET | _SIGNAL | _DELAY,
+    "kill": _NODES | _TARGET | _SIGNAL | _DELAY | _AGAIN,
     "pause": _NODES | _TARGET,
     "wipe": _NODES
     | {
@@ -137,6 +140,7 @@ _FIELDS: dict[str, dict[str, Read]] = {
         "apart": lambda place, context: place.boolean(),
     },
     "disk": _NODES
+    | _TARGET
     | {
         "kind": lambda place, context: place.one_of(DISK_FAULTS),
         "with": lambda place, context: place.value(),
@@ -161,7 +165,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "kill": (("nodes",), tuple(_TARGET)),
     "pause": (("nodes",), tuple(_TARGET)),
     "wipe": (("nodes",),),
-    "disk": (("kind", "nodes"),),
+    "disk": (("kind", "nodes"), ("kind", *_TARGET)),
     "clock": (("kind", "nodes", "with"),),
     "load": (("kind", "nodes", "with"),),
     "upgrade": (("nodes",),),

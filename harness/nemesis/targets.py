@@ -15,6 +15,7 @@ from dynamesis.harness.nemesis.cuts import unreached
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
     CutFault,
+    DiskFault,
     FaultValue,
     KillFault,
     LinksFault,
@@ -57,7 +58,7 @@ class Targets:
             nodes, rest = await self._giver(otherwise)
         else:
             nodes, rest = await self._find(fault.target, fault.key or "", otherwise), []
-        if isinstance(fault, KillFault | PauseFault):
+        if isinstance(fault, KillFault | PauseFault | DiskFault):
             return structs.replace(fault, nodes=nodes)
         assert isinstance(fault, CutFault)
         rest = rest or [node for node in self.observed.nodes if node not in nodes]

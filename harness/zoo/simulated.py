@@ -18,6 +18,8 @@ from pathlib import Path
 
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.campaign.view import clock
+from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.minimal import minimal
 from dynamesis.harness.simulation.saved import save_schedule
@@ -25,7 +27,7 @@ from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import SeedOutcome, play_seed, spread
-from dynamesis.harness.usage.exits import INVALID, VALID
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
 from dynamesis.harness.usage.values import results_folder
 from dynamesis.harness.zoo.plan import Specimen
 from dynamesis.harness.zoo.results import RESULTS
@@ -107,34 +109,59 @@ def run_simulated_zoo(
     arguments: Sequence[str],
     mode: Mode = Mode.AUTO,
 ) -> int:
-    """0 when all bugs were caught without a false alarm, else 1. Raises UsageError,
+    """0 when all bugs were caught without a false alarm, else 1; 3 when it was interrupted before
+    any escaped. The files are written anew after each bug. Raises UsageError,
     EnvironmentFailed."""
     folder, screen = results_folder(store / "campaigns", _FOLDER), console(mode)
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
     catches: list[Catch] = []
-    for catch in _catches(specimens, seed, jobs):
-        catches.append(catch)
-        if catch.small is not None:
-            save_schedule(folder / catch.name, catch.small)
-        if mode is not Mode.QUIET:
-            passed = time.monotonic() - began
-            screen.print(f"{line(catch)}  ({_how_far(len(catches), len(specimens), passed)})")
-    about = {
-        "start": started,
-        "seconds": round(time.monotonic() - began, 1),
-        "command": shlex.join(["dynamesis", *arguments]),
-        "folder": str(folder.path),
-    }
-    results = collected(specimens, catches, **about)
+
+    def save() -> JsonObject:
+        """What is known so far, in all files."""
+        about = {
+            "start": started,
+            "seconds": round(time.monotonic() - began, 1),
+            "command": shlex.join(["dynamesis", *arguments]),
+            "folder": str(folder.path),
+        }
+        results = collected(specimens, catches, **about)
+        _save(results, folder, json_file, markdown_file)
+        return results
+
+    results = save()
+    try:
+        for catch in _catches(specimens, seed, jobs):
+            catches.append(catch)
+            if catch.small is not None:
+                save_schedule(folder / catch.name, catch.small)
+            results = save()
+            if mode is not Mode.QUIET:
+                passed = time.monotonic() - began
+                screen.print(f"{line(catch)}  ({_how_far(len(catches), len(specimens), passed)})")
+    except KeyboardInterrupt:
+        screen.print("stopped; what was hunted until now is kept")
+    screen.print(markdown(results) if mode is not Mode.QUIET else head(results))
+    screen.print(f"folder  {folder.path}")
+    return _code(results)
+
+
+def _save(
+    results: JsonObject, folder: Folder, json_file: Path | None, markdown_file: Path | None
+) -> None:
     text, page = json.dumps(results, indent=2) + "\n", markdown(results)
     folder.save(RESULTS, text)
     folder.save(_SUMMARY, page)
     for file, content in ((json_file, text), (markdown_file, page)):
         if file is not None:
             file.write_text(content, encoding="utf-8")
-    screen.print(page if mode is not Mode.QUIET else head(results))
-    screen.print(f"folder  {folder.path}")
-    return VALID if results["all_caught"] and not results["false_alarms"] else INVALID
+
+
+def _code(results: JsonObject) -> int:
+    """INVALID for a false alarm or a bug that escaped, also before an interruption."""
+    escaped = any(not bug["caught"] for bug in results["bugs"])
+    if results["false_alarms"] or escaped:
+        return INVALID
+    return UNKNOWN if results["interrupted"] else VALID
 
 
 def _how_far(done: int, of: int, seconds: float) -> str:

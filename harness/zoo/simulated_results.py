@@ -43,16 +43,20 @@ class Catch:
 
 def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: Any) -> JsonObject:
     """The content of zoo.json. `seconds` of each bug and their `median`: of one core until it was
-    caught; `false_alarms`: seeds of schedules that were invalid without a bug."""
-    listed = list(catches)
-    bugs = [_bug(*each) for each in zip(specimens, listed, strict=True)]
+    caught; `false_alarms`: seeds of schedules that were invalid without a bug; `left`: the bugs
+    that were not hunted yet, after the others, and `interrupted` where there are any."""
+    listed, every = list(catches), list(specimens)
+    hunted, left = every[: len(listed)], [each.name for each in every[len(listed) :]]
+    bugs = [_bug(*each) for each in zip(hunted, listed, strict=True)]
     caught = [bug for bug in bugs if bug["caught"]]
     alarms = sorted({seed for catch in listed for seed in catch.alarms})
     return {
         "mode": "simulated",
         "time_limit": f"{SIMULATED:g}s",
         **about,
-        "all_caught": len(caught) == len(bugs) > 0,
+        "interrupted": bool(left),
+        "left": left,
+        "all_caught": len(caught) == len(every) > 0,
         "false_alarms": len(alarms),
         "alarms": alarms,
         "median": _median(bug["seconds"] for bug in caught),
@@ -107,7 +111,8 @@ def head(results: Mapping[str, Any]) -> str:
     """The result in one line."""
     bugs = results["bugs"]
     caught = sum(bug["caught"] for bug in bugs)
-    return f"{caught} of {len(bugs)} caught, {results['false_alarms']} false alarms"
+    stopped = f", interrupted with {len(results['left'])} left" if results["left"] else ""
+    return f"{caught} of {len(bugs)} caught, {results['false_alarms']} false alarms{stopped}"
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -127,6 +132,8 @@ def _markdown(results: Mapping[str, Any]) -> Iterator[str]:
     escaped = [bug["name"] for bug in results["bugs"] if not bug["caught"]]
     if escaped:
         yield f"Escaped {results['time_limit']} of one core: {', '.join(escaped)}."
+    if results["left"]:
+        yield f"Not hunted: {', '.join(results['left'])}."
     if results["alarms"]:
         yield f"Invalid without a bug: seeds {', '.join(map(str, results['alarms']))}."
     yield f"Again: `{results['command']}`"

@@ -37,8 +37,10 @@ EVICTED = "context-evicted"
 _MOVE_ON = frozenset({"unreachable", "stopping", "not-ready", "timeout", "disconnected"})
 
 
-#: Seconds after which a client tries the node again that it began with.
-HOME_RETRY_S = 1.5
+#: Seconds after which a client tries the node again that it began with. Every second one comes
+#: back early to a node that did not let it wait, as one whose process is gone: what a node does in
+#: the first moments of a life shows to no other.
+HOME_RETRY_S, EARLY_RETRY_S = 1.5, 0.05
 
 #: How often an operation is sent that is to be sent again while it is in doubt, and the first
 #: pause between two tries, s; each of the others is twice as long as the one before.
@@ -171,7 +173,7 @@ class DynamoClient:
                     done.node = node or self._named(error.node)
                     doubt = None if error.definite else error
                 if error.code in _MOVE_ON and op.node is None and node is not None:
-                    self._move_on()
+                    self._move_on(error.code)
                 if doubt is None or RETRY not in asked or tries == TRIES:
                     return _refused(done, doubt or error, tries), None
                 await asyncio.sleep(PAUSE * 2 ** (tries - 1))
@@ -219,10 +221,12 @@ class DynamoClient:
             self._turn = self._home
         return nodes[self._turn % len(nodes)]
 
-    def _move_on(self) -> None:
-        """The next operation goes to the next node."""
+    def _move_on(self, code: str) -> None:
+        """The next operation goes to the next node: this one has failed so."""
         self._turn += 1
-        self._away_until = asyncio.get_running_loop().time() + HOME_RETRY_S
+        early = self._home % 2 == 1 and code != "timeout"
+        away = EARLY_RETRY_S if early else HOME_RETRY_S
+        self._away_until = asyncio.get_running_loop().time() + away
 
     def _other(self, node: str | None) -> str:
         """The node after this one."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.nemesis.catalogue import FAMILIES, PACKAGES
-from dynamesis.harness.nemesis.packages import Impossible
+from dynamesis.harness.nemesis.packages import FaultContext, Impossible
 from dynamesis.harness.simulation.schedules.drawn_faults import draw_faults
 from dynamesis.harness.simulation.schedules.features import (
     HASTY,
@@ -37,7 +37,7 @@ from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 4
+VERSION = 5
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
@@ -45,8 +45,9 @@ _SHORTEST, _LONGEST = 1.5, 6.0
 #: How many operations: mostly few, since a schedule costs what they cost; but what goes wrong in a
 #: short while only is met where many are under way.
 _FEW, _MANY, _CROWDED = (20, 90), (110, 250), 0.3
-#: How likely clocks are wrong where the last writer wins, beside what else they are.
-_DATED = 0.4
+#: How likely clocks are wrong where the last writer wins, beside what else they are; and how likely
+#: processes are killed where nodes acknowledge from memory.
+_DATED, _FORGOTTEN = 0.4, 0.5
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     spec = _spec(seed, draws, workload)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
-    liked = ("clock",) if workload.lww and wanted.nemeses is None and draws.chance(_DATED) else ()
-    faults = draw_faults(draws, fault_context(options), names, liked, spec.time_limit)
+    context = fault_context(options)
+    liked = _liked(draws, workload, context) if wanted.nemeses is None else ()
+    faults = draw_faults(draws, context, names, liked, spec.time_limit)
     if any(param.startswith("weights=") for param in spec.param) and any(
         event.f.endswith("-membership") for event in faults
     ):
@@ -102,6 +104,13 @@ def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedu
     return SimulatedSchedule.planned(
         replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks
     )
+
+
+def _liked(draws: RandomStream, workload: Workload, context: FaultContext) -> tuple[str, ...]:
+    """The families without which what this workload and cluster risk is hardly met."""
+    dated = workload.lww and draws.chance(_DATED)
+    forgotten = context.buffered and context.w > 1 and draws.chance(_FORGOTTEN)
+    return (("clock",) if dated else ()) + (("kill",) if forgotten else ())
 
 
 def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:

@@ -20,8 +20,9 @@ _LONG, _PART = 0.3, (0.3, 0.7)
 #: does not is drawn again.
 _ONE_MACHINE, _AGAIN = 0.5, 3
 #: How likely a fault begins close to where an earlier one begins or ends, and how close (s): what
-#: one leaves behind is soon mended.
-_CLOSE, _DISTANCE = 0.4, 0.25
+#: one leaves behind is soon mended. And how likely one that does not begins while another lasts:
+#: what one brings about may be there only as long.
+_CLOSE, _DISTANCE, _INSIDE = 0.4, 0.25, 0.35
 #: How likely each family is in one schedule: one of these shares.
 _FAMILY_SHARES = {0.15: 2, 0.3: 4, 0.45: 2}
 #: Families of which a part of that is enough: few promises rest on clocks, and none on load.
@@ -96,11 +97,15 @@ def _length(draws: RandomStream, limit: float) -> float:
 
 
 def _start(draws: RandomStream, earlier: list[FaultInterval], limit: float) -> float:
-    """s after the load began: anywhere, or close to where another fault begins or ends."""
+    """s after the load began: anywhere, or close to where another fault begins or ends, or while
+    one lasts."""
     if earlier and draws.chance(_CLOSE):
         other = draws.choice(earlier)
         at = draws.choice((other.start, other.stop)) / 1000
         return max(0.0, at + draws.uniform(-_DISTANCE, _DISTANCE))
+    if earlier and draws.chance(_INSIDE):
+        other = draws.choice(earlier)
+        return draws.uniform(other.start / 1000, other.stop / 1000)
     return draws.uniform(0.02, 0.75) * limit
 
 

@@ -217,13 +217,13 @@ def _moved(schedule: SimulatedSchedule, since: int, by: int) -> SimulatedSchedul
 
 
 def lengths(schedule: SimulatedSchedule) -> Sequence[SimulatedSchedule]:
-    """With faults that hit one node or link fewer."""
+    """With faults that hit one node or link fewer, or strike once less."""
     found = []
     for at, event in enumerate(schedule.faults):
         if not isinstance(event.action, FaultStart):
             continue
         fault = event.action.fault
-        for name in ("nodes", "links"):
+        for name in ("nodes", "links", "again_ms"):
             hit = getattr(fault, name, None)
             if not isinstance(hit, list) or len(hit) < 2:
                 continue

@@ -104,23 +104,10 @@ PLANNED = (
             "grudge": {"n2": ["n1", "n4", "n5"], "n3": ["n1", "n4", "n5"]},
         },
     ),
-    event(
-        at=3323,
-        f="start-kill",
-        value={"fault": 5, "member": "kill.hint-holder", "nodes": ["n3"]},
-    ),
-    event(at=3825, f="stop-kill", value={"fault": 5, "member": "kill.hint-holder"}),
-    event(
-        at=3876,
-        f="start-kill",
-        value={
-            "fault": 6,
-            "member": "kill.hint-holder",
-            "target": "hint-holder",
-            "key": "k0",
-            "otherwise": "n2",
-        },
-    ),
+    event(at=3323, f="start-kill", value={"fault": 5, "member": "kill.loop", "nodes": ["n1"]}),
+    event(at=3521, f="stop-kill", value={"fault": 5, "member": "kill.loop"}),
+    event(at=3719, f="start-kill", value={"fault": 6, "member": "kill.loop", "nodes": ["n1"]}),
+    event(at=3917, f="stop-kill", value={"fault": 6, "member": "kill.loop"}),
 )
 
 

@@ -128,7 +128,7 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         ),
         (
             "faults:\n- start: 1\n  member: kill.one\n  kind: refused",
-            "s.yaml, line 4: kind: no such key here; allowed: grace_ms, key, member, nodes",
+            "s.yaml, line 4: kind: no such key here; allowed: again_ms, grace_ms, key, member",
         ),
         (
             "faults:\n- start: 1\n  stop: 1\n  member: kill.one\n  nodes: [n1]",
@@ -161,6 +161,10 @@ def test_what_is_dumped_can_be_read_by_people() -> None:
         (
             "faults:\n- {start: 1, member: kill.one, nodes: [n1], pause_ms: long}",
             "s.yaml, line 2: pause_ms: 'long' is not an integer from 0 to 60000",
+        ),
+        (
+            "faults:\n- {start: 1, member: kill.again, nodes: [n1], again_ms: [9, -1]}",
+            "s.yaml, line 2: again_ms: -1 is not an integer from 0 to 60000",
         ),
         (
             "faults:\n- {start: 1, member: clock, kind: coarse, nodes: [n1], with: {grain_ms: 1}}",

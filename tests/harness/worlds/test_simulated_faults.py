@@ -7,7 +7,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import JsonObject
+from dynamesis.checkers.history.timeline import timeline
+from dynamesis.checkers.logs.endings import Endings
 from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Message, ReplicaPut
 from dynamesis.cluster.storage.base import Corrupt, ReadError, StorageFailed
@@ -30,7 +33,7 @@ from dynamesis.harness.worlds.simulated.loop import NothingDue, VirtualLoop
 from dynamesis.harness.worlds.simulated.network import Network, Wire
 from dynamesis.harness.worlds.simulated.run import judge, simulate
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
-from simulations import notes, options
+from simulations import notes, options, with_faults
 
 
 class Always:
@@ -344,13 +347,37 @@ MEMBERS = (
     *("cut.halves", "cut.one-way", "cut.bridge", "cut.majorities-ring", "cut.flapping"),
     *("link.slow", "link.jitter", "link.narrow", "link.torn", "link.reset", "link.cut-off"),
     *("link.stall", "link.lossy", "link.duplicate", "link.reorder"),
-    *("kill.one", "kill.graceful", "kill.after-pause", "kill.mid-stop", "kill.all"),
+    *("kill.one", "kill.again", "kill.graceful", "kill.after-pause", "kill.mid-stop", "kill.all"),
     *("pause.one", "pause.majority", "wipe.one", "wipe.old-disk", "wipe.coordinator"),
     *("disk.full", "disk.torn-tail", "disk.read-error", "disk.bit-flip", "disk.lost-writes"),
     *("disk.slow-fsync", "clock.jump", "clock.strobe", "clock.drift", "clock.freeze"),
     *("clock.coarse", "load.burst", "load.large-values", "load.slow-readers"),
     *("membership.join", "membership.leave", "membership.remove", "membership.rejoin"),
 )
+
+
+def test_a_node_is_killed_again_soon_after_each_start() -> None:
+    fault = {"member": "kill.again", "nodes": ["n2"], "again_ms": [150, 300]}
+    ended = simulate(with_faults([{"start": 0.3, "stop": 0.6, **fault}]))
+    ready = [line["event"] for line in ended.node_logs["n2"]].count("ready")
+    assert ready == 4
+    results = judge(ended)
+    assert results["valid"] is True, results["checkers"]
+    assert not notes(ended, "found-dead")
+    (stopped,) = notes(ended, "stop-kill")
+    history = History.of(ended.history)
+    hidden = Endings.of(history, timeline(history))
+    assert hidden.nodes((stopped.time - 1, stopped.time)) == {"n2"}
+
+
+def test_some_clients_meet_a_node_in_the_first_moments_of_a_life() -> None:
+    kill = {"start": 0.3, "stop": 0.5, "member": "kill.one", "nodes": ["n2"]}
+    ended = simulate(with_faults([kill], concurrency=8, rate=100))
+    (stopped,) = notes(ended, "stop-kill")
+    served = [op.time for op in ended.history
+              if op.type == "ok" and op.node == "n2" and isinstance(op.process, int)
+              and stopped.time < op.time < stopped.time + 300_000_000]  # fmt: skip
+    assert served
 
 
 @pytest.mark.parametrize("member", MEMBERS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.simulation.play import Played, replay
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.swarm import SeedOutcome
+from dynamesis.harness.zoo import simulated
 from dynamesis.harness.zoo.plan import Specimen
 from dynamesis.harness.zoo.simulated import hunt, run_simulated_zoo
 from dynamesis.harness.zoo.simulated_results import Catch, collected, markdown
@@ -96,3 +99,25 @@ def test_a_bug_is_caught_shrunk_and_written_down(
     text = (folder / name / "simulated.yaml").read_text(encoding="utf-8")
     assert replay(text)["valid"] is False
     assert json.loads((folder / "zoo.json").read_text(encoding="utf-8")) == found
+
+
+def test_what_was_hunted_before_an_interrupt_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def catches(specimens: Sequence[Specimen], seed: int, jobs: int) -> Iterator[Catch]:
+        yield Catch("otter", 5, 5, 1.25, ("lost-write",))
+        assert json.loads(also.read_text(encoding="utf-8"))["left"] == ["newt"]
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(simulated, "_catches", catches)
+    also = tmp_path / "also.json"
+    code = run_simulated_zoo(
+        (OTTER, NEWT), 1, 1, tmp_path / "store", also, None, ("zoo", "--simulate"), Mode.PLAIN
+    )
+    assert code == 3
+    found = json.loads(also.read_text(encoding="utf-8"))
+    assert [bug["name"] for bug in found["bugs"]] == ["otter"]
+    assert (found["interrupted"], found["all_caught"], found["left"]) == (True, False, ["newt"])
+    shown = capsys.readouterr().out
+    assert "1 of 1 caught, 0 false alarms, interrupted with 1 left" in shown
+    assert "Not hunted: newt." in shown
