@@ -75,8 +75,8 @@ class Rings:
         """By the layouts in the logs; `last` is the ring of test.json."""
         known = [
             (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
-            for event in logs.events
-            if event["event"] == "layout" and "owners" in event and "target" not in event
+            for event in logs.of_kinds("layout")
+            if "owners" in event and "target" not in event
         ]
         return cls(tuple(known), last)
 

@@ -270,16 +270,25 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
     """How often each situation was reached, 0 for never; `events` of each node in order."""
     counts = dict.fromkeys(SITUATIONS, 0)
     before = Before()
+    known: dict[tuple[str, str | None], tuple[tuple[str, When], ...]] = {}
     for event in events:
         what = event["event"]
-        may_be = _BY_EVENT.get(what, ())
-        if "why" in event:
-            may_be += _BY_EVENT.get(f"{what} {came_by(event)}", ())
+        about = what, came_by(event) if "why" in event else None
+        may_be = known.get(about)
+        if may_be is None:
+            may_be = known[about] = _may_be(*about)
+        before.look(event, what)
         for name, when in may_be:
             if when(event, before):
                 counts[name] += _times(event)
         before.take(event)
     return counts
+
+
+def _may_be(what: str, came: str | None) -> tuple[tuple[str, When], ...]:
+    """The situations that an event of this name may be, and why a copy came, if one did."""
+    copies = () if came is None else _BY_EVENT.get(f"{what} {came}", ())
+    return _BY_EVENT.get(what, ()) + copies
 
 
 def _times(event: Event) -> int:

@@ -23,7 +23,7 @@ from dynamesis.checkers.verdict import Results
 from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
-from dynamesis.harness.report.nodelog import events, nodes_of
+from dynamesis.harness.report.nodelog import all_events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
@@ -195,7 +195,7 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
     path = Path(history.path)
     found = nodes_of(path.parent) if path.name == HISTORY else {}
     try:
-        return Logs.of(events(found), test.get("began")) if found else None
+        return Logs.of(all_events(found), test.get("began")) if found else None
     except OSError:
         log.exception("the nodes' logs cannot be read")
         return None
