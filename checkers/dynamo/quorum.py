@@ -203,14 +203,15 @@ class _Judge:
         for row, begin in zip(rows.tolist(), h.pair[rows].tolist(), strict=True):
             need = self.needs.at(row)
             could = self.could_answer(row, begin, row)
+            info = h.worth.get(row)
             primaries = self.primaries(row)
             answered = could.intersection(primaries if need.strict else self.members)
             possible = len(could.intersection(primaries))
             writes = h.fs[h.f[row]] != "get"
             known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
-            reason = contradiction(h.worth.get(row), need, possible, known or need.notfound_ok)
+            reason = contradiction(info, need, possible, known or need.notfound_ok)
             if writes and self.all_durable and not reason:
-                reason = forgetful(h.worth.get(row))
+                reason = forgetful(info)
             if possible < need.primaries and not reason:
                 reason = f"only {possible} of the primaries that it needs can have answered"
             if len(answered) < need.answers or reason:

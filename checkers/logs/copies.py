@@ -28,6 +28,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
@@ -146,10 +147,17 @@ class Dumps:
 
 #: lines that show a record or a hint as it is from then on, or that it is gone
 _COPIES = frozenset({"stored", "held", "deleted"})
+#: why a coordinator has a copy
+_STAMPS = ("stamp", "retry")
 
 
 def kept_by_id(logs: Logs) -> dict[str, Kept]:
     """By id of a write."""
+    with gc_paused():
+        return _kept_by_id(logs)
+
+
+def _kept_by_id(logs: Logs) -> dict[str, Kept]:
     found: dict[str, Kept] = {}
     rows: dict[tuple[str, str, str | None], list[Event]] = {}
     for event in logs.events:
@@ -168,8 +176,10 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
         one = found.get(id)
         if one is None:
             one = found[id] = Kept()
-        if event.get("why") in ("stamp", "retry"):
+        if event.get("why") in _STAMPS:
             one.stamped.add(event["node"])
+        if what in _COPIES:
+            continue
         if what == "unplaced":
             one.unplaced[str(event.get("primary"))] = event
         elif what == "fewer-places" and isinstance(event.get("n"), int):
@@ -185,7 +195,7 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 def _row(event: Event) -> tuple[str, str, str | None]:
     """Which record or hint of which node a line is about."""
     target = event.get("hint_for")
-    return event["node"], str(event.get("key")), None if target is None else str(target)
+    return event["node"], str(event.get("key")), target if target is None else str(target)
 
 
 def _take_back(lines: list[Event], undone: Event) -> None:

@@ -33,9 +33,8 @@ class Before:
             self.copy, self.now = _copy(event), _versions(event)
             self.had = self.copies.get(self.copy, 0)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event, what: str) -> None:
         """Take in the line that was looked at."""
-        what = event["event"]
         if what == "stored":
             self.copies[self.copy] = self.now
             return

@@ -270,29 +270,49 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
     """How often each situation was reached, 0 for never; `events` of each node in order."""
     counts = dict.fromkeys(SITUATIONS, 0)
     before = Before()
-    known: dict[tuple[str, str | None], tuple[tuple[str, When], ...]] = {}
+    seen: dict[tuple[str, str | None, bool], _Alike] = {}
     for event in events:
-        what = event["event"]
-        about = what, came_by(event) if "why" in event else None
-        may_be = known.get(about)
-        if may_be is None:
-            may_be = known[about] = _may_be(*about)
+        what, why = event["event"], event.get("why")
+        about = what, why if why is None else came_by(event), "hint_for" in event
+        alike = seen.get(about)
+        if alike is None:
+            alike = seen[about] = _alike(event)
+        times = event.get("times")
+        times = 1 if times is None else _times(times)
+        alike.times += times
         before.look(event, what)
-        for name, when in may_be:
+        for name, when in alike.may_be:
             if when(event, before):
-                counts[name] += _times(event)
-        before.take(event)
+                counts[name] += times
+        before.take(event, what)
+    for alike in seen.values():
+        for name in alike.are:
+            counts[name] += alike.times
     return counts
 
 
-def _may_be(what: str, came: str | None) -> tuple[tuple[str, When], ...]:
-    """The situations that an event of this name may be, and why a copy came, if one did."""
-    copies = () if came is None else _BY_EVENT.get(f"{what} {came}", ())
-    return _BY_EVENT.get(what, ()) + copies
+@dataclass
+class _Alike:
+    """Lines of one event that came by one reason, all of hints or none. `are`: the situations that
+    each of them is; `may_be`: those that depend on the rest of the line, or on lines before;
+    `times`: how many there were."""
+
+    are: tuple[str, ...]
+    may_be: tuple[tuple[str, When], ...]
+    times: int = 0
 
 
-def _times(event: Event) -> int:
-    times = event.get("times", 1)
+def _alike(event: Event) -> _Alike:
+    what = event["event"]
+    every = _BY_EVENT.get(what, ())
+    if "why" in event:
+        every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
+    are = [name for name, when in every if isinstance(when, Came) and when(event, Before())]
+    may_be = [(name, when) for name, when in every if not isinstance(when, Came)]
+    return _Alike(tuple(are), tuple(may_be))
+
+
+def _times(times: object) -> int:
     return times if isinstance(times, int) and times > 0 else 1
 
 

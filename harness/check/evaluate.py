@@ -11,6 +11,7 @@ from typing import Any
 from dynamesis.checkers.evidence.figures import figures
 from dynamesis.checkers.formats.io import Format, read_any
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.history.source import STDIN
 from dynamesis.checkers.logs.logs import Logs
@@ -195,7 +196,8 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
     path = Path(history.path)
     found = nodes_of(path.parent) if path.name == HISTORY else {}
     try:
-        return Logs.of(all_events(found), test.get("began")) if found else None
+        with gc_paused():
+            return Logs.of(all_events(found), test.get("began")) if found else None
     except OSError:
         log.exception("the nodes' logs cannot be read")
         return None
