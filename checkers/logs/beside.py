@@ -37,7 +37,8 @@ class Beside:
         """The lines about each key; one that names several rows is about each of them."""
         found: dict[str, list[Event]] = {key: [] for key in self.keys}
         for event in self.logs.events:
-            lines = found.get(event.get("key"))
+            key = event.get("key")
+            lines = found.get(key) if isinstance(key, str) else None
             if lines is not None:
                 lines.append(event)
             for row in event.get("rows") or ():
