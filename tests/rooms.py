@@ -361,11 +361,13 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "harness.bench": (
-        "the node beside a bare mesh",
+        "the node beside a bare mesh; a whole test to be judged",
         (
             *("cluster.config", "cluster.core.protocol", "cluster.core.ring", "cluster.net"),
             *("cluster.process", "cluster.storage", "harness.links", "harness.processes"),
             "harness.targets",
+            *("checkers.history", "checkers.simulate", "harness.check", "harness.report"),
+            "harness.worlds",
         ),
     ),
     "harness.experiments": (

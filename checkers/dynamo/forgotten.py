@@ -15,12 +15,14 @@ the answer is not considered: nothing in the history shows when.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.freshness import in_memory
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.faults import Fault
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import OK, Bools
@@ -30,16 +32,24 @@ from dynamesis.checkers.history.timeline import Timeline
 _ENDS = ("kill", "upgrade", "disk", "stop")
 
 
-def may_be_forgotten(c: Causality, timeline: Timeline, test: Mapping[str, Any] | None) -> Bools:
+def may_be_forgotten(run: Run) -> Bools:
     """By version: whether all nodes that certainly had it may have forgotten it since."""
+    c, test = run.order, run.test or {}
     found: Bools = np.zeros(len(c), np.bool_)
-    forgotten = list(_forgotten(c.history, timeline, test or {}))
+    forgotten = sorted(_forgotten(c.history, run.timeline, test), key=itemgetter(1))
     if not forgotten:
         return found
-    needs = Needs(c.history, test or {}) if _has_needs(test or {}) else None
-    last = max(row for _, row in forgotten)
-    for version in np.flatnonzero(c.written <= last).tolist():
-        nodes = {node for node, row in forgotten if c.written[version] <= row}
+    needs = Needs(c.history, test) if _has_needs(test) else None
+    rows = [row for _, row in forgotten]
+    #: by place in `rows`: the nodes that forgot then or later
+    since: list[frozenset[str]] = [frozenset()]
+    for node, _ in reversed(forgotten):
+        since.append(since[-1] | {node})
+    since.reverse()
+    early = np.flatnonzero(c.written <= rows[-1])
+    places = np.searchsorted(rows, c.written[early])
+    for version, place in zip(early.tolist(), places.tolist(), strict=True):
+        nodes = since[place]
         copies, coordinator = _copies(c, version, needs)
         found[version] = len(nodes) >= copies and coordinator in (None, *nodes)
     return found

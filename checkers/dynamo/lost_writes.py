@@ -98,7 +98,7 @@ def owed(run: Run) -> Bools:
     """By version: whether it certainly took effect before the final phase, and is somewhere."""
     c, timeline = run.order, run.timeline
     took: Bools = c.effective < (timeline.final or 0)
-    return took & ~may_be_forgotten(c, timeline, run.test)
+    return took & ~run.once(may_be_forgotten)
 
 
 def _check_everywhere(c: Causality, timeline: Timeline, settled: Bools) -> CheckerResult:

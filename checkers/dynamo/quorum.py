@@ -30,6 +30,7 @@ After the heal nothing excuses: a key of which no final read succeeded is unavai
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -176,6 +177,11 @@ class _Judge:
         self.unsteady = {code for why in _reasons(test) for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
         self.outages = outages(h, timeline, self.members)
+        #: when they began and ended, each in order, and what is known of the nodes in reach: it is
+        #: the same as long as none of them begins or ends
+        self.sinces = sorted(o.since for o in self.outages)
+        self.untils = sorted(o.until for o in self.outages)
+        self.reachable: dict[tuple[int, int, str | None, str | None], frozenset[str]] = {}
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
 
     def primaries(self, row: int) -> tuple[str, ...]:
@@ -193,36 +199,50 @@ class _Judge:
         h = self.h
         acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
         claiming = [row for row in h.worth if acknowledged[row]]
-        for row in np.flatnonzero(acknowledged).tolist() if self.outages else claiming:
-            begin = int(h.pair[row])
+        rows = np.flatnonzero(acknowledged) if self.outages else np.array(claiming, np.int64)
+        for row, begin in zip(rows.tolist(), h.pair[rows].tolist(), strict=True):
             need = self.needs.at(row)
             could = self.could_answer(row, begin, row)
-            answered = could & set(self.candidates(row))
-            possible = len(could & set(self.primaries(row)))
+            info = h.worth.get(row)
+            primaries = self.primaries(row)
+            answered = could.intersection(primaries if need.strict else self.members)
+            possible = len(could.intersection(primaries))
             writes = h.fs[h.f[row]] != "get"
             known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
-            reason = contradiction(h.worth.get(row), need, possible, known or need.notfound_ok)
+            reason = contradiction(info, need, possible, known or need.notfound_ok)
             if writes and self.all_durable and not reason:
-                reason = forgetful(h.worth.get(row))
+                reason = forgetful(info)
             if possible < need.primaries and not reason:
                 reason = f"only {possible} of the primaries that it needs can have answered"
             if len(answered) < need.answers or reason:
                 reason = reason or f"only {listed(sorted(answered))} can have answered"
                 yield self.anomaly("impossible-ack", row, f"needs {needed(need)}, but {reason}")
 
-    def could_answer(self, row: int, begin: int, end: int) -> set[str]:
+    def could_answer(self, row: int, begin: int, end: int) -> frozenset[str]:
         """Nodes that may have answered the coordinator of an operation from one row to
         another. Where the answer does not name the coordinator, it may be any node that can
         be reached from the one asked, over others too."""
-        whole = [o for o in self.outages if o.since < begin and end < o.until]
+        named = self.h.worth.get(row, {}).get("coordinator")
+        asked = None if self.h.node[row] < 0 else self.h.nodes[self.h.node[row]]
+        # the outages that last from before the one until after the other: by these two numbers
+        lasting = bisect_left(self.sinces, begin), bisect_right(self.untils, end)
+        about = (*lasting, str(named) if named is not None else None, asked)
+        found = self.reachable.get(about)
+        if found is None:
+            whole = [o for o in self.outages if o.since < begin and end < o.until]
+            found = self.reachable[about] = frozenset(self.reach(whole, named, asked))
+        return found
+
+    def reach(self, whole: Sequence[Outage], named: str | None, asked: str | None) -> set[str]:
+        """The nodes in reach during these outages, of the coordinator if that is named, else of
+        the node that was asked."""
         down = {node for o in whole for node in o.down}
         apart = {pair for o in whole for pair in o.cut}
         up = [node for node in self.members if node not in down]
-        named = self.h.worth.get(row, {}).get("coordinator")
-        if named is None and self.h.node[row] < 0:
+        if named is None and asked is None:
             return set(up)
         # the node asked need not be a member: a newcomer that knows the ring serves clients too
-        reached = {named or self.h.nodes[self.h.node[row]]} - down
+        reached = {named or asked or ""} - down
         frontier = list(reached)
         while frontier:
             here = frontier.pop()

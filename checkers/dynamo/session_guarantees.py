@@ -18,7 +18,7 @@ One sweep a key, in order of rows; a set of versions is an integer of one bit ea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-f
 #: events above which what is only counted is left out, unless it is asked for
 COUNTED = 400_000
 
-BEGIN, WROTE, SHOWED = range(3)
+BEGIN, WROTE, SHOWED, ACKNOWLEDGED = range(4)
 
 
 @dataclass
@@ -85,8 +85,8 @@ def check_coverage(run: Run) -> CheckerResult:
         return skip("no session guarantee is promised, and the history is long")
     found: dict[str, list[Anomaly]] = {kind: [] for kind in ("stale-read", *SESSIONS)}
     counts = dict.fromkeys(found, 0)
-    fresh, gone = Freshness.of(timeline, given), may_be_forgotten(c, timeline, given)
-    for versions, kind, row, missing in missing_of_gets(c, is_lww(test)):
+    fresh, gone = Freshness.of(timeline, given), run.once(may_be_forgotten)
+    for versions, kind, row, missing in missing_of_gets(run):
         if kind == "stale-read":
             missing = fresh.owed(c, row, versions, missing, gone)
             if strict and needs is not None:
@@ -120,9 +120,23 @@ def _owed(c: Causality, needs: Needs, versions: Ints, row: int, missing: int) ->
     return owed
 
 
-def missing_of_gets(c: Causality, lww: bool) -> Iterator[tuple[Ints, str, int, int]]:
-    """(versions of the key, anomaly, row of the get, bits of the versions that it lacks), key by
-    key; bit i is the i-th version. `lww`: the last writer wins."""
+#: versions of the key, anomaly, row of the get, bits of the versions that it lacks; bit i is the
+#: i-th version
+MissingOfKey = tuple[Ints, str, int, int]
+
+
+def missing_of_gets(run: Run) -> Iterable[MissingOfKey]:
+    """What gets lack, key by key. Of a history that is not long it is kept, since it is both
+    judged and measured."""
+    return run.once(_all_missing) if len(run.history) <= COUNTED else _missing_of_gets(run)
+
+
+def _all_missing(run: Run) -> tuple[MissingOfKey, ...]:
+    return tuple(_missing_of_gets(run))
+
+
+def _missing_of_gets(run: Run) -> Iterator[MissingOfKey]:
+    c, lww = run.order, is_lww(run.test)
     h = c.history
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
     keys = h.key_of[gets]
@@ -140,13 +154,7 @@ def missing_of_gets(c: Causality, lww: bool) -> Iterator[tuple[Ints, str, int, i
 def _sweep(c: Causality, versions: Ints, gets: Ints, lww: bool) -> Iterator[Missing]:
     bits = {v: 1 << i for i, v in enumerate(versions.tolist())}
     sweep = Sweep(bits, Ranks(c, bits) if lww else None)
-    events = [(int(c.written[v]), WROTE, v) for v in bits]
-    acknowledged = versions[c.outcome[versions] == OK]
-    events += [(int(c.ended[v]), OK + SHOWED, v) for v in acknowledged.tolist()]
-    events += [(int(c.history.pair[g]), BEGIN, g) for g in gets.tolist()]
-    events += [(g, SHOWED, g) for g in gets.tolist()]
-    events.sort()
-    for _, what, number in events:
+    for what, number in _in_order(c, versions, gets):
         if what == WROTE:
             _write(c, sweep, number)
         elif what == BEGIN:
@@ -157,6 +165,23 @@ def _sweep(c: Causality, versions: Ints, gets: Ints, lww: bool) -> Iterator[Miss
         else:
             sweep.acknowledged |= bits[number]
             sweep.sessions[_process(c, number)].wrote |= bits[number]
+
+
+def _in_order(c: Causality, versions: Ints, gets: Ints) -> Iterator[tuple[int, int]]:
+    """What happened to a key, in order of rows: (WROTE, version), (ACKNOWLEDGED, version),
+    (BEGIN, get), (SHOWED, get)."""
+    acknowledged = versions[c.outcome[versions] == OK]
+    parts = (
+        (c.written[versions], WROTE, versions),
+        (c.ended[acknowledged], ACKNOWLEDGED, acknowledged),
+        (c.history.pair[gets], BEGIN, gets),
+        (gets, SHOWED, gets),
+    )
+    rows = np.concatenate([rows for rows, _, _ in parts])
+    what = np.concatenate([np.full(len(rows), what) for rows, what, _ in parts])
+    numbers = np.concatenate([numbers for _, _, numbers in parts])
+    order = np.lexsort((numbers, what, rows))
+    return zip(what[order].tolist(), numbers[order].tolist(), strict=True)
 
 
 def _process(c: Causality, version: int) -> int:

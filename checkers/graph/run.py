@@ -6,14 +6,16 @@ order is that of a Dynamo store, and no other model has one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from dynamesis.checkers.graph.causality import Causality, causality
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.timeline import Timeline, timeline
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Run:
 
     history: History
     test: Mapping[str, Any] | None = None
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def order(self) -> Causality:
@@ -35,3 +38,11 @@ class Run:
     def timeline(self) -> Timeline:
         """The phases, faults and quiescence."""
         return timeline(self.history)
+
+    def once(self, derive: Callable[[Run], T]) -> T:
+        """What a function derives from this run; computed when first asked for, by whichever
+        checker that is. Must not be changed."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        found: T = self._derived[derive]
+        return found

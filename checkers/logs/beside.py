@@ -35,10 +35,12 @@ class Beside:
     @cached_property
     def by_key(self) -> dict[str, list[Event]]:
         """The lines about each key; one that names several rows is about each of them."""
-        found: dict[str, list[Event]] = {}
+        found: dict[str, list[Event]] = {key: [] for key in self.keys}
         for event in self.logs.events:
-            if event.get("key") in self.keys:
-                found.setdefault(event["key"], []).append(event)
+            key = event.get("key")
+            lines = found.get(key) if isinstance(key, str) else None
+            if lines is not None:
+                lines.append(event)
             for row in event.get("rows") or ():
                 if isinstance(row, Mapping) and row.get("key") in self.keys:
                     found.setdefault(row["key"], []).append({**event, **row})
@@ -69,12 +71,16 @@ class Beside:
         """When a row was written, by the logs' clock (ns)."""
         return None if self.run is None else self.logs.mono_at(self.run.history, row)
 
+    @cached_property
+    def _wipes(self) -> list[Fault]:
+        faults = () if self.run is None else self.run.timeline.faults
+        return [fault for fault in faults if fault.family == "wipe"]
+
     def wiped(self, node: str, since: int, until: int | None) -> Fault | None:
         """The fault that took all that a node had, between two instants, if any did."""
-        for fault in self.run.timeline.faults if self.run is not None else ():
+        for fault in self._wipes:
             at = self.mono(fault.started)
-            hit = fault.family == "wipe" and node in fault.nodes
-            if not hit or fault.fields.get("disk") == "copied" or at is None:
+            if node not in fault.nodes or fault.fields.get("disk") == "copied" or at is None:
                 continue
             if since < at and (until is None or at <= until):
                 return fault

@@ -28,6 +28,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
@@ -76,7 +77,7 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*ring.members} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    kept = kept_by_id(logs)
+    kept = logs.once(kept_by_id)
     if not any(one.copies for one in kept.values()):
         return skip("no log names the write that a copy is of")
     found: list[Anomaly] = []
@@ -144,21 +145,41 @@ class Dumps:
                 yield row
 
 
+#: lines that show a record or a hint as it is from then on, or that it is gone
+_COPIES = frozenset({"stored", "held", "deleted"})
+#: why a coordinator has a copy
+_STAMPS = ("stamp", "retry")
+
+
 def kept_by_id(logs: Logs) -> dict[str, Kept]:
     """By id of a write."""
+    with gc_paused():
+        return _kept_by_id(logs)
+
+
+def _kept_by_id(logs: Logs) -> dict[str, Kept]:
     found: dict[str, Kept] = {}
     rows: dict[tuple[str, str, str | None], list[Event]] = {}
     for event in logs.events:
         id, what = event.get("request"), event["event"]
-        if what in ("stored", "held", "deleted"):
-            rows.setdefault(_row(event), []).append(event)
+        if what in _COPIES:
+            row = _row(event)
+            lines = rows.get(row)
+            if lines is None:
+                rows[row] = [event]
+            else:
+                lines.append(event)
         elif what == "undone" and event.get("hash") is not None:
             _take_back(rows.get(_row(event), []), event)
         if not isinstance(id, str) or not id:
             continue
-        one = found.setdefault(id, Kept())
-        if event.get("why") in ("stamp", "retry"):
+        one = found.get(id)
+        if one is None:
+            one = found[id] = Kept()
+        if event.get("why") in _STAMPS:
             one.stamped.add(event["node"])
+        if what in _COPIES:
+            continue
         if what == "unplaced":
             one.unplaced[str(event.get("primary"))] = event
         elif what == "fewer-places" and isinstance(event.get("n"), int):
@@ -174,20 +195,30 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 def _row(event: Event) -> tuple[str, str, str | None]:
     """Which record or hint of which node a line is about."""
     target = event.get("hint_for")
-    return event["node"], str(event.get("key")), None if target is None else str(target)
+    return event["node"], str(event.get("key")), target if target is None else str(target)
 
 
 def _take_back(lines: list[Event], undone: Event) -> None:
     """Leave out the last lines about a record or hint, of states that its disk refused: back to
     the state that is there now, or to where it was deleted. A state of which the log has no line
     does not show how many of them that are: only the one that was refused itself."""
-    states = [None if line["event"] == "deleted" else line.get("hash") for line in lines]
-    known = undone.get("now") in (None, *states)
+    now, refused = undone.get("now"), undone.get("hash")
+    known: bool | None = True if now is None else None
     while lines and lines[-1]["event"] != "deleted":
         state = lines[-1].get("hash")
-        if state == undone.get("now") or (not known and state != undone.get("hash")):
+        if state == now:
             return
+        if state != refused:
+            if known is None:  # of what was popped already none is it
+                known = any(_state(line) == now for line in reversed(lines))
+            if not known:
+                return
         lines.pop()
+
+
+def _state(line: Event) -> object:
+    """The hash of what a line leaves there; None for nothing."""
+    return None if line["event"] == "deleted" else line.get("hash")
 
 
 def _claim(one: Kept, node: str, target: str | None, event: Event) -> None:

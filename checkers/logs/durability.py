@@ -32,7 +32,7 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
         return skip(f"there is no log of {listed(silent)}")
     if not any(event.get("durable") is False for event in logs.events):
         return skip("no node logged that it acknowledged a copy from memory")
-    kept = kept_by_id(logs)
+    kept = logs.once(kept_by_id)
     endings = Endings.of(c.history, run.timeline)
     found: list[Anomaly] = []
     judged, more = 0, 0

@@ -6,8 +6,10 @@ A SIGKILL costs a log its last moments; a paused node works later than it should
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.graph.causality import Causality
@@ -76,8 +78,8 @@ class Rings:
         """By the layouts in the logs; `last` is the ring of test.json."""
         known = [
             (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
-            for event in logs.events
-            if event["event"] == "layout" and "owners" in event and "target" not in event
+            for event in logs.of_kinds("layout")
+            if "owners" in event and "target" not in event
         ]
         return cls(tuple(known), last)
 
@@ -86,5 +88,5 @@ class Rings:
         if not any(fault.kind == "membership" for fault in timeline.faults):
             return self.last
         begun = logs.mono_at(c.history, int(c.written[version]))
-        before = [ring for first, ring in self.known if begun is not None and first <= begun]
-        return before[-1] if before else None
+        place = 0 if begun is None else bisect_right(self.known, begun, key=itemgetter(0))
+        return self.known[place - 1][1] if place else None

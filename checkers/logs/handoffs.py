@@ -48,7 +48,7 @@ def _wrong(
     """Each hint that was handed off, the line that kept it last, and what is wrong."""
     arrivals = _arrivals(logs)
     kept: dict[tuple[str, str, str], Event] = {}
-    for event in logs.events:
+    for event in logs.of_kinds("start", "stored", "held", "storage-error", "handed-off"):
         node, what = event["node"], event["event"]
         if what == "start":
             kept = {about: line for about, line in kept.items() if about[0] != node}

@@ -9,15 +9,17 @@ begins at `began`.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.timeline import Fault, Timeline
 
 Event = Mapping[str, Any]
+
+T = TypeVar("T")
 
 #: faults that end a process, or stop it
 ENDING = ("kill", "wipe", "stop", "membership", "upgrade")
@@ -30,11 +32,12 @@ class Logs:
 
     events: tuple[Event, ...]
     began: int | None = None
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
         """Lines that are not events of a node are left out."""
-        known = (e for e in events if isinstance(e.get("node"), str) and "event" in e)
+        known = (e for e in events if _is_str(e.get("node")) and _is_str(e.get("event")))
         return cls(tuple(known), began if isinstance(began, int) else None)
 
     @cached_property
@@ -43,6 +46,19 @@ class Logs:
         found: dict[str, list[Event]] = {}
         for event in self.events:
             found.setdefault(event["node"], []).append(event)
+        return found
+
+    def of_kinds(self, *kinds: str) -> list[Event]:
+        """The events of these names, in order of time: few checkers need more."""
+        wanted = frozenset(kinds)
+        return [event for event in self.events if event["event"] in wanted]
+
+    def once(self, derive: Callable[[Logs], T]) -> T:
+        """What a function derives from these logs; computed when first asked for, by whichever
+        checker that is. Must not be changed."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        found: T = self._derived[derive]
         return found
 
     @cached_property
@@ -78,6 +94,10 @@ class Logs:
     def mono_at(self, h: History, row: int) -> int | None:
         """When a row was written, by the logs' clock."""
         return None if self.began is None else self.began + int(h.time[row])
+
+
+def _is_str(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def names(fault: Fault) -> set[str]:

@@ -94,9 +94,9 @@ def check_ownership(run: Run, logs: Logs) -> CheckerResult:
 def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[LoggedLayout]]:
     """Every layout that was logged, by version; two nodes may have made the same one."""
     found: dict[int, list[LoggedLayout]] = {}
-    for event in logs.events:
+    for event in logs.of_kinds("layout"):
         owners, version = event.get("owners"), event.get("version")
-        if event["event"] != "layout" or not isinstance(owners, list):
+        if not isinstance(owners, list):
             continue
         target = event.get("target", owners)
         now, then = (
@@ -106,6 +106,10 @@ def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[LoggedLayout]]:
         if not any(known.now == now and known.then == then for known in variants):
             variants.append(LoggedLayout(int(version or 0), event.get("mono", 0), now, then))
     return found
+
+
+#: lines by which a node claims to have all of a partition
+_CLAIMS = frozenset({"ready-for", "transfer-ready", "serves"})
 
 
 def _claims(logs: Logs, layouts: Mapping[int, list[LoggedLayout]]) -> Iterator[Claim]:
@@ -120,7 +124,7 @@ def _claims(logs: Logs, layouts: Mapping[int, list[LoggedLayout]]) -> Iterator[C
             gone |= set(event.get("gone") or ())
         elif what == "exchange":
             lives[node].add_exchange(event)
-        else:
+        elif what in _CLAIMS:
             for partition, layout in _claimed(event, layouts):
                 if lives[node].began < layout.first:
                     yield _judged(event, partition, layout, lives[node], gone)

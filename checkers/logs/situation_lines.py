@@ -21,13 +21,27 @@ class Before:
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     #: node -> the layout under which it fetches, and whether that was interrupted
     fetching: dict[str, tuple[Any, bool]] = field(default_factory=dict)
+    #: of the line that is looked at, where it is a copy's: which copy, how many versions that has
+    #: now and had before
+    copy: tuple[Any, ...] = ()
+    now: int = 0
+    had: int = 0
 
-    def take(self, event: Event) -> None:
-        """Take in one more line."""
-        node, what = event.get("node", ""), event["event"]
+    def look(self, event: Event, what: str) -> None:
+        """Look at the next line, before it is judged."""
         if what == "stored":
-            self.copies[_copy(event)] = _versions(event)
-        elif what == "deleted":
+            self.copy, self.now = _copy(event), _versions(event)
+            self.had = self.copies.get(self.copy, 0)
+
+    def take(self, event: Event, what: str) -> None:
+        """Take in the line that was looked at."""
+        if what == "stored":
+            self.copies[self.copy] = self.now
+            return
+        if what not in _TAKEN:
+            return
+        node = event.get("node", "")
+        if what == "deleted":
             self.copies.pop(_copy(event), None)
         elif what == "layout":
             self.members[node] = _members(event)
@@ -37,6 +51,10 @@ class Before:
             self.lived.add(node)
         if what in ("ready", "start", "exchange-failed") and node in self.fetching:
             self.fetching[node] = self.fetching[node][0], True
+
+
+#: lines that others are judged by, beside those of copies
+_TAKEN = frozenset({"deleted", "layout", "ready", "start", "exchange-failed"})
 
 
 def _copy(event: Event) -> tuple[Any, ...]:
@@ -90,20 +108,20 @@ def contains(name: str, words: str) -> When:
 
 def made(event: Event, before: Before) -> bool:
     """More versions than before, by a client's put."""
-    return _put_here(event) and _versions(event) > max(1, before.copies.get(_copy(event), 0))
+    return before.now > max(1, before.had) and _put_here(event)
 
 
 def met(event: Event, before: Before) -> bool:
     """More versions than before, by a copy that came."""
-    return not _put_here(event) and _versions(event) > max(1, before.copies.get(_copy(event), 0))
+    return before.now > max(1, before.had) and not _put_here(event)
 
 
 def resolved(event: Event, before: Before) -> bool:
-    return _put_here(event) and _versions(event) == 1 < before.copies.get(_copy(event), 0)
+    return before.now == 1 < before.had and _put_here(event)
 
 
 def superseded(event: Event, before: Before) -> bool:
-    return not _put_here(event) and _versions(event) == 1 < before.copies.get(_copy(event), 0)
+    return before.now == 1 < before.had and not _put_here(event)
 
 
 def _put_here(event: Event) -> bool:

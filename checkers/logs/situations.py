@@ -270,20 +270,49 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
     """How often each situation was reached, 0 for never; `events` of each node in order."""
     counts = dict.fromkeys(SITUATIONS, 0)
     before = Before()
+    seen: dict[tuple[str, str | None, bool], _Alike] = {}
     for event in events:
-        what = event["event"]
-        may_be = _BY_EVENT.get(what, ())
-        if "why" in event:
-            may_be += _BY_EVENT.get(f"{what} {came_by(event)}", ())
-        for name, when in may_be:
+        what, why = event["event"], event.get("why")
+        about = what, why if why is None else came_by(event), "hint_for" in event
+        alike = seen.get(about)
+        if alike is None:
+            alike = seen[about] = _alike(event)
+        times = event.get("times")
+        times = 1 if times is None else _times(times)
+        alike.times += times
+        before.look(event, what)
+        for name, when in alike.may_be:
             if when(event, before):
-                counts[name] += _times(event)
-        before.take(event)
+                counts[name] += times
+        before.take(event, what)
+    for alike in seen.values():
+        for name in alike.are:
+            counts[name] += alike.times
     return counts
 
 
-def _times(event: Event) -> int:
-    times = event.get("times", 1)
+@dataclass
+class _Alike:
+    """Lines of one event that came by one reason, all of hints or none. `are`: the situations that
+    each of them is; `may_be`: those that depend on the rest of the line, or on lines before;
+    `times`: how many there were."""
+
+    are: tuple[str, ...]
+    may_be: tuple[tuple[str, When], ...]
+    times: int = 0
+
+
+def _alike(event: Event) -> _Alike:
+    what = event["event"]
+    every = _BY_EVENT.get(what, ())
+    if "why" in event:
+        every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
+    are = [name for name, when in every if isinstance(when, Came) and when(event, Before())]
+    may_be = [(name, when) for name, when in every if not isinstance(when, Came)]
+    return _Alike(tuple(are), tuple(may_be))
+
+
+def _times(times: object) -> int:
     return times if isinstance(times, int) and times > 0 else 1
 
 

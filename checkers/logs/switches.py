@@ -39,7 +39,7 @@ def check_switches(run: Run, logs: Logs) -> CheckerResult:
     ring = CheckedRing.of(run.test)
     if ring is None:
         return skip("needs the ring in test.json")
-    lines = sum(event["event"] == "serves" for event in logs.events)
+    lines = len(logs.of_kinds("serves"))
     if not lines:
         return skip("no node logged which partitions it serves")
     found: dict[tuple[str, int], Reversal] = {}
@@ -53,7 +53,10 @@ def check_switches(run: Run, logs: Logs) -> CheckerResult:
 
 
 def _reversals(logs: Logs) -> Iterator[Reversal]:
-    for events in logs.by_node.values():
+    by_node: dict[str, list[Event]] = {}
+    for event in logs.of_kinds("start", "layout", "serves"):
+        by_node.setdefault(event["node"], []).append(event)
+    for events in by_node.values():
         #: partition -> whether it is served now, and the line that made it so
         known: dict[int, tuple[bool, Event]] = {}
         first = True

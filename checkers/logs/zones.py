@@ -53,7 +53,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         return skip("no node lies in a zone, by test.json")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    kept, rings, when = kept_by_id(logs), Rings.of(logs, ring), _hints(logs)
+    kept, rings, when = logs.once(kept_by_id), Rings.of(logs, ring), _hints(logs)
     for version, _ in judged_writes(c, run.timeline):
         known = kept.get(name(c, version), Kept())
         then = rings.at(c, logs, run.timeline, version) if known.hints else None

@@ -34,9 +34,10 @@ def repairs(run: Run, events: Iterable[Mapping[str, Any]], began: int) -> dict[s
     first, last = (began + int(h.time[row]) for row in (healed, timeline.quiesced))
     by_key: dict[str, dict[str, tuple[float, str]]] = {}
     for event in events:
+        if event.get("event") != "stored" or not first <= event["mono"] <= last:
+            continue
         key, node, why = (event.get(name) for name in ("key", "node", "why"))
-        stored = event.get("event") == "stored" and why not in WRITES
-        if stored and isinstance(key, str) and first <= event["mono"] <= last:
+        if why not in WRITES and isinstance(key, str):
             seconds = round((event["mono"] - first) / 1e9, 3)
             by_key.setdefault(key, {})[str(node)] = (seconds, str(why))
     return _summary(by_key)

@@ -14,7 +14,6 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.dynamo.session_guarantees import COUNTED, missing_of_gets
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
@@ -37,7 +36,7 @@ def check_staleness(run: Run) -> CheckerResult:
     }
     if len(h) > COUNTED:
         return judge((), (), {**details, "note": "too long to measure every read"})
-    k, t, since = _staleness(c, gets, is_lww(test))
+    k, t, since = _staleness(run, gets)
     details["k"] = _counts(k)
     details["t_ms"] = (
         {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
@@ -47,13 +46,13 @@ def check_staleness(run: Run) -> CheckerResult:
     return judge((), (), details)
 
 
-def _staleness(c: Causality, gets: Ints, lww: bool) -> tuple[Ints, Ints, Ints]:
+def _staleness(run: Run, gets: Ints) -> tuple[Ints, Ints, Ints]:
     """By get: versions missed, for how many ms the earliest of them had been acknowledged, and
     the ms since the latest acknowledgement of its key before it began (-1: none)."""
-    h = c.history
+    c, h = run.order, run.history
     place = dict(zip(gets.tolist(), range(len(gets)), strict=True))
     k, t = np.zeros(len(gets), np.int64), np.zeros(len(gets), np.int64)
-    for versions, kind, row, missing in missing_of_gets(c, lww):
+    for versions, kind, row, missing in missing_of_gets(run):
         if kind == "stale-read":
             oldest = int(versions[(missing & -missing).bit_length() - 1])
             k[place[row]] = missing.bit_count()

@@ -116,12 +116,12 @@ def run(
         for name in cases:
             for size in sorted(sizes):
                 path = Path(folder) / f"{name}-{size}.jsonl"
-                _alone(_generate, name, size, path)
-                yield _alone(_measure, name, size, path, clock)
+                alone(_generate, name, size, path)
+                yield alone(_measure, name, size, path, clock)
                 path.unlink()
 
 
-def _alone(function: Callable[..., Any], *args: Any) -> Any:
+def alone(function: Callable[..., Any], *args: Any) -> Any:
     """The result of a function that runs in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -133,24 +133,25 @@ def _generate(name: str, size: int, path: Path) -> None:
         file.writelines(encode(op) for op in CASES[name].generate(size))
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """The CPU time of this process, s."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def _measure(name: str, size: int, path: Path, clock: Clock) -> Measurement:
     case = CASES[name]
-    start, cpu = clock(), _cpu()
+    start, used = clock(), cpu()
     history = read_history(path)
-    loaded, loaded_cpu = clock(), _cpu()
+    loaded, loaded_cpu = clock(), cpu()
     results = check_model(case.model, history, case.options)
-    done, done_cpu = clock(), _cpu()
+    done, done_cpu = clock(), cpu()
     return Measurement(
         name,
         size,
         round(loaded - start, 3),
         round(done - loaded, 3),
-        round(done_cpu - cpu, 3),
+        round(done_cpu - used, 3),
         round(done_cpu - loaded_cpu, 3),
         round(size / (done - start)),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal, Protocol, TypeVar
 
@@ -39,12 +40,14 @@ _DEFAULTS = RequestOptions()
 class GetResult:
     """`siblings`: every current version, tombstones included. `context`: hand it back
     with the put that replaces them. `worth`: which nodes the answer rests on. `node`: which
-    was asked."""
+    was asked. `arrived`: when the answer was read from the socket, ns of time.monotonic_ns(); 0
+    where there is no socket."""
 
     siblings: tuple[Version, ...]
     context: bytes
     worth: QuorumInfo
     node: str
+    arrived: int = field(default=0, compare=False, repr=False)
 
     @property
     def values(self) -> tuple[bytes, ...]:
@@ -55,18 +58,21 @@ class GetResult:
 @dataclass(frozen=True, slots=True)
 class PutResult:
     """`context` covers the version just written and what the put replaced. `siblings` only
-    with the option return_body."""
+    with the option return_body. `arrived`: as in GetResult."""
 
     context: bytes
     worth: QuorumInfo
     node: str
     siblings: tuple[Version, ...] = ()
+    arrived: int = field(default=0, compare=False, repr=False)
 
 
 class Conversation(Protocol):
     """What a Connection speaks through."""
 
     waiting: dict[int, asyncio.Future[Message]]
+    #: rid -> when its answer was read from the socket, ns, until that is taken
+    arrived: dict[int, int]
 
     @property
     def closing(self) -> bool:
@@ -85,6 +91,7 @@ class _Conversation(Dialled):
     def __init__(self, mine: Hello, limit: int, secret: str | None) -> None:
         super().__init__(mine, limit, CLIENT_LIMIT, secret)
         self.waiting: dict[int, asyncio.Future[Message]] = {}
+        self.arrived: dict[int, int] = {}
         self.refusal = ""
 
     def on_answer(self, message: Message) -> None:
@@ -93,6 +100,7 @@ class _Conversation(Dialled):
         elif isinstance(message, Hello | Welcome):
             self.fault(f"{type(message).__name__} came twice")
         elif (future := self.waiting.pop(message.rid, None)) is not None and not future.done():
+            self.arrived[message.rid] = time.monotonic_ns()
             future.set_result(message)
 
     def on_close(self, reason: str) -> None:
@@ -137,6 +145,10 @@ class Connection:
 
     async def ask(self, question: Callable[[int], Question], timeout: float) -> Answer:
         """The answer to question(rid), within `timeout` seconds. Raises DynamoError."""
+        return (await self._ask(question, timeout))[0]
+
+    async def _ask(self, question: Callable[[int], Question], timeout: float) -> tuple[Answer, int]:
+        """The same, with when it arrived (0: not known)."""
         rid = next(self._rids)
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         if self.closed:
@@ -155,16 +167,20 @@ class Connection:
             raise failure("disconnected", str(error), self.node) from error
         finally:
             self._conversation.waiting.pop(rid, None)
+            arrived = self._conversation.arrived.pop(rid, 0)
         if isinstance(answer, Refusal):
-            raise failure(answer.code, answer.message, self.node, answer.retry_after)
-        return answer  # type: ignore[return-value]
+            refused = failure(answer.code, answer.message, self.node, answer.retry_after)
+            refused.arrived = arrived
+            raise refused
+        return answer, arrived  # type: ignore[return-value]
 
     async def get(
         self, key: bytes, options: RequestOptions = _DEFAULTS, timeout: float = 5.0
     ) -> GetResult:
         """Every current version of `key`. Raises DynamoError."""
-        reply = _as(GetReply, await self.ask(lambda rid: Get(rid, Key(key), options), timeout))
-        return GetResult(reply.siblings, reply.context, reply.worth, self.node)
+        answer, arrived = await self._ask(lambda rid: Get(rid, Key(key), options), timeout)
+        reply = _as(GetReply, answer)
+        return GetResult(reply.siblings, reply.context, reply.worth, self.node, arrived)
 
     async def put(
         self,
@@ -181,14 +197,12 @@ class Connection:
         """Write a version. `request` identifies this write: the same write sent again
         carries the same, and `again` if an earlier try may have had an effect. Raises
         DynamoError."""
-        reply = _as(
-            PutReply,
-            await self.ask(
-                lambda rid: Put(rid, request, Key(key), value, context, deleted, options, again),
-                timeout,
-            ),
+        answer, arrived = await self._ask(
+            lambda rid: Put(rid, request, Key(key), value, context, deleted, options, again),
+            timeout,
         )
-        return PutResult(reply.context, reply.worth, self.node, reply.siblings)
+        reply = _as(PutReply, answer)
+        return PutResult(reply.context, reply.worth, self.node, reply.siblings, arrived)
 
     async def locate(self, timeout: float = 5.0) -> tuple[tuple[str, ...], ...]:
         """The primaries of each partition, as this node sees it. Raises DynamoError."""

@@ -11,7 +11,10 @@ from dynamesis.cluster.core.protocol.errors import is_definite
 
 class DynamoError(Exception):
     """An operation that has no result. `code` as in cluster.core.protocol.errors; `node` the node
-    that answered, or the address that was tried; `retry_after` in seconds, if given."""
+    that answered, or the address that was tried; `retry_after` in seconds, if given; `arrived`:
+    when the refusal was read from the socket, ns of time.monotonic_ns(), 0 for none."""
+
+    arrived = 0
 
     def __init__(
         self, code: str, message: str, node: str = "", retry_after: float | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from dynamesis.checkers.evidence.figures import figures
 from dynamesis.checkers.formats.io import Format, read_any
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.history.source import STDIN
 from dynamesis.checkers.logs.logs import Logs
@@ -23,7 +24,7 @@ from dynamesis.checkers.verdict import Results
 from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
-from dynamesis.harness.report.nodelog import events, nodes_of
+from dynamesis.harness.report.nodelog import all_events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
@@ -195,7 +196,8 @@ def _logs(history: History, test: Mapping[str, Any]) -> Logs | None:
     path = Path(history.path)
     found = nodes_of(path.parent) if path.name == HISTORY else {}
     try:
-        return Logs.of(events(found), test.get("began")) if found else None
+        with gc_paused():
+            return Logs.of(all_events(found), test.get("began")) if found else None
     except OSError:
         log.exception("the nodes' logs cannot be read")
         return None

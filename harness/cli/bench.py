@@ -21,21 +21,26 @@ def checkers(
 ) -> None:
     """Measure checkers: operations a second, peak memory, growth with the history."""
     import time
+    from itertools import chain
 
     from dynamesis.checkers.simulate.bench import CASES, exponents, run
+    from dynamesis.harness.bench.storm import TESTS
     from dynamesis.harness.usage.values import one_of, writable_file
 
     for flag, file in (("--json", json), ("--html", html)):
         if file is not None:
             writable_file(flag, file)
     counts = [_count(part) for part in sizes.split(",")]
-    names = [one_of("--only", part.strip(), CASES) for part in (only or ",".join(CASES)).split(",")]
+    known = (*CASES, *TESTS)
+    names = [one_of("--only", part.strip(), known) for part in (only or ",".join(known)).split(",")]
     figures = ("load s", "check s", "CPU s")
     print(
         f"{'case':18}{'ops':>10}{''.join(f'{f:>9}' for f in figures)}{'ops/s':>10}{'MiB':>7}  valid"
     )
     rows = []
-    for row in run(counts, time.perf_counter, names):
+    histories = run(counts, time.perf_counter, [name for name in names if name in CASES])
+    tests = (TESTS[name](counts, time.perf_counter) for name in names if name in TESTS)
+    for row in chain(histories, chain.from_iterable(tests)):
         rows.append(row)
         print(
             f"{row.case:18}{row.operations:10}{row.load_s:9.2f}{row.check_s:9.2f}"

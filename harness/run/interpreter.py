@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Protocol
 
 import msgspec
@@ -33,7 +34,8 @@ class Worker(Protocol):
     """Performs the operations of one thread, one at a time."""
 
     async def invoke(self, op: Op) -> Op:
-        """The completion of `op`; its index and time are filled in when it is recorded."""
+        """The completion of `op`; its index and time are filled in when it is recorded. A client
+        that knows when the answer arrived gives that as its time, ns of the test's clock."""
 
     def recorded(self, completion: Op) -> None:
         """The completion now has its index: from here on a basis can name it."""
@@ -116,12 +118,25 @@ class Interpreter:
             self._waker.set_result(None)
 
     def _complete(self, schedule: Schedule, done: set[asyncio.Task[Op]]) -> Schedule:
+        now = self._recorder.now()
+        ended: list[tuple[int, Thread, Op, int | None]] = []
         for task in [task for task in self._running if task in done]:
             thread, invoked = self._running.pop(task)
-            event = self._recorder.record(_outcome(task, invoked))
+            outcome = _outcome(task, invoked)
+            at = self._arrived(invoked, outcome)
+            ended.append((now if at is None else at, thread, outcome, at))
+        for _, thread, outcome, at in sorted(ended, key=itemgetter(0)):
+            event = self._recorder.record(outcome, at)
             self._workers[thread].recorded(event)
             schedule = schedule.completed(event)
         return schedule
+
+    def _arrived(self, invoked: Op, outcome: Op) -> int | None:
+        """When the answer to a client arrived, ns since the test began; None where the client does
+        not know it, and left in the completion the time that it had found there."""
+        known = isinstance(invoked.process, int) and outcome.time != invoked.time
+        at = outcome.time - self._recorder.began
+        return at if known and at >= invoked.time else None
 
     async def _drain(self, schedule: Schedule) -> Schedule:
         patience, given_up = Patience(DRAIN), False

@@ -40,6 +40,7 @@ class Recorder:
         self._clock = clock or the_clock().monotonic_ns
         self._began = self._clock()
         self._next = 0
+        self._last = 0
         self._path = path
         self._size = 0 if self._file is None else os.fstat(self._file.fileno()).st_size
         self._broken: EnvironmentFailed | None = None
@@ -60,14 +61,18 @@ class Recorder:
         """Add a listener for what follows."""
         self._listeners.append(listener)
 
-    def record(self, op: Op) -> Op:
-        """Append an event; returns it with its index and time. Time begins with the first.
-        Raises EnvironmentFailed from the first event on that cannot be written."""
+    def record(self, op: Op, at: int | None = None) -> Op:
+        """Append an event; returns it with its index and time. Time begins with the first. `at`:
+        when it happened, where that is known better than by now, ns since the test began; it
+        is not before the event that was recorded last, since times never run back. Raises
+        EnvironmentFailed from the first event on that cannot be written."""
         if self._broken is not None:
             raise self._broken
         if self._next == 0:
             self._began = self._clock()
-        event = msgspec.structs.replace(op, index=self._next, time=self.now())
+        now = self.now()
+        self._last = now if at is None else min(now, max(self._last, at))
+        event = msgspec.structs.replace(op, index=self._next, time=self._last)
         self._next += 1
         written = event
         if isinstance(op.value, FaultAction):  # a value of the nemesis becomes data only here

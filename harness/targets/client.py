@@ -34,7 +34,8 @@ class Client:
 
     async def invoke(self, op: Op) -> Op:
         """The completion of `op`, made by `ok`, `fail` or `unknown`. An exception is unknown; of
-        an operation that only reads it is a failure, since that changed nothing."""
+        an operation that only reads it is a failure, since that changed nothing. Its `time` may
+        be when the answer arrived, `time.monotonic_ns()`; else it is when the harness had it."""
         raise NotImplementedError
 
     def recorded(self, index: int) -> None:

@@ -77,3 +77,14 @@ def test_no_other_module_computes_them() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and path.name != "run.py":
                 assert not {"causality", "timeline"} & {alias.name for alias in node.names}, path
+
+
+def test_what_is_derived_from_a_run_is_derived_once() -> None:
+    run, asked = Run(History.of([])), []
+
+    def derive(of: Run) -> int:
+        asked.append(of)
+        return 7
+
+    assert [run.once(derive), run.once(derive)] == [7, 7]
+    assert len(asked) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from itertools import count
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.net import listener as module
+from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.inbound import DATA, Inbound
 from dynamesis.cluster.net.listener import READERS_BOUND, Listener
 from dynamesis.cluster.net.wire import NODE_LIMIT
@@ -33,6 +35,22 @@ from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
+
+
+@in_loop
+async def test_an_answer_has_the_time_at_which_it_was_read_from_the_socket(tmp_path: Path) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        async with Client([node.address]) as client:
+            await client.get(b"k")
+            before = time.monotonic_ns()
+            put = await client.put(b"k", b"v")
+            got = await client.get(b"k")
+            with pytest.raises(DynamoError) as refused:
+                await client.put(b"k", b"v", context=b"of nothing")
+            last = time.monotonic_ns()
+        assert before < put.arrived < got.arrived < refused.value.arrived < last
 
 
 @in_loop

@@ -156,3 +156,32 @@ def test_only_answers_on_links_that_were_up_when_the_round_began_count() -> None
     assert founding.waiting_for() == []
     asked[2][1](GossipReply(3, None, {}))
     assert founded
+
+
+def test_links_that_come_up_one_by_one_cost_two_questions_each() -> None:
+    founders = tuple(f"n{i}" for i in range(1, 31))
+    asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
+    up: set[str] = set()
+    founded = []
+    founding = Bootstrap(
+        "n1",
+        idle_runtime(),
+        founders,
+        1.0,
+        has_layout=lambda: False,
+        found=lambda: founded.append(True),
+        is_up=up.__contains__,
+        ask=lambda peer, done: asked.append((peer, done)),
+    )
+    founding.start()
+    for peer in founders[1:]:
+        up.add(peer)
+        founding.linked(peer)
+    others = list(founders[1:])
+    assert [peer for peer, _ in asked] == [*others[:-1], *others]
+    for _, done in asked[: len(others) - 1]:
+        done(GossipReply(1, None, {}))
+    assert not founded, "what was answered before the last link was up proves nothing"
+    for _, done in asked[len(others) - 1 :]:
+        done(GossipReply(1, None, {}))
+    assert founded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,6 +99,52 @@ def test_a_load_that_keeps_up_is_not_behind(tmp_path: Path) -> None:
     play(path, puts(3), {0: Slow()})
     assert "behind" not in stats(read_history(path))
     assert all(op.due is None for op in events(path))
+
+
+class Answered:
+    """An answer arrives, and its task runs 40 ms later: other work comes between. Each thread's
+    arrives 5 ms before that of the thread before it."""
+
+    def __init__(self, thread: int = 0) -> None:
+        self.thread = thread
+
+    async def invoke(self, op: Op) -> Op:
+        arrived = time.monotonic_ns() + 10_000_000 - 5_000_000 * self.thread
+        await asyncio.sleep(0)
+        if self.thread == 0:
+            time.sleep(0.04)
+        return msgspec.structs.replace(op, type="ok", time=arrived)
+
+    def recorded(self, completion: Op) -> None:
+        """Nothing follows from it."""
+
+    async def close(self) -> None:
+        """It holds nothing."""
+
+
+def test_a_completion_has_the_time_at_which_its_answer_arrived(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(1), {0: Answered()})
+    invoked, done = events(path)
+    assert 9_000_000 < done.time - invoked.time < 30_000_000, "not when its task ran"
+
+
+def test_answers_of_one_tick_are_recorded_in_the_order_in_which_they_arrived(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(2), {0: Answered(0), 1: Answered(1)})
+    done = [op for op in events(path) if op.type == "ok"]
+    assert [op.process for op in done] == [1, 0]
+    times = [op.time for op in read_history(path)]
+    assert times == sorted(times)
+
+
+def test_a_client_that_leaves_the_time_of_the_invocation_knows_none(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    play(path, puts(1), {0: Slow()})
+    invoked, done = events(path)
+    assert done.time - invoked.time >= 30_000_000
 
 
 def test_info_retires_the_process(tmp_path: Path) -> None:

@@ -260,6 +260,7 @@ async def _perform(client: Client, op: Op, context: bytes, again: bool) -> GetRe
 def _refused(done: Op, error: DynamoError, tries: int) -> Op:
     """The completion of an operation that has no result."""
     done.type = "fail" if error.definite else "info"
+    done.time = error.arrived or -1
     done.error = OpError(error.code, error.definite, error.message)
     return _after(done, tries)
 
@@ -267,6 +268,7 @@ def _refused(done: Op, error: DynamoError, tries: int) -> Op:
 def _answered(done: Op, result: GetResult | PutResult, tries: int) -> Op:
     """The completion of an operation that has a result."""
     done.type = "ok"
+    done.time = result.arrived or -1
     done.node = result.node
     worth = msgspec.structs.asdict(result.worth)
     done.worth = {name: claim for name, claim in worth.items() if claim is not None}

@@ -19,7 +19,7 @@ is a ring.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from dynamesis.cluster.core.protocol.messages import Answer, GossipReply
@@ -44,7 +44,7 @@ class Bootstrap:
         is_up: Callable[[str], bool],
         ask: Ask,
     ) -> None:
-        """`interval`: seconds between two rounds, when no link comes up meanwhile.
+        """`interval`: seconds between two rounds, when not all links come up meanwhile.
         `has_layout`: whether a layout is known here; `found` makes the first one; `is_up(peer)`:
         whether the link to a founder is up; `ask` exchanges gossip with it."""
         self._runtime = runtime
@@ -65,8 +65,20 @@ class Bootstrap:
             self.look()
             self._runtime.after(self._interval, self.start)
 
+    def linked(self, peer: str) -> None:
+        """A link has come up. As long as one is lacking, a round cannot found the ring, so this
+        founder alone is asked whether it knows one: the N links of N nodes would else cost N
+        questions each."""
+        if all(map(self.is_up, self._others)):
+            self.look()
+        elif peer in self._others:
+            self._ask([peer])
+
     def look(self) -> None:
-        """One round: now, and whenever a link has come up."""
+        """One round: now, and when the last link has come up."""
+        self._ask([peer for peer in self._others if self.is_up(peer)])
+
+    def _ask(self, peers: Sequence[str]) -> None:
         if not self._looks or self.has_layout():
             return
         silent = len(self._others)
@@ -80,7 +92,7 @@ class Bootstrap:
             else:
                 self._without.pop(peer, None)
 
-        for peer in filter(self.is_up, self._others):
+        for peer in peers:
             self.ask(peer, partial(received, peer))
         self._perhaps_found(silent)
 

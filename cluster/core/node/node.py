@@ -105,7 +105,7 @@ class Node(Assembly):
                 self.runtime.finish(rid, "unsent")
             case LinkUp(peer):
                 self.detector.link_up(peer)
-                self.bootstrap.look()
+                self.bootstrap.linked(peer)
             case LinkDown(peer, reason):
                 self.detector.link_down(peer, reason)
                 self.runtime.lose(peer)

@@ -38,6 +38,7 @@ class SimulatedConversation:
 
     def __init__(self, network: Network, address: str) -> None:
         self.waiting: dict[int, asyncio.Future[Message]] = {}
+        self.arrived: dict[int, int] = {}
         self.greeted: asyncio.Future[Hello] = network.loop.create_future()
         self.closing = False
         self._line = network.dial(address, self)
