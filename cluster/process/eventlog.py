@@ -47,6 +47,8 @@ RATE = 100
 
 #: types that JSON carries as they are
 PLAIN = frozenset((str, int, bool, float, type(None)))
+#: events of which `key` is the only field that may hold bytes: those of every request
+_ONLY_KEY = frozenset(("stored", "read"))
 #: lines that are made together
 _BATCH = 64
 _encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
@@ -117,6 +119,10 @@ class EventLog:
         node, lines = self._node, []
         for wall, mono, event, fields in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
+            lines.append(line)
+            if event in _ONLY_KEY:
+                line["key"] = fields["key"].decode("utf-8", "backslashreplace")
+                continue
             for name, value in fields.items():
                 kind = type(value)
                 if kind is bytes:
@@ -125,7 +131,6 @@ class EventLog:
                     kind is list and len(value) == 1 and type(value[0]) is str
                 ):
                     line[name] = printable(value)
-            lines.append(line)
         self._lines.append(_encode_lines(lines))
         self._events.clear()
 
