@@ -47,8 +47,6 @@ RATE = 100
 
 #: types that JSON carries as they are
 PLAIN = frozenset((str, int, bool, float, type(None)))
-#: events of which `key` is the only field that may hold bytes: those of every request
-_ONLY_KEY = frozenset(("stored", "read"))
 #: lines that are made together
 _BATCH = 64
 _encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
@@ -82,8 +80,9 @@ class EventLog:
         self._loop = loop
         self._wall = wall
         self._lines: list[bytes] = []
-        #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields
-        self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
+        #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields, and
+        #: whether only the key among them may be bytes
+        self._events: list[tuple[int, int, str, Mapping[str, Any], bool]] = []
         self._due = False
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -98,7 +97,8 @@ class EventLog:
         if not self._due:
             self._due = True
             self._loop.call_later(FLUSH_AFTER, self.flush)
-        self._events.append((self._wall(), time.monotonic_ns(), event, effect.fields))
+        mono = time.monotonic_ns()
+        self._events.append((self._wall(), mono, event, effect.fields, effect.only_key))
         if len(self._events) >= _BATCH:
             self._make_lines()
 
@@ -117,10 +117,10 @@ class EventLog:
 
     def _make_lines(self) -> None:
         node, lines = self._node, []
-        for wall, mono, event, fields in self._events:
+        for wall, mono, event, fields, only_key in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
             lines.append(line)
-            if event in _ONLY_KEY:
+            if only_key:
                 line["key"] = fields["key"].decode("utf-8", "backslashreplace")
                 continue
             for name, value in fields.items():

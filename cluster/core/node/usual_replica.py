@@ -27,10 +27,10 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.outlines import LARGE, Outline
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.versions import clock
-
 
 T = TypeVar("T")
 #: keys whose places are remembered
@@ -126,7 +126,7 @@ class UsualReplica:
         row = self.row(asked.key)
         if row is None or asked.why != "put":
             return False
-        old = self.present(row)
+        old = self.outline(row, asked.state) or self.present(row)
         state = None if old is None else followed(old.state, asked.state)
         if old is None or state is None:
             return False
@@ -152,6 +152,14 @@ class UsualReplica:
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
+    def outline(self, row: Row, known: State) -> Outline | None:
+        """The record of a row without its values, where the record is large and durable and that is
+        enough to replace it by a state that knows these actors. None otherwise."""
+        outlines = self.objects.outlines
+        if not len(outlines) or row in self._pending or self.objects.damaged:
+            return None
+        return outlines.of(row, known)
+
     def present(self, row: Row) -> Record | None:
         """The record of a row; None also where that takes a closer look."""
         if self.objects.damaged:
@@ -166,17 +174,21 @@ class UsualReplica:
         row: Row,
         key: Key,
         line: dict[str, object],
-        old: Record | None,
+        old: Record | Outline | None,
         new: Record,
         done: Done,
     ) -> None:
         """Replace the record of a row; done() once that is durable. `line`: what the event log
         is to have before what is stored."""
-        dots, deleted = holds(new.state)
+        dots, deleted, size = holds(new.state)
         line["hash"] = f"{new.hash:016x}"
         line["holds"] = dots
         line["key"] = key
-        self._runtime.log("stored", line)
+        self._runtime.log("stored", line, only_key=True)
+        if size >= LARGE:
+            self.objects.outlines.keep(row, new.state, new.actor, new.hash)
+        else:
+            self.objects.outlines.drop(row)
         self.objects.buffer.write_through(row, new, done)
         if old is None:
             self._trees.changed(row, old, new)
@@ -194,16 +206,17 @@ def _remember(places: dict[Key, T], key: Key, place: T) -> None:
     places[key] = place
 
 
-def holds(state: State) -> tuple[list[str], bool]:
-    """The names of the versions of a state, as `clock.dots` has them, and whether any of them is a
-    tombstone."""
-    names, deleted = [], False
+def holds(state: State) -> tuple[list[str], bool, int]:
+    """The names of the versions of a state, as `clock.dots` has them, whether any of them is a
+    tombstone, and the bytes of all."""
+    names, deleted, size = [], False, 0
     for actor in sorted(state) if len(state) > 1 else state:
         for event, version in state[actor].values:
             names.append(f"{actor}:{event}")
+            size += len(version.value)
             if version.deleted:
                 deleted = True
-    return names, deleted
+    return names, deleted, size
 
 
 def followed(ours: State, theirs: State) -> State | None:
