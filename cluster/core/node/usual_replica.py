@@ -15,6 +15,7 @@ from collections.abc import Set
 from typing import TypeVar
 
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.protocol.events import Reply
 from dynamesis.cluster.core.protocol.messages import (
     Key,
     ReplicaGet,
@@ -115,7 +116,7 @@ class UsualReplica:
         if record is None:
             return False
         answer = ReplicaGetReply(asked.rid, record.state, None, self._durable)
-        self._runtime.reply(channel, answer)
+        self._runtime.effects.append(Reply(channel, answer))
         return True
 
     def put(self, channel: int, peer: str | None, asked: ReplicaPut) -> bool:
@@ -135,7 +136,8 @@ class UsualReplica:
         rid, kept, runtime = asked.rid, asked.durable and self._durable, self._runtime
 
         def done(code: str | None) -> None:
-            runtime.reply(channel, ReplicaPutReply(rid, kept and code is None, code))
+            answer = ReplicaPutReply(rid, kept and code is None, code)
+            runtime.effects.append(Reply(channel, answer))
 
         actor = old.actor
         if (
@@ -156,7 +158,7 @@ class UsualReplica:
         """The record of a row without its values, where the record is large and durable and that is
         enough to replace it by a state that knows these actors. None otherwise."""
         outlines = self.objects.outlines
-        if not len(outlines) or row in self._pending or self.objects.damaged:
+        if not outlines.of_rows or row in self._pending or self.objects.damaged:
             return None
         return outlines.of(row, known)
 
@@ -185,10 +187,11 @@ class UsualReplica:
         line["holds"] = dots
         line["key"] = key
         self._runtime.log("stored", line, only_key=True)
+        outlines = self.objects.outlines
         if size >= LARGE:
-            self.objects.outlines.keep(row, new.state, new.actor, new.hash)
-        else:
-            self.objects.outlines.drop(row)
+            outlines.keep(row, new.state, new.actor, new.hash)
+        elif outlines.of_rows:
+            outlines.drop(row)
         self.objects.buffer.write_through(row, new, done)
         if old is None:
             self._trees.changed(row, old, new)

@@ -34,28 +34,28 @@ class Outlines:
     """The outlines of one table's rows; the oldest are forgotten first."""
 
     def __init__(self) -> None:
-        self._of: dict[Row, Outline] = {}
+        self.of_rows: dict[Row, Outline] = {}
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self.of_rows)
 
     def keep(self, row: Row, state: State, actor: str | None, hash_: int) -> None:
         """The row is stored as this now."""
         held = tuple([name for name, entry in state.items() if entry.values])
-        self._of.pop(row, None)
-        self._of[row] = Outline(clock.seen(state), actor, hash_, held)
-        if len(self._of) > MOST:
-            del self._of[next(iter(self._of))]
+        self.of_rows.pop(row, None)
+        self.of_rows[row] = Outline(clock.seen(state), actor, hash_, held)
+        if len(self.of_rows) > MOST:
+            del self.of_rows[next(iter(self.of_rows))]
 
     def drop(self, row: Row) -> None:
         """The row changed, or is about to."""
-        if self._of:
-            self._of.pop(row, None)
+        if self.of_rows:
+            self.of_rows.pop(row, None)
 
     def of(self, row: Row, known: Container[str]) -> Outline | None:
         """The outline of a row to be replaced by a state that knows these actors; None where there
         is none, or where more than that has to be known."""
-        outline = self._of.get(row)
+        outline = self.of_rows.get(row)
         if outline is None:
             return None
         for name in outline.held:
