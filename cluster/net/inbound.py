@@ -85,9 +85,11 @@ class Inbound(Stream):
 
     def _flush(self) -> None:
         super()._flush()
-        unsent = self.unsent
-        if (unsent or self.counted) and not self.closing:
-            self._listener.unread(self, unsent)
+        transport = self.transport
+        if transport is not None:
+            unsent = transport.get_write_buffer_size()
+            if (unsent or self.counted) and not self.closing:
+                self._listener.unread(self, unsent)
 
     def on_open(self) -> None:
         self.active = self.read_at = self._loop.time()

@@ -25,7 +25,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.inbound import GREETING_TIMEOUT, ROLES, Accepts, Inbound
 from dynamesis.cluster.net.stream import mismatch
-from dynamesis.cluster.net.wire import WireError
+from dynamesis.cluster.net.wire import WireError, encode
 
 #: connections that the kernel may hold while the node is stopped or busy
 BACKLOG = 1024
@@ -212,8 +212,9 @@ class Listener:
         inbound = self.channels.get(effect.channel)
         if inbound is None:
             return
+        inbound.owed -= 1
         try:
-            inbound.reply(effect.message)
+            inbound.send_frame(encode(effect.message, self.out_limit))
         except WireError as error:
             self.emit("frame-too-large", channel=effect.channel, reason=str(error))
 

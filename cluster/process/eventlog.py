@@ -80,8 +80,9 @@ class EventLog:
         self._loop = loop
         self._wall = wall
         self._lines: list[bytes] = []
-        #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields
-        self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
+        #: events of which no line is made yet: ns since 1970, monotonic ns, event, fields, and
+        #: whether only the key among them may be bytes
+        self._events: list[tuple[int, int, str, Mapping[str, Any], bool]] = []
         self._due = False
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -96,7 +97,8 @@ class EventLog:
         if not self._due:
             self._due = True
             self._loop.call_later(FLUSH_AFTER, self.flush)
-        self._events.append((self._wall(), time.monotonic_ns(), event, effect.fields))
+        mono = time.monotonic_ns()
+        self._events.append((self._wall(), mono, event, effect.fields, effect.only_key))
         if len(self._events) >= _BATCH:
             self._make_lines()
 
@@ -115,8 +117,12 @@ class EventLog:
 
     def _make_lines(self) -> None:
         node, lines = self._node, []
-        for wall, mono, event, fields in self._events:
+        for wall, mono, event, fields, only_key in self._events:
             line = {"time": wall / 1e9, "mono": mono, "node": node, "event": event, **fields}
+            lines.append(line)
+            if only_key:
+                line["key"] = fields["key"].decode("utf-8", "backslashreplace")
+                continue
             for name, value in fields.items():
                 kind = type(value)
                 if kind is bytes:
@@ -125,7 +131,6 @@ class EventLog:
                     kind is list and len(value) == 1 and type(value[0]) is str
                 ):
                     line[name] = printable(value)
-            lines.append(line)
         self._lines.append(_encode_lines(lines))
         self._events.clear()
 

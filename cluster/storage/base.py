@@ -9,9 +9,9 @@ lost. Reads may run on the loop's thread while a commit runs on another.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
+from zlib import crc32
 
 from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
@@ -19,7 +19,7 @@ from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 TABLES: tuple[Table, ...] = ("objects", "hints", "meta")
 
 _CHECKSUM = struct.Struct(">I")
-_SEEDS = {table: zlib.crc32(table.encode()) for table in TABLES}
+_SEEDS = {table: crc32(table.encode()) for table in TABLES}
 
 
 class StorageFailed(Exception):
@@ -66,16 +66,14 @@ class Engine(Protocol):
 def seal(table: Table, key: bytes, value: bytes) -> bytes:
     """`value` behind a CRC32 over table, key and value, so that a flipped bit is seen, and
     a row that strayed to another key too."""
-    return _CHECKSUM.pack(_checksum(table, key, value)) + value
+    return _CHECKSUM.pack(crc32(value, crc32(key, _SEEDS[table]))) + value
 
 
 def unseal(table: Table, key: bytes, row: bytes) -> bytes:
     """The value in a sealed row. Raises Corrupt."""
+    if len(row) < _CHECKSUM.size:
+        raise Corrupt(table, key)
     value = row[_CHECKSUM.size :]
-    if len(row) < _CHECKSUM.size or _CHECKSUM.unpack_from(row)[0] != _checksum(table, key, value):
+    if _CHECKSUM.unpack_from(row)[0] != crc32(value, crc32(key, _SEEDS[table])):
         raise Corrupt(table, key)
     return value
-
-
-def _checksum(table: Table, key: bytes, value: bytes) -> int:
-    return zlib.crc32(value, zlib.crc32(key, _SEEDS[table]))

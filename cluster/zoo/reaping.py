@@ -11,6 +11,7 @@ from dynamesis.cluster.core.protocol.messages import Answer, Reap, ReapReply, St
 from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper, Vote, is_tombstone
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.outlines import Outline
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 from dynamesis.cluster.core.storage.row_keys import Row
 
@@ -39,7 +40,7 @@ class _NamedAsBefore(RecordTable):
         super().__init__(*args, **kwargs)
         self._names: dict[bytes, str] = {}
 
-    def actor_for(self, row: Row, old: Record | None, context: State) -> str:
+    def actor_for(self, row: Row, old: Record | Outline | None, context: State) -> str:
         if row not in self._names:
             self._names[row] = super().actor_for(row, old, context)
         return self._names[row]

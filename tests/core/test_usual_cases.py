@@ -8,6 +8,7 @@ nodes alone, so a subclass that changes nothing is a node without them.
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from typing import Any
@@ -38,6 +39,7 @@ from dynamesis.cluster.core.ring.sloppy_quorum import SloppyQuorum
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.process.eventlog import printable
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from simulator import DictStore, Simulator
@@ -252,6 +254,16 @@ def test_most_requests_take_the_short_way_and_what_gets_unusual_leaves_it(
         Trace(seed)
     assert len(taken) == 11
     assert min(taken.values()) >= 5, taken
+
+
+def test_lines_that_are_only_a_key_hold_no_other_bytes() -> None:
+    """What a node promises of its lines (Emit.only_key), the event log relies on."""
+    lines = [emit for seed in range(4) for _, _, emit in Trace(seed).sim.log if emit.only_key]
+    assert {emit.event for emit in lines} == {"stored", "read"}
+    for emit in lines:
+        assert type(emit.fields["key"]) is bytes
+        rest = {name: value for name, value in emit.fields.items() if name != "key"}
+        assert rest == printable(rest) == json.loads(json.dumps(rest))
 
 
 def test_a_copy_is_stored_under_the_digest_that_came_with_it_only_if_it_is_all_there_is() -> None:

@@ -100,7 +100,7 @@ class UsualGet:
         s, get, shown, got = self._s, self._get, self._shown, len(self._got)
         dots = clock.dots(shown)
         answers = {peer: dots for peer, _ in self._got}
-        s.runtime.log("read", {"key": get.key, "answers": answers})
+        s.runtime.log("read", {"key": get.key, "answers": answers}, only_key=True)
         siblings = clock.versions(shown)
         s.stats.read(len(siblings), len(shown))
         token = s.contexts.token(get.key, shown, self._got[0][0])

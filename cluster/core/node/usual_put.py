@@ -27,6 +27,7 @@ from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
+from dynamesis.cluster.core.storage.outlines import Outline
 from dynamesis.cluster.core.storage.record_table import NoActor, Record
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.context import SeenVersions
@@ -82,8 +83,11 @@ class UsualPut:
         row = ways.row(put.key)
         if row is None or objects.damaged:
             return False
+        old: Record | Outline | None = ways.outline(row, context)
+        if old is not None and clock.replaced(context, old.state) is None:
+            old = None  # something of it stays
         try:
-            old = objects.get(row)
+            old = old or objects.get(row)
         except ReadFailed:
             return False
         self._deadline = s.runtime.after(s.params.request_timeout, self._expire)

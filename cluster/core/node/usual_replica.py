@@ -12,8 +12,10 @@ bug has no short way, so that the bug acts.
 from __future__ import annotations
 
 from collections.abc import Set
+from typing import TypeVar
 
 from dynamesis.cluster.core.node.assembly import Assembly
+from dynamesis.cluster.core.protocol.events import Reply
 from dynamesis.cluster.core.protocol.messages import (
     Key,
     ReplicaGet,
@@ -26,9 +28,14 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.outlines import LARGE, Outline
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.versions import clock
+
+T = TypeVar("T")
+#: keys whose places are remembered
+_REMEMBERED = 2048
 
 
 class UsualReplica:
@@ -55,6 +62,9 @@ class UsualReplica:
         self._view: Placement | None = None
         self._held: Set[int] = frozenset()
         self._well: dict[int, tuple[str, ...] | None] = {}
+        #: of keys asked for lately, what `row` and `primaries` have answered since
+        self._rows: dict[Key, Row | None] = {}
+        self._places: dict[Key, tuple[str, ...] | None] = {}
         #: as of which change of the peers' health
         self._changes = -1
 
@@ -62,10 +72,15 @@ class UsualReplica:
         """The row of a key that this node is to hold; None if it is not."""
         if self._node.placement is not self._view:
             self._look_at_placement()
+        rows = self._rows
+        if key in rows:
+            return rows[key]
         if not 0 < len(key) <= self._max_key:
             return None
         partition = partition_of(key, self._partitions)
-        return object_row(partition, key) if partition in self._held else None
+        row = object_row(partition, key) if partition in self._held else None
+        _remember(rows, key, row)
+        return row
 
     def primaries(self, key: Key) -> tuple[str, ...] | None:
         """The primaries of `key`, if all are healthy and none is about to change: the places of a
@@ -74,16 +89,20 @@ class UsualReplica:
             self._look_at_placement()
         if self._detector.changes != self._changes:
             self._changes = self._detector.changes
-            self._well = {}
+            self._well, self._places = {}, {}
+        places = self._places
+        if key in places:
+            return places[key]
         partition = partition_of(key, self._partitions)
         if partition not in self._well:
             self._well[partition] = self._node.services.all_well(key)
+        _remember(places, key, self._well[partition])
         return self._well[partition]
 
     def _look_at_placement(self) -> None:
         self._view = view = self._node.placement
         self._held = frozenset() if view is None else view.held(self._me)
-        self._well = {}
+        self._well, self._rows, self._places = {}, {}, {}
 
     def get(self, channel: int, asked: ReplicaGet) -> bool:
         """Show the one record of a key, which is durable."""
@@ -97,7 +116,7 @@ class UsualReplica:
         if record is None:
             return False
         answer = ReplicaGetReply(asked.rid, record.state, None, self._durable)
-        self._runtime.reply(channel, answer)
+        self._runtime.effects.append(Reply(channel, answer))
         return True
 
     def put(self, channel: int, peer: str | None, asked: ReplicaPut) -> bool:
@@ -108,15 +127,17 @@ class UsualReplica:
         row = self.row(asked.key)
         if row is None or asked.why != "put":
             return False
-        old = self.present(row)
+        old = self.outline(row, asked.state) or self.present(row)
         state = None if old is None else followed(old.state, asked.state)
         if old is None or state is None:
             return False
-        self._identity.look_at(asked.state)
+        if len(state) != len(old.state):  # the actors of the record here were looked at before
+            self._identity.look_at(asked.state)
         rid, kept, runtime = asked.rid, asked.durable and self._durable, self._runtime
 
         def done(code: str | None) -> None:
-            runtime.reply(channel, ReplicaPutReply(rid, kept and code is None, code))
+            answer = ReplicaPutReply(rid, kept and code is None, code)
+            runtime.effects.append(Reply(channel, answer))
 
         actor = old.actor
         if (
@@ -133,6 +154,14 @@ class UsualReplica:
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
+    def outline(self, row: Row, known: State) -> Outline | None:
+        """The record of a row without its values, where the record is large and durable and that is
+        enough to replace it by a state that knows these actors. None otherwise."""
+        outlines = self.objects.outlines
+        if not outlines.of_rows or row in self._pending or self.objects.damaged:
+            return None
+        return outlines.of(row, known)
+
     def present(self, row: Row) -> Record | None:
         """The record of a row; None also where that takes a closer look."""
         if self.objects.damaged:
@@ -147,34 +176,50 @@ class UsualReplica:
         row: Row,
         key: Key,
         line: dict[str, object],
-        old: Record | None,
+        old: Record | Outline | None,
         new: Record,
         done: Done,
     ) -> None:
         """Replace the record of a row; done() once that is durable. `line`: what the event log
         is to have before what is stored."""
-        state = new.state
+        dots, deleted, size = holds(new.state)
         line["hash"] = f"{new.hash:016x}"
-        line["holds"] = clock.dots(state)
+        line["holds"] = dots
         line["key"] = key
-        self._runtime.log("stored", line)
+        self._runtime.log("stored", line, only_key=True)
+        outlines = self.objects.outlines
+        if size >= LARGE:
+            outlines.keep(row, new.state, new.actor, new.hash)
+        elif outlines.of_rows:
+            outlines.drop(row)
         self.objects.buffer.write_through(row, new, done)
         if old is None:
             self._trees.changed(row, old, new)
         else:
             self._trees.replaced(row, old.hash, new.hash)
         reaper = self._reaper
-        if reaper.tombstones or self._barriers.names or any_deleted(state):
+        if deleted or reaper.tombstones or self._barriers.names:
             reaper.changed(row, new)
 
 
-def any_deleted(state: State) -> bool:
-    """Whether any version of a state is a tombstone."""
-    for entry in state.values():
-        for _, version in entry.values:
+def _remember(places: dict[Key, T], key: Key, place: T) -> None:
+    """Keep what was found for a key; of too many keys begin anew."""
+    if len(places) >= _REMEMBERED:
+        places.clear()
+    places[key] = place
+
+
+def holds(state: State) -> tuple[list[str], bool, int]:
+    """The names of the versions of a state, as `clock.dots` has them, whether any of them is a
+    tombstone, and the bytes of all."""
+    names, deleted, size = [], False, 0
+    for actor in sorted(state) if len(state) > 1 else state:
+        for event, version in state[actor].values:
+            names.append(f"{actor}:{event}")
+            size += len(version.value)
             if version.deleted:
-                return True
-    return False
+                deleted = True
+    return names, deleted, size
 
 
 def followed(ours: State, theirs: State) -> State | None:

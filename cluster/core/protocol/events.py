@@ -166,10 +166,12 @@ class Answer(_Loose, frozen=True):
 
 
 class Emit(_Loose, frozen=True):
-    """One structured line for the node's event log."""
+    """One structured line for the node's event log. `only_key`: there is a key among the fields,
+    and all others are such as JSON carries."""
 
     event: str
     fields: Mapping[str, object]
+    only_key: bool = False
 
 
 Effect = Send | Reply | SetTimer | CancelTimer | Persist | Answer | Emit

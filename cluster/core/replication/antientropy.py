@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import TypedDict
 
 from dynamesis.cluster.core.protocol.messages import (
@@ -34,6 +35,8 @@ from dynamesis.cluster.core.storage.trees import Trees
 
 #: so few that neither side is held up by reading them
 _LEAVES_AT_ONCE = 32
+#: while clients send requests, an exchange is begun with one in so many peers an interval
+_TURNS = 4
 
 
 class ExchangeStatus(TypedDict):
@@ -94,6 +97,8 @@ class AntiEntropy:
         self._interval = interval
         self._healthy = healthy
         self._running: dict[str, Exchange] = {}
+        #: peer -> when an exchange with it was last begun
+        self._begun: dict[str, float] = {}
         self.standing: dict[str, Standing] = {}
         #: what the last exchange with each peer that was logged was about
         self._logged: dict[str, tuple[int, list[int]]] = {}
@@ -106,19 +111,43 @@ class AntiEntropy:
 
     def start(self) -> None:
         if self._interval:
-            self.runtime.every(self._interval, self.begin_all)
+            self.runtime.every(self._interval, self.begin_due)
 
     def begin_all(self) -> None:
         """Begin an exchange with every healthy peer that shares a partition with this node."""
+        if self.trees.complete:
+            self._begin(self._able(self.partners()))
+
+    def begin_due(self) -> None:
+        """The same, as often as is due: while clients send requests, by turns. What is new (a peer,
+        its partitions, the layout) is compared without waiting for its turn."""
         if not self.trees.complete:
             return
         partners = self.partners()
+        able, version = self._able(partners), self.version()
+        if self.pause():
+            about = {peer: (version, partitions) for peer, partitions in able.items()}
+            known = [peer for peer in able if self._logged.get(peer) == about[peer]]
+            known.sort(key=lambda peer: self._begun.get(peer, 0.0))
+            for peer in known[ceil(len(partners) / _TURNS) :]:
+                del able[peer]
+        self._begin(able)
+
+    def _able(self, partners: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Of all partners, those with which an exchange can be begun now."""
         now = self.runtime.now
         self.standing = {peer: self.standing.get(peer, Standing(now)) for peer in partners}
+        return {
+            peer: partitions
+            for peer, partitions in partners.items()
+            if peer not in self._running and self._healthy(peer)
+        }
+
+    def _begin(self, partners: dict[str, list[int]]) -> None:
         for peer, partitions in partners.items():
-            if peer not in self._running and self._healthy(peer):
-                self._running[peer] = self.exchange(self, peer, partitions, self.version())
-                self._running[peer].start()
+            self._begun[peer] = self.runtime.now
+            self._running[peer] = self.exchange(self, peer, partitions, self.version())
+            self._running[peer].start()
 
     def finished(self, exchange: Exchange, error: str | None) -> None:
         """An exchange ended: cleanly, after repairs, or with an error."""

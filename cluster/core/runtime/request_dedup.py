@@ -114,8 +114,10 @@ class RequestDedup:
             self._end(request, known, answer)
 
     def _end(self, request: str, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
-        if isinstance(answer, PutReply):
-            self._forget(request)
+        if type(answer) is PutReply:
+            stamp = self._stamped.pop(request, None)
+            if stamp is not None:
+                self._stamped_bytes -= stamp.size
             if not known.answered:
                 self._remember(request, known, answer)
         waiting, known.waiting = known.waiting or [], None
@@ -136,7 +138,7 @@ class RequestDedup:
         """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
         is known than that they took effect; of too many answers the oldest are forgotten."""
         known.answered, known.answer = True, answer
-        size = known.size = _size(answer)
+        size = known.size = _size(answer) if answer.siblings else len(answer.context)
         self._answered.append(request)
         self._whole.append(request)
         self._whole_bytes += size
@@ -194,10 +196,7 @@ def _content(put: Put) -> int:
 
 
 def _size(answer: PutReply) -> int:
-    size = len(answer.context)
-    if answer.siblings:
-        size += sum([len(version.value) for version in answer.siblings])
-    return size
+    return len(answer.context) + sum([len(version.value) for version in answer.siblings])
 
 
 def _dropped(rid: int) -> Refusal:

@@ -125,11 +125,11 @@ class Runtime:
         """One line for the node's event log."""
         self.log(event, fields)
 
-    def log(self, event: str, fields: dict[str, Any]) -> None:
-        """The same; `fields` is the line's from now on."""
+    def log(self, event: str, fields: dict[str, Any], only_key: bool = False) -> None:
+        """The same; `fields` is the line's from now on. `only_key` as for an Emit."""
         if self.request:
             fields["request"] = self.request
-        self.effects.append(Emit(event, fields))
+        self.effects.append(Emit(event, fields, only_key))
 
     def note(self, event: str, **fields: Any) -> None:
         """As `emit`, for what may happen at every request: at most one line a second of an event

@@ -25,6 +25,7 @@ def leaf_of(key: Key) -> int:
     return int.from_bytes(tail, "big") % LEAVES
 
 
+@lru_cache(maxsize=4096)  # what a record adds to its leaf is taken away when it is replaced
 def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
     item = key + record_hash.to_bytes(8, "big")

@@ -22,6 +22,7 @@ from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Buffer, Done
+from dynamesis.cluster.core.storage.outlines import Outline, Outlines
 from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.identity import Identity
@@ -81,6 +82,8 @@ class RecordTable:
         self._memory = memory
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[Row, None] = {}
+        #: of the large records that this process has stored
+        self.outlines = Outlines()
         self._clock = versioning.clock
         self._versioning = versioning
         self._key_of = key_of
@@ -150,6 +153,7 @@ class RecordTable:
     def _report(self, row: Row) -> None:
         if row not in self.damaged:
             self.damaged[row] = None
+            self.outlines.drop(row)
             self._runtime.emit("row-damaged", table=self.table, **self.label(row))
             self.on_damage(row)
 
@@ -262,7 +266,7 @@ class RecordTable:
         self._runtime.emit("deleted", **self.label(row))
         self.write(row, old, None, done, durable=True)
 
-    def actor_for(self, row: Row, old: Record | None, context: State) -> str:
+    def actor_for(self, row: Row, old: Record | Outline | None, context: State) -> str:
         """The actor to stamp `row` with. A new epoch begins where there is no record,
         where there is none yet, and where a client knows more of the actor than the record
         does."""
@@ -317,6 +321,7 @@ class RecordTable:
         """Replace `row`, `old`, by `new` (None: delete it)."""
         if self.damaged:
             self.damaged.pop(row, None)
+        self.outlines.drop(row)
         self.buffer.put(row, new, durable, done)
         self.announce(row, old, new)
 
@@ -332,6 +337,7 @@ class RecordTable:
     def _lost(self, row: Row, record: Record | None) -> None:
         """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
+        self.outlines.drop(row)
         try:
             stored = self.get(row)
         except ReadFailed:

@@ -34,8 +34,8 @@ _START = Row(b"")
 #: rows and bytes that one slice of a scan takes, and seconds until the next one
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
-#: rows that wait to be put into the trees at most: so many take less than a millisecond
-_REPLACED = 128
+#: rows that wait to be put into the trees at most: so many take about a millisecond
+_REPLACED = 512
 
 
 class _Mark(msgspec.Struct, array_like=True):

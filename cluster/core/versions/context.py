@@ -38,7 +38,9 @@ class Contexts:
     """Makes and reads tokens for one cluster."""
 
     def __init__(self, cluster: str, secret: str) -> None:
-        self._key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
+        key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
+        #: of the MAC, to be copied: a key need be taken in once
+        self._keyed = blake2b(key=key, digest_size=_MAC)
 
     def token(self, key: Key, context: State, fastest: str = "") -> bytes:
         """The token that covers `context`; empty for one that covers nothing."""
@@ -61,5 +63,6 @@ class Contexts:
 
     def mac(self, key: Key, body: bytes) -> bytes:
         """What binds `body` to its key and cluster."""
-        bound = len(key).to_bytes(4, "big") + key + body
-        return blake2b(bound, key=self._key, digest_size=_MAC).digest()
+        mac = self._keyed.copy()
+        mac.update(len(key).to_bytes(4, "big") + key + body)
+        return mac.digest()
