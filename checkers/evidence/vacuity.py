@@ -16,6 +16,7 @@ there, need not have taken effect, if another of its kind has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,6 +47,8 @@ from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_sa
 TAKES_EFFECT_NS = 2_000_000_000
 #: Tries of a kind of operation after which one should have succeeded: a single one proves little.
 AGAIN = 2
+#: Letters of an error's message that a reason shows.
+_LONGEST = 200
 #: Faults that leave the nodes they name dead, or as good as that.
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
@@ -97,7 +100,22 @@ def _without_ok(h: History) -> Iterator[str]:
         of_f = clients & (h.f == number)
         tried = int(np.count_nonzero(of_f & (h.kind == INVOKE)))
         if tried and not np.any(of_f & (h.kind == OK)):
-            yield f"{f} was tried {tried} times and never succeeded"
+            ended = _commonest_end(h, np.flatnonzero(of_f & (h.kind != INVOKE)))
+            yield f"{f} was tried {tried} times and never succeeded{ended}"
+
+
+def _commonest_end(h: History, rows: np.ndarray[Any, Any]) -> str:
+    """The commonest error of these completions, with its commonest message, as the end of a
+    sentence; empty where none has an error."""
+    errors = [h.errors[row] for row in rows.tolist() if row in h.errors]
+    codes = Counter(error.code for error in errors)
+    if not codes:
+        return ""
+    [(code, times)] = codes.most_common(1)
+    messages = Counter(error.message for error in errors if error.code == code)
+    message = " ".join(messages.most_common(1)[0][0].split())
+    cut = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
+    return f"; {times} of them ended in {code}" + (f" ({cut})" if cut else "")
 
 
 def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
@@ -143,7 +161,10 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
     """Final reads and dumps that did not come back."""
     lost = [key or f for (f, key), came in final_by_key(h, timeline).items() if not came]
     if lost:
-        yield f"{len(lost)} final reads did not come back: {listed(lost)}"
+        assert timeline.final is not None, "only what was asked then can be lost"
+        final = np.arange(len(h)) > timeline.final
+        ended = _commonest_end(h, np.flatnonzero(final & (h.process >= 0) & (h.kind != INVOKE)))
+        yield f"{len(lost)} final reads did not come back: {listed(lost)}{ended}"
     if timeline.final is None:
         return
     dumps = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))

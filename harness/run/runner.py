@@ -42,7 +42,7 @@ from dynamesis.harness.run.quiesce import (
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.reports import RingView
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,9 @@ class Runner:
             await self.parts.store.processes.start_all()
             placements = self.parts.store.placements
             ring = None if placements is None else await placements.ring()
+        except TargetMistake as mistake:
+            log.error("boot: %s", mistake, exc_info=mistake.__cause__)
+            raise
         except (OSError, RuntimeError) as failure:
             log.error("boot: %s", failure)
             raise EnvironmentFailed(_gist(failure, self.folder)) from failure

@@ -20,9 +20,10 @@ from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.forming import command_of, form
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
 from dynamesis.harness.targets.site import NodeSite, Site
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, described
 from dynamesis.harness.targets.target import BuildContext, Target
 
 #: s between two looks at a process that is about to change, and at one that is to be ready
@@ -72,13 +73,7 @@ class ProcessStore:
         for node in self.nodes:
             self._spawn(node)
         await asyncio.gather(*map(self._until_ready, self.nodes))
-        try:
-            await self._target.prepare(self._site)
-        except EnvironmentFailed:
-            raise
-        except Exception as failure:
-            what = f"{type(failure).__name__}: {failure}"
-            raise RuntimeError(f"target {self._target.name} could not prepare: {what}") from failure
+        await form(self._target, self._site, self._context.busy)
 
     async def start(self, node: str) -> None:
         self._spawn(node)
@@ -191,7 +186,7 @@ class ProcessStore:
         where, context = self._site.node[node], self._context
         where.data.mkdir(parents=True, exist_ok=True)
         where.log.parent.mkdir(parents=True, exist_ok=True)
-        command = self._of(node).command(where, self._site)
+        command = command_of(self._of(node), where, self._site)
         argv = [str(each) for each in command.argv]
         program = shutil.which(argv[0], path=command.env.get("PATH"))
         if program is None:
@@ -238,9 +233,12 @@ class ProcessStore:
                 async with asyncio.timeout(_READY_ANSWER):
                     if await self._is_ready(where):
                         return
-                why = ""
+                why = self._why_not(where)
+            except NameError as mistake:
+                name = self._target.name
+                raise TargetMistake(f"target {name}: ready: {described(mistake)}") from mistake
             except Exception as failure:
-                why = f" ({type(failure).__name__}: {failure})"
+                why = f" ({described(failure)})"
             now = loop.time()
             left -= (now - asked) / max(1.0, self._context.busy())
             asked = now
@@ -248,6 +246,12 @@ class ProcessStore:
                 limit = f"was not ready within {self._target.boot_limit:g} s{why}"
                 raise RuntimeError(self._not_ready(node, limit))
             await asyncio.sleep(_ASK_AGAIN)
+
+    def _why_not(self, where: NodeSite) -> str:
+        """Why a node is not ready that raised nothing."""
+        if type(self._target).ready is Target.ready:
+            return f" (nothing listens at {where.address()}, its port for clients)"
+        return " (ready returned False)"
 
     def _not_ready(self, node: str, what: str) -> str:
         return f"node {node} {self._with_log(node, what)}"

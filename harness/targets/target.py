@@ -56,6 +56,13 @@ CAPABILITIES: dict[str, str] = {
 }
 
 
+#: The async methods that a target may have beside those of Target: each is a capability.
+HOOKS: dict[str, str] = {
+    "at_rest": "quiet",
+    "held": "dumps",
+}
+
+
 @dataclass(frozen=True)
 class Command:
     """How a node is started; no shell is involved. `env`: variables beside those of the harness;
