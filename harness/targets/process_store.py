@@ -15,16 +15,19 @@ import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.forming import command_of, form
+from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
+from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
 from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, described
-from dynamesis.harness.targets.target import BuildContext, Target
+from dynamesis.harness.targets.target import BuildContext, Target, connects
 
 #: s between two looks at a process that is about to change, and at one that is to be ready
 _LOOK = 0.005
@@ -34,14 +37,21 @@ _READY_ANSWER = 5.0
 #: bytes and lines of the end of a log that are shown
 _TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
 _COPY = "data.copy"
+#: whether a node is ready
+IsReady = Callable[[NodeSite], Awaitable[bool]]
 
 
 def build_processes(target: Target, context: BuildContext) -> Capabilities:
     """The capabilities of a target whose nodes are processes on this machine."""
     store = ProcessStore(target, context)
     able = target.able
+    members = store.members if "membership" in able else None
     return Capabilities(
         processes=store,
+        clocks=store.clocks,
+        membership=members,
+        newcomers=members,
+        views=NodeViews(target, context.site, store.members.version_of),
         data=store if "wipe" in able else None,
         quiet=store if "quiet" in able else None,
         versions=store if target.other is not None else None,
@@ -62,6 +72,12 @@ class ProcessStore:
         self._processes: dict[str, _Process] = {}
         #: nodes in the other version
         self._others: set[str] = set()
+        #: nodes that are no founders, or have left
+        self._joined: set[str] = set()
+        self.members = ProcessMembers(target, context.site, self)
+        self.clocks: ProcessClocks | None = None
+        if target.faketime is not None and "clocks" in target.able:
+            self.clocks = ProcessClocks(target.faketime, context.site)
 
     @property
     def _site(self) -> Site:
@@ -82,7 +98,21 @@ class ProcessStore:
     async def stop(self, node: str) -> None:
         await self._process(node).stop(self._target.stop_limit)
 
+    async def admit(self, node: str) -> None:
+        """Start a node that is to join, and wait until it listens: it serves once it is in."""
+        self._joined.add(node)
+        self._spawn(node)
+        self.nodes = (*(each for each in self.nodes if each != node), node)
+        await self._until_ready(node, connects)
+
+    async def dismiss(self, node: str) -> None:
+        """Stop a node that has left: it is not among `nodes` from now on."""
+        self.nodes = tuple(each for each in self.nodes if each != node)
+        await self.stop(node)
+
     async def stop_all(self) -> None:
+        if self.clocks is not None:
+            self.clocks.stop()
         limit = self._target.stop_limit
         await asyncio.gather(
             *(process.stop(limit) for process in self._processes.values()), return_exceptions=True
@@ -170,6 +200,10 @@ class ProcessStore:
 
     # ---- inside
 
+    def _where(self, node: str) -> NodeSite:
+        where = self._site.node[node]
+        return replace(where, joins=True) if node in self._joined else where
+
     def _of(self, node: str) -> Target:
         """The target, in the version of a node."""
         other = self._target.other
@@ -183,7 +217,7 @@ class ProcessStore:
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)} already")
-        where, context = self._site.node[node], self._context
+        where, context = self._where(node), self._context
         where.data.mkdir(parents=True, exist_ok=True)
         where.log.parent.mkdir(parents=True, exist_ok=True)
         command = command_of(self._of(node), where, self._site)
@@ -195,6 +229,10 @@ class ProcessStore:
                 + (f"; {self._target.install}" if self._target.install else "")
             )
         env = {**os.environ, **command.env}
+        exited = context.exited
+        if self.clocks is not None and "start-clock" in context.starts:
+            env |= self.clocks.environment(node, env)
+            exited = self.clocks.ended(exited)
         env |= context.preload(node, env)
         with where.log.open("ab") as log:
             process = subprocess.Popen(
@@ -205,7 +243,7 @@ class ProcessStore:
                 start_new_session=True,
             )
         context.spawned(process.pid)
-        self._processes[node] = _Process(process, context.exited)
+        self._processes[node] = _Process(process, exited)
         self._begun(node, process)
 
     def _streams(self, log: IO[bytes]) -> dict[str, Any]:
@@ -222,8 +260,9 @@ class ProcessStore:
         """SIGKILL, without waiting for its end."""
         self._process(node).send(signal.SIGKILL)
 
-    async def _until_ready(self, node: str) -> None:
-        where, loop = self._site.node[node], asyncio.get_running_loop()
+    async def _until_ready(self, node: str, is_ready: IsReady | None = None) -> None:
+        where, loop = self._where(node), asyncio.get_running_loop()
+        is_ready = is_ready or self._is_ready
         left, asked, why = self._target.boot_limit, loop.time(), ""
         while True:
             if self.state(node) == "down":
@@ -231,7 +270,7 @@ class ProcessStore:
                 raise RuntimeError(self._not_ready(node, f"ended with exit code {code}"))
             try:
                 async with asyncio.timeout(_READY_ANSWER):
-                    if await self._is_ready(where):
+                    if await is_ready(where):
                         return
                 why = self._why_not(where)
             except NameError as mistake:
