@@ -52,7 +52,8 @@ def test_nodes_join_and_leave(tmp_path: Path) -> None:
     result = run(tmp_path, "membership.join,membership.away-and-back")
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()
     took = took_effect(result)
-    assert took and all(took.values())
+    assert set(took) == {"membership.join", "membership.away-and-back"}
+    assert all(took.values())
     assert {"n4"} <= {
         node for value in events(result, "start-membership") for node in value["joins"]
     }
