@@ -32,6 +32,7 @@ from dynamesis.checkers.evidence.figures import (
 from dynamesis.checkers.explain.describe import at, concerned, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.checkers.history.timeline import (
@@ -86,6 +87,7 @@ def vacuities(run: Run) -> Iterator[str]:
     yield from _died(h, timeline)
     yield from _without_effect_known(h, timeline)
     yield from _failed(h, timeline)
+    yield from _dialled_past(h, timeline)
     if timeline.phases:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
@@ -226,6 +228,19 @@ def _failed(h: History, timeline: Timeline) -> Iterator[str]:
     for row in timeline.failed:
         f = h.fs[h.f[row]]
         yield f"the nemesis failed in {f} at {at(h, row)}: {_why(h, row)}"
+
+
+def _dialled_past(h: History, timeline: Timeline) -> Iterator[str]:
+    """Nodes that dial each other past the proxies by which their links were to be broken."""
+    if not any(fault.kind.partition(".")[0] in ("cut", "link") for fault in timeline.faults):
+        return
+    for row in np.flatnonzero((h.process == HARNESS) & h.rows("dialled-past")).tolist():
+        value = h.value_of(row)
+        node, peer = (value.get(end, "a node") for end in ("node", "peer"))
+        yield (
+            f"{node} dialled {peer} past the proxy of their link at {at(h, row)}, which no cut "
+            "cuts: keep it from learning that address, or have nodes advertise another"
+        )
 
 
 def _why(h: History, row: int) -> Any:

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +21,7 @@ from typing import IO, Any
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.forming import command_of, form
+from dynamesis.harness.targets.node_process import NodeProcess
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
@@ -29,8 +29,7 @@ from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, described
 from dynamesis.harness.targets.target import BuildContext, Target, connects
 
-#: s between two looks at a process that is about to change, and at one that is to be ready
-_LOOK = 0.005
+#: s between two questions whether a node is ready
 _ASK_AGAIN = 0.05
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
@@ -49,6 +48,7 @@ def build_processes(target: Target, context: BuildContext) -> Capabilities:
     return Capabilities(
         processes=store,
         clocks=store.clocks,
+        pids=store.pids,
         membership=members,
         newcomers=members,
         views=NodeViews(target, context.site, store.members.version_of),
@@ -69,7 +69,7 @@ class ProcessStore:
         self.nodes = context.site.nodes
         self._target = target
         self._context = context
-        self._processes: dict[str, _Process] = {}
+        self._processes: dict[str, NodeProcess] = {}
         #: nodes in the other version
         self._others: set[str] = set()
         #: nodes that are no founders, or have left
@@ -97,6 +97,11 @@ class ProcessStore:
 
     async def stop(self, node: str) -> None:
         await self._process(node).stop(self._target.stop_limit)
+
+    def pids(self) -> dict[str, int]:
+        """The process of each node that runs."""
+        live = {node: each for node, each in self._processes.items() if each.exit_code is None}
+        return {node: process.pid for node, process in live.items()}
 
     async def admit(self, node: str) -> None:
         """Start a node that is to join, and wait until it listens: it serves once it is in."""
@@ -243,7 +248,7 @@ class ProcessStore:
                 start_new_session=True,
             )
         context.spawned(process.pid)
-        self._processes[node] = _Process(process, exited)
+        self._processes[node] = NodeProcess(process, exited)
         self._begun(node, process)
 
     def _streams(self, log: IO[bytes]) -> dict[str, Any]:
@@ -301,7 +306,7 @@ class ProcessStore:
             return f"{what}; it logged nothing"
         return "\n  ".join([f"{what}; its last lines:", *lines])
 
-    def _process(self, node: str) -> _Process:
+    def _process(self, node: str) -> NodeProcess:
         if node not in self._processes:
             raise RuntimeError(f"{node} was never started")
         return self._processes[node]
@@ -310,81 +315,6 @@ class ProcessStore:
 def _decode(value: bytes, deleted: bool) -> Sibling:
     """A value that `held` returned; it is its own name."""
     return Sibling(value.decode(), json.loads(value), deleted)
-
-
-class _Process:
-    """The process of one node, leader of a group. It must be waited for, or `exit_code` looked
-    at, to be reaped."""
-
-    def __init__(self, process: subprocess.Popen[bytes], exited: Callable[[int], None]) -> None:
-        self._process = process
-        self._exited = exited
-        self._reaped = False
-        self.pid = process.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it lives; minus the signal's number if one ended it. What it left behind
-        in its group is killed."""
-        if self._reaped:
-            return self._process.returncode
-        # while the leader is not reaped, its group's number belongs to nothing else
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None:
-            return None
-        self._to_group(signal.SIGKILL)
-        code = self._process.wait()
-        self._reaped = True
-        self._exited(self.pid)
-        return code
-
-    @property
-    def state(self) -> str:
-        """ "running", "paused" or "down"."""
-        if self.exit_code is not None:
-            return "down"
-        return "paused" if _kernel_state(self.pid) in ("T", "t") else "running"
-
-    def send(self, number: int) -> None:
-        """Send a signal to the group; nothing if the process is gone."""
-        if self.exit_code is None:
-            self._to_group(number)
-
-    def _to_group(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    async def pause(self) -> bool:
-        self.send(signal.SIGSTOP)
-        while (state := self.state) == "running":
-            await asyncio.sleep(_LOOK)
-        return state == "paused"
-
-    async def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        while self.exit_code is None:
-            await asyncio.sleep(_LOOK)
-
-    async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` s, and immediately to a paused process."""
-        if self.state != "paused":
-            self.send(signal.SIGTERM)
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + grace
-            while self.exit_code is None and loop.time() < deadline:
-                await asyncio.sleep(_LOOK)
-        await self.kill()
-
-
-def _kernel_state(pid: int) -> str:
-    """The state letter of a process that we have not reaped."""
-    try:
-        # the name before it is in brackets, and may hold anything
-        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2][:1]
-    except OSError:
-        command = ["ps", "-o", "state=", "-p", str(pid)]
-        shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        return shown.stdout.strip()[:1]
 
 
 def _tail(node: NodeSite) -> list[str]:
