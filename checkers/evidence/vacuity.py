@@ -16,6 +16,7 @@ there, need not have taken effect, if another of its kind has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ from dynamesis.checkers.evidence.figures import (
 from dynamesis.checkers.explain.describe import at, concerned, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.checkers.history.timeline import (
@@ -46,6 +48,8 @@ from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_sa
 TAKES_EFFECT_NS = 2_000_000_000
 #: Tries of a kind of operation after which one should have succeeded: a single one proves little.
 AGAIN = 2
+#: Letters of an error's message that a reason shows.
+_LONGEST = 200
 #: Faults that leave the nodes they name dead, or as good as that.
 DEADLY = ("kill", "pause", "wipe", "stop", "membership")
 
@@ -83,6 +87,7 @@ def vacuities(run: Run) -> Iterator[str]:
     yield from _died(h, timeline)
     yield from _without_effect_known(h, timeline)
     yield from _failed(h, timeline)
+    yield from _dialled_past(h, timeline)
     if timeline.phases:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
@@ -97,7 +102,22 @@ def _without_ok(h: History) -> Iterator[str]:
         of_f = clients & (h.f == number)
         tried = int(np.count_nonzero(of_f & (h.kind == INVOKE)))
         if tried and not np.any(of_f & (h.kind == OK)):
-            yield f"{f} was tried {tried} times and never succeeded"
+            ended = _commonest_end(h, np.flatnonzero(of_f & (h.kind != INVOKE)))
+            yield f"{f} was tried {tried} times and never succeeded{ended}"
+
+
+def _commonest_end(h: History, rows: np.ndarray[Any, Any]) -> str:
+    """The commonest error of these completions, with its commonest message, as the end of a
+    sentence; empty where none has an error."""
+    errors = [h.errors[row] for row in rows.tolist() if row in h.errors]
+    codes = Counter(error.code for error in errors)
+    if not codes:
+        return ""
+    [(code, times)] = codes.most_common(1)
+    messages = Counter(error.message for error in errors if error.code == code)
+    message = " ".join(messages.most_common(1)[0][0].split())
+    cut = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
+    return f"; {times} of them ended in {code}" + (f" ({cut})" if cut else "")
 
 
 def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
@@ -143,7 +163,10 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
     """Final reads and dumps that did not come back."""
     lost = [key or f for (f, key), came in final_by_key(h, timeline).items() if not came]
     if lost:
-        yield f"{len(lost)} final reads did not come back: {listed(lost)}"
+        assert timeline.final is not None, "only what was asked then can be lost"
+        final = np.arange(len(h)) > timeline.final
+        ended = _commonest_end(h, np.flatnonzero(final & (h.process >= 0) & (h.kind != INVOKE)))
+        yield f"{len(lost)} final reads did not come back: {listed(lost)}{ended}"
     if timeline.final is None:
         return
     dumps = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))
@@ -205,6 +228,19 @@ def _failed(h: History, timeline: Timeline) -> Iterator[str]:
     for row in timeline.failed:
         f = h.fs[h.f[row]]
         yield f"the nemesis failed in {f} at {at(h, row)}: {_why(h, row)}"
+
+
+def _dialled_past(h: History, timeline: Timeline) -> Iterator[str]:
+    """Nodes that dial each other past the proxies by which their links were to be broken."""
+    if not any(fault.kind.partition(".")[0] in ("cut", "link") for fault in timeline.faults):
+        return
+    for row in np.flatnonzero((h.process == HARNESS) & h.rows("dialled-past")).tolist():
+        value = h.value_of(row)
+        node, peer = (value.get(end, "a node") for end in ("node", "peer"))
+        yield (
+            f"{node} dialled {peer} past the proxy of their link at {at(h, row)}, which no cut "
+            "cuts: keep it from learning that address, or have nodes advertise another"
+        )
 
 
 def _why(h: History, row: int) -> Any:

@@ -22,6 +22,16 @@ def listed(items: Sequence[str], nothing: str = "nothing", separator: str = ", "
     return separator.join(items) or nothing
 
 
+def as_text(value: object) -> str:
+    """A hint, as the end of a sentence, for a value that was read and not written, where it is the
+    text of a number: a client that does not parse what it reads returns such."""
+    try:
+        float(value) if isinstance(value, str) else float("")
+    except ValueError:
+        return ""
+    return " (it is a string: does the client return text where a number was written?)"
+
+
 def at(h: History, row: int) -> str:
     """When and in which event: "1.53 s (index 12)"."""
     return f"{h.seconds(row):.3f} s (index {row})"

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, Bools, Ints
@@ -134,7 +135,8 @@ def _refused(h: History, key: Ints, value: Ints, span: int) -> dict[int, int]:
 def _anomaly(
     h: History, ops: Operations, name: str, key: int, rows: tuple[int, ...], why: str, read: int
 ) -> Anomaly:
-    shown = why.replace("{}", h.spelled(h.value_of(read)))
+    value = h.value_of(read)
+    shown = why.replace("{}", h.spelled(value)) + (as_text(value) if name == "phantom" else "")
     return Anomaly(name, f"{shown}.", str(ops.keys[key]), rows, {"key": key})
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.describe import listed
+from dynamesis.checkers.explain.describe import as_text, listed
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.codes import NameTable
 from dynamesis.checkers.history.columns import History
@@ -261,6 +261,7 @@ class Refutation:
             why = f"{shown}, whose write began at index {began}"
         else:
             name, why = "phantom", f"{shown}, which no operation had written"
+            why += as_text(thaw(self.names[s.before + 1]))
         return Anomaly(name, f"{why}.", self.one.name, rows, {"step": row})
 
     def nonlinearizable(self, stuck: Stuck) -> Anomaly:

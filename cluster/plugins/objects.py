@@ -15,6 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+#: how the names of modules begin that are loaded so
+OUTSIDE = "_dynamesis_"
+
 
 def is_file_name(spec: str) -> bool:
     """Whether this is meant as FILE.py:NAME, and not as a name in a table."""
@@ -48,7 +51,7 @@ def load_module(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    name = f"_dynamesis_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{OUTSIDE}{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     found = importlib.util.spec_from_file_location(name, path)

@@ -1,18 +1,16 @@
 """A replicated key-value store over HTTP: GET /KEY and PUT /KEY of any node, linearizable.
 
-Every node is a replica of all keys (the ABD algorithm: Attiya, Bar-Noy, Dolev 1995). A write asks
-a majority for the newest version and stores a newer one on a majority. A read asks a majority, and
-unless all of it agrees stores the newest on one before it answers.
+A write asks a majority for the newest version, and stores a newer one on a majority. A read stores
+the newest that it finds on a majority before it answers (Attiya, Bar-Noy, Dolev 1995).
 
 store.py PORT DATA HOST:PORT,... [--early]        --early is a bug: a write needs no other replica
 """
 
-import http.client
 import json
 import os
 import sys
-import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -20,69 +18,60 @@ from typing import Any
 
 Row = list[Any]  # [version, unique name of the write, value]
 PORT, DATA, PEERS = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
+NOTHING: Row = [0, "", ""]
 EARLY, LOCK, POOL = "--early" in sys.argv, Lock(), ThreadPoolExecutor(200)
 
 
-def keep(key: str, row: Row | None = None) -> Row:
-    """What this replica holds of a key; `row`, if that is newer, which is on the disk first."""
+def keep(key: str, row: Row) -> Row:
+    """The newer of `row`, which is on the disk then, and what this replica holds of the key."""
     with LOCK:
-        file, part = DATA / key, DATA / ".part"
-        held: Row = json.loads(file.read_text()) if file.exists() else [0, "", None]
-        if row is None or row <= held:
-            return held
-        with part.open("w") as content:
-            content.write(json.dumps(row))
-            content.flush()
-            os.fsync(content.fileno())
-        os.replace(part, file)
-        return row
+        held: Row = json.loads((DATA / key).read_text()) if (DATA / key).exists() else NOTHING
+        if row > held:
+            with (DATA / ".part").open("w") as part:
+                part.write(json.dumps(row))
+                part.flush()
+                os.fsync(part.fileno())
+            os.replace(DATA / ".part", DATA / key)
+        return max(row, held)
 
 
-def ask(peer: str, key: str, row: Row | None) -> Row:
+def ask(peer: str, key: str, row: Row) -> Row:
     """The same of another replica."""
-    connection = http.client.HTTPConnection(peer, timeout=1.0)
-    try:
-        connection.request("POST", f"/{key}", json.dumps(row))
-        answer: Row = json.loads(connection.getresponse().read())
-        return answer
-    finally:
-        connection.close()
+    connection = HTTPConnection(peer, timeout=1.0)
+    connection.request("POST", f"/{key}", json.dumps(row))
+    answer: Row = json.loads(connection.getresponse().read())
+    return answer
 
 
-def majority(key: str, row: Row | None = None, early: bool = False) -> list[Row]:
-    """The same of a majority of replicas. Raises TimeoutError where not enough answer."""
+def majority(key: str, row: Row, early: bool = False) -> Row:
+    """The newest row of a majority that all have this one, or a newer. Raises TimeoutError."""
     rows = [keep(key, row)]
     jobs = [POOL.submit(ask, peer, key, row) for peer in PEERS]
     for job in () if early else as_completed(jobs, timeout=1.0):
-        if job.exception() is None:
-            rows.append(job.result())
-        if len(rows) > (len(PEERS) + 1) // 2:
-            return rows
+        rows += [job.result()] if job.exception() is None else []
+        if len(rows) > len(PEERS) / 2:
+            return max(rows)
     if not early:
         raise TimeoutError
-    return rows
+    return rows[0]
 
 
 class KvNode(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        key = self.path[1:]
         try:
-            rows = majority(key)
-            if min(rows) != max(rows):
-                majority(key, max(rows))
-            self.answer(200 if max(rows)[2] else 404, max(rows)[2] or "")
+            newest = majority(self.path[1:], majority(self.path[1:], NOTHING))
+            self.answer(200 if newest != NOTHING else 404, newest[2])
         except TimeoutError:
             self.answer(503, "no majority")
 
     def do_PUT(self) -> None:
-        key, value, begun = self.path[1:], self.body(), False
+        key, value, row = self.path[1:], self.body(), NOTHING
         try:
-            version = max(majority(key, early=EARLY))[0] + 1
-            begun = True
-            majority(key, [version, uuid.uuid4().hex, value], EARLY)
+            row = [majority(key, NOTHING, EARLY)[0] + 1, os.urandom(8).hex(), value]
+            majority(key, row, EARLY)
             self.answer(200, "written")
         except TimeoutError:
-            self.answer(504 if begun else 503, "may be written" if begun else "not written")
+            self.answer(*((503, "not written") if row == NOTHING else (504, "may be written")))
 
     def do_POST(self) -> None:  # from another replica
         self.answer(200, json.dumps(keep(self.path[1:], json.loads(self.body()))))

@@ -123,7 +123,7 @@ class Nemesis:
             handlers["disk"] = disk = BadDisk(observed, store.disks)
             self._heals.append(disk.heal_all)
         if store.clocks is not None:
-            handlers["clock"] = clock = BadClock(observed, store.clocks)
+            handlers["clock"] = clock = BadClock(store.viewed, store.clocks)
             self._heals.append(clock.heal_all)
         if store.versions is not None:
             self._upgrade = Upgrade(observed, store.versions, self._holds)
@@ -131,7 +131,7 @@ class Nemesis:
             self._heals.append(self._upgrade.heal_all)
         self._heals.append(self._start_dead)
         if store.membership is not None:
-            self._membership = MembershipFaults(observed, store.membership, start_node)
+            self._membership = MembershipFaults(store.viewed, store.membership, start_node)
             handlers["membership"] = self._membership
             self._heals.append(self._membership.settle)
         return handlers

@@ -6,8 +6,8 @@ all members is harness.nemesis.catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.links.faults import name_of
@@ -53,6 +53,7 @@ class FaultContext:
         one, and a kill loses some
     able: what the target can do (harness.targets.target.CAPABILITIES); None: everything
     target: its name
+    left_out: by capability, why it is left out although the target's class has what it takes
     """
 
     nodes: Nodes
@@ -66,6 +67,7 @@ class FaultContext:
     buffered: bool = False
     able: frozenset[str] | None = None
     target: str = "dynamo"
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def draw(
@@ -81,12 +83,14 @@ class FaultContext:
         buffered: bool = False,
         able: frozenset[str] | None = None,
         target: str = "dynamo",
+        left_out: Mapping[str, str] | None = None,
     ) -> FaultContext:
         """The context in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
         return cls(
-            nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered, able, target
-        )
+            nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered, able, target,
+            left_out or {},
+        )  # fmt: skip
 
     def lacks(self, needs: Iterable[str]) -> list[str]:
         """Which of these capabilities the target does not have."""
@@ -173,10 +177,10 @@ class Member:
         if not lacking:
             return None
         has = ", ".join(sorted(context.able or ())) or "nothing"
-        what = CAPABILITIES[lacking[0]]
+        what, why = CAPABILITIES[lacking[0]], context.left_out.get(lacking[0])
         return (
-            f"needs {what} ({lacking[0]}), which target {context.target} does not have; it has: "
-            f"{has}"
+            f"needs {what} ({lacking[0]}), which target {context.target} does not have"
+            f"{'' if why is None else f' here ({why})'}; it has: {has}"
         )
 
     def _too_few(self, context: FaultContext) -> str | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -42,7 +42,7 @@ from dynamesis.harness.run.quiesce import (
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.reports import RingView
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class RunnerParts:
     anti_entropy: whether nodes compare what they hold; where not, a key must be read to be
         repaired
     lacks: what the store cannot do, by capability
+    look: called again and again while nodes run, from the load to the end
     """
 
     store: Capabilities
@@ -91,6 +92,7 @@ class RunnerParts:
     interval: float = INTERVAL
     anti_entropy: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
+    look: Callable[[], Awaitable[None]] | None = None
 
 
 class Interrupted(Exception):
@@ -140,6 +142,9 @@ class Runner:
             await self.parts.store.processes.start_all()
             placements = self.parts.store.placements
             ring = None if placements is None else await placements.ring()
+        except TargetMistake as mistake:
+            log.error("boot: %s", mistake, exc_info=mistake.__cause__)
+            raise
         except (OSError, RuntimeError) as failure:
             log.error("boot: %s", failure)
             raise EnvironmentFailed(_gist(failure, self.folder)) from failure
@@ -168,6 +173,8 @@ class Runner:
                 return
             try:
                 await self.parts.links.revive()
+                if self.parts.look is not None:
+                    await self.parts.look()
             except (OSError, RuntimeError, EnvironmentFailed):
                 log.exception("links")
             await asyncio.sleep(_LOOK)

@@ -223,6 +223,9 @@ class Capabilities:
     """What can be done to a store that was built; None for what it lacks.
 
     status: without it, faults are proved by processes and links alone
+    views: what nodes report of their clocks and their membership alone, where there is no status
+    pids: the process of each node that runs; without it, it is not seen whether nodes dial each
+        other past their proxies
     quiet: without it and without status, quiescence is a wait of `quiet_after` s
     dumps: without it, replicas are not compared
     placements: without it, no fault is aimed at the replicas of a key, nor is a quorum judged
@@ -249,6 +252,8 @@ class Capabilities:
     newcomers: Newcomers | None = None
     quiet: Quiet | None = None
     exchanges: Exchanges | None = None
+    views: Status | None = None
+    pids: Callable[[], Mapping[str, int]] | None = None
     make_load: MakeLoad | None = None
     decode: Decode | None = None
     quiet_after: float = 5.0
@@ -262,3 +267,8 @@ class Capabilities:
     def observed(self) -> NodeObserver:
         """Its nodes, to be watched."""
         return NodeObserver(self.processes, self.status)
+
+    @property
+    def viewed(self) -> NodeObserver:
+        """Its nodes, to be asked for their clocks and their membership."""
+        return NodeObserver(self.processes, self.status or self.views)

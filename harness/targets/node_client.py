@@ -36,7 +36,9 @@ class NodeClient(BlockingClient):
 
     async def invoke(self, op: Op) -> Op:
         done = await super().invoke(op)
-        return done if done.node is not None else structs.replace(done, node=self.node)
+        if not isinstance(done, Op) or done.node is not None:  # anything may have come back
+            return done
+        return structs.replace(done, node=self.node)
 
     def http(
         self,

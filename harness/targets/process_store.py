@@ -14,33 +14,44 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.forming import command_of, form
+from dynamesis.harness.targets.node_process import NodeProcess
+from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
+from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
 from dynamesis.harness.targets.site import NodeSite, Site
-from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.targets.target import BuildContext, Target
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, described
+from dynamesis.harness.targets.target import BuildContext, Target, connects
 
-#: s between two looks at a process that is about to change, and at one that is to be ready
-_LOOK = 0.005
+#: s between two questions whether a node is ready
 _ASK_AGAIN = 0.05
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
 #: bytes and lines of the end of a log that are shown
 _TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
 _COPY = "data.copy"
+#: whether a node is ready
+IsReady = Callable[[NodeSite], Awaitable[bool]]
 
 
 def build_processes(target: Target, context: BuildContext) -> Capabilities:
     """The capabilities of a target whose nodes are processes on this machine."""
     store = ProcessStore(target, context)
     able = target.able
+    members = store.members if "membership" in able else None
     return Capabilities(
         processes=store,
+        clocks=store.clocks,
+        pids=store.pids,
+        membership=members,
+        newcomers=members,
+        views=NodeViews(target, context.site, store.members.version_of),
         data=store if "wipe" in able else None,
         quiet=store if "quiet" in able else None,
         versions=store if target.other is not None else None,
@@ -58,9 +69,15 @@ class ProcessStore:
         self.nodes = context.site.nodes
         self._target = target
         self._context = context
-        self._processes: dict[str, _Process] = {}
+        self._processes: dict[str, NodeProcess] = {}
         #: nodes in the other version
         self._others: set[str] = set()
+        #: nodes that are no founders, or have left
+        self._joined: set[str] = set()
+        self.members = ProcessMembers(target, context.site, self)
+        self.clocks: ProcessClocks | None = None
+        if target.faketime is not None and "clocks" in target.able:
+            self.clocks = ProcessClocks(target.faketime, context.site)
 
     @property
     def _site(self) -> Site:
@@ -72,13 +89,7 @@ class ProcessStore:
         for node in self.nodes:
             self._spawn(node)
         await asyncio.gather(*map(self._until_ready, self.nodes))
-        try:
-            await self._target.prepare(self._site)
-        except EnvironmentFailed:
-            raise
-        except Exception as failure:
-            what = f"{type(failure).__name__}: {failure}"
-            raise RuntimeError(f"target {self._target.name} could not prepare: {what}") from failure
+        await form(self._target, self._site, self._context.busy)
 
     async def start(self, node: str) -> None:
         self._spawn(node)
@@ -87,7 +98,26 @@ class ProcessStore:
     async def stop(self, node: str) -> None:
         await self._process(node).stop(self._target.stop_limit)
 
+    def pids(self) -> dict[str, int]:
+        """The process of each node that runs."""
+        live = {node: each for node, each in self._processes.items() if each.exit_code is None}
+        return {node: process.pid for node, process in live.items()}
+
+    async def admit(self, node: str) -> None:
+        """Start a node that is to join, and wait until it listens: it serves once it is in."""
+        self._joined.add(node)
+        self._spawn(node)
+        self.nodes = (*(each for each in self.nodes if each != node), node)
+        await self._until_ready(node, connects)
+
+    async def dismiss(self, node: str) -> None:
+        """Stop a node that has left: it is not among `nodes` from now on."""
+        self.nodes = tuple(each for each in self.nodes if each != node)
+        await self.stop(node)
+
     async def stop_all(self) -> None:
+        if self.clocks is not None:
+            self.clocks.stop()
         limit = self._target.stop_limit
         await asyncio.gather(
             *(process.stop(limit) for process in self._processes.values()), return_exceptions=True
@@ -175,6 +205,10 @@ class ProcessStore:
 
     # ---- inside
 
+    def _where(self, node: str) -> NodeSite:
+        where = self._site.node[node]
+        return replace(where, joins=True) if node in self._joined else where
+
     def _of(self, node: str) -> Target:
         """The target, in the version of a node."""
         other = self._target.other
@@ -188,10 +222,10 @@ class ProcessStore:
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)} already")
-        where, context = self._site.node[node], self._context
+        where, context = self._where(node), self._context
         where.data.mkdir(parents=True, exist_ok=True)
         where.log.parent.mkdir(parents=True, exist_ok=True)
-        command = self._of(node).command(where, self._site)
+        command = command_of(self._of(node), where, self._site)
         argv = [str(each) for each in command.argv]
         program = shutil.which(argv[0], path=command.env.get("PATH"))
         if program is None:
@@ -200,6 +234,10 @@ class ProcessStore:
                 + (f"; {self._target.install}" if self._target.install else "")
             )
         env = {**os.environ, **command.env}
+        exited = context.exited
+        if self.clocks is not None and "start-clock" in context.starts:
+            env |= self.clocks.environment(node, env)
+            exited = self.clocks.ended(exited)
         env |= context.preload(node, env)
         with where.log.open("ab") as log:
             process = subprocess.Popen(
@@ -210,7 +248,7 @@ class ProcessStore:
                 start_new_session=True,
             )
         context.spawned(process.pid)
-        self._processes[node] = _Process(process, context.exited)
+        self._processes[node] = NodeProcess(process, exited)
         self._begun(node, process)
 
     def _streams(self, log: IO[bytes]) -> dict[str, Any]:
@@ -227,8 +265,9 @@ class ProcessStore:
         """SIGKILL, without waiting for its end."""
         self._process(node).send(signal.SIGKILL)
 
-    async def _until_ready(self, node: str) -> None:
-        where, loop = self._site.node[node], asyncio.get_running_loop()
+    async def _until_ready(self, node: str, is_ready: IsReady | None = None) -> None:
+        where, loop = self._where(node), asyncio.get_running_loop()
+        is_ready = is_ready or self._is_ready
         left, asked, why = self._target.boot_limit, loop.time(), ""
         while True:
             if self.state(node) == "down":
@@ -236,11 +275,14 @@ class ProcessStore:
                 raise RuntimeError(self._not_ready(node, f"ended with exit code {code}"))
             try:
                 async with asyncio.timeout(_READY_ANSWER):
-                    if await self._is_ready(where):
+                    if await is_ready(where):
                         return
-                why = ""
+                why = self._why_not(where)
+            except NameError as mistake:
+                name = self._target.name
+                raise TargetMistake(f"target {name}: ready: {described(mistake)}") from mistake
             except Exception as failure:
-                why = f" ({type(failure).__name__}: {failure})"
+                why = f" ({described(failure)})"
             now = loop.time()
             left -= (now - asked) / max(1.0, self._context.busy())
             asked = now
@@ -248,6 +290,12 @@ class ProcessStore:
                 limit = f"was not ready within {self._target.boot_limit:g} s{why}"
                 raise RuntimeError(self._not_ready(node, limit))
             await asyncio.sleep(_ASK_AGAIN)
+
+    def _why_not(self, where: NodeSite) -> str:
+        """Why a node is not ready that raised nothing."""
+        if type(self._target).ready is Target.ready:
+            return f" (nothing listens at {where.address()}, its port for clients)"
+        return " (ready returned False)"
 
     def _not_ready(self, node: str, what: str) -> str:
         return f"node {node} {self._with_log(node, what)}"
@@ -258,7 +306,7 @@ class ProcessStore:
             return f"{what}; it logged nothing"
         return "\n  ".join([f"{what}; its last lines:", *lines])
 
-    def _process(self, node: str) -> _Process:
+    def _process(self, node: str) -> NodeProcess:
         if node not in self._processes:
             raise RuntimeError(f"{node} was never started")
         return self._processes[node]
@@ -267,81 +315,6 @@ class ProcessStore:
 def _decode(value: bytes, deleted: bool) -> Sibling:
     """A value that `held` returned; it is its own name."""
     return Sibling(value.decode(), json.loads(value), deleted)
-
-
-class _Process:
-    """The process of one node, leader of a group. It must be waited for, or `exit_code` looked
-    at, to be reaped."""
-
-    def __init__(self, process: subprocess.Popen[bytes], exited: Callable[[int], None]) -> None:
-        self._process = process
-        self._exited = exited
-        self._reaped = False
-        self.pid = process.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it lives; minus the signal's number if one ended it. What it left behind
-        in its group is killed."""
-        if self._reaped:
-            return self._process.returncode
-        # while the leader is not reaped, its group's number belongs to nothing else
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None:
-            return None
-        self._to_group(signal.SIGKILL)
-        code = self._process.wait()
-        self._reaped = True
-        self._exited(self.pid)
-        return code
-
-    @property
-    def state(self) -> str:
-        """ "running", "paused" or "down"."""
-        if self.exit_code is not None:
-            return "down"
-        return "paused" if _kernel_state(self.pid) in ("T", "t") else "running"
-
-    def send(self, number: int) -> None:
-        """Send a signal to the group; nothing if the process is gone."""
-        if self.exit_code is None:
-            self._to_group(number)
-
-    def _to_group(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    async def pause(self) -> bool:
-        self.send(signal.SIGSTOP)
-        while (state := self.state) == "running":
-            await asyncio.sleep(_LOOK)
-        return state == "paused"
-
-    async def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        while self.exit_code is None:
-            await asyncio.sleep(_LOOK)
-
-    async def stop(self, grace: float) -> None:
-        """SIGTERM; SIGKILL after `grace` s, and immediately to a paused process."""
-        if self.state != "paused":
-            self.send(signal.SIGTERM)
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + grace
-            while self.exit_code is None and loop.time() < deadline:
-                await asyncio.sleep(_LOOK)
-        await self.kill()
-
-
-def _kernel_state(pid: int) -> str:
-    """The state letter of a process that we have not reaped."""
-    try:
-        # the name before it is in brackets, and may hold anything
-        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2][:1]
-    except OSError:
-        command = ["ps", "-o", "state=", "-p", str(pid)]
-        shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        return shown.stdout.strip()[:1]
 
 
 def _tail(node: NodeSite) -> list[str]:

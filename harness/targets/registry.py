@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
+from dynamesis.harness.targets.class_rules import mistakes
 from dynamesis.harness.targets.target import Target
 
 #: name -> module:NAME of a Target, class or instance, beneath `dynamesis`
@@ -67,6 +68,8 @@ def _instance(found: object, spec: str) -> Target:
     except Exception as error:
         raise ValueError(f"{spec}: the target cannot be made: {error!r}") from error
     assert isinstance(target, Target)
+    if wrong := mistakes(target):
+        raise ValueError(f"{spec}: {'; '.join(wrong)}")
     if not target.name:
         target.name = spec.rpartition(":")[2].lower()
     return target

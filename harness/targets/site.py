@@ -28,6 +28,7 @@ class NodeSite:
     data: its data folder: there, and empty at the first boot; kept over restarts, emptied by a
         wipe
     log: stdout and stderr of its process
+    joins: whether it is to join a cluster that runs, and was not among its founders, or has left
     """
 
     name: str
@@ -35,6 +36,7 @@ class NodeSite:
     ports: Mapping[str, int]
     data: Path
     log: Path
+    joins: bool = False
 
     def address(self, port: str = CLIENT_PORT) -> str:
         """The host:port at which its process listens."""

@@ -1,8 +1,33 @@
-"""How a test ends that cannot be run on this machine."""
+"""How a test ends that cannot be run, on this machine or with this target."""
 
 from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from dynamesis.cluster.plugins.objects import OUTSIDE
+
+#: what Python raises where code is not written right, whatever a store does
+MISTAKES = (NotImplementedError, TypeError, AttributeError, NameError, ImportError)
 
 
 class EnvironmentFailed(Exception):
     """The machine lacks something (exit 4). The message names what, what was tried,
     and what to do."""
+
+
+class TargetMistake(RuntimeError):
+    """The code of a target is wrong (exit 2). The message names the method, what it raised or
+    returned, and the line."""
+
+
+def described(failure: BaseException) -> str:
+    """An exception in a line; of a mistake in code, with the line of the user's file at which it
+    came up, or of the file that raised it."""
+    text = " ".join(f"{type(failure).__name__}: {failure}".split()).removesuffix(":")
+    frames = [(frame, line) for frame, line in traceback.walk_tb(failure.__traceback__)]
+    if not isinstance(failure, (*MISTAKES, LookupError)) or not frames:
+        return text
+    own = [each for each in frames if each[0].f_globals.get("__name__", "").startswith(OUTSIDE)]
+    frame, line = (own or frames)[-1]
+    return f"{text} ({Path(frame.f_code.co_filename).name}, line {line})"

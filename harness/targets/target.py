@@ -56,6 +56,17 @@ CAPABILITIES: dict[str, str] = {
 }
 
 
+#: The async methods that a target may have beside those of Target: each is a capability.
+HOOKS: dict[str, str] = {
+    "at_rest": "quiet",
+    "held": "dumps",
+    "clock": "clocks",
+    "members": "membership",
+    "join": "membership",
+    "leave": "membership",
+}
+
+
 @dataclass(frozen=True)
 class Command:
     """How a node is started; no shell is involved. `env`: variables beside those of the harness;
@@ -211,6 +222,11 @@ class Target:
     #: whether its nodes, which advertise one address each, are led to a proxy for each pair by a
     #: preloaded connect() (docs/links.md); found out for `programs`, before the test
     shimmed: bool = False
+    #: libfaketime, which makes the clocks of its nodes wrong, where `clock` shows them; found
+    #: before the test
+    faketime: Path | None = None
+    #: by capability, why it is left out although the class has what it takes
+    left_out: Mapping[str, str] = {}
     #: whether it may be: not where a node is known by the very address that its peers dial
     takes_shim: bool = True
 
@@ -290,9 +306,12 @@ class Target:
 
     @property
     def able(self) -> frozenset[str]:
-        """What it can do beside running (CAPABILITIES), known from the class: an async
-        method `at_rest(site)` is quiet, one `held(node, site)`, which returns by key what this
-        node holds, is dumps. What only `build` can add, a subclass adds here too."""
+        """What it can do beside running (CAPABILITIES), known from the class and its HOOKS: an
+        async method `at_rest(site)` is quiet, one `held(node, site)`, which returns by key what
+        this node holds, is dumps, one `clock(node, site)`, which returns the wall clock of a node,
+        s since 1970, is clocks; `members(node, site)`, `join(node, by, site)` and
+        `leave(node, by, site)` are membership. What only `build` can add, a subclass adds here
+        too."""
         found = {
             "cuts": self.links == "pairs" or self.shimmed,
             "isolations": self.links == "nodes",
@@ -302,9 +321,15 @@ class Target:
             "wipe": self.wipes,
             "quiet": hasattr(self, "at_rest"),
             "dumps": hasattr(self, "held"),
+            "clocks": hasattr(self, "clock") and self.faketime is not None,
+            "membership": self._has_members and self.links == "pairs" and len(self.between) == 1,
             "versions": self.other is not None,
         }
         return frozenset(name for name, has in found.items() if has)
+
+    @property
+    def _has_members(self) -> bool:
+        return all(hasattr(self, name) for name, what in HOOKS.items() if what == "membership")
 
     def build(self, context: BuildContext) -> Capabilities:
         """The store, not started yet. By default one process a node."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dynamesis.checkers.history.op import Op
+from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
 from dynamesis.harness.links.base import Incident
@@ -20,6 +20,7 @@ from dynamesis.harness.targets.site import save
 from dynamesis.harness.targets.target import Target
 from dynamesis.harness.worlds.environment import EnvironmentSpec, TestEnvironment, build
 from dynamesis.harness.worlds.options import TestOptions
+from dynamesis.harness.worlds.past import DIALLED_PAST, past_watch
 from dynamesis.harness.worlds.performer import TargetPerformer
 from dynamesis.workloads.script.settings import Setting
 from dynamesis.workloads.script.used_keys import UsedKeys
@@ -57,6 +58,9 @@ def compose(
     def restarted(what: Incident) -> None:
         recorder.note("links-restarted", what)
 
+    def dialled_past(pair: JsonObject) -> None:
+        recorder.note(DIALLED_PAST, pair)
+
     site = (folder / WORK / SITE).resolve()
     begin = performers_of(target, site)
     with (
@@ -68,6 +72,7 @@ def compose(
         recorder.listen(nemesis.observe)
         used = UsedKeys()
         recorder.listen(used.observe)
+        watch = past_watch(world, dialled_past)
         yield RunnerParts(
             store=world.store,
             links=world.links,
@@ -79,6 +84,7 @@ def compose(
             keys=workload.keys(keys),
             anti_entropy=target.limits.anti_entropy,
             lacks=options.lacks,
+            look=None if watch is None else watch.look,
         )
 
 

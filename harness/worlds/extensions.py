@@ -23,6 +23,13 @@ def workload_for(name: str, target: Target) -> Workload:
     if name in known:
         return known[name]
     workload = outside(name)
+    if workload is None and name in target.workloads and name not in EVERY:
+        near = get_close_matches(name, EVERY, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(
+            f"target {target.name}: workloads has {name!r}, which does not exist{hint}; allowed: "
+            f"{', '.join(sorted(EVERY))}"
+        )
     performs = {f for each in known.values() for f in each.operations}
     if workload is not None and (
         workload.name in target.workloads or performs.issuperset(workload.operations)

@@ -25,6 +25,7 @@ from dynamesis.harness.nemesis import (
     newcomers,
     plan,
 )
+from dynamesis.harness.nemesis.libfaketime import find
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
@@ -140,7 +141,8 @@ def lacks(target: Target) -> dict[str, str]:
     needs no other way to show that it is at rest, and one whose links can be cut one by one can
     have all links of a node cut."""
     able = target.able | {less for more, less in _INCLUDED.items() if more in target.able}
-    return {name: about for name, about in CAPABILITIES.items() if name not in able}
+    why = target.left_out
+    return {name: why.get(name, about) for name, about in CAPABILITIES.items() if name not in able}
 
 
 def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
@@ -179,7 +181,7 @@ def resolved(spec: TestSpec) -> tuple[TestSpec, Target]:
     )
     values = {name: getattr(full, name) for name in full.flags()}
     try:
-        configured = _shimmed(target.configured(values))
+        configured = _clocked(_shimmed(target.configured(values)))
         if full.target_version is not None:
             configured = configured.with_other(full.target_version)
         return full, configured
@@ -221,6 +223,17 @@ def _shimmed(target: Target) -> Target:
     shimmed = copy(target)
     shimmed.shimmed = True
     return shimmed
+
+
+def _clocked(target: Target) -> Target:
+    """With libfaketime, where that makes wrong the clocks that its nodes show."""
+    if isinstance(target, DynamoTarget) or not hasattr(target, "clock"):
+        return target
+    clocked, found = copy(target), find()
+    clocked.faketime = found.path
+    if found.path is None:
+        clocked.left_out = {**target.left_out, "clocks": found.why_not}
+    return clocked
 
 
 def plan_test(spec: TestSpec) -> TestOptions:
@@ -347,6 +360,7 @@ def fault_context(options: TestOptions) -> FaultContext:
         limits.buffered,
         able=options.target.able,
         target=options.target.name,
+        left_out=options.target.left_out,
     )
 
 

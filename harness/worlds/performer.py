@@ -18,6 +18,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.targets.client import Client, fail, unknown
 from dynamesis.harness.targets.site import load
+from dynamesis.harness.targets.system import MISTAKES, described
 from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 READS = frozenset({"read", "get", "dump"})
 #: s that a client may take to close
 _CLOSE = 2.0
-#: what a client of a user's own raises where it is not written right; the log has the line
-_MISTAKES = (NotImplementedError, TypeError, AttributeError, NameError)
 
 
 class TargetPerformer:
@@ -52,10 +51,10 @@ class TargetPerformer:
             async with asyncio.timeout(limit):
                 client = await self._ready()
         except Exception as failure:
-            if isinstance(failure, _MISTAKES):
+            if isinstance(failure, MISTAKES):
                 log.warning("the client of process %s cannot be made", op.process, exc_info=True)
             await self._drop()
-            return fail(op, "unreachable", _text(failure))
+            return fail(op, "unreachable", described(failure))
         try:
             async with asyncio.timeout(limit):
                 completion = await client.invoke(op)
@@ -69,7 +68,7 @@ class TargetPerformer:
             own = not isinstance(failure, OSError)  # a broken connection explains itself
             log.warning("the client of process %s: %r", op.process, failure, exc_info=own)
             await self._drop()
-            return _doubtful(op, "client-broke", _text(failure))
+            return _doubtful(op, "client-broke", described(failure))
 
     def recorded(self, index: int) -> None:
         if self._client is not None:
@@ -111,7 +110,3 @@ def _is_read(step: Any) -> bool:
 
 def _doubtful(op: Op, code: str, message: str) -> Op:
     return (fail if only_reads(op) else unknown)(op, code, message)
-
-
-def _text(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__

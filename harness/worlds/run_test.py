@@ -21,7 +21,7 @@ from dynamesis.harness.processes.signals import end_by_interrupt, ending, in_mai
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.facts import facts
@@ -77,6 +77,8 @@ def _run_test(
         failure: BaseException | None = None
         try:
             finished = WORLDS[options.world].load()(options, folder, test, observer)
+        except TargetMistake as mistake:
+            raise UsageError(f"--target: {mistake}; more in {folder.path / LOG}") from mistake
         except (EnvironmentFailed, OSError) as failed:
             if not test.get("booted"):  # it never came up: there is nothing to judge
                 raise

@@ -175,9 +175,6 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(
          "needs no-such-store, which is not on the PATH; apt install it"),
         ("class Mine(Kv):\n    def command(self, node, site):\n"
          "        return Command(['/no/such/store'])\n", "/no/such/store is not a program"),
-        ("class Mine(Kv):\n    def command(self, node, site):\n"
-         "        return Command(['true', str(site.advertised('n1'))])\n",
-         "site.advertised has no address, since links = 'pairs'"),
     ],
 )  # fmt: skip
 def test_a_store_that_does_not_come_up(

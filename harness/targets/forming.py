@@ -1,0 +1,109 @@
+"""What a cluster needs from the code of its target: the command lines of its nodes, and once all
+nodes are ready, that it is formed and that clients can be opened.
+
+A node listens before it has found its peers: a schema that is made then, or a client that is
+opened, is refused by a store that needs a leader first. Both are tried again within the target's
+`boot_limit`, so that the load begins when the store serves. What is a mistake in the code is
+reported immediately, with its line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from dynamesis.harness.targets.client import Client
+from dynamesis.harness.targets.site import NodeSite, Site
+from dynamesis.harness.targets.system import (
+    EnvironmentFailed,
+    TargetMistake,
+    described,
+)
+from dynamesis.harness.targets.target import Command, Target
+
+#: s between two tries, and that closing a client may take
+_AGAIN = 0.2
+_CLOSE = 2.0
+#: what no state of a store makes right; and what one may raise that has not formed yet, where an
+#: answer lacks something, but hardly for so many seconds
+_NEVER_RIGHT = (NameError, NotImplementedError, ImportError)
+_DOUBTFUL, _DOUBTFUL_S = (TypeError, AttributeError, LookupError), 5.0
+
+
+def command_of(target: Target, node: NodeSite, site: Site) -> Command:
+    """How to start this node. Raises TargetMistake, with its line, where `command` raises or
+    returns anything else."""
+    try:
+        command: object = target.command(node, site)
+    except (EnvironmentFailed, TargetMistake, OSError):
+        raise
+    except Exception as failure:
+        raise TargetMistake(f"target {target.name}: command: {described(failure)}") from failure
+    if not isinstance(command, Command):
+        raise TargetMistake(
+            f"target {target.name}: command returned {command!r}; "
+            "it must return Command([program, argument, ...])"
+        )
+    if isinstance(command.argv, str) or not command.argv:
+        raise TargetMistake(
+            f"target {target.name}: command returned {command!r}; argv must be a list of words, "
+            "such as Command(shlex.split(line))"
+        )
+    return command
+
+
+async def form(target: Target, site: Site, busy: Callable[[], float]) -> None:
+    """Prepare the store, and see that a client of each node can be opened. Raises TargetMistake;
+    RuntimeError where it has not come about within `boot_limit` s, `busy` times as long on a
+    busy machine."""
+    await _until_done(target, "prepare", lambda: target.prepare(site), busy)
+    for number in range(len(site.nodes)):
+        await _until_done(target, "client", lambda n=number: _opened(target, site, n), busy)  # type: ignore[misc]
+
+
+async def _opened(target: Target, site: Site, number: int) -> None:
+    """Make the client of this number, open it, and close it."""
+    client: object = target.client(site)
+    if not isinstance(client, Client):
+        raise TargetMistake(
+            f"target {target.name}: client returned {client!r}; it must return a Client"
+        )
+    client.thread = number
+    addresses = {node: "{}:{}".format(*site.client(node)) for node in site.nodes}
+    try:
+        async with asyncio.timeout(target.op_limit):
+            await client.open(addresses)
+    finally:
+        with suppress(Exception):
+            async with asyncio.timeout(_CLOSE):
+                await client.close()
+
+
+async def _until_done(
+    target: Target, what: str, attempt: Callable[[], Awaitable[None]], busy: Callable[[], float]
+) -> None:
+    loop = asyncio.get_running_loop()
+    began, first = loop.time(), ""
+    while True:
+        try:
+            return await attempt()
+        except (EnvironmentFailed, TargetMistake):
+            raise
+        except Exception as failure:
+            last, passed = described(failure), (loop.time() - began) / max(1.0, busy())
+            first = first or last
+            if isinstance(failure, _NEVER_RIGHT) or (
+                isinstance(failure, _DOUBTFUL) and passed > _DOUBTFUL_S
+            ):
+                raise TargetMistake(f"target {target.name}: {what}: {last}") from failure
+            if passed > target.boot_limit:
+                limit = f"within {target.boot_limit:g} s"
+                raise RuntimeError(_gave_up(target, what, limit, first, last)) from failure
+        await asyncio.sleep(_AGAIN)
+
+
+def _gave_up(target: Target, what: str, limit: str, first: str, last: str) -> str:
+    done = {"prepare": "could not prepare", "client": "takes no client"}[what]
+    before = "" if first == last else f" (at first {first})"
+    return f"target {target.name} {done} {limit}: {last}{before}"
