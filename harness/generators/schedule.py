@@ -23,8 +23,8 @@ old number + concurrency, as in Jepsen, so that a process has one operation at a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Cast, Context, Generator, Pending, Thread
 from dynamesis.harness.generators.sources import Source
@@ -33,8 +33,7 @@ from dynamesis.harness.generators.validate import friendly_exceptions, validate
 NEMESIS = "nemesis"
 
 
-@dataclass(frozen=True)
-class Workers:
+class Workers(msgspec.Struct, frozen=True):
     """Which threads are free (longest free first), and the process that each plays."""
 
     concurrency: int
@@ -43,7 +42,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         if not isinstance(self.processes, Cast):
-            object.__setattr__(self, "processes", Cast(self.processes))
+            msgspec.structs.force_setattr(self, "processes", Cast(self.processes))
 
     def context(self, time: int) -> Context:
         """What a generator may know at `time` ns."""
@@ -90,8 +89,7 @@ def workers(concurrency: int, nemesis: bool = True) -> Workers:
     return Workers(concurrency, threads, {thread: thread for thread in threads})
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """A generator (None: exhausted) and its workers. See the module for how to drive it."""
 
     generator: Generator | None

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: s on the clock when a world begins: no clock of a machine begins at nothing
 BEGAN = 1000.0
@@ -63,6 +65,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.number = 0
         #: how many callbacks of `at` have run
         self.steps = 0
+        #: every task there was, in the order in which they began
+        self.tasks: list[asyncio.Task[Any]] = []
 
     def time(self) -> float:
         return self.now
@@ -78,6 +82,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
         heappush(self.due, (self.now + delay, self.number, action, args))
 
     # ---- what asyncio asks for; its handles are ours
+
+    def create_task(  # type: ignore[override]
+        self,
+        coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """As any loop does; the loop keeps it: to look for a world's tasks among all that the
+        process ever had takes longer, and gives them in the order of their addresses."""
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        self.tasks.append(task)
+        return task
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
