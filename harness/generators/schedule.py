@@ -50,7 +50,7 @@ class Workers(msgspec.Struct, frozen=True):
 
     def invoked(self, op: Op) -> Workers:
         """The thread of op.process is busy. Raises ValueError when it was so already."""
-        thread = self._thread(op)
+        thread = self.thread(op)
         if thread not in self.free:
             raise ValueError(f"process {op.process!r} is busy: {op}")
         free = tuple([t for t in self.free if t != thread])
@@ -58,7 +58,7 @@ class Workers(msgspec.Struct, frozen=True):
 
     def completed(self, op: Op) -> Workers:
         """The thread of op.process is free again. Raises ValueError when it was not busy."""
-        thread = self._thread(op)
+        thread = self.thread(op)
         if thread in self.free:
             raise ValueError(f"process {op.process!r} has nothing to complete: {op}")
         return Workers(self.concurrency, (*self.free, thread), self.processes)
@@ -68,7 +68,7 @@ class Workers(msgspec.Struct, frozen=True):
         if op.type != "info" or not isinstance(op.process, int):
             return self
         successor = op.process + self.concurrency
-        processes = {**self.processes, self._thread(op): successor}
+        processes = {**self.processes, self.thread(op): successor}
         return Workers(self.concurrency, self.free, processes)
 
     @property
@@ -76,7 +76,8 @@ class Workers(msgspec.Struct, frozen=True):
         assert isinstance(self.processes, Cast)
         return self.processes
 
-    def _thread(self, op: Op) -> Thread:
+    def thread(self, op: Op) -> Thread:
+        """The thread that plays op.process. Raises ValueError when none does."""
         thread = self._cast.thread(op.process)
         if thread is None:
             raise ValueError(f"no thread plays process {op.process!r}: {op}")

@@ -24,6 +24,10 @@ BEGAN = 1000.0
 _EPOCH = 1_600_000_000 * 1_000_000_000
 
 
+#: tasks after which those that have ended are let go of
+_MANY = 64
+
+
 class NothingDue(RuntimeError):
     """Everything waits, and nothing is due."""
 
@@ -65,8 +69,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.number = 0
         #: how many callbacks of `at` have run
         self.steps = 0
-        #: every task there was, in the order in which they began
-        self.tasks: list[asyncio.Task[Any]] = []
+        #: the tasks, in the order in which they began; of those that have ended, some are left
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._many = _MANY
 
     def time(self) -> float:
         return self.now
@@ -93,8 +98,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """As any loop does; the loop keeps it: to look for a world's tasks among all that the
         process ever had takes longer, and gives them in the order of their addresses."""
         task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
-        self.tasks.append(task)
+        tasks = self._tasks
+        tasks.append(task)
+        if len(tasks) > self._many:
+            self._tasks = self.unfinished()
+            self._many = max(_MANY, 2 * len(self._tasks))
         return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """The tasks that have not ended, in the order in which they began."""
+        return [task for task in self._tasks if not task.done()]
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None

@@ -121,7 +121,7 @@ class VirtualTime:
 
     def __exit__(self, *failure: object) -> None:
         gc.set_threshold(*self._collected)
-        tasks = [task for task in self.loop.tasks if not task.done()]
+        tasks = self.loop.unfinished()
         for task in tasks:
             task.cancel()
         if tasks:
