@@ -88,7 +88,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # ---- what asyncio asks for; its handles are ours
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self,
         coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
         *,
