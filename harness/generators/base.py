@@ -10,7 +10,6 @@ there is no need to poll.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, final
 
 import msgspec
@@ -21,8 +20,7 @@ Thread = int | str
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """Nothing to do now, but there may be later: after the next event, or at `until` (ns
     since the test began), whichever comes first."""
 

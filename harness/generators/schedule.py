@@ -23,8 +23,8 @@ old number + concurrency, as in Jepsen, so that a process has one operation at a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Cast, Context, Generator, Pending, Thread
 from dynamesis.harness.generators.sources import Source
@@ -33,8 +33,7 @@ from dynamesis.harness.generators.validate import friendly_exceptions, validate
 NEMESIS = "nemesis"
 
 
-@dataclass(frozen=True)
-class Workers:
+class Workers(msgspec.Struct, frozen=True):
     """Which threads are free (longest free first), and the process that each plays."""
 
     concurrency: int
@@ -43,7 +42,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         if not isinstance(self.processes, Cast):
-            object.__setattr__(self, "processes", Cast(self.processes))
+            msgspec.structs.force_setattr(self, "processes", Cast(self.processes))
 
     def context(self, time: int) -> Context:
         """What a generator may know at `time` ns."""
@@ -51,7 +50,7 @@ class Workers:
 
     def invoked(self, op: Op) -> Workers:
         """The thread of op.process is busy. Raises ValueError when it was so already."""
-        thread = self._thread(op)
+        thread = self.thread(op)
         if thread not in self.free:
             raise ValueError(f"process {op.process!r} is busy: {op}")
         free = tuple([t for t in self.free if t != thread])
@@ -59,7 +58,7 @@ class Workers:
 
     def completed(self, op: Op) -> Workers:
         """The thread of op.process is free again. Raises ValueError when it was not busy."""
-        thread = self._thread(op)
+        thread = self.thread(op)
         if thread in self.free:
             raise ValueError(f"process {op.process!r} has nothing to complete: {op}")
         return Workers(self.concurrency, (*self.free, thread), self.processes)
@@ -69,7 +68,7 @@ class Workers:
         if op.type != "info" or not isinstance(op.process, int):
             return self
         successor = op.process + self.concurrency
-        processes = {**self.processes, self._thread(op): successor}
+        processes = {**self.processes, self.thread(op): successor}
         return Workers(self.concurrency, self.free, processes)
 
     @property
@@ -77,7 +76,8 @@ class Workers:
         assert isinstance(self.processes, Cast)
         return self.processes
 
-    def _thread(self, op: Op) -> Thread:
+    def thread(self, op: Op) -> Thread:
+        """The thread that plays op.process. Raises ValueError when none does."""
         thread = self._cast.thread(op.process)
         if thread is None:
             raise ValueError(f"no thread plays process {op.process!r}: {op}")
@@ -90,8 +90,7 @@ def workers(concurrency: int, nemesis: bool = True) -> Workers:
     return Workers(concurrency, threads, {thread: thread for thread in threads})
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """A generator (None: exhausted) and its workers. See the module for how to drive it."""
 
     generator: Generator | None

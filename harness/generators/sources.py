@@ -73,7 +73,11 @@ class Exhausted:
         return None
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        return None
+        return self
+
+
+#: All are alike.
+EXHAUSTED = Exhausted()
 
 
 def lift(source: Source) -> Generator:

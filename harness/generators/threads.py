@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step, Thread
-from dynamesis.harness.generators.sources import Exhausted, Source, concat, lift
+from dynamesis.harness.generators.sources import EXHAUSTED, Source, concat, lift
 from dynamesis.harness.generators.wrapper import Wrapper
 
 K = TypeVar("K")
@@ -23,8 +24,7 @@ def earlier(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else min(a, b)
 
 
-@dataclass(frozen=True)
-class Race(Generic[K]):
+class Race(msgspec.Struct, Generic[K], frozen=True):
     """How a race ended. `op` is None when all were exhausted; `winner` is None when all
     wait. `changed` holds the successors to keep: of the winner, and of all that wait."""
 
@@ -55,8 +55,7 @@ def race(ctx: Context, entrants: Iterable[tuple[K, Generator, Context]]) -> Race
     return Race(op, winner, {**changed, winner: after})
 
 
-@dataclass(frozen=True)
-class Any:
+class Any(msgspec.Struct, frozen=True):
     """`turn`: the number of the generator that is asked first."""
 
     gens: tuple[Generator, ...]
@@ -64,18 +63,23 @@ class Any:
 
     def op(self, ctx: Context) -> Step:
         order = (*range(self.turn, len(self.gens)), *range(self.turn))
-        result = race(ctx, ((i, self.gens[i], ctx) for i in order))
+        result = race(ctx, [(i, self.gens[i], ctx) for i in order])
         if result.op is None:
             return None
-        gens = tuple(
-            (result.changed[i] or Exhausted()) if i in result.changed else gen
-            for i, gen in enumerate(self.gens)
-        )
+        kept = list(self.gens)
+        for i, after in result.changed.items():
+            kept[i] = EXHAUSTED if after is None else after
+        gens = tuple(kept)
         turn = self.turn if result.winner is None else (result.winner + 1) % len(gens)
         return result.op, Any(gens, turn)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        return Any(tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens), self.turn)
+        gens, same = [], True
+        for gen in self.gens:
+            after = gen.update(ctx, event)
+            same = same and after is gen
+            gens.append(EXHAUSTED if after is None else after)
+        return self if same else Any(tuple(gens), self.turn)
 
 
 def any(*sources: Source) -> Generator:
@@ -148,12 +152,11 @@ def reserve(*ranges: tuple[int, Source], default: Source = None) -> Generator:
     return any(*gens, on_threads(_Span(low, None), default))
 
 
-@dataclass(frozen=True)
-class EachThread:
+class EachThread(msgspec.Struct, frozen=True):
     """`gens`: what is left for each thread that has begun; the others begin with `fresh`."""
 
     fresh: Generator
-    gens: dict[Thread, Generator | None] = field(default_factory=dict)
+    gens: dict[Thread, Generator | None] = {}
 
     def op(self, ctx: Context) -> Step:
         result = race(
@@ -176,7 +179,9 @@ class EachThread:
         if thread is None or gen is None:
             return self
         after = gen.update(ctx.alone(thread), event)
-        return self if after is gen else EachThread(self.fresh, {**self.gens, thread: after})
+        if after is gen:
+            return self
+        return EachThread(self.fresh, {**self.gens, thread: after})
 
 
 def each_thread(source: Source) -> Generator:

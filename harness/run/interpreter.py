@@ -83,7 +83,7 @@ class Interpreter:
     def _begin(self, schedule: Schedule, op: Op) -> Schedule:
         event = self._recorder.record(op)
         if event.type == "invoke":
-            thread = next(t for t, p in schedule.workers.processes.items() if p == event.process)
+            thread = schedule.workers.thread(event)
             asked = event if event.due is None else msgspec.structs.replace(event, due=None)
             task = asyncio.create_task(self._workers[thread].invoke(asked))
             task.add_done_callback(self._has_ended)

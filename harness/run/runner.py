@@ -14,9 +14,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.base import Generator, Thread
@@ -366,7 +367,7 @@ def _clients_only(workers: Workers) -> Workers:
     """Without the nemesis."""
     free = tuple(thread for thread in workers.free if thread != NEMESIS)
     processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
-    return replace(workers, free=free, processes=processes)
+    return msgspec.structs.replace(workers, free=free, processes=processes)
 
 
 class _NemesisWorker:

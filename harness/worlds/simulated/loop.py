@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: s on the clock when a world begins: no clock of a machine begins at nothing
 BEGAN = 1000.0
 #: ns since 1970 at which the clock was at 0 s
 _EPOCH = 1_600_000_000 * 1_000_000_000
+
+
+#: tasks after which those that have ended are let go of
+_MANY = 64
 
 
 class NothingDue(RuntimeError):
@@ -63,6 +69,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.number = 0
         #: how many callbacks of `at` have run
         self.steps = 0
+        #: the tasks, in the order in which they began; of those that have ended, some are left
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._many = _MANY
 
     def time(self) -> float:
         return self.now
@@ -78,6 +87,27 @@ class VirtualLoop(asyncio.BaseEventLoop):
         heappush(self.due, (self.now + delay, self.number, action, args))
 
     # ---- what asyncio asks for; its handles are ours
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """As any loop does; the loop keeps it: to look for a world's tasks among all that the
+        process ever had takes longer, and gives them in the order of their addresses."""
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        tasks = self._tasks
+        tasks.append(task)
+        if len(tasks) > self._many:
+            self._tasks = self.unfinished()
+            self._many = max(_MANY, 2 * len(self._tasks))
+        return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """The tasks that have not ended, in the order in which they began."""
+        return [task for task in self._tasks if not task.done()]
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None

@@ -115,13 +115,13 @@ class VirtualTime:
         self._context.run(self.loop.run_until_complete, work)
 
     def __enter__(self) -> VirtualTime:
-        gc.set_threshold(*_COLLECT)
+        if self._collected[0] < _COLLECT[0]:
+            gc.set_threshold(*_COLLECT)
         return self
 
     def __exit__(self, *failure: object) -> None:
         gc.set_threshold(*self._collected)
-        # by the numbers that asyncio gave them: what they do at their end is the same each time
-        tasks = sorted(asyncio.all_tasks(self.loop), key=_number)
+        tasks = self.loop.unfinished()
         for task in tasks:
             task.cancel()
         if tasks:
@@ -129,11 +129,6 @@ class VirtualTime:
                 self.loop.run_until_complete, asyncio.gather(*tasks, return_exceptions=True)
             )
         self.loop.close()
-
-
-def _number(task: asyncio.Task[Any]) -> tuple[int, str]:
-    name = task.get_name()
-    return len(name), name
 
 
 def _calm(world: World, op: Op) -> None:
