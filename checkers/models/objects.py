@@ -29,6 +29,8 @@ from dynamesis.checkers.verdict import Anomaly, CheckerResult
 _SHOWN, _ORDERS = 40, 4
 #: rows that a proof names at most
 _PROOF = 8
+#: operations that have no value, which some histories spell as nil
+VALUELESS = ("acquire", "release")
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,7 @@ class Refutation:
         row, step = self.one.rows[number], self.one.steps[number]
         f: str = self.h.fs[self.h.f[row]]
         at = step.end if step.kind == READ and step.end < NEVER else row
-        if self.h.value[at] < 0 and step.kind != READ:
+        if f in VALUELESS or (self.h.value[at] < 0 and step.kind != READ):
             return f
         return f"{f} {self.h.spelled(self.h.value_of(at))}"
 

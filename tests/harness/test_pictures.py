@@ -61,7 +61,7 @@ def test_a_lost_write_is_red_and_the_read_that_lacks_it_beside_it() -> None:
     drawn = pictures(HISTORIES / "bad/lost-item,lost-write-branch-gone.jsonl")["lost-write"]
     shown = texts(drawn["versions"])
     assert [text for text in red(drawn["versions"]) if text.startswith("put 1.1")]
-    assert "get shows 0.1" in shown
+    assert "shows 0.1" in shown
     assert "dash" in drawn["versions"]
 
 
