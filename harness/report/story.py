@@ -9,7 +9,7 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.checkers.models.objects import VALUELESS
 from dynamesis.harness.report.pictures.cycle import micro
-from dynamesis.harness.report.pictures.instants import clock, duration
+from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short
 from dynamesis.harness.report.spoken import times
 from dynamesis.harness.report.summary import word
@@ -29,7 +29,7 @@ def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
         first = row if h.kind[row] == INVOKE or h.pair[row] < 0 else int(h.pair[row])
         begun[first] = None
     listed = list(begun)[:LISTED]
-    spell = clock(int(h.time[row]) for row in listed)
+    spell = clock_of(h, listed)
     return [_operation(h, row, spell) for row in listed]
 
 
@@ -38,7 +38,7 @@ def _operation(h: History, row: int, spell: Callable[[int], str]) -> JsonObject:
     process = f"process {name}" if isinstance(name, int) else str(name)
     return {
         "row": row,
-        "at": spell(int(h.time[row])),
+        "at": spell(row),
         "process": short(process, 24),
         "did": _did(h, row),
         "ended": _ended(h, row),
@@ -83,7 +83,9 @@ def _ended(h: History, row: int) -> str:
         return "never ended"
     name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), "outcome unknown")
     node = f" by {short(h.nodes[h.node[end]], 20)}" if h.node[end] >= 0 else ""
-    took = f" after {duration(int(h.time[end] - h.time[row]))}" if end != row else ""
+    took = (
+        f" after {duration(int(h.time[end] - h.time[row]))}" if end != row and h.time.any() else ""
+    )
     text = f"{name}{node}{took} (index {end})"
     if h.shown[end]:
         shown = [short(s.id, 24) + " (deleted)" * s.deleted for s in h.siblings(end)[:8]]

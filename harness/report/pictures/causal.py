@@ -17,7 +17,7 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.harness.report.pictures.edges import BOX, COLUMN, GUTTER, ROW, Line, draw_edges
-from dynamesis.harness.report.pictures.instants import clock
+from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import Drawing, short
 
 if TYPE_CHECKING:
@@ -178,8 +178,7 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         for i, node in enumerate(order)
     }
     width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
-    time = scene.c.history.time
-    spell = clock(int(time[graph.nodes[node]["at"]]) for node in order)
+    spell = clock_of(scene.c.history, [graph.nodes[node]["at"] for node in order])
     drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
     for actor, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
@@ -190,7 +189,7 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
     legend = "to a read: shown there; to a write: in its context, so replaced by it"
     drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
     for node in order:
-        drawing.text(4, place[node][1] + 4, spell(int(time[graph.nodes[node]["at"]])), "soft")
+        drawing.text(4, place[node][1] + 4, spell(graph.nodes[node]["at"]), "soft")
         _node(drawing, scene, node, *place[node])
     return drawing
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynamesis.checkers.history.history import History
-from dynamesis.harness.report.pictures.instants import clock
+from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 
 #: pixels
@@ -34,7 +34,7 @@ def cycle_picture(h: History | None, anomaly: Mapping[str, Any]) -> Drawing | No
     height = 12 + len(shown) * (BOX + GAP) - GAP + 30 + LINE * (len(closing) - 1)
     drawing = Drawing(f"{anomaly['name']}: a cycle of {len(steps)} operations", WIDTH, height)
     known = [int(step["from"]) for step in shown if 0 <= int(step["from"]) < len(h or ())]
-    spell = clock([] if h is None else [int(h.time[row]) for row in known])
+    spell = str if h is None else clock_of(h, known)
     for i, step in enumerate(shown):
         top = 12 + i * (BOX + GAP)
         _operation(drawing, h, i, int(step["from"]), top, spell)
@@ -62,7 +62,8 @@ def _operation(
 def _process(h: History | None, row: int, spell: Callable[[int], str]) -> str:
     if h is None or not 0 <= row < len(h):
         return f"index {row}"
-    return f"process {h.name_of(int(h.process[row]))}, index {row}, {spell(int(h.time[row]))}"
+    when = f", {spell(row)}" if h.time.any() else ""
+    return f"process {h.name_of(int(h.process[row]))}, index {row}{when}"
 
 
 def _did(h: History | None, row: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.harness.report.pictures.instants import clock
+from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 
 #: reads and rows of a table, and pixels
@@ -125,15 +125,15 @@ def _table(h: History, anomaly: Mapping[str, Any], cells: Any) -> Drawing | None
     height = 50 + LINE * len(lines) + 8
     drawing = Drawing(f"{anomaly['name']}: reads side by side", width, height + 20)
     drawing.text(4, height + 12, legend, "soft")
-    spell = clock(int(h.time[row]) for row in rows)
-    drawing.text(4, 16, "read ended at", "soft")
+    spell = clock_of(h, rows)
+    drawing.text(4, 16, "read ended at" if h.time.any() else "reads", "soft")
     drawing.text(4, 34, "index", "soft")
     for i, row in enumerate(rows):
         x = GUTTER + CELL * i + CELL / 2
         cited = row in anomaly["ops"]
         if cited:
             drawing.rect(x - CELL / 2 + 2, 2, CELL - 4, height - 6, "badband")
-        drawing.text(x, 16, spell(int(h.time[row])), "soft", "middle")
+        drawing.text(x, 16, spell(row) if h.time.any() else "", "soft", "middle")
         drawing.text(x, 34, row, "bad" if cited else "soft", "middle")
     for n, (label, line) in enumerate(lines.items()):
         y = 50 + LINE * n + 17
@@ -192,9 +192,9 @@ def _counter(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
 
 
 def _counter_words(drawing: Drawing, h: History, rows: tuple[int, int]) -> None:
-    spell = clock(int(h.time[row]) for row in rows)
+    spell = clock_of(h, rows)
     for row, x, anchor in zip(rows, (70, 620), ("start", "end"), strict=True):
-        words = f"index {row}, {spell(int(h.time[row]))}"
+        words = f"index {row}, {spell(row)}" if h.time.any() else f"index {row}"
         drawing.text(x, 214, words, "soft", anchor)
     legend = "disks: reads; the ground between the lines: what the acknowledged and open adds allow"
     drawing.text(4, 244, legend, "soft")

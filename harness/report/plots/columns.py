@@ -42,8 +42,8 @@ OPEN = 3
 
 def operations(h: History) -> JsonObject:
     """{count, harness, columns, packed (base64), names, lane_names, words}: of all operations but
-    the nemesis's; `harness`: the processes by number that are not clients, the first ones. Times are us
-    since the test began; `outcome` is 0 ok, 1 fail, 2 info, 3 open; `took` is -1 where it is
+    the nemesis's; `harness`: the processes by number that are not clients, the first ones. Times
+    are us since the test began; `outcome` is 0 ok, 1 fail, 2 info, 3 open; `took` is -1 where it is
     open; `seen` is the number of siblings, -1 where none were asked for."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process != -2))
     end = h.pair[rows]

@@ -41,7 +41,7 @@ class Figures {
     const band = fig.vstrip({ x0: { field: "x0" }, x1: { field: "x1" }, source: this.bands, line_color: null });
     const mark = fig.vspan({ field: "x" }, { source: this.marks, line_dash: "dashed" });
     const [xaxis, yaxis] = [fig.below[0], fig.left[0]];
-    xaxis.axis_label = this.facts.axis; yaxis.axis_label = label;
+    yaxis.axis_label = label;
     xaxis.formatter = new Bokeh.BasicTickFormatter({ use_scientific: false });
     if (!log) yaxis.formatter = new Bokeh.NumeralTickFormatter({ format: "0,0.[000]" });
     this.paints.push(() => {
@@ -70,7 +70,12 @@ class Figures {
     for (const [id] of placed) watch.observe(document.getElementById(id));
     for (const [, fig] of placed) whole.add_root(fig);
     return Bokeh.embed.add_document_standalone(whole, document.body, placed.map(([id]) => document.getElementById(id)))
-      .then((views) => { for (const view of views) Object.defineProperty(view, "base_font_size", { value: view.base_font_size }); });
+      .then((views) => {
+        // what the style is asked for each label of each frame is asked once
+        for (const view of views) Object.defineProperty(view, "base_font_size", { value: view.base_font_size });
+        // only now: a label that is drawn before its plot has a width leaves a trace
+        for (const { fig } of this.figures) fig.below[0].axis_label = this.facts.axis;
+      });
   }
 
   // An image of operations in a figure; it is set by `refresh`.
