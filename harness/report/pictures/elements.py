@@ -56,8 +56,8 @@ def _accounts(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> di
     """Balances by account, and their sums."""
     balances = [dict(h.value_of(row)) for row in rows]
     names = list(dict.fromkeys(account for each in balances for account in each))
-    cited = [each for row, each in zip(rows, balances, strict=True) if row in anomaly["ops"]]
-    sane = next((each for each in balances if each not in cited), {})
+    both = zip(rows, balances, strict=True)
+    sane = next((each for row, each in both if row not in anomaly["ops"]), {})
     strange = anomaly["name"] == "unexpected-key"
     found: dict[str, list[Cell]] = {}
     for account in names[:ROWS]:
