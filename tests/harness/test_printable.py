@@ -18,7 +18,8 @@ def test_what_is_not_seen_or_turns_text_around_is_an_escape(odd: str) -> None:
 
 
 def test_other_scripts_and_joined_signs_stay_as_they_are() -> None:
-    text = "\u05e9\u05dc\u05d5\u05dd \u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f680 \u00b5s\tend\n"
+    hebrew, persian = "\u05e9\u05dc\u05d5\u05dd", "\u0646\u0645\u06cc\u200c\u062e\u0648\u0627"
+    text = f"{hebrew} {persian} \U0001f469\u200d\U0001f680 \u00b5s\tend\n"
     assert printable(text) == text
 
 
