@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.codes import VALUELESS, NameTable
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.spelling import freeze, thaw
@@ -29,8 +29,6 @@ from dynamesis.checkers.verdict import Anomaly, CheckerResult
 _SHOWN, _ORDERS = 40, 4
 #: rows that a proof names at most
 _PROOF = 8
-#: operations that have no value, which some histories spell as nil
-VALUELESS = ("acquire", "release")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dynamesis.checkers.history.codes import VALUELESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.checkers.models.objects import VALUELESS
 from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short

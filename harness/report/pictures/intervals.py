@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.history.codes import VALUELESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.checkers.models.objects import VALUELESS
 from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short

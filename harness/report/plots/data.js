@@ -126,7 +126,7 @@ function at(d, place, x, y, near) {
   return found.sort((a, b) => a[0] - b[0]).map(([, k]) => k);
 }
 
-// A stretch of time in words, with the digits that tell its ends apart.
+// A stretch of time in words, with the digits by which its ends differ.
 function stretch(from, to) {
   const span = to - from, digits = span >= 0.01 ? 3 : span >= 1e-5 ? 6 : 9;
   return `${Math.max(0, from).toFixed(digits)} s to ${to.toFixed(digits)} s`;
