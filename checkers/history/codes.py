@@ -10,6 +10,8 @@ from dynamesis.checkers.history.op import (
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
 HARNESS, NEMESIS = -1, -2
+#: Operations that have no value, which some histories spell as nil.
+VALUELESS = ("acquire", "release")
 #: The fs of model `dynamo`, whose fields are held to its rules.
 DYNAMO = ("put", "delete", "get", "dump")
 #: in the basis column: a blind write, and no basis field at all

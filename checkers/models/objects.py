@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import as_text, listed
 from dynamesis.checkers.graph.causality import NEVER
-from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.codes import VALUELESS, NameTable
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.spelling import freeze, thaw
@@ -325,7 +325,7 @@ class Refutation:
         row, step = self.one.rows[number], self.one.steps[number]
         f: str = self.h.fs[self.h.f[row]]
         at = step.end if step.kind == READ and step.end < NEVER else row
-        if self.h.value[at] < 0 and step.kind != READ:
+        if f in VALUELESS or (self.h.value[at] < 0 and step.kind != READ):
             return f
         return f"{f} {self.h.spelled(self.h.value_of(at))}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,10 +24,12 @@ from dynamesis.harness.report.lines import Cited, cited_line, held_lines, read_l
 from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.pictures.charts import convergence_chart, staleness_chart
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
+from dynamesis.harness.report.pictures.instants import clock
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.plots.facts import facts
 from dynamesis.harness.report.plots.series_pictures import plot_pictures
 from dynamesis.harness.report.situations import by_reach
+from dynamesis.harness.report.spoken import lead
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
 from dynamesis.harness.report.words import brief, clip
@@ -115,12 +117,21 @@ def render(
         story=story,
         notice=notice,
         scripts=list(_scripts()) if drawn else [],
+        instant=_instants(run, drawn),
         word=word,
         light=colours(LIGHT),
         dark=colours(DARK),
         css=RULES + (Path(__file__).parent / "plots/page.css").read_text(encoding="utf-8"),
         **_charts(results),
     )  # fmt: skip
+
+
+def _instants(run: Run | None, drawn: JsonObject | None) -> Callable[[float], str]:
+    """What spells seconds since the test began; indices where the history has no times."""
+    if drawn is not None and not drawn["timed"]:
+        return lambda s: f"index {s:.0f}"
+    spell = clock([0, int(run.history.time.max(initial=0))] if run is not None else [])
+    return lambda s: spell(round(s * 1e9))
 
 
 def _charts(results: Mapping[str, Any]) -> JsonObject:
@@ -140,7 +151,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "brief": brief, "short": short, "clip": clip, "clean": printable, "script": _script,
+        "brief": brief, "lead": lead, "short": short, "clip": clip, "clean": printable,
+        "script": _script,
     }  # fmt: skip
     return environment
 

@@ -46,6 +46,13 @@ def first_sentence(why: str) -> str:
     return _ARTICLE.sub(lambda first: first[0].capitalize(), clipped) + "." * (clipped == text)
 
 
+def lead(why: str) -> tuple[str, str]:
+    """A proof as its first sentence and the others."""
+    parts = _SENTENCE.split(why, maxsplit=1)
+    first = _ARTICLE.sub(lambda article: article[0].capitalize(), parts[0])
+    return (f"{first}.", parts[1].strip()) if len(parts) > 1 else (first, "")
+
+
 def rests(figures: Mapping[str, Any]) -> str:
     """What a verdict rests on, in a sentence."""
     shown = f"{figures['acknowledged']} of {figures['tried']} operations were acknowledged"

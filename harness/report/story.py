@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dynamesis.checkers.history.codes import VALUELESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.harness.report.pictures.cycle import micro
+from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short
+from dynamesis.harness.report.spoken import times
 from dynamesis.harness.report.summary import word
 from dynamesis.harness.results.documents import JsonObject
 
+#: operations that may write nil
+_WRITES = ("write", "w", "put", "add", "append", "enqueue")
 #: operations of one proof that are listed, and characters of a value
 LISTED, VALUE = 20, 120
 
@@ -23,15 +28,17 @@ def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
     for row in sorted(r for r in ops if 0 <= r < len(h)):
         first = row if h.kind[row] == INVOKE or h.pair[row] < 0 else int(h.pair[row])
         begun[first] = None
-    return [_operation(h, row) for row in list(begun)[:LISTED]]
+    listed = list(begun)[:LISTED]
+    spell = clock_of(h, listed)
+    return [_operation(h, row, spell) for row in listed]
 
 
-def _operation(h: History, row: int) -> JsonObject:
+def _operation(h: History, row: int, spell: Callable[[int], str]) -> JsonObject:
     name = h.name_of(int(h.process[row]))
     process = f"process {name}" if isinstance(name, int) else str(name)
     return {
         "row": row,
-        "at": f"{h.seconds(row):.3f} s",
+        "at": spell(row),
         "process": short(process, 24),
         "did": _did(h, row),
         "ended": _ended(h, row),
@@ -46,7 +53,7 @@ def _did(h: History, row: int) -> str:
         parts.append(short(h.keys[h.key_of[row]], 40))
     if h.replica[row] >= 0:
         parts.append(f"of {short(h.nodes[h.replica[row]], 20)}")
-    if h.value[row] >= 0:
+    if _asked(h, row):
         parts.append(f"= {_value(h, row)}")
     if h.id[row] >= 0:
         parts.append(f"as {short(h.ids[h.id[row]], 24)}")
@@ -55,6 +62,11 @@ def _did(h: History, row: int) -> str:
     elif h.basis[row] == -1 and f in ("put", "delete"):
         parts.append("blindly")
     return " ".join(parts)
+
+
+def _asked(h: History, row: int) -> bool:
+    """Whether the value of an invocation is of use: a read has none, and some spell that nil."""
+    return h.value[row] >= 0 and (h.value_of(row) is not None or h.fs[h.f[row]] in _WRITES)
 
 
 def _value(h: History, row: int) -> str:
@@ -71,15 +83,24 @@ def _ended(h: History, row: int) -> str:
         return "never ended"
     name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), "outcome unknown")
     node = f" by {short(h.nodes[h.node[end]], 20)}" if h.node[end] >= 0 else ""
-    took = f" after {(h.time[end] - h.time[row]) / 1e6:.1f} ms" if end != row else ""
+    took = (
+        f" after {duration(int(h.time[end] - h.time[row]))}" if end != row and h.time.any() else ""
+    )
     text = f"{name}{node}{took} (index {end})"
     if h.shown[end]:
         shown = [short(s.id, 24) + " (deleted)" * s.deleted for s in h.siblings(end)[:8]]
         text += f": shows {', '.join(shown) or 'nothing'}"
-    elif h.kind[end] == OK and h.value[end] >= 0 and h.value[end] != h.value[row]:
+    elif h.kind[end] == OK and _answered(h, row, end):
         text += f": {_value(h, end)}"
     error = h.errors.get(end)
     return f"{text}: {short(error.code, 40)}: {short(error.message, VALUE)}" if error else text
+
+
+def _answered(h: History, row: int, end: int) -> bool:
+    """Whether a completion has a value that its invocation did not have in words."""
+    if h.value[end] < 0 or h.fs[h.f[row]] in VALUELESS:
+        return False
+    return h.value[end] != h.value[row] or not _asked(h, row)
 
 
 def sentence(results: Mapping[str, Any]) -> str:
@@ -87,7 +108,7 @@ def sentence(results: Mapping[str, Any]) -> str:
     verdict = word(results["valid"])
     counts = results.get("anomalies") or {}
     if verdict == "invalid":
-        found = ", ".join(f"{n} {name}" for name, n in counts.items())
+        found = ", ".join(f"{name} {times(n)}" for name, n in counts.items())
         return f"The store broke its promises: {found}."
     if verdict == "unknown":
         return "There was not enough evidence to say that the store kept its promises."
@@ -97,7 +118,8 @@ def sentence(results: Mapping[str, Any]) -> str:
 def grounds(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a verdict rests on, as (figure, what it counts); of what a history cannot have,
     nothing."""
-    found = [(f"{figures['acknowledged']} of {figures['tried']}", "operations acknowledged")]
+    acknowledged = f"{figures['acknowledged']:,} of {figures['tried']:,}"
+    found = [(acknowledged, "operations acknowledged")]
     if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
         found.append((f"{took} of {len(faults)}", "faults took effect"))

@@ -24,7 +24,7 @@ def beside(root: Path, left: Path, right: Path) -> list[tuple[str, str, str, boo
     found = []
     for name in dict.fromkeys([*one, *other]):
         pair = one.get(name, ""), other.get(name, "")
-        if pair[0] != pair[1] or not name.startswith("--"):
+        if pair[0] != pair[1] or (any(pair) and not name.startswith("--")):
             found.append((name, *pair, pair[0] != pair[1]))
     return found
 
@@ -39,18 +39,24 @@ def _facts(root: Path, folder: Path) -> Iterator[tuple[str, str]]:
     figures = table(results.get("evidence"))
     yield "operations acknowledged", f"{figures.get('acknowledged', '')}"[:20]
     stats = table(results.get("stats"))
-    yield "seconds", short(stats.get("seconds", ""), 20)
+    yield "seconds", _figure(stats.get("seconds", ""))
     for f, each in _items(stats, "by_f"):
         yield from _operations(short(f, 40), table(each))
     details = table(table(table(results.get("checkers")).get("staleness")).get("details"))
-    yield "converged after, s", short(details.get("converged_s", ""), 20)
+    yield "converged after, s", _figure(details.get("converged_s", ""))
 
 
 def _operations(f: str, figures: JsonObject) -> Iterator[tuple[str, str]]:
     latency = table(figures.get("latency_ms"))
     yield f"{f}: count", short(figures.get("count", ""), 20)
-    yield f"{f}: availability", short(figures.get("availability", ""), 20)
-    yield from ((f"{f}: {name}, ms", short(latency.get(name, ""), 20)) for name in ("p50", "p99"))
+    yield f"{f}: availability", _figure(figures.get("availability", ""))
+    yield from ((f"{f}: {name}, ms", _figure(latency.get(name, ""))) for name in ("p50", "p99"))
+
+
+def _figure(value: object) -> str:
+    """A figure with at most four digits that count; another value as it is."""
+    exact = not isinstance(value, float)
+    return short(value if exact else f"{value:.4g}", 20)
 
 
 def _items(of: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from dynamesis.harness.results.results import REPORT, RESULTS, TEST
 from dynamesis.harness.serve.beside import beside
 from dynamesis.harness.serve.files import folders, inside, load, rows, table
 from dynamesis.harness.serve.lines import PAGE, history_lines, log_lines
-from dynamesis.harness.serve.tests import TestFilter, Tests, choices, row_of
+from dynamesis.harness.serve.tests import TestFilter, TestRow, Tests, choices, row_of
 
 Query = Mapping[str, str]
 CAMPAIGN, ZOO = "campaign.json", "zoo.json"
@@ -76,11 +76,12 @@ class Pages:
             return None
         path = str(folder.relative_to(self._root))
         test, results = load(self._root, folder / TEST), load(self._root, folder / RESULTS)
-        found = _anomalies(results)
+        found, row = _anomalies(results), row_of(self._root, folder)
         return self._page(
             "test.html.j2",
             path=path,
-            row=row_of(self._root, folder),
+            row=row,
+            facts=_row_facts(row),
             spoken=_spoken(results),
             command=test.get("command", ""),
             anomalies=found[:ANOMALIES],
@@ -225,9 +226,18 @@ def _spoken(results: JsonObject) -> list[str]:
     if results.get("valid") is not False:
         return []
     try:
-        return list(spoken(results))
+        first, *rest = spoken(results)
+        return [first[:1].upper() + first[1:], *rest]
     except (KeyError, TypeError, AttributeError, ValueError):
         return []  # results of some other form
+
+
+def _row_facts(row: TestRow) -> list[str]:
+    """When a test began, how long it took, what its verdict rests on, and its seed; of what is not
+    known, nothing."""
+    took = "" if row.seconds is None else f"{row.seconds:.1f} s"
+    seed = f"seed {row.seed}" if row.seed not in (None, "") else ""
+    return [str(each) for each in (row.start, took, row.evidence, seed) if each]
 
 
 def _quoted(path: str) -> str:

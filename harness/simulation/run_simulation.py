@@ -89,7 +89,7 @@ def run_simulation(asked: Asked) -> int:
     folder = results_folder(asked.store, SIMULATIONS).path
     kept = Failures(asked.store / SIMULATIONS / FAILURES)
     screen, run = console(asked.mode), _Run(asked)
-    with SwarmView(screen, run.tally, asked.schedules, asked.mode) as shown:
+    with SwarmView(screen, run.tally, asked.schedules, asked.mode, asked.seconds) as shown:
         _replay(run, kept, shown.show, screen)
         _swarm(run, shown.show)
     failures = _shrunk(run, folder, kept)

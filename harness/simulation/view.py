@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from dynamesis.harness.run.progress_view import Mode, is_live
-from dynamesis.harness.simulation.page import counts
+from dynamesis.harness.simulation.page import verdicts
 from dynamesis.harness.simulation.results import Tally
 from rich.console import Console
 from rich.status import Status
@@ -16,12 +16,18 @@ _EVERY, _OFTEN = 5.0, 0.2
 
 
 class SwarmView:
-    """Shows the tally within its context. `most`: how many schedules there will be."""
+    """Shows the tally within its context. `most`: how many schedules there will be; `limit`: the
+    seconds that they may take."""
 
-    def __init__(self, screen: Console, tally: Tally, most: int | None, mode: Mode) -> None:
+    def __init__(
+        self, screen: Console, tally: Tally, most: int | None, mode: Mode,
+        limit: float | None = None,
+    ) -> None:  # fmt: skip
         self._screen = screen
         self._tally = tally
         self._most = most
+        self._limit = limit
+        self._began = time.monotonic()
         self._quiet = mode is Mode.QUIET
         self._status: Status | None = None
         if is_live(screen, mode):
@@ -35,8 +41,7 @@ class SwarmView:
             return
         self._due = now + (_OFTEN if self._status else _EVERY)
         found = ", ".join(self._tally.anomalies)
-        of = f" of {self._most}" if self._most is not None else ""
-        text = f"{counts(self._tally)}{of and f' ({self._tally.schedules}{of})'}"
+        text = progress(self._tally, now - self._began, self._most, self._limit)
         text += f"; {found}" if found else ""
         if self._status is not None:
             self._status.update(text)
@@ -51,3 +56,21 @@ class SwarmView:
     def __exit__(self, *ending: object) -> None:
         if self._status is not None:
             self._status.stop()
+
+
+def progress(tally: Tally, elapsed: float, most: int | None, limit: float | None) -> str:
+    """`7 of 120 schedules, 0:48 left; 27.6 a minute: 7 valid, 0 invalid, 0 unknown`: `elapsed` and
+    `limit` in seconds, and what ends first counts."""
+    done = tally.schedules
+    ends = [limit - elapsed] if limit is not None else []
+    if most is not None and done:
+        ends.append((most - done) * elapsed / done)
+    of = f" of {most}" if most is not None else ""
+    left = f", {_clock(max(0.0, min(ends)))} left" if ends else ""
+    return f"{done}{of} schedules{left}; {tally.per_minute:g} a minute: {verdicts(tally)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

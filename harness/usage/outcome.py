@@ -5,7 +5,9 @@ An error is one line: what is wrong, where, and what would be right.
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -37,8 +39,14 @@ def outcome(program: str, command: Callable[[], int]) -> int:
 
 
 def complain(program: str, what: str, code: int) -> int:
-    """Print one line, whatever `what` was made of; returns the code."""
-    print(f"{program}: {' '.join(what.split())}", file=sys.stderr)
+    """Print one line, whatever `what` was made of, between words where a terminal breaks it;
+    returns the code."""
+    line = f"{program}: {' '.join(what.split())}"
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    if sys.stderr.isatty():
+        wide = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, wide, break_long_words=False, break_on_hyphens=False)
+    print(line, file=sys.stderr)
     return code
 
 

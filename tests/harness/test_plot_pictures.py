@@ -102,3 +102,39 @@ def test_ticks_are_round_and_as_many_as_fit(most: float, count: int) -> None:
     if len(found) > 1:
         mantissa = found[1] / 10 ** math.floor(math.log10(found[1]) + 1e-9)
         assert round(mantissa, 6) in (1, 2, 5, 10)
+
+
+def test_each_process_has_a_lane_with_its_name(tmp_path: Path) -> None:
+    test = json.loads(LOST.with_suffix(".test.json").read_text())
+    made = pictures_of(LOST.read_bytes(), test, tmp_path)
+    texts = [e.text for e in elements(made["timeline.svg"], "text")]
+    assert [text for text in texts if text in ("0", "1", "90")][-3:] == ["0", "1", "90"]
+    assert "process" in texts
+
+
+def test_a_history_without_times_is_drawn_by_index(tmp_path: Path) -> None:
+    ops = [Op(process=p, f="put", key="k", id=f"{p}.0", basis=None) for p in (0, 1)]
+    ops += [Op(type="ok", process=p, f="put", key="k", id=f"{p}.0", node="n1") for p in (0, 1)]
+    lines = b"".join(encode(op) for op in stamped(ops, 0))
+    made = pictures_of(lines, {"name": "untimed"}, tmp_path)
+    assert made.keys() == {"timeline.svg"}
+    texts = [e.text for e in elements(made["timeline.svg"], "text")]
+    assert "index (the history has no times)" in texts
+
+
+def stamped(ops: list[Op], time: int) -> list[Op]:
+    for index, op in enumerate(ops):
+        op.index, op.time = index, time
+    return ops
+
+
+def test_a_value_without_neighbours_is_as_long_as_its_window(tmp_path: Path) -> None:
+    test = json.loads(LOST.with_suffix(".test.json").read_text())
+    made = pictures_of(LOST.read_bytes(), test, tmp_path)
+    lines = [e.get("d", "") for e in elements(made["availability.svg"], "path", "thin")]
+    drawn = [d for d in lines if d.count("L") == 1 and not d.endswith(",146")]
+    assert drawn
+    for d in drawn[:3]:
+        (x, y), (to, end) = (map(float, part.split(",")) for part in d[1:].split(" L"))
+        assert y == end
+        assert to - x > 10

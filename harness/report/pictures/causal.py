@@ -16,6 +16,8 @@ from dynamesis.checkers.explain.describe import name
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.harness.report.pictures.edges import BOX, COLUMN, GUTTER, ROW, Line, draw_edges
+from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import Drawing, short
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 #: versions and reads that are drawn, the others left out
 WRITES, READS = 10, 6
-#: pixels
-GUTTER, COLUMN, ROW, BOX = 70, 204, 78, 50
 
 #: data of an anomaly that names versions; those that are missing, or wrongly there
 _NAMED = ("id", "replaced_by", "upper", "lower", "missing")
@@ -178,74 +178,36 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         for i, node in enumerate(order)
     }
     width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
+    spell = clock_of(scene.c.history, [graph.nodes[node]["at"] for node in order])
     drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
     for actor, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
         drawing.text(x, 16, short(actor, 24), "bold", "middle")
         drawing.line(x, 24, x, height - 26)
-    for a, b, edge in graph.edges(data=True):
-        _edge(drawing, place, place[a], place[b], edge["bad"])
-    _lacks(drawing, scene, place)
+    lines = [(a, b, bool(edge["bad"]), False) for a, b, edge in graph.edges(data=True)]
+    draw_edges(drawing, place, [*lines, *_lacks(scene, place)])
     legend = "to a read: shown there; to a write: in its context, so replaced by it"
     drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
     for node in order:
-        drawing.text(4, place[node][1] + 4, _time(scene, graph.nodes[node]["at"]), "soft")
+        drawing.text(4, place[node][1] + 4, spell(graph.nodes[node]["at"]), "soft")
         _node(drawing, scene, node, *place[node])
     return drawing
 
 
-def _edge(
-    drawing: Drawing,
-    place: Mapping[Any, tuple[float, float]],
-    a: tuple[float, float],
-    b: tuple[float, float],
-    bad: bool,
-    dashed: bool = False,
-) -> None:
-    """An arrow from below one box to above another, round what is between them in a column."""
-    start, end = (a[0], a[1] + BOX / 2), (b[0], b[1] - BOX / 2)
-    far = b[1] - a[1] > ROW * 1.5
-    bend = (COLUMN * 0.55 if far and a[0] == b[0] else 0.0) * (-1 if bad else 1)
-    if far and a[0] == b[0]:
-        side = (COLUMN / 2 - 16) * (-1 if bad else 1)
-        start, end = (a[0] + side, a[1] + BOX / 2), (b[0] + side, b[1] - BOX / 2)
-        bend = 26.0 * (-1 if bad else 1)
-    elif a[0] != b[0] and any(_between(start, end, other) for other in place.values()):
-        bend = COLUMN * 0.75 * (-1 if b[0] > a[0] else 1)
-    drawing.arrow(start, end, bend, bad, dashed)
-
-
-def _between(
-    start: tuple[float, float], end: tuple[float, float], box: tuple[float, float]
-) -> bool:
-    """Whether a straight line from one place to another would run through a box between them."""
-    left, right = box[0] - COLUMN / 2 + 10, box[0] + COLUMN / 2 - 10
-    top, bottom = box[1] - BOX / 2, box[1] + BOX / 2
-    if bottom <= start[1] or top >= end[1]:
-        return False
-    slope = (end[0] - start[0]) / (end[1] - start[1])
-    at = sorted(
-        start[0] + slope * (min(max(y, start[1]), end[1]) - start[1]) for y in (top, bottom)
-    )
-    return at[0] < right and at[1] > left
-
-
-def _lacks(drawing: Drawing, scene: Scene, place: Mapping[Any, tuple[float, float]]) -> None:
+def _lacks(scene: Scene, place: Mapping[Any, tuple[float, float]]) -> list[Line]:
     """A dashed red line from what is missing to each read of the proof that lacks it."""
     c = scene.c
+    found: list[Line] = []
     for row in scene.reads:
         shown = {int(v) for v in c.sibling[c.owner == row]}
-        for version in scene.bad - shown:
-            a, b = place.get(("w", version)), place.get(("r", row))
-            if a is not None and b is not None and c.ended[version] < row:
-                last = row == max(scene.reads)
-                dump = c.history.fs[c.history.f[row]] == "dump"
-                if last or dump:
-                    _edge(drawing, place, a, b, bad=True, dashed=True)
-
-
-def _time(scene: Scene, row: int) -> str:
-    return f"{scene.c.history.seconds(row):.3f} s"
+        dump = c.history.fs[c.history.f[row]] == "dump"
+        if row != max(scene.reads) and not dump:
+            continue
+        for version in sorted(scene.bad - shown):
+            a, b = ("w", version), ("r", row)
+            if a in place and b in place and c.ended[version] < row:
+                found.append((a, b, True, True))
+    return found
 
 
 def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: float) -> None:
@@ -257,7 +219,7 @@ def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: fl
     left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
     drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))
     drawing.text(x, y - 5, short(lines[0], 25), "bad" if bad else "bold", "middle")
-    drawing.text(x, y + 13, short(lines[1], 29), "soft", "middle")
+    drawing.text(x, y + 13, short(lines[1], 27), "soft", "middle")
 
 
 def _write_lines(scene: Scene, version: int) -> tuple[str, str]:
@@ -282,5 +244,5 @@ def _read_lines(scene: Scene, row: int) -> tuple[str, str]:
     h = scene.c.history
     shown = [f"{s.id}{' (deleted)' if s.deleted else ''}" for s in h.siblings(row)[:4]]
     verb = h.fs[h.f[row]]
-    lacks = "shows" if verb in ("get", "dump") else "its answer shows"
-    return f"{verb} {lacks} {', '.join(short(s, 14) for s in shown) or 'nothing'}", f"index {row}"
+    what = verb if verb in ("get", "dump") else f"answer of the {verb}"
+    return f"{what}, {row}", f"shows {', '.join(short(s, 14) for s in shown) or 'nothing'}"

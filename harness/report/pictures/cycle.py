@@ -6,10 +6,11 @@ is red and goes back up on the left. However many operations there are, every re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynamesis.checkers.history.history import History
+from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 
 #: pixels
@@ -32,9 +33,11 @@ def cycle_picture(h: History | None, anomaly: Mapping[str, Any]) -> Drawing | No
     closing = wrapped(_reason(steps[-1]), WIDTH - LEFT, 3)
     height = 12 + len(shown) * (BOX + GAP) - GAP + 30 + LINE * (len(closing) - 1)
     drawing = Drawing(f"{anomaly['name']}: a cycle of {len(steps)} operations", WIDTH, height)
+    known = [int(step["from"]) for step in shown if 0 <= int(step["from"]) < len(h or ())]
+    spell = str if h is None else clock_of(h, known)
     for i, step in enumerate(shown):
         top = 12 + i * (BOX + GAP)
-        _operation(drawing, h, i, int(step["from"]), top)
+        _operation(drawing, h, i, int(step["from"]), top, spell)
         if i + 1 < len(shown):
             _arrow(drawing, step, top + BOX)
     bottom = 12 + (len(shown) - 1) * (BOX + GAP) + BOX
@@ -47,17 +50,20 @@ def _reason(step: Mapping[str, Any]) -> str:
     return f"{kind} ({KINDS.get(kind, kind)}): {step['why']}"
 
 
-def _operation(drawing: Drawing, h: History | None, i: int, row: int, top: float) -> None:
+def _operation(
+    drawing: Drawing, h: History | None, i: int, row: int, top: float, spell: Callable[[int], str]
+) -> None:
     drawing.rect(LEFT, top, BOX_WIDTH, BOX, "box")
     drawing.text(LEFT + 12, top + 18, f"T{i + 1}", "bold")
-    drawing.text(LEFT + 44, top + 18, _process(h, row), "soft")
+    drawing.text(LEFT + 44, top + 18, _process(h, row, spell), "soft")
     drawing.text(LEFT + 44, top + 35, _did(h, row))
 
 
-def _process(h: History | None, row: int) -> str:
+def _process(h: History | None, row: int, spell: Callable[[int], str]) -> str:
     if h is None or not 0 <= row < len(h):
         return f"index {row}"
-    return f"process {h.name_of(int(h.process[row]))}, index {row}, {h.seconds(row):.3f} s"
+    when = f", {spell(row)}" if h.time.any() else ""
+    return f"process {h.name_of(int(h.process[row]))}, index {row}{when}"
 
 
 def _did(h: History | None, row: int) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.harness.report.pictures.svg import Drawing, short
+from dynamesis.harness.report.pictures.instants import clock_of
+from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 
 #: reads and rows of a table, and pixels
-READS, ROWS, GUTTER, CELL, LINE = 11, 14, 110, 58, 26
+READS, ROWS, GUTTER, CELL, LINE = 11, 14, 110, 72, 26
 
 _SETS = ("lost-element", "phantom", "aborted-read", "future-read", "duplicate-elements",
          "stale-read", "lost-item", "extra-item")  # fmt: skip
@@ -55,12 +56,13 @@ def _accounts(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> di
     """Balances by account, and their sums."""
     balances = [dict(h.value_of(row)) for row in rows]
     names = list(dict.fromkeys(account for each in balances for account in each))
+    both = zip(rows, balances, strict=True)
+    sane = next((each for row, each in both if row not in anomaly["ops"]), {})
+    strange = anomaly["name"] == "unexpected-key"
     found: dict[str, list[Cell]] = {}
     for account in names[:ROWS]:
-        cells = [each.get(account) for each in balances]
-        found[short(account, 14)] = [
-            (short(h.spelled(c), 7), "bad" if c is None or _below(c) else "") for c in cells
-        ]
+        extra = strange and account not in sane
+        found[short(account, 14)] = [_balance(h, each, account, extra) for each in balances]
     totals = [sum(v for v in each.values() if isinstance(v, int)) for each in balances]
     usual = max(set(totals), key=totals.count)
     bad = anomaly["name"] == "wrong-total"
@@ -70,6 +72,14 @@ def _accounts(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> di
         for row, t in zip(rows, totals, strict=True)
     ]
     return found
+
+
+def _balance(h: History, balances: Mapping[str, Any], account: str, extra: bool) -> Cell:
+    """The balance of an account in a read; red where it is what is wrong."""
+    if account not in balances:
+        return "\u2014", "" if extra else "bad"
+    value = balances[account]
+    return short(h.spelled(value), 9), "bad" if extra or value is None or _below(value) else ""
 
 
 def _below(value: object) -> bool:
@@ -110,24 +120,33 @@ def _table(h: History, anomaly: Mapping[str, Any], cells: Any) -> Drawing | None
     if not rows:
         return None
     lines: dict[str, list[Cell]] = cells(h, anomaly, rows)
-    width, height = GUTTER + CELL * len(rows) + 8, 50 + LINE * len(lines) + 8
-    drawing = Drawing(f"{anomaly['name']}: reads side by side", max(width, 240), height)
-    drawing.text(4, 16, "read ended at", "soft")
+    legend = f"red: {_MEANS[cells]}; the reads that the proof cites have a ground"
+    width = max(GUTTER + CELL * len(rows) + 8, 8 + len(legend) * CHARACTER)
+    height = 50 + LINE * len(lines) + 8
+    drawing = Drawing(f"{anomaly['name']}: reads side by side", width, height + 20)
+    drawing.text(4, height + 12, legend, "soft")
+    spell = clock_of(h, rows)
+    drawing.text(4, 16, "read ended at" if h.time.any() else "reads", "soft")
     drawing.text(4, 34, "index", "soft")
     for i, row in enumerate(rows):
         x = GUTTER + CELL * i + CELL / 2
         cited = row in anomaly["ops"]
         if cited:
             drawing.rect(x - CELL / 2 + 2, 2, CELL - 4, height - 6, "badband")
-        drawing.text(x, 16, f"{h.seconds(row):.3f}", "soft", "middle")
+        drawing.text(x, 16, spell(row) if h.time.any() else "", "soft", "middle")
         drawing.text(x, 34, row, "bad" if cited else "soft", "middle")
     for n, (label, line) in enumerate(lines.items()):
         y = 50 + LINE * n + 17
-        drawing.line(0, y - 17, max(width, 240), y - 17)
+        drawing.line(0, y - 17, width, y - 17)
         drawing.text(4, y, label, "bold" if label == "total" else "")
         for i, (text, cls) in enumerate(line):
             drawing.text(GUTTER + CELL * i + CELL / 2, y, text, cls, "middle")
     return drawing
+
+
+#: what is red in a table
+_MEANS = {_accounts: "a balance, or a sum, that cannot be",
+          _elements: "\u2713 shown, or \u2014 not shown, against what was added"}  # fmt: skip
 
 
 def _counter(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
@@ -141,30 +160,44 @@ def _counter(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
         return None
     low_row, high_row = min(r for r, _ in near), max(r for r, _ in near)
     low_row = min(low_row, *cited)
-    shown = [s for s in steps if low_row <= s[0] <= high_row] or steps[-1:]
+    within = [step for step in steps if low_row <= step[0] <= high_row]
+    before = max((step for step in steps if step[0] < low_row), default=steps[0])
+    shown = [(low_row, *before[1:]), *within]
     values = [v for _, v in near] + [b for s in shown for b in s[1:]]
     bottom, top = min(values), max(values)
-    drawing = Drawing("out-of-bounds: what a counter can have been", 620, 240)
+    drawing = Drawing("out-of-bounds: what a counter can have been", 640, 254)
 
     def place(row: int, value: int) -> tuple[float, float]:
-        x = 60 + 540 * (row - low_row) / max(1, high_row - low_row)
-        return x, 200 - 170 * (value - bottom) / max(1, top - bottom)
+        x = 70 + 550 * (row - low_row) / max(1, high_row - low_row)
+        return x, 190 - 160 * (value - bottom) / max(1, top - bottom)
 
-    upper = [place(row, most) for row, _, most in shown]
-    lower = [place(row, least) for row, least, _ in shown]
-    drawing.path(_stairs(upper, 600), "line")
-    drawing.path(_stairs(lower, 600), "line")
-    for value in {bottom, top}:
-        drawing.text(50, place(low_row, value)[1] + 4, short(value, 7), "soft", "end")
-    drawing.text(60, 228, "between the lines: what the acknowledged and open adds allow", "soft")
+    upper = _stairs([place(row, most) for row, _, most in shown], 626)
+    lower = _stairs([place(row, least) for row, least, _ in shown], 626)
+    drawing.path([*upper, *reversed(lower)], "possible")
+    for value in sorted({bottom, top}):
+        y = place(low_row, value)[1]
+        drawing.line(66, y, 626, y)
+        drawing.text(60, y + 4, short(value, 8), "soft", "end")
     for row, value in near:
         bad = row in cited
         drawing.circle(*place(row, value), 6 if bad else 4, "badfill" if bad else "ok",
                        f"read {value} at index {row}")  # fmt: skip
         if bad:
             x, y = place(row, value)
-            drawing.text(min(x + 10, 540), y - 8, f"read {short(value, 8)}", "bad")
+            anchor = "end" if x > 500 else "start"
+            drawing.text(x + (-10 if x > 500 else 10), y - 8, f"read {short(value, 8)}",
+                         "halo bad", anchor)  # fmt: skip
+    _counter_words(drawing, h, (low_row, high_row))
     return drawing
+
+
+def _counter_words(drawing: Drawing, h: History, rows: tuple[int, int]) -> None:
+    spell = clock_of(h, rows)
+    for row, x, anchor in zip(rows, (70, 620), ("start", "end"), strict=True):
+        words = f"index {row}, {spell(row)}" if h.time.any() else f"index {row}"
+        drawing.text(x, 214, words, "soft", anchor)
+    legend = "disks: reads; the ground between the lines: what the acknowledged and open adds allow"
+    drawing.text(4, 244, legend, "soft")
 
 
 def _stairs(points: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:

@@ -22,6 +22,7 @@ from dynamesis.harness.report.pictures.causal import causal_picture
 from dynamesis.harness.report.pictures.cycle import cycle_picture
 from dynamesis.harness.report.pictures.elements import element_picture
 from dynamesis.harness.report.pictures.intervals import interval_picture
+from dynamesis.harness.report.pictures.linearization import linearization_picture
 from dynamesis.harness.report.pictures.nodes import node_picture
 from dynamesis.harness.report.pictures.sequence import read_messages, sequence_picture
 from dynamesis.harness.report.pictures.svg import Drawing
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 #: anomalies of one name that are drawn
 DRAWN = 5
 #: pictures beside which no other is drawn
-_ENOUGH = ("cycle", "elements")
+_ENOUGH = ("cycle", "elements", "orders")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Gallery:
             ("cycle", "Each must come before the next, and the last before the first",
              lambda a: cycle_picture(h, a)),
             ("elements", "Reads side by side", lambda a: element_picture(h, a)),
+            ("orders", "The longest order that explains what ended before, and what none explains",
+             lambda a: linearization_picture(h, a)),
             ("versions", "Versions and which covers which, time downwards", self._causal),
             ("nodes", "What each node did with it, from the event logs", self._nodes),
             ("messages", "What went between clients and nodes, time downwards",

@@ -2,19 +2,25 @@
 
 An operation takes effect at some instant between its invocation and its completion. What the
 proof cites is outlined in red, and what was under way beside it is there to compare. A register
-has a band for each value that it must have held from one instant to another: two bands that overlap
-are what cannot be ordered.
+has a band for each value that the proof is about (models.linearizable_register): filled where it
+must have held the value from one instant to another, outlined where it must have held it at some
+instant in between. Filled bands that overlap, or an outlined one inside a filled one, are what
+cannot be ordered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.history.codes import VALUELESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
-from dynamesis.harness.report.pictures.svg import Drawing, short
+from dynamesis.harness.report.pictures.cycle import micro
+from dynamesis.harness.report.pictures.instants import clock_of
+from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 
 #: operations that are drawn, and pixels
 MOST, GUTTER, WIDTH, LANE, BAR, TOP = 36, 92, 760, 40, 24, 30
@@ -29,7 +35,7 @@ def interval_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
         return None
     rows = _around(h, cited)
     lanes = {process: i for i, process in enumerate(dict.fromkeys(int(h.process[r]) for r in rows))}
-    bands = _held(h, rows, cited) if anomaly["name"] == "nonlinearizable" else []
+    bands = _held(h, cited) if anomaly["name"] == "nonlinearizable" else []
     scale = _Scale(h, rows)
     height = TOP + LANE * (len(lanes) + len(bands)) + 26
     title = f"{anomaly['name']}: operations in time, a lane a process"
@@ -42,12 +48,9 @@ def interval_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
     for row in rows:
         y = TOP + LANE * lanes[int(h.process[row])] + (LANE - BAR) / 2
         _bar(drawing, scale, row, y, row in cited)
-    for i, (value, first, last) in enumerate(bands):
-        y = TOP + LANE * (len(lanes) + i) + (LANE - BAR) / 2
-        x, end = scale.x(first), scale.x(last)
-        drawing.rect(x, y, end - x, BAR, "badband", hint=f"must have held {value}")
-        drawing.text(4, y + 16, "must hold", "bad")
-        drawing.text(min(x + 4, WIDTH - 120), y + 16, short(value, 24), "bad")
+    for i, band in enumerate(bands):
+        _band(drawing, scale, band, TOP + LANE * (len(lanes) + i) + (LANE - BAR) / 2)
+    _legend(drawing, h, rows, height)
     return drawing
 
 
@@ -60,6 +63,12 @@ class _Scale:
         self.events = sorted({*rows, *ends})
         self.low, self.high = self.events[0], self.events[-1]
         self.rank = {row: i for i, row in enumerate(self.events)}
+        self.rows = rows
+
+    def free(self, row: int) -> float:
+        """Until where the lane of an operation is free behind it."""
+        later = [r for r in self.rows if r > row and self.h.process[r] == self.h.process[row]]
+        return self.x(min(later)) if later else float(WIDTH)
 
     def x(self, row: int) -> float:
         span = max(1, int(self.h.time[self.high] - self.h.time[self.low]))
@@ -92,30 +101,77 @@ def _around(h: History, cited: set[int]) -> list[int]:
     return sorted({*kept, *sorted(cited)[:MOST]})
 
 
-def _held(h: History, rows: Sequence[int], cited: set[int]) -> list[tuple[str, int, int]]:
-    """By value of a cited operation: from when until when the register must have held it: from the
-    first end to the last beginning of the operations with it."""
+@dataclass(frozen=True)
+class _Band:
+    """A value that a register held: throughout from one event to another (first: None for the
+    beginning), or at one instant between them."""
+
+    value: str
+    first: int | None
+    last: int
+    throughout: bool
+
+
+def _held(h: History, cited: set[int]) -> list[_Band]:
+    """The zones of the values that the proof is about: it cites, of each, the operation that ended
+    first and the one that began last. A value that no operation wrote is the one at first."""
     by_value: dict[str, list[int]] = {}
-    for row in rows:
+    for row in sorted(cited):
         end = int(h.pair[row])
-        if end >= 0 and h.kind[end] == OK:
-            by_value.setdefault(h.spelled(h.value_of(end)), []).append(row)
-    held = []
+        if end < 0 or h.kind[end] != OK or h.fs[h.f[row]] not in ("read", "write"):
+            return []
+        by_value.setdefault(h.spelled(h.value_of(end)), []).append(row)
+    bands = []
     for value, same in by_value.items():
         first, last = min(int(h.pair[r]) for r in same), max(same)
-        if cited & set(same) and first < last:
-            held.append((value, first, last))
-        elif cited & set(same):
-            held.append((value, last, first))
-    return held
+        if not _written(h, same[0]):
+            bands.append(_Band(value, None, last, throughout=True))
+        else:
+            bands.append(_Band(value, min(first, last), max(first, last), first < last))
+    return bands
+
+
+def _written(h: History, row: int) -> bool:
+    """Whether some operation may have written the value that this one wrote, or read."""
+    value = h.value_of(int(h.pair[row]))
+    writes = (h.kind == INVOKE) & h.rows("write") & (h.key_of == h.key_of[row])
+    return any(h.value_of(int(r)) == value for r in np.flatnonzero(writes)[:100_000])
+
+
+def _band(drawing: Drawing, scale: _Scale, band: _Band, y: float) -> None:
+    x = float(GUTTER) if band.first is None else scale.x(band.first)
+    width = scale.x(band.last) - x
+    words = f"{'held' if band.throughout else 'held at some instant'} {short(band.value, 24)}"
+    cls = "badband" if band.throughout else "thin badline dash"
+    drawing.rect(x, y, width, BAR, cls, hint=f"must have {words}")
+    drawing.text(4, y + 16, "must have", "bad")
+    room = len(words) * (CHARACTER + 0.6)
+    inside = x + 4 + room < WIDTH
+    drawing.text(x + 4 if inside else x - 4, y + 16, words, "bad", "start" if inside else "end")
 
 
 def _axis(drawing: Drawing, scale: _Scale, height: float) -> None:
+    spell = clock_of(scale.h, scale.events)
     for row, anchor in ((scale.low, "start"), (scale.high, "end")):
         x = scale.x(row)
-        drawing.line(x, TOP - 8, x, height - 20)
-        drawing.text(x, 14, f"{scale.h.seconds(row):.3f} s", "soft", anchor)
-    drawing.text(GUTTER, height - 4, "time; not to scale where much happens", "soft")
+        drawing.line(x, TOP - 8, x, height - 22)
+        drawing.text(x, 14, spell(row), "soft", anchor)
+    drawing.text(WIDTH / 2, 14, "time, not to scale where much happens", "soft", "middle")
+
+
+def _legend(drawing: Drawing, h: History, rows: Sequence[int], height: float) -> None:
+    """What the colours mean, of those that are there."""
+    kinds = {int(h.kind[h.pair[r]]) if h.pair[r] >= 0 else -1 for r in rows}
+    at = float(GUTTER)
+    shown = [("ok", "ok", OK in kinds), ("fail", "failed for certain", FAIL in kinds),
+             ("info", "outcome unknown", bool(kinds - {OK, FAIL}))]  # fmt: skip
+    for cls, words, there in shown:
+        if there:
+            drawing.rect(at, height - 12, 14, 4, cls, radius=0)
+            drawing.text(at + 20, height - 6, words, "soft")
+            at += 40 + len(words) * CHARACTER
+    drawing.rect(at, height - 15, 14, 11, "box bad")
+    drawing.text(at + 20, height - 6, "cited by the proof", "soft")
 
 
 def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool) -> None:
@@ -126,9 +182,13 @@ def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool) -> No
     label = label_of(h, row)
     drawing.rect(x, y, to - x, BAR, "box bad" if cited else "box", hint=f"{label} (index {row})")
     drawing.rect(x, y + BAR - 4, to - x, 4, _CLASS.get(kind, "info"), radius=0)
-    room = int((to - x - 6) / 6.7)
-    if room >= 3:
-        drawing.text(x + 5, y + 14, short(label, room), "bad" if cited else "")
+    tone, wide = ("bad", CHARACTER + 0.6) if cited else ("", CHARACTER)
+    room, beside = int((to - x - 8) / wide), int((scale.free(row) - to - 8) / wide)
+    if len(label) <= room or room >= beside:
+        if room >= 3:
+            drawing.text(x + 5, y + 14, short(label, room), tone)
+    else:
+        drawing.text(to + 4, y + 14, short(label, beside), f"halo {tone}".strip())
 
 
 def label_of(h: History, row: int) -> str:
@@ -138,6 +198,16 @@ def label_of(h: History, row: int) -> str:
     if end >= 0 and h.shown[end] and f in ("get", "dump"):
         return f"{f}: {', '.join(short(s.id, 16) for s in h.siblings(end)[:4]) or 'nothing'}"
     known = end if end >= 0 and h.value[end] >= 0 else row
-    value = short(h.spelled(h.value_of(known)), 30) if h.value[known] >= 0 else ""
+    value = _value(h, known) if f not in VALUELESS else ""
     id = f" {short(h.ids[h.id[row]], 14)}" if h.id[row] >= 0 else ""
     return f"{f}{id} {value}".strip()
+
+
+def _value(h: History, row: int) -> str:
+    """The value of an event in a few characters; a transaction by its steps."""
+    if h.value[row] < 0:
+        return ""
+    value = h.value_of(row)
+    if h.fs[h.f[row]] == "txn" and isinstance(value, list):
+        return short("; ".join(micro(h, step) for step in value[:6]), 60)
+    return short(h.spelled(value), 30)

@@ -14,6 +14,7 @@ from typing import Any
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.logs.beside import UNTOUCHING, Beside, lost, mechanism
 from dynamesis.checkers.logs.logs import Event
+from dynamesis.harness.report.pictures.instants import clock
 from dynamesis.harness.report.pictures.svg import Drawing, short
 
 #: marks of a lane, and pixels
@@ -81,9 +82,10 @@ def _draw(beside: Beside, lanes: Mapping[str, list[tuple[Event, str]]], id: str)
     def x(event: Event) -> float:
         return GUTTER + 16 + (WIDTH - GUTTER - 90) * rank[event["mono"]] / max(1, len(stamps) - 1)
 
+    spell = clock(mono - began for mono in stamps)
     for mono, anchor in ((stamps[0], "start"), (stamps[-1], "end")):
-        drawing.text(GUTTER if anchor == "start" else WIDTH - 4, 14,
-                     f"{(mono - began) / 1e9:.3f} s", "soft", anchor)  # fmt: skip
+        at = GUTTER if anchor == "start" else WIDTH - 4
+        drawing.text(at, 14, spell(mono - began), "soft", anchor)
     for i, (node, lane) in enumerate(lanes.items()):
         y = TOP + LANE * i + 18
         drawing.text(4, y + 4, short(node, 9), "bold")

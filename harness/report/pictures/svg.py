@@ -49,6 +49,8 @@ RULES = """\
 .pic .thin.fail{stroke:var(--fail)}
 .pic .thin.open{stroke:var(--open)}.pic .thin.ink{stroke:var(--ink)}
 .pic .dots{stroke-dasharray:2 4}.pic .ring{fill:none;stroke:var(--bad);stroke-width:2}
+.pic .possible{fill:var(--good);fill-opacity:.16;stroke:var(--good);stroke-width:1.5}
+.pic .number{fill:var(--paper);font-size:10px;font-weight:600}
 .pic .thin.info{stroke:var(--info)}.pic .thin.good{stroke:var(--good)}
 """
 
@@ -120,6 +122,19 @@ class Drawing:
         d = f"M{number(x)},{number(y)} Q{number(control[0])},{number(control[1])} "
         self.add("path", d=f"{d}{number(to_x)},{number(to_y)}", cls=cls)
         self._head(control, end, bad)
+
+    def elbow(
+        self, start: tuple[float, float], x: float, end: tuple[float, float], bad: bool = False,
+        dashed: bool = False,
+    ) -> None:  # fmt: skip
+        """An arrow that goes sideways to `x`, down, and sideways to its end, with round corners."""
+        (at, y), (to, to_y) = start, end
+        out, back = (5 if x >= at else -5), (5 if to >= x else -5)
+        cls = ("badline" if bad else "line") + (" dash" if dashed else "")
+        n = number
+        d = f"M{n(at)},{n(y)} H{n(x - out)} Q{n(x)},{n(y)} {n(x)},{n(y + 5)} V{n(to_y - 5)}"
+        self.add("path", d=f"{d} Q{n(x)},{n(to_y)} {n(x + back)},{n(to_y)} H{n(to)}", cls=cls)
+        self._head((x, to_y), end, bad)
 
     def _head(self, came: tuple[float, float], at: tuple[float, float], bad: bool) -> None:
         dx, dy = at[0] - came[0], at[1] - came[1]

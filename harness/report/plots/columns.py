@@ -32,6 +32,8 @@ COLUMNS = (
     "outcome",
     "seen",
 )
+#: processes that have a lane each; where there are more, a lane is used again
+OWN = 40
 #: operations of which the words are packed too; names of keys
 WORDED, KEYS = 20_000, 20_000
 #: an operation that never ended
@@ -39,9 +41,9 @@ OPEN = 3
 
 
 def operations(h: History) -> JsonObject:
-    """{count, harness, columns, packed (base64), names, words}: of all operations but the
-    nemesis's; `harness`: the processes by number that are not clients, the first ones. Times are us
-    since the test began; `outcome` is 0 ok, 1 fail, 2 info, 3 open; `took` is -1 where it is
+    """{count, harness, columns, packed (base64), names, lane_names, words}: of all operations but
+    the nemesis's; `harness`: the processes by number that are not clients, the first ones. Times
+    are us since the test began; `outcome` is 0 ok, 1 fail, 2 info, 3 open; `took` is -1 where it is
     open; `seen` is the number of siblings, -1 where none were asked for."""
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process != -2))
     end = h.pair[rows]
@@ -52,6 +54,7 @@ def operations(h: History) -> JsonObject:
         (end >= 0) & h.shown[ended], h.sib_start[ended + 1] - h.sib_start[ended], -1
     )
     names, process = np.unique(h.process[rows], return_inverse=True)
+    own = owners(h.process[rows])
     order = sorted(range(len(h.nodes)), key=h.nodes.__getitem__)
     place = np.append(np.argsort(order), -1).astype(np.int64)
     columns: Mapping[str, Ints] = {
@@ -78,6 +81,7 @@ def operations(h: History) -> JsonObject:
             "f": [short(f, 24) for f in h.fs],
             "key": [short(key, 48) for key in h.keys[:KEYS]],
         },
+        "lane_names": [short(h.name_of(p), 12) for p in own],
         "words": words(h, rows),
     }
 
@@ -88,8 +92,11 @@ def _node(h: History, rows: Ints, ended: Ints) -> Ints:
 
 
 def lanes(process: Ints, start: Ints, finish: Ints) -> Ints:
-    """A lane for each process, used again when its process has done its last operation: retired
-    processes would else make thousands."""
+    """A lane for each process; where they are many, it is used again when its process has done its
+    last operation: retired processes would else make thousands."""
+    if own := owners(process):
+        place = {p: i for i, p in enumerate(own)}
+        return np.array([place[p] for p in process.tolist()], np.int64)
     lane_of: dict[int, int] = {}
     last: dict[int, int] = {}
     for p, begun, done in zip(process.tolist(), start.tolist(), finish.tolist(), strict=True):
@@ -105,6 +112,14 @@ def lanes(process: Ints, start: Ints, finish: Ints) -> Ints:
             heapq.heappush(busy, (last[p], lane_of[p]))
         found[i] = lane_of[p]
     return found
+
+
+def owners(process: Ints) -> list[int]:
+    """The processes by their lanes, clients first; empty where a lane does not have one alone."""
+    names = np.unique(process).tolist()
+    if len(names) > OWN:
+        return []
+    return sorted(names, key=lambda p: (p < 0, abs(p)))
 
 
 def words(h: History, rows: Ints) -> str:

@@ -18,14 +18,31 @@ async function unpack(ops) {
   });
   const text = ops.words ? new TextDecoder().decode(await inflate(ops.words)) : "";
   found.words = text ? text.split("\n") : [];
-  found.lanes = 1; found.longest = 0; found.last = 1;
+  found.lanes = 1; found.longest = 0; found.last = 1; found.lane_names = ops.lane_names; found.nodeless = false;
   for (let k = 0; k < n; k++) {
     found.lanes = Math.max(found.lanes, found.lane[k] + 1);
+    found.nodeless ||= found.node[k] < 0;
     found.longest = Math.max(found.longest, found.took[k]);
     found.last = Math.max(found.last, found.start[k] + Math.max(0, found.took[k]));
   }
   found.pass = new Uint8Array(n).fill(1);
+  [found.slot, found.slots] = slotted(found);
   return found;
+}
+
+// In the lane of its node, the slot of each operation: operations that overlap have slots of their own,
+// as far as there are slots.
+function slotted(d, most = 60) {
+  const slot = new Uint8Array(d.count), busy = new Map();
+  let slots = 1;
+  for (let k = 0; k < d.count; k++) {
+    if (!busy.has(d.node[k])) busy.set(d.node[k], []);
+    const ends = busy.get(d.node[k]), right = d.took[k] < 0 ? d.last : d.start[k] + d.took[k];
+    let s = ends.findIndex((end) => end <= d.start[k]);
+    if (s < 0) s = ends.length < most ? ends.length : k % most;
+    ends[s] = Math.max(ends[s] || 0, right); slot[k] = s; slots = Math.max(slots, s + 1);
+  }
+  return [slot, slots];
 }
 
 // Which operations pass: outcomes a set of numbers, key a part of the name, the others numbers or -1.
@@ -47,50 +64,72 @@ function first(column, value) {
   return low;
 }
 
-// Bars of the operations between two instants (s). What is less than a pixel apart in one lane and
-// of one outcome becomes one bar, so that there are never more bars than pixels.
-function bars(d, from, to, pixels, byNode) {
-  const pixel = ((to - from) / pixels) * 1e6, end = to * 1e6, lanes = d.lanes, nodes = d.names.node.length;
-  const open = new Map(), out = { left: [], right: [], y: [], height: [], op: [], many: [], outcome: [] };
-  for (let k = first(d.start, from * 1e6 - d.longest); k < d.count && d.start[k] <= end; k++) {
+// By outcome: where operations share a pixel, the one of the highest rank is shown.
+const RANKS = [1, 4, 3, 2];
+
+// Where operations are drawn: groups (clients, or nodes) from the top down, in each some slots.
+function layout(d, byNode) {
+  const nodes = d.names.node.length;
+  const groups = byNode ? nodes + (d.nodeless || !nodes ? 1 : 0) : Math.min(d.lanes, 640), slots = byNode ? d.slots : 1;
+  const slot = (k) => (byNode ? d.slot[k] : 0);
+  const group = (k) => (byNode ? (d.node[k] < 0 ? nodes : d.node[k]) : d.lanes === groups ? d.lane[k] : Math.floor((d.lane[k] * groups) / d.lanes));
+  return { groups, slots, slot, group, middle: (k) => group(k) - 0.4 + (0.8 * (slot(k) + 0.5)) / slots };
+}
+
+// The operations between two instants (s) as an image `width` pixels wide: `colours` by outcome, as
+// 32-bit ABGR. So the cost of a frame does not depend on how many there are. Row 0 is the first lane.
+function bars(d, from, to, width, { groups, slots, slot, group }, colours) {
+  const grid = new Uint8Array(groups * slots * width), scale = width / ((to - from) * 1e6), zero = from * 1e6;
+  for (let k = first(d.start, zero - d.longest); k < d.count && d.start[k] <= to * 1e6; k++) {
     if (!d.pass[k]) continue;
-    const left = d.start[k], right = d.took[k] < 0 ? d.last : left + d.took[k];
-    const lane = byNode ? (d.node[k] < 0 ? nodes : d.node[k]) * lanes + d.lane[k] : d.lane[k];
-    const slot = lane * 4 + d.outcome[k], at = open.get(slot);
-    if (at !== undefined && left - out.right[at] * 1e6 < pixel) {
-      out.right[at] = Math.max(out.right[at], right / 1e6); out.many[at] += 1; continue;
-    }
-    open.set(slot, out.left.length);
-    out.left.push(left / 1e6); out.right.push(right / 1e6); out.op.push(k); out.many.push(1); out.outcome.push(d.outcome[k]);
-    out.y.push(byNode ? Math.floor(lane / lanes) - 0.4 + (0.8 * (d.lane[k] + 0.5)) / lanes : lane);
-    out.height.push(byNode ? 0.8 / lanes : 0.8);
+    const right = d.took[k] < 0 ? d.last : d.start[k] + d.took[k], rank = RANKS[d.outcome[k]];
+    const left = Math.max(0, Math.floor((d.start[k] - zero) * scale)), end = Math.min(width, Math.max(left + 2, Math.ceil((right - zero) * scale)));
+    const at = (group(k) * slots + slot(k)) * width;
+    for (let c = at + left; c < at + end; c++) if (grid[c] < rank) grid[c] = rank;
   }
-  return out;
+  const many = groups * slots, thick = many <= 60 ? 8 : many <= 240 ? 4 : 1, gap = many > 240 && slots === 1 ? 0 : Math.max(1, Math.round((slots * thick) / 8));
+  const height = groups * (slots * thick + 2 * gap), image = new Uint32Array(width * height), colour = ranked(colours);
+  for (let g = 0; g < groups; g++) for (let s = 0; s < slots; s++) {
+    const to = (g * (slots * thick + 2 * gap) + gap + s * thick) * width, from = (g * slots + s) * width;
+    for (let c = 0; c < width; c++) image[to + c] = colour[grid[from + c]];
+    for (let t = 1; t < thick; t++) image.copyWithin(to + t * width, to, to + width);
+  }
+  return { image, width, height };
 }
 
-// Points of latency, at most one of an outcome in each cell of a few pixels.
-function points(d, from, to, pixels) {
-  const cell = ((to - from) / pixels) * 7e6, out = { x: [], y: [], op: [], outcome: [] }, seen = new Set();
-  for (let k = first(d.start, from * 1e6); k < d.count && d.start[k] <= to * 1e6; k++) {
+// Latencies as such an image, small squares: `low` to `high` ms on a log scale, the lowest first.
+function points(d, from, to, width, height, low, high, colours) {
+  const grid = new Uint8Array(width * height), scale = width / ((to - from) * 1e6), zero = from * 1e6, rise = height / Math.log(high / low);
+  for (let k = first(d.start, zero); k < d.count && d.start[k] <= to * 1e6; k++) {
     if (!d.pass[k] || d.took[k] < 0 || d.process[k] < d.harness) continue;
-    const ms = Math.max(d.took[k] / 1e3, 1e-3);
-    const name = (Math.floor(d.start[k] / cell) * 512 + Math.floor((Math.log10(ms) + 4) * 14)) * 4 + d.outcome[k];
-    if (seen.has(name)) continue;
-    seen.add(name);
-    out.x.push(d.start[k] / 1e6); out.y.push(ms); out.op.push(k); out.outcome.push(d.outcome[k]);
+    const x = Math.floor((d.start[k] - zero) * scale), y = Math.floor(Math.log(Math.max(d.took[k] / 1e3, 1e-3) / low) * rise), rank = RANKS[d.outcome[k]];
+    for (let r = Math.max(0, y - 1); r <= Math.min(height - 1, y + 1); r++) for (let c = Math.max(0, x - 1); c <= Math.min(width - 1, x + 1); c++)
+      if (grid[r * width + c] < rank) grid[r * width + c] = rank;
   }
-  return out;
+  const colour = ranked(colours);
+  return { image: Uint32Array.from(grid, (rank) => colour[rank]), width, height };
 }
 
-// Rectangles as columns for each outcome: opaque ones without an outline are what a browser fills
-// fastest. `box(i)` gives [left, right, bottom, top].
-function boxes(shapes, box) {
-  const found = OUTCOMES.map(() => ({ left: [], right: [], bottom: [], top: [] }));
-  for (let i = 0; i < shapes.op.length; i++) {
-    const columns = found[shapes.outcome[i]], sides = box(i);
-    Object.keys(columns).forEach((side, n) => columns[side].push(sides[n]));
-  }
+function ranked(colours) {
+  const found = [0, 0, 0, 0, 0];
+  RANKS.forEach((rank, outcome) => { found[rank] = colours[outcome]; });
   return found;
+}
+
+// The shown operations of a group and slot that are within `near` s of an instant, the nearest first.
+function at(d, place, x, y, near) {
+  const found = [], time = x * 1e6, slack = near * 1e6;
+  for (let k = first(d.start, time - slack - d.longest); k < d.count && d.start[k] <= time + slack; k++) {
+    const right = d.took[k] < 0 ? d.last : d.start[k] + d.took[k], off = Math.max(d.start[k] - time, time - right, 0);
+    if (d.pass[k] && off <= slack && Math.abs(place.middle(k) - y) <= 0.45 / place.slots) found.push([off, k]);
+  }
+  return found.sort((a, b) => a[0] - b[0]).map(([, k]) => k);
+}
+
+// A stretch of time in words, with the digits by which its ends differ.
+function stretch(from, to) {
+  const span = to - from, digits = span >= 0.01 ? 3 : span >= 1e-5 ? 6 : 9;
+  return `${Math.max(0, from).toFixed(digits)} s to ${to.toFixed(digits)} s`;
 }
 
 function describe(d, k) {

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.measure.availability import availability
 from dynamesis.harness.report.plots.columns import operations
@@ -18,7 +21,10 @@ CUTS = 8
 
 
 def facts(run: Run, logs: Logs | None, results: Mapping[str, Any]) -> JsonObject:
-    """{operations, course, measures, availability}; times in s since the test began."""
+    """{operations, course, measures, availability, ...}; times in s since the test began. A
+    history without times has its indices instead, and `timed` is false."""
+    timed = bool(run.history.time.any())
+    run = run if timed else Run(by_index(run.history), run.test)
     measured = measures(run.history, logs)
     shares = _availability(run, results, measured)
     return {
@@ -27,7 +33,14 @@ def facts(run: Run, logs: Logs | None, results: Mapping[str, Any]) -> JsonObject
         "measures": measured,
         "availability": shares,
         "sides": len(shares) > 1,
+        "timed": timed,
+        "axis": "s since the test began" if timed else "index (the history has no times)",
     }
+
+
+def by_index(h: History) -> History:
+    """The history with an event each second, so that the axis shows indices."""
+    return replace(h, time=np.arange(len(h), dtype=np.int64) * 1_000_000_000)
 
 
 def _availability(

@@ -2,7 +2,19 @@
 // comes into sight: only what can be seen is drawn anew). Colours follow the page's variables.
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const SERIES = ["ok", "fail", "info", "good", "band", "open"];
-const DASHES = ["solid", "dashed", "dotted", "dashdot", "dotdash", "solid"];
+const DASHES = ["solid", "dashed", "dotted", "dashdot", "dotdash"];
+// a colour of the page as 32-bit ABGR
+const abgr = (name) => { const hex = css(name).slice(1); return (0xff000000 | (parseInt(hex.slice(4, 6), 16) << 16) | (parseInt(hex.slice(2, 4), 16) << 8) | parseInt(hex.slice(0, 2), 16)) >>> 0; };
+// The points of a line through windows of time; one without neighbours is as long as its window.
+function run(at, size, values) {
+  const x = [], y = [], here = (i) => values[i] !== null && values[i] !== undefined;
+  for (let i = 0; i < values.length; i++) {
+    if (!here(i)) { x.push(at[i]); y.push(NaN); continue; }
+    const alone = !here(i - 1) && !here(i + 1);
+    for (const part of alone ? [0, 1] : [0.5]) { x.push(at[i] + size * part); y.push(values[i]); }
+  }
+  return { x, y };
+}
 
 class Figures {
   constructor(facts, data) {
@@ -29,7 +41,9 @@ class Figures {
     const band = fig.vstrip({ x0: { field: "x0" }, x1: { field: "x1" }, source: this.bands, line_color: null });
     const mark = fig.vspan({ field: "x" }, { source: this.marks, line_dash: "dashed" });
     const [xaxis, yaxis] = [fig.below[0], fig.left[0]];
-    xaxis.axis_label = "s since the test began"; yaxis.axis_label = label;
+    yaxis.axis_label = label;
+    xaxis.formatter = new Bokeh.BasicTickFormatter({ use_scientific: false });
+    if (!log) yaxis.formatter = new Bokeh.NumeralTickFormatter({ format: "0,0.[000]" });
     this.paints.push(() => {
       band.glyph.setv({ fill_color: css("band"), fill_alpha: 0.22 }); mark.glyph.setv({ line_color: css("soft") });
       fig.setv({ background_fill_color: css("paper"), border_fill_color: css("paper"), outline_line_color: css("line") });
@@ -55,20 +69,35 @@ class Figures {
     });
     for (const [id] of placed) watch.observe(document.getElementById(id));
     for (const [, fig] of placed) whole.add_root(fig);
-    return Bokeh.embed.add_document_standalone(whole, document.body, placed.map(([id]) => document.getElementById(id)));
+    return Bokeh.embed.add_document_standalone(whole, document.body, placed.map(([id]) => document.getElementById(id)))
+      .then((views) => {
+        // what the style is asked for each label of each frame is asked once
+        for (const view of views) Object.defineProperty(view, "base_font_size", { value: view.base_font_size });
+        // only now: a label that is drawn before its plot has a width leaves a trace
+        for (const { fig } of this.figures) fig.below[0].axis_label = this.facts.axis;
+      });
+  }
+
+  // An image of operations in a figure; it is set by `refresh`.
+  image(fig) {
+    const source = new Bokeh.ColumnDataSource({ data: { image: [], x: [], y: [], dw: [], dh: [] } }), field = (name) => ({ field: name });
+    fig.image_rgba({ image: field("image"), x: field("x"), y: field("y"), dw: field("dw"), dh: field("dh"), source });
+    return ({ image, width, height }, x, y, dw, dh) => {
+      const array = Bokeh.require("core/util/ndarray").ndarray(image, { dtype: "uint32", shape: [height, width] });
+      source.data = { image: [array], x: [x], y: [y], dw: [dw], dh: [dh] };
+    };
   }
 
   timeline() {
     const fig = this.figure("timeline", 360, new Bokeh.Range1d({ start: 1, end: 0 }), "");
     this.states = new Bokeh.ColumnDataSource({ data: { left: [], right: [], y: [], top: [], words: [], all: [] } });
     const state = fig.hbar({ y: { field: "y" }, height: 0.96, left: { field: "left" }, right: { field: "right" }, source: this.states, line_color: null, hatch_pattern: "/" });
-    const bar = this.shapes(fig, "bars");
+    this.bars = this.image(fig);
     const ring = fig.hbar({ y: { field: "y" }, height: { field: "height" }, left: { field: "left" }, right: { field: "right" }, source: this.cited, fill_color: null, line_width: 3 });
     const words = new Bokeh.LabelSet({ x: { field: "left" }, y: { field: "top" }, text: { field: "words" }, source: this.states, text_font_size: "11px", x_offset: 3, y_offset: -4 });
     fig.add_layout(words);
     fig.on_event(Bokeh.Tap ?? "tap", ({ x, y }) => this.tapped(x, y));
     this.paints.push(() => {
-      bar();
       ring.glyph.setv({ line_color: css("bad") }); words.text_color = css("ink");
       state.glyph.setv({ fill_color: css("bad"), fill_alpha: 0.14, hatch_color: css("bad"), hatch_alpha: 0.35 });
     });
@@ -76,30 +105,17 @@ class Figures {
     return fig;
   }
 
-  // Rectangles by outcome, set by `refresh`; gives what paints them.
-  shapes(fig, name) {
-    this[name] = OUTCOMES.map(() => new Bokeh.ColumnDataSource({ data: { left: [], right: [], bottom: [], top: [] } }));
-    const side = (field) => ({ field });
-    const made = this[name].map((source) => fig.quad({ left: side("left"), right: side("right"), bottom: side("bottom"), top: side("top"), source, line_color: null }));
-    return () => made.forEach((one, i) => one.glyph.setv({ fill_color: css(OUTCOMES[i]) }));
-  }
-
-  // The bar at a place of the timeline, to `chosen`: (operation, how many the bar counts).
+  // The operation at a place of the timeline, to `chosen`: (operation, how many are there).
   tapped(x, y) {
-    const b = this.drawn.bars, near = ((this.range.end - this.range.start) / 1000) * 3;
-    let best = -1, nearest = near;
-    for (let i = 0; i < b.op.length; i++) {
-      const off = Math.max(b.left[i] - x, x - b.right[i], 0);
-      if (off < nearest && Math.abs(b.y[i] - y) <= b.height[i] / 2) { best = i; nearest = off; }
-    }
-    if (best >= 0) this.chosen(b.op[best], b.many[best]);
+    const near = ((this.range.end - this.range.start) / 1000) * 3, found = at(this.data, layout(this.data, this.byNode), x, y, near);
+    if (found.length) this.chosen(found[0], found.length);
   }
 
   latency() {
     const took = this.data.took.filter((t, k) => t >= 0 && this.data.process[k] >= this.data.harness), edge = (f) => took.reduce((a, b) => f(a, b), took[0] ?? 1000) / 1e3;
-    const fig = this.figure("latency", 284, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 0.01) * 0.7, end: Math.max(edge(Math.max), 0.1) * 1.5 }), "ms", true);
+    const fig = this.figure("latency", 284, new Bokeh.Range1d({ start: Math.max(edge(Math.min), 1e-3) * 0.7, end: Math.max(edge(Math.max), 2e-3) * 1.5 }), "ms", true);
     this.slow = fig;
-    this.paints.push(this.shapes(fig, "points"));
+    this.points = this.image(fig);
     this.lines(fig, this.facts.measures.latency, ["ink", "ink", "ink"]);
     return fig;
   }
@@ -116,10 +132,10 @@ class Figures {
   }
 
   lines(fig, named, colours) {
-    const half = this.facts.measures.window / 2, at = this.facts.measures.at.map((t) => t + half), items = [];
+    const { window, at } = this.facts.measures, items = [];
     Object.keys(named).forEach((name, i) => {
-      const source = new Bokeh.ColumnDataSource({ data: { x: at, y: named[name].map((v) => (v === null ? NaN : v)) } });
-      const line = fig.line({ x: { field: "x" }, y: { field: "y" }, source, line_width: 2, line_dash: DASHES[i % 6] });
+      const source = new Bokeh.ColumnDataSource({ data: run(at, window, named[name]) }), dash = DASHES[(i + Math.floor(i / colours.length)) % 5];
+      const line = fig.line({ x: { field: "x" }, y: { field: "y" }, source, line_width: 2, line_dash: dash });
       this.paints.push(() => line.glyph.setv({ line_color: css(colours[i % colours.length]) }));
       items.push(new Bokeh.LegendItem({ label: { value: name }, renderers: [line] }));
     });
@@ -128,33 +144,48 @@ class Figures {
     this.paints.push(() => legend.setv({ background_fill_color: css("paper"), background_fill_alpha: 0, label_text_color: css("ink") }));
   }
 
-  paint() { for (const one of this.paints) one(); }
+  paint() {
+    for (const one of this.paints) one();
+    this.colours = OUTCOMES.map(abgr);
+    if (this.drawn) this.refresh(true);
+  }
 
   // Draws the operations anew if what is shown has left what was drawn, or is finer than it.
   refresh(force) {
     const { start, end } = this.range, span = end - start;
     if (!force && this.drawn && start >= this.drawn.from && end <= this.drawn.to && span > this.drawn.span * 0.8 && span < this.drawn.span * 1.25) return;
-    const from = start - span * 0.75, to = end + span * 0.75, pixels = Math.max(300, document.getElementById("timeline-plot").clientWidth - 90) * 2.5;
-    const least = (to - from) / pixels, found = bars(this.data, from, to, pixels, this.byNode), rest = points(this.data, from, to, pixels);
-    this.drawn = { from, to, span, bars: found, points: rest };
-    const s = this.states.data, wide = (i) => ((s.right[i] - s.left[i]) / span) * (pixels / 2.5) > s.all[i].length * 6;
-    this.states.data = { ...s, words: s.all.map((words, i) => (wide(i) ? words : "")) };
-    const bar = (i) => [found.left[i], Math.max(found.right[i], found.left[i] + least * 1.2), found.y[i] - found.height[i] / 2, found.y[i] + found.height[i] / 2];
-    boxes(found, bar).forEach((shape, i) => { this.bars[i].data = shape; });
-    const { start: low, end: high } = this.slow.y_range, grow = (high / low) ** (1.8 / 195);
-    const point = (i) => [rest.x[i] - least * 1.6, rest.x[i] + least * 1.6, rest.y[i] / grow, rest.y[i] * grow];
-    boxes(rest, point).forEach((shape, i) => { this.points[i].data = shape; });
+    const from = start - span * 0.75, to = end + span * 0.75, view = Math.max(300, document.getElementById("timeline-plot").clientWidth - 90);
+    const width = Math.round(view * 2.5), place = layout(this.data, this.byNode);
+    this.drawn = { from, to, span };
+    this.words(start, view / span);
+    this.bars(bars(this.data, from, to, width, place, this.colours), from, -0.5, to - from, place.groups);
+    const { start: low, end: high } = this.slow.y_range;
+    this.points(points(this.data, from, to, width, 200, low, high, this.colours), from, low, to - from, high - low);
+  }
+
+  // The states of nodes in words, where there is room for them: in two rows, so that none hides another.
+  words(start, pixels) {
+    const s = this.states.data, free = new Map(), words = s.all.map(() => ""), top = s.y.map((y) => y - 0.36);
+    const order = s.left.map((_, i) => i).sort((a, b) => s.left[a] - s.left[b]);
+    for (const i of order) {
+      const x = (s.left[i] - start) * pixels, long = s.all[i].length * 6 + 6, ends = free.get(s.y[i]) || [-1e9, -1e9];
+      const row = ends.findIndex((end) => end <= x);
+      if (row < 0 || (s.right[i] - s.left[i]) * pixels < long) continue;
+      words[i] = s.all[i]; top[i] += row * 0.3; ends[row] = x + long; free.set(s.y[i], ends);
+    }
+    this.states.data = { ...s, words, top };
   }
 
   // Lanes by process or by node, and in these the states of the nodes.
   arrange(byNode) {
     this.byNode = byNode;
-    const nodes = this.data.names.node, lanes = byNode ? nodes.length + 1 : this.data.lanes, axis = this.lanes.left[0];
+    const nodes = this.data.names.node, lanes = layout(this.data, byNode).groups, axis = this.lanes.left[0];
+    const names = byNode ? [...nodes, "no node"] : this.data.lane_names;
     this.lanes.y_range.setv({ start: lanes - 0.4, end: -0.6 });
     this.lanes.height = Math.min(640, Math.max(180, 70 + lanes * (byNode ? 52 : 22)));
     axis.ticker = new Bokeh.FixedTicker({ ticks: byNode || lanes <= 40 ? [...Array(lanes).keys()] : [] });
-    axis.major_label_overrides = new Map(byNode ? [...nodes, "no node"].map((name, i) => [i, name.slice(0, 12)]) : []);
-    axis.axis_label = byNode ? "" : "client";
+    axis.major_label_overrides = new Map(names.map((name, i) => [i, name.slice(0, 12)]));
+    axis.axis_label = byNode ? "" : names.length ? "process" : "client";
     const states = byNode ? this.facts.course.states.filter((s) => nodes.includes(s.node)) : [];
     this.states.data = { left: states.map((s) => s.from), right: states.map((s) => s.to), y: states.map((s) => nodes.indexOf(s.node)), top: states.map((s) => nodes.indexOf(s.node) - 0.36), words: states.map(() => ""), all: states.map((s) => s.state) };
     this.refresh(true); this.ring(this.ringed || []);
@@ -162,10 +193,9 @@ class Figures {
 
   ring(ops) {
     this.ringed = ops;
-    const d = this.data, n = d.names.node.length;
-    const y = (k) => (this.byNode ? (d.node[k] < 0 ? n : d.node[k]) - 0.4 + (0.8 * (d.lane[k] + 0.5)) / d.lanes : d.lane[k]);
+    const d = this.data, place = layout(d, this.byNode);
     this.cited.data = { left: ops.map((k) => d.start[k] / 1e6), right: ops.map((k) => (d.took[k] < 0 ? d.last : d.start[k] + d.took[k]) / 1e6),
-      y: ops.map(y), height: ops.map(() => (this.byNode ? 0.8 / d.lanes : 0.86)) };
+      y: ops.map(place.middle), height: ops.map(() => 0.86 / place.slots) };
   }
 
   // Sets the stretch of time of every plot, in s.

@@ -17,13 +17,15 @@ BELOW = 58
 class Frame:
     """A plot under way, `height` pixels high without its axis."""
 
-    def __init__(self, title: str, height: float, length: float, course: Mapping[str, Any]) -> None:
+    def __init__(self, title: str, height: float, length: float, drawn: Mapping[str, Any]) -> None:
+        """`drawn` as plots.facts has it."""
+        course = drawn["course"]
         self.drawing = Drawing(title, WIDTH, TOP + height + BELOW)
         self.length = max(length, 1e-3)
         self.bottom = TOP + height
         self._bands(course["faults"])
         self._phases(course["phases"])
-        self._axis()
+        self._axis(drawn["axis"])
 
     def x(self, seconds: float) -> float:
         """The place of an instant."""
@@ -64,13 +66,13 @@ class Frame:
                 self.drawing.text(left, 14, name, "bold")
                 free = left + (len(name) + 1.5) * CHARACTER
 
-    def _axis(self) -> None:
+    def _axis(self, label: str) -> None:
         self.drawing.line(LEFT, self.bottom, WIDTH - RIGHT, self.bottom)
         for tick in ticks(self.length, 10):
             x = self.x(tick)
             self.drawing.line(x, self.bottom, x, self.bottom + 5)
             self.drawing.text(x, self.bottom + 18, f"{tick:g}", "soft", "middle")
-        self.drawing.text(WIDTH - RIGHT, self.bottom + 33, "s since the test began", "soft", "end")
+        self.drawing.text(WIDTH - RIGHT, self.bottom + 33, label, "soft", "end")
 
 
 def ticks(most: float, count: int) -> Iterator[float]:

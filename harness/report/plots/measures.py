@@ -5,6 +5,7 @@ Times are in s since the test began, latencies in ms. Windows are equal, at most
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,13 @@ def windows(h: History) -> tuple[float, float]:
 def measures(h: History, logs: Logs | None) -> JsonObject:
     """All series, each by window: {window, length, at, latency, rate, siblings, repairs, hints}."""
     size, length = windows(h)
-    count = int(length / size) + 1
+    count = max(1, math.ceil(round(length / size, 6)))
+    widths = np.full(count, size)
+    widths[-1] = max(length - size * (count - 1), size / 4)
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     end = h.pair[rows]
     ok = (end >= 0) & (h.kind[np.maximum(end, 0)] == OK)
-    place = (h.time[rows] / 1e9 / size).astype(np.int64)
+    place = np.minimum((h.time[rows] / 1e9 / size).astype(np.int64), count - 1)
     took = (h.time[np.maximum(end, 0)] - h.time[rows]) / 1e6
     outcome = np.where(end >= 0, h.kind[np.maximum(end, 0)], INFO)
     found: JsonObject = {
@@ -46,7 +49,7 @@ def measures(h: History, logs: Logs | None) -> JsonObject:
         "latency": _quantiles(place[ok], took[ok], count),
         "rate": {
             name: np.round(
-                np.bincount(place[outcome == OK + i], minlength=count) / size, 2
+                np.bincount(place[outcome == OK + i], minlength=count) / widths, 2
             ).tolist()
             for i, name in enumerate(("ok", "fail", "info"))
         },
@@ -75,7 +78,7 @@ def _siblings(h: History, size: float, count: int) -> JsonObject:
     if not len(gets):
         return {}
     many = h.sib_start[gets + 1] - h.sib_start[gets]
-    place = (h.time[gets] / 1e9 / size).astype(np.int64)
+    place = np.minimum((h.time[gets] / 1e9 / size).astype(np.int64), count - 1)
     total = np.bincount(place, minlength=count)
     mean = np.bincount(place, many, minlength=count) / np.maximum(total, 1)
     most = np.zeros(count, np.int64)

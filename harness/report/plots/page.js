@@ -19,12 +19,12 @@ async function main() {
   const want = { outcomes: new Set([0, 1, 2, 3]), key: "", process: -1, node: -1, f: -1 };
 
   const timeline = figs.timeline();
-  const all_plots = [["timeline-plot", timeline], ["latency-plot", figs.latency()], ["rate-plot", figs.series("rate", m.rate, "operations a second")],
+  const all_plots = [["timeline-plot", timeline], ["latency-plot", figs.latency()], ["rate-plot", figs.series("rate", facts.timed ? m.rate : {}, "operations a second")],
     ["availability-plot", figs.series("availability", facts.availability, "share ok", ["ok", "fail", "info", "good", "band"])],
     ["siblings-plot", figs.series("siblings", m.siblings, "siblings a get")],
     ["hints-plot", figs.series("hints", { ...(m.hints || {}), ...(m.repairs || {}) }, "copies")]];
   for (const [id, fig] of all_plots) if (!fig) get(id).closest("section").hidden = true;
-  figs.arrange(false); figs.paint();
+  figs.paint(); figs.arrange(false);
   await figs.show(all_plots.filter(([, fig]) => fig));
 
   function chosen(k, many) {
@@ -39,7 +39,7 @@ async function main() {
     body.replaceChildren();
     for (let k = first(data.start, start * 1e6); k < data.count && data.start[k] <= end * 1e6 && found.length < SHOWN; k++) if (data.pass[k]) found.push(k);
     for (const k of found) cells(body.insertRow(), describe(data, k), () => { figs.ring([k]); chosen(k, 1); });
-    get("span").textContent = `${start.toFixed(3)} s to ${end.toFixed(3)} s`;
+    get("span").textContent = stretch(start, Math.min(end, data.last / 1e6));
   }
   function moved() { figs.refresh(false); clearTimeout(waiting); waiting = setTimeout(inView, 150); }
   figs.moved = moved;
@@ -82,7 +82,8 @@ async function main() {
     if (!ops.length) return;
     const from = Math.min(...ops.map((k) => data.start[k])) / 1e6, to = Math.max(...ops.map((k) => data.start[k] + Math.max(0, data.took[k]))) / 1e6;
     const slack = Math.max((to - from) * 0.15, 0.002);
-    get("filters").reset(); filtered();
+    const lanes = get("by-lane").value;
+    get("filters").reset(); get("by-lane").value = lanes; filtered();
     figs.ring(ops); figs.look(from - slack, to + slack); chosen(ops[0], 1);
     get("timeline").scrollIntoView(); get("timeline-plot").focus({ preventScroll: true });
   }

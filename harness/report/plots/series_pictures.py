@@ -12,6 +12,7 @@ import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK, Ints
 from dynamesis.harness.report.pictures.svg import Drawing, number
+from dynamesis.harness.report.plots.facts import by_index
 from dynamesis.harness.report.plots.frame import LEFT, RIGHT, TOP, WIDTH, Frame, ticks
 from dynamesis.harness.report.plots.timeline_picture import timeline_picture
 
@@ -30,10 +31,13 @@ def plot_pictures(
 ) -> Iterator[tuple[str, Drawing]]:
     """(name, picture) of each plot of the page that there is data for. `drawn` as plots.facts
     has it, `cited`: the events that the anomalies cite."""
+    h = h if drawn["timed"] else by_index(h)
     timeline = timeline_picture(h, drawn, cited)
     if timeline is None:
         return
     yield "timeline", timeline
+    if not drawn["timed"]:
+        return
     measured = drawn["measures"]
     yield "latency", _latency(h, drawn)
     copies = {**(measured.get("hints") or {}), **(measured.get("repairs") or {})}
@@ -50,9 +54,7 @@ def plot_pictures(
 
 def _series(name: str, label: str, named: Series, drawn: Mapping[str, Any]) -> Drawing:
     measured = drawn["measures"]
-    frame = Frame(
-        f"{name.replace('-', ' ')} over time", HEIGHT, measured["length"] * 1.01, drawn["course"]
-    )
+    frame = Frame(f"{name.replace('-', ' ')} over time", HEIGHT, measured["length"] * 1.01, drawn)
     most = max((v for line in named.values() for v in line if v is not None), default=0) or 1.0
 
     def y(value: float) -> float:
@@ -72,22 +74,26 @@ def _series(name: str, label: str, named: Series, drawn: Mapping[str, Any]) -> D
 def _line(
     frame: Frame, measured: Mapping[str, Any], heights: Sequence[float | None], cls: str
 ) -> None:
-    """A line through the middle of each window, broken where there is no value."""
-    half = measured["window"] / 2
-    points = [(frame.x(at + half), y) for at, y in zip(measured["at"], heights, strict=True)]
+    """A line through the middle of each window, broken where there is no value; one without
+    neighbours is as long as its window."""
+    size = measured["window"]
+    points = list(zip(measured["at"], heights, strict=True))
     run: list[tuple[float, float]] = []
-    for x, y in [*points, (0.0, None)]:
+    for at, y in [*points, (0.0, None)]:
         if y is not None:
-            run.append((x, y))
+            run.append((at, y))
         elif run:
-            frame.drawing.path(run if len(run) > 1 else [run[0], (run[0][0] + 3, run[0][1])], cls)
+            middles = [(frame.x(begun + size / 2), high) for begun, high in run]
+            begun, high = run[0]
+            alone = [(frame.x(begun), high), (frame.x(begun + size), high)]
+            frame.drawing.path(middles if len(run) > 1 else alone, cls)
             run = []
 
 
 def _latency(h: History, drawn: Mapping[str, Any]) -> Drawing:
     """A point for each operation by its invocation, log scale, and the quantiles of those ok."""
     measured = drawn["measures"]
-    frame = Frame("latency over time", HEIGHT * 1.3, measured["length"] * 1.01, drawn["course"])
+    frame = Frame("latency over time", HEIGHT * 1.3, measured["length"] * 1.01, drawn)
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0) & (h.pair >= 0))
     took = np.maximum((h.time[h.pair[rows]] - h.time[rows]) / 1e6, 1e-3)
     low = math.floor(math.log10(float(took.min(initial=1e9)) if len(took) else 0.1))

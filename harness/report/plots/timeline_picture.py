@@ -12,7 +12,7 @@ from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import INVOKE, OK, Ints
 from dynamesis.harness.report.pictures.intervals import label_of
 from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, number, short
-from dynamesis.harness.report.plots.columns import OPEN, lanes
+from dynamesis.harness.report.plots.columns import OPEN, lanes, owners
 from dynamesis.harness.report.plots.frame import TOP, WIDTH, Frame
 
 #: classes by outcome, and what each means
@@ -48,14 +48,15 @@ def timeline_picture(h: History, drawn: Mapping[str, Any], cited: Iterable[int])
     nodes = sorted({state["node"] for state in course["states"]})
     height = count * high + len(nodes) * NODE + (10 if nodes else 0)
     length = float(h.time[-1]) / 1e9 * 1.01
-    frame = Frame("operations over time, a lane a client", height, length, course)
+    frame = Frame("operations over time, a lane a client", height, length, drawn)
     _bars(frame, h, _merged(frame, h, rows, lane), high)
     _rings(frame, h, rows, lane, high, set(cited))
     _nodes(frame, nodes, course["states"], TOP + count * high + 10)
-    shown = list(range(count)) if count <= 30 else []
-    for i in shown:
-        frame.drawing.text(66, TOP + high * (i + 0.5) + 4, i, "soft", "end")
-    frame.drawing.text(4, TOP - 4, "client", "soft")
+    names = [h.name_of(process) for process in owners(h.process[rows])] or range(count)
+    for i, name in enumerate(names if count <= 30 else ()):
+        frame.drawing.text(66, TOP + high * (i + 0.5) + 4, short(name, 8), "soft", "end")
+    label = "process" if len(owners(h.process[rows])) else "client"
+    frame.drawing.text(4, TOP - 4, label, "soft")
     ringed = {"cited by an anomaly": "ring"} if set(cited) else {}
     frame.legend({words: name for name, words in OUTCOMES.items()} | ringed)
     return frame.drawing

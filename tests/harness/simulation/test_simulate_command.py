@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
+from dynamesis.harness.simulation.results import Tally
+from dynamesis.harness.simulation.view import progress
 from dynamesis.harness.usage.exits import INVALID, USAGE, VALID
 
 KEYS = ["schedules", "per_minute", "valid", "invalid", "unknown", "situations", "failures"]
@@ -42,6 +45,21 @@ def _failure(folder: Path) -> dict[str, object]:
     assert isinstance(failures, list)
     value: dict[str, object] = failures[0]
     return value
+
+
+@pytest.mark.parametrize(
+    ("most", "limit", "words"),
+    [
+        (120, None, "4 of 120 schedules, 4:50 left"),
+        (None, 60.0, "4 schedules, 0:50 left"),
+        (120, 60.0, "4 of 120 schedules, 0:50 left"),
+        (None, None, "4 schedules;"),
+    ],
+)
+def test_the_progress_has_the_time_left(most: int | None, limit: float | None, words: str) -> None:
+    tally = Tally()
+    tally.verdicts[Verdict.VALID] = 4
+    assert progress(tally, 10.0, most, limit).startswith(words)
 
 
 def test_results_have_these_keys_and_add_up(found: Path) -> None:
