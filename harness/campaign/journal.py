@@ -90,7 +90,7 @@ def read_runs(path: Path) -> list[CellRun]:
 
 
 def _run(row: JsonObject) -> CellRun:
-    """Raises ValueError, msgspec.ValidationError for what is missing, unknown, or of another type."""
+    """Raises ValueError, msgspec.ValidationError for what is missing, unknown, of another type."""
     run = msgspec.convert(row, CellRun)
     if unknown := sorted(row.keys() - {each.name for each in fields(CellRun)}):
         raise ValueError(f"unknown keys {', '.join(unknown)}")

@@ -17,7 +17,7 @@ from dynamesis.harness.results.yaml_document import YamlError, document
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import KEYS, dump, load, schedule_at
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.worlds.options import SIMULATED
+from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 _BESIDE = "simulated"
@@ -66,7 +66,7 @@ def with_schedule(failure: Failure, schedule: SimulatedSchedule) -> Failure:
         operations = tuple(rows["operations"])
     return replace(
         failure,
-        test=replace(schedule.spec, nemesis=None),
+        test=replace(schedule.spec, nemesis=None, world=PROCESSES),  # the failure has the world
         faults=tuple(rows["faults"]),
         tweaks=rows.get("tweaks", {}),
         operations=operations,
