@@ -154,8 +154,8 @@ def play(number: int, trial: Trial, root: Path | None = None) -> TrialOutcome:
 
 
 def verdict_of(results: JsonObject, schedule: SimulatedSchedule) -> str:
-    """The verdict. That a schedule whose operations are given is small is no reason for unknown:
-    it was made small."""
+    """The verdict. A schedule whose operations are given was made small, so that smallness alone
+    does not leave it unknown."""
     if schedule.operations is None:
         return {True: VALID, False: INVALID}.get(results["valid"], UNKNOWN)
     return _VERDICTS[played_outcome(results).verdict]
@@ -190,7 +190,8 @@ def _work(pipe: Connection, parent: int, root: Path | None) -> None:
         signal.signal(number, signal.SIG_IGN)
     while (given := pipe.recv()) is not None:
         try:
-            answer = play(*given, root)
+            run_number, trial = given
+            answer = play(run_number, trial, root)
         except Exception as failure:
             last = traceback.extract_tb(failure.__traceback__)[-1]
             why = (f"{last.filename}:{last.lineno}", f"{type(failure).__name__}: {failure}")

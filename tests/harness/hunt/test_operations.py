@@ -118,7 +118,7 @@ def test_a_failure_of_processes_gets_a_schedule_that_is_near_it(
     assert play(1, Trial(SPEC, simulated=schedule)).verdict == INVALID
 
 
-def test_what_does_not_fail_in_simulation_keeps_its_faults_and_says_so(
+def test_what_does_not_fail_in_simulation_keeps_its_faults_alone(
     found: tuple[Failure, TrialOutcome],
 ) -> None:
     failure, outcome = found
