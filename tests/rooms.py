@@ -308,14 +308,21 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
             "workloads",
         ),
     ),
+    "harness.failures": (
+        "failures that were found, as files: one format for both worlds",
+        (
+            *("harness.report", "harness.results", "harness.simulation.schedules"),
+            *("harness.usage", "harness.worlds"),
+        ),
+    ),
     "harness.simulation": (
         "swarms of schedules in virtual time: run, judged, kept, replayed",
         (
             *("checkers", "checkers.history", "cluster.plugins", "cluster.zoo"),
-            *("harness.check", "harness.nemesis", "harness.processes", "harness.report"),
-            *("harness.results", "harness.run", "harness.simulation.schedules"),
-            *("harness.targets", "harness.usage", "harness.worlds", "harness.worlds.simulated"),
-            "workloads",
+            *("harness.check", "harness.failures", "harness.nemesis", "harness.processes"),
+            *("harness.report", "harness.results", "harness.run"),
+            *("harness.simulation.schedules", "harness.targets", "harness.usage"),
+            *("harness.worlds", "harness.worlds.simulated", "workloads"),
         ),
     ),
     "harness.local_cluster": (
@@ -345,11 +352,11 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.hunt": (
         "tests without an end, and the failures that they find",
         (
-            *("harness.campaign", "harness.generators", "harness.nemesis"),
-            *("harness.processes", "harness.report", "harness.report.pictures"),
-            *("harness.results", "harness.run"),
-            *("harness.targets", "harness.usage", "harness.worlds"),
-            "harness.worlds.simulated",
+            *("checkers", "harness.campaign", "harness.failures", "harness.generators"),
+            *("harness.nemesis", "harness.processes", "harness.report"),
+            *("harness.report.pictures", "harness.results", "harness.run"),
+            *("harness.simulation", "harness.simulation.schedules", "harness.targets"),
+            *("harness.usage", "harness.worlds", "harness.worlds.simulated"),
         ),
     ),
     "harness.zoo": (
@@ -394,13 +401,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.models", "checkers.simulate", "cluster.storage", "cluster.zoo"),
             *("harness.bench", "harness.campaign", "harness.check"),
-            *(
-                "harness.cli.local",
-                "harness.cli.stored",
-                "harness.dask",
-                "harness.experiments",
-                "harness.hunt",
-            ),
+            *("harness.cli.local", "harness.cli.stored", "harness.dask", "harness.experiments"),
+            *("harness.failures", "harness.hunt"),
             *("harness.init", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.report", "harness.results"),
             *("harness.run", "harness.serve", "harness.simulation"),

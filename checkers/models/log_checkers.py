@@ -16,6 +16,7 @@ from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
+from dynamesis.checkers.logs.row_formats import check_rows
 from dynamesis.checkers.logs.switches import check_switches
 from dynamesis.checkers.logs.wire import check_wire
 from dynamesis.checkers.logs.zones import check_zones
@@ -34,6 +35,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "handoffs": check_handoffs,
     "durability": check_durability,
     "wire": check_wire,
+    "rows": check_rows,
 }
 
 

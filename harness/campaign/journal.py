@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import msgspec
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import DamagedFolder
 
@@ -82,11 +83,19 @@ def read_runs(path: Path) -> list[CellRun]:
     for number, line in enumerate(whole, 1):
         try:
             runs.append(_run(json.loads(line)))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
             why = f"expected a run of a campaign: {type(error).__name__}: {error}"
             raise DamagedFolder(f"{path}, line {number}: {why}") from error
     return runs
 
 
 def _run(row: JsonObject) -> CellRun:
-    return CellRun(**row | {"arguments": tuple(row["arguments"]), "why": tuple(row["why"])})
+    """Raises ValueError, msgspec.ValidationError for what is missing, unknown, of another type."""
+    run = msgspec.convert(row, CellRun)
+    if unknown := sorted(row.keys() - {each.name for each in fields(CellRun)}):
+        raise ValueError(f"unknown keys {', '.join(unknown)}")
+    if run.verdict not in VERDICTS:
+        raise ValueError(f"verdict {run.verdict!r} is none of {', '.join(VERDICTS)}")
+    if run.number < 1:
+        raise ValueError(f"number {run.number} is below 1")
+    return run

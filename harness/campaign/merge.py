@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,9 +156,16 @@ _ALIKE: dict[str, Callable[[Plan], Any]] = {
 
 
 def _runs_of_its_own(part: Part) -> None:
-    """Raises UsageError for a run of a cell that is another shard's."""
+    """Raises UsageError for a run of a cell that is another shard's, and for a number that two
+    runs have, since they then have one folder."""
     mine = {cell.name for cell in part.plan.mine()}
+    counts = Counter(run.number for run in part.runs)
     for run in part.runs:
+        if counts[run.number] > 1:
+            raise UsageError(
+                f"{part.title}: {counts[run.number]} runs in {JOURNAL} have the number "
+                f"{run.number}; leave one of their lines"
+            )
         if run.cell not in mine:
             raise UsageError(f"{part.title}: run {run.number} is of {run.cell}, not of this shard")
 

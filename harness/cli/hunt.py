@@ -42,7 +42,7 @@ def run(
     plain: Plain = False,
 ) -> int:
     """Draw tests until ctrl-C; shrink and keep what fails."""
-    from dynamesis.harness.hunt.failure import WORLDS
+    from dynamesis.harness.failures.failure import WORLDS
     from dynamesis.harness.hunt.run_hunt import HuntOptions, run_hunt
     from dynamesis.harness.hunt.runs import HuntBudget
     from dynamesis.harness.hunt.shrink import ShrinkLimits

@@ -14,21 +14,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from dynamesis.harness.failures.failure import Failure, load_faults
+from dynamesis.harness.failures.fingerprint import fingerprint, proof
+from dynamesis.harness.failures.folder import FailureFolder
 from dynamesis.harness.hunt.draws import Draws
-from dynamesis.harness.hunt.failure import Failure, load_faults
-from dynamesis.harness.hunt.fingerprint import fingerprint
-from dynamesis.harness.hunt.folder import FailureFolder
 from dynamesis.harness.hunt.replay import Replayed, replay
 from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits, shrunk
 from dynamesis.harness.hunt.trials import INVALID, Trial, TrialOutcome, TrialWorld
-from dynamesis.harness.report.spoken import first_sentence
-from dynamesis.harness.report.summary import described
 
 #: how often a failure was met in a hunt when that is shown
 _SHOWN = frozenset(10**digits for digits in range(9))
-#: characters that are kept of a proof
-_LONG = 300
 
 
 @dataclass
@@ -95,7 +91,6 @@ class Hunter:
 
     def _found(self, world: str, tried: Trial, outcome: TrialOutcome) -> None:
         shown = fingerprint(outcome.results)
-        why = [a["why"] for a in described(outcome.results) if a["name"] == shown.anomalies[0]]
         found = Failure(
             name=shown.name,
             anomalies=shown.anomalies[:1],
@@ -103,7 +98,7 @@ class Hunter:
             test=tried.spec,
             faults=load_faults(tried.schedule or self.worlds[world].faults(outcome)),
             world=world,
-            why=first_sentence(why[0])[:_LONG] if why else "",
+            why=proof(outcome.results, shown),
             found=datetime.now(UTC).date().isoformat(),
             version=version("dynamesis"),
         )
@@ -123,14 +118,14 @@ class Hunter:
     def _shrink(self, failure: Failure) -> None:
         self.doing = f"shrinking {failure.name}"
 
-        def tried(faults: int, fails: bool) -> None:
-            self.doing = f"shrinking {failure.name}: {faults} faults {'fail' if fails else 'hold'}"
+        def tried(faults: int, operations: int | None, fails: bool) -> None:
+            size = f"{faults} faults" + ("" if operations is None else f", {operations} operations")
+            self.doing = f"shrinking {failure.name}: {size} {'fail' if fails else 'hold'}"
 
-        before = len(failure.faults)
-        done = shrunk(self.runs, self.worlds, failure, self.limits, tried)
-        left = len(done.failure.faults)
-        if left < before:
-            self.say("", f"shrunk  {failure.name}: {left} of {before} faults are enough")
+        done, line = shrunk(self.runs, self.worlds, failure, self.limits, tried)
+        self.say("", f"shrunk  {failure.name}: {enough(failure, done.failure)}")
+        if line:
+            self.say("", f"shrunk  {failure.name}: {line}")
         self._rated(done)
 
     def _rated(self, done: Replayed) -> None:
@@ -142,3 +137,11 @@ class Hunter:
             self.replayed[failure.name] = done
             self.say(done.verdict, f"replay  {done}")
         self.failures.update(failure)
+
+
+def enough(before: Failure, after: Failure) -> str:
+    """What is left of a failure."""
+    faults = f"{len(after.faults)} of {len(before.faults)} faults are enough"
+    if after.operations is None:
+        return faults
+    return f"{faults}, with {len(after.operations)} operations"

@@ -1,6 +1,7 @@
 """Replays failures: does each still fail, and how often?
 
-One run may be lucky, so each is run several times; in simulation one run is all runs.
+One run may be lucky, so each is run several times; in simulation one run is all runs. One of
+processes that shows in simulation too is run there as well.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dynamesis.harness.hunt.failure import Failure, dump_faults
-from dynamesis.harness.hunt.fingerprint import Fingerprint, fingerprint
-from dynamesis.harness.hunt.interval import Rate
+from dynamesis.harness.failures.failure import Failure, dump_faults
+from dynamesis.harness.failures.fingerprint import Fingerprint, fingerprint
+from dynamesis.harness.failures.interval import Rate
+from dynamesis.harness.failures.schedules import schedule_beside, schedule_of
 from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.trials import (
     ERROR,
@@ -29,9 +31,11 @@ from dynamesis.harness.worlds.options import SIMULATED
 @dataclass(frozen=True)
 class Replayed:
     """What the runs of one failure have shown. `shown`: the fingerprint of each that was this
-    failure; `others`: of each that was another one; `valid`, `unknown`, `errors` count runs."""
+    failure; `others`: of each that was another one; `valid`, `unknown`, `errors` count runs;
+    `simulated`: of one of processes, the verdict of its schedule in simulation, if it has one."""
 
     failure: Failure
+    simulated: str | None = None
     shown: tuple[Fingerprint, ...] = ()
     others: tuple[Fingerprint, ...] = ()
     valid: int = 0
@@ -48,7 +52,7 @@ class Replayed:
     @property
     def verdict(self) -> str:
         """The worst of its runs; unknown if there were none."""
-        if self.shown or self.others:
+        if self.shown or self.others or self.simulated == INVALID:
             return INVALID
         if self.errors:
             return ERROR
@@ -76,6 +80,7 @@ class Replayed:
             "anomalies": list(self.failure.anomalies),
             "verdict": self.verdict,
             **self.rate.to_dict(),
+            "simulated": self.simulated,
             "unknown": self.unknown,
             "errors": self.errors,
             "other_anomalies": others,
@@ -90,7 +95,9 @@ class Replayed:
         unsure += f", {self.errors} errors" * bool(self.errors)
         rate = str(self.rate)
         if self.failure.world == SIMULATED and self.rate.runs:
-            rate = "and always does: it is simulated"
+            rate = "as always: it is simulated"
+        beside = {None: "", INVALID: ", fails in simulation", VALID: ", passes in simulation"}
+        unsure += beside.get(self.simulated, f", {self.simulated} in simulation")
         return f"{self.failure.name}: {word}, {rate}{unsure}"
 
 
@@ -100,7 +107,11 @@ def same(failure: Failure, shown: Fingerprint) -> bool:
 
 
 def trial(failure: Failure) -> Trial:
-    """The test of a failure, with its faults."""
+    """The test of a failure, with its faults; in simulation with its operations. Raises
+    UsageError."""
+    if failure.world == SIMULATED:
+        schedule = schedule_of(failure)
+        return Trial(schedule.spec, simulated=schedule)
     return Trial(replace(failure.test, world=failure.world), dump_faults(failure.faults))
 
 
@@ -115,4 +126,17 @@ def replay(
         done = done.with_run(outcome)
         if outcome.verdict == INVALID:
             runs.keep(failure.name, outcome.number)
-    return done
+    return replace(done, simulated=_beside(runs, worlds, failure))
+
+
+def _beside(runs: HuntRuns, worlds: Mapping[str, TrialWorld], failure: Failure) -> str | None:
+    """The verdict of the schedule that shows a failure of processes in simulation."""
+    schedule = schedule_beside(failure) if SIMULATED in worlds else None
+    if schedule is None:
+        return None
+    tried = [Trial(schedule.spec, simulated=schedule)]
+    for _, outcome in runs.each(worlds[SIMULATED], tried):
+        if outcome.verdict == INVALID:
+            runs.keep(failure.name, outcome.number)
+        return outcome.verdict
+    return UNKNOWN

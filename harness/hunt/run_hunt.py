@@ -11,9 +11,9 @@ from pathlib import Path
 
 from dynamesis.harness.campaign.run_campaign import interrupting, read_campaign
 from dynamesis.harness.campaign.worker_pool import worker_pool
+from dynamesis.harness.failures.failure import WORLDS
+from dynamesis.harness.failures.folder import FailureFolder
 from dynamesis.harness.hunt.draws import Draws
-from dynamesis.harness.hunt.failure import WORLDS
-from dynamesis.harness.hunt.folder import FailureFolder
 from dynamesis.harness.hunt.hunt import Hunter
 from dynamesis.harness.hunt.runs import HuntBudget, HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits
@@ -112,17 +112,14 @@ def _times(world: str, options: HuntOptions) -> int:
 def worlds(
     folder: Folder, jobs: int, in_memory: bool
 ) -> Iterator[tuple[Mapping[str, TrialWorld], HuntRuns]]:
-    """Every world, in their order, and the runs in them. What failed leaves a folder, but not where
-    simulation is to be in memory, which is quicker."""
+    """Every world, in their order, and the runs in them. What failed in simulation leaves a folder,
+    but not where that is to be in memory, which is quicker."""
     root = folder / "runs"
     with ExitStack() as stack:
         stack.enter_context(logging_to(folder / LOG, workers=True))
-        simulated: TrialWorld | None = None
-        if in_memory:
-            simulated = stack.enter_context(simulated_world(jobs))
+        simulated = stack.enter_context(simulated_world(jobs, None if in_memory else root))
         pool = stack.enter_context(worker_pool(jobs))
         processes = ProcessWorld(pool, root)
-        simulated = simulated or ProcessWorld(pool, root, SIMULATED)
         known: dict[str, TrialWorld] = {SIMULATED: simulated, PROCESSES: processes}
         yield {name: known[name] for name in WORLDS}, HuntRuns(HuntBudget(), processes.forget)
 

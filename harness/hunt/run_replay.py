@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dynamesis.harness.campaign.run_campaign import interrupting
-from dynamesis.harness.hunt.failure import Failure
-from dynamesis.harness.hunt.folder import FailureFolder, chosen, load, schedule_of
+from dynamesis.harness.failures.failure import Failure
+from dynamesis.harness.failures.folder import FailureFolder, chosen, load, schedule_of
+from dynamesis.harness.failures.schedules import checked_beside, checked_schedule
 from dynamesis.harness.hunt.replay import Replayed, replay
 from dynamesis.harness.hunt.run_hunt import CODES, worlds
 from dynamesis.harness.hunt.trials import ERROR, INVALID, UNKNOWN, VALID
@@ -23,7 +24,7 @@ from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import results_folder
-from dynamesis.harness.worlds.options import PROCESSES, plan_test
+from dynamesis.harness.worlds.options import SIMULATED, plan_test
 from rich.text import Text
 
 REPLAYS = "replays"
@@ -45,7 +46,8 @@ def run_replay(
 
             def interrupt() -> None:
                 runs.interrupted = True
-                known[PROCESSES].stop()  # both worlds share a pool; its second stop does not wait
+                for world in known.values():
+                    world.stop()
 
             with interrupting(interrupt):
                 for file, failure in zip(files, failures, strict=True):
@@ -71,6 +73,11 @@ def run_replay(
 def checked(file: Path) -> Failure:
     """The failure in a file, of which it is known that it can be run. Raises UsageError."""
     failure = load(file)
+    text = file.read_text(encoding="utf-8")
+    if failure.world == SIMULATED:
+        checked_schedule(text, str(file))
+        return failure
+    checked_beside(text, str(file))
     with tempfile.TemporaryDirectory() as scratch:
         schedule = Path(scratch) / SCHEDULE
         schedule.write_text(schedule_of(file), encoding="utf-8")

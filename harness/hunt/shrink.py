@@ -1,5 +1,6 @@
-"""Shrinks a failure to the faults that it needs: delta debugging over its schedule
-(harness/campaign/shrink.py), in the world where it was found.
+"""Shrinks a failure: in simulation to the operations and faults that it needs (operations.py), on
+processes to its faults, by delta debugging over its schedule (harness/campaign/shrink.py), and
+then to a schedule in simulation, if one shows the same.
 
 On processes a schedule counts as failing once one of a few runs fails, and these run at the same
 time where there are workers for it. What is left is run afresh, so that the rate which is noted is
@@ -8,17 +9,19 @@ not that of the runs by which it was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dynamesis.harness.campaign.shrink import shrink
-from dynamesis.harness.hunt.failure import Failure, dump_faults
-from dynamesis.harness.hunt.fingerprint import fingerprint
+from dynamesis.harness.failures.failure import Failure, dump_faults
+from dynamesis.harness.failures.fingerprint import fingerprint
+from dynamesis.harness.hunt.operations import OnTry, shrunk_schedule, with_near_schedule
 from dynamesis.harness.hunt.replay import Replayed, replay, same
 from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.trials import INVALID, Trial, TrialWorld
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.worlds.options import SIMULATED
 
 
 class _Spent(Exception):
@@ -27,12 +30,17 @@ class _Spent(Exception):
 
 @dataclass(frozen=True)
 class ShrinkLimits:
-    """`tries`: runs in which a schedule may fail; `most`: runs for all schedules of a failure;
-    `replays`: runs of what is left."""
+    """`tries`: runs in which a schedule may fail; `most`: runs on processes for all schedules of
+    a failure; `replays`: runs of what is left."""
 
     tries: int = 3
     most: int = 40
     replays: int = 5
+
+    @property
+    def simulated(self) -> int:
+        """Runs in simulation, which take less each."""
+        return 5 * self.most
 
 
 @dataclass
@@ -41,7 +49,7 @@ class _Attempts:
     world: TrialWorld
     failure: Failure
     limits: ShrinkLimits
-    on_try: Callable[[int, bool], None]
+    on_try: OnTry
     best: list[JsonObject] | None = None
     _spent: int = 0
     _failed: bool = False
@@ -52,14 +60,13 @@ class _Attempts:
         text = dump_faults(faults)
         if text not in self._seen:
             self._seen[text] = self._fails(text)
-            self.on_try(len(faults), self._seen[text])
+            self.on_try(len(faults), None, self._seen[text])
         if self._seen[text] and (self.best is None or len(faults) < len(self.best)):
             self.best = faults
         return self._seen[text]
 
     def _fails(self, schedule: str) -> bool:
-        tries = 1 if self.world.deterministic else self.limits.tries
-        trials = [Trial(replace(self.failure.test, world=self.failure.world), schedule)] * tries
+        trials = [Trial(self.failure.test, schedule)] * self.limits.tries
         self._failed = False
         for _, outcome in self.runs.each(self.world, trials, self._more):
             self._spent += 1
@@ -80,10 +87,25 @@ def shrunk(
     worlds: Mapping[str, TrialWorld],
     failure: Failure,
     limits: ShrinkLimits,
-    on_try: Callable[[int, bool], None],
+    on_try: OnTry,
+) -> tuple[Replayed, str]:
+    """The smallest form of a failure that was found, and how often it then fails; and a line about
+    it."""
+    if failure.world == SIMULATED:
+        return shrunk_schedule(runs, worlds, failure, limits.simulated, on_try), ""
+    done = _with_fewer_faults(runs, worlds, failure, limits, on_try)
+    return with_near_schedule(runs, worlds, done, limits.simulated, on_try)
+
+
+def _with_fewer_faults(
+    runs: HuntRuns,
+    worlds: Mapping[str, TrialWorld],
+    failure: Failure,
+    limits: ShrinkLimits,
+    on_try: OnTry,
 ) -> Replayed:
-    """The failure with the fewest faults found, and how often it then fails. Where those do not
-    fail again, it keeps all that it had."""
+    """The failure with the fewest faults found. Where those do not fail again, it keeps all that it
+    had."""
     attempts = _Attempts(runs, worlds[failure.world], failure, limits, on_try)
     with suppress(_Spent):
         shrink(failure.faults, attempts.fails)

@@ -1,7 +1,7 @@
 """Trials in virtual time: forked workers that simulate and judge one after another, in memory.
 
 Nothing is written, so a trial costs what the simulation and the checkers take. What fails is run
-again by its seed and faults when a folder with a report is wanted: it is the same, event by event.
+again when a folder with a report is wanted: it is the same, event by event.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.hunt.trials import (
     ERROR,
     INVALID,
@@ -27,14 +28,23 @@ from dynamesis.harness.hunt.trials import (
     Trial,
     TrialOutcome,
     TrialWorld,
+    folder_of,
 )
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import SCHEDULE
+from dynamesis.harness.simulation.play import outcome as played_outcome
+from dynamesis.harness.simulation.play import run
+from dynamesis.harness.simulation.saved import save_schedule
+from dynamesis.harness.simulation.schedules.explicit import operations_of
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.worlds.options import SIMULATED, plan_test
+from dynamesis.harness.worlds.simulated.run import judge
 
+_VERDICTS = {Verdict.VALID: VALID, Verdict.INVALID: INVALID, Verdict.UNKNOWN: UNKNOWN}
 #: proofs that are kept of each checker
 _MOST = 50
 
@@ -54,7 +64,6 @@ class SimulatedWorld:
 
     def __init__(self, workers: list[_Worker]) -> None:
         self._workers = workers
-        self._faults: dict[int, str] = {}
         self._stopped = False
 
     @property
@@ -74,7 +83,8 @@ class SimulatedWorld:
         return [self._receive(by_pipe[pipe]) for pipe in readable if isinstance(pipe, Connection)]
 
     def faults(self, outcome: TrialOutcome) -> str:
-        return self._faults.pop(outcome.number)
+        assert outcome.simulated is not None
+        return dump(outcome.simulated.faults)
 
     def stop(self) -> None:
         """What runs ends by itself in a moment; a second time, immediately."""
@@ -87,25 +97,23 @@ class SimulatedWorld:
         number, worker.number = worker.number, None
         assert number is not None
         try:
-            outcome, faults = worker.pipe.recv()
+            received: TrialOutcome = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
             return TrialOutcome(number, ERROR, 0.0, output=("the simulation ended by a signal",))
-        if outcome.verdict == INVALID:
-            self._faults = {number: faults}
-        received: TrialOutcome = outcome
         return received
 
 
 @contextmanager
-def simulated_world(jobs: int) -> Iterator[TrialWorld]:
-    """A world with so many workers. They are forked first, before anything else has threads."""
+def simulated_world(jobs: int, root: Path | None = None) -> Iterator[TrialWorld]:
+    """A world with so many workers. They are forked first, before anything else has threads. What
+    is invalid leaves a folder below `root`, where one is given."""
     context = multiprocessing.get_context("fork")
     workers = []
     for number in range(jobs):
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_work, args=(theirs, os.getpid()), name=f"simulation-{number + 1}"
+            target=_work, args=(theirs, os.getpid(), root), name=f"simulation-{number + 1}"
         )
         process.start()
         theirs.close()
@@ -121,11 +129,40 @@ def simulated_world(jobs: int) -> Iterator[TrialWorld]:
             worker.process.join()
 
 
-def play(number: int, trial: Trial) -> tuple[TrialOutcome, str]:
-    """Simulates and judges; returns how it ended, and its faults as a schedule."""
-    from dynamesis.harness.worlds.simulated.run import judge, simulate
-
+def play(number: int, trial: Trial, root: Path | None = None) -> TrialOutcome:
+    """Simulates and judges."""
     began = time.monotonic()
+    schedule = _drawn(trial) if trial.simulated is None else trial.simulated
+    results: JsonObject = {}
+    explicit: SimulatedSchedule | None = None
+    try:
+        test = run(schedule)
+        results = judge(test)
+        verdict = verdict_of(results, schedule)
+        if verdict == INVALID:
+            given = schedule.operations or operations_of(test.history, schedule.spec.concurrency)
+            explicit = replace(schedule, operations=given)
+    except EnvironmentFailed:
+        verdict = UNKNOWN
+    folder = None
+    if verdict == INVALID and root is not None:
+        folder = folder_of(root, number)
+        save_schedule(folder, Written(schedule, tuple(results["anomalies"])))
+    seconds = round(time.monotonic() - began, 3)
+    short = _short(results) if results else results
+    return TrialOutcome(number, verdict, seconds, short, folder, simulated=explicit)
+
+
+def verdict_of(results: JsonObject, schedule: SimulatedSchedule) -> str:
+    """The verdict. A schedule whose operations are given was made small, so that smallness alone
+    does not leave it unknown."""
+    if schedule.operations is None:
+        return {True: VALID, False: INVALID}.get(results["valid"], UNKNOWN)
+    return _VERDICTS[played_outcome(results).verdict]
+
+
+def _drawn(trial: Trial) -> SimulatedSchedule:
+    """The schedule of a test whose faults are drawn, or in a file."""
     with tempfile.TemporaryDirectory() as scratch:
         spec = replace(trial.spec, world=SIMULATED)
         if trial.schedule is not None:
@@ -133,10 +170,7 @@ def play(number: int, trial: Trial) -> tuple[TrialOutcome, str]:
             file.write_text(trial.schedule, encoding="utf-8")
             spec = replace(spec, nemesis=None, schedule=file)
         options = plan_test(spec)
-    results = judge(simulate(options))
-    verdict = {True: VALID, False: INVALID}.get(results["valid"], UNKNOWN)
-    seconds = round(time.monotonic() - began, 3)
-    return TrialOutcome(number, verdict, seconds, _short(results)), dump(options.faults)
+    return SimulatedSchedule(replace(spec, nemesis=None, schedule=None), options.faults)
 
 
 def _short(results: JsonObject) -> JsonObject:
@@ -149,16 +183,17 @@ def _short(results: JsonObject) -> JsonObject:
     return {"valid": results["valid"], "anomalies": results["anomalies"], "checkers": checkers}
 
 
-def _work(pipe: Connection, parent: int) -> None:
+def _work(pipe: Connection, parent: int, root: Path | None) -> None:
     """A worker's life. A ctrl-C in the terminal is the hunt's."""
     end_with(parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while (given := pipe.recv()) is not None:
         try:
-            answer = play(*given)
+            run_number, trial = given
+            answer = play(run_number, trial, root)
         except Exception as failure:
             last = traceback.extract_tb(failure.__traceback__)[-1]
             why = (f"{last.filename}:{last.lineno}", f"{type(failure).__name__}: {failure}")
-            answer = TrialOutcome(given[0], ERROR, 0.0, output=why), ""
+            answer = TrialOutcome(given[0], ERROR, 0.0, output=why)
         pipe.send(answer)

@@ -14,7 +14,8 @@ from typing import Protocol
 from dynamesis.harness.campaign.worker_pool import Ended, Task, WorkerPool
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, Folder
-from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.worlds.options import PROCESSES
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 VALID, INVALID, UNKNOWN, ERROR = "valid", "invalid", "unknown", "error"
@@ -26,16 +27,19 @@ _PATIENCE = 180.0
 
 @dataclass(frozen=True)
 class Trial:
-    """A test to run. `schedule`: its faults as YAML; None where they are drawn for its nemesis."""
+    """A test to run. `schedule`: its faults as YAML; None where they are drawn for its nemesis;
+    `simulated`: all of it, for the simulated world."""
 
     spec: TestSpec
     schedule: str | None = None
+    simulated: SimulatedSchedule | None = None
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
     """How a trial ended. `results` as in results.json, empty where there are none; `folder` is
-    that of the test, where it left one."""
+    that of the test, where it left one; `simulated`: of one in the simulated world that was
+    invalid, the test with its operations one by one."""
 
     number: int
     verdict: str
@@ -44,6 +48,7 @@ class TrialOutcome:
     folder: Path | None = None
     #: the last lines of its output, where it ended in an error
     output: tuple[str, ...] = ()
+    simulated: SimulatedSchedule | None = None
 
 
 class TrialWorld(Protocol):
@@ -78,14 +83,15 @@ class TrialWorld(Protocol):
 
 
 class ProcessWorld:
-    """Each trial is a process `dynamesis test`, with nodes and proxies of its own or, as `name`
-    has it, with simulated ones; and a folder below `root`."""
+    """Each trial is a process `dynamesis test`, with nodes and proxies of its own, and a folder
+    below `root`."""
 
-    def __init__(self, pool: WorkerPool, root: Path, name: str = PROCESSES) -> None:
+    name = PROCESSES
+    deterministic = False
+
+    def __init__(self, pool: WorkerPool, root: Path) -> None:
         self._pool = pool
         self._root = root
-        self.name = name
-        self.deterministic = name == SIMULATED
 
     @property
     def free(self) -> bool:
@@ -94,7 +100,7 @@ class ProcessWorld:
     def begin(self, number: int, trial: Trial) -> None:
         store = self._store(number)
         store.mkdir(parents=True)
-        spec = replace(_spec(trial, store), world=self.name)
+        spec = replace(_spec(trial, store), world=PROCESSES)
         self._pool.give(Task(number, spec, store, patience(spec)))
 
     def ended(self, timeout: float) -> list[TrialOutcome]:
@@ -112,7 +118,12 @@ class ProcessWorld:
         shutil.rmtree(self._store(number), ignore_errors=True)
 
     def _store(self, number: int) -> Path:
-        return self._root / f"{number:06}"
+        return folder_of(self._root, number)
+
+
+def folder_of(root: Path, number: int) -> Path:
+    """Where a trial leaves what it leaves."""
+    return root / f"{number:06}"
 
 
 def patience(spec: TestSpec) -> float:

@@ -1,22 +1,29 @@
 """The database of failures: schedules that failed once, to be played first the next time.
 
-A folder of YAML files (harness.simulation.schedules.text), each named after what it holds. One
-that does not fail any more is taken out, as Hypothesis does; a regression test (`--pytest`)
-stays.
+A folder of failures (harness.failures), as a hunt keeps one: a bug is one file, by its anomaly and
+the evidence for it, and of one that was met again the schedule stays. One that does not fail any
+more is taken out, as Hypothesis does; a regression test (`--pytest`) stays.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+from dynamesis.harness.failures.failure import Failure
+from dynamesis.harness.failures.fingerprint import fingerprint, proof
+from dynamesis.harness.failures.folder import FailureFolder, load
+from dynamesis.harness.failures.schedules import schedule_of, with_schedule
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
-from dynamesis.harness.simulation.schedules.text import Written, dump, load
+from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import SIMULATED
 
 log = logging.getLogger(__name__)
 
@@ -39,29 +46,41 @@ class Failures:
     """The failures that are kept in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = FailureFolder(folder)
 
-    def keep(self, written: Written) -> Path:
-        """Write a failure down; the file. The same is not written twice."""
-        text = dump(written.schedule, written.anomalies, written.token)
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._folder / f"{name}.yaml"
-        part = file.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-        return file
+    def keep(self, written: Written, results: JsonObject) -> Path:
+        """Write a failure down, with what its results prove; the file. A bug that is known is
+        counted."""
+        shown = fingerprint(results)
+        found = Failure(
+            name=shown.name,
+            anomalies=shown.anomalies,
+            symptoms=shown.symptoms,
+            test=written.schedule.spec,
+            faults=(),
+            world=SIMULATED,
+            token=written.token,
+            why=proof(results, shown),
+            found=datetime.now(UTC).date().isoformat(),
+            version=version("dynamesis"),
+        )
+        kept, _ = self._folder.strike(with_schedule(found, written.schedule), shown)
+        return self._folder.file(kept.name)
 
     def matching(self, wanted: SwarmScope) -> Iterator[KeptFailure]:
         """The failures of a swarm that keeps to the same, by name. What cannot be read any more is
         passed over."""
-        for file in sorted(self._folder.glob("*.yaml")):
+        for file in self._folder.files():
             try:
-                written = load(file.read_text(encoding="utf-8"), str(file))
-            except (OSError, UnicodeDecodeError, UsageError) as unreadable:
+                failure = load(file)
+                if failure.world != SIMULATED:
+                    continue
+                schedule = schedule_of(failure)
+            except UsageError as unreadable:
                 log.warning("%s: %s", file, unreadable)
                 continue
-            if _matches(written.schedule, wanted):
+            if _matches(schedule, wanted):
+                written = Written(schedule, failure.anomalies, failure.token)
                 yield KeptFailure(file, written)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dynamesis.harness.failures.failure import BESIDE
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.approximate import approximation
@@ -61,6 +62,6 @@ def find(source: str, beside: SwarmScope) -> Again:
 
 def _written(path: Path) -> Written:
     try:
-        return load(path.read_text(encoding="utf-8"), str(path))
+        return load(path.read_text(encoding="utf-8"), str(path), BESIDE)
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"--replay: {path} cannot be read ({failure})") from failure

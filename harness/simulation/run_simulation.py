@@ -147,8 +147,8 @@ def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[FailedSchedule]:
         seed, token, anomaly, _ = run.found[number]
         written = Written(small.schedule, small.anomalies, token)
         path = folder / f"{number + 1}-{anomaly}"
-        save_schedule(path, written)
-        kept.keep(written)
+        _, results = save_schedule(path, written)
+        kept.keep(written, results)
         failures.append(FailedSchedule(seed, token, small, path))
     return failures
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.harness.hunt.folder import FailureFolder
+from dynamesis.harness.failures.folder import FailureFolder
 
 from tests.end_to_end.conftest import Run, Start
 

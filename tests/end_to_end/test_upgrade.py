@@ -118,6 +118,29 @@ def test_a_version_that_speaks_differently_is_caught(start: Start, tmp_path: Pat
     assert "ReplicaPut" in run.printed()
 
 
+@pytest.mark.nightly
+def test_a_version_that_writes_what_the_other_cannot_read_is_caught_when_rolled_back(
+    start: Start, tmp_path: Path
+) -> None:
+    """The second version reads both formats and writes its own, as migrations do."""
+    encode = "_encode = msgspec.msgpack.Encoder().encode"
+    decode = "_decode = msgspec.msgpack.Decoder(Record).decode"
+    both = (
+        "_old = msgspec.msgpack.Encoder().encode\n"
+        "_encode = lambda record: b'\\xc1' + _old(record)\n"
+        "_read = msgspec.msgpack.Decoder(Record).decode\n"
+        "_decode = lambda raw: _read(raw[1:] if bytes(raw[:1]) == b'\\xc1' else raw)"
+    )
+    change = {"core/storage/record_table.py": (f"{encode}\n{decode}", both)}
+    checkout(tmp_path / "other", change)
+    run = start("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade.rolling",
+                "--time-limit", "8s", "--seed", "3")  # fmt: skip
+    assert run.wait() == 1, run.printed()
+    results = json.loads((run.results() / "results.json").read_text())
+    assert "unreadable-record" in results["anomalies"]
+    assert "which writes what this one cannot read" in run.printed()
+
+
 def test_a_version_that_does_not_start_is_unknown(start: Start, tmp_path: Path) -> None:
     change = {"__main__.py": ("def main(", 'raise SystemExit("no libnew.so here")\ndef main(')}
     checkout(tmp_path / "other", change)

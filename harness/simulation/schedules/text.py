@@ -18,7 +18,7 @@ null: none. Without `operations` the workload draws them. `faults` are as in sch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,9 @@ from dynamesis.harness.worlds.options import fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from msgspec import UNSET
 
-_KEYS = ("test", "tweaks", "operations", "faults", "anomalies", "token")
+#: keys of a schedule, and of a file that has one
+KEYS = ("test", "tweaks", "operations", "faults")
+_KEYS = (*KEYS, "anomalies", "token")
 _FIELDS = ("at", "client", "id", "value", "basis", "node", "options", "f", "key")
 #: What has the key of an operation as its value, instead of `f` and `key`.
 _SHORT = ("get", "put", "delete")
@@ -101,23 +103,31 @@ def _operation(item: Given) -> JsonObject:
     return row
 
 
-def load(text: str, name: str) -> Written:
-    """The schedule in `text`. `name` is the file's, for messages. Raises UsageError."""
+def load(text: str, name: str, beside: Collection[str] = ()) -> Written:
+    """The schedule in `text`. `name` is the file's, for messages; the keys `beside` may be there
+    too, and are not read. Raises UsageError."""
     try:
-        fields = document(text, name, "a schedule: test, operations, faults").mapping(_KEYS)
-        if "test" not in fields:
-            raise YamlError(f"{name}: there is no key 'test'")
-        spec = _spec(fields["test"])
-        context = fault_context(plan_test(spec))
-        faults = faults_at(fields["faults"], context) if "faults" in fields else ()
-        tweaks = _tweaks(fields["tweaks"]) if "tweaks" in fields else {}
-        given = _operations(fields["operations"], spec) if "operations" in fields else None
+        root = document(text, name, "a schedule: test, operations, faults")
+        fields = root.mapping(tuple(dict.fromkeys((*_KEYS, *beside))))
+        schedule = schedule_at(root, fields)
         shown = fields["anomalies"].sequence() if "anomalies" in fields else []
         anomalies = tuple([str(each.value()) for each in shown])
         token = str(fields["token"].value()) if "token" in fields else None
     except YamlError as malformed:
         raise UsageError(f"--replay: {malformed}") from malformed
-    return Written(SimulatedSchedule(spec, faults, tweaks, given), anomalies, token)
+    return Written(schedule, anomalies, token)
+
+
+def schedule_at(root: YamlPlace, fields: Mapping[str, YamlPlace]) -> SimulatedSchedule:
+    """The schedule whose keys are `fields`, within `root`. Raises YamlError, UsageError."""
+    if "test" not in fields:
+        raise root.wrong("there is no key 'test'")
+    spec = _spec(fields["test"])
+    context = fault_context(plan_test(spec))
+    faults = faults_at(fields["faults"], context) if "faults" in fields else ()
+    tweaks = _tweaks(fields["tweaks"]) if "tweaks" in fields else {}
+    given = _operations(fields["operations"], spec) if "operations" in fields else None
+    return SimulatedSchedule(spec, faults, tweaks, given)
 
 
 def _spec(place: YamlPlace) -> TestSpec:

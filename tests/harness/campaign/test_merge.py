@@ -334,3 +334,16 @@ def test_runs_of_a_budget_are_shared_out(tmp_path: Path) -> None:
     assert [each.campaign.budget.runs for each in machines] == [2, 2, 1]
     with pytest.raises(UsageError):
         Shard.parse("3/2")
+
+
+def test_two_runs_of_one_number_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the journals of two machines were written into one."""
+    machine = Machine(tmp_path / "m", "1/2").all().end()
+    journal = machine.path / "runs.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([*lines, lines[0]]))
+    assert run(["merge", str(tmp_path / "m"), "--store", str(tmp_path / "all")]) == 2
+    assert "2 runs in runs.jsonl have the number 1" in capsys.readouterr().err
+    assert not (tmp_path / "all").exists()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dynamesis.harness.failures.folder import FailureFolder
+from dynamesis.harness.failures.interval import Rate
 from dynamesis.harness.hunt.draws import Draws
-from dynamesis.harness.hunt.folder import FailureFolder
 from dynamesis.harness.hunt.hunt import Hunter
-from dynamesis.harness.hunt.interval import Rate
 from dynamesis.harness.hunt.run_hunt import verdict
 from dynamesis.harness.hunt.runs import HuntBudget, HuntRuns
 from dynamesis.harness.hunt.trials import INVALID, UNKNOWN, VALID, Trial, TrialOutcome

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dynamesis.harness.hunt.failure import Failure, faults_alone, read
-from dynamesis.harness.hunt.fingerprint import Fingerprint
-from dynamesis.harness.hunt.interval import Rate
+from dynamesis.harness.failures.failure import Failure, faults_alone, read
+from dynamesis.harness.failures.fingerprint import Fingerprint
+from dynamesis.harness.failures.interval import Rate
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.usage.exits import UsageError
@@ -76,8 +76,15 @@ class FailureFolder:
 
     def rescheduled(self, known: Failure, found: Failure) -> Failure:
         """Gives a known failure the schedule by which it was met again, not replayed yet."""
-        again = replace(known, test=found.test, faults=found.faults, world=found.world)
-        return self.update(replace(again, why=found.why, rate=None))
+        again = replace(
+            found,
+            name=known.name,
+            anomalies=known.anomalies,
+            symptoms=known.symptoms,
+            found=known.found,
+            version=known.version,
+        )
+        return self.update(replace(again, rate=None))
 
     def rated(self, failure: Failure, rate: Rate) -> Failure:
         """Notes the rate of a replay."""

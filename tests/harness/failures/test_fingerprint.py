@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dynamesis.harness.hunt.fingerprint import Symptom, evidence, fingerprint
+from dynamesis.harness.failures.fingerprint import Symptom, evidence, fingerprint
 
 LOST = (
     "{id} was acknowledged at {at} s (index {index}) by {node} (written at 0.9 s (index 2), value "

@@ -1,4 +1,4 @@
-"""A failure that a hunt has found, as a file of a few lines, for example
+"""A failure that was found, as a file of a few lines, for example
 
     # again: dynamesis replay failures/lost-write-5d1f0c3a.yaml
     anomalies: [lost-write, divergence]
@@ -13,24 +13,29 @@
     struck: 3
     rate: {failed: 4, runs: 5, rate: 0.8, low: 0.376, high: 0.964}
 
-Everything that it takes to run it again is in it. No field changes without a reason: `struck` with
-each time that the bug is met, `rate` when replays come to another. Errors in a file name the file,
-the line and what is allowed.
+Everything that it takes to run it again is in it. One of the simulated world has `operations`, one
+by one, and `tweaks`, as every file of a simulated schedule (harness.simulation.schedules.text); one
+of processes has such a schedule, where one shows the same, under `simulated`. No field changes
+without a reason: `struck` with each time that the bug is met, `rate` when replays come to another.
+Errors in a file name the file, the line and what is allowed.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import yaml
-from dynamesis.harness.hunt.fingerprint import Fingerprint, Symptom
-from dynamesis.harness.hunt.interval import Rate
+from dynamesis.harness.failures.fingerprint import Fingerprint, Symptom
+from dynamesis.harness.failures.interval import Rate
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
+from dynamesis.harness.simulation.schedules.text import KEYS
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import PROCESSES, SIMULATED
 from dynamesis.harness.worlds.test_spec import TestSpec
@@ -38,7 +43,9 @@ from dynamesis.harness.worlds.test_spec import TestSpec
 WORLDS = (SIMULATED, PROCESSES)
 #: options of a test that its file has elsewhere
 _ELSEWHERE = ("schedule", "world")
-_KEYS = ("anomalies", "why", "world", "test", "faults", "symptoms", "found", "struck", "rate")
+#: what a failure has beside a schedule
+BESIDE = ("anomalies", "why", "world", "token", "simulated", "symptoms", "found", "struck", "rate")
+_KEYS = (*BESIDE, *KEYS)
 _NEEDED = ("anomalies", "test", "faults")
 _MOST = 10**9
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
@@ -46,9 +53,17 @@ _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Failure:
-    """One bug, as far as it is known. `name`: its file without the suffix; `faults`: the smallest
-    schedule known to show it; `struck`: how often a hunt has met it;
-    `rate`: how often its schedule failed when it was replayed last, None until it was."""
+    """One bug, as far as it is known.
+
+    name: its file without the suffix
+    test, faults, tweaks, operations: the smallest schedule known to show it, as in its file;
+        `operations`: None where the workload draws them
+    simulated: of one on processes, the schedule that shows it in simulation: `test`, `faults`,
+        `tweaks`, `operations`
+    token: the drawn schedule that it was shrunk from, where it was one of a swarm
+    struck: how often it was met
+    rate: how often its schedule failed when it was replayed last, None until it was
+    """
 
     name: str
     anomalies: tuple[str, ...]
@@ -56,6 +71,10 @@ class Failure:
     test: TestSpec
     faults: tuple[JsonObject, ...]
     world: str = PROCESSES
+    tweaks: JsonObject = field(default_factory=dict)
+    operations: tuple[JsonObject, ...] | None = None
+    simulated: JsonObject | None = None
+    token: str | None = None
     why: str = ""
     found: str = ""
     version: str = ""
@@ -79,15 +98,23 @@ class Failure:
             "anomalies": list(self.anomalies),
             "why": self.why,
             "world": self.world,
+            "token": self.token,
             "test": options(self.test),
+            "tweaks": self.tweaks,
+            "operations": None if self.operations is None else list(self.operations),
             "faults": list(self.faults),
+            "simulated": self.simulated,
             "symptoms": _by_anomaly(self.symptoms),
             "found": {key: value for key, value in found.items() if value},
             "struck": self.struck,
         }
         if self.rate is not None:
             content["rate"] = self.rate.to_dict()
-        kept = {key: value for key, value in content.items() if value or key in _NEEDED}
+        kept = {
+            key: value
+            for key, value in content.items()
+            if value or key in _NEEDED or (key == "operations" and value is not None)
+        }
         return "".join((f"# again: dynamesis replay {where}\n", *map(_dump, kept, kept.values())))
 
 
@@ -117,23 +144,45 @@ def read(text: str, name: str, file: str) -> Failure:
     for key in _NEEDED:
         if key not in places:
             raise root.wrong(f"there is no key {key!r}")
-    found = places["found"].mapping(("on", "version")) if "found" in places else {}
     anomalies = tuple(_text(each) for each in places["anomalies"].sequence())
     if not anomalies:
         raise places["anomalies"].wrong("is empty; it names at least one")
+    found = places["found"].mapping(("on", "version")) if "found" in places else {}
     return Failure(
         name=name,
         anomalies=anomalies,
         symptoms=_symptoms(places["symptoms"]) if "symptoms" in places else frozenset(),
         test=_test(places["test"]),
-        faults=tuple(_fault(each) for each in places["faults"].sequence()),
-        world=places["world"].one_of(WORLDS) if "world" in places else PROCESSES,
+        faults=tuple(_row(each) for each in places["faults"].sequence()),
+        world=_world(places),
+        **_simulated(places),
         why=_text(places["why"]) if "why" in places else "",
         found=_date(found["on"]) if "on" in found else "",
         version=_text(found["version"]) if "version" in found else "",
         struck=places["struck"].integer(0, _MOST) if "struck" in places else 1,
         rate=_rate(places["rate"]) if "rate" in places else None,
     )
+
+
+def _world(places: Mapping[str, YamlPlace]) -> str:
+    """The world, which a swarm's schedule has among the options of its test."""
+    if "world" in places:
+        return places["world"].one_of(WORLDS)
+    options = places["test"].value()
+    return SIMULATED if options.get("world") == SIMULATED else PROCESSES
+
+
+def _simulated(places: Mapping[str, YamlPlace]) -> dict[str, Any]:
+    """What only a simulated test has. What is in it is read when it is planned."""
+    read: dict[str, Any] = {}
+    if "operations" in places:
+        read["operations"] = tuple(_row(each) for each in places["operations"].sequence())
+    for key in ("tweaks", "simulated"):
+        if key in places:
+            read[key] = _row(places[key])
+    if "token" in places:
+        read["token"] = _text(places["token"])
+    return read
 
 
 def dump_faults(faults: Iterable[JsonObject]) -> str:
@@ -160,7 +209,13 @@ def faults_alone(text: str) -> str:
 
 
 def _dump(key: str, value: Any) -> str:
-    """A key of the file. Each fault and each evidence has a line of its own, for git."""
+    """A key of the file. Each operation, fault and evidence has a line of its own, for git."""
+    if key == "simulated":
+        parts = "".join(map(_dump, value, value.values()))
+        return f"{key}:\n" + textwrap.indent(parts, "  ")
+    if key == "operations" and value:
+        rows = [_flow(row) for row in value]
+        return f"{key}:\n" + "".join(f"- {row}" for row in rows)
     text: str = yaml.safe_dump(
         {key: value},
         sort_keys=False,
@@ -168,6 +223,11 @@ def _dump(key: str, value: Any) -> str:
         width=10_000,
         allow_unicode=True,
     )
+    return text
+
+
+def _flow(row: JsonObject) -> str:
+    text: str = yaml.safe_dump(row, sort_keys=False, default_flow_style=True, width=math.inf)
     return text
 
 
@@ -188,7 +248,8 @@ def _symptoms(place: YamlPlace) -> frozenset[Symptom]:
 
 def _test(place: YamlPlace) -> TestSpec:
     flags = TestSpec.flags()
-    given = place.mapping([name for name in flags if name not in _ELSEWHERE])
+    given = place.mapping([name for name in flags if name != "schedule"])
+    given.pop("world", None)
     values: dict[str, Any] = {}
     for name, each in given.items():
         try:
@@ -201,10 +262,10 @@ def _test(place: YamlPlace) -> TestSpec:
     return TestSpec(**values)
 
 
-def _fault(place: YamlPlace) -> JsonObject:
+def _row(place: YamlPlace) -> JsonObject:
     value = place.value()
     if not isinstance(value, dict):
-        raise place.wrong("should be a mapping, a fault as in a schedule")
+        raise place.wrong("should be a mapping, as in a schedule")
     return value
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from dynamesis.harness.cli.app import run
-from dynamesis.harness.hunt.failure import Failure, faults_alone, read
-from dynamesis.harness.hunt.fingerprint import Fingerprint, Symptom
-from dynamesis.harness.hunt.folder import FailureFolder
-from dynamesis.harness.hunt.interval import Rate
+from dynamesis.harness.failures.failure import Failure, faults_alone, read
+from dynamesis.harness.failures.fingerprint import Fingerprint, Symptom
+from dynamesis.harness.failures.folder import FailureFolder
+from dynamesis.harness.failures.interval import Rate
 from dynamesis.harness.usage.exits import USAGE, VALID
 from dynamesis.harness.worlds.test_spec import TestSpec
 

@@ -30,6 +30,8 @@ _BY = re.compile(r"\bby ([a-z-]+)")
 
 #: characters that are kept of an evidence
 _LONG = 160
+#: and of a proof
+_LONGEST = 300
 _DETAIL = "#"
 
 #: what is replaced, in this order; each is one kind of detail that differs from run to run
@@ -108,6 +110,12 @@ def fingerprint(results: Mapping[str, Any]) -> Fingerprint:
     principal = [each for each in shown if each.anomaly == anomalies[0]]
     first = min(principal, key=lambda each: (-shown[each], each.evidence))
     return Fingerprint(anomalies, frozenset(shown), first)
+
+
+def proof(results: Mapping[str, Any], shown: Fingerprint) -> str:
+    """The first sentence of the proof of the principal anomaly; empty where there is none."""
+    why = [each["why"] for each in described(results) if each["name"] == shown.anomalies[0]]
+    return first_sentence(why[0])[:_LONGEST] if why else ""
 
 
 def evidences(why: str) -> list[str]:
