@@ -13,7 +13,7 @@ _numbers = count()
 
 
 def begun(sim: Simulator) -> Counter[tuple[str, str]]:
-    """(who asks, whom) -> exchanges begun from now on."""
+    """(the node that begins, its peer) -> exchanges begun from here."""
     asked: Counter[tuple[str, str]] = Counter()
     send = sim._send
 
@@ -61,7 +61,7 @@ def test_a_changed_layout_is_compared_without_waiting_for_a_turn() -> None:
     assert len(+asked) == 20, "each with each in one interval"
 
 
-def test_an_administrator_who_asks_gets_all() -> None:
+def test_an_exchange_that_is_asked_for_is_begun_with_all() -> None:
     sim = Simulator(anti_entropy_interval=0.5)
     sim.run(3)
     keep_asking(sim, 2)
