@@ -11,7 +11,7 @@ from typing import Any
 from dynamesis.checkers.evidence.figures import figures
 from dynamesis.checkers.formats.io import Format, read_any
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.gc_pause import gc_paused
+from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused
 from dynamesis.checkers.history.history import History, HistoryError
 from dynamesis.checkers.history.source import STDIN
 from dynamesis.checkers.logs.logs import Logs
@@ -80,8 +80,13 @@ def judge_history(
     """As `judge`, for a history that was read already, and the nodes' `logs`, if they were: else
     they are looked for beside it. Raises UsageError for options of the model that make no
     sense."""
-    run = Run(history, test)
     logs = _logs(history, test) if logs is None else logs
+    with gc_frozen():
+        return _judged(Run(history, test), model, logs)
+
+
+def _judged(run: Run, model: ModelChoice | None, logs: Logs | None) -> JsonObject:
+    test = run.test or {}
     found = evaluate(run, model, logs)
     measured = found.verdicts.get("stats")
     stats = {} if measured is None else dict(measured.details)
@@ -92,7 +97,7 @@ def judge_history(
     if reached is not None:
         stats["situations"] = reached
     identity = {name: test.get(name) for name in ("seed", "command")}
-    skipped = left_out(run.test or {})
+    skipped = left_out(test)
     return {
         **found.to_dict(),
         "stats": stats,

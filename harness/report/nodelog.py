@@ -97,7 +97,7 @@ def _events(node: str, path: Path) -> Iterator[JsonObject]:
 def _parse(line: bytes) -> JsonObject | None:
     try:
         event = _decode(line)
-    except (ValueError, RecursionError):  # what that one does not know: NaN, bytes that are no text
+    except (ValueError, RecursionError):  # what that one refuses: NaN, bytes that are not UTF-8
         try:
             event = json.loads(line.decode(errors="replace"))
         except (ValueError, RecursionError):

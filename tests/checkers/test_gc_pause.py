@@ -1,0 +1,31 @@
+"""The collector and what has been decoded."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from dynamesis.checkers.history.gc_pause import gc_frozen
+
+
+class Node:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_what_was_there_is_passed_over_and_what_is_new_is_collected() -> None:
+    assert gc.get_freeze_count() == 0
+    old = weakref.ref(Node())
+    with gc_frozen():
+        new = weakref.ref(Node())
+        gc.collect()
+        assert old() is not None
+        assert new() is None
+        with gc_frozen():
+            assert gc.get_freeze_count()
+        assert gc.get_freeze_count(), "the outer one is still there"
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert old() is None
