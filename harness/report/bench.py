@@ -55,6 +55,7 @@ def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
