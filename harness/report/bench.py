@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from dynamesis.harness.report.words import shown
 from dynamesis.harness.results.documents import JsonObject
 
 #: pixels
