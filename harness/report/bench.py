@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from dynamesis.harness.report.words import shown
 from dynamesis.harness.results.documents import JsonObject
 
 #: pixels
@@ -55,6 +56,7 @@ def bench_page(rows: Sequence[Mapping[str, Any]], growth: Mapping[str, float]) -
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -20,6 +20,7 @@ from dynamesis.harness.report.junit import document
 from dynamesis.harness.report.nightly import markdown, nightly
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
+from dynamesis.harness.report.words import code, inert, shown
 from dynamesis.harness.results.documents import JsonObject
 
 Results = Mapping[str, Any]
@@ -37,6 +38,7 @@ def index(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -150,7 +152,7 @@ def summary(results: Results, news: News, compared: str | None, site: Results | 
     since = f"the one of {compared}" if compared else "nothing: there was none before"
     stopped = ", interrupted" if results["interrupted"] else ""
     lines = [
-        f"# Campaign {results['name']}: {results['verdict']}{stopped}",
+        f"# Campaign {inert(str(results['name']))}: {results['verdict']}{stopped}",
         "",
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
         f"begun {results['start']}: {counts}.",
@@ -176,6 +178,6 @@ def _skipped(results: Results) -> list[Any]:
 
 def _line(cell: Mapping[str, Any]) -> str:
     if cell["verdict"] == "valid":
-        return f"- `{cell['cell']}`"
-    again = f"\n  `{cell['command']}`" if cell["command"] else ""
-    return f"- `{cell['cell']}`: {cell['verdict']}: {describe(cell)}{again}"
+        return f"- {code(cell['cell'])}"
+    again = f"\n  {code(cell['command'])}" if cell["command"] else ""
+    return f"- {code(cell['cell'])}: {cell['verdict']}: {inert(describe(cell))}{again}"

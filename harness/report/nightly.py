@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dynamesis.harness.report.budgets import interval_text
+from dynamesis.harness.report.words import code, inert
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
@@ -136,14 +137,14 @@ def _zoo_lines(zoo: Results) -> list[str]:
 
 
 def _row(*cells: object) -> str:
-    shown = ("" if cell is None else str(cell).replace("|", "\\|") for cell in cells)
+    shown = ("" if cell is None else inert(str(cell)).replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(shown)} |"
 
 
 def _flaky_line(each: Results) -> str:
     of = f"{each['failed']} of {each['tried']} runs"
     between = interval_text(each["failed"], each["tried"])
-    return f"- `{each['cell']}`: {each['rate']:.0%} ({of}), {between}"
+    return f"- {code(each['cell'])}: {each['rate']:.0%} ({of}), {between}"
 
 
 def _failure(cell: Results) -> JsonObject:

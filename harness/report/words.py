@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,24 @@ def clip(value: Any) -> str:
     if len(text) <= _LONGEST:
         return printable(text)
     return f"{printable(text[:_LONGEST])}\u2026 ({len(text):,} characters)"
+
+
+def shown(value: Any) -> Any:
+    """What a template prints (jinja2's `finalize`): a text without control characters and what
+    turns the text beside it around."""
+    return printable(value) if type(value) is str else value
+
+
+def code(text: str) -> str:
+    """A text as a code span of Markdown, in which nothing has a meaning."""
+    line = " ".join(printable(text).split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if len(fence) > 1 else f"`{line}`"
+
+
+def inert(text: str) -> str:
+    """A text as a line of Markdown, without markup of its own."""
+    return re.sub(r"[<&`\[\\]", lambda mark: "\\" + mark[0], " ".join(printable(text).split()))
 
 
 def brief(value: Any) -> str | None:

@@ -127,16 +127,17 @@ function at(d, place, x, y, near) {
 }
 
 // A stretch of time in words, with the digits by which its ends differ.
-function stretch(from, to) {
+function stretch(from, to, timed) {
+  if (!timed) return `index ${Math.max(0, Math.round(from))} to ${Math.round(to)}`;
   const span = to - from, digits = span >= 0.01 ? 3 : span >= 1e-5 ? 6 : 9;
   return `${Math.max(0, from).toFixed(digits)} s to ${to.toFixed(digits)} s`;
 }
 
 function describe(d, k) {
   const name = (table, i) => (i >= 0 && d.names[table][i] !== undefined ? d.names[table][i] : "?");
-  const took = d.took[k] < 0 ? "never ended" : `after ${(d.took[k] / 1e3).toFixed(3)} ms`;
+  const took = d.took[k] < 0 ? "never ended" : d.timed ? `after ${(d.took[k] / 1e3).toFixed(3)} ms` : "";
   const node = d.node[k] >= 0 ? ` by ${name("node", d.node[k])}` : "", key = d.key[k] >= 0 ? ` of ${name("key", d.key[k])}` : "";
-  return { row: d.row[k], at: `${(d.start[k] / 1e6).toFixed(6)} s`, process: name("process", d.process[k]),
+  return { row: d.row[k], at: d.timed ? `${(d.start[k] / 1e6).toFixed(6)} s` : `index ${d.row[k]}`, process: name("process", d.process[k]),
     did: `${d.words[k] || name("f", d.f[k])}${key}`,
     ended: `${OUTCOMES[d.outcome[k]]}${node} ${took}${d.took[k] < 0 ? "" : ` (index ${d.row[k] + d.end[k]})`}` };
 }

@@ -16,6 +16,7 @@ function options(select, names) {
 async function main() {
   const get = (id) => document.getElementById(id), facts = JSON.parse(get("facts").textContent);
   const data = await unpack(facts.operations), figs = new Figures(facts, data), m = facts.measures;
+  data.timed = facts.timed;
   const want = { outcomes: new Set([0, 1, 2, 3]), key: "", process: -1, node: -1, f: -1 };
 
   const timeline = figs.timeline();
@@ -39,7 +40,7 @@ async function main() {
     body.replaceChildren();
     for (let k = first(data.start, start * 1e6); k < data.count && data.start[k] <= end * 1e6 && found.length < SHOWN; k++) if (data.pass[k]) found.push(k);
     for (const k of found) cells(body.insertRow(), describe(data, k), () => { figs.ring([k]); chosen(k, 1); });
-    get("span").textContent = stretch(start, Math.min(end, data.last / 1e6));
+    get("span").textContent = stretch(start, Math.min(end, data.last / 1e6), data.timed);
   }
   function moved() { figs.refresh(false); clearTimeout(waiting); waiting = setTimeout(inView, 150); }
   figs.moved = moved;

@@ -12,7 +12,7 @@ from dynamesis.harness.campaign.results import collect, earlier, newest_zoo, new
 from dynamesis.harness.campaign.run_campaign import save_results
 from dynamesis.harness.campaign.scheduler import measures
 from dynamesis.harness.campaign.spec import Campaign
-from dynamesis.harness.report.campaign import index
+from dynamesis.harness.report.campaign import index, summary
 from dynamesis.harness.report.nightly import flaky, matrix, nightly
 from dynamesis.harness.results.results import Folder
 
@@ -108,3 +108,19 @@ def test_a_campaign_writes_all_of_it(tmp_path: Path) -> None:
     assert "| otter | yes, 3 of 3 | lost-write |" in text
     assert len(earlier(folder)) == 2
     assert newest_zoo(tmp_path / "campaigns") == ZOO
+
+
+def test_texts_of_cells_neither_turn_the_page_around_nor_are_markup() -> None:
+    odd = "`<b>\u202e\x1b"
+    text = json.dumps(night("2", "invalid,valid", "invalid", "unknown"))
+    now = json.loads(text.replace("cart/cut", json.dumps(f"{odd}/cut")[1:-1]))
+    new = news(now, None)
+    zoo = {**ZOO, "bugs": [{**ZOO["bugs"][0], "name": odd, "mechanism": odd}]}
+    shown = nightly(now, new, [], zoo)
+    for made in (index(now, new, None, shown), summary(now, new, None, shown)):
+        assert "\\u202e\\x1b" in made
+        assert "\u202e" not in made
+        assert "\x1b" not in made
+    lines = summary(now, new, None, shown).splitlines()
+    assert any(line.startswith("- `` `<b>") for line in lines)
+    assert any("\\<b>" in line for line in lines if line.startswith("|"))
