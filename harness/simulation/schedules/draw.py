@@ -1,4 +1,4 @@
-"""Draws small schedules from seeds: a cluster of 3 to 7 nodes, 28 to 180 operations, one to
+"""Draws small schedules from seeds: a cluster of 3 to 7 nodes, 20 to 250 operations, one to
 four faults, each schedule without most of the features that there are (swarm testing).
 
 The same seed gives the same schedule on every machine. Nothing here knows what is planted.
@@ -41,10 +41,10 @@ VERSION = 5
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
-_SHORTEST, _LONGEST = 1.0, 3.5
+_SHORTEST, _LONGEST = 1.5, 6.0
 #: How many operations: mostly few, since a schedule costs what they cost; but what goes wrong in a
 #: short while only is met where many are under way.
-_FEW, _MANY, _CROWDED = (28, 68), (90, 180), 0.2
+_FEW, _MANY, _CROWDED = (20, 90), (110, 250), 0.3
 #: How likely clocks are wrong where the last writer wins, beside what else they are; and how likely
 #: processes are killed where nodes acknowledge from memory.
 _DATED, _FORGOTTEN = 0.4, 0.5

@@ -51,7 +51,7 @@ QUORUMS: dict[tuple[int, int, int], int] = {
 #: How many nodes.
 NODES: dict[int, int] = {3: 10, 4: 7, 5: 7, 6: 2, 7: 2}
 #: Eleven with a copy each have more writers of a key than a short clock names.
-MANY_NODES, MANY_NODES_SHARE = 11, 0.02
+MANY_NODES, MANY_NODES_SHARE = 11, 0.03
 #: How likely each parameter and each option is in one schedule: one of these shares.
 SHARES: dict[float, int] = {0.03: 3, 0.12: 4, 0.35: 3}
 

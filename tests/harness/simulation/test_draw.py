@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from statistics import fmean, median
+from statistics import median
 
 import pytest
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
@@ -21,9 +21,8 @@ def test_schedules_are_small_and_have_one_to_some_faults() -> None:
     drawn = [draw(seed) for seed in SEEDS]
     operations = [each.spec.rate * each.spec.time_limit for each in drawn]
     assert median(operations) >= 40
-    assert fmean(operations) < 70
     assert median(each.fault_count for each in drawn) == 2
-    assert max(each.spec.time_limit for each in drawn) <= 3.5
+    assert max(each.spec.time_limit for each in drawn) <= 6
 
 
 def test_a_swarm_leaves_features_out_and_misses_none() -> None:
