@@ -130,6 +130,8 @@ class Nemesis:
             handlers["upgrade"] = self._upgrade
             self._heals.append(self._upgrade.heal_all)
         self._heals.append(self._start_dead)
+        if store.started is not None:
+            self._heals.append(store.started)
         if store.membership is not None:
             self._membership = MembershipFaults(store.viewed, store.membership, start_node)
             handlers["membership"] = self._membership
