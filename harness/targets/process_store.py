@@ -103,8 +103,10 @@ class ProcessStore:
         one that takes longer, `started` sees to it in the end."""
         self._spawn(node)
         self._unready.add(node)
+        # an upgrade takes the next node only once this one serves
+        limit = _HELD_UP if self._target.other is None else None
         with suppress(TimeoutError):
-            async with asyncio.timeout(_HELD_UP):
+            async with asyncio.timeout(limit):
                 await self._until_ready(node)
                 self._unready.discard(node)
 
