@@ -146,7 +146,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     # ---- harness
     "harness.targets": (
         "stores under test: what a target is, and what can be done to it",
-        ("checkers.history", "cluster.plugins"),
+        # cluster.process: clocks that libfaketime makes wrong are so for any process
+        ("checkers.history", "cluster.plugins", "cluster.process"),
     ),
     "harness.targets.adopted": (
         "a cluster that runs already, as a target",

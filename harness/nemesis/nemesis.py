@@ -87,6 +87,7 @@ class Nemesis:
         probes: Probes = SOCKETS,
     ) -> None:
         self._processes = store.processes
+        self._started = store.started
         self._targets = Targets(store.observed, store.placements)
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         self._routes = RouteFaults(links, routes, probes)
@@ -130,6 +131,8 @@ class Nemesis:
             handlers["upgrade"] = self._upgrade
             self._heals.append(self._upgrade.heal_all)
         self._heals.append(self._start_dead)
+        if store.started is not None:
+            self._heals.append(store.started)
         if store.membership is not None:
             self._membership = MembershipFaults(store.viewed, store.membership, start_node)
             handlers["membership"] = self._membership
@@ -247,6 +250,8 @@ class Nemesis:
         await self._handlers[family].lift(start.number, start.fault)
         await self._record_proofs([start.number] if start.number in self._watches else [])
         self._ledger.healed(start.number)
+        if self._started is not None and not self._ledger.open():
+            await self._started()  # the next fault is not to find a node half started
         return start
 
     async def _until_effect(self, number: int, family: str) -> None:

@@ -226,6 +226,8 @@ class Capabilities:
     views: what nodes report of their clocks and their membership alone, where there is no status
     pids: the process of each node that runs; without it, it is not seen whether nodes dial each
         other past their proxies
+    started: waits until the nodes are ready that were started and took their time; without it,
+        `start` waits for that
     quiet: without it and without status, quiescence is a wait of `quiet_after` s
     dumps: without it, replicas are not compared
     placements: without it, no fault is aimed at the replicas of a key, nor is a quorum judged
@@ -254,6 +256,7 @@ class Capabilities:
     exchanges: Exchanges | None = None
     views: Status | None = None
     pids: Callable[[], Mapping[str, int]] | None = None
+    started: Callable[[], Coroutine[Any, Any, None]] | None = None
     make_load: MakeLoad | None = None
     decode: Decode | None = None
     quiet_after: float = 5.0

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,16 +22,19 @@ from typing import IO, Any
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.forming import command_of, form
-from dynamesis.harness.targets.node_process import NodeProcess
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
 from dynamesis.harness.targets.site import NodeSite, Site
+from dynamesis.harness.targets.store_process import StoreProcess
 from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, described
 from dynamesis.harness.targets.target import BuildContext, Target, connects
 
 #: s between two questions whether a node is ready
 _ASK_AGAIN = 0.05
+#: s that a node which is started again may hold up other faults, whatever the machine does: a JVM
+#: takes a minute, in which a cut or a pause that was to last a second would leave no majority
+_HELD_UP = 3.0
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
 #: bytes and lines of the end of a log that are shown
@@ -49,6 +53,7 @@ def build_processes(target: Target, context: BuildContext) -> Capabilities:
         processes=store,
         clocks=store.clocks,
         pids=store.pids,
+        started=store.started,
         membership=members,
         newcomers=members,
         views=NodeViews(target, context.site, store.members.version_of),
@@ -69,10 +74,12 @@ class ProcessStore:
         self.nodes = context.site.nodes
         self._target = target
         self._context = context
-        self._processes: dict[str, NodeProcess] = {}
+        self._processes: dict[str, StoreProcess] = {}
         #: nodes in the other version
         self._others: set[str] = set()
-        #: nodes that are no founders, or have left
+        #: nodes that have been started, and were not ready within _HELD_UP
+        self._unready: set[str] = set()
+        #: nodes that join: newcomers, and those that have left
         self._joined: set[str] = set()
         self.members = ProcessMembers(target, context.site, self)
         self.clocks: ProcessClocks | None = None
@@ -92,8 +99,23 @@ class ProcessStore:
         await form(self._target, self._site, self._context.busy)
 
     async def start(self, node: str) -> None:
+        """Start a node, and wait until it is ready, but no longer than faults may be held up: of
+        one that takes longer, `started` sees to it in the end."""
         self._spawn(node)
-        await self._until_ready(node)
+        self._unready.add(node)
+        # an upgrade takes the next node only once this one serves
+        limit = _HELD_UP if self._target.other is None else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._until_ready(node)
+                self._unready.discard(node)
+
+    async def started(self) -> None:
+        """Wait until every node is ready that was started and is not down again. Raises
+        RuntimeError."""
+        unready = [node for node in sorted(self._unready) if self.state(node) == "running"]
+        self._unready.clear()
+        await asyncio.gather(*map(self._until_ready, unready))
 
     async def stop(self, node: str) -> None:
         await self._process(node).stop(self._target.stop_limit)
@@ -248,7 +270,7 @@ class ProcessStore:
                 start_new_session=True,
             )
         context.spawned(process.pid)
-        self._processes[node] = NodeProcess(process, exited)
+        self._processes[node] = StoreProcess(process, exited)
         self._begun(node, process)
 
     def _streams(self, log: IO[bytes]) -> dict[str, Any]:
@@ -306,7 +328,7 @@ class ProcessStore:
             return f"{what}; it logged nothing"
         return "\n  ".join([f"{what}; its last lines:", *lines])
 
-    def _process(self, node: str) -> NodeProcess:
+    def _process(self, node: str) -> StoreProcess:
         if node not in self._processes:
             raise RuntimeError(f"{node} was never started")
         return self._processes[node]

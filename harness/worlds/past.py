@@ -53,14 +53,11 @@ def past_watch(world: TestEnvironment, note: Callable[[JsonObject], None]) -> Pa
         return None
     if all(route.source == CLIENT for route in world.routes):
         return None
-    listens = {
-        node: {site.address(port): (node, False) for port in target.between}
-        for node, site in world.sites.items()
-    }
+    listens = [
+        (peer, site.address(port)) for peer, site in world.sites.items() for port in target.between
+    ]
     meaning = {
-        node: {
-            at: means for peer, ats in listens.items() if peer != node for at, means in ats.items()
-        }
+        node: {address: (peer, False) for peer, address in listens if peer != node}
         for node in world.sites
     }
     return PastWatch(meaning, pids, note)

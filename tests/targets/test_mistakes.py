@@ -68,7 +68,7 @@ def test_what_is_missing_is_named_all_together(
 
 
 def test_a_name_of_ones_own_that_is_like_another_is_let_be(tmp_path: Path) -> None:
-    """A port number is no tuple of ports, nor is a flag of ones own the name of anything."""
+    """A port number is not a tuple of ports, and a name with an underscore is never a slip."""
     from dynamesis.harness.targets.registry import load_target
 
     body = "class Mine(Kv):\n    client_port = 2181\n    _links = 1\n    start = 'x {port}'\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 _LOOK = 0.005
 
 
-class NodeProcess:
+class StoreProcess:
     """The process of one node, leader of a group. It must be waited for, or `exit_code` looked
     at, to be reaped."""
 
