@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ from dynamesis.workloads.check_workload import check_workload
 from dynamesis.workloads.outside import outside
 
 log = logging.getLogger(__name__)
+
+#: Events of a history, from which on it is cheaper to have the garbage collector pass over it.
+_MANY = 20_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def judge_history(
     they are looked for beside it. Raises UsageError for options of the model that make no
     sense."""
     logs = _logs(history, test) if logs is None else logs
-    with gc_frozen():
+    with gc_frozen() if len(history) >= _MANY else nullcontext():
         return _judged(Run(history, test), model, logs)
 
 
