@@ -8,6 +8,7 @@ counted.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,11 @@ from dynamesis.harness.hunt.draws import Draws
 from dynamesis.harness.hunt.replay import Replayed, replay
 from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits, shrunk
-from dynamesis.harness.hunt.trials import INVALID, Trial, TrialOutcome, TrialWorld
+from dynamesis.harness.hunt.trials import INVALID, VALID, Trial, TrialOutcome, TrialWorld
+from dynamesis.harness.report.summary import reasons
+from dynamesis.harness.worlds.test_spec import command
+
+log = logging.getLogger(__name__)
 
 #: how often a failure was met in a hunt when that is shown
 _SHOWN = frozenset(10**digits for digits in range(9))
@@ -82,12 +87,23 @@ class Hunter:
             for tried, outcome in each:
                 if outcome.verdict == INVALID:
                     self._found(world, tried, outcome)
+                elif outcome.verdict != VALID:
+                    self._unsure(world, tried, outcome)
             while self._to_shrink and self.runs.may_begin:
                 self._shrink(self._to_shrink.popleft())
             self._to_shrink.clear()
             self.doing = doing
             if self.runs.begun == before:
                 return
+
+    def _unsure(self, world: str, tried: Trial, outcome: TrialOutcome) -> None:
+        """Shows what keeps a run from a verdict, and the command that repeats it: one in memory
+        leaves nothing else."""
+        known = reasons(outcome.results) if outcome.results else list(outcome.output[-1:])
+        why = known or ["no reason is known"]
+        line = f"{outcome.verdict}   {why[0]}: {command(replace(tried.spec, world=world))}"
+        log.warning("%s", line)
+        self.say(outcome.verdict, line)
 
     def _found(self, world: str, tried: Trial, outcome: TrialOutcome) -> None:
         shown = fingerprint(outcome.results)

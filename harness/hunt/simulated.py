@@ -135,6 +135,7 @@ def play(number: int, trial: Trial, root: Path | None = None) -> TrialOutcome:
     schedule = _drawn(trial) if trial.simulated is None else trial.simulated
     results: JsonObject = {}
     explicit: SimulatedSchedule | None = None
+    output: tuple[str, ...] = ()
     try:
         test = run(schedule)
         results = judge(test)
@@ -142,15 +143,15 @@ def play(number: int, trial: Trial, root: Path | None = None) -> TrialOutcome:
         if verdict == INVALID:
             given = schedule.operations or operations_of(test.history, schedule.spec.concurrency)
             explicit = replace(schedule, operations=given)
-    except EnvironmentFailed:
-        verdict = UNKNOWN
+    except EnvironmentFailed as failure:
+        verdict, output = UNKNOWN, (f"it did not run: {failure}",)
     folder = None
     if verdict == INVALID and root is not None:
         folder = folder_of(root, number)
         save_schedule(folder, Written(schedule, tuple(results["anomalies"])))
     seconds = round(time.monotonic() - began, 3)
     short = _short(results) if results else results
-    return TrialOutcome(number, verdict, seconds, short, folder, simulated=explicit)
+    return TrialOutcome(number, verdict, seconds, short, folder, output, simulated=explicit)
 
 
 def verdict_of(results: JsonObject, schedule: SimulatedSchedule) -> str:
@@ -176,9 +177,12 @@ def _drawn(trial: Trial) -> SimulatedSchedule:
 def _short(results: JsonObject) -> JsonObject:
     """What a hunt wants to know."""
     checkers = {
-        name: {"anomalies": found[:_MOST]}
+        name: {
+            "anomalies": each.get("anomalies", [])[:_MOST],
+            "reasons": each.get("reasons", [])[:_MOST],
+        }
         for name, each in results["checkers"].items()
-        if (found := each.get("anomalies"))
+        if each.get("anomalies") or each.get("reasons")
     }
     return {"valid": results["valid"], "anomalies": results["anomalies"], "checkers": checkers}
 

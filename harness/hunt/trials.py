@@ -46,7 +46,7 @@ class TrialOutcome:
     seconds: float
     results: JsonObject = field(repr=False, default_factory=dict)
     folder: Path | None = None
-    #: the last lines of its output, where it ended in an error
+    #: the last lines of its output, where it ended in an error or did not run
     output: tuple[str, ...] = ()
     simulated: SimulatedSchedule | None = None
 

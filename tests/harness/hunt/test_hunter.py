@@ -32,6 +32,7 @@ class Scripted:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.schedules: list[list[str]] = []
+        self.lines: list[tuple[str, str]] = []
         self._ended: list[TrialOutcome] = []
 
     def begin(self, number: int, trial: Trial) -> None:
@@ -39,7 +40,9 @@ class Scripted:
         self.schedules.append([each["member"] for each in faults])
         anomaly = self.store(set(self.schedules[-1]))
         if anomaly in (None, UNKNOWN):
-            self._ended.append(TrialOutcome(number, anomaly or VALID, 0.1))
+            why = {"checkers": {"evidence": {"reasons": ["no fault took effect"]}}}
+            shown = why if anomaly else {"checkers": {}}
+            self._ended.append(TrialOutcome(number, anomaly or VALID, 0.1, shown))
             return
         why = f"{number}.1 of k{number} shows {anomaly}."
         found: dict[str, Any] = {"name": anomaly, "why": why}
@@ -66,6 +69,7 @@ def hunt(folder: Path, store: Store, runs: int) -> tuple[Hunter, Scripted]:
         {"processes": 1},
         HuntRuns(HuntBudget(runs=runs), lambda number: None),
     )
+    hunter.say = lambda verdict, line: world.lines.append((verdict, line))
     hunter.run()
     return hunter, world
 
@@ -112,8 +116,13 @@ def test_what_fails_no_more_takes_the_schedule_of_the_next_strike(tmp_path: Path
 def test_nothing_found_is_valid_only_if_all_was(tmp_path: Path) -> None:
     hunter, _ = hunt(tmp_path, lambda faults: None, 4)
     assert verdict(hunter) == VALID
-    hunter, _ = hunt(tmp_path, lambda faults: UNKNOWN, 4)
+    hunter, world = hunt(tmp_path, lambda faults: UNKNOWN, 4)
     assert verdict(hunter) == UNKNOWN
+    assert [each for each, _ in world.lines] == [UNKNOWN] * 4
+    first = world.lines[0][1]
+    assert first.startswith("unknown   no fault took effect: dynamesis test ")
+    assert "--world=processes" not in first  # the default is not spelled
+    assert "--seed=" in first
     assert FailureFolder(tmp_path).all() == []
 
 
