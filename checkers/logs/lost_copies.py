@@ -63,10 +63,11 @@ def _taken(after: list[Event], dots: set[str], stored: Event) -> Event | None:
 
 
 def _gone(beside: Beside, exact: bool, node: str, stored: Event, after: Event | None) -> str:
+    until = None if after is None else after.get("mono", 0)
+    fault = beside.wiped(node, stored.get("mono", 0), until)
+    if fault is not None:
+        return f"{node} by a wipe (index {fault.started})"
     if after is None:
-        fault = beside.wiped(node, stored.get("mono", 0), None)
-        if fault is not None:
-            return f"{node} by a wipe (index {fault.started})"
         return f"{node} by nothing" if not exact else f"{node} by nothing that it logged"
     return f"{node} by {mechanism(after)}{_of(after)}{_dropped(beside, node, after)}"
 
