@@ -11,6 +11,10 @@ only a read repairs it.
 Where replicas compare nothing, they are dumped once their hints have been handed off and before
 the final reads: then each holds what it, or a hint for it, was given, unless a disk forgot.
 
+What was taken back is of the life of the process that logs so: what an earlier one stored is on
+the disk, or was taken by a wipe, or by an older disk put back. And a disk that cannot be read
+(`unreadable`) shows only that the refused state is not there.
+
 Not judged are writes about whose places the logs may be incomplete: a process ended, or
 was paused, while the coordinator was at work; or the membership changed.
 """
@@ -160,6 +164,7 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
     found: dict[str, Kept] = {}
     rows: dict[tuple[str, str, str | None], list[Event]] = {}
+    lives: dict[str, int] = {}
     for event in logs.events:
         id, what = event.get("request"), event["event"]
         if what in _COPIES:
@@ -169,8 +174,10 @@ def _kept_by_id(logs: Logs) -> dict[str, Kept]:
                 rows[row] = [event]
             else:
                 lines.append(event)
+        elif what == "start":
+            lives[event["node"]] = event.get("mono", 0)
         elif what == "undone" and event.get("hash") is not None:
-            _take_back(rows.get(_row(event), []), event)
+            _take_back(rows.get(_row(event), []), event, lives.get(event["node"], -1))
         if not isinstance(id, str) or not id:
             continue
         one = found.get(id)
@@ -198,13 +205,16 @@ def _row(event: Event) -> tuple[str, str, str | None]:
     return event["node"], str(event.get("key")), target if target is None else str(target)
 
 
-def _take_back(lines: list[Event], undone: Event) -> None:
+def _take_back(lines: list[Event], undone: Event, since: int) -> None:
     """Leave out the last lines about a record or hint, of states that its disk refused: back to
-    the state that is there now, or to where it was deleted. A state of which the log has no line
-    does not show how many of them that are: only the one that was refused itself."""
+    the state that is there now, or to where it was deleted; none of before `since` (ns), when this
+    life of the process began. A state of which the log has no line, or that cannot be read, does
+    not show how many of them that are: only the one that was refused itself."""
     now, refused = undone.get("now"), undone.get("hash")
     known: bool | None = True if now is None else None
-    while lines and lines[-1]["event"] != "deleted":
+    if undone.get("unreadable"):
+        known = False
+    while lines and lines[-1]["event"] != "deleted" and lines[-1].get("mono", 0) >= since:
         state = lines[-1].get("hash")
         if state == now:
             return

@@ -75,12 +75,18 @@ class Rings:
 
     @classmethod
     def of(cls, logs: Logs, last: CheckedRing) -> Rings:
-        """By the layouts in the logs; `last` is the ring of test.json."""
-        known = [
-            (event.get("mono", 0), replace(last, owners=tuple(event["owners"])))
-            for event in logs.of_kinds("layout")
-            if "owners" in event and "target" not in event
-        ]
+        """By the layouts in the logs; `last` is the ring of test.json. One that is older than what
+        was logged before is of a node that was away, or whose disk is an older one: it is not in
+        force again."""
+        known, highest = [], 0
+        for event in logs.of_kinds("layout"):
+            version = event.get("version")
+            if isinstance(version, int):
+                if version < highest:
+                    continue
+                highest = version
+            if "owners" in event and "target" not in event:
+                known.append((event.get("mono", 0), replace(last, owners=tuple(event["owners"]))))
         return cls(tuple(known), last)
 
     def at(self, c: Causality, logs: Logs, timeline: Timeline, version: int) -> CheckedRing | None:

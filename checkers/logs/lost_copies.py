@@ -20,11 +20,13 @@ def lost_copies(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explan
     ids = beside.written_upon(id)
     dots = {e["dot"] for e in events if e.get("request") in ids and "dot" in e}
     held: dict[str, tuple[Event, Event | None]] = {}
+    last: dict[str, Event] = {}
     for i, event in enumerate(events):
         node = event["node"]
         if node not in held and event.get("request") == id and event["event"] == "stored":
             after = [e for e in events[i + 1 :] if e["node"] == node and _touches(e)]
-            held[node] = (event, _taken(after, dots, event))
+            last[node], taker = _taken(after, dots, event)
+            held[node] = (event, taker)
     if not held:
         return Explanation(
             " No node's log has it stored, unless the last lines before a kill are missing.", {}
@@ -35,38 +37,44 @@ def lost_copies(beside: Beside, anomaly: Anomaly, events: list[Event]) -> Explan
     )
     exact = bool(dots) and all("holds" in stored for stored, _ in held.values())
     verb = "and was taken from" if exact else "its key was touched next on"
-    gone = ", ".join(_gone(beside, exact, node, *pair) for node, pair in held.items())
+    taken = [_gone(beside, exact, node, last[node], after) for node, (_, after) in held.items()]
     joint = "" if exact else ";"
     if exact and all(after is None for _, after in held.values()):
-        still = listed([_gone(beside, exact, node, *pair) for node, pair in held.items()])
-        return Explanation(f" It was stored on {there}; {still}.", {"copies": data})
-    return Explanation(f" It was stored on {there}{joint} {verb} {gone}.", {"copies": data})
+        return Explanation(f" It was stored on {there}; {listed(taken)}.", {"copies": data})
+    return Explanation(
+        f" It was stored on {there}{joint} {verb} {', '.join(taken)}.", {"copies": data}
+    )
 
 
 def _touches(event: Event) -> bool:
     return event["event"] not in (*UNTOUCHING, "epoch-renewed")
 
 
-def _taken(after: list[Event], dots: set[str], stored: Event) -> Event | None:
-    """The first line of the same copy after which it has none of these versions; without names,
-    the next line."""
+def _taken(after: list[Event], dots: set[str], stored: Event) -> tuple[Event, Event | None]:
+    """The last line with which the same copy had one of these versions, and the first after which
+    it has none; without names, the next line."""
+    last = stored
     if not dots or "holds" not in stored:
-        return after[0] if after else None
+        return last, after[0] if after else None
     same = [e for e in after if e.get("hint_for") == stored.get("hint_for")]
     for i, event in enumerate(same):
         if event["event"] == "storage-error":  # what a buffer keeps is tried again
             if not any(dots & {*later.get("holds", ())} for later in same[i + 1 :]):
-                return event
+                return last, event
         elif event["event"] == "deleted" or ("holds" in event and not dots & {*event["holds"]}):
-            return event
-    return None
+            return last, event
+        elif "holds" in event:
+            last = event
+    return last, None
 
 
-def _gone(beside: Beside, exact: bool, node: str, stored: Event, after: Event | None) -> str:
+def _gone(beside: Beside, exact: bool, node: str, last: Event, after: Event | None) -> str:
+    """What took a copy that was there with the line `last`: a wipe writes no line of its own."""
+    until = None if after is None else after.get("mono", 0)
+    fault = beside.wiped(node, last.get("mono", 0), until)
+    if fault is not None:
+        return f"{node} by a wipe (index {fault.started})"
     if after is None:
-        fault = beside.wiped(node, stored.get("mono", 0), None)
-        if fault is not None:
-            return f"{node} by a wipe (index {fault.started})"
         return f"{node} by nothing" if not exact else f"{node} by nothing that it logged"
     return f"{node} by {mechanism(after)}{_of(after)}{_dropped(beside, node, after)}"
 

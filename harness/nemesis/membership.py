@@ -15,7 +15,7 @@ proof, and the node is stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 from dynamesis.checkers.history.op import JsonObject
@@ -173,7 +173,8 @@ class MembershipFaults:
         """Request the change, all of one kind together, wait for it, and stop the leavers."""
         kinds = {"join": change.joins, "leave": change.leaves, "remove": change.removes}
         for kind, nodes in kinds.items():
-            await asyncio.gather(*(self._until_accepted(kind, node) for node in nodes))
+            after = [] if kind == "join" else change.joins
+            await asyncio.gather(*(self._until_accepted(kind, node, after) for node in nodes))
         while not await self._agreed_within(_ASK_AGAIN, change):
             for kind, nodes in kinds.items():
                 for node in nodes:
@@ -193,9 +194,29 @@ class MembershipFaults:
             await asyncio.sleep(_LOOK)
         await self._admin.retire(node)
 
-    async def _until_accepted(self, kind: str, node: str) -> None:
-        while not await self._accepted(kind, node):
+    async def _until_accepted(self, kind: str, node: str, after: Collection[str] = ()) -> None:
+        """Request a change until a node accepts it. `after`: newcomers that were accepted before;
+        a refusal counts once they are known, since without them too few members may be left."""
+        while True:
+            try:
+                if await self._accepted(kind, node):
+                    return
+            except ValueError:
+                if await self._know(after):
+                    raise
+                for newcomer in after:  # the node that accepted it may have died
+                    with suppress(ValueError):
+                        await self._accepted("join", newcomer)
             await asyncio.sleep(_LOOK)
+
+    async def _know(self, newcomers: Collection[str]) -> bool:
+        """Whether newcomers, and all nodes that stay and answer, have them as members."""
+        views = await self._views()
+        return all(views.get(node) is not None for node in newcomers) and all(
+            {*newcomers} <= {*view.members}
+            for node, view in views.items()
+            if view is not None and self._stays(node)
+        )
 
     async def _agreed_within(self, seconds: float, change: MembershipChange) -> bool:
         with suppress(TimeoutError):

@@ -88,6 +88,74 @@ def test_a_copy_that_a_disk_refused_is_none(after: list[Any], valid: bool) -> No
     assert verdict([*TWO, stored(X), *after]).verdict.json is valid
 
 
+def again(node: str, at: float) -> Any:
+    """The node is started again, with a disk that has forgotten, or an older one."""
+    return line(at, node, "start")
+
+
+@pytest.mark.parametrize("now", [None, "99", "bb", "aa"])
+def test_what_an_earlier_life_stored_is_not_taken_back(now: str | None) -> None:
+    """Found in a storm: after a wipe, the first write that a full disk refused took back all that
+    the node had stored since the test began, of 77 acknowledged writes."""
+    older = {**stored(X, 0.5), "request": "0.1", "hash": "bb"}
+    newer = {**stored(X, 6), "request": "2.1", "hash": "cc"}
+    lines = [*TWO, older, stored(X), again(X, 5), newer, undone(X, 7, "cc", now)]
+    assert verdict(lines).verdict is Verdict.VALID
+
+
+def test_a_hint_of_an_earlier_life_is_not_taken_back() -> None:
+    newer = {**stored(SPARE, 6, hint_for=X), "request": "2.1", "hash": "cc"}
+    failed = undone(SPARE, 7, "cc", None, hint_for=X)
+    lines = [*TWO, stored(SPARE, hint_for=X), again(SPARE, 5), newer, failed]
+    assert verdict(lines).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("now", [None, "99"])
+def test_what_this_life_was_refused_is_taken_back_to_what_an_earlier_one_left(
+    now: str | None,
+) -> None:
+    """Two states under way, the newer of which holds the older: both were refused."""
+    left = {**stored(X, 0.2), "request": "0.1", "hash": "99"}
+    newer = {**stored(X, 1.2), "request": "2.1", "hash": "cc"}
+    lines = [*TWO, left, again(X, 0.5), stored(X), newer, undone(X, 1.3, "cc", now)]
+    assert verdict(lines).counts() == {"lost-hint": 1}
+    assert verdict([*lines[:-1], again(X, 1.25), lines[-1]]).verdict is Verdict.VALID
+
+
+def test_a_start_of_another_node_ends_no_life_of_this() -> None:
+    lines = [*TWO, stored(X), again(Q, 1.15), undone(X, 1.2, "aa", None)]
+    assert verdict(lines).counts() == {"lost-hint": 1}
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "refused", "valid"),
+    [({}, "cc", False), ({"unreadable": True}, "cc", True), ({"unreadable": True}, "aa", False)],
+)
+def test_a_disk_that_cannot_be_read_takes_back_only_what_it_refused(
+    unreadable: dict[str, Any], refused: str, valid: bool
+) -> None:
+    """A row that was damaged after it was stored is neither a record nor the absence of one."""
+    newer = [{**stored(X, 1.5), "request": "2.1", "hash": "cc"}] * (refused == "cc")
+    lines = [*TWO, stored(X), *newer, undone(X, 1.6, refused, None, **unreadable)]
+    assert verdict(lines).verdict.json is valid
+
+
+@pytest.mark.parametrize(("versions", "valid"), [((2, 1), True), ((1, 2), False), ((2, 2), False)])
+def test_a_layout_that_a_node_had_before_it_was_away_is_not_in_force_again(
+    versions: tuple[int, int], valid: bool
+) -> None:
+    """An older disk that was put back has an older layout, which the node logs first."""
+    change = fault(1, "membership", 0.1, 0.2, joins=[], leaves=["n9"])
+    both = zip(versions, (TEST["ring"]["owners"], [SPARE, X, P, Q]), strict=True)
+    layouts = [
+        line(0.3 + i / 10, P, "layout", version=version, members=[], owners=owners, gone=[])
+        for i, (version, owners) in enumerate(both)
+    ]
+    result = verdict([*TWO, stored(X), *layouts], change)
+    assert result.details == {"writes": 1}
+    assert [a.data["primary"] for a in result.anomalies] == [SPARE] * (not valid)
+
+
 def test_a_hint_that_a_disk_refused_takes_none_back_that_was_handed_off() -> None:
     hint = stored(SPARE, hint_for=X)
     away = line(1.2, SPARE, "deleted", key="k", hint_for=X)

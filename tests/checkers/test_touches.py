@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.logs.logs import Event
@@ -97,6 +98,23 @@ def test_what_took_a_write_is_reported_and_not_what_replaced_it_rightly() -> Non
         stored(7.0, "n1", "", "b:1", why="handoff"),
     )
     assert "It was stored on n1 by stamp and was taken from n1 by handoff." in shown.why
+
+
+@pytest.mark.parametrize(("again", "cause"), [(False, "a wipe (index {})"), (True, "put of 2.1")])
+def test_a_wipe_took_a_write_and_not_what_was_stored_first_after_it(
+    again: bool, cause: str
+) -> None:
+    """Unless it had come back before that."""
+    h = history(put("1.1", 1, 2), fault(1, "wipe", 3, 4, nodes=["n1"]), get(80, 81))
+    shown = explained(
+        h,
+        lost(h, "1.1"),
+        stored(1.5, "n1", "1.1", "a:1", why="stamp", dot="a:1"),
+        *[stored(5, "n1", "", "a:1", why="handoff")] * again,
+        stored(6, "n1", "2.1", "a:2"),
+    )
+    start = next(o.index for o in h.ops() if o.f == "start-wipe")
+    assert f"was taken from n1 by {cause.format(start)}." in shown.why
 
 
 def test_a_partition_that_a_transfer_dropped_is_reported() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from dynamesis.cluster.core.protocol.events import Emit, Persist, TimerFired
+import pytest
+from dynamesis.cluster.core.protocol.events import Emit, Persist, Table, TimerFired
 from dynamesis.cluster.core.protocol.messages import Change, PutReply
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
@@ -152,6 +153,31 @@ def test_what_a_disk_refused_is_logged_as_undone_with_what_is_there_instead() ->
     other = b"other"
     assert not isinstance(sim.put(primaries(sim, other)[0], other, b"w"), PutReply)
     assert lines(sim, "undone", primaries(sim, other)[0])[-1]["now"] is None
+
+
+@pytest.mark.parametrize("refused", ["objects", "hints"])
+def test_what_a_disk_refused_of_a_row_that_it_cannot_read_leaves_open_what_is_there(
+    refused: Table,
+) -> None:
+    """A row whose bits have flipped is neither a record nor the absence of one."""
+    sim = Simulator(anti_entropy_interval=0, handoff_interval=1000)
+    first, target = primaries(sim)[0], primaries(sim)[1]
+    core = sim.nodes[first]
+    table = core.objects if refused == "objects" else core.hints.records
+    row = object_row(core.view.partition(K), K) if refused == "objects" else hint_row(target, K)
+    assert isinstance(sim.put(first, K, b"v"), PutReply)
+    sim.run(1)
+    record = core.objects.get(object_row(core.view.partition(K), K))
+    assert record is not None
+    sim.stores[first].tables[refused][row] = b"\xc1"
+    answers: list[str | None] = []
+    sim.disk_errors = 1.0
+    table.merge(row, record.state, "put", answers.append)
+    sim.run(1)
+    assert answers == ["storage-write"]
+    (undone,) = lines(sim, "undone", first)
+    assert (undone["hash"], undone["now"]) == (f"{record.hash:016x}", None)
+    assert undone["unreadable"] is True
 
 
 def test_a_hint_that_could_not_be_stored_is_named_by_key_and_target() -> None:

@@ -8,9 +8,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from dynamesis.checkers.history.history import History, Op
+from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.history import History, Op, Sibling
 from dynamesis.harness.check.drawn import save_pictures
-from dynamesis.harness.report.pictures.sequence import read_messages, sequence_picture
+from dynamesis.harness.report.pictures.causal import causal_picture
+from dynamesis.harness.report.pictures.sequence import (
+    SentMessage,
+    read_messages,
+    sequence_picture,
+)
 from dynamesis.harness.results.results import MESSAGES, Folder
 
 from dynamesis import Verdict, run_test
@@ -81,3 +87,18 @@ def test_lines_without_a_message_are_skipped(tmp_path: Path) -> None:
     anomaly = {"name": "lost-write", "key": "k", "ops": [0], "data": {"id": "1.0"}}
     assert sequence_picture(history, found, anomaly) is not None
     assert sequence_picture(history, found, {**anomaly, "key": "unknown"}) is None
+
+
+def test_the_pictures_of_a_place_without_copy_take_names_for_copies() -> None:
+    """A lost write has under `copies` what took each of them, a lost hint the nodes that have one:
+    found in a storm, where the pictures failed."""
+    ops = [Op(process=1, f="put", key="k", id="1.0", basis=None),
+           Op(process=1, type="ok", f="put", key="k", id="1.0", node="n1"),
+           Op(process=2, f="get", key="k"),
+           Op(process=2, type="ok", f="get", key="k", siblings=[Sibling("1.0", 1)])]  # fmt: skip
+    run = Run(History.of(ops))
+    data = {"id": "1.0", "primary": "n2", "copies": ["n1", "n3"], "hints": {"n4": ["n5"]}}
+    anomaly = {"name": "lost-hint", "key": "k", "ops": [0, 1, 3], "data": data}
+    message = SentMessage(5, "client", "n1", "k", "put 1.0", request="1.0", received=9)
+    assert causal_picture(run.order, anomaly) is not None
+    assert sequence_picture(run.history, [message], anomaly) is not None

@@ -329,10 +329,12 @@ class RecordTable:
         """Report that `row` went from `old` to `new`."""
         self.on_change(row, old, new)
 
-    def _undone(self, row: Row, record: Record | None, stored: Record | None) -> None:
+    def _undone(
+        self, row: Row, record: Record | None, stored: Record | None, **fields: object
+    ) -> None:
         """Log what a line `stored` or `deleted` was too early about."""
         was, now = (None if each is None else f"{each.hash:016x}" for each in (record, stored))
-        self._runtime.emit("undone", hash=was, now=now, **self.label(row))
+        self._runtime.emit("undone", hash=was, now=now, **fields, **self.label(row))
 
     def _lost(self, row: Row, record: Record | None) -> None:
         """A change could not be stored: the stored row is the present one again."""
@@ -341,7 +343,7 @@ class RecordTable:
         try:
             stored = self.get(row)
         except ReadFailed:
-            self._undone(row, record, None)
+            self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
             return
         self._undone(row, record, stored)

@@ -80,7 +80,8 @@ def _scene(c: Causality, anomaly: Mapping[str, Any]) -> Scene:
     bad = named.get(_BAD.get(str(anomaly["name"]), "missing"), -1)
     scene.bad = {v for v in (bad, *lacked) if v >= 0}
     scene.want([*named.values(), *lacked])
-    for node, copy in (data.get("copies") or {}).items():
+    copies = data.get("copies")  # of a place without copy: the names of the nodes that have one
+    for node, copy in copies.items() if isinstance(copies, Mapping) else ():
         taken = (copy or {}).get("next") or {}
         if (taker := version(taken.get("request"))) >= 0:
             scene.takers.setdefault(taker, []).append(str(node))

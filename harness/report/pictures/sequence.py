@@ -86,7 +86,8 @@ def _choose(h: History, about: Sequence[SentMessage], anomaly: Mapping[str, Any]
     lacking = data.get("lacking")
     named += map(str, lacking) if isinstance(lacking, dict) else ()
     copies = data.get("copies")
-    nexts = [(c or {}).get("next") or {} for c in copies.values()] if copies else []
+    held = copies.values() if isinstance(copies, Mapping) else ()
+    nexts = [(c or {}).get("next") or {} for c in held]
     takers = [str(each["request"]) for each in nexts if each.get("request")]
     writes, reads = _cited(h, anomaly["ops"])
     wanted = list(dict.fromkeys([*named, *takers, *writes]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -79,6 +81,45 @@ def test_no_one_leaves_when_too_few_would_stay(tmp_path: Path) -> None:
         await s.check("n1", "n3")
 
     run(tmp_path, scenario)
+
+
+def test_a_leaver_that_a_node_refuses_before_it_knows_the_newcomer_is_requested_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in a storm on a busy machine: the node that was asked, and the newcomer itself, did
+    not know yet that it had joined, and without it too few would have been left."""
+    replace = {**CHANGE, "joins": 1, "leaves": 1, "among": ["n2"]}
+
+    async def scenario(s: Scene) -> None:
+        change, refused, later = s.cluster.change, list[str](), list[asyncio.Task[None]]()
+
+        async def slow_to_spread(kind: str, node: str) -> None:
+            async def spread() -> None:
+                await asyncio.sleep(1)
+                with suppress(ValueError):  # by then it is requested again
+                    await change(kind, node)
+
+            if kind == "join" and not later:
+                later.append(asyncio.create_task(spread()))
+                return
+            if kind == "join":
+                await asyncio.wait(later)
+            try:
+                await change(kind, node)
+            except ValueError as reason:
+                refused.append(f"{kind}: {reason}")
+                raise
+
+        monkeypatch.setattr(s.cluster, "change", slow_to_spread)
+        await s.do("start-membership", fault=0, **replace)
+        await s.nemesis.heal_all()
+        assert any("let another join first" in reason for reason in refused), refused
+        (proof,) = s.values_of("evidence")
+        assert proof["bit"], proof
+        assert s.cluster.state("n2") == "down"
+        await s.check("n1", "n3")
+
+    run(tmp_path, scenario, size=2)
 
 
 def test_a_node_on_its_way_back_is_not_removed_again(

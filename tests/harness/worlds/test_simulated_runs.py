@@ -21,7 +21,7 @@ from dynamesis.harness.worlds.compose import load_of
 from dynamesis.harness.worlds.simulated.run import judge, simulate
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 from dynamesis.harness.worlds.test_spec import overrides
-from simulations import notes, options, run
+from simulations import notes, options, run, with_faults
 
 FAMILIES = ("cut", "link", "kill", "pause", "wipe", "disk", "clock", "load", "membership", "storm")
 
@@ -44,6 +44,27 @@ def test_no_fault_makes_a_sound_node_invalid(family: str) -> None:
         assert results["anomalies"] == {}, (seed, results["checkers"])
         assert results["valid"] is True, (seed, results["checkers"])
         assert any(op.f == f"stop-{each}" for op in ended.history for each in FAMILIES)
+
+
+def test_a_full_disk_after_a_wipe_takes_no_copy_back_that_was_there_before_it() -> None:
+    """Found in a storm on processes: `lost-hint` 77 times, where the node was right."""
+    wipe = {"start": 4.5, "stop": 4.8, "member": "wipe.one", "nodes": ["n2"]}
+    full = {"start": 5.0, "stop": 6.5, "member": "disk.full", "kind": "full", "nodes": ["n2"]}
+    ended = simulate(
+        with_faults([wipe, {**full, "with": {}}], param=("anti_entropy_interval=0",),
+                    time_limit=7.0, rate=60, keys=12, seed=3)
+    )  # fmt: skip
+    before: set[object] = set()
+    undone: set[object] = set()
+    for line in ended.node_logs["n2"]:
+        if line["event"] == "stored" and line["mono"] < ended.test["began"] + 1_400_000_000:
+            before.add(line["key"])
+        elif line["event"] == "undone" and line["now"] is None and "hint_for" not in line:
+            undone.add(line["key"])
+    assert before & undone
+    results = judge(ended)
+    assert results["valid"] is True, results["anomalies"]
+    assert results["checkers"]["places"]["details"]["writes"] > 50
 
 
 @pytest.mark.parametrize(
