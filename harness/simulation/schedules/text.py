@@ -31,7 +31,7 @@ from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, docume
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.worlds.options import fault_context, plan_test
+from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 from msgspec import UNSET
 
@@ -133,7 +133,7 @@ def schedule_at(root: YamlPlace, fields: Mapping[str, YamlPlace]) -> SimulatedSc
 def _spec(place: YamlPlace) -> TestSpec:
     values = {key: each.value() for key, each in place.mapping(tuple(TestSpec.flags())).items()}
     try:
-        return TestSpec.of({"nemesis": ("none",), **values})
+        return TestSpec.of({"nemesis": ("none",), "world": SIMULATED, **values})
     except UsageError as wrong:
         raise place.wrong(str(wrong)) from wrong
 

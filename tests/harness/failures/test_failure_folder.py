@@ -17,6 +17,7 @@ from dynamesis.harness.failures.failure import Failure, faults_alone, read
 from dynamesis.harness.failures.fingerprint import Fingerprint, Symptom
 from dynamesis.harness.failures.folder import FailureFolder
 from dynamesis.harness.failures.interval import Rate
+from dynamesis.harness.failures.schedules import schedule_of
 from dynamesis.harness.usage.exits import USAGE, VALID
 from dynamesis.harness.worlds.test_spec import TestSpec
 
@@ -193,6 +194,16 @@ def test_faults_keep_their_lines() -> None:
 def test_a_file_without_what_hunts_add_is_enough() -> None:
     failure = read(GOOD, "mine", "mine.yaml")
     assert (failure.struck, failure.rate, failure.world) == (1, None, "processes")
+
+
+def test_faults_of_the_simulated_world_alone_are_read_in_it(tmp_path: Path) -> None:
+    lossy = "{start: 0.5, stop: 1.0, member: link.lossy, kind: frames, with: {drop: 25}, links: [n1-n2]}"
+    simulated = GOOD.replace("[]", f"\n- {lossy}") + "world: simulated\n"
+    (tmp_path / "mine.yaml").write_text(simulated)
+    [failure] = FailureFolder(tmp_path).all()
+    assert [
+        event.value["kind"] for event in schedule_of(failure).faults if "kind" in event.value
+    ] == ["frames"]
 
 
 @pytest.mark.parametrize(
