@@ -16,7 +16,8 @@ the disk, or was taken by a wipe, or by an older disk put back. And a disk that 
 (`unreadable`) shows only that the refused state is not there.
 
 Not judged are writes about whose places the logs may be incomplete: a process ended, or
-was paused, while the coordinator was at work; or the membership changed.
+was paused, while the coordinator was at work; the coordinator knew an older layout than another
+node, as one does whose disk is an older one; or the membership changed.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     for version, window in judged_writes(c, timeline):
         then = rings.at(c, logs, timeline, version)
         known = kept.get(name(c, version), Kept())
-        if then is None or endings.hide(window, _coordinators(c, version, known, endings, window)):
+        planners = _coordinators(c, version, known, endings, window)
+        begun = logs.mono_at(c.history, int(c.written[version]))
+        if then is None or endings.hide(window, planners) or rings.behind(planners, begun):
             continue
         judged += 1
         for primary in _lacking(c, then, version, known, endings, window):

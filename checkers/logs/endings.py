@@ -7,8 +7,8 @@ A SIGKILL costs a log its last moments; a paused node works later than it should
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
@@ -68,10 +68,12 @@ class Endings:
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings in force while nothing moved: (when it was first logged, ring), in order."""
+    """The rings in force while nothing moved: (when it was first logged, ring), in order; and of
+    all nodes together, and of each, when it logged a layout of which version."""
 
     known: tuple[tuple[int, CheckedRing], ...]
     last: CheckedRing
+    versions: Mapping[str | None, list[tuple[int, int]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, logs: Logs, last: CheckedRing) -> Rings:
@@ -79,15 +81,34 @@ class Rings:
         was logged before is of a node that was away, or whose disk is an older one: it is not in
         force again."""
         known, highest = [], 0
+        versions: dict[str | None, list[tuple[int, int]]] = {}
         for event in logs.of_kinds("layout"):
             version = event.get("version")
             if isinstance(version, int):
+                seen = event.get("mono", 0), version
+                versions.setdefault(event["node"], []).append(seen)
                 if version < highest:
                     continue
                 highest = version
+                versions.setdefault(None, []).append(seen)
             if "owners" in event and "target" not in event:
                 known.append((event.get("mono", 0), replace(last, owners=tuple(event["owners"]))))
-        return cls(tuple(known), last)
+        return cls(tuple(known), last, versions)
+
+    def behind(self, nodes: Iterable[str], mono: int | None) -> bool:
+        """Whether one of the nodes knew an older layout then than some other node: its disk is an
+        older one, or it was away."""
+        return mono is not None and any(
+            self._version(node, mono) < self._version(None, mono)
+            for node in nodes
+            if node in self.versions
+        )
+
+    def _version(self, node: str | None, mono: int) -> int:
+        """The version of the last layout that a node, or any, had logged; 0 for none."""
+        seen = self.versions.get(node, [])
+        place = bisect_right(seen, mono, key=itemgetter(0))
+        return seen[place - 1][1] if place else 0
 
     def at(self, c: Causality, logs: Logs, timeline: Timeline, version: int) -> CheckedRing | None:
         """The ring of a write during which nothing moved; None where that is not known."""

@@ -148,12 +148,29 @@ def test_a_layout_that_a_node_had_before_it_was_away_is_not_in_force_again(
     change = fault(1, "membership", 0.1, 0.2, joins=[], leaves=["n9"])
     both = zip(versions, (TEST["ring"]["owners"], [SPARE, X, P, Q]), strict=True)
     layouts = [
-        line(0.3 + i / 10, P, "layout", version=version, members=[], owners=owners, gone=[])
+        line(0.3 + i / 10, Q, "layout", version=version, members=[], owners=owners, gone=[])
         for i, (version, owners) in enumerate(both)
     ]
     result = verdict([*TWO, stored(X), *layouts], change)
     assert result.details == {"writes": 1}
     assert [a.data["primary"] for a in result.anomalies] == [SPARE] * (not valid)
+
+
+@pytest.mark.parametrize(("known", "judged"), [(1, 0), (2, 1)])
+def test_what_a_coordinator_with_an_older_layout_places_is_not_judged(
+    known: int, judged: int
+) -> None:
+    """Found by a hunt: the disk of the coordinator was an older one, and a node that had left its
+    places meanwhile refused the copy."""
+    change = fault(1, "membership", 0.1, 0.2, joins=[], leaves=["n9"])
+    about: dict[str, Any] = {"members": [], "owners": TEST["ring"]["owners"], "gone": []}
+    layouts = [
+        line(0.3, Q, "layout", version=2, **about),
+        line(0.4, P, "layout", version=known, **about),
+    ]
+    result = verdict([*TWO, *layouts], change)
+    assert result.details == {"writes": judged}
+    assert result.counts() == ({"lost-hint": 1} if judged else {})
 
 
 def test_a_hint_that_a_disk_refused_takes_none_back_that_was_handed_off() -> None:
