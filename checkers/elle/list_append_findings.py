@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from dynamesis.checkers.elle.list_append import Lists
 from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause
+from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.graph.causality import spans
 from dynamesis.checkers.history.pairing import FAIL, OK
 
@@ -53,8 +54,9 @@ def _unwritten_and_aborted(lists: Lists) -> Iterator[Finding]:
     element = t.elements[spans(t.starts[shown], t.value[shown])]
     append = lists.writes.find(t.key[mop], element)
     for at in np.flatnonzero(append < 0).tolist():
-        what = t.history.spelled(t.name(int(element[at])))
-        why = f"{clause(t, int(mop[at]))}, but {what} was never appended"
+        seen = t.name(int(element[at]))
+        why = f"{clause(t, int(mop[at]))}, but {t.history.spelled(seen)} was never appended"
+        why += as_text(seen)
         yield Finding("phantom", int(t.key[mop[at]]), (int(t.txn[mop[at]]),), why)
     if not len(lists.append):
         return

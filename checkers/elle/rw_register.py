@@ -18,6 +18,7 @@ from dynamesis.checkers.elle.txn import NIL, Txns, Writes
 from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, index_of, key_name
 from dynamesis.checkers.elle.txn_internal import by_key
 from dynamesis.checkers.elle.version_order import IMPLIED_WFR, SOURCES, Order, Visits
+from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.graph.cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
 from dynamesis.checkers.graph.explained import graph_of, shortest_path
 from dynamesis.checkers.history.pairing import FAIL, Bools, Ints
@@ -138,7 +139,7 @@ def findings(registers: Registers) -> Iterator[Finding]:
     t, version = registers.txns, registers.version
     reads = np.flatnonzero(~t.write & t.known)
     for mop in reads[version[reads] < 0].tolist():
-        why = f"{clause(t, mop)}, which was never written"
+        why = f"{clause(t, mop)}, which was never written{as_text(t.name(int(t.value[mop])))}"
         yield Finding("phantom", int(t.key[mop]), (int(t.txn[mop]),), why)
     reads = reads[(version[reads] >= 0) & (version[reads] < len(registers.mops))]
     writer = registers.writer[version[reads]]

@@ -236,7 +236,8 @@ def _dialled_past(h: History, timeline: Timeline) -> Iterator[str]:
         return
     for row in np.flatnonzero((h.process == HARNESS) & h.rows("dialled-past")).tolist():
         value = h.value_of(row)
-        node, peer = (value.get(end, "a node") for end in ("node", "peer"))
+        pair = value if isinstance(value, dict) else {}
+        node, peer = (pair.get(end) or "a node" for end in ("node", "peer"))
         yield (
             f"{node} dialled {peer} past the proxy of their link at {at(h, row)}, which no cut "
             "cuts: keep it from learning that address, or have nodes advertise another"

@@ -16,6 +16,7 @@ from itertools import compress
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.codes import NameTable
 from dynamesis.checkers.history.columns import History
@@ -189,9 +190,11 @@ def unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
         ("future-read", later & ~nowhere, "not yet added"),
     ):
         for i in np.flatnonzero(bad).tolist():
-            rows = {int(end[i])} | (set() if name == "phantom" else {int(added[i])})
-            text = f"the read that ended at index {end[i]} shows {s.spelled(element[i])}, {why}."
-            yield Anomaly(name, text, None, tuple(sorted(rows)))
+            phantom = name == "phantom"
+            rows = {int(end[i])} | (set() if phantom else {int(added[i])})
+            text = f"the read that ended at index {end[i]} shows {s.spelled(element[i])}, {why}"
+            text += as_text(s.names[element[i]]) if phantom else ""
+            yield Anomaly(name, f"{text}.", None, tuple(sorted(rows)))
     code = read * (len(s.names) + 1) + element
     twice, count = np.unique(code, return_counts=True)
     for c in twice[count > 1].tolist():

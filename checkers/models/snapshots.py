@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.elle.txn import NIL, NotTransactions, Txns, Writes, read_txns
+from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools
 from dynamesis.checkers.models.operations import limited
@@ -93,10 +94,11 @@ def _impossible(t: Txns, writes: Writes) -> Iterator[Anomaly]:
 
 def _impossible_read(t: Txns, mop: int, name: str, why: str, wrote: int | None) -> Anomaly:
     row, spelled = t.source(int(t.txn[mop])), t.history.spelled
-    value, key = spelled(t.name(int(t.value[mop]))), t.keys[t.key[mop]]
+    seen, key = t.name(int(t.value[mop])), t.keys[t.key[mop]]
     rows = {row} | (set() if wrote is None else {int(t.row[wrote])})
-    text = f"the transaction at index {row} saw {value} of key {_named(t, key)}, {why}."
-    return Anomaly(name, text, str(key), tuple(sorted(rows)))
+    text = f"the transaction at index {row} saw {spelled(seen)} of key {_named(t, key)}, {why}"
+    text += as_text(seen) if name == "phantom" else ""
+    return Anomaly(name, f"{text}.", str(key), tuple(sorted(rows)))
 
 
 def _named(t: Txns, key: Any) -> str:

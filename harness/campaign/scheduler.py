@@ -33,6 +33,8 @@ _PATIENCE = 180.0
 _LOOK = 0.25
 #: proofs or reasons that are kept of a run
 _MOST_WHY = 5
+#: how an error begins that ended a test
+_ERROR = "dynamesis "
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,9 @@ def measures(results: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _last_lines(output: Path) -> list[str]:
+    """The error with which a test ended, or what it wrote last, where it was killed."""
     try:
         lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return lines[-3:]
+    return [line for line in lines if line.startswith(_ERROR)][-3:] or lines[-3:]

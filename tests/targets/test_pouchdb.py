@@ -127,3 +127,32 @@ def test_a_client_of_the_winner_alone_loses_acknowledged_writes(tmp_path: Path) 
     )
     assert result.verdict is dynamesis.Verdict.INVALID
     assert "lost-write" in result.explain()
+
+
+LATE = """
+from dynamesis.harness.targets.pouchdb.target import PouchDBTarget, ask
+
+class Late(PouchDBTarget):
+    async def prepare(self, site):
+        pairs = [(a, b) for a in site.nodes for b in site.nodes if a != b]
+        async def begun():
+            return [(await ask(site.node[a], "GET", f"/_replicator/from-{b}"))[0] for a, b in pairs]
+        before = await begun()
+        await super().prepare(site)
+        print(before, await begun(), flush=True)
+"""
+
+
+@pytest.mark.cluster
+def test_replication_begins_once_all_nodes_serve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node that began before would wait longer and longer for one that starts late."""
+    here()
+    (tmp_path / "late.py").write_text(LATE)
+    result = dynamesis.run_test(
+        target=f"{tmp_path / 'late.py'}:Late", workload="set", nemesis="none", time_limit=3,
+        store=tmp_path / "store", links="embedded", target_option=["merges=listed"], seed=1,
+    )  # fmt: skip
+    assert result.verdict is dynamesis.Verdict.VALID, result.explain()
+    assert f"{[404] * 6} {[200] * 6}" in capsys.readouterr().out

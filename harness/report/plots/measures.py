@@ -34,7 +34,7 @@ def measures(h: History, logs: Logs | None) -> JsonObject:
     """All series, each by window: {window, length, at, latency, rate, siblings, repairs, hints}."""
     size, length = windows(h)
     count = max(1, math.ceil(round(length / size, 6)))
-    widths = np.full(count, size)
+    widths = np.full(count, float(size))  # the last one is rarely whole
     widths[-1] = max(length - size * (count - 1), size / 4)
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
     end = h.pair[rows]

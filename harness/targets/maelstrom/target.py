@@ -11,6 +11,7 @@ import math
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
@@ -40,6 +41,8 @@ from dynamesis.harness.usage.exits import UsageError
 
 #: ms of the longest mean latency
 _LONGEST_LATENCY = 60_000
+#: a word of --bin: the Python that runs the harness
+PYTHON = "{python}"
 
 
 class MaelstromTarget(Target):
@@ -144,9 +147,13 @@ class MaelstromTarget(Target):
         return {"bin": self._bin}
 
     def _argv(self) -> list[str]:
-        """The command line; a file whose name has spaces is one word."""
+        """The command line; a file whose name has spaces is one word, {python} the program that
+        runs this."""
         assert self._bin is not None
-        return [self._bin] if os.path.isfile(self._bin) else shlex.split(self._bin) or [""]
+        if os.path.isfile(self._bin):
+            return [self._bin]
+        words = shlex.split(self._bin) or [""]
+        return [sys.executable if word == PYTHON else word for word in words]
 
     def _option(self, name: str) -> str:
         return self._options.get(name, self.options[name].default)

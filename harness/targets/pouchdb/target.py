@@ -62,6 +62,7 @@ class PouchDBTarget(Target):
 
     def __init__(self) -> None:
         self._contexts = ContextCache()
+        self._formed: Path | None = None
 
     @property
     def setting(self) -> Mapping[str, Any]:
@@ -80,12 +81,19 @@ class PouchDBTarget(Target):
         return Command(argv)
 
     async def ready(self, node: NodeSite, site: Site) -> bool:
-        """Up, with its database, and replicating from every other node."""
+        """Up, with its database, and, after the boot, replicating from every other node."""
         status, _ = await ask(node, "PUT", f"/{DATABASE}")
         if status not in (201, 412):
             return False
-        others = [source for source in site.nodes if source != node.name]
-        return all([await _replicates(node, source, site) for source in others])
+        return self._formed != site.folder or await _replicates_all(node, site)
+
+    async def prepare(self, site: Site) -> None:
+        """Replication begins once all nodes serve: where it finds one that does not, it waits
+        longer and longer before it tries again, and a cut meanwhile meets nothing."""
+        for node in site.nodes:
+            if not await _replicates_all(site.node[node], site):
+                raise RuntimeError(f"{node} does not begin to replicate")
+        self._formed = site.folder
 
     async def at_rest(self, site: Site) -> bool:
         """Whether one more round of replication finds nothing: the one that runs may wait for
@@ -97,6 +105,11 @@ class PouchDBTarget(Target):
     def client(self, site: Site) -> Client:
         winner, listed = site.options["read"] == "winner", site.options["merges"] == "listed"
         return PouchDBClient(self._contexts, winner, listed)
+
+
+async def _replicates_all(node: NodeSite, site: Site) -> bool:
+    others = [source for source in site.nodes if source != node.name]
+    return all([await _replicates(node, source, site) for source in others])
 
 
 async def _replicates(node: NodeSite, source: str, site: Site) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from dynamesis.harness.cli.app import run as main
 
 import dynamesis
@@ -219,3 +221,33 @@ def test_wrong_usage(
         given.append("--workload=echo")
     assert main(["test", "--target=maelstrom", *given, *flags]) == code
     assert shown in capsys.readouterr().err
+
+
+def test_the_shipped_program_runs_whatever_python3_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bin of examples/maelstrom.yaml, where the python3 of the PATH is of no use."""
+    shipped = yaml.safe_load((HERE.parents[2] / "examples" / "maelstrom.yaml").read_text())
+    [program] = {each["bin"] for each in shipped["matrix"]["config"]}
+    other = tmp_path / "bin" / "python3"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", str(other.parent), prepend=os.pathsep)
+    result = run(tmp_path / "store", "g-set", program)
+    assert result.verdict is dynamesis.Verdict.VALID, result.explain()
+    recorded = json.loads((result.folder / "test.json").read_text())
+    assert sys.executable not in json.dumps(recorded["target"]), "may run elsewhere"
+
+
+def test_a_campaign_shows_the_error_of_a_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"name": "one", "target": "maelstrom", "bin": f"{command('bad.py')} exit-at-init"}
+    matrix = {"workload": ["echo"], "nemesis": ["none"], "config": [config], "seed": [1]}
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump({"name": "bad", "time_limit": "2s", "matrix": matrix}))
+    main(["campaign", str(file), f"--store={tmp_path / 'store'}", "--plain"])
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each.startswith("error")]
+    assert "dynamesis test: node n" in line
+    assert "boot" not in line
