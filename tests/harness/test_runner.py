@@ -241,6 +241,20 @@ def test_what_each_node_held_and_measured_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "nodes" / "n2" / "dump.jsonl").read_text() == ""
 
 
+def test_all_nodes_are_asked_concurrently_for_what_is_kept(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    everyone = asyncio.Barrier(len(rig.system.nodes))
+
+    async def metrics(node: str) -> str:
+        await everyone.wait()
+        return node
+
+    rig.system.metrics = metrics  # type: ignore[method-assign]
+    rig.run()
+    kept = [(tmp_path / "nodes" / n / "metrics.prom").read_text() for n in rig.system.nodes]
+    assert kept == list(rig.system.nodes)
+
+
 def test_a_primary_that_lacks_a_key_is_shown_empty(tmp_path: Path) -> None:
     shown = dumps(Rig(tmp_path, keys=("a",)).run())
     assert shown == [("a", node, [], None) for node in sorted(PLACES.primaries("a"))]
