@@ -120,7 +120,7 @@ def test_quiesce_reports_how_it_ended(tmp_path: Path) -> None:
 
 
 def test_sizes_are_reported_before_and_after_the_wait_for_quiet(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
+    rig = Rig(tmp_path, quiesce=0.2)
     quiet = rig.system.statuses
     rig.system.statuses = lambda node: {**(quiet(node) or {}), "requests": 3, "hint_bytes": 70}
     reported = [(op.f, op.value) for op in rig.run() if op.f in ("sizes", "quiesce")]
