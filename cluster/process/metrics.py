@@ -9,7 +9,7 @@ the library of Prometheus costs a node some MiB and a tenth of a second to load.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dynamesis.cluster.config.config import split_address
@@ -33,7 +33,7 @@ class _Family(NamedTuple):
     name: str
     kind: str
     text: str
-    samples: list[tuple[str, Mapping[str, str], float]]
+    samples: Sequence[tuple[str, Mapping[str, str], float]]
 
     def lines(self) -> Iterator[str]:
         name = f"dynamesis_{self.name}"
