@@ -173,7 +173,7 @@ async def test_a_peer_that_has_shown_itself_is_dialled_before_the_pause_is_over(
         await w.peer.open()
         w.peers.wake("n2")
         await w.until_event(LinkUp("n2"))
-        w.peers.wake("n9")  # never heard of
+        w.peers.wake("n9")  # there is none of this name
 
 
 @in_loop
