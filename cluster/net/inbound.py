@@ -186,6 +186,7 @@ class Inbound(Stream):
             if self.peer is not None:
                 self._listener.replace(self)
                 self._listener.compare(message)
+                self._listener.greeted(self.peer)
 
     def _trusted(self, theirs: Hello) -> bool:
         """Whether `theirs` may be believed; a proof that is right gets one in return."""

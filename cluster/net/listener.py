@@ -65,13 +65,16 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         *,
         gone: Callable[[int], None] = lambda channel: None,
+        greeted: Callable[[str], None] = lambda peer: None,
         reserved: int = RESERVED,
     ) -> None:
         """`known` are the nodes that may connect; `numbers` gives each connection its
         channel; `out_limit` as for a Stream. `clients_prove`: clients must know the
-        `secret` too. `gone(channel)` is called when a client ends before all is answered;
-        `reserved`: descriptors that connections leave free."""
+        `secret` too. `gone(channel)` is called when a client ends before all is answered,
+        `greeted(peer)` when a node has connected; `reserved`: descriptors that connections
+        leave free."""
         self.gone = gone
+        self.greeted = greeted
         self.reserved = reserved
         self._unread = 0
         self._looking: asyncio.TimerHandle | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import get_args
 
@@ -115,16 +116,22 @@ class Link:
 
     async def keep_up(self) -> None:
         """Dial for ever; ends when cancelled."""
-        delay = BACKOFF[0]
+        loop, delay = asyncio.get_running_loop(), BACKOFF[0]
         while True:
             self._wanted.clear()
-            self._last_dial = asyncio.get_running_loop().time()
+            self._last_dial = loop.time()
             delay = BACKOFF[0] if await self._live() else min(2 * delay, BACKOFF[1])
-            try:
+            with suppress(TimeoutError):
                 pause = delay * self._jitter.uniform(0.75, 1.25)
                 await asyncio.wait_for(self._wanted.wait(), pause)
-            except TimeoutError:
-                pass
+            # whatever wakes it, attempts keep the least distance
+            await asyncio.sleep(max(0.0, self._last_dial + BACKOFF[0] - loop.time()))
+
+    def wake(self) -> None:
+        """There is reason to think that the peer can be reached: if it is not, dial it now and
+        not at the end of the pause."""
+        if not self._up:
+            self._wanted.set()
 
     def status(self) -> dict[str, int | str]:
         """Whether it is up, why not, and counters since the start of the node."""
@@ -246,6 +253,17 @@ class Peers:
             self._post(SendFailed(effect.peer, message.rid))  # type: ignore[union-attr]
         else:
             link.send(message)  # type: ignore[arg-type]
+
+    def wake(self, peer: str) -> None:
+        """Dial `peer` now, if there is no link to it: it has just dialled this node, say. So both
+        sides of a path that is open again find each other when the first of them tries."""
+        if peer in self._links:
+            self._links[peer].wake()
+
+    def wake_all(self) -> None:
+        """Dial every peer now to which there is no link."""
+        for link in self._links.values():
+            link.wake()
 
     def status(self) -> dict[str, dict[str, int | str]]:
         return {peer: link.status() for peer, link in self._links.items()}

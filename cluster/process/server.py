@@ -150,6 +150,7 @@ class NodeServer:
             emit,
             *guarded,
             gone=lambda channel: self.post(ClientGone(channel)),
+            greeted=lambda peer: self._peers.wake(peer),
         )
         self._admin = Listener(
             hello,
@@ -238,6 +239,8 @@ class NodeServer:
     # ---- administration
 
     def _ask(self, inbound: Inbound, ask: Any) -> None:
+        if ask.command == "exchange":
+            self._peers.wake_all()  # with a peer out of its reach it compares nothing
         own: Callable[[Any], AskReply] | None = {
             "stop": self._asked_to_stop,
             "introduce": self._introduce,

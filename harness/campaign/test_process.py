@@ -25,13 +25,11 @@ from typing import NoReturn, Protocol
 from dynamesis.harness.processes.lifeline import PARENT
 from dynamesis.harness.worlds.run import command_line, run
 
-#: what every test loads, and where most of the time to load it goes
+#: what every test on processes loads; with what judges it, most of the time to load goes there
 _WARM = (
     "dynamesis.harness.worlds.run_test",
     "dynamesis.harness.worlds.observer",
-    "dynamesis.harness.check.evaluate",
-    "scipy.sparse.csgraph",
-    "toxiproxy",
+    "dynamesis.harness.links.toxiproxy",
 )
 #: what a worker has handlers for, and a test has others for
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,6 +66,7 @@ def warm_up() -> None:
     """Load what tests load, for those that are forked from now on."""
     for module in _WARM:
         importlib.import_module(module)
+    importlib.import_module("dynamesis.harness.worlds.processes").load_judging()
 
 
 def forked(file: Path, output: Path, pipe: Connection) -> RunningTest:

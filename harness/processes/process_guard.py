@@ -7,6 +7,7 @@ its own (harness/processes/watchdog.py), which kills what is left once the harne
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,8 +20,10 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 class ProcessGuard:
     """The harness's end of the pipe to the watchdog."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], scratch: Path | None = None) -> None:
         self._process = process
+        self._scratch = scratch
+        self._registered: set[int] = set()
 
     @classmethod
     def start(cls, scratch: Path | None = None) -> ProcessGuard:
@@ -40,7 +43,7 @@ class ProcessGuard:
             )
         except OSError as error:
             raise EnvironmentFailed(f"the watchdog would not start: {error}") from error
-        return cls(process)
+        return cls(process, scratch)
 
     @property
     def pid(self) -> int:
@@ -50,15 +53,20 @@ class ProcessGuard:
         """See to it that process `pid` does not outlive this one."""
         start = watchdog.start_time(pid)
         if start is not None:
+            self._registered.add(pid)
             self._send(f"add {pid} {start}")
 
     def drop(self, pid: int) -> None:
         """Forget `pid`: it was reaped, or it may continue."""
+        self._registered.discard(pid)
         self._send(f"drop {pid}")
 
     def close(self) -> None:
-        """Let the watchdog kill what is still registered, and wait for it."""
+        """Let the watchdog kill what is still registered, and wait for it. Where nothing is, it
+        finds nothing to do: the folder is deleted here, where the code for that is loaded."""
         assert self._process.stdin is not None
+        if self._scratch is not None and not self._registered:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()

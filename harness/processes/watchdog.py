@@ -61,11 +61,13 @@ def watch(descriptor: int, parent: int) -> dict[int, str]:
 
 
 def remove(folder: str) -> None:
-    """Delete a folder in which processes that are being killed may still write for a moment."""
-    import shutil
-
+    """Delete a folder in which processes that are being killed may still write for a moment. One
+    that has gone already costs nothing, not even an import: the harness waits for this process.
+    """
     deadline = time.monotonic() + _PATIENCE
     while os.path.lexists(folder) and time.monotonic() < deadline:
+        import shutil
+
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.01)
 

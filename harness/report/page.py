@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def render(
         proof, story = read_lines(history, wanted)
     drawn = facts(run, logs, results) if run is not None and len(run.history) else None
     staleness = (results["checkers"].get("staleness") or {}).get("details")
-    return _environment().get_template("page.html.j2").render(
+    return template().render(
         test={"name": str(history), "start": "", "command": "", **test},
         results=results,
         verdict=word(results["valid"]),
@@ -143,7 +144,9 @@ def _charts(results: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def _environment() -> jinja2.Environment:
+@cache
+def template() -> jinja2.Template:
+    """The page's template, compiled once a process: that takes longer than to fill it in."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -154,7 +157,7 @@ def _environment() -> jinja2.Environment:
         "brief": brief, "lead": lead, "short": short, "clip": clip, "clean": printable,
         "script": _script,
     }  # fmt: skip
-    return environment
+    return environment.get_template("page.html.j2")
 
 
 def _script(value: Any) -> Markup:

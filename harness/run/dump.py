@@ -51,19 +51,22 @@ async def dump_all(
 
 
 async def keep(processes: Processes, status: Status | None, held: Held, into: Path) -> None:
-    """Write what each node held and how it was at the end into files of into/<id>/."""
-    for node in processes.nodes:
-        folder = into / node
-        folder.mkdir(parents=True, exist_ok=True)
-        dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
-        (folder / "dump.jsonl").write_bytes(dump)
-        if status is None:
-            continue
-        now = await status.status(node)
-        shown = None if now is None else now.as_value()
-        (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
-        if (figures := await status.metrics(node)) is not None:
-            (folder / "metrics.prom").write_text(figures, encoding="utf-8")
+    """Write what each node held and how it was at the end into files of into/<id>/. All are
+    asked concurrently."""
+    await asyncio.gather(*(_keep(node, status, held, into / node) for node in processes.nodes))
+
+
+async def _keep(node: str, status: Status | None, held: Held, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    dump = b"".join(_line(row) for rows in (held.get(node) or {}).values() for row in rows)
+    (folder / "dump.jsonl").write_bytes(dump)
+    if status is None:
+        return
+    now, figures = await asyncio.gather(status.status(node), status.metrics(node))
+    shown = None if now is None else now.as_value()
+    (folder / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
+    if figures is not None:
+        (folder / "metrics.prom").write_text(figures, encoding="utf-8")
 
 
 def _line(row: DumpRow) -> bytes:

@@ -225,13 +225,34 @@ async def look(observed: Observed) -> dict[str, NodeStatus | None]:
     return dict(zip(observed.nodes, answers, strict=True))
 
 
-async def until_linked(observed: Observed, deadline: float, interval: float = INTERVAL) -> None:
+async def until_linked(
+    observed: Observed,
+    deadline: float,
+    interval: float = INTERVAL,
+    exchanges: Exchanges | None = None,
+) -> None:
     """Wait until every node has its links to all others and suspects none of them, as far as it
     reports that; at most `deadline` seconds. Where no replicas are compared, nothing else shows
-    that nodes have found each other again."""
-    patience = Patience(deadline)
-    while not _linked(await look(observed)) and not patience.over:
-        await asyncio.sleep(interval)
+    that nodes have found each other again. Asked for exchanges, nodes dial each other now and
+    not when their pauses are over."""
+    patience, pause = Patience(deadline), _pauses(interval)
+    while not _linked(statuses := await look(observed)) and not patience.over:
+        await _ask_for_exchanges(exchanges, statuses)
+        await asyncio.sleep(next(pause))
+
+
+def _pauses(interval: float) -> Iterator[float]:
+    """Seconds between two looks: short ones first, as most of what is waited for comes soon."""
+    pause = interval / 5
+    while True:
+        yield pause
+        pause = min(2 * pause, interval)
+
+
+async def _ask_for_exchanges(exchanges: Exchanges | None, statuses: Statuses) -> None:
+    if exchanges is not None:
+        up = [node for node, status in statuses.items() if status is not None]
+        await asyncio.gather(*map(exchanges.exchange, up))
 
 
 def _linked(statuses: Statuses) -> bool:
@@ -285,7 +306,7 @@ async def until_quiet(
     `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
     have no exchanges; `exchanges`: how to ask for them."""
     began = clock().monotonic()
-    patience = Patience(deadline)
+    patience, pause = Patience(deadline), _pauses(interval)
     watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
         statuses = await look(observed)
@@ -298,10 +319,8 @@ async def until_quiet(
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
-        if exchanges is not None:
-            up = [node for node in observed.nodes if statuses[node] is not None]
-            await asyncio.gather(*map(exchanges.exchange, up))
-        await asyncio.sleep(interval)
+        await _ask_for_exchanges(exchanges, statuses)
+        await asyncio.sleep(next(pause))
 
 
 async def until_at_rest(

@@ -207,7 +207,8 @@ class Runner:
         exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
         reports = self.parts.store.status is not None
         if reports:
-            await until_linked(observed, min(_LINKED, self._patience))
+            asked = self.parts.store.exchanges if exchanges else None
+            await until_linked(observed, min(_LINKED, self._patience), exchanges=asked)
             # what is still under way may yet leave hints behind
             await until_idle(observed, min(_STRAGGLERS if exchanges else 1e9, self._patience))
         outcome = await self._until_quiet(ring)

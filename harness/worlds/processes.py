@@ -46,12 +46,14 @@ def _read_checkers(event: Op) -> None:
     """While the cluster gets quiet nothing is measured, and the harness waits: so that is when the
     code of the checkers is read."""
     if event.process == "harness" and event.f == "phase" and event.value == "quiesce":
-        threading.Thread(target=_import_checkers, daemon=True).start()
+        threading.Thread(target=load_judging, daemon=True).start()
 
 
-def _import_checkers() -> None:
+def load_judging() -> None:
+    """Load what judges a test and writes its report."""
     for name in ("dynamesis.harness.check.evaluate", "scipy.sparse.csgraph"):
         importlib.import_module(name)
+    importlib.import_module("dynamesis.harness.report.page").template()
 
 
 async def run_until_stopped(runner: Runner) -> None:

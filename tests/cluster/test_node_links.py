@@ -7,7 +7,9 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
+import pytest
 from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
 from dynamesis.cluster.core.protocol.messages import (
     PROTOCOL,
@@ -19,6 +21,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Refusal,
     ReplicaPut,
 )
+from dynamesis.cluster.net import peers
 from dynamesis.cluster.net.peers import LINK_BOUND, Peers
 from dynamesis.cluster.net.wire import NODE_LIMIT, Decoder, encode
 from dynamesis.harness.processes.ports import reserve
@@ -152,6 +155,38 @@ async def test_a_peer_that_is_not_there_yet_is_found() -> None:
         assert [event for event, _ in w.log] == ["dial-failed"], "one line, not one a dial"
         await w.peer.open()
         await w.until_event(LinkUp("n2"))
+
+
+@in_loop
+async def test_a_peer_that_has_shown_itself_is_dialled_before_the_pause_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers, "BACKOFF", (0.05, 3600.0))
+    async with world(listening=False) as w:
+        await until(lambda: w.downs(), "the first dial failed")
+        link = w.peers._links["n2"]
+        for wake in (lambda: w.peers.wake("n2"), w.peers.wake_all):
+            monkeypatch.setattr(link._jitter, "uniform", lambda low, high: 36_000.0)
+            downs = len(w.downs())
+            wake()
+            await until(lambda n=downs: len(w.downs()) > n, "it was dialled")  # type: ignore[misc]
+        await w.peer.open()
+        w.peers.wake("n2")
+        await w.until_event(LinkUp("n2"))
+        w.peers.wake("n9")  # there is none of this name
+
+
+@in_loop
+async def test_however_often_it_is_woken_attempts_keep_their_distance() -> None:
+    async with world(listening=False) as w:
+        dialled = set()
+        for _ in range(300):
+            w.peers.wake("n2")
+            dialled.add(w.peers._links["n2"]._last_dial)
+            await asyncio.sleep(0.002)
+        times = sorted(dialled)
+        assert len(times) > 2
+        assert min(b - a for a, b in pairwise(times)) >= peers.BACKOFF[0] - 0.002
 
 
 @in_loop

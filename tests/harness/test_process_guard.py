@@ -83,6 +83,36 @@ def test_close_kills_what_is_left_and_leaves_no_watchdog() -> None:
     assert not is_alive(reaper.pid)
 
 
+def test_a_folder_of_which_nothing_lives_any_more_is_deleted_without_the_watchdog(
+    tmp_path: Path,
+) -> None:
+    """The harness waits for the watchdog, which would first read the code for it."""
+    scratch = tmp_path / "work"
+    (scratch / "n1").mkdir(parents=True)
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    guard = ProcessGuard.start(scratch)
+    guard.add(child.pid)
+    child.kill()
+    child.wait()
+    guard.drop(child.pid)
+    os.kill(guard.pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(guard.pid))
+    guard.close()
+    assert not scratch.exists()
+
+
+def test_a_folder_is_deleted_after_the_processes_that_write_into_it(tmp_path: Path) -> None:
+    scratch = tmp_path / "work"
+    scratch.mkdir()
+    write = "import pathlib, sys\nwhile True: pathlib.Path(sys.argv[1], 'f').write_text('x')"
+    child = subprocess.Popen([sys.executable, "-S", "-c", write, str(scratch)])
+    wait_until((scratch / "f").exists)
+    with ProcessGuard.start(scratch) as guard:
+        guard.add(child.pid)
+    assert child.wait(timeout=100) == -signal.SIGKILL
+    assert not scratch.exists()
+
+
 def test_adding_a_process_that_is_gone_is_harmless() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", ""])
     child.wait()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Any
 
 from dynamesis.harness.run.quiesce import (
     CLEAN,
     HOPELESS,
     Watch,
+    _pauses,
     replica_pairs,
     until_idle,
+    until_linked,
     until_quiet,
 )
 from dynamesis.harness.targets.reports import DumpRow, NodeStatus
@@ -63,6 +66,28 @@ def test_what_may_be_why_is_reported_at_the_end() -> None:
     system.statuses = lambda node: {"hints": 0, "transfers": 0, "exchanges": {}}
     outcome = asyncio.run(until_quiet(system, system, RING, deadline=0.05, interval=0.01))
     assert outcome.waiting["idle"] == outcome.waiting["exchanges"]
+
+
+def test_nodes_that_have_not_found_each_other_again_are_asked_to() -> None:
+    """Left alone, they dial at the end of a pause of up to a second."""
+    system, asked = FakeSystem(), []
+
+    class Dial:
+        async def exchange(self, node: str) -> None:
+            asked.append(node)
+
+    def statuses(node: str) -> dict[str, Any]:
+        links = {"n1": {"up": len(asked) >= 3}} if node != "n1" else {}
+        return {"hints": 0, "transfers": 0, "exchanges": {}, "links": links}
+
+    system.statuses = statuses
+    asyncio.run(until_linked(system, 60.0, 0.01, Dial()))
+    assert asked == list(system.nodes)
+
+
+def test_the_first_looks_follow_each_other_soon() -> None:
+    pauses = list(islice(_pauses(0.05), 5))
+    assert pauses == [0.01, 0.02, 0.04, 0.05, 0.05]
 
 
 def test_either_side_may_have_begun_the_exchanges() -> None:

@@ -120,7 +120,7 @@ def test_quiesce_reports_how_it_ended(tmp_path: Path) -> None:
 
 
 def test_sizes_are_reported_before_and_after_the_wait_for_quiet(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
+    rig = Rig(tmp_path, quiesce=0.2)
     quiet = rig.system.statuses
     rig.system.statuses = lambda node: {**(quiet(node) or {}), "requests": 3, "hint_bytes": 70}
     reported = [(op.f, op.value) for op in rig.run() if op.f in ("sizes", "quiesce")]
@@ -239,6 +239,20 @@ def test_what_each_node_held_and_measured_is_kept(tmp_path: Path) -> None:
     assert json.loads((kept / "metrics.json").read_text())["hints"] == 0
     assert (kept / "metrics.prom").read_text() == "node_up 1 # n1"
     assert (tmp_path / "nodes" / "n2" / "dump.jsonl").read_text() == ""
+
+
+def test_all_nodes_are_asked_concurrently_for_what_is_kept(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    everyone = asyncio.Barrier(len(rig.system.nodes))
+
+    async def metrics(node: str) -> str:
+        await everyone.wait()
+        return node
+
+    rig.system.metrics = metrics  # type: ignore[method-assign]
+    rig.run()
+    kept = [(tmp_path / "nodes" / n / "metrics.prom").read_text() for n in rig.system.nodes]
+    assert kept == list(rig.system.nodes)
 
 
 def test_a_primary_that_lacks_a_key_is_shown_empty(tmp_path: Path) -> None:

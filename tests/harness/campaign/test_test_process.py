@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,3 +76,26 @@ def test_a_fork_has_a_session_of_its_own_and_the_signals_of_a_new_process(tmp_pa
         test.send_signal(signal.SIGKILL)
         ours.close()
         theirs.close()
+
+
+def test_a_fork_of_a_warm_process_loads_nothing_that_every_test_needs() -> None:
+    program = """
+import sys
+from dynamesis.harness.campaign.test_process import warm_up
+from dynamesis.harness.worlds.kinds import PROCESSES, WORLDS
+
+warm_up()
+before = set(sys.modules)
+WORLDS[PROCESSES].load()
+from dynamesis.harness.check.evaluate import judge, save
+from dynamesis.harness.links.toxiproxy import ToxiproxyLinks
+from dynamesis.harness.report.page import template
+from dynamesis.harness.worlds.observer import ConsoleObserver
+
+late = set(sys.modules) - before
+assert not late, late
+template()
+assert template.cache_info() == (1, 1, None, 1), "it was compiled before the fork"
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr.decode()
