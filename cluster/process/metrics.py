@@ -2,15 +2,15 @@
 `metrics` of the admin port.
 
 A node speaks first on its own ports, so that no HTTP client can be served there; hence
-the extra address, which is off unless configured. The format is a few lines, and written here:
-the library of Prometheus costs a node some MiB and a tenth of a second to load.
+the extra address, which is off unless configured. The library costs some MiB and a tenth
+of a second to load: a node that is not scraped never loads it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.runtime.stats import BOUNDS
@@ -27,77 +27,67 @@ _SECONDS = BOUNDS[:: len(BOUNDS) // 20]
 _COUNTS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
 
 
-class _Family(NamedTuple):
-    """One metric. `samples`: what follows its name in theirs, their labels, the value."""
-
-    name: str
-    kind: str
-    text: str
-    samples: Sequence[tuple[str, Mapping[str, str], float]]
-
-    def lines(self) -> Iterator[str]:
-        name = f"dynamesis_{self.name}"
-        yield f"# HELP {name} {self.text}"
-        yield f"# TYPE {name} {self.kind}"
-        for suffix, labels, value in self.samples:
-            shown = ",".join(f'{label}="{_escaped(of)}"' for label, of in sorted(labels.items()))
-            yield f"{name}{suffix}{{{shown}}} {float(value)!r}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
 def render(node: str, status: Figures, figures: Figures) -> bytes:
     """The text format, from a node's answers to `status` and `figures`."""
-    lines = (line for family in _families(node, status, figures) for line in family.lines())
-    return "".join(f"{line}\n" for line in lines).encode()
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    class Collector:
+        def collect(self) -> Iterable[Any]:
+            return _families(node, status, figures)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Collector())
+    return generate_latest(registry)
 
 
-def _families(node: str, status: Figures, figures: Figures) -> Iterator[_Family]:
-    def counter(name: str, text: str, label: str, values: Mapping[str, float]) -> _Family:
-        samples = [("", {"node": node, label: key}, of) for key, of in sorted(values.items())]
-        return _Family(f"{name}_total", "counter", text, samples)
+def _families(node: str, status: Figures, figures: Figures) -> Iterable[Any]:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
 
-    def counts(name: str, text: str, values: Mapping[int, int]) -> _Family:
+    def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(f"dynamesis_{name}", text, labels=["node"])
+        family.add_metric([node], value)
+        return family
+
+    def counter(name: str, text: str, label: str, values: dict[str, float]) -> CounterMetricFamily:
+        family = CounterMetricFamily(f"dynamesis_{name}", text, labels=["node", label])
+        for key, value in sorted(values.items()):
+            family.add_metric([node, key], value)
+        return family
+
+    def counts(name: str, text: str, values: dict[int, int]) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(f"dynamesis_{name}", text, labels=["node"])
         pairs = sorted((int(key), count) for key, count in values.items())
         total = sum(key * count for key, count in pairs)
-        samples = _histogram({"node": node}, _cumulative(pairs, _COUNTS), total)
-        return _Family(name, "histogram", text, list(samples))
+        family.add_metric([node], _cumulative(pairs, _COUNTS), total)
+        return family
 
-    yield from _latencies(node, figures["latency"])
+    latency = HistogramMetricFamily(
+        "dynamesis_request_seconds", "time to the answer", labels=["node", "kind"]
+    )
+    quantiles = GaugeMetricFamily(
+        "dynamesis_request_seconds_last_minute",
+        "latency that this share of the last minute's requests did not exceed",
+        labels=["node", "kind", "quantile"],
+    )
+    for kind, measured in sorted(figures["latency"].items()):
+        pairs = list(zip(BOUNDS, measured["buckets"], strict=True))
+        latency.add_metric([node, kind], _cumulative(pairs, _SECONDS), measured["sum"])
+        for quantile, seconds in measured["quantiles"].items():
+            if seconds is not None:
+                quantiles.add_metric([node, kind, quantile], seconds)
+    yield latency
+    yield quantiles
     yield counts("siblings_per_read", "siblings shown by a get", figures["siblings"])
     yield counts("clock_actors_per_read", "actors in the clock of a get", figures["clock"])
     yield counter("refusals", "requests refused, by reason", "reason", figures["refusals"])
     repairs = {"read": figures["read_repairs"], "exchange": figures["exchange_repairs"]}
     yield counter("repairs", "records brought up to date, by what did it", "by", repairs)
     for name, (field, text) in _GAUGES.items():
-        yield _Family(name, "gauge", text, [("", {"node": node}, status[field])])
-
-
-def _latencies(node: str, latency: Mapping[str, Any]) -> Iterator[_Family]:
-    buckets: list[tuple[str, Mapping[str, str], float]] = []
-    quantiles: list[tuple[str, Mapping[str, str], float]] = []
-    for kind, measured in sorted(latency.items()):
-        of = {"node": node, "kind": kind}
-        pairs = list(zip(BOUNDS, measured["buckets"], strict=True))
-        buckets += _histogram(of, _cumulative(pairs, _SECONDS), measured["sum"])
-        for quantile, seconds in measured["quantiles"].items():
-            if seconds is not None:
-                quantiles.append(("", {**of, "quantile": quantile}, seconds))
-    yield _Family("request_seconds", "histogram", "time to the answer", buckets)
-    share = "latency that this share of the last minute's requests did not exceed"
-    yield _Family("request_seconds_last_minute", "gauge", share, quantiles)
-
-
-def _histogram(
-    labels: Mapping[str, str], buckets: Iterable[tuple[str, float]], total: float
-) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    count = 0.0
-    for bound, count in buckets:
-        yield "_bucket", {**labels, "le": bound}, count
-    yield "_count", labels, count
-    yield "_sum", labels, total
+        yield gauge(name, text, status[field])
 
 
 #: metric -> the field of `status`, and what it means

@@ -50,8 +50,8 @@ def _read_checkers(event: Op) -> None:
 
 
 def load_judging() -> None:
-    """Load what judges a test and writes its report."""
-    for name in ("dynamesis.harness.check.evaluate", "scipy.sparse.csgraph"):
+    """Load what judges a test, and writes its report and its nodes' metrics."""
+    for name in ("dynamesis.harness.check.evaluate", "scipy.sparse.csgraph", "prometheus_client"):
         importlib.import_module(name)
     importlib.import_module("dynamesis.harness.report.page").template()
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from dynamesis.cluster.client.client import BadRequest, Client, RequestOptions
-from dynamesis.cluster.core.runtime.stats import BOUNDS
-from dynamesis.cluster.process import metrics
 from dynamesis.harness.processes.ports import reserve
 from node_world import NodeAlone, ended, in_loop
 from prometheus_client.parser import text_string_to_metric_families
@@ -75,40 +71,12 @@ async def test_metrics_report_what_was_done(tmp_path: Path) -> None:
             assert (await alone.ask("status"))["ready"]
 
 
-#: a node's answers to `status` and `figures`, as small as they can be
-STATUS = {field: 1 for field, _ in metrics._GAUGES.values()}
-FIGURES = {
-    "latency": {
-        "put": {"buckets": [0, 2, *[0] * (len(BOUNDS) - 2)], "sum": 0.5, "quantiles": {"0.5": None}}
-    },
-    "siblings": {1: 2, 3: 1},
-    "clock": {},
-    "refusals": {"bad-request": 4},
-    "read_repairs": 5,
-    "exchange_repairs": 6,
-}
-
-
-@pytest.mark.parametrize("node", ["n1", 'a"b', "a\\nb", "a\nb", "ü, x=1}"])
-def test_any_name_of_a_node_is_read_back_from_its_metrics(node: str) -> None:
-    text = metrics.render(node, STATUS, FIGURES).decode()
-    found = list(text_string_to_metric_families(text))
-    assert {sample.labels["node"] for family in found for sample in family.samples} == {node}
-    assert {family.type for family in found} == {"counter", "gauge", "histogram"}
-    seen = samples(text)
-    assert seen["dynamesis_request_seconds_count", "put"] == 2
-    assert seen["dynamesis_request_seconds_sum", "put"] == 0.5
-    assert seen["dynamesis_siblings_per_read_bucket", "2"] == 2
-    assert seen["dynamesis_siblings_per_read_sum",] == 5
-    assert seen["dynamesis_clock_actors_per_read_count",] == 0
-    assert seen["dynamesis_repairs_total", "exchange"] == 6
-
-
-def test_a_node_needs_no_library_for_its_metrics() -> None:
-    """Its cost, a tenth of a second, would come five times at the end of each test."""
-    program = (
-        "import sys; from dynamesis.cluster.process.metrics import render; "
-        f"render('n1', {STATUS!r}, {FIGURES!r}); "
-        "sys.exit('prometheus_client' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+@in_loop
+async def test_a_node_that_no_one_scrapes_does_not_load_the_library(tmp_path: Path) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as alone:
+        process = alone.start()
+        await alone.ready()
+        before = (await alone.ask("status"))["rss"]
+        await alone.ask("metrics")
+        assert (await alone.ask("status"))["rss"] - before > 1 << 20
+        assert process.poll() is None

@@ -197,8 +197,8 @@ def test_a_file_without_what_hunts_add_is_enough() -> None:
 
 
 def test_faults_of_the_simulated_world_alone_are_read_in_it(tmp_path: Path) -> None:
-    lossy = "{start: 0.5, stop: 1.0, member: link.lossy, kind: frames, with: {drop: 25}, links: [n1-n2]}"
-    simulated = GOOD.replace("[]", f"\n- {lossy}") + "world: simulated\n"
+    fields = "start: 0.5, stop: 1.0, member: link.lossy, kind: frames, with: {drop: 25}"
+    simulated = GOOD.replace("[]", f"\n- {{{fields}, links: [n1-n2]}}") + "world: simulated\n"
     (tmp_path / "mine.yaml").write_text(simulated)
     [failure] = FailureFolder(tmp_path).all()
     assert [
