@@ -23,7 +23,7 @@ _STYLES = {**STYLES, "error": "bold magenta"}
 
 
 def so_far(hunter: Hunter) -> str:
-    """`1:03:20, 1,204 tests (invalid 2, valid 1202), 2 failures in failures, 1 of them new`, without what is left of it"""
+    """`1:03:20, 1,204 tests (invalid 2, valid 1202), 2 failures in failures, 1 of them new`"""
     counts = hunter.runs.counts
     by_verdict = {each: sum(counts[w, each] for w in hunter.worlds) for each in VERDICTS}
     shown = ", ".join(f"{each} {count:,}" for each, count in by_verdict.items() if count)
