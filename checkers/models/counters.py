@@ -135,6 +135,13 @@ def _bounds(
     return low, high
 
 
+def _possible(low: Number, high: Number) -> str:
+    """What a read can have given, in words."""
+    if low == high:
+        return f"possible was {number_text(low)} alone"
+    return f"possible were {number_text(low)} to {number_text(high)}"
+
+
 def _beyond(
     reads: Ints, ends: Ints, values: list[Number], bounds: _Bounds
 ) -> tuple[list[Anomaly], list[str], Number]:
@@ -147,7 +154,7 @@ def _beyond(
         widest = max(widest, high - low)
         if low <= value <= high:
             continue
-        possible = f"possible were {number_text(low)} to {number_text(high)}"
+        possible = _possible(low, high)
         why = f"the read at index {row} gave {number_text(value)}; {possible}"
         if low - bounds.margin <= value <= high + bounds.margin:
             close.append(f"{why}, which is within the rounding of floats")

@@ -12,7 +12,7 @@ from dynamesis.harness.campaign.journal import VERDICTS, CellRun
 from dynamesis.harness.campaign.scheduler import Scheduler
 from dynamesis.harness.report.summary import STYLES
 from dynamesis.harness.run.progress_view import Mode, is_live
-from dynamesis.harness.run.screen import Block, Lines, Screen, whole
+from dynamesis.harness.run.screen import Block, Lines, Screen
 from rich.console import Console
 from rich.text import Text
 
@@ -99,4 +99,4 @@ class _LiveView(Block):
         if self._of is None:
             return None
         now = ", ".join(self._of.running) or "nothing"
-        return so_far(self._of), [whole(Text(f"  now {now}"))]
+        return so_far(self._of), [Text(f"  now {now}")]

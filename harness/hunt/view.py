@@ -13,7 +13,7 @@ from dynamesis.harness.hunt.trials import VERDICTS
 from dynamesis.harness.report.pictures.printable import printable
 from dynamesis.harness.report.summary import STYLES
 from dynamesis.harness.run.progress_view import Mode, is_live
-from dynamesis.harness.run.screen import Block, whole
+from dynamesis.harness.run.screen import Block
 from rich.console import Console
 from rich.text import Text
 
@@ -29,7 +29,7 @@ def so_far(hunter: Hunter) -> str:
     shown = ", ".join(f"{each} {count:,}" for each, count in by_verdict.items() if count)
     tests = f"{sum(by_verdict.values()):,} tests" + (f" ({shown})" if shown else "")
     known = f"{len(hunter.struck)} failures met, {len(hunter.fresh)} of them new"
-    return f"{clock(hunter.runs.elapsed)}, {tests}, {known}{left(hunter)}"
+    return f"{clock(hunter.runs.elapsed)}, {tests}, {known}"
 
 
 def left(hunter: Hunter) -> str:
@@ -54,7 +54,7 @@ def shown(console: Console, hunter: Hunter, mode: Mode) -> Iterator[None]:
         with _Drawn(console, hunter):
             yield
     else:
-        hunter.runs.on_tick = _now_and_then(lambda: console.print(so_far(hunter)))
+        hunter.runs.on_tick = _now_and_then(lambda: console.print(so_far(hunter) + left(hunter)))
         yield
 
 
@@ -67,7 +67,7 @@ class _Drawn(Block):
         hunter = self._hunter
         stopping = "stopping  " if hunter.runs.interrupted else ""
         now = Text(f"  now {hunter.doing or 'nothing'}")
-        return f"{stopping}{so_far(hunter)}", [whole(now)]
+        return f"{stopping}{so_far(hunter)}{left(hunter)}", [now]
 
 
 def _now_and_then(show: Callable[[], None]) -> Callable[[], None]:

@@ -20,7 +20,7 @@ from dynamesis.harness.report.junit import document
 from dynamesis.harness.report.nightly import markdown, nightly
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
-from dynamesis.harness.report.words import code, inert, shown
+from dynamesis.harness.report.words import clip, code, inert, shown
 from dynamesis.harness.results.documents import JsonObject
 
 Results = Mapping[str, Any]
@@ -128,9 +128,9 @@ def _case(suite: ET.Element, name: str, cell: Mapping[str, Any], left_out: bool)
         "not run": "error" if left_out else "skipped",
     }
     if cell["verdict"] in outcome:
-        message = f"{cell['verdict']}: {describe(cell)}".rstrip(": ")
+        message = clip(f"{cell['verdict']}: {describe(cell)}".rstrip(": "))
         element = ET.SubElement(case, outcome[cell["verdict"]], message=message)
-        element.text = "\n".join([*cell["why"], cell["command"]]).strip()
+        element.text = "\n".join([*map(clip, cell["why"]), cell["command"]]).strip()
 
 
 def describe(cell: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""Verdicts as JUnit XML: a test suite a test, with a test case for each checker."""
+"""Verdicts as JUnit XML: a test suite a test, with a test case for each checker.
+
+Texts are cut where they are long, since servers of CI refuse large files: results.json has them
+whole.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from dynamesis.harness.report.summary import printable, word
+from dynamesis.harness.report.words import clip
 
 #: test.json and results.json of one test
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -34,7 +39,7 @@ def _suite(test: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:
     """Invalid is a failure, unknown an error, a checker that does not apply is skipped."""
     checkers = results["checkers"]
     verdicts = [word(checker["valid"]) for checker in checkers.values()]
-    name = str(test.get("name", "dynamesis"))
+    name = clip(str(test.get("name", "dynamesis")))
     suite = ET.Element(
         "testsuite",
         name=name,
@@ -42,21 +47,21 @@ def _suite(test: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:
         failures=str(verdicts.count("invalid")),
         errors=str(verdicts.count("unknown")),
         skipped=str(sum(1 for checker in checkers.values() if "skipped" in checker)),
-        timestamp=str(test.get("start", "")),
+        timestamp=clip(str(test.get("start", ""))),
     )
     properties = ET.SubElement(suite, "properties")
     for key in ("seed", "command"):
-        ET.SubElement(properties, "property", name=key, value=str(test.get(key, "")))
+        ET.SubElement(properties, "property", name=key, value=clip(str(test.get(key, ""))))
     for checker, verdict in checkers.items():
         _case(ET.SubElement(suite, "testcase", name=checker, classname=name), verdict)
     return suite
 
 
 def _case(case: ET.Element, verdict: Mapping[str, Any]) -> None:
-    proofs = [f"{each['name']}: {each['why']}" for each in verdict.get("anomalies", ())]
-    why = list(verdict.get("reasons", ()))
+    proofs = [clip(f"{each['name']}: {each['why']}") for each in verdict.get("anomalies", ())]
+    why = list(map(clip, verdict.get("reasons", ())))
     if "skipped" in verdict:
-        ET.SubElement(case, "skipped", message=verdict["skipped"])
+        ET.SubElement(case, "skipped", message=clip(verdict["skipped"]))
     elif proofs:
         ET.SubElement(case, "failure", message=proofs[0]).text = "\n".join(proofs)
     elif word(verdict["valid"]) == "unknown":

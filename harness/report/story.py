@@ -81,7 +81,9 @@ def _ended(h: History, row: int) -> str:
     end = row if h.kind[row] != INVOKE else int(h.pair[row])
     if end < 0:
         return "never ended"
-    name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), "outcome unknown")
+    # what the harness noted is an event of its own: it has no outcome to be unknown
+    other = "recorded" if end == row else "outcome unknown"
+    name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), other)
     node = f" by {short(h.nodes[h.node[end]], 20)}" if h.node[end] >= 0 else ""
     took = (
         f" after {duration(int(h.time[end] - h.time[row]))}" if end != row and h.time.any() else ""

@@ -14,7 +14,7 @@ from typing import Protocol
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import DEAD, UP
 from dynamesis.harness.run.progress import ProgressCounts, alarm, figures, line
-from dynamesis.harness.run.screen import Block, Lines, Screen, whole
+from dynamesis.harness.run.screen import Block, Lines, Screen
 from rich.console import Console
 from rich.text import Text
 
@@ -110,10 +110,10 @@ class LiveView(Block):
 
 
 def below(tally: ProgressCounts) -> list[Text]:
-    """The row of nodes, where they are known, and the faults; cut at the edge of the terminal."""
+    """The row of nodes, where they are known, and the faults."""
     row = Text("  nodes  ")
     states = list(tally.nodes.row())  # this runs in a thread beside the test's
     for number, (node, state) in enumerate(states):
         row.append("  " * bool(number) + f"{node} ").append(state, _STYLES.get(state, "yellow"))
     faults = Text(f"  faults {', '.join(list(tally.faults.values())) or 'none'}")
-    return [whole(each) for each in ([row, faults] if states else [faults])]
+    return [row, faults] if states else [faults]

@@ -3,12 +3,20 @@ is drawn anew in place."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Protocol, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
+
+#: where a line may be broken: between its figures, after a mark; and how lines below it begin
+_BREAK = re.compile(r" {2,}|(?<=[,;:]) ")
+_INDENT = "    "
+#: lines that one text may take
+_LINES = 4
 
 
 class Screen(Protocol):
@@ -47,8 +55,8 @@ class Block:
         if found is None:
             return self._spinner
         text, below = found
-        self._spinner.update(text=whole(Text(text)))
-        return Group(self._spinner, *below)
+        self._spinner.update(text=Folded(Text(text)))
+        return Group(self._spinner, *map(Folded, below))
 
     def __enter__(self) -> Self:
         self._live = Live(
@@ -62,7 +70,31 @@ class Block:
             self._live.stop()
 
 
-def whole(text: Text) -> Text:
-    """On one line, cut at the edge of the terminal."""
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
+class Folded:
+    """A text on as many lines as the terminal's width needs, at most a few, broken between its
+    figures: no figure is cut from its name."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        lines = self.text.divide(cuts(self.text.plain, options.max_width))
+        for number, line in enumerate(lines[:_LINES]):
+            line.rstrip()
+            if number == _LINES - 1 and len(lines) > _LINES:
+                line.append(" \u2026")
+            shown = Text(_INDENT).append_text(line) if number else line
+            shown.no_wrap, shown.overflow = True, "ellipsis"
+            yield shown
+
+
+def cuts(text: str, width: int) -> list[int]:
+    """Where a text is broken so that no line is longer than `width`, if its parts allow that."""
+    found: list[int] = []
+    start, fits, room = 0, 0, width
+    for end in [*(each.end() for each in _BREAK.finditer(text)), len(text)]:
+        if len(text[start:end].rstrip()) > room and fits > start:
+            found.append(fits)
+            start, room = fits, width - len(_INDENT)
+        fits = end
+    return found

@@ -1,4 +1,4 @@
-"""Shows a swarm while it runs: one line that keeps itself up to date on a terminal, a line every
+"""Shows a swarm while it runs: a text that keeps itself up to date on a terminal, a line every
 few seconds elsewhere."""
 
 from __future__ import annotations
@@ -6,13 +6,23 @@ from __future__ import annotations
 import time
 
 from dynamesis.harness.run.progress_view import Mode, is_live
+from dynamesis.harness.run.screen import Block
 from dynamesis.harness.simulation.page import verdicts
 from dynamesis.harness.simulation.results import Tally
 from rich.console import Console
-from rich.status import Status
+from rich.text import Text
 
-#: s between two lines, and between two changes of the one line
+#: s between two lines, and between two changes of the text
 _EVERY, _OFTEN = 5.0, 0.2
+
+
+class _Live(Block):
+    """What `show` of its owner made last."""
+
+    text = ""
+
+    def content(self) -> tuple[str, list[Text]] | None:
+        return (self.text, []) if self.text else None
 
 
 class SwarmView:
@@ -29,33 +39,31 @@ class SwarmView:
         self._limit = limit
         self._began = time.monotonic()
         self._quiet = mode is Mode.QUIET
-        self._status: Status | None = None
-        if is_live(screen, mode):
-            self._status = Status("", console=screen)
-        self._due = time.monotonic() + (_OFTEN if self._status else _EVERY)
+        self._live = _Live(screen) if is_live(screen, mode) else None
+        self._due = time.monotonic() + (_OFTEN if self._live else _EVERY)
 
     def show(self) -> None:
         """The tally has changed."""
         now = time.monotonic()
         if self._quiet or now < self._due:
             return
-        self._due = now + (_OFTEN if self._status else _EVERY)
+        self._due = now + (_OFTEN if self._live else _EVERY)
         found = ", ".join(self._tally.anomalies)
         text = progress(self._tally, now - self._began, self._most, self._limit)
         text += f"; {found}" if found else ""
-        if self._status is not None:
-            self._status.update(text)
+        if self._live is not None:
+            self._live.text = text
         else:
             self._screen.print(text)
 
     def __enter__(self) -> SwarmView:
-        if self._status is not None:
-            self._status.start()
+        if self._live is not None:
+            self._live.__enter__()
         return self
 
     def __exit__(self, *ending: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.__exit__(*ending)
 
 
 def progress(tally: Tally, elapsed: float, most: int | None, limit: float | None) -> str:

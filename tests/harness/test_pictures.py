@@ -254,3 +254,10 @@ def test_a_foreign_history_has_the_same_page(tmp_path: Path) -> None:
     assert 'id="facts"' in page
     both = [str(history), str(history)]
     assert main(["check", "--model", "list-append", "--report", str(into), *both]) == 2
+
+
+def test_the_picture_of_a_counter_has_a_caption_of_its_own() -> None:
+    path = HISTORIES / "models/bad/counter/out-of-bounds-too-high.edn"
+    found = [anomaly.to_dict() for anomaly in judged(path).anomalies]
+    captions = [p.caption for p in Gallery(Run(read(path)), None, found).pictures(found[0])]
+    assert captions == ["What the counter can have been, and what reads showed"]

@@ -10,8 +10,10 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import NodeStates
 from dynamesis.harness.run.progress import ProgressCounts, line
 from dynamesis.harness.run.progress_view import LiveView, Mode, PlainView, QuietView, view
+from dynamesis.harness.run.screen import Folded, cuts
 from dynamesis.harness.worlds.observer import ConsoleObserver
 from rich.console import Console
+from rich.text import Text
 
 S = 1_000_000_000
 
@@ -141,13 +143,13 @@ def test_the_time_left_is_that_of_the_load() -> None:
     assert tally.left(14 * S) is None
 
 
-def test_a_narrow_terminal_gets_whole_lines() -> None:
+def test_a_narrow_terminal_gets_a_few_lines() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
     nodes = NodeStates(tuple(f"n{i}" for i in range(1, 40)))
     with LiveView(console, ProgressCounts(limit=9.0, nodes=nodes)) as live:
         live.observe(KILL)
         for each in live._draw().renderables[1:]:  # type: ignore[union-attr]
-            assert len(console.render_lines(each)) == 1  # type: ignore[arg-type]
+            assert len(console.render_lines(each)) <= 4  # type: ignore[arg-type]
 
 
 def test_a_terminal_shows_that_a_test_is_judged_and_nothing_else_does(
@@ -161,3 +163,31 @@ def test_a_terminal_shows_that_a_test_is_judged_and_nothing_else_does(
         with ConsoleObserver(mode).judging():
             pass
         assert ("judging" in drawn.getvalue()) is (terminal and mode is Mode.AUTO)
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 120])
+def test_no_figure_is_cut_on_a_narrow_terminal(width: int) -> None:
+    text = "load      16.4 s, 23.7 s left     43 op/s   ok 1139  fail 20  info 3"
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(Folded(Text(text)))
+    shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(each) <= width for each in shown)
+    assert "\u2026" not in "".join(shown)
+    assert " ".join(" ".join(shown).split()) == " ".join(text.split())
+    assert all(part in "\n".join(shown) for part in ("fail 20", "ok 1139", "23.7 s left"))
+
+
+def test_a_text_without_an_end_takes_a_few_lines() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    console.print(Folded(Text("  nodes  " + "  ".join(f"n{i} up" for i in range(100)))))
+    shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(shown) == 4
+    assert shown[-1].endswith("\u2026")
+    assert max(map(len, shown)) <= 40
+
+
+def test_a_part_that_is_longer_than_a_line_is_cut() -> None:
+    assert cuts("x" * 100, 40) == []
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    console.print(Folded(Text("x" * 100)))
+    assert console.file.getvalue() == "x" * 39 + "\u2026\n"  # type: ignore[attr-defined]

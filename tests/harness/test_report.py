@@ -16,12 +16,13 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from dynamesis.checkers.history.history import History, encode
+from dynamesis.checkers.history.history import History, Op, encode
 from dynamesis.checkers.simulate.simulate import Store
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.page import page
 from dynamesis.harness.report.plots import columns
 from dynamesis.harness.report.spoken import first_sentence
+from dynamesis.harness.report.story import operations
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.report.words import brief
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
@@ -234,3 +235,12 @@ def test_operations_come_back_from_their_packed_columns() -> None:
         lanes[lane].append((row, end if end != row else len(history)))
     for spans in lanes.values():
         assert all(a[1] < b[0] for a, b in pairwise(spans[:-1]))
+
+
+def test_what_the_harness_noted_has_no_outcome() -> None:
+    noted = Op(index=0, type="info", process="nemesis", f="found-dead", value={"nodes": ["n1"]})
+    asked = Op(index=1, process=3, f="get", key="k")
+    lost = Op(index=2, type="info", process=3, f="get", key="k")
+    history = History.of([noted, asked, lost])
+    ended = [row["ended"] for row in operations(history, [0, 1])]
+    assert ended == ["recorded (index 0)", "outcome unknown after 1.0 ms (index 2)"]

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 from dynamesis.harness.check.drawn import save_pictures, save_trace
-from dynamesis.harness.results.results import Folder
+from dynamesis.harness.results.results import JUNIT, Folder
 
-from tests.hostile import hostile_report
+from tests.hostile import ENDING, MARKUP, hostile_report
 
 
 class Elements(HTMLParser):
@@ -57,3 +57,18 @@ def test_pictures_of_it_are_xml_and_a_trace_can_be_made(report: Path, tmp_path: 
         elements = {e.tag.rpartition("}")[2] for e in ElementTree.parse(path).iter()}
         assert not elements & {"script", "img", "b", "foreignObject"}
     assert save_trace(report.parent, tmp_path / "trace").stat().st_size < 10_000_000
+
+
+def test_junit_of_hostile_texts_is_xml_of_a_size_that_servers_take(report: Path) -> None:
+    path = report.parent / JUNIT
+    assert path.stat().st_size < 200_000
+    suite = ElementTree.parse(path).getroot()
+    assert suite.get("name") == MARKUP
+    assert {e.tag for e in suite.iter()} <= {
+        "testsuite", "properties", "property", "testcase", "failure", "error", "skipped",
+    }  # fmt: skip
+    (failure,) = suite.iter("failure")
+    assert failure.text is not None
+    assert MARKUP in failure.text
+    assert ENDING in failure.text
+    assert "\\x1b[31m" in failure.text

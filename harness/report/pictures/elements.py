@@ -24,13 +24,16 @@ _SETS = ("lost-element", "phantom", "aborted-read", "future-read", "duplicate-el
 _BANKS = ("wrong-total", "negative-value", "nil-balance", "unexpected-key")
 
 
-def element_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
-    """The picture of an anomaly of a set, a bank or a counter; None for any other."""
+def counter_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
+    """The picture of an anomaly of a counter; None for any other."""
+    return _counter(h, anomaly) if anomaly["name"] == "out-of-bounds" else None
+
+
+def element_table(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
+    """The picture of an anomaly of a set or a bank; None for any other."""
     name = anomaly["name"]
     if name in _BANKS:
         return _table(h, anomaly, _accounts)
-    if name == "out-of-bounds":
-        return _counter(h, anomaly)
     if name in _SETS and _reads(h, anomaly["ops"], list):
         return _table(h, anomaly, _elements)
     return None

@@ -20,7 +20,7 @@ from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.verdict import Anomaly
 from dynamesis.harness.report.pictures.causal import causal_picture
 from dynamesis.harness.report.pictures.cycle import cycle_picture
-from dynamesis.harness.report.pictures.elements import element_picture
+from dynamesis.harness.report.pictures.elements import counter_picture, element_table
 from dynamesis.harness.report.pictures.intervals import interval_picture
 from dynamesis.harness.report.pictures.linearization import linearization_picture
 from dynamesis.harness.report.pictures.nodes import node_picture
@@ -82,7 +82,9 @@ class Gallery:
         return [
             ("cycle", "Each must come before the next, and the last before the first",
              lambda a: cycle_picture(h, a)),
-            ("elements", "Reads side by side", lambda a: element_picture(h, a)),
+            ("elements", "Reads side by side", lambda a: element_table(h, a)),
+            ("elements", "What the counter can have been, and what reads showed",
+             lambda a: counter_picture(h, a)),
             ("orders", "The longest order that explains what ended before, and what none explains",
              lambda a: linearization_picture(h, a)),
             ("versions", "Versions and which covers which, time downwards", self._causal),

@@ -197,7 +197,8 @@ def _legend(drawing: Drawing, chosen: _Chosen, bottom: float) -> None:
     ) else ""  # fmt: skip
     took = ", ".join(short(id, 12) for id in sorted(chosen.takers)[:3])
     red = f"red: of {took}, which took its place" if took else ""
-    more = f"{chosen.left_out} more are left out" if chosen.left_out > 0 else ""
+    verb = "is" if chosen.left_out == 1 else "are"
+    more = f"{chosen.left_out} more {verb} left out" if chosen.left_out > 0 else ""
     lost = any(m.received is None for m in chosen.messages)
     crossed = "\u2715: it did not come" if lost else ""
     drawing.text(4, bottom + 14, "each row an instant, so that the order is true", "soft")

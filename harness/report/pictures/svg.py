@@ -34,9 +34,9 @@ RULES = """\
 .pic .line{stroke:var(--soft);fill:none;stroke-width:1.5}
 .pic .head{fill:var(--soft)}.pic .badhead{fill:var(--bad)}
 .pic .bad{stroke:var(--bad);stroke-width:2.5}
-.pic .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3;stroke-linejoin:round}
+.pic .halo{paint-order:stroke;stroke:var(--paper);stroke-width:5;stroke-linejoin:round}
 .pic text.bad{fill:var(--bad);font-weight:600}.pic text.bad:not(.halo){stroke:none}
-.pic text.bad.halo{stroke:var(--paper);stroke-width:3}
+.pic text.bad.halo{stroke:var(--paper);stroke-width:5}
 .pic .badline{stroke:var(--bad);fill:none;stroke-width:2}.pic .dash{stroke-dasharray:5 4}
 .pic .ok{fill:var(--ok)}.pic .fail{fill:var(--fail)}.pic .info{fill:var(--info)}
 .pic .open{fill:var(--open)}.pic .good{fill:var(--good)}.pic .badfill{fill:var(--bad)}
