@@ -226,7 +226,8 @@ def _take_back(lines: list[Event], undone: Event, since: int) -> None:
                 known = any(_state(line) == now for line in reversed(lines))
             if not known:
                 return
-        lines.pop()
+        if str(lines.pop().get("why")).endswith("healed"):
+            return  # what was there before had been stored, and was damaged
 
 
 def _state(line: Event) -> object:

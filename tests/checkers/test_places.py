@@ -140,6 +140,16 @@ def test_a_disk_that_cannot_be_read_takes_back_only_what_it_refused(
     assert verdict(lines).verdict.json is valid
 
 
+@pytest.mark.parametrize("more", [{}, {"unreadable": True}])
+def test_what_was_damaged_had_been_stored_before_what_heals_it(more: dict[str, Any]) -> None:
+    """Found by simulate (seed 290): the state that heals a row is as a rule the same again."""
+    healed = {**stored(X, 2), "why": "anti-entropy, healed"}
+    del healed["request"]
+    again = [healed, {**healed, "event": "held", "why": "anti-entropy"}]
+    lines = [*TWO, stored(X), *again, undone(X, 2.1, "aa", None, **more)]
+    assert verdict(lines).verdict is Verdict.VALID
+
+
 @pytest.mark.parametrize(("versions", "valid"), [((2, 1), True), ((1, 2), False), ((2, 2), False)])
 def test_a_layout_that_a_node_had_before_it_was_away_is_not_in_force_again(
     versions: tuple[int, int], valid: bool

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from dynamesis.cluster.core.protocol.events import Emit, Persist, Table, TimerFired
 from dynamesis.cluster.core.protocol.messages import Change, PutReply
+from dynamesis.cluster.core.protocol.storage_reader import Damaged
 from dynamesis.cluster.core.storage.buffer import Buffer
 from dynamesis.cluster.core.storage.row_keys import hint_row, object_row
 from dynamesis.cluster.process.eventlog import printable
@@ -225,3 +226,24 @@ def test_a_copy_that_is_acknowledged_from_memory_is_logged_so() -> None:
     other = Simulator()
     other.put("n1", K, b"v")
     assert not any("durable" in line for line in lines(other, "stored"))
+
+
+def test_a_damaged_row_whose_healing_a_disk_refused_is_healed_by_an_exchange() -> None:
+    """Found by simulate (seed 290): the tree took the row out twice, so that it showed it again."""
+    sim = Simulator(anti_entropy_interval=1.0)
+    first = primaries(sim)[0]
+    objects = sim.nodes[first].objects
+    row = object_row(sim.nodes[first].view.partition(K), K)
+    assert isinstance(sim.put(first, K, b"v"), PutReply)
+    sim.run(3)
+    record = objects.get(row)
+    assert record is not None
+    sim.stores[first].tables["objects"][row] = b"\xc1"
+    with pytest.raises(Damaged):
+        objects.get(row)
+    sim.disk_errors = 1.0
+    objects.merge(row, record.state, "put", lambda code: None)
+    sim.run(1)
+    assert lines(sim, "undone", first)
+    sim.disk_errors = 0.0
+    sim.until(lambda: sim.stores[first].tables["objects"][row] != b"\xc1", within=20)

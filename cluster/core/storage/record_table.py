@@ -340,12 +340,17 @@ class RecordTable:
         """A change could not be stored: the stored row is the present one again."""
         self._identity.distrust()
         self.outlines.drop(row)
+        # damage found here is not reported beside: the tree would take the row out twice
+        self.damaged[row] = None
         try:
             stored = self.get(row)
-        except ReadFailed:
+        except ReadFailed as failed:
+            if not isinstance(failed, Damaged):
+                del self.damaged[row]
             self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
             return
+        del self.damaged[row]
         self._undone(row, record, stored)
         if stored is None and record is not None:
             self.on_undone(row)
