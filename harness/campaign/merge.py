@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -237,7 +238,8 @@ def _copied(parts: Sequence[Part], folder: Folder) -> list[CellRun]:
             return _elsewhere(text, part, folder, numbers)
 
         arguments = tuple(map(schedule, run.arguments))
-        journal.add(replace(renamed, arguments=arguments, command=schedule(run.command)))
+        command = _worded(run.command, schedule)
+        journal.add(replace(renamed, arguments=arguments, command=command))
     return journal.runs
 
 
@@ -269,6 +271,15 @@ def _elsewhere(text: str, part: Part, folder: Folder, numbers: dict[tuple[Shard,
         return match[0] if number is None else f"{_store(folder.path.resolve(), number)}/"
 
     return re.sub(re.escape(part.plan.folder) + r"/runs/([0-9]+)/", place, text)
+
+
+def _worded(command: str, change: Callable[[str], str]) -> str:
+    """A command for a shell with each of its words changed: what is written into a word may need
+    other quotes than what was there."""
+    try:
+        return shlex.join(map(change, shlex.split(command)))
+    except ValueError:  # not written by this version: its quotes do not close
+        return change(command)
 
 
 def _copy(old: Path, new: Path) -> None:

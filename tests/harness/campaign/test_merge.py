@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Machine:
         arguments = ("test", *(more if rerun else ()))
         self.journal.add(
             CellRun(number, cell.name, arguments, rerun, verdict, 0, 2.0, number * 2.0,
-                    f"runs/{number:04}/output.txt", at, " ".join(("dynamesis", *arguments)))
+                    f"runs/{number:04}/output.txt", at, shlex.join(("dynamesis", *arguments)))
         )  # fmt: skip
 
     def all(self, verdict: str = "valid") -> Machine:
@@ -163,6 +164,24 @@ def test_files_that_a_run_names_are_those_of_the_merged_campaign(tmp_path: Path)
     assert schedule.is_file()
     assert str(schedule) in again["command"]
     assert bad["rate"]["tried"] == 1
+
+
+@pytest.mark.parametrize(("place", "store"), [("a", "b c"), ("a b", "it's"), ("it's", "c"),
+                                          ("caf\u00e9 $HOME", "\u96ea `x`")])  # fmt: skip
+def test_a_merged_command_names_its_file_whatever_is_in_the_path(
+    place: str, store: str, tmp_path: Path
+) -> None:
+    first, second = (Machine(tmp_path / place / f"m{i}", f"{i}/2").all() for i in (1, 2))
+    first.test(cell := first.campaign.cells[0], "valid", rerun=True)
+    first.end()
+    second.end()
+    assert run(["merge", str(tmp_path / place), "--store", str(tmp_path / store)]) == 0
+    folder, found = merged(tmp_path / store)
+    runs = next(each["runs"] for each in found["cells"] if each["cell"] == cell.name)
+    schedule = folder / runs[0]["folder"] / "schedule.yaml"
+    assert schedule.is_file()
+    assert shlex.split(runs[1]["command"]) == ["dynamesis", "test", f"--schedule={schedule}"]
+    assert runs[1]["arguments"] == ["test", f"--schedule={schedule}"]
 
 
 def test_a_missing_shard_is_named_and_never_valid(
