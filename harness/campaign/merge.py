@@ -127,6 +127,7 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
     """The parts in the order of their shards. Raises UsageError, which names them, when two are not
     parts of the same campaign, or are the same part."""
     first, *others = ordered = sorted(parts, key=lambda part: part.plan.shard)
+    _whole_beside_shards(ordered)
     for other in others:
         for what, of in _ALIKE.items():
             if of(first.plan) != of(other.plan):
@@ -143,6 +144,19 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
     for part in ordered:
         _runs_of_its_own(part)
     return ordered
+
+
+def _whole_beside_shards(parts: Sequence[Part]) -> None:
+    """Raises UsageError for a campaign that was merged into the store of its shards, or was run
+    there without --shard: its runs are the shards' own, or others of the same tests."""
+    whole = [part for part in parts if part.plan.shard == WHOLE]
+    shards = [part for part in parts if part.plan.shard != WHOLE]
+    if whole and shards:
+        raise UsageError(
+            f"{whole[0].path} is a whole campaign (merged, or run without --shard), and "
+            f"{shards[0].title} a part of one; name the folders of the shards, or merge into "
+            f"another store"
+        )
 
 
 #: what the plans of all shards have in common

@@ -268,6 +268,45 @@ def test_the_same_shard_twice_is_refused(
     assert run(["merge", str(one.path), str(latest), "--store", str(tmp_path / "all")]) == 3
 
 
+def test_a_store_may_have_runs_already(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The merged campaign is one more there; it is not taken for a shard the next time."""
+    shards = [Machine(tmp_path / "both", f"{i}/2").all().end().path for i in (1, 2)]
+    store = tmp_path / "both/store"
+    assert run(["merge", str(store), "--store", str(store)]) == 0
+    first, found = merged(store)
+    assert found["counts"]["valid"] == sum(each["tests"] for each in found["shards"])
+    capsys.readouterr()
+    printed = refused(capsys, store)
+    assert str(first) in printed
+    assert "is a whole campaign" in printed
+    assert run(["merge", *map(str, shards), "--store", str(store)]) == 0
+    second, again = merged(store)
+    assert second != first
+    assert again["counts"] == found["counts"]
+    assert len(list((store / "campaigns/mine").glob("2*"))) == 4
+
+
+def test_a_shard_that_was_half_copied_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (Machine(tmp_path / f"m{i}", f"{i}/2").all().end() for i in (1, 2))
+    where = ["merge", str(one.path), str(two.path), "--store", str(tmp_path / "all")]
+    shutil.rmtree(two.path / "runs/0001")  # in the journal, but its files did not come
+    (two.path / "runs/0099/x").mkdir(parents=True)  # and files of a test that did not end
+    file = two.path / "campaign.json"
+    file.write_bytes(file.read_bytes()[:100])
+    assert run(where) == 3
+    folder, found = merged(tmp_path / "all")
+    assert [shard["state"] for shard in found["shards"]] == ["complete", "died"]
+    runs = [one for cell in found["cells"] for one in cell["runs"]]
+    assert [one["folder"] for one in runs].count(None) == 1
+    assert len(list((folder / "runs").iterdir())) == len(runs) - 1
+    plan = two.path / "plan.json"
+    plan.write_bytes(plan.read_bytes()[:100])
+    capsys.readouterr()
+    assert str(plan) in refused(capsys, one.path, two.path)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
