@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -37,6 +38,26 @@ def test_what_mypy_reads_is_what_is_installed() -> None:
         **{file: ROOT / "dynamesis" / file for file in ("__init__.py", "targets.py")},
         **{folder: ROOT / folder for folder in FOLDERS},
     }
+
+
+def test_the_tests_own_extra_has_the_tools_that_they_start() -> None:
+    """tox installs that extra alone for them (`py311-unit`)."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+
+    def names(extra: str) -> set[str]:
+        inner = {match[1] for each in extras[extra] if (match := re.match(r".*\[(.+)\]", each))}
+        own = {re.split(r"[<>=\[]", each)[0].lower() for each in extras[extra]}
+        return own.union(*map(names, inner))
+
+    start = re.compile(r'(?:"-m", |\brun\(\w+, )"(mypy|ruff|tox|pytest|distributed)"')
+    started = {
+        tool
+        for path in (ROOT / "tests").rglob("*.py")
+        for tool in start.findall(path.read_text("utf-8"))
+    }
+    assert {"mypy", "ruff", "tox"} <= started <= names("test")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -126,6 +127,7 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
     """The parts in the order of their shards. Raises UsageError, which names them, when two are not
     parts of the same campaign, or are the same part."""
     first, *others = ordered = sorted(parts, key=lambda part: part.plan.shard)
+    _whole_beside_shards(ordered)
     for other in others:
         for what, of in _ALIKE.items():
             if of(first.plan) != of(other.plan):
@@ -142,6 +144,19 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
     for part in ordered:
         _runs_of_its_own(part)
     return ordered
+
+
+def _whole_beside_shards(parts: Sequence[Part]) -> None:
+    """Raises UsageError for a campaign that was merged into the store of its shards, or was run
+    there without --shard: its runs are the shards' own, or others of the same tests."""
+    whole = [part for part in parts if part.plan.shard == WHOLE]
+    shards = [part for part in parts if part.plan.shard != WHOLE]
+    if whole and shards:
+        raise UsageError(
+            f"{whole[0].path} is a whole campaign (merged, or run without --shard), and "
+            f"{shards[0].title} a part of one; name the folders of the shards, or merge into "
+            f"another store"
+        )
 
 
 #: what the plans of all shards have in common
@@ -237,7 +252,8 @@ def _copied(parts: Sequence[Part], folder: Folder) -> list[CellRun]:
             return _elsewhere(text, part, folder, numbers)
 
         arguments = tuple(map(schedule, run.arguments))
-        journal.add(replace(renamed, arguments=arguments, command=schedule(run.command)))
+        command = _worded(run.command, schedule)
+        journal.add(replace(renamed, arguments=arguments, command=command))
     return journal.runs
 
 
@@ -269,6 +285,15 @@ def _elsewhere(text: str, part: Part, folder: Folder, numbers: dict[tuple[Shard,
         return match[0] if number is None else f"{_store(folder.path.resolve(), number)}/"
 
     return re.sub(re.escape(part.plan.folder) + r"/runs/([0-9]+)/", place, text)
+
+
+def _worded(command: str, change: Callable[[str], str]) -> str:
+    """A command for a shell with each of its words changed: what is written into a word may need
+    other quotes than what was there."""
+    try:
+        return shlex.join(map(change, shlex.split(command)))
+    except ValueError:  # not written by this version: its quotes do not close
+        return change(command)
 
 
 def _copy(old: Path, new: Path) -> None:

