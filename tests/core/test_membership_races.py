@@ -149,7 +149,7 @@ def test_a_hint_whose_target_has_gone_does_not_end_as_a_second_copy_on_one_disk(
     # found by review: it went to the first primary only, which may be the one that stamped
     sim = Simulator(partitions=16)
     for node in sim.nodes.values():
-        node.anti_entropy.begin_all = lambda: None  # type: ignore[method-assign]
+        node.anti_entropy.begin_due = lambda: None  # type: ignore[method-assign]
     key = KEYS[0]
     view = sim.nodes["n1"].view
     first, target, other, fallback, last = view.preference(view.partition(key))
@@ -162,7 +162,7 @@ def test_a_hint_whose_target_has_gone_does_not_end_as_a_second_copy_on_one_disk(
         if name not in sim.nodes:
             sim.boot(name)
     for name in sim.nodes:
-        sim.nodes[name].anti_entropy.begin_all = lambda: None  # type: ignore[method-assign]
+        sim.nodes[name].anti_entropy.begin_due = lambda: None  # type: ignore[method-assign]
     sim.admin(first, "remove", node=target)
     sim.until(lambda: not sim.nodes[fallback].hints.count())
     assert len(sim.holders(key)) > 1

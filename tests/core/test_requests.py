@@ -327,7 +327,7 @@ class TestReadRepair:
 
 def _stop_background(sim: Simulator) -> None:
     for node in sim.nodes.values():
-        node.anti_entropy.begin_all = lambda: None  # type: ignore[method-assign]
+        node.anti_entropy.begin_due = lambda: None  # type: ignore[method-assign]
         node.hints.hand_off = lambda: None  # type: ignore[method-assign]
 
 

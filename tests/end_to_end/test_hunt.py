@@ -131,14 +131,15 @@ def test_what_is_found_in_simulation_is_shrunk_and_replayed_there(
 ) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)
     failures = FailureFolder(tmp_path / "failures")
-    arguments = ("--simulated", "3", "--replays", "2", "--seed", "5", "--runs", "7", "--json")
-    hunt = start("hunt", "small.yaml", *arguments)
+    arguments = ("--simulated", "3", "--replays", "2", "--seed", "5", "--shrink-runs", "1")
+    hunt = start("hunt", "small.yaml", *arguments, "--runs", "16", "--json")
     assert hunt.wait() == 1, hunt.printed()
-    # three in simulation, one to shrink, one to see, then one on processes, and the next round
+    # three in simulation, some to shrink, one to see, then one on processes, and the next rounds
     assert as_json(hunt)["runs"]["simulated"]["invalid"] >= 5
-    assert as_json(hunt)["runs"]["processes"]["invalid"] == 1
+    assert as_json(hunt)["runs"]["processes"]["invalid"] >= 1
     [failure] = failures.all()  # on processes it is the same bug
-    assert (failure.world, failure.faults, failure.struck) == ("simulated", (), 5)
+    assert (failure.world, failure.faults) == ("simulated", ())
+    assert failure.struck >= 4
     again = start("replay", "failures", "--json")
     assert again.wait() == 1, again.printed()
     [row] = as_json(again)["failures"]

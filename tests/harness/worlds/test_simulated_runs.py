@@ -39,7 +39,7 @@ def test_a_clean_run_is_valid(workload: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_fault_makes_a_sound_node_invalid(family: str) -> None:
-    for seed in (3, 4):
+    for seed in (4, 6):
         ended, results = run("register", family, seed=seed, time_limit=4.0)
         assert results["anomalies"] == {}, (seed, results["checkers"])
         assert results["valid"] is True, (seed, results["checkers"])
@@ -150,8 +150,9 @@ def test_the_story_has_every_message() -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_what_is_rare_harms_no_sound_node(point: str) -> None:
     tweaks = Tweaks(points={point: 0.05})
-    ended = simulate(options(nemesis="kill"), tweaks=tweaks)
-    assert ended.history != simulate(options(nemesis="kill")).history
+    killed = options(nemesis="kill.minority", seed=3, time_limit=4.0)
+    ended = simulate(killed, tweaks=tweaks)
+    assert ended.history != simulate(killed).history
     assert judge(ended)["valid"] is True
 
 
