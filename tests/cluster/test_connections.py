@@ -109,7 +109,7 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
         await until(lambda: [e for e, _ in events if e == "slow-reader"], "it is cut off")
         await until(lambda: received > 4 * MIB, "the other one has read on")
         assert [e for e, _ in events].count("slow-reader") == 1
-        assert len(port.channels) == 1
+        await until(lambda: len(port.channels) == 1, "its channel has ended")
         reading.cancel()
         slow.close()
         deaf.close()
