@@ -15,6 +15,7 @@ from dynamesis.checkers.logs.logs import Logs
 from dynamesis.harness.check.drawn import save_pictures
 from dynamesis.harness.check.evaluate import judge_history, read
 from dynamesis.harness.cli.app import run as main
+from dynamesis.harness.report.pictures.elements import element_table
 from dynamesis.harness.report.pictures.gallery import Gallery
 from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 from dynamesis.harness.report.summary import described
@@ -174,6 +175,31 @@ def test_a_set_shows_which_reads_lack_the_element() -> None:
     drawn = of_model("set-full/stale-read-missing-then-back")["stale-read"]["elements"]
     assert red(drawn).count("\u2014") == 1
     assert "\u2713" in texts(drawn)
+
+
+def test_a_set_of_one_key_is_shown_without_the_reads_of_others(tmp_path: Path) -> None:
+    steps = [
+        ("add", "a", 3, 3),
+        ("add", "b", 9, 9),
+        ("read", "b", None, [9]),
+        ("read", "a", None, []),
+    ]
+    lines: list[dict[str, Any]] = []
+    for process, (f, key, asked, given) in enumerate(steps):
+        about = {"process": process, "f": f, "key": key}
+        lines += [
+            {"type": "invoke", **about, "value": asked},
+            {"type": "ok", **about, "value": given},
+        ]
+    path = tmp_path / "history.jsonl"
+    rows = [json.dumps({"index": i, "time": i * 10**9, **line}) for i, line in enumerate(lines)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    drawn = element_table(read(path), {"name": "lost-element", "key": "a", "ops": [1, 7]})
+    assert drawn is not None
+    shown = texts(drawn.standalone())
+    assert "7" in shown  # the index of the only read of a
+    assert "5" not in shown  # of b
+    assert "9" not in shown  # what was added to b
 
 
 def test_a_counter_shows_the_read_outside_its_bounds() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK, Bools
 from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 
@@ -34,15 +34,21 @@ def element_table(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
     name = anomaly["name"]
     if name in _BANKS:
         return _table(h, anomaly, _accounts)
-    if name in _SETS and _reads(h, anomaly["ops"], list):
+    if name in _SETS and _reads(h, anomaly, list):
         return _table(h, anomaly, _elements)
     return None
 
 
-def _reads(h: History, ops: Sequence[int], kind: type) -> list[int]:
+def _of_key(h: History, anomaly: Mapping[str, Any]) -> Bools:
+    """The events of the object that an anomaly is of: all, where objects have no key."""
+    key = anomaly.get("key")
+    return h.key_of == h.keys.index(key) if key in h.keys else np.ones(len(h), bool)
+
+
+def _reads(h: History, anomaly: Mapping[str, Any], kind: type) -> list[int]:
     """The completed reads nearest to the proof whose value is of this type, cited ones first."""
-    rows = np.flatnonzero((h.kind == OK) & h.rows("read") & (h.process >= 0))
-    cited = [int(r) for r in ops if 0 <= r < len(h)]
+    rows = np.flatnonzero((h.kind == OK) & h.rows("read") & (h.process >= 0) & _of_key(h, anomaly))
+    cited = [int(r) for r in anomaly["ops"] if 0 <= r < len(h)]
     if not len(rows) or not cited:
         return []
     near = np.abs(rows - max(cited))
@@ -95,7 +101,7 @@ def _elements(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> di
     added = [h.spelled(h.value_of(r)) for r in anomaly["ops"]
              if 0 <= r < len(h) and h.fs[h.f[r]] == "add"]  # fmt: skip
     cited = set(anomaly["ops"])
-    known = {h.spelled(v) for v in _added(h)}
+    known = {h.spelled(v) for v in _added(h, anomaly)}
     strange = [e for each in shown for e in each if e not in known]
     twice = [e for row, each in zip(rows, shown, strict=True) if row in cited
              for e in each if each.count(e) > 1]  # fmt: skip
@@ -113,13 +119,13 @@ def _elements(h: History, anomaly: Mapping[str, Any], rows: Sequence[int]) -> di
     return found
 
 
-def _added(h: History) -> list[Any]:
-    rows = np.flatnonzero((h.kind == INVOKE) & h.rows("add"))
+def _added(h: History, anomaly: Mapping[str, Any]) -> list[Any]:
+    rows = np.flatnonzero((h.kind == INVOKE) & h.rows("add") & _of_key(h, anomaly))
     return [h.value_of(int(row)) for row in rows[:100_000]]
 
 
 def _table(h: History, anomaly: Mapping[str, Any], cells: Any) -> Drawing | None:
-    rows = _reads(h, anomaly["ops"], dict if cells is _accounts else list)
+    rows = _reads(h, anomaly, dict if cells is _accounts else list)
     if not rows:
         return None
     lines: dict[str, list[Cell]] = cells(h, anomaly, rows)
@@ -154,9 +160,11 @@ _MEANS = {_accounts: "a balance, or a sum, that cannot be",
 
 def _counter(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
     """The least and the most that a counter can have been, and what the reads gave."""
-    steps = _bounds(h)
+    of = _of_key(h, anomaly)
+    steps = _bounds(h, of)
     cited = {int(r) for r in anomaly["ops"]}
-    reads = [(int(r), h.value_of(int(r))) for r in np.flatnonzero((h.kind == OK) & h.rows("read"))]
+    rows = np.flatnonzero((h.kind == OK) & h.rows("read") & of)
+    reads = [(int(r), h.value_of(int(r))) for r in rows]
     reads = [(row, v) for row, v in reads if isinstance(v, int)]
     near = sorted(reads, key=lambda read: min(abs(read[0] - c) for c in cited))[:40]
     if not near:
@@ -212,10 +220,10 @@ def _stairs(points: Sequence[tuple[float, float]], end: float) -> list[tuple[flo
     return [*corners, (end, corners[-1][1])] if corners else []
 
 
-def _bounds(h: History) -> list[tuple[int, int, int]]:
+def _bounds(h: History, of: Bools) -> list[tuple[int, int, int]]:
     """By event: (row, least, most) of the sum of the adds that may have taken effect."""
     least, most, found = [0], [0], []
-    for row in np.flatnonzero(h.rows("add") & (h.process >= 0)).tolist():
+    for row in np.flatnonzero(h.rows("add") & (h.process >= 0) & of).tolist():
         value = h.value_of(row if h.kind[row] == INVOKE else int(h.pair[row]))
         value = value if isinstance(value, int) else 0
         kind = h.kind[row]
