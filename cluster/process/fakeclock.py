@@ -89,4 +89,6 @@ class FakeClock:
             return f"{self._clock.error_ns() / 1e9:+.6f}"
         seconds, rest = divmod(self._clock.ns(), 1_000_000_000)
         shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-        return f"{shown}.{rest // 1000:06d}"
+        # half a microsecond more: the library reads the fraction as a float and cuts that, which
+        # made one millisecond less of some
+        return f"{shown}.{rest // 1000:06d}5"
