@@ -346,11 +346,11 @@ class RecordTable:
             stored = self.get(row)
         except ReadFailed as failed:
             if not isinstance(failed, Damaged):
-                del self.damaged[row]
+                self.damaged.pop(row, None)
             self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
             return
-        del self.damaged[row]
+        self.damaged.pop(row, None)
         self._undone(row, record, stored)
         if stored is None and record is not None:
             self.on_undone(row)
