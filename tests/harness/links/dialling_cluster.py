@@ -118,7 +118,7 @@ async def _all_up(running: Cluster) -> bool:
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
     """Wait until what `condition` returns, when awaited, is true."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not await condition():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.05)
