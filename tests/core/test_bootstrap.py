@@ -130,21 +130,31 @@ def test_a_founder_that_cannot_read_its_disk_does_not_say_that_it_knows_of_no_ri
     settle(sim, "n1", "n2", "n3")
 
 
-def test_only_answers_on_links_that_were_up_when_the_round_began_count() -> None:
-    # n2 could have been wiped and started anew after n3 answered
-    asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
-    up = {"n3"}
-    founded = []
-    founding = Bootstrap(
+Asked = list[tuple[str, Callable[[Answer | Failure], None]]]
+
+
+def founder(
+    founders: tuple[str, ...], up: set[str], asked: Asked, founded: list[bool]
+) -> Bootstrap:
+    """n1 among these founders; `asked` has each question, with what takes its answer."""
+    return Bootstrap(
         "n1",
         idle_runtime(),
-        ("n1", "n2", "n3"),
+        founders,
         1.0,
         has_layout=lambda: False,
         found=lambda: founded.append(True),
         is_up=up.__contains__,
         ask=lambda peer, done: asked.append((peer, done)),
     )
+
+
+def test_only_answers_on_links_that_were_up_when_the_round_began_count() -> None:
+    # n2 could have been wiped and started anew after n3 answered
+    asked: Asked = []
+    up = {"n3"}
+    founded: list[bool] = []
+    founding = founder(("n1", "n2", "n3"), up, asked, founded)
     founding.start()
     assert [peer for peer, _ in asked] == ["n3"]
     asked[0][1](GossipReply(1, None, {}))
@@ -160,19 +170,10 @@ def test_only_answers_on_links_that_were_up_when_the_round_began_count() -> None
 
 def test_links_that_come_up_one_by_one_cost_two_questions_each() -> None:
     founders = tuple(f"n{i}" for i in range(1, 31))
-    asked: list[tuple[str, Callable[[Answer | Failure], None]]] = []
+    asked: Asked = []
     up: set[str] = set()
-    founded = []
-    founding = Bootstrap(
-        "n1",
-        idle_runtime(),
-        founders,
-        1.0,
-        has_layout=lambda: False,
-        found=lambda: founded.append(True),
-        is_up=up.__contains__,
-        ask=lambda peer, done: asked.append((peer, done)),
-    )
+    founded: list[bool] = []
+    founding = founder(founders, up, asked, founded)
     founding.start()
     for peer in founders[1:]:
         up.add(peer)
